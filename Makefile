@@ -1,0 +1,74 @@
+# Everything happens in .venv, which these targets make themselves: the machine needs make and Python 3.11 or newer.
+# Another interpreter: make test PYTHON=python3.13. Another port: make demo PORT=9000.
+
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+# A machine's python3 is often older than the newest Python on it.
+ifndef PYTHON
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$name; break; }; done)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.run ## Build the example shop and serve it on PORT (8000)
+	@cd examples/shop && ../../$(BIN)/millpond build
+	@printf '%s\n' "" "Try it in another terminal; examples/shop/README.md has more:" "" \
+	    "  curl -i http://127.0.0.1:$(PORT)/api/stock            # HIT; older than 5 s: STALE once, then HIT again" \
+	    "  curl -i 'http://127.0.0.1:$(PORT)/api/search?q=oak'   # live: run for each request" ""
+	@cd examples/shop && exec ../../$(BIN)/millpond start --port $(PORT)
+
+test: $(VENV)/.dev ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=examples/shop $(BIN)/mypy --no-error-summary --package shop --module instrumentation
+	find examples/shop/app -name route.py -print0 | MYPYPATH=examples/shop xargs -0 -n 1 $(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Rewrite the code in the house's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/.python ## Resolve the locked requirements again, to the newest versions that fit
+	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv; }
+	$(UV_COMPILE) pyproject.toml requirements.in --output-file requirements.lock
+	$(UV_COMPILE) pyproject.toml requirements.in --group test --group lint \
+	    --constraints requirements.lock --output-file requirements-dev.lock
+
+UV_COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+clean: ## Remove the virtual environments, what tools cached, and what the demo built
+	rm -rf $(VENV) $(VENV)-lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf examples/shop/.millpond examples/shop/*.db
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: made again only when what they stand for has changed.
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "Millpond needs Python 3.11 or newer, and none was found. Install one, or name it:" \
+	    "make test PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "Millpond needs Python 3.11 or newer; $(PYTHON) is" \
+	    "$$($(PYTHON) --version 2>&1 | head -n 1). Name another: make test PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu:" \
+	    "apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,75 @@
+"""Millpond: route handlers with a caching model for Python."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as Request
+    from starlette.responses import HTMLResponse as HTMLResponse
+    from starlette.responses import JSONResponse as JSONResponse
+    from starlette.responses import PlainTextResponse as PlainTextResponse
+    from starlette.responses import RedirectResponse as RedirectResponse
+    from starlette.responses import Response as Response
+    from starlette.responses import StreamingResponse as StreamingResponse
+
+    from millpond.app import Millpond as Millpond
+    from millpond.cache.fetch import fetch as fetch
+    from millpond.cache.functions import cached as cached
+    from millpond.cache.invalidate import revalidate_path as revalidate_path
+    from millpond.cache.invalidate import revalidate_tag as revalidate_tag
+    from millpond.cache.invalidate import update_tag as update_tag
+    from millpond.cache.life import cache_life as cache_life
+    from millpond.cache.life import cache_tag as cache_tag
+    from millpond.render.after import after as after
+    from millpond.render.outcome import not_found as not_found
+    from millpond.render.outcome import permanent_redirect as permanent_redirect
+    from millpond.render.outcome import redirect as redirect
+    from millpond.render.request_api import connection as connection
+    from millpond.render.request_api import cookies as cookies
+    from millpond.render.request_api import draft_mode as draft_mode
+    from millpond.render.request_api import headers as headers
+
+_HOMES = {
+    "HTMLResponse": "starlette.responses",
+    "JSONResponse": "starlette.responses",
+    "Millpond": "millpond.app",
+    "PlainTextResponse": "starlette.responses",
+    "RedirectResponse": "starlette.responses",
+    "Request": "starlette.requests",
+    "Response": "starlette.responses",
+    "StreamingResponse": "starlette.responses",
+    "after": "millpond.render.after",
+    "cache_life": "millpond.cache.life",
+    "cache_tag": "millpond.cache.life",
+    "cached": "millpond.cache.functions",
+    "connection": "millpond.render.request_api",
+    "cookies": "millpond.render.request_api",
+    "draft_mode": "millpond.render.request_api",
+    "fetch": "millpond.cache.fetch",
+    "headers": "millpond.render.request_api",
+    "not_found": "millpond.render.outcome",
+    "permanent_redirect": "millpond.render.outcome",
+    "redirect": "millpond.render.outcome",
+    "revalidate_path": "millpond.cache.invalidate",
+    "revalidate_tag": "millpond.cache.invalidate",
+    "update_tag": "millpond.cache.invalidate",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported where they are first used: `import millpond` alone costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("millpond")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'millpond' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,7 @@
+"""python -m millpond"""
+
+from __future__ import annotations
+
+from millpond.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Prerender everything that can be, write it down, and say why."""

@@ -1,0 +1,215 @@
+"""Render at build what can be rendered for everybody, and decide for each route (annex A.1, A.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+
+from millpond.build.failure import Failure, failure_message
+from millpond.build.plan import Plan
+from millpond.cache.answer import entry_of
+from millpond.errors import MillpondError
+from millpond.policy.storing import storable_status
+from millpond.render.escape import result_of
+from millpond.render.run import StaticEnded
+from millpond.render.scope import DynamicUse, Purpose, refusal
+from millpond.render.static import Candidacy, Why, candidacy
+from millpond.render.target import Target
+from millpond.routes.static_params import validate_static_params
+from millpond.routes.table import build_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from millpond.config import BuildConfig
+    from millpond.policy.compat import Compat
+    from millpond.policy.entry import Entry
+    from millpond.policy.freshness import Clock
+    from millpond.render.run import Rendered, Renderer
+    from millpond.routes.route import Route
+
+TRIES = 3
+"""How often a path may run out of time before the build fails (R3.22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One path of a route that was tried: an entry, or the reason why it is live."""
+
+    target: Target
+    entry: Entry | None
+    use: DynamicUse | None
+    seconds: float
+
+
+@dataclass(slots=True)
+class RouteResult:
+    """What the build found out about one route."""
+
+    route: Route
+    candidacy: Candidacy
+    pages: list[Page] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def rendered(self) -> list[Page]:
+        return [page for page in self.pages if page.entry is not None]
+
+    @property
+    def plan(self) -> Plan:
+        """The decision (A.1, steps 9 and 10): one live path ends on-demand rendering for all others (R3.17)."""
+        live = [page for page in self.pages if page.entry is None]
+        why = Why(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
+        static = self.candidacy.static and bool(self.rendered or not live)
+        open_ended = static and bool(self.route.params) and not live
+        closed = open_ended and self.route.config.closed
+        return Plan(
+            route=self.route,
+            why=why,
+            static=static,
+            on_demand=open_ended and not closed,
+            closed=closed,
+            listed=frozenset(page.target.path for page in self.rendered),
+        )
+
+    @property
+    def glyph(self) -> str:
+        """`○` static, `●` static with parameters, `λ` live; a route with live and static paths is live (R8.2, R8.5)."""
+        plan = self.plan
+        if not plan.static or any(page.entry is None for page in self.pages):
+            return "λ"
+        if not self.route.params:
+            return "○"
+        on_demand_only = not self.pages and (self.route.config.forces_static or self.route.config.forbids_dynamic)
+        return "○" if on_demand_only else "●"
+
+
+@dataclass(frozen=True, slots=True)
+class Prerenderer:
+    """Tries every candidate, several at once, and goes on after failures."""
+
+    renderer: Renderer
+    compat: Compat
+    config: BuildConfig
+    project: Path
+    clock: Clock
+    build: str
+    """The id that the entries carry."""
+
+    async def run(self, routes: Sequence[Route], progress: Callable[[int, int], None]) -> list[RouteResult]:
+        """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
+        results = [RouteResult(route, candidacy(route, self.compat)) for route in routes]
+        listed = await asyncio.gather(*(self._targets(result) for result in results))
+        work = [(result, target) for result, targets in zip(results, listed, strict=True) for target in targets]
+        done = 0
+        progress(done, len(work))
+        limit = asyncio.Semaphore(self.config.concurrency)
+
+        async def one(result: RouteResult, target: Target) -> Page | Failure:
+            nonlocal done
+            async with limit:
+                page = await self._try(result, target)
+            done += 1
+            progress(done, len(work))
+            return page
+
+        for (result, _), page in zip(work, await asyncio.gather(*(one(*item) for item in work)), strict=True):
+            if isinstance(page, Failure):
+                result.failures.append(page)
+            else:
+                result.pages.append(page)
+        return results
+
+    async def _targets(self, result: RouteResult) -> list[Target]:
+        """The paths to try (R3.4)."""
+        route, chosen = result.route, result.candidacy
+        if chosen.broken_promise:
+            get = route.operations["GET"]
+            message = f"  {refusal(DynamicUse(get.declared[0].api, get.place))}"
+            result.failures.append(Failure(route.file.file, route.pattern, {}, message))
+        if not chosen.static:
+            return []
+        if not route.params:
+            return [Target.of(route, build_segments(route.file.segments, {}), {})]
+        try:
+            listed = await list_params(route)
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
+            message = failure_message(error, self.project)
+            result.failures.append(Failure(route.file.file, None, {}, f"  generate_static_params failed:\n{message}"))
+            return []
+        return [Target.of(route, build_segments(route.file.segments, params), params) for params in listed]
+
+    async def _try(self, result: RouteResult, target: Target) -> Page | Failure:
+        started, now = time.perf_counter(), self.clock()
+        try:
+            rendered = await self._render(target)
+            entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build)
+        except StaticEnded as ended:
+            return self._ended(target, ended, time.perf_counter() - started)
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
+            return self._failure(target, failure_message(error, self.project))
+        if not storable_status(entry.status):
+            get = target.route.operations["GET"]
+            use = DynamicUse(f"answered {entry.status} at build", get.place)
+            return Page(target, None, use, time.perf_counter() - started)
+        return Page(target, entry, None, time.perf_counter() - started)
+
+    async def _render(self, target: Target) -> Rendered:
+        """A render within the time limit; one in a thread can't be stopped, so it is left behind."""
+        for _ in range(TRIES):
+            task = asyncio.create_task(self.renderer.shared(target, Purpose.BUILD))
+            done, _ = await asyncio.wait({task}, timeout=self.config.timeout)
+            if done:
+                return result_of(task)
+            task.cancel()
+            task.add_done_callback(_forget)
+        raise MillpondError(
+            f"no answer within {self.config.timeout:g} s, in {TRIES} tries; make the handler quicker, raise "
+            '[build] timeout, or make the route live with dynamic = "force-dynamic".'
+        )
+
+    def _ended(self, target: Target, ended: StaticEnded, seconds: float) -> Page | Failure:
+        """Live, unless the file promises otherwise (R3.15; DESIGN D5)."""
+        config = target.route.config
+        if ended.unshareable and (config.forces_static or config.forbids_dynamic):
+            return self._failure(
+                target,
+                f'  {ended.use}: under dynamic = "{config.dynamic}" it would go to every visitor; '
+                "leave it out, or make the route live.",
+            )
+        if config.forbids_dynamic:
+            return self._failure(target, f"  {refusal(ended.use)}")
+        return Page(target, None, ended.use, seconds)
+
+    def _failure(self, target: Target, message: str) -> Failure:
+        return Failure(target.route.file.file, target.readable, dict(target.params), message)
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # what comes too late was reported as a time-out
+
+
+async def list_params(route: Route) -> list[dict[str, str | list[str]]]:
+    """What the route's `generate_static_params` returns, checked; [] without one (R2.7 to R2.12).
+
+    Raises:
+        RouteModuleError: it returned something else than a list of parameters.
+        Exception: whatever it raised.
+    """
+    function = route.module.generate_static_params
+    if function is None or not route.params:
+        return []
+    if inspect.iscoroutinefunction(function):
+        returned = await function()
+    else:
+        returned = await run_in_threadpool(function)
+        if inspect.isawaitable(returned):
+            returned = await returned
+    return validate_static_params(returned, route.module)

@@ -1,0 +1,1 @@
+"""Answer from the store, fill it, invalidate it."""

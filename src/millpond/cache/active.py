@@ -1,0 +1,49 @@
+"""Which data cache a call belongs to: the handler's, or the one application's that runs in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.cache.data import DataCache
+from millpond.errors import UsageError
+from millpond.render.scope import current
+
+if TYPE_CHECKING:
+    from millpond.render.scope import Scope
+
+_active: list[DataCache] = []
+
+
+def activate(cache: DataCache) -> None:
+    """An application has started: code outside of its handlers may mean its cache."""
+    _active.append(cache)
+
+
+def deactivate(cache: DataCache) -> None:
+    """An application has shut down."""
+    if cache in _active:
+        _active.remove(cache)
+
+
+def cache_of(scope: Scope | None) -> DataCache | None:
+    """The cache of the scope; outside of any, that of the only application; None when there is none, or several."""
+    if scope is not None and isinstance(scope.cache, DataCache):
+        return scope.cache
+    return _active[0] if len(_active) == 1 else None
+
+
+def required_cache(function: str) -> DataCache:
+    """The cache that `function` concerns.
+
+    Raises:
+        UsageError: no application runs in this process, or several do and no handler says which.
+    """
+    cache = cache_of(current())
+    if cache is not None:
+        return cache
+    if _active:
+        raise UsageError(f"{len(_active)} applications run in this process: call {function} in a handler of one.")
+    raise UsageError(
+        f"no application runs in this process, so {function} has no cache to work on; "
+        "from outside of the server use `millpond revalidate`."
+    )

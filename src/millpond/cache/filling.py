@@ -1,0 +1,127 @@
+"""One run of a cached function: its own scope, and what it brings for whoever called it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millpond.cache.data import Filled, Read
+from millpond.errors import UsageError
+from millpond.policy.compat import Compat
+from millpond.policy.lifetime import FOREVER, Lifetime
+from millpond.policy.profiles import DEFAULT, UnknownProfile, ages_of, lowest, profile_named, settled
+from millpond.policy.segment import FetchCache, SegmentConfig
+from millpond.render.scope import DraftState, Phase, Purpose, Scope, enter, leave
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from millpond.cache.data import DataCache
+    from millpond.cache.definition import Definition
+
+_PLAIN_FETCH = SegmentConfig(fetch_cache=FetchCache.FORCE_NO_STORE)
+"""Inside of a cached function of the classic model its own entry is the cache (R5.24)."""
+
+
+def read_of(definition: Definition, scope: Scope | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Read:
+    """What a call asks the data cache for.
+
+    Raises:
+        UsageError: the arguments can't be part of a key.
+    """
+    return Read(
+        key=definition.key_of(args, kwargs),
+        name=f"@cached {definition.name}",
+        revalidate=None,
+        tags=scope.own_tags if scope is not None else (),
+        own_invalidations=scope.own_invalidations if scope is not None else {},
+        waits=scope is not None and (scope.watched or scope.purpose is Purpose.FILL),
+    )
+
+
+def scope_of_fill(definition: Definition, cache: DataCache, parent: Scope | None) -> Scope:
+    """A scope without a request: the result is for whoever calls with the same arguments."""
+    return Scope(
+        purpose=Purpose.FILL,
+        method="GET",
+        segment=SegmentConfig() if cache.cache_components else _PLAIN_FETCH,
+        compat=parent.compat if parent is not None else Compat.V16,
+        project=parent.project if parent is not None else Path.cwd(),
+        draft=parent.draft if parent is not None else DraftState(),
+        own_invalidations=parent.own_invalidations if parent is not None else {},
+        tags=dict.fromkeys(definition.tags),
+        cache=cache,
+        function=definition.name,
+    )
+
+
+async def fill(
+    definition: Definition, cache: DataCache, parent: Scope | None, run: Callable[[], Awaitable[Any]]
+) -> Filled:
+    """Run the function and write its result down.
+
+    Raises:
+        UsageError: it used request data, also when it swallowed the error (R5.32); or its result is no data.
+        BaseException: whatever it raised; nothing is kept then (R5.46).
+    """
+    scope = scope_of_fill(definition, cache, parent)
+    token = enter(scope)
+    try:
+        value = await run()
+    finally:
+        leave(token)
+    return finished(definition, cache, scope, value)
+
+
+def fill_in_place(definition: Definition, cache: DataCache, parent: Scope | None, run: Callable[[], Any]) -> Filled:
+    """As `fill`, for a function that runs in this thread."""
+    scope = scope_of_fill(definition, cache, parent)
+    token = enter(scope)
+    try:
+        value = run()
+    finally:
+        leave(token)
+    return finished(definition, cache, scope, value)
+
+
+def finished(definition: Definition, cache: DataCache, scope: Scope, value: object) -> Filled:
+    """The result with the lifetime and the tags that were learnt."""
+    if scope.misused is not None:
+        raise scope.misused
+    lifetime = _lifetime(definition, cache, scope)
+    return Filled(
+        status=200,
+        headers=(),
+        body=definition.encode(value),
+        lifetime=lifetime,
+        tags=tuple(scope.tags),
+        storable=lifetime.revalidate != 0,
+    )
+
+
+def _lifetime(definition: Definition, cache: DataCache, scope: Scope) -> Lifetime:
+    """The options and `cache_life` together; without any, no limit (classic), or the default profile (R5.36)."""
+    chosen = scope.chosen_life
+    if definition.life is not None:
+        try:
+            chosen = lowest(chosen, ages_of(profile_named(definition.life, cache.profiles)))
+        except UnknownProfile as error:
+            raise UsageError(f"@cached {definition.name}: {error}") from None
+    if definition.revalidate:
+        chosen = lowest(chosen, {"revalidate": definition.revalidate})
+    default = cache.profiles[DEFAULT].lifetime if cache.cache_components else FOREVER
+    return settled(chosen, scope.lifetime, default)
+
+
+def contribute(scope: Scope | None, definition: Definition, lifetime: Lifetime, tags: tuple[str, ...]) -> None:
+    """What a result brings for the answer, or the result, that it is used in (R5.25, R5.36, R5.37).
+
+    Raises:
+        EndOfStatic: it is never served a second time, and the answer would be.
+    """
+    if scope is None or scope.phase is not Phase.HANDLER:
+        return
+    if lifetime.revalidate == 0 and scope.watched:
+        scope.touch(f"@cached {definition.name} with revalidate = 0")
+    scope.lifetime = scope.lifetime.lowered(lifetime)
+    scope.tags.update(dict.fromkeys(tags))

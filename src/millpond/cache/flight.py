@@ -1,0 +1,179 @@
+"""One flight per key: callers who want the same work at the same time share one run of it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+T = TypeVar("T")
+
+UNWIND_SECONDS = 1.0
+"""How long `drain` waits for what it cancelled: work that ignores its cancellation can't hold up a shutdown."""
+
+
+class FlightCancelled(Exception):
+    """The shared work was cancelled (by `drain`, or by itself), though this caller was not.
+
+    Not a CancelledError: a caller whose own task nobody cancelled must not look cancelled to timeouts and groups.
+    """
+
+
+class _Flight(Generic[T]):
+    """One run of some work, and those who wait for it.
+
+    The task itself never fails: what the work raised is kept here. So nothing is ever "never retrieved", and a
+    SystemExit reaches the callers rather than the event loop.
+    """
+
+    def __init__(self, key: str, *, background: bool) -> None:
+        self.key = key
+        self.background = background
+        self.callers = 0
+        self.heard = False
+        self.task: asyncio.Task[T | None]
+        self.error: BaseException | None = None
+        self.traceback: TracebackType | None = None
+
+    async def fly(self, work: Callable[[], Awaitable[T]], table: dict[str, _Flight[T]]) -> T | None:
+        try:
+            return await work()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised again by every caller
+            self.error, self.traceback = error, error.__traceback__
+            return None
+        finally:
+            # Here and not in a done callback: those run later, and nobody may join work that has ended.
+            self.leave(table)
+
+    def leave(self, table: dict[str, _Flight[T]]) -> None:
+        if table.get(self.key) is self:
+            del table[self.key]
+
+    def failure(self) -> BaseException | None:
+        """What went wrong in a flight that has ended; None for a cancellation that somebody asked for."""
+        if self.task.cancelled():
+            return None if self.task.cancelling() else FlightCancelled(f"the work for {self.key!r} cancelled itself")
+        return self.error
+
+    def result(self) -> T:
+        if self.task.cancelled():
+            raise FlightCancelled(f"the work for {self.key!r} was cancelled")
+        if self.error is not None:
+            # The first traceback again: each of a thousand callers would otherwise make it longer for the next.
+            raise self.error.with_traceback(self.traceback)
+        return self.task.result()  # type: ignore[return-value]  # None stands for an error, which was raised above
+
+
+class Flights(Generic[T]):
+    """Single flight within a process, apart for each event loop (R4.13; DESIGN §4, one render per key).
+
+    The work runs in a task of its own, in a copy of the context of whoever came first. A caller who is cancelled
+    cancels neither the work nor the others. What the work raises, any BaseException, reaches every caller.
+
+    Args:
+        on_error: is told the key and the error of a flight that failed in the background, or whose callers had all
+            gone away.
+    """
+
+    def __init__(self, on_error: Callable[[str, BaseException], None]) -> None:
+        self._on_error = on_error
+        self._lock = threading.Lock()
+        self._tables: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Flight[T]]] = WeakKeyDictionary()
+
+    async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+        """The result of `work`, or of the flight of `key` that is under way; and whether it was another's.
+
+        Raises:
+            FlightCancelled: the work was cancelled, though this caller was not.
+            BaseException: whatever the work raised.
+        """
+        table = self._table()
+        flight = table.get(key)
+        joined = flight is not None
+        if flight is None:
+            flight = self._start(table, key, work, background=False)
+        flight.callers += 1
+        try:
+            # Not `await task`: cancelling this caller would cancel the task. Unlike shield(), wait() tells this
+            # caller's cancellation from the work's, and leaves nothing behind on the task.
+            await asyncio.wait((flight.task,))
+            flight.heard = True
+        finally:
+            flight.callers -= 1
+            self._report_unheard(flight)
+        return flight.result(), joined
+
+    def begin(self, key: str, work: Callable[[], Awaitable[T]]) -> bool:
+        """Start `work` in the background, unless a flight of `key` is under way: then False."""
+        table = self._table()
+        if key in table:
+            return False
+        self._start(table, key, work, background=True)
+        return True
+
+    def under_way(self, key: str) -> bool:
+        """Whether a flight of `key` is under way in this event loop."""
+        return key in self._table()
+
+    async def drain(self, seconds: float) -> int:
+        """Wait for all flights of this event loop, at most `seconds`; cancel the rest and return how many."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        while (tasks := self._tasks()) and (left := ends - loop.time()) > 0:
+            await asyncio.wait(tasks, timeout=left)
+        rest = self._tasks()
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest, timeout=UNWIND_SECONDS)
+        return len(rest)
+
+    def _start(
+        self, table: dict[str, _Flight[T]], key: str, work: Callable[[], Awaitable[T]], *, background: bool
+    ) -> _Flight[T]:
+        flight: _Flight[T] = _Flight(key, background=background)
+        task = asyncio.get_running_loop().create_task(flight.fly(work, table), name=f"flight {key}")
+        flight.task = task
+        if not task.done():  # an eager task factory may have run it to its end already
+            table[key] = flight
+        task.add_done_callback(lambda _: self._land(table, flight))
+        return flight
+
+    def _land(self, table: dict[str, _Flight[T]], flight: _Flight[T]) -> None:
+        flight.leave(table)  # a task that was cancelled before its first step never ran `fly`
+        if flight.background:
+            self._report(flight)
+        else:
+            self._report_unheard(flight)
+
+    def _report_unheard(self, flight: _Flight[T]) -> None:
+        if flight.task.done() and not flight.callers and not flight.heard and not flight.background:
+            flight.heard = True
+            self._report(flight)
+
+    def _report(self, flight: _Flight[T]) -> None:
+        failure = flight.failure()
+        if failure is not None:
+            self._on_error(flight.key, failure)
+
+    def _tasks(self) -> list[asyncio.Task[T | None]]:
+        current = asyncio.current_task()
+        return [flight.task for flight in self._table().values() if flight.task is not current]
+
+    def _table(self) -> dict[str, _Flight[T]]:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            table = self._tables.get(loop)
+            if table is None:
+                # The tasks of a loop that was closed in mid-flight keep it alive: they have to go with it.
+                for closed in [other for other in self._tables if other.is_closed()]:
+                    del self._tables[closed]
+                table = self._tables[loop] = {}
+            return table

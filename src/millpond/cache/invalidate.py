@@ -1,0 +1,164 @@
+"""On-demand invalidation: revalidate_tag, update_tag, revalidate_path (section 6)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+
+from millpond.cache.active import required_cache
+from millpond.errors import UsageError, one_of
+from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
+from millpond.policy.tags import below_tag, checked_tags, path_tag, route_tag
+from millpond.render.scope import Purpose, current
+from millpond.routes.path import MalformedPath, canonical, split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from millpond.cache.data import DataCache
+
+log = logging.getLogger("millpond.cache")
+
+MAX_PATH = 1024
+"""Characters; a longer path is left out with a warning (R6.12)."""
+
+PathType = Literal["route", "page", "layout"]
+
+
+class Expiry(TypedDict):
+    """The inline form of a profile (R6.6): seconds for which older answers may still be served as stale."""
+
+    expire: float
+
+
+class Invalidation(NamedTuple):
+    """What a call did."""
+
+    tags: int
+    """How many tags it invalidated; 0 when what it was given can't be a tag (there was a warning)."""
+    generation: int
+    """The store's counter afterwards: what was rendered before it is concerned, what is rendered later is not."""
+
+
+def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Invalidation:
+    """Invalidate every answer and all data with `tag`.
+
+    It has taken effect when it returns, for every process that shares the cache, wherever it is called: handlers,
+    `after` callbacks, streamed bodies, threads. Nothing is rendered again before somebody asks.
+
+    Args:
+        tag: the tag.
+        profile: how long older answers may still be served as stale while they are rendered again: the name of a
+            lifetime, whose `expire` counts ("max"), or `{"expire": seconds}`. None: not at all (R6.5).
+        expire: the same in seconds; `expire=0` is short for `{"expire": 0}`.
+
+    Raises:
+        UsageError: an unknown profile (R6.11), a bad age, inside of a cached function (R6.16), or without an
+            application in this process.
+    """
+    cache = required_cache("revalidate_tag()")
+    _end_static("revalidate_tag()")
+    return _invalidate(cache, *_tags([tag], "revalidate_tag()"), expire_after=_expire_after(cache, profile, expire))
+
+
+def update_tag(tag: str) -> Invalidation:
+    """Invalidate every answer and all data with `tag`: the next reader waits for fresh (DESIGN D31).
+
+    Raises:
+        UsageError: inside of a cached function, or without an application in this process.
+    """
+    cache = required_cache("update_tag()")
+    _end_static("update_tag()")
+    return _invalidate(cache, *_tags([tag], "update_tag()"), expire_after=0)
+
+
+def revalidate_path(path: str, type: PathType | None = None) -> Invalidation:  # noqa: A002 - the original's name
+    """Invalidate the answers of a path or of a pattern, and the data that they read (R6.4, R6.12; DESIGN D24).
+
+    Args:
+        path: a path such as "/products/7", or a pattern such as "/products/[id]"; a slash at the end is ignored.
+        type: None, "route" and "page" mean the path, or every path of the pattern's route; "layout" means these
+            and everything below: `revalidate_path("/", "layout")` is everything.
+
+    Raises:
+        UsageError: the path has no leading slash or a bad escape, an unknown type, inside of a cached function, or
+            without an application in this process.
+    """
+    cache = required_cache("revalidate_path()")
+    _end_static("revalidate_path()")
+    if len(path) > MAX_PATH:
+        log.warning("revalidate_path(): the path has %d characters, over %d; nothing is done", len(path), MAX_PATH)
+        return Invalidation(0, cache.store.generation())
+    return _invalidate(cache, tag_of_path(path, type), expire_after=0)
+
+
+def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as above
+    """The tag that answers of a path, or of a pattern, have (R6.2).
+
+    Raises:
+        UsageError: as `revalidate_path`.
+    """
+    if type not in (None, "route", "page", "layout"):
+        raise UsageError(f"revalidate_path(): type is {type!r}; it is {one_of(('route', 'page', 'layout'))}, or None.")
+    if not path.startswith("/"):
+        raise UsageError(f'revalidate_path(): "{path}" has no leading slash; write "/{path}".')
+    if "[" in path or "(" in path:
+        pattern = path.rstrip("/") or "/"
+        return below_tag(pattern) if type == "layout" else route_tag(pattern)
+    try:
+        literal = canonical(split(path.encode("utf-8")))
+    except MalformedPath as error:
+        raise UsageError(f'revalidate_path(): "{path}": {error}.') from None
+    return below_tag(literal) if type == "layout" else path_tag(literal)
+
+
+def _tags(tags: Sequence[str], function: str) -> list[str]:
+    good, complaints = checked_tags(tags)
+    for complaint in complaints:
+        log.warning("%s: %s", function, complaint)
+    return good
+
+
+def _expire_after(cache: DataCache, profile: str | Expiry | None, expire: float | None) -> float | None:
+    if profile is not None and expire is not None:
+        raise UsageError("revalidate_tag(): give a profile or expire, not both.")
+    try:
+        if isinstance(profile, str):
+            return profile_named(profile, cache.profiles).expire
+        seconds = expire if profile is None else profile["expire"]
+        return _seconds(seconds)
+    except (UnknownProfile, InvalidLife) as error:
+        raise UsageError(f"revalidate_tag(): {error}") from None
+    except (KeyError, TypeError):
+        raise UsageError(
+            f'revalidate_tag(): the profile is {profile!r}; give a name, or {{"expire": seconds}}.'
+        ) from None
+
+
+def _seconds(expire: float | None) -> float | None:
+    if expire is None:
+        return 0
+    seconds = ages_given(expire=expire)["expire"]
+    return None if math.isinf(seconds) else seconds
+
+
+def _end_static(function: str) -> None:
+    """An answer for everybody can't invalidate: it would do so at build and at every regeneration (R3.9, R6.15)."""
+    scope = current()
+    if scope is None:
+        return
+    if scope.purpose is Purpose.FILL:
+        scope.misuse(function)
+    if scope.watched:
+        scope.end(function)
+
+
+def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:
+    if not tags:
+        return Invalidation(0, cache.store.generation())
+    generation = cache.store.invalidate(tags, expire_after=expire_after)
+    scope = current()
+    if scope is not None:
+        scope.own_invalidations.update(dict.fromkeys(tags, generation))
+    return Invalidation(len(tags), generation)

@@ -1,0 +1,73 @@
+"""cache_life() and cache_tag(): what a cached function says about its own result (R5.34, R5.35)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from millpond.cache.data import DataCache
+from millpond.errors import UsageError
+from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
+from millpond.policy.tags import checked_tags
+from millpond.render.scope import Purpose, current
+
+if TYPE_CHECKING:
+    from millpond.render.scope import Scope
+
+log = logging.getLogger("millpond.cache")
+
+
+def cache_life(
+    profile: str | None = None,
+    *,
+    stale: float | None = None,
+    revalidate: float | None = None,
+    expire: float | None = None,
+) -> None:
+    """How long the result of the surrounding cached function is good; of several calls the lowest wins.
+
+    Args:
+        profile: the name of a lifetime, such as "hours"; or give single ages.
+        stale: seconds for which browsers may keep it (R5.38).
+        revalidate: seconds after which it is refreshed; 0: it is never served a second time. math.inf is never.
+        expire: seconds after which it may no longer be served.
+
+    Raises:
+        UsageError: outside of a cached function, an unknown name, or ages that make no sense.
+    """
+    scope = _filling("cache_life()")
+    if (profile is None) is (stale is None and revalidate is None and expire is None):
+        raise UsageError("cache_life() takes the name of a lifetime, or single ages in seconds.")
+    try:
+        if profile is None:
+            ages = ages_given(stale, revalidate, expire)
+        else:
+            ages = ages_of(profile_named(profile, scope.cache.profiles if isinstance(scope.cache, DataCache) else {}))
+    except (InvalidLife, UnknownProfile) as error:
+        place = scope.place()
+        raise UsageError(f"{f'{place}: ' if place else ''}cache_life(): {error}") from None
+    scope.chosen_life = lowest(scope.chosen_life, ages)
+
+
+def cache_tag(*tags: str) -> None:
+    """Names under which the result of the surrounding cached function can be invalidated (R5.35).
+
+    Raises:
+        UsageError: outside of a cached function.
+    """
+    scope = _filling("cache_tag()")
+    good, complaints = checked_tags(tags)
+    for complaint in complaints:
+        log.warning("cache_tag() in %s: %s", scope.function, complaint)
+    scope.tags.update(dict.fromkeys(good))
+
+
+def _filling(function: str) -> Scope:
+    scope = current()
+    if scope is None or scope.purpose is not Purpose.FILL:
+        place = scope.place() if scope is not None else None
+        raise UsageError(
+            f"{f'{place}: ' if place else ''}{function} speaks about the result of a cached function, and none is "
+            "running here; call it inside of a function with @cached."
+        )
+    return scope

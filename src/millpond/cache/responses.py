@@ -1,0 +1,224 @@
+"""The life of stored answers while serving: hit, stale, miss, and one render per key (4.1 to 4.5 of the rules)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from millpond.cache.answer import entry_of
+from millpond.cache.flight import Flights
+from millpond.cache.lease import under_lease
+from millpond.policy.decision import Action, Decision, Reason
+from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_failure
+from millpond.policy.storing import storable_status
+from millpond.render.escape import result_of
+from millpond.render.run import StaticEnded
+from millpond.render.scope import Purpose
+from millpond.stores.contract import Commit
+
+if TYPE_CHECKING:
+    from millpond.cache.variants import Variants
+    from millpond.policy.entry import Entry
+    from millpond.policy.freshness import Clock
+    from millpond.render.run import Rendered, Renderer
+    from millpond.render.scope import DynamicUse
+    from millpond.render.target import Target
+    from millpond.stores.contract import Lease, Store
+
+log = logging.getLogger("millpond.cache")
+
+LIVE_SECONDS = 10.0
+"""How long a path that turned dynamic is run live before a render for everybody is tried again."""
+_MOST_LIVE_PATHS = 10_000
+_ATTEMPTS = 3
+"""How often a request joins another's render before it makes its own: each one was invalidated meanwhile."""
+
+
+class RenderFailed(Exception):
+    """A render for everybody raised or took too long. It has been logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """An answer from the store, or just rendered for it."""
+
+    entry: Entry
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Regenerated:
+    entry: Entry
+    stored: bool
+
+
+@dataclass(slots=True)
+class Responses:
+    """Answers for static and fresh routes."""
+
+    store: Store
+    renderer: Renderer
+    clock: Clock
+    build: str
+    render_timeout: float
+    """Seconds."""
+    variants: Variants
+    flights: Flights[Regenerated] = field(init=False)
+    _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
+    """Paths that turned dynamic: until when they are run live, and why."""
+
+    def __post_init__(self) -> None:
+        self.flights = Flights(on_error=_report_background_failure)
+
+    def hit(self, key: str) -> Cached | None:
+        """A fresh answer that is at hand, or None; never waits."""
+        entry = self.store.peek(key)
+        if entry is None:
+            return None
+        now = self.clock()
+        judgement = self.judge(entry, now)
+        return self._from_store(entry, judgement, now) if judgement.fresh else None
+
+    async def answer(self, target: Target) -> Cached:
+        """The answer for everybody: stored, stale while it is rendered again, or rendered now (4.2).
+
+        Raises:
+            StaticEnded: the route turned dynamic; the request is to be run live (DESIGN D7).
+            RenderFailed: nothing servable is stored, and the render failed (R4.27).
+        """
+        key = target.key
+        for _ in range(_ATTEMPTS):
+            entry = await self.store.get(key)
+            now = self.clock()
+            judgement = self.judge(entry, now) if entry is not None else Judgement(False, False, Reason.COLD)
+            if entry is not None and judgement.servable:
+                if not judgement.fresh:
+                    self.flights.begin(key, lambda: self._regenerate(target, blocking=False))
+                return self._from_store(entry, judgement, now)
+            self._refuse_if_live(key, now)
+            made, joined = await self.flights.run(key, lambda: self._regenerate(target, blocking=True))
+            if not joined or self.judge(made.entry, self.clock()).servable:
+                return _just_rendered(made, judgement.reason, joined=joined)
+        made = await self._regenerate(target, blocking=True)
+        return _just_rendered(made, Reason.TAG, joined=False)
+
+    def judge(self, entry: Entry, now: float) -> Judgement:
+        """What may be done with an entry of this build."""
+        return judge(entry, now, self.store.row, self.build)
+
+    def _from_store(self, entry: Entry, judgement: Judgement, now: float) -> Cached:
+        left = fresh_for(entry, now)
+        action = Action.HIT if judgement.fresh else Action.STALE
+        ttl = None if left is None else int(left // 1)
+        return Cached(entry, Decision(action, judgement.reason, tag=judgement.tag, ttl=ttl))
+
+    def _refuse_if_live(self, key: str, now: float) -> None:
+        """Followers of a path that turned dynamic don't queue for another attempt (DESIGN §4)."""
+        known = self._live.get(key)
+        if known is None:
+            return
+        until, use = known
+        if now < until:
+            raise StaticEnded(use)
+        del self._live[key]
+
+    def _remember_live(self, key: str, use: DynamicUse) -> None:
+        if len(self._live) >= _MOST_LIVE_PATHS:  # visitors choose the paths: the memory of them is bounded
+            self._live.pop(next(iter(self._live)))
+        self._live[key] = (self.clock() + LIVE_SECONDS, use)
+
+    async def _regenerate(self, target: Target, *, blocking: bool) -> Regenerated:
+        """One render under the key's lease; without one, the entry that the holder makes."""
+
+        async def make(lease: Lease | None) -> Regenerated:
+            return await self._render_and_commit(target, lease)
+
+        async def found() -> Regenerated | None:
+            entry = await self.store.get(target.key)
+            if entry is None:
+                return None
+            judgement = self.judge(entry, self.clock())
+            good = judgement.fresh or (judgement.servable and not blocking)
+            return Regenerated(entry, stored=True) if good else None
+
+        return await under_lease(self.store, target.key, self.render_timeout, make, found)
+
+    async def _render_and_commit(self, target: Target, lease: Lease | None) -> Regenerated:
+        generation, now = self.store.generation(), self.clock()
+        try:
+            rendered = await self._render(target)
+            entry = entry_of(rendered, target, rendered_at=now, generation=generation, build=self.build)
+        except StaticEnded as ended:
+            await self._turned_dynamic(target, ended, generation)
+            raise
+        except Exception as error:
+            log.exception("rendering %s (%s) failed", target.path, target.route.file.file)
+            await self._pause(target.key, generation)
+            raise RenderFailed(target.path) from error
+        if not storable_status(entry.status):
+            log.warning("rendering %s answered %d, which is not stored", target.path, entry.status)
+            await self._pause(target.key, generation)
+            return Regenerated(entry, stored=False)
+        return Regenerated(entry, stored=await self._commit(target, entry, lease))
+
+    async def _commit(self, target: Target, entry: Entry, lease: Lease | None) -> bool:
+        outcome = await self.store.commit(entry, lease)
+        if outcome is Commit.TOO_LARGE:  # else the former answer would be served, and rendered again, at each request
+            log.warning("%s is %d bytes, more than the store takes: not cached", target.path, entry.size)
+            await self.store.remove(entry.key)
+        elif outcome is Commit.STORED and target.query:
+            for surplus in self.variants.stored(target.path, entry.key):
+                await self.store.remove(surplus)
+        return outcome is Commit.STORED
+
+    async def _render(self, target: Target) -> Rendered:
+        """A render in a task of its own: one that takes too long is left behind, and its result is dropped."""
+        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE))
+        done, _ = await asyncio.wait({task}, timeout=self.render_timeout)
+        if not done:
+            task.cancel()
+            task.add_done_callback(_swallow_late_result)
+            raise TimeoutError(f"no answer after {self.render_timeout:g} s (cache.render_timeout)")
+        return result_of(task)
+
+    async def _turned_dynamic(self, target: Target, ended: StaticEnded, generation: int) -> None:
+        log.warning(
+            "%s was static at build, and now its answer is one request's own: %s. It runs live meanwhile. "
+            'Say dynamic = "force-dynamic" in %s, or keep request data out of GET.',
+            target.path,
+            ended.use,
+            target.route.file.file,
+        )
+        self._remember_live(target.key, ended.use)
+        if ended.unshareable:
+            await self.store.remove(target.key)
+        else:
+            await self._pause(target.key, generation)
+
+    async def _pause(self, key: str, generation: int) -> None:
+        """After a failed refresh the last good entry stays, and the next try waits (R4.26)."""
+        entry = await self.store.get(key)
+        now = self.clock()
+        if entry is not None and self.judge(entry, now).servable:
+            await self.store.commit(entry.paused(pause_after_failure(entry, now, generation)))
+
+
+def _just_rendered(made: Regenerated, reason: Reason, *, joined: bool) -> Cached:
+    decision = Decision(Action.MISS, reason, stored=made.stored, collapsed=joined, status=made.entry.status)
+    # What isn't stored here is not for caches in front either: a 500 would outlive its cause there.
+    entry = made.entry if made.stored else msgspec.structs.replace(made.entry, revalidate=0, expire=None)
+    return Cached(entry, decision)
+
+
+def _swallow_late_result(task: asyncio.Task[Rendered]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.info("a render that took too long ended with %r", task.exception())
+
+
+def _report_background_failure(key: str, error: BaseException) -> None:
+    if not isinstance(error, (StaticEnded, RenderFailed)):  # those two have been logged, with the route
+        log.error("refreshing %s failed", key, exc_info=error)

@@ -1,0 +1,43 @@
+"""The command line: one file per command."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+"""Exit codes: something has to be mended; the command line itself is wrong; Ctrl-C."""
+
+
+def main() -> NoReturn:
+    """The command `millpond`: run it, and end the process with its exit code."""
+    from millpond.serve.leaving import leave
+
+    leave(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; a user's mistake is a message on stderr, never a traceback."""
+    from cyclopts import CycloptsError
+
+    from millpond.cli.commands import app
+    from millpond.cli.console import complain, notices
+    from millpond.errors import MillpondError
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ● shows "?"
+    try:
+        code = app(arguments, exit_on_error=False, error_console=notices(), result_action="return_value")
+    except CycloptsError:  # it has printed what is wrong, and what was probably meant
+        return MISUSED
+    except MillpondError as error:
+        complain(str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,79 @@
+"""millpond build"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from millpond.build.report import facts, failure_facts
+from millpond.build.table import build_table, legend
+from millpond.cli.console import complain, machine_readable, notices, output, print_json, print_table, warn
+from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.project import open_project, prints_on_stderr, run_project
+from millpond.serve.logs import configure_logs
+
+if TYPE_CHECKING:
+    from millpond.build.run import Built
+
+
+def build(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+    """Prerender what can be rendered for everybody, and say for each route what it is and why."""
+    configure_logs("text", "warning")
+    with machine_readable(json):
+        app = open_project(dir)
+        with prints_on_stderr(), _Progress() as progress:
+            built = run_project(app, app.build(progress.show))
+    if built.failures:
+        return _report_failures(built, json, progress.total)
+    if json:
+        print_json(facts(built.manifest, built.warnings, built.seconds))
+    else:
+        _report(built)
+    return 0
+
+
+def _report(built: Built) -> None:
+    console = output()
+    print_table(console, build_table(built.manifest, console.width))
+    console.print()
+    for line in legend([record.glyph for record in built.manifest.routes]):
+        console.print(line, soft_wrap=True)
+    paths = sum(len(record.paths) for record in built.manifest.routes)
+    console.print(f"\n{paths} {'path' if paths == 1 else 'paths'} rendered in {built.seconds:.1f} s", soft_wrap=True)
+    for warning in built.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
+
+
+def _report_failures(built: Built, json: bool, tried: int) -> int:
+    console = notices()
+    for failure in built.failures:
+        complain(str(failure))
+        console.print()
+    for warning in built.warnings:
+        warn(warning)
+    console.print(f"{len(built.failures)} of {max(tried, len(built.failures))} paths failed; nothing was written")
+    if json:
+        print_json(failure_facts(built.failures, built.warnings, built.seconds))
+    return 1
+
+
+class _Progress:
+    """A bar on a terminal; it is gone when the build is done."""
+
+    total = 0
+
+    def __enter__(self) -> Self:
+        console = notices()
+        columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn())
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None)
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, done: int, total: int) -> None:
+        self.total = total
+        self._bar.update(self._task, completed=done, total=total)

@@ -1,0 +1,73 @@
+"""Where commands print: facts on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+
+from millpond.errors import MillpondError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+_ENDLESS = 10_000
+
+
+def output() -> Console:
+    """For what a command was asked for. Without a terminal (and without COLUMNS) no line is folded."""
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _ENDLESS
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
+def notices() -> Console:
+    """For progress, warnings and errors."""
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """A table without the blanks that would fill its last column."""
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        console.file.write(f"{line.rstrip()}\n")
+
+
+def print_json(facts: Any) -> None:
+    """`facts` as indented JSON on stdout: UTF-8 whatever the terminal is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def complain(message: str) -> None:
+    """One error for the user."""
+    _labelled("error:", "bold red", message)
+
+
+def warn(message: str) -> None:
+    """One warning for the user."""
+    _labelled("warning:", "yellow", message)
+
+
+def _labelled(label: str, style: str, message: str) -> None:
+    console = notices()
+    console.print(label, style=style, end=" ")
+    console.print(message)
+
+
+@contextlib.contextmanager
+def machine_readable(json: bool) -> Iterator[None]:
+    """With `--json` an error is on stdout, too, in the shape of a failed build's."""
+    try:
+        yield
+    except MillpondError as error:
+        if json:
+            print_json({"errors": [{"file": None, "path": None, "params": {}, "message": str(error)}]})
+        raise

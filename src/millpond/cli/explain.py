@@ -1,0 +1,80 @@
+"""millpond explain"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from millpond.cli.console import machine_readable, output, print_json
+from millpond.cli.explanation import explain_path
+from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
+from millpond.policy.lifetime import duration_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from millpond.cli.explanation import Explanation
+
+
+def explain(
+    path: Annotated[str, Parameter(help="A path, such as /products/oak-chair, or a URL.")],
+    /,
+    *,
+    dir: Dir = HERE,  # noqa: A002 - the option's name
+    json: Json = False,
+) -> int:
+    """Say what a GET of a path gets, and why: which route, and what the cache would answer now, by the build."""
+    with machine_readable(json):
+        app = open_project(dir)
+        manifest, notes = build_of(app)
+        with prints_on_stderr():
+            explanation = run_project(app, explain_path(app, manifest, path, time.time()))
+    explanation.notes += notes
+    if json:
+        print_json(explanation)
+        return 0
+    console = output()
+    for label, text in _lines(explanation):
+        console.print(f"{label:<8} {text}", soft_wrap=True)
+    return 0
+
+
+def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    """What there is to say, one label and one text per line."""
+    yield "path", explanation.path
+    if explanation.status is not None:
+        yield "status", str(explanation.status)
+    for declined in explanation.declined:
+        yield "declined", declined
+    if explanation.route is not None:
+        yield "route", f"{explanation.route}  ({explanation.file})" if explanation.file else explanation.route
+    for name, value in explanation.params.items():
+        yield "param", f"{name} = {value!r}"
+    if explanation.methods:
+        yield "methods", ", ".join(explanation.methods)
+    yield "GET", explanation.rule if explanation.mode is None else f"{explanation.mode}, {explanation.rule}"
+    if explanation.why is not None:
+        yield "why", f"{explanation.why} · {explanation.place}" if explanation.place else explanation.why
+    if explanation.cache is not None:
+        yield from _cache_lines(explanation.cache)
+    if explanation.nearest:
+        yield "nearest", ", ".join(explanation.nearest)
+    for note in explanation.notes:
+        yield "note", note
+
+
+def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "cache", f"{cache['answer']} ({cache['reason']}), by the entries of the build"
+    yield "key", cache["key"].replace("\0", " ")
+    if not cache["stored"]:
+        return
+    ttl = cache["ttl"]
+    left = "never stale" if ttl is None else f"fresh for {ttl} s more" if ttl >= 0 else f"stale for {-ttl} s"
+    yield "entry", f"status {cache['status']}, {cache['age']} s old, {left}"
+    revalidate, expire = (duration_cell(cache[name] or None) or "never" for name in ("revalidate", "expire"))
+    yield "lifetime", f"revalidate {revalidate}, expire {expire}"
+    if cache["tags"]:
+        yield "tags", ", ".join(cache["tags"])

@@ -1,0 +1,171 @@
+"""What a GET of one path gets, and why: the facts that `millpond explain` prints."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from starlette.routing import Match
+
+from millpond.build.manifest import plans_of, read_entries
+from millpond.build.report import whole
+from millpond.build.undecided import unbuilt_plans
+from millpond.policy.decision import Action, Reason
+from millpond.policy.freshness import age_of, fresh_for, judge
+from millpond.policy.tags import is_own
+from millpond.render.target import Target
+from millpond.routes.table import Table
+from millpond.serve.incoming import Refused, segments_of
+
+if TYPE_CHECKING:
+    from millpond.app import Millpond
+    from millpond.build.manifest import Manifest
+    from millpond.build.plan import Plan
+
+_REFUSALS = {400: "its percent-encoding is malformed", 414: "the path is longer than [server] max_path_bytes allows"}
+
+
+@dataclass(slots=True)
+class Explanation:
+    """The outcome for one path. `status` is known where no route runs."""
+
+    path: str
+    status: int | None = None
+    location: str | None = None
+    route: str | None = None
+    file: str | None = None
+    params: dict[str, str | list[str]] = field(default_factory=dict)
+    methods: list[str] = field(default_factory=list)
+    mode: str | None = None
+    rule: str = ""
+    """What the mode means for this path, as a sentence."""
+    why: str | None = None
+    place: str | None = None
+    cache: dict[str, Any] | None = None
+    """What would be answered from the build's entries; None for a live path."""
+    declined: list[str] = field(default_factory=list)
+    """Routes that fit the path and don't want it."""
+    nearest: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+async def explain_path(app: Millpond, manifest: Manifest | None, given: str, now: float) -> Explanation:
+    """The explanation of `given`, a path or a URL, at `now` (seconds since the epoch).
+
+    Raises:
+        BuildError: the build is damaged.
+        Exception: what `generate_static_params` raised, where there is no build.
+    """
+    path, notes = _path_of(given)
+    explanation = Explanation(path, notes=notes)
+    asgi = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode("ascii"), "headers": []}
+    segments = segments_of(asgi, app.config)
+    if isinstance(segments, Refused):
+        return _refused(explanation, segments)
+    if segments is None:
+        explanation.notes.append(f'it is outside of base_path = "{app.config.base_path}"')
+        return _unmatched(explanation, app, asgi)
+    plans = plans_of(manifest, app.routes) if manifest else await unbuilt_plans(app.routes, app.config.compat)
+    for match in Table((plan.route.file.segments, plan) for plan in plans).match(segments):
+        target = Target.of(match.route.route, segments, match.params)
+        if match.route.declines(target.path):
+            explanation.declined.append(_declined(match.route))
+            continue
+        return _answered(explanation, app, manifest, match.route, target, now)
+    return _unmatched(explanation, app, asgi)
+
+
+def _path_of(given: str) -> tuple[str, list[str]]:
+    """The encoded path of a path or URL, and what was left out of it."""
+    scheme, found, rest = given.partition("://")
+    if found and scheme.isalpha():
+        given = rest[len(rest.partition("/")[0]) :]
+    path = re.split("[?#]", given, maxsplit=1)[0]
+    notes = []
+    if path != given:
+        notes.append("the query is left out: it never changes which route answers, nor which stored answer")
+    return quote(path if path.startswith("/") else f"/{path}", safe="/%!$&'()*+,;=:@~"), notes
+
+
+def _refused(explanation: Explanation, refused: Refused) -> Explanation:
+    explanation.status, explanation.location = refused
+    if refused.location is not None:
+        explanation.rule = f"redirect to {refused.location}: that is how the URL is spelt, slashes included (R1.47)"
+    else:
+        explanation.rule = f"no route is asked: {_REFUSALS[refused.status]}"
+    return explanation
+
+
+def _declined(plan: Plan) -> str:
+    why = "dynamic_params = False, and generate_static_params doesn't list the path"
+    return f"{plan.route.pattern} ({plan.route.module.place('dynamic_params')}): {why}"
+
+
+def _answered(
+    explanation: Explanation, app: Millpond, manifest: Manifest | None, plan: Plan, target: Target, now: float
+) -> Explanation:
+    route = plan.route
+    explanation.route, explanation.file = route.pattern, route.file.file
+    explanation.params, explanation.methods = dict(target.params), list(route.operations)
+    explanation.why = plan.why.text
+    explanation.place = None if plan.why.place is None else str(plan.why.place)
+    if "GET" not in route.operations:
+        explanation.mode, explanation.status = "live", 405
+        explanation.rule = f"405 for GET, with Allow: {route.allow}"
+    elif plan.caches(target.path):
+        explanation.cache = _cache(app, manifest, target, now)
+        fresh = explanation.cache["revalidate"] if explanation.cache["stored"] else bool(route.config.revalidate)
+        explanation.mode = "fresh" if fresh else "static"
+        explanation.rule = _stored_rule(explanation, listed=target.path in plan.listed)
+    else:
+        explanation.mode = "live"
+        explanation.rule = "run for each request"
+        if plan.static:
+            explanation.rule += ": the build didn't render this path, and another path of the route is live (R3.17)"
+    return explanation
+
+
+def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
+    first = "rendered at build" if listed else "rendered at its first request, and stored (R3.5)"
+    again = "; when it goes stale, rendered again in the background (R4.6)" if explanation.mode == "fresh" else ""
+    return f"one answer for everybody: {first}{again}"
+
+
+def _cache(app: Millpond, manifest: Manifest | None, target: Target, now: float) -> dict[str, Any]:
+    """What a server that has just started from the build would say."""
+    entries = read_entries(app.project, manifest) if manifest is not None else iter(())
+    entry = next((entry for entry in entries if entry.key == target.key), None)
+    facts: dict[str, Any] = {"key": target.key, "stored": entry is not None}
+    if entry is None or manifest is None:
+        return {**facts, "answer": Action.MISS, "reason": Reason.COLD, "revalidate": None, "expire": None, "tags": []}
+    judgement = judge(entry, now, lambda tag: None, manifest.build)
+    ttl = fresh_for(entry, now)
+    stored = Action.HIT if judgement.fresh else Action.STALE
+    return {
+        **facts,
+        "answer": stored if judgement.servable else Action.MISS,
+        "reason": judgement.reason,
+        "status": entry.status,
+        "age": int(age_of(entry, now)),
+        "ttl": None if ttl is None else int(ttl // 1),
+        "revalidate": whole(entry.revalidate, never=False),
+        "expire": whole(entry.expire),
+        "tags": [tag for tag in entry.tags if not is_own(tag)],
+    }
+
+
+def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) -> Explanation:
+    for other in app.fastapi.router.routes:
+        if other.matches({**asgi, "root_path": ""})[0] is not Match.NONE:
+            explanation.mode = "live"
+            explanation.rule = "no route file answers it; FastAPI itself does"
+            explanation.route = getattr(other, "path", None)
+            return explanation
+    explanation.status = 404
+    explanation.rule = "no route wants the path" if explanation.declined else "no route fits the path"
+    patterns = [route.pattern for route in app.routes]
+    explanation.nearest = difflib.get_close_matches(explanation.path, patterns, n=3, cutoff=0.3)
+    return explanation

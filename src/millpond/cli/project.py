@@ -1,0 +1,73 @@
+"""The project that a command is about."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from millpond.app import Millpond
+from millpond.build.failure import failure_message
+from millpond.build.manifest import edited_since, plans_of
+from millpond.errors import BuildError, MillpondError
+from millpond.serve.leaving import run_loop
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from millpond.build.manifest import Manifest
+
+APP = "app"
+
+T = TypeVar("T")
+
+
+class ProjectError(MillpondError):
+    """The user's code raised where there is no request to answer with 500: in `register`, or in a lifespan."""
+
+
+def open_project(folder: Path) -> Millpond:
+    """The application of a project's folder.
+
+    Raises:
+        MillpondError: the configuration or a route file is wrong.
+    """
+    with prints_on_stderr():
+        return Millpond(folder / APP)
+
+
+def build_of(app: Millpond) -> tuple[Manifest | None, list[str]]:
+    """The build that a server would answer from, and what is to be said about it; None when it would refuse it."""
+    try:
+        manifest = app.manifest()
+        if manifest is None:
+            return None, ["there is no build: this is what the files say"]
+        plans_of(manifest, app.routes)
+    except BuildError as error:
+        return None, [f"the build can't be served: {error}"]
+    if manifest.compat != app.config.compat:
+        return None, [f'the build was made with compat = "{manifest.compat}"; run `millpond build` again.']
+    return manifest, [f"{file} was edited after the build" for file in edited_since(manifest, app.routes)]
+
+
+def run_project(
+    app: Millpond, work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> T:
+    """Run `work`, which runs the user's code, in an event loop of its own.
+
+    Raises:
+        ProjectError: the user's code raised.
+    """
+    try:
+        return run_loop(work, loop_factory)
+    except MillpondError:
+        raise
+    except Exception as error:
+        raise ProjectError(f"the project's own code failed:\n{failure_message(error, app.project)}") from error
+
+
+def prints_on_stderr() -> contextlib.AbstractContextManager[object]:
+    """While the user's code runs: what it prints is none of the command's facts."""
+    return contextlib.redirect_stdout(sys.stderr)

@@ -1,0 +1,83 @@
+"""millpond routes"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millpond.build.report import route_facts
+from millpond.build.table import legend, route_table
+from millpond.cli.console import machine_readable, output, print_json, print_table, warn
+from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.project import build_of, open_project
+from millpond.render.static import candidacy
+
+if TYPE_CHECKING:
+    from millpond.app import Millpond
+    from millpond.build.manifest import RouteRecord
+    from millpond.routes.route import Route
+
+CANDIDATE = "?"
+
+
+def routes(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+    """List the routes: with the decisions of the build where there is one, and with what the files say elsewhere."""
+    with machine_readable(json):
+        app = open_project(dir)
+        manifest, notes = build_of(app)
+        records = {record.file: record for record in manifest.routes} if manifest is not None else {}
+        listed = sorted((_facts(app, route, records) for route in app.routes), key=lambda facts: str(facts["pattern"]))
+    notes += [warning for route in app.routes for warning in route.warnings]
+    if json:
+        print_json({"routes": listed, "warnings": notes})
+    else:
+        _report(listed)
+        for note in notes:
+            warn(note)
+    return 0
+
+
+def _facts(app: Millpond, route: Route, records: dict[str, RouteRecord]) -> dict[str, Any]:
+    record = records.get(route.file.file)
+    edited = record is None or record.digest != route.module.digest
+    facts = _by_file(app, route) if record is None or edited else _by_build(record)
+    return {"pattern": route.pattern, "methods": list(route.operations), **facts}
+
+
+def _by_build(record: RouteRecord) -> dict[str, Any]:
+    return {**route_facts(record), "mode": "static" if record.static else "live", "by": "build"}
+
+
+def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
+    """Without a build of the file as it is: a candidate is static unless its render asks for request data."""
+    chosen = candidacy(route, app.config.compat)
+    return {
+        "file": route.file.file,
+        "mode": "candidate" if chosen.static else "live",
+        "glyph": CANDIDATE if chosen.static else "λ",
+        "why": chosen.why.text,
+        "place": None if chosen.why.place is None else str(chosen.why.place),
+        "by": "file",
+    }
+
+
+def _report(listed: list[dict[str, Any]]) -> None:
+    console = output()
+    rows = [
+        (
+            f"{facts['glyph']} {facts['pattern']}",
+            ", ".join(facts["methods"]),
+            facts["file"],
+            f"{facts['why']} · {facts['place']}" if facts["place"] else facts["why"],
+        )
+        for facts in listed
+    ]
+    print_table(console, route_table(["Route", "Methods", "File", "Why"], rows, console.width))
+    console.print()
+    glyphs = [facts["glyph"] for facts in listed]
+    for line in legend(glyphs):
+        console.print(line, soft_wrap=True)
+    if CANDIDATE in glyphs:
+        console.print(
+            f"{CANDIDATE}  may be static: `millpond build` finds out whether its answer depends on the request",
+            soft_wrap=True,
+        )

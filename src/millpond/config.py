@@ -1,0 +1,182 @@
+"""millpond.toml, or [tool.millpond] in pyproject.toml, as a frozen Config."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from millpond.errors import ConfigError, one_of
+from millpond.policy.compat import Compat
+from millpond.policy.lifetime import YEAR
+from millpond.policy.profiles import BUILT_IN, DEFAULT, InvalidLife, Profile, ages_given, ages_of, profile_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_NAME = "millpond.toml"
+
+
+class CacheLife(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named lifetime, `[cache_life.NAME]`; seconds, `inf` is never; what is left out is the default's (R5.33)."""
+
+    stale: float | None = None
+    revalidate: float | None = None
+    expire: float | None = None
+
+    def profile(self, default: Profile) -> Profile:
+        """Raises InvalidLife: an age makes no sense."""
+        ages = ages_of(default) | ages_given(self.stale, self.revalidate, self.expire)
+        if self.revalidate is None:  # the default's may be over the end that was given
+            ages["revalidate"] = min(ages["revalidate"], ages["expire"])
+        return profile_from(ages)
+
+
+class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[cache]`: the store and its bounds."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    """What the store may hold before it evicts."""
+    max_entry_bytes: int = 16 * 1024 * 1024
+    """The largest answer that is stored; a GET that answers more is live."""
+    max_data_bytes: int = 2 * 1024 * 1024
+    """The largest fetched answer or function result that is stored; a larger one is used, and not kept."""
+    max_query_variants: int = 100
+    """How many answers of one path are kept for different queries, where a route has `cache_query`."""
+    render_timeout: float = 60.0
+    """Seconds after which a regeneration counts as failed."""
+
+
+class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[build]`: how `millpond build` prerenders."""
+
+    concurrency: int = 8
+    """Paths rendered at once."""
+    timeout: float = 60.0
+    """Seconds for one path; a path that needs longer is tried three times in all (R3.22)."""
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[server]`: bounds on what a client may send."""
+
+    max_path_bytes: int = 8 * 1024
+    """A longer path and query is answered 414."""
+    max_header_bytes: int = 64 * 1024
+    """Longer request headers are answered 431."""
+    shutdown_timeout: float = 30.0
+    """Seconds that a shutdown waits for requests, regenerations and `after` callbacks."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that millpond.toml can say."""
+
+    compat: Compat = Compat.V16
+    cache_components: bool = False
+    expire_time: float = YEAR
+    """Seconds after which a time-based answer may no longer be served (R4.20)."""
+    base_path: str = ""
+    """Such as "/docs": only URLs below it match (R1.48)."""
+    trailing_slash: bool = False
+    """Whether the canonical form of a URL ends in a slash (R1.47)."""
+    cache_life: dict[str, CacheLife] = {}
+    cache: CacheConfig = CacheConfig()
+    build: BuildConfig = BuildConfig()
+    server: ServerConfig = ServerConfig()
+
+    def profiles(self) -> dict[str, Profile]:
+        """The built-in lifetimes, with those of `[cache_life]` added or in their place.
+
+        Raises:
+            InvalidLife: an age makes no sense.
+        """
+        default = BUILT_IN[DEFAULT]
+        if DEFAULT in self.cache_life:
+            default = self.cache_life[DEFAULT].profile(default)
+        own = {name: life.profile(default) for name, life in self.cache_life.items()}
+        return {**BUILT_IN, DEFAULT: default, **own}
+
+
+def load_config(project: Path) -> Config:
+    """The configuration of the project in the folder `project`; defaults where it has none.
+
+    Raises:
+        ConfigError: a file can't be read, a key is unknown, or a value has the wrong type or range.
+    """
+    for name, table in ((FILE_NAME, None), ("pyproject.toml", "millpond")):
+        path = project / name
+        if not path.is_file():
+            continue
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        if table is None:
+            return parse_config(values, name)
+        if table in values.get("tool", {}):
+            return parse_config(values["tool"][table], f"{name} [tool.millpond]")
+    return Config()
+
+
+def parse_config(values: dict[str, Any], source: str) -> Config:
+    """A Config out of parsed TOML; `source` is what messages call the place it came from."""
+    _refuse_unknown(Config, values, source, "")
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {_readable(str(error))}") from None
+    _check_ranges(config, source)
+    return config
+
+
+def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: str, prefix: str) -> None:
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name, value in values.items():
+        if name not in fields:
+            guess = difflib.get_close_matches(name, fields, n=1)
+            remedy = f'did you mean "{prefix}{guess[0]}"?' if guess else f"the keys here are {one_of(fields)}."
+            raise ConfigError(f'{source}: there is no key "{prefix}{name}"; {remedy}')
+        inner = fields[name].type
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
+            _refuse_unknown(inner, value, source, f"{prefix}{name}.")
+        if name == "cache_life" and isinstance(value, dict):
+            for profile, ages in value.items():
+                if isinstance(ages, dict):
+                    _refuse_unknown(CacheLife, ages, source, f"{prefix}{name}.{profile}.")
+
+
+def _readable(message: str) -> str:
+    """msgspec's `Expected `int`, got `str` - at `$.cache.max_bytes`` with the place first."""
+    text, _, place = message.partition(" - at `$.")
+    return f'"{place.rstrip("`")}": {text}' if place else text
+
+
+def _check_ranges(config: Config, source: str) -> None:
+    positive = {
+        "expire_time": config.expire_time,
+        "cache.max_bytes": config.cache.max_bytes,
+        "cache.max_entry_bytes": config.cache.max_entry_bytes,
+        "cache.max_data_bytes": config.cache.max_data_bytes,
+        "cache.max_query_variants": config.cache.max_query_variants,
+        "cache.render_timeout": config.cache.render_timeout,
+        "build.concurrency": config.build.concurrency,
+        "build.timeout": config.build.timeout,
+        "server.max_path_bytes": config.server.max_path_bytes,
+        "server.max_header_bytes": config.server.max_header_bytes,
+        "server.shutdown_timeout": config.server.shutdown_timeout,
+    }
+    for name, value in positive.items():
+        if value <= 0:
+            raise ConfigError(f'{source}: "{name}" is {value}; it must be more than 0.')
+    try:
+        config.profiles()
+    except InvalidLife as error:
+        raise ConfigError(f"{source}: in [cache_life]: {error}") from None
+    path = config.base_path
+    if path and (not path.startswith("/") or path.endswith("/") or "//" in path):
+        raise ConfigError(
+            f'{source}: "base_path" is "{path}"; it must look like "/docs": a leading slash, no trailing one.'
+        )
+    if config.cache_components:
+        raise ConfigError(f'{source}: "cache_components = true" is not supported yet; leave it out or set it to false.')

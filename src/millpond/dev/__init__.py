@@ -1,0 +1,1 @@
+"""While you write: reload on change, and errors as pages."""

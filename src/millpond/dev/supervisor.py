@@ -1,0 +1,146 @@
+"""One process holds the port and watches the files; another one serves, and is replaced after each change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Self
+
+from watchfiles import watch
+
+from millpond.dev.files import changed, contents, counts
+from millpond.errors import MillpondError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+_BACKLOG = 128
+_GRACE = 4.0
+"""Seconds for the serving process to end; then it is killed."""
+_LOOK_MS = 200
+"""How often the supervisor looks after the serving process."""
+
+
+class WatchError(MillpondError):
+    """The system can't watch so many files."""
+
+
+def supervise(project: Path, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
+    """Serve `project` on `sockets`, reloading at each change, until SIGINT or SIGTERM.
+
+    Args:
+        project: its folder, absolute.
+        sockets: bound. Connections that come during a reload wait in their queue.
+        tell: prints one line for the user.
+
+    Raises:
+        WatchError: the files can't be watched.
+    """
+    for each in sockets:
+        each.listen(_BACKLOG)
+    seen = contents(project)
+    with _until_signalled() as stop, Child(project, sockets) as child:
+        child.start()
+        for touched in _wakes(project, stop):
+            code = child.crashed()
+            if code is not None:
+                tell(f"the server process ended with exit code {code}; a change starts it again")
+                child.start(crashed=code)
+            if not touched:
+                continue
+            seen, before = contents(project), seen
+            files = changed(before, seen)
+            if files:
+                tell(f"{', '.join(files[:3])}{' …' if len(files) > 3 else ''} changed: reloading")
+                child.stop()
+                child.start()
+
+
+def _wakes(project: Path, stop: threading.Event) -> Iterator[bool]:
+    """Several times a second: whether files were touched. The first is true: something may have come before."""
+
+    def wanted(_: object, path: str) -> bool:
+        return counts(os.path.relpath(path, project))
+
+    first = True
+    try:
+        for changes in watch(
+            project,
+            watch_filter=wanted,
+            stop_event=stop,
+            debounce=2 * _LOOK_MS,
+            rust_timeout=_LOOK_MS,
+            yield_on_timeout=True,
+        ):
+            if stop.is_set():
+                return
+            yield first or bool(changes)
+            first = False
+    except OSError as error:
+        raise WatchError(
+            f"the files of {project} can't be watched: {error}; raise the system's limit, or set "
+            "WATCHFILES_FORCE_POLLING=true."
+        ) from error
+
+
+@contextlib.contextmanager
+def _until_signalled() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class Child:
+    """The serving process, or the one after it."""
+
+    def __init__(self, project: Path, sockets: Sequence[socket.socket]) -> None:
+        self._project, self._sockets = project, sockets
+        self._process: subprocess.Popen[bytes] | None = None
+        self._hopeless = False
+
+    def __enter__(self) -> Self:
+        self._alive, self._held = os.pipe()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        os.close(self._alive)
+        os.close(self._held)
+
+    def start(self, crashed: int | None = None) -> None:
+        """Start it; `crashed` is the exit code of the one before, when that ended by itself."""
+        descriptors = [each.fileno() for each in self._sockets]
+        state = "-" if crashed is None else str(crashed)
+        arguments = [str(self._project), str(self._alive), state, *map(str, descriptors)]
+        # -P: what can be imported doesn't depend on the folder that the command was called in.
+        command = [sys.executable, "-P", "-m", "millpond.dev.child", *arguments]
+        self._process = subprocess.Popen(command, pass_fds=[self._alive, *descriptors])  # noqa: S603 - our own
+        self._hopeless = crashed is not None
+
+    def crashed(self) -> int | None:
+        """The exit code, when it ended and nobody asked it to. One that only says so isn't started twice."""
+        if self._process is None or self._hopeless:
+            return None
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:  # a handler that doesn't give way
+            self._process.kill()
+            self._process.wait()
+        self._process = None

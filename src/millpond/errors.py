@@ -1,0 +1,52 @@
+"""Every error a user can meet. A message says what happened, where, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Place(NamedTuple):
+    """A line of the user's code; `file` is relative to the project, so that a build reads the same on every machine."""
+
+    file: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+class MillpondError(Exception):
+    """Something the user can mend. `str(error)` is the whole message: no traceback is needed to act on it."""
+
+
+class ConfigError(MillpondError):
+    """millpond.toml (or [tool.millpond]) can't be read, or holds a key or value that Millpond doesn't know."""
+
+
+class RouteError(MillpondError):
+    """The files below app/ don't make a set of routes: a bad folder name, or two files for one URL (R1.12 to R1.18)."""
+
+
+class RouteModuleError(MillpondError):
+    """A route file can't be loaded, or exports something that can't work (R1.19 to R1.21, R2.1 to R2.8)."""
+
+
+class BuildError(MillpondError):
+    """A build can't be made, or the one found can't be served."""
+
+
+class UsageError(MillpondError):
+    """A function of Millpond was called where it can't work, or with arguments that make no sense."""
+
+
+class StaticOnlyError(MillpondError):
+    """`dynamic = "error"` promised an answer without request data, and the handler asked for some (R3.15)."""
+
+
+def one_of(options: Iterable[str]) -> str:
+    """`"a", "b" or "c"`, for messages that list what is allowed."""
+    quoted = [f'"{option}"' for option in options]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

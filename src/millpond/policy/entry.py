@@ -1,0 +1,130 @@
+"""Entries: immutable stored results, and the frames that hold them outside a process."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Literal
+
+import msgspec
+
+from millpond.policy.lifetime import Lifetime
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_MAGIC = b"MLPD"
+_VERSION = 1
+_PREFIX = struct.Struct(">4sBLQL")
+"""Magic, version, length of the head, length of the body, CRC-32 of both."""
+
+
+class Pause(msgspec.Struct, frozen=True, array_like=True):
+    """The back-off after a failed refresh: until it ends the last good answer counts as fresh (R4.26)."""
+
+    since: float
+    """Seconds since the epoch."""
+    seconds: float
+    generation: int
+    """An invalidation after this generation ends the pause at once: somebody mended something."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored result, with all that is needed to judge and to send it."""
+
+    key: str
+    kind: Literal["response", "fetch", "function"] = "response"
+    status: int
+    headers: Headers
+    """Final names (lower case) and values, without those that change from request to request."""
+    body: bytes
+    rendered_at: float
+    """Seconds since the epoch at which the render that made it began."""
+    revalidate: float | None
+    expire: float | None
+    tags: tuple[str, ...] = ()
+    generation: int = 0
+    """The store's generation that the render captured before it began."""
+    build: str = ""
+    pause: Pause | None = None
+
+    @property
+    def lifetime(self) -> Lifetime:
+        return Lifetime(self.revalidate, self.expire)
+
+    @property
+    def size(self) -> int:
+        """Bytes that a bounded store counts for it."""
+        headers = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.key) + len(self.body) + headers + sum(map(len, self.tags)) + 200
+
+    def paused(self, pause: Pause) -> Entry:
+        return msgspec.structs.replace(self, pause=pause)
+
+
+class _Head(msgspec.Struct, array_like=True):
+    key: str
+    kind: Literal["response", "fetch", "function"]
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    rendered_at: float
+    revalidate: float | None
+    expire: float | None
+    tags: list[str]
+    generation: int
+    build: str
+    pause: Pause | None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Head)
+
+
+def encode_frame(entry: Entry) -> bytes:
+    """`magic, version, lengths, checksum, msgpack head, body`."""
+    head = _encoder.encode(
+        _Head(
+            entry.key,
+            entry.kind,
+            entry.status,
+            list(entry.headers),
+            entry.rendered_at,
+            entry.revalidate,
+            entry.expire,
+            list(entry.tags),
+            entry.generation,
+            entry.build,
+            entry.pause,
+        )
+    )
+    checksum = zlib.crc32(entry.body, zlib.crc32(head))
+    return b"".join((_PREFIX.pack(_MAGIC, _VERSION, len(head), len(entry.body), checksum), head, entry.body))
+
+
+def decode_frame(frame: bytes) -> Entry | None:
+    """The entry of a frame; None when it is damaged, cut short or of another version: a miss and never an error."""
+    if len(frame) < _PREFIX.size:
+        return None
+    magic, version, head_length, body_length, checksum = _PREFIX.unpack_from(frame)
+    end = _PREFIX.size + head_length
+    if magic != _MAGIC or version != _VERSION or len(frame) != end + body_length:
+        return None
+    if zlib.crc32(memoryview(frame)[_PREFIX.size :]) != checksum:
+        return None
+    try:
+        head = _decoder.decode(frame[_PREFIX.size : end])
+    except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec lets the latter through
+        return None
+    return Entry(
+        key=head.key,
+        kind=head.kind,
+        status=head.status,
+        headers=tuple(head.headers),
+        body=frame[end:],
+        rendered_at=head.rendered_at,
+        revalidate=head.revalidate,
+        expire=head.expire,
+        tags=tuple(head.tags),
+        generation=head.generation,
+        build=head.build,
+        pause=head.pause,
+    )

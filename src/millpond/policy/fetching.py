@@ -1,0 +1,141 @@
+"""What one `fetch` may do: be answered from the data cache, end a static render, lower the route's lifetime (5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from millpond.policy.compat import Compat
+from millpond.policy.segment import Dynamic, FetchCache
+
+if TYPE_CHECKING:
+    from millpond.policy.segment import SegmentConfig
+
+CacheOption = Literal["force-cache", "no-store"]
+
+_NEVER_STORED = (FetchCache.FORCE_NO_STORE, FetchCache.ONLY_NO_STORE)
+_PERSONAL_HEADERS = frozenset({"authorization", "cookie"})
+
+
+class FetchConflict(ValueError):
+    """The call and the route's `fetch_cache` contradict each other (R5.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchCall:
+    """What the call itself says."""
+
+    method: str = "GET"
+    cache: CacheOption | None = None
+    revalidate: float | Literal[False] | None = None
+    """Seconds; False: never stale; None: not given."""
+    header_names: frozenset[str] = frozenset()
+
+    @property
+    def personal(self) -> bool:
+        """Whether its answer may be meant for one user: credentials, or a method with effects (R5.7)."""
+        return bool(self.header_names & _PERSONAL_HEADERS) or self.method not in ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSurroundings:
+    """Where the call stands."""
+
+    compat: Compat
+    segment: SegmentConfig
+    route_revalidate: float | None
+    """The lifetime collected so far, in seconds; None: endless; 0: the answer is made for one request."""
+    prerendering: bool
+    """A build, or whatever else renders for everybody at build time (R5.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """What follows for one call."""
+
+    cached: bool
+    revalidate: float | None
+    """Seconds after which the stored result is stale; None: never. Only of meaning when cached."""
+    ends_static: bool
+    """An uncached result can't be part of an answer for everybody (R3.9)."""
+    lowers: float | None
+    """Seconds to which the call lowers the lifetime of what it is used in (R4.17)."""
+    why: str
+    """In the vocabulary of annex E."""
+    warning: str | None = None
+
+
+def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
+    """The rules 1 to 8 of section 5.1 in their order.
+
+    Raises:
+        FetchConflict: `only-cache` meets `no-store`, or `only-no-store` a cached call (R5.6).
+    """
+    cache, revalidate, warning = _settle_conflict(call, around.compat)
+    mode = around.segment.fetch_cache
+    _check_only_modes(cache, revalidate, mode)
+    if cache == "force-cache" and revalidate is None:
+        revalidate = False
+    if mode in _NEVER_STORED:
+        return _uncached(f'fetch_cache = "{mode}"', warning)
+    if mode is FetchCache.FORCE_CACHE and (cache == "no-store" or not _asks_for_cache(cache, revalidate)):
+        # An explicit no-store still ends a static render, though what is fetched is kept (R5.6).
+        return FetchPlan(True, None, cache == "no-store", None, f'fetch_cache = "{mode}"', warning)
+    if cache == "no-store":
+        return _uncached('cache = "no-store"', warning)
+    if revalidate is None:
+        return _by_default(call, around, warning)
+    if revalidate == 0 and revalidate is not False:
+        return _uncached("revalidate = 0", warning)
+    if revalidate is False:
+        return FetchPlan(True, None, False, None, "cached without limit", warning)
+    return FetchPlan(True, revalidate, False, revalidate, f"revalidate = {revalidate:g}", warning)
+
+
+def _settle_conflict(
+    call: FetchCall, compat: Compat
+) -> tuple[CacheOption | None, float | Literal[False] | None, str | None]:
+    """Options that contradict each other are dropped with a warning: both, or in 14 always `cache` (rule 1)."""
+    cache, revalidate = call.cache, call.revalidate
+    if cache is None or revalidate is None:
+        return cache, revalidate, None
+    given = f'cache="{cache}" and revalidate={revalidate!r}'
+    if compat is Compat.V14:
+        return None, revalidate, f"{given}: give one of them; cache is ignored"
+    if (cache == "no-store") is (revalidate == 0 and revalidate is not False):
+        return cache, revalidate, None
+    return None, None, f"{given} contradict each other: both are ignored"
+
+
+def _asks_for_cache(cache: CacheOption | None, revalidate: float | Literal[False] | None) -> bool:
+    return cache == "force-cache" or revalidate is False or bool(revalidate)
+
+
+def _check_only_modes(
+    cache: CacheOption | None, revalidate: float | Literal[False] | None, mode: FetchCache | None
+) -> None:
+    if mode is FetchCache.ONLY_CACHE and cache == "no-store":
+        raise FetchConflict('fetch(cache="no-store") in a route with fetch_cache = "only-cache"; remove one of them')
+    if mode is FetchCache.ONLY_NO_STORE and _asks_for_cache(cache, revalidate):
+        raise FetchConflict('a cached fetch() in a route with fetch_cache = "only-no-store"; remove one of them')
+
+
+def _by_default(call: FetchCall, around: FetchSurroundings, warning: str | None) -> FetchPlan:
+    """A call without options of its own (rules 4 and 6)."""
+    mode = around.segment.fetch_cache
+    if mode is FetchCache.DEFAULT_CACHE:
+        return FetchPlan(True, None, False, None, f'fetch_cache = "{mode}"', warning)
+    if mode is FetchCache.DEFAULT_NO_STORE:
+        return _uncached(f'fetch_cache = "{mode}"', warning)
+    if mode is None and around.segment.dynamic is Dynamic.FORCE_DYNAMIC:
+        return _uncached('dynamic = "force-dynamic"', warning)
+    live = around.route_revalidate == 0
+    if live and (call.personal or (mode is None and around.compat is Compat.V14)):
+        return FetchPlan(False, None, False, None, "auto no cache", warning)
+    if mode is None and around.compat is not Compat.V14 and not around.prerendering:
+        return FetchPlan(False, None, False, None, "auto no cache", warning)
+    return FetchPlan(True, None if live else around.route_revalidate, False, None, "auto cache", warning)
+
+
+def _uncached(why: str, warning: str | None) -> FetchPlan:
+    return FetchPlan(False, None, True, None, why, warning)

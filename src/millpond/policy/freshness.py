@@ -1,0 +1,80 @@
+"""Freshness and validity: two questions about one entry (4.2 of the rules; DESIGN §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from millpond.policy.decision import Reason
+from millpond.policy.entry import Pause
+from millpond.policy.tags import Cleanliness, TagRow, judge_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from millpond.policy.entry import Entry
+
+Clock: TypeAlias = "Callable[[], float]"
+"""Seconds since the epoch. Policy takes `now`; everything else takes a clock."""
+
+CLOCK_TOLERANCE = 5.0
+"""Seconds by which an entry may come from the future. Beyond, clocks disagree and its age says nothing: it is stale."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 3.0, 30.0
+"""Seconds between two tries of a failing refresh (R4.26)."""
+
+
+class Judgement(NamedTuple):
+    """`servable`: the entry may be sent. `fresh`: and need not be rendered again."""
+
+    servable: bool
+    fresh: bool
+    reason: Reason
+    tag: str | None = None
+
+
+def age_of(entry: Entry, now: float) -> float:
+    """Seconds since the render; never negative, though clocks step back and machines disagree."""
+    return max(0.0, now - entry.rendered_at)
+
+
+def judge(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], build: str) -> Judgement:
+    """What may be done with an entry at `now`.
+
+    Validity (build, expired tags, past `expire`) comes first: what is invalid is never served. Then freshness
+    (stale tags, age), which a running pause suspends (R4.26).
+    """
+    if entry.build != build:
+        return Judgement(False, False, Reason.OTHER_BUILD)
+    age = age_of(entry, now)
+    if entry.expire is not None and age > entry.expire:
+        return Judgement(False, False, Reason.EXPIRED)
+    verdict = judge_tags(entry.tags, entry.generation, row_of, now)
+    if verdict.cleanliness is Cleanliness.EXPIRED:
+        return Judgement(False, False, Reason.TAG, verdict.tag)
+    if _pausing(entry, now, row_of):
+        return Judgement(True, True, Reason.REFRESH_FAILED)
+    if verdict.cleanliness is Cleanliness.STALE:
+        return Judgement(True, False, Reason.TAG, verdict.tag)
+    if entry.revalidate is not None and (age > entry.revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):
+        return Judgement(True, False, Reason.AGE)
+    return Judgement(True, True, Reason.FRESH)
+
+
+def _pausing(entry: Entry, now: float, row_of: Callable[[str], TagRow | None]) -> bool:
+    pause = entry.pause
+    if pause is None or not 0 <= now - pause.since < pause.seconds:
+        return False
+    return all(row is None or row.generation <= pause.generation for row in map(row_of, entry.tags))
+
+
+def pause_after_failure(entry: Entry, now: float, generation: int) -> Pause:
+    """How long a failed refresh waits before the next try: the entry's own interval, within 3 to 30 s (R4.26)."""
+    interval = SHORTEST_PAUSE if entry.revalidate is None else entry.revalidate
+    return Pause(now, min(max(interval, SHORTEST_PAUSE), LONGEST_PAUSE), generation)
+
+
+def fresh_for(entry: Entry, now: float) -> float | None:
+    """Seconds until the entry goes stale by age, negative once it has; None when it never does."""
+    if entry.pause is not None and 0 <= now - entry.pause.since < entry.pause.seconds:
+        return entry.pause.seconds - (now - entry.pause.since)
+    return None if entry.revalidate is None else entry.revalidate - age_of(entry, now)

@@ -1,0 +1,46 @@
+"""Cache keys: stable over processes, machines and restarts, and without collisions between routes (R4.12)."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SEPARATOR = "\0"  # neither a file name nor an encoded path can hold it
+
+
+def response_key(route_file: str, path: str, query: str = "") -> str:
+    """The key of a route's answer.
+
+    `route_file` names the owner, so that two routes never share an entry; `path` is the canonical encoded path,
+    `query` what `canonical_query` gives. Method, headers, cookies, host, protocol and the rest of the query are not
+    part of it: a static render can't see them.
+    """
+    return _SEPARATOR.join(("response", route_file, path, query))
+
+
+def canonical_query(names: Sequence[str], query_string: bytes) -> str:
+    """The part of a query string that `cache_query` lets into the key, in one spelling for each meaning.
+
+    Parameters stand in the order of `names`, repeated values once; `+` and `%20` are the same.
+    """
+    if not names or not query_string:
+        return ""
+    given = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    pairs = {(name, value): None for wanted in names for name, value in given if name == wanted}
+    return urlencode(list(pairs))
+
+
+def data_key(kind: str, *parts: bytes) -> str:
+    """The key of fetched data or of a function's result: a digest, as the parts may be large.
+
+    Every part goes in with its length, so that no two lists of parts are the same bytes.
+    """
+    digest = blake2b(digest_size=20)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return _SEPARATOR.join((kind, digest.hexdigest()))

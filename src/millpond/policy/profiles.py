@@ -1,0 +1,121 @@
+"""Named lifetimes for data: the profiles of cache_life and revalidate_tag (R5.33, R5.34)."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from millpond.policy.lifetime import YEAR, Lifetime, lower
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
+
+
+class Profile(NamedTuple):
+    """Three ages in seconds. None: never."""
+
+    stale: float | None
+    """How long a browser may keep it; here it only tells short-lived data from others (R5.38)."""
+    revalidate: float | None
+    expire: float | None
+
+    @property
+    def lifetime(self) -> Lifetime:
+        return Lifetime(self.revalidate, self.expire)
+
+
+DEFAULT = "default"
+
+BUILT_IN: Mapping[str, Profile] = MappingProxyType(
+    {
+        DEFAULT: Profile(300, 900, None),
+        "seconds": Profile(30, 1, 60),
+        "minutes": Profile(300, 60, _HOUR),
+        "hours": Profile(300, _HOUR, _DAY),
+        "days": Profile(300, _DAY, _WEEK),
+        "weeks": Profile(300, _WEEK, 30 * _DAY),
+        "max": Profile(300, 30 * _DAY, YEAR),
+    }
+)
+
+
+class UnknownProfile(ValueError):
+    """There is no profile of that name; the message lists those that there are."""
+
+
+class InvalidLife(ValueError):
+    """A lifetime that makes no sense (R5.34)."""
+
+
+def profile_named(name: str, profiles: Mapping[str, Profile]) -> Profile:
+    """The profile called `name`.
+
+    Raises:
+        UnknownProfile: there is none.
+    """
+    if name in profiles:
+        return profiles[name]
+    guess = difflib.get_close_matches(name.strip().lower(), profiles, n=1)
+    hint = f'did you mean "{guess[0]}"?' if guess else f"there are {', '.join(profiles)}."
+    raise UnknownProfile(f'there is no lifetime "{name}"; {hint}')
+
+
+Ages = dict[str, float]
+"""Ages that were given, by field; `math.inf` is never."""
+
+
+def ages_given(stale: float | None = None, revalidate: float | None = None, expire: float | None = None) -> Ages:
+    """The ages that are not None, checked (R5.34).
+
+    Raises:
+        InvalidLife: one isn't a number of seconds, 0 or more, or math.inf; or `revalidate` is over `expire`.
+    """
+    given = {"stale": stale, "revalidate": revalidate, "expire": expire}
+    ages = {name: _age(name, value) for name, value in given.items() if value is not None}
+    if ages.get("revalidate", 0) > ages.get("expire", math.inf):
+        raise InvalidLife(
+            f"revalidate = {ages['revalidate']:g} is more than expire = {ages['expire']:g}: "
+            "data can't go stale after its end; lower revalidate or raise expire."
+        )
+    return ages
+
+
+def ages_of(profile: Profile) -> Ages:
+    """All three ages of a named profile."""
+    return {name: math.inf if age is None else age for name, age in profile._asdict().items()}
+
+
+def profile_from(ages: Ages) -> Profile:
+    """A profile of all three ages; the inverse of `ages_of`."""
+    return Profile(**{name: None if math.isinf(age) else age for name, age in ages.items()})
+
+
+def lowest(a: Ages, b: Ages) -> Ages:
+    """Of several choices the lowest wins, field by field (R5.34)."""
+    return {name: min(a.get(name, math.inf), b.get(name, math.inf)) for name in a.keys() | b.keys()}
+
+
+def settled(chosen: Ages, nested: Lifetime, default: Lifetime) -> Lifetime:
+    """What was chosen; for a field that wasn't, the least of the default and of what was used inside (R5.36)."""
+    least = default.lowered(nested)
+    lifetime = Lifetime(*(_chosen(chosen, name, age) for name, age in least._asdict().items()))
+    if lifetime.expire is not None and lower(lifetime.revalidate, lifetime.expire) != lifetime.revalidate:
+        return lifetime._replace(revalidate=lifetime.expire)
+    return lifetime
+
+
+def _chosen(chosen: Ages, name: str, otherwise: float | None) -> float | None:
+    age = chosen.get(name)
+    if age is None:
+        return otherwise
+    return None if math.isinf(age) else age
+
+
+def _age(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
+        raise InvalidLife(f"{name} = {value!r} is no age: give seconds, 0 or more, or math.inf for never.")
+    return value

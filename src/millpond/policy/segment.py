@@ -1,0 +1,141 @@
+"""Segment config: what a route file says about its GET in module constants (section 2 of the rules)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Dynamic(StrEnum):
+    """The values of `dynamic` (R2.1)."""
+
+    AUTO = "auto"
+    FORCE_DYNAMIC = "force-dynamic"
+    FORCE_STATIC = "force-static"
+    ERROR = "error"
+
+
+class FetchCache(StrEnum):
+    """The values of `fetch_cache` (R2.1, R5.6)."""
+
+    AUTO = "auto"
+    DEFAULT_CACHE = "default-cache"
+    ONLY_CACHE = "only-cache"
+    FORCE_CACHE = "force-cache"
+    FORCE_NO_STORE = "force-no-store"
+    DEFAULT_NO_STORE = "default-no-store"
+    ONLY_NO_STORE = "only-no-store"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentConfig:
+    """The constants of one route file. `None` means that the file doesn't export the constant."""
+
+    dynamic: Dynamic | None = None
+    revalidate: int | bool | None = None
+    """Seconds, or False: never stale (which is an opt-in to static, R2.18)."""
+    fetch_cache: FetchCache | None = None
+    dynamic_params: bool | None = None
+    cache_query: tuple[str, ...] = ()
+    """Query parameters that are part of the key, and the only ones that a static GET can see."""
+    max_duration: int | None = None
+    """Seconds; a hint for platforms, which the server itself doesn't enforce (R11.15)."""
+
+    @property
+    def forces_static(self) -> bool:
+        return self.dynamic is Dynamic.FORCE_STATIC
+
+    @property
+    def forbids_dynamic(self) -> bool:
+        return self.dynamic is Dynamic.ERROR
+
+    @property
+    def forces_dynamic(self) -> bool:
+        return self.dynamic is Dynamic.FORCE_DYNAMIC
+
+    @property
+    def never_cached(self) -> bool:
+        """`force-dynamic` counts as `revalidate = 0`, whatever `revalidate` says (R2.14, R2.16, R2.17)."""
+        return self.forces_dynamic or (self.revalidate == 0 and self.revalidate is not False)
+
+    @property
+    def opts_in(self) -> bool:
+        """Whether the file itself asks for a static GET (R3.2; `generate_static_params` is the other way)."""
+        return self.forces_static or self.forbids_dynamic or self.revalidate is False or bool(self.revalidate)
+
+    @property
+    def closed(self) -> bool:
+        """Only the listed parameters exist; others are 404 (R2.19)."""
+        return self.dynamic_params is False
+
+
+class InvalidOption(ValueError):
+    """A constant holds a value outside its schema (R2.1); carries what the message needs."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name} = {value!r} is not allowed; {name} takes {allowed}")
+        self.name, self.value, self.allowed = name, value, allowed
+
+
+def _choice(kind: type[StrEnum]) -> Callable[[str, object], StrEnum]:
+    options = [member.value for member in kind]
+    listed = ", ".join(f'"{option}"' for option in options[:-1]) + f' or "{options[-1]}"'
+
+    def parse(name: str, value: object) -> StrEnum:
+        if not isinstance(value, str) or value not in options:
+            raise InvalidOption(name, value, listed)
+        return kind(value)
+
+    return parse
+
+
+def _revalidate(name: str, value: object) -> int | bool:
+    if value is False or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise InvalidOption(name, value, "False, 0 or a positive whole number of seconds")
+
+
+def _boolean(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InvalidOption(name, value, "True or False")
+
+
+def _whole_number(name: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise InvalidOption(name, value, "a whole number of seconds, 0 or more")
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    listed = isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
+    if not isinstance(value, list | tuple) or not listed or len(set(value)) != len(value):
+        raise InvalidOption(name, value, 'a tuple of names of query parameters, each once, such as ("page", "sort")')
+    return tuple(value)
+
+
+_PARSERS: dict[str, Callable[[str, object], Any]] = {
+    "dynamic": _choice(Dynamic),
+    "revalidate": _revalidate,
+    "fetch_cache": _choice(FetchCache),
+    "dynamic_params": _boolean,
+    "cache_query": _names,
+    "max_duration": _whole_number,
+}
+
+OPTION_NAMES = tuple(_PARSERS)
+"""The constants of a route file that mean something."""
+
+
+def parse_segment_config(constants: Mapping[str, object]) -> SegmentConfig:
+    """The config out of a module's constants; names that aren't options are ignored.
+
+    Raises:
+        InvalidOption: a value is outside the schema, in every compat version (R2.1; DESIGN D16).
+    """
+    values = {name: parse(name, constants[name]) for name, parse in _PARSERS.items() if name in constants}
+    return SegmentConfig(**values)

@@ -1,0 +1,56 @@
+"""May an answer be stored and shared? One predicate, for what is stored and for what is advertised alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PARTIAL = {206, 304}  # parts of, or references to, an answer that isn't here
+_PERMANENTLY_ABSENT = {404, 410}
+
+
+def storable_status(status: int) -> bool:
+    """2xx, 3xx, 404 and 410 (R3.16, DESIGN D6)."""
+    return (200 <= status < 400 and status not in _PARTIAL) or status in _PERMANENTLY_ABSENT
+
+
+def unshareable(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Why these response headers forbid giving the answer to everybody; None when they don't (DESIGN D5).
+
+    Names are expected in lower case.
+    """
+    for name, value in headers:
+        if name == b"set-cookie":
+            return "the answer sets a cookie"
+        if name == b"cache-control":
+            for directive in value.lower().split(b","):
+                word = directive.split(b"=", 1)[0].strip()
+                if word in (b"private", b"no-store"):
+                    return f"the answer says Cache-Control: {word.decode()}"
+        if name == b"vary" and b"*" in {part.strip() for part in value.split(b",")}:
+            return "the answer says Vary: *"
+    return None
+
+
+_PER_CONNECTION = {
+    b"connection",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+}
+_MADE_WHEN_SENT = {b"content-length", b"date", b"age", b"cache-status", b"x-nextjs-cache"}
+
+
+def kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of an entry: lower case, without those of one connection (RFC 9110 §7.6.1) or of one moment."""
+    lowered = [(name.lower(), value) for name, value in headers]
+    listed = {part.strip().lower() for name, value in lowered if name == b"connection" for part in value.split(b",")}
+    dropped = _PER_CONNECTION | _MADE_WHEN_SENT | listed
+    return tuple((name, value) for name, value in lowered if name not in dropped)

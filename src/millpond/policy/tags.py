@@ -1,0 +1,152 @@
+"""Tags and generations: what an invalidation leaves behind, and which entries it concerns."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+class TagRow(NamedTuple):
+    """What the invalidations of one tag amount to.
+
+    An entry that captured a smaller generation than an invalidation's was rendered from data which that
+    invalidation concerns. Three generations say what follows for it, so that a soft invalidation neither forgets
+    an earlier hard one (R6.23) nor extends it to entries that were rendered in between.
+    """
+
+    generation: int
+    """Entries that captured less are stale (R6.6)."""
+    expired: int = 0
+    """Entries that captured less may not be served (R6.5, R6.7)."""
+    expiring: int = 0
+    """Entries that captured less may not be served from `expire_at` on (R6.6)."""
+    expire_at: float | None = None
+    """Seconds since the epoch; None: nothing is expiring."""
+
+
+class Cleanliness(Enum):
+    """What the tags say about an entry."""
+
+    CLEAN = "clean"
+    STALE = "stale"
+    EXPIRED = "expired"
+
+
+class TagVerdict(NamedTuple):
+    cleanliness: Cleanliness
+    tag: str | None = None
+    """The tag that decided; None when clean."""
+
+
+CLEAN = TagVerdict(Cleanliness.CLEAN)
+
+
+def invalidated(row: TagRow | None, generation: int, now: float, expire_after: float | None) -> TagRow:
+    """The row after one more invalidation, as the store's `generation`.
+
+    Args:
+        row: the row so far.
+        generation: the store's counter after it was incremented for this invalidation.
+        now: seconds since the epoch.
+        expire_after: seconds for which what is older may still be served as stale; 0: not at all; None: no limit
+            by this tag.
+    """
+    row = row or TagRow(generation)
+    expired, expiring, expire_at = row.expired, row.expiring, row.expire_at
+    if expire_at is not None and expire_at <= now:
+        expired, expiring, expire_at = max(expired, expiring), 0, None
+    if expire_after is None:
+        return TagRow(generation, expired, expiring, expire_at)
+    if expire_after <= 0:
+        return TagRow(generation, generation)
+    ends = now + expire_after
+    return TagRow(generation, expired, generation, ends if expire_at is None else min(ends, expire_at))
+
+
+def judge_tags(tags: Iterable[str], generation: int, row_of: Callable[[str], TagRow | None], now: float) -> TagVerdict:
+    """Whether an entry that captured `generation` is clean; expired wins over stale (annex A.4)."""
+    verdict = CLEAN
+    for tag in tags:
+        row = row_of(tag)
+        if row is None or row.generation <= generation:
+            continue
+        due = row.expire_at is not None and row.expire_at <= now
+        if generation < row.expired or (due and generation < row.expiring):
+            return TagVerdict(Cleanliness.EXPIRED, tag)
+        verdict = TagVerdict(Cleanliness.STALE, tag)
+    return verdict
+
+
+MAX_TAGS, MAX_TAG_LENGTH = 128, 256
+"""How many tags one call may give, and how long each may be (R5.3)."""
+
+_OWN = "\0"  # begins the tags that routes have by themselves; no tag of a user's may
+_ROUTE, _PATH, _BELOW = f"{_OWN}route:", f"{_OWN}path:", f"{_OWN}below:"
+
+
+def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
+    """The tags that can be used, each once, and complaints about the others (R5.3; DESIGN D11: commas are fine)."""
+    good: dict[str, None] = {}
+    complaints: list[str] = []
+    for tag in tags:
+        complaint = _complaint(tag)
+        if complaint is not None:
+            complaints.append(complaint)
+        elif len(good) == MAX_TAGS and tag not in good:
+            complaints.append(f"more than {MAX_TAGS} tags: {tag!r} and what follows are left out")
+            break
+        else:
+            good[str(tag)] = None
+    return list(good), complaints
+
+
+def _complaint(tag: object) -> str | None:
+    if not isinstance(tag, str):
+        return f"the tag {tag!r} is of type {type(tag).__name__}, not a string; it is left out"
+    if len(tag) > MAX_TAG_LENGTH:
+        return f"a tag of {len(tag)} characters is over {MAX_TAG_LENGTH}; it is left out"
+    if tag.startswith(_OWN):
+        return "a tag begins with NUL; it is left out"
+    return None
+
+
+def own_tags(pattern: str, folders: str, path: str) -> tuple[str, ...]:
+    """The tags that an answer has by where it is (R6.2): its route, its path, and everything that encloses them.
+
+    Args:
+        pattern: such as "/shop/[id]".
+        folders: the same with groups, such as "/(main)/shop/[id]".
+        path: canonical, such as "/shop/7".
+    """
+    enclosing = dict.fromkeys(f"{_BELOW}{part}" for whole in (pattern, folders, path) for part in _prefixes(whole))
+    return (f"{_ROUTE}{pattern}", f"{_PATH}{path}", *enclosing)
+
+
+def route_tag(pattern: str) -> str:
+    """Every path of the route with that pattern."""
+    return f"{_ROUTE}{pattern}"
+
+
+def path_tag(path: str) -> str:
+    """One canonical path."""
+    return f"{_PATH}{path}"
+
+
+def below_tag(prefix: str) -> str:
+    """A path, pattern or folder, and everything below it."""
+    return f"{_BELOW}{prefix}"
+
+
+def is_own(tag: str) -> bool:
+    """Whether it is a tag that answers have by where they are."""
+    return tag.startswith(_OWN)
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    yield "/"
+    parts = [part for part in path.split("/") if part]
+    for end in range(1, len(parts) + 1):
+        yield "/" + "/".join(parts[:end])

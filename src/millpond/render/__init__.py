@@ -1,0 +1,1 @@
+"""Run a handler, and learn what its answer depended on."""

@@ -1,0 +1,254 @@
+"""The scope of one render: what it may do, and everything learnt while it ran."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import fastapi
+import starlette
+
+from millpond.errors import Place, StaticOnlyError, UsageError
+from millpond.policy.compat import Compat
+from millpond.policy.lifetime import FOREVER, Lifetime
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Token
+    from types import FrameType
+
+    from starlette.requests import Request
+
+    from millpond.policy.segment import SegmentConfig
+
+_FRAMEWORK = tuple(str(folder) for folder in (Path(__file__).parents[1], *fastapi.__path__, *starlette.__path__))
+
+
+class Purpose(Enum):
+    """Whom an answer is made for."""
+
+    BUILD = "build"
+    """Everybody, at build."""
+    REGENERATE = "regenerate"
+    """Everybody, while serving."""
+    LIVE = "live"
+    """One request."""
+    DRAFT = "draft"
+    """One editor's request: no cache is read or written (DESIGN D14)."""
+    FILL = "fill"
+    """Whoever calls a cached function with the same arguments."""
+
+    @property
+    def shared(self) -> bool:
+        return self in (Purpose.BUILD, Purpose.REGENERATE)
+
+
+class Phase(Enum):
+    """How far a scope has come."""
+
+    HANDLER = "handler"
+    AFTER = "after"
+    """The answer is out; `after` callbacks run."""
+
+
+class DynamicUse(NamedTuple):
+    """The use of request data that makes an answer one request's own: the "why" of a live route."""
+
+    api: str
+    place: Place | None
+
+    def __str__(self) -> str:
+        return self.api if self.place is None else f"{self.api} · {self.place}"
+
+
+def refusal(use: DynamicUse) -> str:
+    """The message for request data under `dynamic = "error"`."""
+    where = f"{use.place}: " if use.place else ""
+    return (
+        f'{where}{use.api} needs a request, but the route says dynamic = "error"; '
+        'leave it out, or use dynamic = "auto".'
+    )
+
+
+class EndOfStatic(BaseException):
+    """Ends a watched render where request data is read.
+
+    A BaseException, so that `except Exception` in a handler can't swallow it; and the scope has recorded the use
+    before it is raised, so that nothing can (R3.10).
+    """
+
+    def __init__(self, use: DynamicUse) -> None:
+        super().__init__(str(use))
+        self.use = use
+
+
+@dataclass(slots=True)
+class DraftState:
+    """Whether this request is an editor's (R10.1)."""
+
+    enabled: bool = False
+    secret: str = ""
+    """The value of the cookie that turns it on: the build's preview id."""
+    secure: bool = True
+    """Production sends the cookie over TLS only; development doesn't."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Scope:
+    """One run of one operation."""
+
+    purpose: Purpose
+    method: str
+    segment: SegmentConfig
+    compat: Compat
+    project: Path
+    path: str = ""
+    """The canonical path that is being answered."""
+    request: Request | None = None
+    """The request whose headers and cookies may be read; None for a shared render, which has none."""
+    draft: DraftState = field(default_factory=DraftState)
+    phase: Phase = Phase.HANDLER
+    lifetime: Lifetime = FOREVER
+    tags: dict[str, None] = field(default_factory=dict)
+    used_request: bool = False
+    """Whether a live run has read request data: in 14 a bare fetch is uncached from then on (R5.10)."""
+    dynamic_use: DynamicUse | None = None
+    """The first use that ended a watched render."""
+    set_cookies: list[str] = field(default_factory=list)
+    """Set-Cookie values that `cookies()` and `draft_mode()` want in the answer."""
+    written_cookies: dict[str, str | None] = field(default_factory=dict)
+    own_tags: tuple[str, ...] = ()
+    """The tags that the answer has by where it is; what it reads is checked against them, too (R6.4)."""
+    own_invalidations: dict[str, int] = field(default_factory=dict)
+    """Tag -> generation, of what this request invalidated: it reads its own writes (R6.19)."""
+    cache: object = None
+    """The cache that its reads go to; the render doesn't look inside."""
+    function: str | None = None
+    """The cached function that is being filled."""
+    chosen_life: dict[str, float] = field(default_factory=dict)
+    """Ages that `cache_life` gave the result of the function; math.inf is never (R5.34)."""
+    misused: UsageError | None = None
+    """The first misuse inside of a cached function: it fails even when the function swallows the error (R5.32)."""
+    after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    @property
+    def stubbed(self) -> bool:
+        """`force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; DESIGN D3)."""
+        return self.method == "GET" and self.segment.forces_static
+
+    @property
+    def tracked(self) -> bool:
+        """Whether reads of the request must be seen: they have consequences, or in 14 the next fetch's default has."""
+        if self.purpose.shared:
+            return not self.stubbed
+        return self.purpose is Purpose.LIVE and self.compat is Compat.V14
+
+    @property
+    def route_revalidate(self) -> float | None:
+        """The lifetime that a fetch inherits, in seconds; None: endless; 0: the answer is one request's (R5.7)."""
+        if self.watched or self.purpose is Purpose.FILL:
+            return self.lifetime.revalidate
+        if self.method != "GET" or self.used_request or self.phase is Phase.AFTER:
+            return 0
+        return self.segment.revalidate or None
+
+    @property
+    def watched(self) -> bool:
+        """Whether reading request data has consequences."""
+        return self.purpose.shared and self.phase is Phase.HANDLER
+
+    def touch(self, api: str) -> None:
+        """Request data is read through `api`: ends the render where its answer is for everybody.
+
+        Under `force-static` it is empty, and reading it is fine. Under `dynamic = "error"` a live run allows what
+        the request object says, but not the functions (R2.3): they call `require_live` instead.
+        """
+        if self.purpose is Purpose.FILL:
+            self.misuse(api)
+        self.used_request = True
+        if self.watched and not self.stubbed:
+            self.end(api)
+
+    def require_live(self, api: str) -> None:
+        """As `touch`, for the functions that `dynamic = "error"` refuses also while serving (R2.3).
+
+        Raises:
+            StaticOnlyError: in a live GET of a route with `dynamic = "error"`.
+        """
+        self.touch(api)
+        if self.method == "GET" and self.segment.forbids_dynamic and self.phase is Phase.HANDLER:
+            raise StaticOnlyError(refusal(DynamicUse(api, self.place())))
+
+    def misuse(self, api: str) -> NoReturn:
+        """Request data, or an effect, inside of a cached function: its result is for every caller (R5.24, R5.32).
+
+        Raises:
+            UsageError: always.
+        """
+        place = self.place()
+        error = UsageError(
+            f"{f'{place}: ' if place else ''}{api} inside of the cached function {self.function}: its result serves "
+            "other requests, too; call it outside, and pass what the function needs as an argument."
+        )
+        if self.misused is None:
+            self.misused = error
+        raise error
+
+    def end(self, api: str) -> NoReturn:
+        """End a shared render: its answer would be one request's own."""
+        use = DynamicUse(api, self.place())
+        if self.dynamic_use is None:
+            self.dynamic_use = use
+        raise EndOfStatic(use)
+
+    def place(self) -> Place | None:
+        """The innermost line of the user's own code on the stack."""
+        return user_place(sys._getframe(1), self.project)  # noqa: SLF001 - the documented way to a caller's frame
+
+
+def user_place(frame: FrameType | None, project: Path) -> Place | None:
+    """The innermost frame within the project; None when none of its code is running."""
+    root = f"{project}/"
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(root) and "/site-packages/" not in name and not name.startswith(_FRAMEWORK):
+            return Place(name[len(root) :], frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+_current: ContextVar[Scope | None] = ContextVar("millpond_scope", default=None)
+
+
+def current() -> Scope | None:
+    """The scope that this code runs in, if any."""
+    return _current.get()
+
+
+def required(function: str) -> Scope:
+    """The current scope.
+
+    Raises:
+        UsageError: `function` was called outside of a handler.
+    """
+    scope = _current.get()
+    if scope is None:
+        raise UsageError(
+            f"{function} works while a route handler runs, and none does here; "
+            "call it in the handler, or in a function that the handler calls."
+        )
+    return scope
+
+
+def enter(scope: Scope) -> Token[Scope | None]:
+    """Make `scope` the current one in this context; undo it with `leave`."""
+    return _current.set(scope)
+
+
+def leave(token: Token[Scope | None]) -> None:
+    """Undo `enter`."""
+    _current.reset(token)

@@ -1,0 +1,90 @@
+"""May a GET be rendered for everybody? What its file says, before anything has run (annex A.1, classic model)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from millpond.errors import Place
+    from millpond.policy.compat import Compat
+    from millpond.routes.operation import Operation
+    from millpond.routes.route import Route
+
+
+class Why(NamedTuple):
+    """The reason for a route's mode, as the build table and `explain` show it."""
+
+    text: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.place is None else f"{self.text} · {self.place}"
+
+
+class Candidacy(NamedTuple):
+    """Whether renders for everybody are attempted."""
+
+    static: bool
+    why: Why
+    broken_promise: bool = False
+    """The file promises a static answer that it can't give: a build error, not a live route."""
+
+
+def candidacy(route: Route, compat: Compat) -> Candidacy:
+    """Whether the route's GET is a candidate for static, and why or why not.
+
+    `dynamic = "error"` together with a declared input is a broken promise (R3.15).
+    """
+    get = route.operations.get("GET")
+    if get is None:
+        return Candidacy(False, Why("no GET", None))
+    refused = _refused(route, get)
+    if refused is not None:
+        return Candidacy(False, refused)
+    wanted = _wanted(route, compat)
+    if not wanted.static or route.config.forces_static:
+        return wanted
+    for needed in get.declared:
+        if needed.kind == "query" and needed.name in route.config.cache_query:
+            continue  # part of the key
+        why = Why(f"declares {needed.api}", get.place)
+        return Candidacy(False, why, broken_promise=route.config.forbids_dynamic)
+    return wanted
+
+
+def _refused(route: Route, get: Operation) -> Why | None:
+    """What makes GET live whatever else the file says (R2.14, R2.16 to R2.18)."""
+    module, config = route.module, route.config
+    if config.forces_dynamic:
+        return Why('dynamic = "force-dynamic"', module.place("dynamic"))
+    if config.never_cached:
+        return Why("revalidate = 0", module.place("revalidate"))
+    if get.streams and not config.opts_in:
+        return Why("streams its answer", get.place)
+    return None
+
+
+def _wanted(route: Route, compat: Compat) -> Candidacy:
+    module, config = route.module, route.config
+    listed = module.generate_static_params is not None
+    if route.params and not listed:
+        return _wanted_on_demand(route)
+    if config.forces_static or config.forbids_dynamic:
+        return Candidacy(True, Why(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
+    if config.opts_in:
+        return Candidacy(True, Why(f"revalidate = {config.revalidate}", module.place("revalidate")))
+    if listed:
+        return Candidacy(True, Why("generate_static_params", module.place("generate_static_params")))
+    if compat.get_is_static_by_default:
+        return Candidacy(True, Why(f"GET is static by default (compat {compat})"))
+    return Candidacy(False, Why(f"GET is live by default (compat {compat})"))
+
+
+def _wanted_on_demand(route: Route) -> Candidacy:
+    """A parameterised route without `generate_static_params` (R3.4; a time-based one opts in, DESIGN D17)."""
+    module, config = route.module, route.config
+    if config.forces_static or config.forbids_dynamic:
+        return Candidacy(True, Why(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
+    if config.revalidate:
+        return Candidacy(True, Why(f"revalidate = {config.revalidate}", module.place("revalidate")))
+    return Candidacy(False, Why("has parameters, and no generate_static_params"))

@@ -1,0 +1,54 @@
+"""What a render is of: one concrete path of one route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.policy.key import canonical_query, response_key
+from millpond.policy.tags import own_tags
+from millpond.routes.path import canonical, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from millpond.routes.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A route with the parameters that a path gives it."""
+
+    route: Route
+    segments: tuple[str, ...]
+    """The decoded segments of the path."""
+    params: dict[str, str | list[str]]
+    query: str = ""
+    """What of the query is part of the key, in its canonical form."""
+
+    @classmethod
+    def of(
+        cls, route: Route, segments: Sequence[str], params: dict[str, str | list[str]], query_string: bytes = b""
+    ) -> Target:
+        return cls(route, tuple(segments), params, canonical_query(route.config.cache_query, query_string))
+
+    @property
+    def path(self) -> str:
+        """The canonical encoded path, without base path and trailing slash."""
+        return canonical(self.segments)
+
+    @property
+    def readable(self) -> str:
+        """The path for eyes."""
+        return readable(self.segments)
+
+    @property
+    def own_tags(self) -> tuple[str, ...]:
+        """The tags that an answer has by where it is (R6.2)."""
+        folders = "/" + "/".join(self.route.file.file.split("/")[1:-1])
+        return own_tags(self.route.pattern, folders, self.path)
+
+    @property
+    def key(self) -> str:
+        """The key of the route's answer for this path (R4.12)."""
+        return response_key(self.route.file.file, self.path, self.query)

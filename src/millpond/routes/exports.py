@@ -1,0 +1,122 @@
+"""What a route file defines at its top level, by its source: lines for messages, and names that look like mistakes."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from typing import TYPE_CHECKING
+
+from millpond.errors import Place
+from millpond.policy.segment import OPTION_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import ModuleType
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+"""The functions of a route file that answer requests (R1.19)."""
+
+STATIC_PARAMS = "generate_static_params"
+
+_MEANINGFUL = {*METHODS, *OPTION_NAMES, STATIC_PARAMS}
+_CAMEL_CASE = {
+    "fetchCache": "fetch_cache",
+    "dynamicParams": "dynamic_params",
+    "maxDuration": "max_duration",
+    "generateStaticParams": STATIC_PARAMS,
+}
+_ABSENT = {"runtime", "preferred_region", "preferredRegion"}
+_LIKENESS = 0.85
+
+
+def lines_of(tree: ast.Module) -> dict[str, int]:
+    """The line of the last top-level definition of each name that means something to Millpond."""
+    return {name: line for name, line, _ in _definitions(tree.body) if name in _MEANINGFUL}
+
+
+def warnings_of(tree: ast.Module, module: ModuleType, file: str) -> tuple[str, ...]:
+    """A sentence for each name that looks like a mistake (R1.20, R1.21); imported names are left alone."""
+    values = vars(module)
+    own = {name: line for name, line, imported in _definitions(tree.body) if not imported and name in values}
+    found = [
+        f"{Place(file, line)}: {sentence}"
+        for name, line in own.items()
+        if (sentence := _mistake(name, values[name], values)) is not None
+    ]
+    if not any(method in values for method in METHODS):
+        found.append(f"{file}: no method is defined, so every request is answered 405; define GET or another method.")
+    return tuple(found)
+
+
+def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, int, bool]]:
+    """(name, line, whether it was imported), in the order of the source; blocks at module level are part of it."""
+    for statement in body:
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield statement.name, statement.lineno, False
+            case ast.Assign():
+                for target in statement.targets:
+                    yield from _targets(target)
+            case ast.AnnAssign(value=ast.expr()):
+                yield from _targets(statement.target)
+            case ast.Import() | ast.ImportFrom():
+                for alias in statement.names:
+                    yield alias.asname or alias.name, alias.lineno, True
+            case ast.If() | ast.For() | ast.While() | ast.With() | ast.Try():
+                yield from _definitions(_blocks(statement))
+
+
+def _targets(target: ast.expr) -> Iterator[tuple[str, int, bool]]:
+    if isinstance(target, ast.Name):
+        yield target.id, target.lineno, False
+    elif isinstance(target, ast.Tuple | ast.List):
+        for element in target.elts:
+            yield from _targets(element)
+
+
+def _blocks(statement: ast.If | ast.For | ast.While | ast.With | ast.Try) -> list[ast.stmt]:
+    body = list(statement.body)
+    if isinstance(statement, ast.Try):
+        for handler in statement.handlers:
+            body += handler.body
+    if not isinstance(statement, ast.With):
+        body += statement.orelse
+    if isinstance(statement, ast.Try):
+        body += statement.finalbody
+    return body
+
+
+def _mistake(name: str, value: object, values: Mapping[str, object]) -> str | None:
+    if name in _MEANINGFUL or name.startswith("_"):
+        return None
+    if name in _CAMEL_CASE:
+        return f"{name} does nothing; write {_CAMEL_CASE[name]}."
+    if name in _ABSENT:
+        return f"{name} does nothing: this server has one runtime and no regions; remove it." if _plain(value) else None
+    if callable(value):
+        return _mistaken_function(name, values)
+    return _mistaken_option(name, value, values)
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value))
+
+
+def _mistaken_function(name: str, values: Mapping[str, object]) -> str | None:
+    if name == "default":
+        return f"a route has no default handler; name the function by its method: {', '.join(METHODS)}."
+    if name.upper() in METHODS:  # beside the method itself, a function in lower case is a helper
+        return None if name.upper() in values else f"{name} answers no requests; write {name.upper()}."
+    known = METHODS if name.isupper() else (STATIC_PARAMS,)
+    return _near_miss(name, name, known, values)
+
+
+def _mistaken_option(name: str, value: object, values: Mapping[str, object]) -> str | None:
+    if value is not None and not isinstance(value, str | int | float):
+        return None
+    return _near_miss(name, name.lower(), OPTION_NAMES, values)
+
+
+def _near_miss(name: str, spelling: str, known: tuple[str, ...], values: Mapping[str, object]) -> str | None:
+    guess = difflib.get_close_matches(spelling, known, n=1, cutoff=_LIKENESS)
+    return f"{name} does nothing; did you mean {guess[0]}?" if guess and guess[0] not in values else None

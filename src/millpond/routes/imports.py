@@ -1,0 +1,189 @@
+"""A route file as a Python module: its name, its packages, and what can go wrong while it is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.abc
+import importlib.util
+import sys
+import traceback
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from millpond.errors import Place, RouteModuleError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+class _Source(importlib.abc.SourceLoader):
+    """Executes the very bytes that were read and digested; a cached .pyc could be of an edit within the same second."""
+
+    def __init__(self, path: Path, source: bytes) -> None:
+        self.path, self.source = str(path), source
+
+    def get_filename(self, fullname: str) -> str:
+        return self.path
+
+    def get_data(self, path: str) -> bytes:
+        return self.source
+
+
+def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> ModuleType:
+    """The module of a route file, from `source`; the one that is there already if it was made of the same source.
+
+    It is called "app.products.[slug].route", and every folder is a package, so relative imports and siblings work.
+    A dot in a folder's name is "_" in the module's. The names depend on nothing but the files of the project,
+    unless another "app" is in the way: then the root carries a short hash of its place.
+
+    Raises:
+        RouteModuleError: the file, or something that it imports, can't be parsed or raises.
+    """
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+    package = _package(path.parent, app_dir, project)
+    name = f"{package}.{path.stem}"
+    present = sys.modules.get(name)
+    if present is not None and _source_of(present) in (None, source):
+        return present
+    return _execute(name, _Source(path, source), [], project)
+
+
+def import_project_file(path: Path, project: Path) -> ModuleType:
+    """The module of a file that stands in the project's folder, such as instrumentation.py.
+
+    Raises:
+        RouteModuleError: as `import_route` does.
+    """
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+    source = path.read_bytes()
+    name = path.stem
+    present = sys.modules.get(name)
+    if present is not None and str(path) not in _origins(present):  # another project's, in the same process
+        name = f"{name}_{_short_hash(str(path))}"
+        present = sys.modules.get(name)
+    if present is not None and _source_of(present) in (None, source):
+        return present
+    return _execute(name, _Source(path, source), [], project)
+
+
+def forget(folder: Path) -> None:
+    """Drop every module of the user's that lies below `folder`, so that the next import reads the files again."""
+    modules = list(sys.modules.items())  # found before any goes: a namespace package asks its parent for its path
+    for name in [name for name, module in modules if any(_is_users(origin, folder) for origin in _origins(module))]:
+        del sys.modules[name]
+
+
+def _origins(module: ModuleType) -> list[str]:
+    values = getattr(module, "__dict__", {})  # a lazy module must not be woken
+    file = values.get("__file__")
+    return [file] if isinstance(file, str) else [str(path) for path in values.get("__path__") or ()]
+
+
+def _source_of(module: ModuleType) -> bytes | None:
+    loader = getattr(module, "__loader__", None)
+    return loader.source if isinstance(loader, _Source) else None
+
+
+def _package(folder: Path, app_dir: Path, project: Path) -> str:
+    """The dotted name of the package of `folder`, which is made if it isn't there."""
+    if folder == app_dir:
+        name = _root_name(app_dir, project)
+    else:
+        name = f"{_package(folder.parent, app_dir, project)}.{_folder_name(folder)}"
+    if name not in sys.modules:
+        _make_package(name, folder, project)
+    return name
+
+
+def _folder_name(folder: Path) -> str:
+    """The folder's name without dots; one that another folder would share gets a hash of its own name."""
+    name = folder.name.replace(".", "_")
+    if name == folder.name:
+        return name
+    twins = [child for child in folder.parent.iterdir() if child.name.replace(".", "_") == name and child.is_dir()]
+    return name if len(twins) == 1 else f"{name}_{_short_hash(folder.name)}"
+
+
+def _root_name(app_dir: Path, project: Path) -> str:
+    name = app_dir.name.replace(".", "_")
+    relative = app_dir.relative_to(project).as_posix() if app_dir.is_relative_to(project) else app_dir.name
+    for candidate in (name, f"{name}_{_short_hash(relative)}"):
+        present = sys.modules.get(candidate)
+        if present is None or str(app_dir) in getattr(present, "__path__", ()):
+            return candidate
+    return f"{name}_{_short_hash(str(app_dir))}"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def _make_package(name: str, folder: Path, project: Path) -> None:
+    init = folder / "__init__.py"
+    if init.is_file():
+        _execute(name, _Source(init, init.read_bytes()), [str(folder)], project)
+        return
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    _register(name, importlib.util.module_from_spec(spec))
+
+
+def _register(name: str, module: ModuleType) -> None:
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+
+
+def _execute(name: str, loader: _Source, folders: list[str], project: Path) -> ModuleType:
+    """Run a file as the module `name`; a package if it has `folders`."""
+    spec = ModuleSpec(name, loader, origin=loader.path, is_package=bool(folders))
+    spec.has_location = True
+    if folders:
+        spec.submodule_search_locations = folders
+    module = importlib.util.module_from_spec(spec)
+    _register(name, module)
+    try:
+        loader.exec_module(module)
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        if isinstance(error, SyntaxError):
+            refuse_syntax(error, loader.path, project)
+        if isinstance(error, Exception | SystemExit):
+            _refuse(error, loader.path, project)
+        raise
+    return module
+
+
+def refuse_syntax(error: SyntaxError, path: str, project: Path) -> NoReturn:
+    """Raise the RouteModuleError for a file that isn't Python; `path` is the file where the error names none."""
+    place = Place(_relative(error.filename or path, project), error.lineno)
+    line = f"\n    {error.text.strip()}" if error.text else ""
+    raise RouteModuleError(f"{place}: invalid syntax: {error.msg}{line}") from error
+
+
+def _refuse(error: BaseException, path: str, project: Path) -> NoReturn:
+    place = Place(_relative(path, project))
+    for frame in traceback.extract_tb(error.__traceback__):
+        if _is_users(frame.filename, project):
+            place = Place(_relative(frame.filename, project), frame.lineno)
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        remedy = "install it, or put it in the project's folder"
+    else:
+        remedy = "mend it, or move what can fail into the handler"
+    raise RouteModuleError(f"{place}: the file can't be imported: {message}; {remedy}.") from error
+
+
+def _is_users(filename: str, project: Path) -> bool:
+    """Whether the project's author wrote the file; a virtual environment may lie inside the project."""
+    path = Path(filename)
+    return path.is_relative_to(project) and "site-packages" not in path.parts
+
+
+def _relative(filename: str, project: Path) -> str:
+    path = Path(filename)
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else filename

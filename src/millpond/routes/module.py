@@ -1,0 +1,112 @@
+"""A route file, loaded and checked."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from millpond.errors import Place, RouteModuleError
+from millpond.policy.segment import OPTION_NAMES, InvalidOption, SegmentConfig, parse_segment_config
+from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
+from millpond.routes.imports import import_route, refuse_syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import ModuleType
+
+    from millpond.routes.scan import RouteFile
+
+__all__ = ["METHODS", "RouteModule", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteModule:
+    """What a route file exports."""
+
+    file: RouteFile
+    module: ModuleType
+    functions: Mapping[str, Callable[..., Any]]
+    """By method, in the order of METHODS."""
+    config: SegmentConfig
+    generate_static_params: Callable[..., Any] | None
+    lines: Mapping[str, int]
+    """Where the methods, the options and generate_static_params are defined."""
+    warnings: tuple[str, ...]
+    """Sentences with their places: what looks like a mistake (R1.20, R1.21)."""
+    digest: str
+    """SHA-256 of the source, in hex."""
+
+    def place(self, name: str) -> Place:
+        """Where `name` is defined; only the file, when its source doesn't show the line."""
+        return Place(self.file.file, self.lines.get(name))
+
+
+def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
+    """Import a route file and check what it exports.
+
+    Raises:
+        RouteModuleError: it can't be read, parsed or imported, a constant has a value outside its schema (R2.1,
+            in every version: DESIGN D16), or an export that must be a function isn't one.
+    """
+    project, app_dir = project.absolute(), app_dir.absolute()
+    source = _read(file)
+    tree = _parse(source, file, project)
+    module = import_route(file.path, source, app_dir, project)
+    lines = lines_of(tree)
+    exports = vars(module)
+    return RouteModule(
+        file=file,
+        module=module,
+        functions={name: _function(exports[name], name, file, lines) for name in METHODS if name in exports},
+        config=_config(exports, file, lines),
+        generate_static_params=_static_params(exports, file, lines),
+        lines=lines,
+        warnings=warnings_of(tree, module, file.file),
+        digest=hashlib.sha256(source).hexdigest(),
+    )
+
+
+def _read(file: RouteFile) -> bytes:
+    try:
+        return file.path.read_bytes()
+    except OSError as error:
+        raise RouteModuleError(f"{file.file} can't be read: {error.strerror}; mend its permissions.") from error
+
+
+def _parse(source: bytes, file: RouteFile, project: Path) -> ast.Module:
+    try:
+        return ast.parse(source, str(file.path))
+    except SyntaxError as error:
+        refuse_syntax(error, str(file.path), project)
+    except ValueError as error:  # NUL bytes, in Python 3.11
+        raise RouteModuleError(f"{file.file}: invalid syntax: {error}") from error
+
+
+def _function(value: object, name: str, file: RouteFile, lines: Mapping[str, int]) -> Callable[..., Any]:
+    if callable(value) and not inspect.isclass(value):
+        return value
+    what = "a class" if inspect.isclass(value) else f"a value of type {type(value).__name__}"
+    raise RouteModuleError(f"{Place(file.file, lines.get(name))}: {name} is {what}; make it a function.")
+
+
+def _static_params(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int]) -> Callable[..., Any] | None:
+    if STATIC_PARAMS not in exports:
+        return None
+    return _function(exports[STATIC_PARAMS], STATIC_PARAMS, file, lines)
+
+
+def _config(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int]) -> SegmentConfig:
+    """The options; what is wrong with any of them is one message."""
+    complaints = []
+    for name in OPTION_NAMES:
+        try:
+            parse_segment_config({name: exports[name]} if name in exports else {})
+        except InvalidOption as error:
+            complaints.append(f"{Place(file.file, lines.get(name))}: {error}.")
+    if complaints:
+        raise RouteModuleError("\n".join(complaints))
+    return parse_segment_config(exports)

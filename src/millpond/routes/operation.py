@@ -1,0 +1,171 @@
+"""One function of a route file -> one FastAPI route."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import Request, Response, params
+from fastapi.routing import APIRoute
+from fastapi.security.base import SecurityBase
+from pydantic import BaseModel
+
+from millpond.errors import Place, RouteModuleError
+from millpond.routes.signature import adapt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fastapi.dependencies.models import Dependant
+
+    from millpond.routes.folder import Segment
+    from millpond.routes.module import RouteModule
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_PHRASES = {
+    "query": 'query parameter "{}"',
+    "header": 'header "{}"',
+    "cookie": 'cookie "{}"',
+    "body": "request body",
+    "form": 'form field "{}"',
+    "security": 'security scheme "{}"',
+}
+
+
+class OperationRoute(APIRoute):
+    """A FastAPI route whose handler runs inside `around`."""
+
+    def __init__(
+        self, path: str, endpoint: Callable[..., Any], around: Callable[[Handler], Handler], **kw: Any
+    ) -> None:
+        self.around = around  # the constructor of APIRoute asks for the handler
+        super().__init__(path, endpoint, **kw)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler inside `around`; may be asked for more than once."""
+        handle = self.around(super().get_route_handler())
+
+        async def handler(request: Request) -> Response:
+            return await handle(request)
+
+        return handler
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredInput:
+    """Something of the request that a handler's signature, or one of its dependencies, asks for."""
+
+    kind: Literal["query", "header", "cookie", "body", "form", "security"]
+    name: str
+
+    @property
+    def api(self) -> str:
+        """What messages call it."""
+        return _PHRASES[self.kind].format(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of a route."""
+
+    method: str
+    module: RouteModule
+    api_route: OperationRoute
+    declared: tuple[DeclaredInput, ...]
+    """Known without running anything; dependencies count."""
+    streams: bool
+    """Whether the function is a generator, so that its answer is a stream."""
+    place: Place
+
+
+def make_operation(module: RouteModule, method: str, around: Callable[[Handler], Handler]) -> Operation:
+    """The operation of `module.functions[method]`; `around` wraps FastAPI's handler of one request.
+
+    Raises:
+        RouteModuleError: FastAPI can't make sense of the function's signature.
+    """
+    function, place = module.functions[method], module.place(method)
+    segments = module.file.segments
+    path = api_path(segments)
+    summary, description = _texts(function)
+    endpoint = adapt(function, module.file.params, place)
+    try:
+        api_route = OperationRoute(
+            path,
+            endpoint,
+            around,
+            methods=[method],
+            name=operation_name(method, segments),
+            operation_id=operation_name(method, segments),
+            tags=[segment.name for segment in segments if not segment.dynamic][:1],
+            summary=summary or f"{method} {path}",
+            description=description,
+        )
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise RouteModuleError(f"{place}: FastAPI can't use the signature of {method}: {reason}") from error
+    streams = api_route.is_sse_stream or api_route.is_json_stream or _generates(function)
+    return Operation(method, module, api_route, tuple(dict.fromkeys(_declared(api_route.dependant))), streams, place)
+
+
+def allow(methods: Iterable[str]) -> str:
+    """The value of `Allow` for a route that implements `methods` (R1.22, R1.23)."""
+    implied = {"OPTIONS", *methods}
+    if "GET" in implied:
+        implied.add("HEAD")
+    return ", ".join(sorted(implied))
+
+
+def api_path(segments: Sequence[Segment]) -> str:
+    """The path as OpenAPI writes it: "/products/{slug}"."""
+    return "/" + "/".join(f"{{{segment.parameter}}}" if segment.dynamic else segment.pattern for segment in segments)
+
+
+def operation_name(method: str, segments: Sequence[Segment]) -> str:
+    """The name that API clients see: "get_products_by_slug"; "post_root" for "/"."""
+    words = [f"by_{segment.parameter}" if segment.dynamic else segment.name for segment in segments]
+    return "_".join([method.lower(), *(re.sub(r"\W+", "_", word).strip("_") or "_" for word in words or ["root"])])
+
+
+def _texts(function: Callable[..., Any]) -> tuple[str | None, str | None]:
+    """Summary and description out of the docstring."""
+    text = inspect.cleandoc(function.__doc__ or "")
+    return (text.splitlines()[0], text) if text else (None, None)
+
+
+def _generates(function: Callable[..., Any]) -> bool:
+    inner = inspect.unwrap(function)
+    return inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
+
+
+def _declared(dependant: Dependant) -> Iterator[DeclaredInput]:
+    call = inspect.unwrap(dependant.call) if dependant.call is not None else None
+    if isinstance(call, SecurityBase):
+        yield DeclaredInput("security", call.scheme_name)
+    for field in dependant.query_params:
+        yield from (DeclaredInput("query", name) for name in _names(field.alias, field.field_info))
+    for field in dependant.header_params:
+        yield from (DeclaredInput("header", _header(name)) for name in _names(field.alias, field.field_info))
+    for field in dependant.cookie_params:
+        yield from (DeclaredInput("cookie", name) for name in _names(field.alias, field.field_info))
+    for field in dependant.body_params:
+        is_form = isinstance(field.field_info, params.Form)
+        yield DeclaredInput("form" if is_form else "body", field.alias)
+    for dependency in dependant.dependencies:
+        yield from _declared(dependency)
+
+
+def _header(name: str) -> str:
+    return name.replace("_", "-").lower()
+
+
+def _names(alias: str, info: Any) -> list[str]:
+    """The names that a parameter reads: a model (`Annotated[Filters, Query()]`) reads one for each field."""
+    model = info.annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return [field.alias or name for name, field in model.model_fields.items()]
+    return [alias]

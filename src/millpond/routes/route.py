@@ -1,0 +1,90 @@
+"""One route: its file, what it exports, and its operations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.routes.module import load
+from millpond.routes.operation import allow, make_operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from millpond.policy.segment import SegmentConfig
+    from millpond.routes.folder import Segment
+    from millpond.routes.module import RouteModule
+    from millpond.routes.operation import Handler, Operation
+    from millpond.routes.scan import RouteFile
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One URL pattern and the methods that answer it."""
+
+    file: RouteFile
+    module: RouteModule
+    operations: Mapping[str, Operation]
+    """By method; only those that the file defines (HEAD and OPTIONS may be answered without)."""
+
+    @property
+    def pattern(self) -> str:
+        return self.file.pattern
+
+    @property
+    def config(self) -> SegmentConfig:
+        return self.module.config
+
+    @property
+    def params(self) -> tuple[Segment, ...]:
+        return self.file.params
+
+    @property
+    def allow(self) -> str:
+        """The value of `Allow`, for the automatic OPTIONS and for 405 (R1.23, DESIGN D2)."""
+        return allow(self.operations)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.module.warnings
+
+
+def load_route(file: RouteFile, project: Path, app_dir: Path, around: Callable[[Handler], Handler]) -> Route:
+    """Import `file` and make its operations; `around` wraps the handling of each request.
+
+    Raises:
+        RouteModuleError: the file can't be imported, or exports something that can't work.
+    """
+    module = load(file, project, app_dir)
+    return Route(file, module, {method: make_operation(module, method, around) for method in module.functions})
+
+
+def load_routes(
+    files: Iterable[RouteFile], project: Path, app_dir: Path, around: Callable[[Handler], Handler]
+) -> list[Route]:
+    """All routes, in the order of `files`, with operation ids that no two operations share.
+
+    Raises:
+        RouteModuleError: as `load_route` does, for the first file that can't work.
+    """
+    routes = [load_route(file, project, app_dir, around) for file in files]
+    tell_apart(routes)
+    return routes
+
+
+def tell_apart(routes: Iterable[Route]) -> None:
+    """Give operations of the same name ("/a.b" and "/a_b") ids of their own.
+
+    The suffix comes from the pattern, so an id doesn't change when another route comes or goes.
+    """
+    routes = list(routes)
+    uses = Counter(operation.api_route.operation_id for route in routes for operation in route.operations.values())
+    for route in routes:
+        for operation in route.operations.values():
+            name = operation.api_route.operation_id
+            if uses[name] > 1:
+                suffix = hashlib.sha256(route.pattern.encode()).hexdigest()[:6]
+                operation.api_route.operation_id = operation.api_route.unique_id = f"{name}_{suffix}"

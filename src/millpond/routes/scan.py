@@ -1,0 +1,150 @@
+"""app/ -> route files, in the order in which they match; folders that can't be told apart are errors."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.errors import RouteError
+from millpond.routes.folder import Kind, Segment, parse_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+FILE_NAME = "route.py"
+
+Shape = tuple[tuple[int, str], ...]
+"""A pattern with the names of its parameters left out: what the paths that it matches look like."""
+
+_RANKS = {Kind.LITERAL: 0, Kind.PARAM: 1, Kind.CATCH_ALL: 2, Kind.OPTIONAL_CATCH_ALL: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFile:
+    """A route file and the URLs that it answers."""
+
+    path: Path
+    """Absolute."""
+    file: str
+    """Relative to the project, with slashes: "app/products/[slug]/route.py"."""
+    pattern: str
+    """Such as "/products/[slug]"; "/" for the root. Groups and slots are not part of it (R1.4)."""
+    segments: tuple[Segment, ...]
+    """Those of the URL only."""
+
+    @property
+    def params(self) -> tuple[Segment, ...]:
+        return tuple(segment for segment in self.segments if segment.dynamic)
+
+
+def scan(app_dir: Path, project: Path) -> list[RouteFile]:
+    """The route files below `app_dir`, strongest first (R1.8, annex K.1).
+
+    Left out are private folders (R1.4), `__pycache__` and hidden folders, `.well-known` excepted (RFC 8615).
+
+    Raises:
+        RouteError: there is no such folder, a folder's name means nothing, or two files can't be told apart.
+    """
+    app_dir, project = app_dir.absolute(), project.absolute()
+    if not app_dir.is_dir():
+        raise RouteError(f"there is no folder {app_dir}; run `millpond new NAME`, or give the folder with the routes.")
+    files = [_route_file(path, app_dir, project) for path in _walk(app_dir, frozenset())]
+    files.sort(key=lambda file: _shape(file.segments))
+    _refuse_twins(files)
+    _refuse_names(files)
+    _refuse_overlaps(files)
+    return files
+
+
+def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:  # a symbolic link to a folder that it lies in
+        return
+    try:
+        with os.scandir(folder) as listing:
+            children = sorted(listing, key=lambda child: child.name)
+    except OSError as error:
+        raise RouteError(f"{folder} can't be read: {error.strerror}; mend its permissions or move it.") from None
+    for child in children:
+        if child.name == FILE_NAME and child.is_file():
+            yield folder / FILE_NAME
+        elif child.is_dir() and not _hidden(child.name):
+            yield from _walk(folder / child.name, above | {real})
+
+
+def _hidden(folder: str) -> bool:
+    return folder.startswith("_") or (folder.startswith(".") and folder != ".well-known")
+
+
+def _route_file(path: Path, app_dir: Path, project: Path) -> RouteFile:
+    base = project if path.is_relative_to(project) else app_dir.parent
+    file = path.relative_to(base).as_posix()
+    folders = path.parent.relative_to(app_dir).parts
+    segments = tuple(segment for segment in (parse_folder(name, file) for name in folders) if segment.visible)
+    _check_path(segments, file)
+    return RouteFile(path, file, "/" + "/".join(segment.pattern for segment in segments), segments)
+
+
+def _check_path(segments: Sequence[Segment], file: str) -> None:
+    """What can be wrong with one path by itself (R1.13, R1.14)."""
+    seen: dict[str, Segment] = {}
+    for segment in segments:
+        if not segment.dynamic:
+            continue
+        other = seen.setdefault(segment.parameter, segment)
+        if other is not segment:
+            both = f"{other.folder} and {segment.folder}"
+            raise RouteError(
+                f'{file}: {both} would both fill the parameter "{segment.parameter}"; rename one of the folders.'
+            )
+    for segment in segments[:-1]:
+        if segment.kind in (Kind.CATCH_ALL, Kind.OPTIONAL_CATCH_ALL):
+            raise RouteError(
+                f"{file}: {segment.folder} takes the rest of the path, so nothing can follow it; "
+                "make it the last folder, or write [name] for one segment."
+            )
+
+
+def _shape(segments: Sequence[Segment]) -> Shape:
+    return tuple((_RANKS[segment.kind], "" if segment.dynamic else segment.name) for segment in segments)
+
+
+def _refuse_twins(files: Sequence[RouteFile]) -> None:
+    """Two files for one URL (R1.18)."""
+    seen: dict[tuple[Segment, ...], RouteFile] = {}
+    for file in files:
+        key = tuple(Segment(segment.kind, segment.name, "") for segment in file.segments)
+        other = seen.setdefault(key, file)
+        if other is not file:
+            raise RouteError(f"{other.file} and {file.file} both answer {file.pattern}; remove or rename one of them.")
+
+
+def _refuse_names(files: Sequence[RouteFile]) -> None:
+    """Two names, or two kinds of catch-all, at one position (R1.12, R1.15)."""
+    seen: dict[tuple[Shape, bool], tuple[Segment, RouteFile]] = {}
+    for file in files:
+        for depth, segment in enumerate(file.segments):
+            if not segment.dynamic:
+                continue
+            key = (_shape(file.segments[:depth]), segment.kind is Kind.PARAM)
+            other, other_file = seen.setdefault(key, (segment, file))
+            if (other.kind, other.name) != (segment.kind, segment.name):
+                raise RouteError(
+                    f"{other_file.file} and {file.file}: {other.folder} and {segment.folder} stand at the same "
+                    "position of the URL; give both folders the same name."
+                )
+
+
+def _refuse_overlaps(files: Sequence[RouteFile]) -> None:
+    """An optional catch-all beside the route that its empty form is (R1.16)."""
+    by_shape = {_shape(file.segments): file for file in files}
+    for file in files:
+        if file.segments and file.segments[-1].kind is Kind.OPTIONAL_CATCH_ALL:
+            other = by_shape.get(_shape(file.segments[:-1]))
+            if other is not None:
+                raise RouteError(
+                    f"{other.file} and {file.file} both answer {other.pattern}; remove the first, or write "
+                    f"[...{file.segments[-1].name}], which needs at least one segment."
+                )

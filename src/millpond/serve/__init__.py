@@ -1,0 +1,1 @@
+"""One way in, one way out: from an ASGI request to its answer."""

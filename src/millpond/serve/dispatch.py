@@ -1,0 +1,106 @@
+"""One way in: from a request to the answer of the first route that wants it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.cache.responses import RenderFailed
+from millpond.policy.decision import Action, Decision, Reason
+from millpond.render.run import StaticEnded
+from millpond.render.target import Target
+from millpond.serve.incoming import Refused, is_draft, segments_of, without_base_path
+from millpond.serve.sending import send_cached, send_plain
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond.build.plan import Plan
+    from millpond.cache.responses import Cached, Responses
+    from millpond.config import Config
+    from millpond.policy.freshness import Clock
+    from millpond.routes.table import Table
+    from millpond.serve.live import LiveRunner
+
+access = logging.getLogger("millpond.access")
+
+_DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
+_LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
+_TURNED = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Matches a request and answers it: from the cache, by a live run, or with the inner application's own routes."""
+
+    table: Table[Plan]
+    responses: Responses
+    live: LiveRunner
+    inner: ASGIApp
+    config: Config
+    clock: Clock
+
+    async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        status, decision = await self._answer(asgi, receive, send)
+        if access.isEnabledFor(logging.INFO):
+            _log_access(asgi, status, decision, time.perf_counter() - started)
+
+    async def _answer(self, asgi: Scope, receive: Receive, send: Send) -> tuple[int | None, Decision | None]:
+        segments = segments_of(asgi, self.config)
+        if isinstance(segments, Refused):
+            location = [(b"location", segments.location.encode("latin-1"))] if segments.location else None
+            await send_plain(send, segments.status, location)
+            return segments.status, None
+        found = self._find(segments, asgi.get("query_string", b"")) if segments is not None else None
+        if found is None:
+            await self.inner(asgi, receive, send)
+            return None, None
+        return await self._answer_route(*found, asgi, receive, send)
+
+    def _find(self, segments: list[str], query: bytes) -> tuple[Plan, Target] | None:
+        """The first match that doesn't decline (R1.9, R1.10)."""
+        for match in self.table.match(segments):
+            target = Target.of(match.route.route, segments, match.params, query)
+            if not match.route.declines(target.path):
+                return match.route, target
+        return None
+
+    async def _answer_route(
+        self, plan: Plan, target: Target, asgi: Scope, receive: Receive, send: Send
+    ) -> tuple[int, Decision]:
+        method = asgi["method"]
+        draft = is_draft(asgi, self.live.draft_secret)
+        cacheable = method == "GET" or (method == "HEAD" and "HEAD" not in target.route.operations)
+        decision = _LIVE
+        if cacheable and plan.caches(target.path):
+            if not draft:
+                try:
+                    cached = self.responses.hit(target.key) or await self.responses.answer(target)
+                    return await self._send(cached, asgi, send), cached.decision
+                except RenderFailed:
+                    await send_plain(send, 500)
+                    return 500, Decision(Action.MISS, Reason.COLD, status=500)
+                except StaticEnded:
+                    decision = _TURNED
+            else:
+                decision = _DRAFT
+        asgi = without_base_path(asgi, self.config.base_path)
+        return await self.live.run(target, asgi, receive, send, decision, draft=draft), decision
+
+    async def _send(self, cached: Cached, asgi: Scope, send: Send) -> int:
+        return await send_cached(asgi, send, cached, self.clock())
+
+
+def _log_access(asgi: Scope, status: int | None, decision: Decision | None, seconds: float) -> None:
+    fields = {
+        "method": asgi["method"],
+        "path": asgi["path"],
+        "status": status,
+        "milliseconds": round(seconds * 1000, 2),
+        "cache": decision.action.value if decision else None,
+        "reason": decision.reason.value if decision else None,
+    }
+    access.info("%s %s %s", fields["method"], fields["path"], status or "-", extra={"fields": fields})

@@ -1,0 +1,95 @@
+"""What a request asks for, parsed and bounded."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from starlette.requests import cookie_parser
+
+from millpond.render.request_api import DRAFT_COOKIE
+from millpond.routes.path import MalformedPath, slash_redirect, split
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from millpond.config import Config
+
+_SAFE = "/!$&'()*+,;=:@~"
+_DRAFT_COOKIE = DRAFT_COOKIE.encode("ascii")
+
+
+class Refused(NamedTuple):
+    """An answer that needs no route."""
+
+    status: int
+    location: str | None = None
+
+
+def below(prefix: str, scope: Scope) -> bytes | None:
+    """The encoded path below the application's own prefix; None when it isn't below it.
+
+    The prefix is what a mounting application has taken (`root_path`), and then `base_path` (R1.48).
+    """
+    raw = scope.get("raw_path") or quote(scope["path"], safe=f"%{_SAFE}").encode("ascii")
+    for part in (scope.get("root_path", ""), prefix):
+        encoded = quote(part, safe=_SAFE).encode("ascii")
+        if not raw.startswith(encoded):
+            if part is prefix:
+                return None
+            continue  # some servers leave root_path out of the path
+        rest = raw[len(encoded) :]
+        if rest and not rest.startswith(b"/"):
+            return None
+        raw = rest
+    return raw or b"/"
+
+
+def without_base_path(scope: Scope, base_path: str) -> Scope:
+    """The request as handlers see it: `request.url` has no `base_path` (R1.31), as in renders for everybody."""
+    root: str = scope.get("root_path", "")
+    path: str = scope["path"]
+    if not base_path:
+        return scope
+    root = root if path.startswith(f"{root}{base_path}") else ""
+    raw = below(base_path, scope) or b"/"
+    return {
+        **scope,
+        "path": root + (path[len(root) + len(base_path) :] or "/"),
+        "raw_path": quote(root, safe=_SAFE).encode("ascii") + raw,
+    }
+
+
+def segments_of(scope: Scope, config: Config) -> list[str] | Refused | None:
+    """The decoded segments of the path; or an answer at once; or None for a path outside of `base_path`.
+
+    414 and 431 are for paths and headers over their bounds, 400 for bad escapes (R1.32), 308 for slashes (R1.47).
+    """
+    query: bytes = scope.get("query_string", b"")
+    raw = below(config.base_path, scope)
+    if raw is None:
+        return None
+    if len(raw) + len(query) > config.server.max_path_bytes:
+        return Refused(414)
+    if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > config.server.max_header_bytes:
+        return Refused(431)
+    try:
+        target = slash_redirect(raw, config.trailing_slash)
+        if target is not None:
+            prefix = quote(scope.get("root_path", "") + config.base_path, safe=_SAFE)
+            suffix = f"?{query.decode('latin-1')}" if query else ""
+            return Refused(308, prefix + target + suffix)
+        return split(raw)
+    except MalformedPath:
+        return Refused(400)
+
+
+def is_draft(scope: Scope, secret: str) -> bool:
+    """Whether the request carries the cookie of draft mode (R10.1); compared in constant time."""
+    for name, value in scope["headers"]:
+        if name == b"cookie" and _DRAFT_COOKIE in value:
+            given = cookie_parser(value.decode("latin-1")).get(DRAFT_COOKIE, "")
+            if hmac.compare_digest(given.encode("latin-1"), secret.encode("latin-1")):
+                return True
+    return False

@@ -1,0 +1,39 @@
+"""The inner application's lifespan, in a task of its own: it ends in the task that it began in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+class Life:
+    """One run of the lifespan of `app`; what it yields goes into `state`, for `request.state`."""
+
+    def __init__(self, app: FastAPI, state: dict[str, Any]) -> None:
+        self._app, self._state = app, state
+        self._over = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Enter it; raises what it raises."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(begun))
+        await begun
+
+    async def end(self) -> None:
+        """Leave it; raises what it raises."""
+        self._over.set()
+        await self._task
+
+    async def _run(self, begun: asyncio.Future[None]) -> None:
+        try:
+            async with self._app.router.lifespan_context(self._app) as state:
+                self._state.update(state or {})
+                begun.set_result(None)
+                await self._over.wait()
+        except Exception as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)

@@ -1,0 +1,104 @@
+"""A live run: one operation for one request, through the inner application."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from millpond.render.escape import MEANT_FOR_THE_LOOP
+from millpond.render.run import OPERATION, SERVER
+from millpond.render.scope import DraftState, Purpose, enter, leave
+from millpond.serve.sending import LiveSend, send_plain
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from millpond.policy.decision import Decision
+    from millpond.render.after import Afterwards
+    from millpond.render.run import Renderer
+    from millpond.render.target import Target
+
+log = logging.getLogger("millpond.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRunner:
+    """Runs operations for the request that asked."""
+
+    renderer: Renderer
+    afterwards: Afterwards
+    draft_secret: str
+    secure_cookies: bool
+
+    async def run(
+        self, target: Target, asgi: Scope, receive: Receive, send: Send, decision: Decision, *, draft: bool
+    ) -> int:
+        """Answer with the operation of the request's method; returns the status that was sent.
+
+        HEAD falls to GET where the file has no HEAD of its own (R1.22), OPTIONS has an automatic answer (R1.23),
+        and any other method that is missing is 405 (R1.24).
+        """
+        route = target.route
+        method = "GET" if asgi["method"] == "HEAD" and "HEAD" not in route.operations else asgi["method"]
+        operation = route.operations.get(method)
+        if operation is None:
+            status = 204 if method == "OPTIONS" else 405
+            answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
+            return await self._through(answer, target, asgi, receive, LiveSend(send, asgi["method"], decision))
+        scope = self.renderer.scope(target, method, Purpose.DRAFT if draft else Purpose.LIVE)
+        scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
+        if method in ("GET", "HEAD"):
+            receive = _without_body(receive)  # R1.29
+        if scope.stubbed:
+            asgi = _stub(asgi)
+        scope.request = Request(asgi)
+        token = enter(scope)
+        try:
+            wrapped = LiveSend(send, asgi["method"], decision)
+            return await self._through(operation.api_route.app, target, asgi, receive, wrapped)
+        finally:
+            leave(token)
+            self.afterwards.begin(scope)
+
+    async def _through(self, app: ASGIApp, target: Target, asgi: Scope, receive: Receive, send: LiveSend) -> int:
+        inner: dict[str, Any] = {
+            **asgi,
+            "path_params": dict(target.params),
+            "state": {**asgi.get("state", {}), **self.renderer.state},
+            OPERATION: app,
+        }
+        try:
+            await self.renderer.app(inner, receive, send)
+        except MEANT_FOR_THE_LOOP:
+            raise
+        except BaseException:  # a redirect() in a streamed body, say, comes too late to be an answer
+            log.exception("%s %s (%s) raised", asgi["method"], target.path, target.route.file.file)
+            if send.status is None:
+                await send_plain(send, 500)
+        return send.status or 500
+
+
+def _without_body(receive: Receive) -> Receive:
+    """GET and HEAD never show a body, even where a client sent one; a disconnect still comes through."""
+    shown = False
+
+    async def bodyless() -> Message:
+        nonlocal shown
+        if not shown:
+            shown = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+
+    return bodyless
+
+
+def _stub(asgi: Scope) -> dict[str, Any]:
+    """The request as a `force-static` GET sees it where it runs for each request (R2.16, R3.12)."""
+    return {**asgi, "headers": [], "query_string": b"", "server": SERVER, "scheme": "http", "client": None}

@@ -1,0 +1,113 @@
+"""Structured logs: lines for people on a terminal, JSON lines for everything else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from millpond.build.failure import failure_message
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import TextIO
+
+    _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+_CHATTY = ("asyncio", "httpcore2", "httpx2", "uvicorn", "watchfiles")
+"""Libraries that report each step at "info"."""
+
+_SAID = ("method", "path", "status")
+"""Fields that an access message says in words already."""
+
+
+def configure_logs(
+    format: LogFormat | None,  # noqa: A002 - the option's name
+    level: LogLevel,
+    stream: TextIO | None = None,
+    project: Path | None = None,
+) -> None:
+    """Send every log record of the process to `stream`, one way.
+
+    Args:
+        format: how; None is "text" on a terminal and "json" elsewhere.
+        level: what is less important is left out. Chatty libraries say less, unless it is "debug".
+        stream: stderr when not given.
+        project: fold the frames of tracebacks that are not of this folder; only as text.
+    """
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
+    wanted = format or ("text" if stream.isatty() else "json")
+    handler.setFormatter(TextFormatter(project) if wanted == "text" else JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    quiet = max(root.level, logging.WARNING) if level != "debug" else logging.INFO
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(quiet)
+    logging.captureWarnings(True)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per record: `time` (UTC, RFC 3339), `level`, `logger`, `message`, the record's `fields`, and
+    `exception` with the traceback as text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        facts = {**facts, **getattr(record, "fields", {}), **facts}
+        trace = _trace(self, record)
+        if trace:
+            facts["exception"] = trace
+        return msgspec.json.encode(facts, enc_hook=repr).decode("utf-8", "replace")
+
+
+class TextFormatter(logging.Formatter):
+    """`07:14:04 warning  message`: time of this machine, and no level for what is ordinary.
+
+    Only the first line of a record begins with a time: what a client sends can't pretend to be one.
+    """
+
+    def __init__(self, project: Path | None = None) -> None:
+        super().__init__()
+        self._project = project
+
+    def formatException(self, ei: _ExcInfo) -> str:
+        if self._project is None or ei[1] is None:
+            return super().formatException(ei)
+        return failure_message(ei[1], self._project)
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        level = f"{record.levelname.lower():<8} " if record.levelno != logging.INFO else ""
+        fields = getattr(record, "fields", {})
+        extra = "".join(f" {name}={value}" for name, value in fields.items() if name not in _SAID and value is not None)
+        lines = [f"{time}  {level}{record.getMessage()}{extra}", *_trace(self, record).splitlines()]
+        return "\n    ".join(_printable(line) for text in lines for line in text.split("\n"))
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = [record.exc_text or (formatter.formatException(record.exc_info) if record.exc_info else "")]
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return "\n".join(part for part in parts if part)
+
+
+def _printable(text: str) -> str:
+    """Without anything that would move a terminal's cursor."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)

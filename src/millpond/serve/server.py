@@ -1,0 +1,151 @@
+"""The HTTP server: uvicorn, with sockets of our own, bounds on what a client may send, and a quiet end."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from millpond.errors import MillpondError
+from millpond.serve.bounded import bounded_protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator, Sequence
+
+    from starlette.types import ASGIApp
+
+    from millpond.config import ServerConfig
+
+
+class AddressError(MillpondError):
+    """The server can't listen where it was told to."""
+
+
+@contextlib.contextmanager
+def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """The sockets of `bind`, closed on the way out."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(each) for each in bind(host, port)]
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets for all addresses of `host`, which nobody can connect to before the server starts.
+
+    Args:
+        host: a name or an address.
+        port: 0 for any free one; the same for all addresses.
+
+    Raises:
+        AddressError: there is no such host, or the port is taken.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError, OverflowError) as error:
+        raise AddressError(f"there is no address {host}:{port} ({error}); give another --host or --port.") from None
+    sockets: list[socket.socket] = []
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        number = port or (sockets[0].getsockname()[1] if sockets else 0)
+        try:
+            sockets.append(_bound(family, kind, protocol, (address[0], number, *address[2:])))
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            raise AddressError(_taken(host, number, error)) from None
+    return sockets
+
+
+def _bound(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _taken(host: str, port: int, error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"can't listen on {host}:{port}: {reason}; stop what does, or give another --port."
+
+
+def address_of(sockets: Sequence[socket.socket]) -> str:
+    """The URL of the first socket, for people."""
+    host, port = sockets[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes event loops: uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def serve(
+    app: ASGIApp,
+    sockets: Sequence[socket.socket],
+    bounds: ServerConfig,
+    *,
+    proxy_headers: bool = False,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; then finish the requests that run, for at most `bounds.shutdown_timeout`.
+
+    `app` has been started: the lifespan is its owner's.
+
+    Args:
+        app: any ASGI application.
+        sockets: bound; they are closed at the end.
+        bounds: on paths, headers and the shutdown.
+        proxy_headers: believe `X-Forwarded-For` and `X-Forwarded-Proto`, from wherever they come.
+        started: called when connections are accepted.
+    """
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(bounds),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=proxy_headers,
+        forwarded_allow_ips="*" if proxy_headers else None,
+        timeout_graceful_shutdown=math.ceil(bounds.shutdown_timeout),
+    )
+    await _Server(config, started).serve(list(sockets))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which ends by returning: a clean stop is no failure, whoever asked for it."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._when_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, without raising the signals again afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)

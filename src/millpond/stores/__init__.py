@@ -1,0 +1,1 @@
+"""Where entries live: one contract, several stores, one conformance suite."""

@@ -1,0 +1,120 @@
+"""What every store promises. The conformance suite in tests/stores holds each of these sentences."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from millpond.policy.entry import Entry
+    from millpond.policy.tags import TagRow
+
+
+class Lease(NamedTuple):
+    """The right to regenerate one key, held by one flight for a bounded time."""
+
+    key: str
+    token: str
+    """Tells this holder from any other, before or after it."""
+
+
+class Commit(Enum):
+    """What became of an entry that was handed over."""
+
+    STORED = "stored"
+    LEASE_LOST = "lease lost"
+    """The lease ran out and another holder may have begun: a late result is not stored."""
+    SUPERSEDED = "superseded"
+    """A later render is there already."""
+    INVALIDATED = "invalidated"
+    """A tag expired after the entry captured its generation: nobody may be served with it."""
+    TOO_LARGE = "too large"
+    """The entry alone is over the store's byte limit."""
+
+
+class Store(Protocol):
+    """Entries by key, tags by generation, and leases.
+
+    The first three methods are the hit path: they never wait, and answer from what this process knows. What
+    they know includes every invalidation whose `invalidate` has returned, in whatever process. `invalidate` may be
+    called from any thread, in a handler or outside of one, so it isn't a coroutine: it blocks for one short
+    transaction. All others may wait.
+    """
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry of `key`, if it can be had without waiting. It is not judged."""
+        ...
+
+    def generation(self) -> int:
+        """The counter: how many invalidations there have been. A render captures it before it begins."""
+        ...
+
+    def row(self, tag: str) -> TagRow | None:
+        """The row of `tag`; None when it was never invalidated, or only before any entry that is still there."""
+        ...
+
+    async def open(self) -> None:
+        """Make ready for use; called once per process, after any fork."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what `open` took."""
+        ...
+
+    async def get(self, key: str) -> Entry | None:
+        """The entry of `key`, wherever it is. It is not judged."""
+        ...
+
+    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
+        """Store `entry` in place of the key's former one, in one step with the checks that `Commit` names.
+
+        An entry that captured a generation behind a *soft* invalidation of one of its tags is stored: it is
+        stale from the start. An entry never replaces one that captured a later generation.
+        """
+        ...
+
+    async def seed(self, entries: Iterable[Entry]) -> None:
+        """Store the build's entries in one step, ages preserved; a later render that is there already stays.
+
+        They were rendered elsewhere and captured no generation of this store: they get the one that the counter
+        had at their `rendered_at`, so that only later invalidations concern them.
+        """
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Forget the entry of `key`, if there is one."""
+        ...
+
+    def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
+        """Count one invalidation of all `tags` and return its generation.
+
+        Once it has returned, every later `row`, in every process that shares the store, knows of it.
+
+        Args:
+            tags: any strings.
+            expire_after: seconds for which older entries may still be served as stale; 0: not at all; None:
+                without limit by these tags.
+        """
+        ...
+
+    async def acquire(self, key: str, seconds: float) -> Lease | None:
+        """The lease of `key` for `seconds`, or None while another holder's has not run out."""
+        ...
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        """Extend a lease that is still held; False when it is no longer."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back; does nothing when it is no longer held."""
+        ...
+
+    async def wait(self, key: str, seconds: float) -> None:
+        """Return when nobody holds the lease of `key` any longer, or after `seconds`."""
+        ...
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, in no particular order."""
+        ...

@@ -1,0 +1,313 @@
+"""Entries in the memory of one process: the store of tests, of development, and of servers with one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from bisect import bisect_left
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from millpond.policy.freshness import CLOCK_TOLERANCE
+from millpond.policy.tags import Cleanliness, TagRow, invalidated, judge_tags
+from millpond.stores.contract import Commit, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from millpond.policy.entry import Entry
+
+_READS_REMEMBERED = 4096
+_READS_UNTIL_REPLAY = 1024
+_LEASES_UNTIL_SWEEP = 1024
+_INVALIDATIONS_REMEMBERED = 10_000
+_LOOK_AGAIN_SECONDS = 0.025
+
+
+class _Held(NamedTuple):
+    token: str
+    deadline: float
+
+
+class MemoryStore:
+    """The `Store` of one process, for any number of threads and event loops.
+
+    Readers take no lock: they read one dict item or one number, which is atomic with and without the GIL. Writers
+    hold one lock for short sections that never wait. What is read is noted in a bounded journal, which writers
+    replay, so that eviction takes what was read least recently.
+
+    Args:
+        max_bytes: the sum of `Entry.size` that is never exceeded.
+        clock: seconds since the epoch.
+        max_tags: tag rows kept. When there are more, the oldest go, together with the entries they fence.
+        monotonic: seconds since any fixed moment, for leases.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        clock: Callable[[], float],
+        max_tags: int = 100_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_bytes, self._clock, self._max_tags, self._monotonic = max_bytes, clock, max_tags, monotonic
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        self._sizes: OrderedDict[str, int] = OrderedDict()  # least recently used first
+        self._bytes = 0
+        self._reads: deque[str] = deque(maxlen=_READS_REMEMBERED)
+        self._generation = 0
+        self._invalidated_at: deque[float] = deque(maxlen=_INVALIDATIONS_REMEMBERED)
+        self._rows: dict[str, TagRow] = {}
+        self._rows_by_age: OrderedDict[str, None] = OrderedDict()  # least recently invalidated first
+        self._condemned: list[str] = []
+        self._floor = 0  # the highest generation that a row had when it was given up
+        self._leases: dict[str, _Held] = {}
+        self._sweep_at = _LEASES_UNTIL_SWEEP
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry of `key`; it is not judged."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._reads.append(key)
+            if len(self._reads) >= _READS_UNTIL_REPLAY and self._lock.acquire(blocking=False):
+                try:
+                    self._replay_reads()
+                finally:
+                    self._lock.release()
+        return entry
+
+    def generation(self) -> int:
+        """How many invalidations there have been."""
+        return self._generation
+
+    def row(self, tag: str) -> TagRow | None:
+        """The row of `tag`; None when it was never invalidated, or only before any entry that is still there."""
+        return self._rows.get(tag)
+
+    async def open(self) -> None:
+        """Nothing to do: the store is its own memory."""
+
+    async def close(self) -> None:
+        """Nothing to do: the store goes with its last reference."""
+
+    async def get(self, key: str) -> Entry | None:
+        """The entry of `key`; it is not judged."""
+        return self.peek(key)
+
+    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
+        """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
+        with self._lock:
+            if lease is not None and not self._holds(lease):
+                return Commit.LEASE_LOST
+            if entry.size > self._max_bytes:
+                return Commit.TOO_LARGE
+            if entry.generation < self._floor or self._is_expired(entry):
+                return Commit.INVALIDATED
+            if self._is_superseded(entry):
+                return Commit.SUPERSEDED
+            self._put(self._entries, entry)
+            self._evict()
+            return Commit.STORED
+
+    async def seed(self, entries: Iterable[Entry]) -> None:
+        """Store the build's entries in one step, ages preserved; a later render that is there already stays.
+
+        Their generation is the one that the counter had at their `rendered_at`; see `Store.seed`.
+        """
+        offered = list(entries)
+        with self._lock:
+            times = list(self._invalidated_at)
+            # Readers take no lock: a second dict, put in place at once, shows them all of the build or nothing.
+            filled = dict(self._entries)
+            for built in offered:
+                entry = replace(built, generation=self._generation_at(built.rendered_at, times))
+                held = filled.get(entry.key)
+                if held is not None and (held.rendered_at >= entry.rendered_at or held.generation > entry.generation):
+                    continue
+                if entry.generation >= self._floor and entry.size <= self._max_bytes:
+                    self._put(filled, entry)
+            self._entries = filled
+            self._evict()
+
+    async def remove(self, key: str) -> None:
+        """Forget the entry of `key`, if there is one."""
+        with self._lock:
+            self._drop(key)
+
+    def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
+        """Count one invalidation of all `tags` and return its generation; from any thread. See `Store.invalidate`."""
+        named = dict.fromkeys(tags)
+        with self._lock:
+            generation, now = self._generation + 1, self._clock()
+            for tag in named:
+                self._rows[tag] = invalidated(self._rows.get(tag), generation, now, expire_after)
+                self._rows_by_age[tag] = None
+                self._rows_by_age.move_to_end(tag)
+            # A clock that was set back makes it look later, and so concern more of the seeds: never fewer.
+            self._invalidated_at.append(max(now, self._invalidated_at[-1] if self._invalidated_at else now))
+            # Last, so that whoever sees the new generation also sees the rows that it stands for.
+            self._generation = generation
+            if len(self._rows_by_age) > self._max_tags:
+                self._prune_rows()
+        return generation
+
+    async def acquire(self, key: str, seconds: float) -> Lease | None:
+        """The lease of `key` for `seconds`, or None while another holder's has not run out."""
+        with self._lock:
+            now = self._monotonic()
+            held = self._leases.get(key)
+            if held is not None and held.deadline > now:
+                return None
+            lease = Lease(key, secrets.token_hex(8))
+            self._leases[key] = _Held(lease.token, now + seconds)
+            if len(self._leases) >= self._sweep_at:
+                self._sweep_leases(now)
+            return lease
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        """Extend a lease that is still held to `seconds` from now; False when it is no longer."""
+        with self._lock:
+            if not self._holds(lease):
+                return False
+            self._leases[lease.key] = _Held(lease.token, self._monotonic() + seconds)
+            return True
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back; does nothing when it is no longer held."""
+        with self._lock:
+            held = self._leases.get(lease.key)
+            if held is None or held.token != lease.token:
+                return
+            del self._leases[lease.key]
+            woken = self._waiters.pop(lease.key, set())
+        for waiter in woken:
+            _wake(waiter)
+
+    async def wait(self, key: str, seconds: float) -> None:
+        """Return when nobody holds the lease of `key` any longer, or after `seconds`.
+
+        A release wakes at once. A lease that runs out is noticed within 25 ms: it may be renewed meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        # Two clocks: the caller's patience ends by real time even where a test holds the store's clock still.
+        ends, ends_really = self._monotonic() + seconds, loop.time() + seconds
+        while True:
+            left = min(ends - self._monotonic(), ends_really - loop.time())
+            with self._lock:
+                held = self._leases.get(key)
+                if held is None or held.deadline <= self._monotonic() or left <= 0:
+                    return
+                waiter: asyncio.Future[None] = loop.create_future()
+                self._waiters.setdefault(key, set()).add(waiter)
+            try:
+                await asyncio.wait((waiter,), timeout=min(left, _LOOK_AGAIN_SECONDS))
+            finally:
+                self._forget_waiter(key, waiter)
+            if waiter.done():
+                return
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry at this moment, in no particular order."""
+        with self._lock:
+            return iter(list(self._entries.values()))
+
+    def _forget_waiter(self, key: str, waiter: asyncio.Future[None]) -> None:
+        with self._lock:
+            waiting = self._waiters.get(key)
+            if waiting is not None:
+                waiting.discard(waiter)
+                if not waiting:
+                    del self._waiters[key]
+
+    # Everything below is called by a holder of the lock.
+
+    def _replay_reads(self) -> None:
+        for _ in range(len(self._reads)):
+            key = self._reads.popleft()
+            if key in self._sizes:
+                self._sizes.move_to_end(key)
+
+    def _put(self, entries: dict[str, Entry], entry: Entry) -> None:
+        self._replay_reads()
+        size = entry.size
+        self._bytes += size - self._sizes.get(entry.key, 0)
+        self._sizes[entry.key] = size
+        self._sizes.move_to_end(entry.key)
+        entries[entry.key] = entry
+
+    def _evict(self) -> None:
+        while self._bytes > self._max_bytes:
+            self._drop(next(iter(self._sizes)))
+
+    def _drop(self, key: str) -> None:
+        self._bytes -= self._sizes.pop(key, 0)
+        self._entries.pop(key, None)
+
+    def _generation_at(self, moment: float, times: list[float]) -> int:
+        """The counter at a moment; of what is no longer known, or happened in that very moment, the lower one."""
+        earlier = bisect_left(times, moment)
+        forgotten = self._generation - len(times)
+        return forgotten + earlier if earlier or not forgotten else 0
+
+    def _is_expired(self, entry: Entry) -> bool:
+        verdict = judge_tags(entry.tags, entry.generation, self._rows.get, self._clock())
+        return verdict.cleanliness is Cleanliness.EXPIRED
+
+    def _is_superseded(self, entry: Entry) -> bool:
+        held = self._entries.get(entry.key)
+        if held is None or held.generation < entry.generation:
+            return False
+        if held.generation > entry.generation:
+            return True
+        # A clock that was set back must not keep an entry "from the future" in place for ever.
+        return entry.rendered_at < held.rendered_at <= self._clock() + CLOCK_TOLERANCE
+
+    def _prune_rows(self) -> None:
+        """Give up the oldest eighth of the rows, and every entry that only they would have shown to be invalidated.
+
+        The rows themselves go at the next pruning: a reader who took no lock may have such an entry in hand, and
+        is about to ask for them.
+        """
+        for tag in self._condemned:
+            if tag not in self._rows_by_age:
+                del self._rows[tag]
+        excess = len(self._rows_by_age) - self._max_tags + self._max_tags // 8
+        self._condemned = [self._rows_by_age.popitem(last=False)[0] for _ in range(excess)]
+        condemned = {tag: self._rows[tag].generation for tag in self._condemned}
+        self._floor = max(self._floor, *condemned.values())
+        for key, entry in list(self._entries.items()):
+            if any(entry.generation < condemned.get(tag, 0) for tag in entry.tags):
+                self._drop(key)
+
+    def _holds(self, lease: Lease) -> bool:
+        held = self._leases.get(lease.key)
+        return held is not None and held.token == lease.token and held.deadline > self._monotonic()
+
+    def _sweep_leases(self, now: float) -> None:
+        """Forget leases that ran out without being released; doubling keeps this O(1) per `acquire`."""
+        self._leases = {key: held for key, held in self._leases.items() if held.deadline > now}
+        self._sweep_at = max(_LEASES_UNTIL_SWEEP, 2 * len(self._leases))
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    """Resolve a future of any loop, from any thread."""
+
+    def resolve() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    loop = waiter.get_loop()
+    if loop.is_closed():
+        return
+    try:
+        loop.call_soon_threadsafe(resolve)
+    except RuntimeError:
+        if not loop.is_closed():  # it may close between the question and the call: then nobody waits any more
+            raise

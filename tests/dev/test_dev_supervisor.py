@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from millpond.dev.supervisor import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ponds import Project
+
+SECONDS = 15
+
+
+class Dev:
+    """A running `millpond dev`."""
+
+    def __init__(self, process: subprocess.Popen[str], client: httpx2.Client, project: Project) -> None:
+        self.process, self.client, self.project = process, client, project
+
+    def get(self, path: str = "/", accept: str = "*/*") -> httpx2.Response:
+        return self.client.get(path, headers={"accept": accept})
+
+    def until(self, wanted: Callable[[httpx2.Response], bool]) -> httpx2.Response:
+        """The first answer that is as wanted: a reload takes a moment, and the file system's events another."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            answer = self.get()
+            if wanted(answer):
+                return answer
+            time.sleep(0.05)
+        raise AssertionError(f"still {answer.status_code}: {answer.text}")
+
+    def write(self, body: str) -> None:
+        self.project.routes({"/": body})
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> str:
+        """End it, and return what it said."""
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=SECONDS)
+        return said
+
+
+@contextmanager
+def developing(project: Project) -> Iterator[Dev]:
+    arguments = ["dev", "--dir", str(project.folder), "--port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "millpond", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stderr is not None
+        found = re.search(r"http://[0-9.:]+", process.stderr.readline())
+        assert found is not None
+        with httpx2.Client(base_url=found[0], trust_env=False, timeout=SECONDS) as client:
+            yield Dev(process, client, project)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=SECONDS)
+
+
+def returns(text: str) -> str:
+    return f"def GET():\n    return {text!r}\n"
+
+
+def test_a_change_reloads_and_no_request_is_refused_meanwhile(project: Project) -> None:
+    project.routes({"/": returns("one")})
+    with developing(project) as dev:
+        assert dev.get().json() == "one"
+        dev.write(returns("two"))
+        dev.until(lambda answer: answer.json() == "two")  # `until` asks all the time, and would see a refusal
+        said = dev.stop()
+    assert dev.process.returncode == 0
+    assert "app/route.py changed: reloading" in said
+    assert "Traceback" not in said
+
+
+def test_nothing_is_cached(project: Project) -> None:
+    project.routes(
+        {"/": "revalidate = 60\ncount = 0\n\n\ndef GET():\n    global count\n    count += 1\n    return count\n"}
+    )
+    with developing(project) as dev:
+        assert [dev.get().json() for _ in range(2)] == [1, 2]
+
+
+def test_an_error_in_a_file_is_a_page_until_it_is_mended(project: Project) -> None:
+    project.routes({"/": "def GET(:\n"})
+    with developing(project) as dev:
+        for path in ("/", "/anything"):
+            answer = dev.get(path, accept="text/html")
+            assert answer.status_code == 500
+            assert "app/route.py:1" in answer.text
+        assert dev.get(accept="application/json").json()["line"] == 1
+        dev.write(returns("mended") + "\n\ndef post(): ...\n")
+        dev.until(lambda answer: answer.status_code == 200)
+        said = dev.stop()
+    assert "app/route.py:1: invalid syntax" in said
+    assert "warning  app/route.py:5: post" in said
+
+
+def test_what_a_start_raises_is_a_page(project: Project) -> None:
+    project.routes({"/": returns("fine")})
+    project.write({"instrumentation.py": "def register(app):\n    raise OSError('no collector')\n"})
+    with developing(project) as dev:
+        facts = dev.get(accept="application/json").json()
+    assert (facts["error"], facts["file"], facts["line"]) == ("OSError: no collector", "instrumentation.py", 2)
+
+
+def test_a_handler_that_raises_is_a_page_and_the_log_folds_frames(project: Project) -> None:
+    project.routes({"/": "def GET():\n    raise ValueError('<b>')\n", "/fine": returns("fine")})
+    with developing(project) as dev:
+        answer = dev.get(accept="text/html")
+        assert answer.status_code == 500
+        assert "ValueError: &lt;b&gt;" in answer.text
+        assert "app/route.py:2" in answer.text
+        assert dev.get("/fine").json() == "fine"
+        said = dev.stop()
+    assert "app/route.py:2 in GET" in said
+    assert "starlette" not in said
+
+
+def test_a_process_that_ends_by_itself_is_told_and_not_started_in_a_loop(project: Project) -> None:
+    project.routes({"/": "import os\n\nos._exit(7)\n"})
+    with developing(project) as dev:
+        assert "exit code 7" in dev.get().text
+        time.sleep(1)  # long enough for a second start, were there one
+        dev.write(returns("mended"))
+        dev.until(lambda answer: answer.status_code == 200)
+        said = dev.stop()
+    assert said.count("exit code 7") == 1
+
+
+def test_a_process_that_cannot_even_tell_of_an_end_waits_for_a_change(project: Project) -> None:
+    with Child(project.folder, []) as child:
+        child.start(crashed=7)
+        assert child._process is not None
+        child._process.kill()
+        child._process.wait()
+        assert child.crashed() is None
+
+
+def test_a_server_that_writes_files_does_not_reload(project: Project) -> None:
+    writes = """
+    from pathlib import Path
+
+    Path(__file__).with_name("made.py").write_text("same = 1")
+    Path(__file__).with_name("shop.db").write_text("data")
+
+    def GET():
+        return "up"
+    """
+    project.routes({"/": writes})
+    project.write({"app/made.py": "same = 1"})
+    with developing(project) as dev:
+        assert dev.get().json() == "up"
+        time.sleep(1)  # long enough for a reload, were there one
+        said = dev.stop()
+    assert "reloading" not in said
+
+
+def test_the_server_ends_when_the_supervisor_was_killed(project: Project) -> None:
+    project.routes({"/": returns("up")})
+    with developing(project) as dev:
+        assert dev.get().json() == "up"
+        dev.process.kill()
+        dev.process.wait()
+        address = (dev.client.base_url.host, dev.client.base_url.port or 0)
+        deadline = time.monotonic() + SECONDS
+        while _listens(address):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_stop_does_not_wait_for_a_request_that_hangs(project: Project) -> None:
+    project.routes({"/": "import asyncio\n\n\nasync def GET():\n    print('in')\n    await asyncio.sleep(60)\n"})
+    with developing(project) as dev:
+        with pytest.raises(httpx2.ReadTimeout):
+            dev.client.get("/", timeout=1.5)
+        began = time.monotonic()
+        said = dev.stop(signal.SIGTERM)
+        assert time.monotonic() - began < 8
+    assert "timeout graceful shutdown exceeded" in said  # it ended by itself: it needn't be killed
+    assert dev.process.returncode == 0
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(address) == 0

@@ -1,0 +1,130 @@
+"""Documents that are run: the files they show are written, their commands executed, their output compared."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+import millpond_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx2
+
+ADDRESS = "http://127.0.0.1:8000"
+"""What documents call the server; a free port takes its place."""
+
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE_NAME = re.compile(r"# ([\w./\[\]()-]+\.(?:py|toml))\n")
+
+
+class Block(NamedTuple):
+    """A fenced block."""
+
+    line: int
+    kind: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The file that the block says to be, in a comment on its first line."""
+        name = _FILE_NAME.match(self.text)
+        return name[1] if name and self.kind in ("python", "toml") else None
+
+
+def blocks(document: Path) -> list[Block]:
+    """The fenced blocks of a document."""
+    text = document.read_text("utf-8")
+    return [Block(text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in _FENCE.finditer(text)]
+
+
+def steps(console: str) -> Iterator[tuple[str, list[str]]]:
+    """The commands of a console block, each with the lines that are shown below it."""
+    for step in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
+        command, _, output = step.partition("\n")
+        yield command, [line.rstrip() for line in output.splitlines() if line.strip() not in ("", "…")]
+
+
+def missing_lines(shown: list[str], output: str) -> list[str]:
+    """The lines that a document shows and the output doesn't have, in that order; `…` stands for any text."""
+    rest = iter(line.rstrip() for line in output.splitlines())
+    return [line for line in shown if not any(_pattern(line).fullmatch(have) for have in rest)]
+
+
+def _pattern(line: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in line.split("…")))
+
+
+class Terminal:
+    """Executes the commands that documents show: `millpond …`, and `curl` with the options that they use."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+        self._running = ExitStack()
+        self._address: str | None = None
+        self._jars: dict[str, httpx2.Cookies] = {}
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def run(self, command: str) -> str:
+        """The output of `command`; a server that it starts runs until the next one of millpond's commands."""
+        name, *arguments = shlex.split(command, comments=True)
+        if name == "curl":
+            return self._curl(arguments)
+        assert name == "millpond", f"documents may show millpond and curl, not {name}"
+        self._stop()
+        if arguments[0] == "start":
+            self._address = self._running.enter_context(millpond_process.served(self.project))
+            return ""
+        done = millpond_process.run(arguments, self.project)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def _stop(self) -> None:
+        self._running.close()
+        self._address = None
+
+    def _curl(self, arguments: list[str]) -> str:
+        options = _curl_options().parse_args(arguments)
+        assert self._address is not None, "the document starts no server before this command"
+        assert options.url.startswith(ADDRESS)
+        headers = dict(header.split(": ", 1) for header in options.header)
+        if options.json is not None:
+            headers["content-type"] = "application/json"
+        with millpond_process.client(self._address) as client:
+            client.cookies = self._jars.get(options.cookie) or client.cookies
+            answer = client.request(
+                options.request or ("GET" if options.json is None else "POST"),
+                options.url.removeprefix(ADDRESS),
+                headers=headers,
+                content=options.json,
+            )
+            if options.cookie_jar:
+                self._jars[options.cookie_jar] = client.cookies
+        return f"{_head(answer)}\n\n{answer.text}" if options.include else answer.text
+
+
+def _curl_options() -> ArgumentParser:
+    parser = ArgumentParser("curl", exit_on_error=False)
+    parser.add_argument("-i", dest="include", action="store_true")
+    parser.add_argument("-X", dest="request")
+    parser.add_argument("-H", dest="header", action="append", default=[])
+    parser.add_argument("-b", dest="cookie")
+    parser.add_argument("-c", dest="cookie_jar")
+    parser.add_argument("--json")
+    parser.add_argument("url")
+    return parser
+
+
+def _head(answer: httpx2.Response) -> str:
+    lines = [f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}"]
+    return "\n".join([*lines, *(f"{name.lower()}: {value}" for name, value in answer.headers.multi_items())])
