@@ -34,6 +34,7 @@ from millpond.serve.dispatch import Dispatcher
 from millpond.serve.inner import InnerApp
 from millpond.serve.lifespan import Life
 from millpond.serve.live import LiveRunner
+from millpond.serve.revalidation import RevalidateEndpoint
 from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -169,11 +170,11 @@ class Millpond:
             await self._begin_life()
             try:
                 await self.store.open()
-                decided = await self._decide()
+                running = self._join(self.store, await self._decide())
             except BaseException:
                 await self._end_life()
                 raise
-            self._running = self._join(self.store, decided)
+            self._running = running
             activate(self._running.data)
             self._stack = self._wrapped(self._running.dispatcher)
             return self._stack
@@ -266,7 +267,10 @@ class Millpond:
         )
         live = LiveRunner(renderer, afterwards, decided.draft_secret, secure_cookies=not self.development)
         table = Table((plan.route.file.segments, plan) for plan in decided.plans)
-        dispatcher = data.application = Dispatcher(table, responses, live, self.fastapi, config, self._clock)
+        settings = config.revalidate_endpoint
+        endpoint = RevalidateEndpoint.of(settings, store, data.profiles, self._clock) if settings else None
+        dispatcher = Dispatcher(table, responses, live, self.fastapi, config, self._clock, endpoint)
+        data.application = dispatcher
         return _Running(data, renderer, responses, dispatcher, afterwards)
 
     async def _decide(self) -> _Decided:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "millpond.toml"
+SHORTEST_SECRET = 16
+"""Characters that a secret has at least."""
 
 
 class CacheLife(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +60,18 @@ class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds for one path; a path that needs longer is tried three times in all (R3.22)."""
 
 
+class RevalidateEndpointConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[revalidate_endpoint]`: a POST endpoint for webhooks that invalidate. Off unless this table is there."""
+
+    path: str = "/api/revalidate"
+    secret: str | None = None
+    """What callers send as `Authorization: Bearer …`; better kept in the environment, with `secret_env`."""
+    secret_env: str | None = None
+    """The environment variable that holds the secret."""
+    per_minute: int = 60
+    """Calls within a minute, with and without the right secret; more are answered 429."""
+
+
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`: bounds on what a client may send."""
 
@@ -84,6 +98,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: CacheConfig = CacheConfig()
     build: BuildConfig = BuildConfig()
     server: ServerConfig = ServerConfig()
+    revalidate_endpoint: RevalidateEndpointConfig | None = None
 
     def profiles(self) -> dict[str, Profile]:
         """The built-in lifetimes, with those of `[cache_life]` added or in their place.
@@ -137,13 +152,19 @@ def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: 
             guess = difflib.get_close_matches(name, fields, n=1)
             remedy = f'did you mean "{prefix}{guess[0]}"?' if guess else f"the keys here are {one_of(fields)}."
             raise ConfigError(f'{source}: there is no key "{prefix}{name}"; {remedy}')
-        inner = fields[name].type
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
+        inner = _struct_in(fields[name].type)
+        if inner is not None and isinstance(value, dict):
             _refuse_unknown(inner, value, source, f"{prefix}{name}.")
         if name == "cache_life" and isinstance(value, dict):
             for profile, ages in value.items():
                 if isinstance(ages, dict):
                     _refuse_unknown(CacheLife, ages, source, f"{prefix}{name}.{profile}.")
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+    """The table that a key takes, also where it may be left out."""
+    options = get_args(kind) or (kind,)
+    return next((option for option in options if isinstance(option, type) and issubclass(option, msgspec.Struct)), None)
 
 
 def _readable(message: str) -> str:
@@ -173,6 +194,7 @@ def _check_ranges(config: Config, source: str) -> None:
         config.profiles()
     except InvalidLife as error:
         raise ConfigError(f"{source}: in [cache_life]: {error}") from None
+    _check_endpoint(config.revalidate_endpoint, source)
     path = config.base_path
     if path and (not path.startswith("/") or path.endswith("/") or "//" in path):
         raise ConfigError(
@@ -180,3 +202,25 @@ def _check_ranges(config: Config, source: str) -> None:
         )
     if config.cache_components:
         raise ConfigError(f'{source}: "cache_components = true" is not supported yet; leave it out or set it to false.')
+
+
+def _check_endpoint(endpoint: RevalidateEndpointConfig | None, source: str) -> None:
+    if endpoint is None:
+        return
+    if not endpoint.path.startswith("/") or endpoint.path.endswith("/"):
+        raise ConfigError(
+            f'{source}: "revalidate_endpoint.path" is "{endpoint.path}"; it must look like "/api/revalidate".'
+        )
+    if (endpoint.secret is None) is (endpoint.secret_env is None):
+        raise ConfigError(
+            f"{source}: [revalidate_endpoint] needs either secret_env, the name of a variable, or secret."
+        )
+    if endpoint.secret is not None and len(endpoint.secret) < SHORTEST_SECRET:
+        raise ConfigError(
+            f'{source}: "revalidate_endpoint.secret" has {len(endpoint.secret)} characters; '
+            f"use {SHORTEST_SECRET} or more, such as the output of: openssl rand -hex 32"
+        )
+    if endpoint.per_minute <= 0:
+        raise ConfigError(
+            f'{source}: "revalidate_endpoint.per_minute" is {endpoint.per_minute}; it must be more than 0.'
+        )

@@ -14,9 +14,10 @@ from millpond.render.scope import Purpose, current
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from millpond.cache.data import DataCache
+    from millpond.policy.profiles import Profile
 
 log = logging.getLogger("millpond.cache")
 
@@ -59,7 +60,9 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
     """
     cache = required_cache("revalidate_tag()")
     _end_static("revalidate_tag()")
-    return _invalidate(cache, *_tags([tag], "revalidate_tag()"), expire_after=_expire_after(cache, profile, expire))
+    return _invalidate(
+        cache, *_tags([tag], "revalidate_tag()"), expire_after=expire_after_of(cache.profiles, profile, expire)
+    )
 
 
 def update_tag(tag: str) -> Invalidation:
@@ -120,12 +123,19 @@ def _tags(tags: Sequence[str], function: str) -> list[str]:
     return good
 
 
-def _expire_after(cache: DataCache, profile: str | Expiry | None, expire: float | None) -> float | None:
+def expire_after_of(
+    profiles: Mapping[str, Profile], profile: str | Expiry | None, expire: float | None
+) -> float | None:
+    """Seconds for which older answers may still be served as stale; 0: not at all; None: without limit.
+
+    Raises:
+        UsageError: an unknown profile, a bad age, or both a profile and an age.
+    """
     if profile is not None and expire is not None:
         raise UsageError("revalidate_tag(): give a profile or expire, not both.")
     try:
         if isinstance(profile, str):
-            return profile_named(profile, cache.profiles).expire
+            return profile_named(profile, profiles).expire
         seconds = expire if profile is None else profile["expire"]
         return _seconds(seconds)
     except (UnknownProfile, InvalidLife) as error:

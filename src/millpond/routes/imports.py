@@ -162,7 +162,8 @@ def refuse_syntax(error: SyntaxError, path: str, project: Path) -> NoReturn:
     """Raise the RouteModuleError for a file that isn't Python; `path` is the file where the error names none."""
     place = Place(_relative(error.filename or path, project), error.lineno)
     line = f"\n    {error.text.strip()}" if error.text else ""
-    raise RouteModuleError(f"{place}: invalid syntax: {error.msg}{line}") from error
+    detail = "" if error.msg == "invalid syntax" else f": {error.msg}"
+    raise RouteModuleError(f"{place}: invalid syntax{detail}{line}") from error
 
 
 def _refuse(error: BaseException, path: str, project: Path) -> NoReturn:

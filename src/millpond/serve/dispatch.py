@@ -11,6 +11,7 @@ from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.run import StaticEnded
 from millpond.render.target import Target
+from millpond.routes.path import canonical
 from millpond.serve.incoming import Refused, is_draft, segments_of, without_base_path
 from millpond.serve.sending import send_cached, send_plain
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.routes.table import Table
     from millpond.serve.live import LiveRunner
+    from millpond.serve.revalidation import RevalidateEndpoint
 
 access = logging.getLogger("millpond.access")
 
@@ -41,6 +43,7 @@ class Dispatcher:
     inner: ASGIApp
     config: Config
     clock: Clock
+    endpoint: RevalidateEndpoint | None = None
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -54,6 +57,8 @@ class Dispatcher:
             location = [(b"location", segments.location.encode("latin-1"))] if segments.location else None
             await send_plain(send, segments.status, location)
             return segments.status, None
+        if self.endpoint is not None and segments is not None and canonical(segments) == self.endpoint.path:
+            return await self.endpoint(asgi, receive, send), None
         found = self._find(segments, asgi.get("query_string", b"")) if segments is not None else None
         if found is None:
             await self.inner(asgi, receive, send)

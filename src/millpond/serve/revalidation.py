@@ -1,0 +1,173 @@
+"""The endpoint for webhooks: a guarded POST that invalidates (`[revalidate_endpoint]`)."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from millpond.cache.invalidate import expire_after_of, tag_of_path
+from millpond.errors import ConfigError, UsageError
+from millpond.policy.tags import checked_tags
+from millpond.serve.sending import send_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from millpond.config import RevalidateEndpointConfig
+    from millpond.policy.freshness import Clock
+    from millpond.policy.profiles import Profile
+    from millpond.stores.contract import Store
+
+log = logging.getLogger("millpond.cache")
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request that are read."""
+
+
+class _Expiry(msgspec.Struct, forbid_unknown_fields=True):
+    expire: float
+
+
+class Order(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a call."""
+
+    tags: list[str] = []
+    paths: list[str] = []
+    type: Literal["route", "page", "layout"] | None = None
+    """For the paths, as in `revalidate_path`."""
+    profile: str | _Expiry | None = None
+    """For the tags, as in `revalidate_tag`."""
+    expire: float | None = None
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, headers or []
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: so many calls a minute, and at most that many at once."""
+
+    per_minute: int
+    clock: Clock
+    _tokens: float = field(init=False)
+    _since: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tokens, self._since = float(self.per_minute), self.clock()
+
+    def take(self) -> float:
+        """0 when a call may pass; otherwise the seconds after which one may."""
+        now = self.clock()
+        passed, self._since = max(0.0, now - self._since), now
+        self._tokens = min(self.per_minute, self._tokens + passed * self.per_minute / 60)
+        if self._tokens < 1:
+            return (1 - self._tokens) * 60 / self.per_minute
+        self._tokens -= 1
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class RevalidateEndpoint:
+    """Takes `{"tags": […], "paths": […]}` from whoever knows the secret."""
+
+    path: str
+    secret: bytes
+    bucket: Bucket
+    store: Store
+    profiles: Mapping[str, Profile]
+
+    @classmethod
+    def of(
+        cls, config: RevalidateEndpointConfig, store: Store, profiles: Mapping[str, Profile], clock: Clock
+    ) -> RevalidateEndpoint:
+        """The endpoint that the configuration describes.
+
+        Raises:
+            ConfigError: the environment variable of the secret isn't set.
+        """
+        secret = config.secret if config.secret_env is None else os.environ.get(config.secret_env, "")
+        if not secret:
+            raise ConfigError(
+                f"[revalidate_endpoint] takes its secret from the environment variable {config.secret_env}, "
+                "which is not set; set it for the server."
+            )
+        return cls(config.path, secret.encode("utf-8"), Bucket(config.per_minute, clock), store, profiles)
+
+    async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> int:
+        """Answer a request to the endpoint's path; returns the status.
+
+        200 with the report of the invalidation; 401 for a wrong secret, 405 for anything but POST, 413 and 400 for
+        a body that is too long or makes no sense, 429 for too many calls.
+        """
+        try:
+            self._admit(asgi)
+            answer: dict[str, int] | dict[str, str] = self._carry_out(_decoded(await _body(receive)))
+            status, headers = 200, list[tuple[bytes, bytes]]()
+        except _Refused as refusal:
+            status, answer, headers = refusal.status, {"error": str(refusal)}, refusal.headers
+        headers = [*headers, (b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        await send_plain(send, status, headers, msgspec.json.encode(answer))
+        return status
+
+    def _admit(self, asgi: Scope) -> None:
+        if asgi["method"] != "POST":
+            raise _Refused(405, "only POST is taken here", [(b"allow", b"POST")])
+        wait = self.bucket.take()
+        if wait:
+            raise _Refused(429, "too many calls", [(b"retry-after", b"%d" % (int(wait) + 1))])
+        given = next((value for name, value in asgi["headers"] if name == b"authorization"), b"")
+        scheme, _, secret = given.partition(b" ")
+        if not hmac.compare_digest(secret.strip(), self.secret) or scheme.lower() != b"bearer":
+            log.warning("a call to %s had no right secret", self.path)
+            raise _Refused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
+
+    def _carry_out(self, order: Order) -> dict[str, int]:
+        tags, complaints = checked_tags(order.tags)
+        if complaints:
+            raise _Refused(400, "; ".join(complaints))
+        profile = {"expire": order.profile.expire} if isinstance(order.profile, _Expiry) else order.profile
+        try:
+            expire_after = expire_after_of(self.profiles, profile, order.expire)  # type: ignore[arg-type]  # an Expiry
+            of_paths = [tag_of_path(path, order.type) for path in order.paths]
+        except UsageError as error:
+            raise _Refused(400, str(error)) from None
+        if not tags and not of_paths:
+            raise _Refused(400, "give tags or paths")
+        generation = self.store.generation()
+        if tags:
+            generation = self.store.invalidate(tags, expire_after=expire_after)
+        if of_paths:
+            generation = self.store.invalidate(of_paths, expire_after=0)
+        return {"tags": len(tags), "paths": len(of_paths), "generation": generation}
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Refused(400, "the request ended before its body")
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise _Refused(413, f"the body is over {MAX_BODY} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _decoded(body: bytes) -> Order:
+    try:
+        return msgspec.json.decode(body, type=Order)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _Refused(400, f"the body is no order: {error}") from None
