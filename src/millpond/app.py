@@ -23,6 +23,7 @@ from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
 from millpond.config import Config, load_config
 from millpond.errors import BuildError
+from millpond.policy.decision import Reason
 from millpond.render.after import Afterwards
 from millpond.render.handler import around
 from millpond.render.run import Renderer
@@ -74,10 +75,12 @@ class _Running:
     afterwards: Afterwards
 
     async def drain(self, seconds: float) -> int:
-        """Wait for background work; after `seconds` cancel the rest, and say how much that was."""
-        late = await self.responses.flights.drain(seconds)
-        late += await self.afterwards.drain(seconds)
-        return late + await self.data.drain(seconds)
+        """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
+        ends = time.monotonic() + seconds
+        late = 0
+        for drain in (self.responses.flights.drain, self.afterwards.drain, self.data.drain):
+            late += await drain(max(0.0, ends - time.monotonic()))
+        return late
 
 
 class Millpond:
@@ -269,7 +272,8 @@ class Millpond:
         table = Table((plan.route.file.segments, plan) for plan in decided.plans)
         settings = config.revalidate_endpoint
         endpoint = RevalidateEndpoint.of(settings, store, data.profiles, self._clock) if settings else None
-        dispatcher = Dispatcher(table, responses, live, self.fastapi, config, self._clock, endpoint)
+        reason = Reason.DEVELOPMENT if self.development else Reason.LIVE_ROUTE
+        dispatcher = Dispatcher(table, responses, live, self.fastapi, config, self._clock, endpoint, reason)
         data.application = dispatcher
         return _Running(data, renderer, responses, dispatcher, afterwards)
 

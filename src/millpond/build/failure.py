@@ -47,10 +47,14 @@ def _folded(frames: traceback.StackSummary, project: Path) -> Iterator[str]:
             folded += 1
             continue
         if folded:
-            yield f"  … {folded} frames of Millpond, FastAPI and libraries"
+            yield f"  … {_frames(folded)} of Millpond, FastAPI and libraries"
             folded = 0
         yield f"  {path.relative_to(project)}:{frame.lineno} in {frame.name}"
         if frame.line:
             yield f"      {frame.line}"
     if folded:
-        yield f"  … {folded} frames of libraries"
+        yield f"  … {_frames(folded)} of libraries"
+
+
+def _frames(number: int) -> str:
+    return "1 frame" if number == 1 else f"{number} frames"

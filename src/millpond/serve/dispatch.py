@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 access = logging.getLogger("millpond.access")
 
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
-_LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
 _TURNED = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 
 
@@ -44,6 +43,8 @@ class Dispatcher:
     config: Config
     clock: Clock
     endpoint: RevalidateEndpoint | None = None
+    live_reason: Reason = Reason.LIVE_ROUTE
+    """Why live answers are live: because of the route, or because nothing is cached in development."""
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -79,7 +80,7 @@ class Dispatcher:
         method = asgi["method"]
         draft = is_draft(asgi, self.live.draft_secret)
         cacheable = method == "GET" or (method == "HEAD" and "HEAD" not in target.route.operations)
-        decision = _LIVE
+        decision = Decision(Action.LIVE, self.live_reason)
         if cacheable and plan.caches(target.path):
             if not draft:
                 try:

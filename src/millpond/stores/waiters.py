@@ -1,0 +1,70 @@
+"""Tasks that wait for a key in this process, and the way to wake them from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Waiters:
+    """Futures of any number of event loops, by key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def pause(self, key: str, seconds: float, unless: Callable[[], bool]) -> bool:
+        """Wait until `wake(key)`, and say whether that came within `seconds`.
+
+        Args:
+            key: what is waited for.
+            seconds: at most so long.
+            unless: asked once the caller is listed: what happened before is seen there, what happens later wakes.
+        """
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waiting.setdefault(key, set()).add(waiter)
+        try:
+            if unless():
+                return True
+            await asyncio.wait((waiter,), timeout=seconds)
+        finally:
+            self._forget(key, waiter)
+        return waiter.done()
+
+    def wake(self, key: str) -> None:
+        """Let all go on who wait for `key`."""
+        with self._lock:
+            woken = self._waiting.pop(key, set())
+        for waiter in woken:
+            _resolve(waiter)
+
+    def _forget(self, key: str, waiter: asyncio.Future[None]) -> None:
+        with self._lock:
+            waiting = self._waiting.get(key)
+            if waiting is not None:
+                waiting.discard(waiter)
+                if not waiting:
+                    del self._waiting[key]
+
+
+def _resolve(waiter: asyncio.Future[None]) -> None:
+    def resolve() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    loop = waiter.get_loop()
+    if loop.is_closed():
+        return
+    try:
+        loop.call_soon_threadsafe(resolve)
+    except RuntimeError:
+        if not loop.is_closed():  # it may close between the question and the call: then nobody waits any more
+            raise
