@@ -20,10 +20,15 @@ help: ## This list
 
 demo: $(VENV)/.run ## Build the example shop and serve it on PORT (8000)
 	@cd examples/shop && ../../$(BIN)/millpond build
-	@printf '%s\n' "" "Try it in another terminal; examples/shop/README.md has more:" "" \
-	    "  curl -i http://127.0.0.1:$(PORT)/api/stock            # HIT; older than 5 s: STALE once, then HIT again" \
-	    "  curl -i 'http://127.0.0.1:$(PORT)/api/search?q=oak'   # live: run for each request" ""
-	@cd examples/shop && exec ../../$(BIN)/millpond start --port $(PORT)
+	@token=$${SHOP_ADMIN_TOKEN:-$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(8))')}; \
+	    at=http://127.0.0.1:$(PORT)/api; printf '%s\n' "" \
+	    "Try it in another terminal; examples/shop/README.md has more:" "" \
+	    "  curl -i $$at/products/oak-chair   # HIT" \
+	    "  curl -X PUT $$at/products/oak-chair -H 'x-admin-token: $$token' --json '{\"price_cents\": 13900}'" \
+	    "  curl -i $$at/products/oak-chair   # the new price: MISS, then HIT again" \
+	    "  curl -i $$at/stock                # HIT; older than 5 s: STALE once, then HIT again" \
+	    "  curl -i '$$at/search?q=oak'       # live: run for each request" "" && \
+	    cd examples/shop && SHOP_ADMIN_TOKEN=$$token exec ../../$(BIN)/millpond start --port $(PORT)
 
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest

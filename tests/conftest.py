@@ -4,9 +4,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from ponds import Project
 
 from millpond.routes.imports import forget
+from ponds import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,6 +14,7 @@ from millpond import Millpond
 from millpond.config import parse_config
 from millpond.render.target import Target
 from millpond.routes.imports import forget
+from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -107,8 +108,16 @@ class Project:
         """A Millpond of the files as they are now; `config` is what millpond.toml would say."""
         forget(self.folder)
         (self.folder / "app").mkdir(exist_ok=True)
-        parsed = parse_config({**self.config, **config}, "millpond.toml")
-        return Millpond(self.folder / "app", config=parsed, clock=self.clock, development=development)
+        said = {**self.config, **config}
+        said["cache"] = {"store": "memory", **said.get("cache", {})}
+        parsed = parse_config(said, "millpond.toml")
+        return Millpond(
+            self.folder / "app",
+            config=parsed,
+            store=MemoryStore(max_bytes=2**20, clock=self.clock),
+            clock=self.clock,
+            development=development,
+        )
 
     async def build(self, **config: Any) -> Built:
         return await self.pond(**config).build()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from millpond.cache.invalidate import update_tag as update_tag
     from millpond.cache.life import cache_life as cache_life
     from millpond.cache.life import cache_tag as cache_tag
+    from millpond.metadata.image_response import ImageResponse as ImageResponse
     from millpond.render.after import after as after
     from millpond.render.outcome import not_found as not_found
     from millpond.render.outcome import permanent_redirect as permanent_redirect
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "HTMLResponse": "starlette.responses",
+    "ImageResponse": "millpond.metadata.image_response",
     "JSONResponse": "starlette.responses",
     "Millpond": "millpond.app",
     "PlainTextResponse": "starlette.responses",

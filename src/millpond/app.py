@@ -8,7 +8,6 @@ import inspect
 import logging
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +15,23 @@ from millpond.build.manifest import edited_since, plans_of, read_entries, read_m
 from millpond.build.prerender import Prerenderer
 from millpond.build.run import Built, make_build, new_build_id
 from millpond.build.undecided import development_plans, unbuilt_plans
+from millpond.build.verify import in_idle_loop, observed
 from millpond.cache.active import activate, deactivate
-from millpond.cache.data import DataCache
 from millpond.cache.fetch import close_client
-from millpond.cache.responses import Responses
-from millpond.cache.variants import Variants
 from millpond.config import Config, load_config
 from millpond.errors import BuildError
-from millpond.policy.decision import Reason
-from millpond.render.after import Afterwards
+from millpond.metadata import inventory
+from millpond.metadata.loading import loader
+from millpond.policy.compat import Compat
 from millpond.render.handler import around
-from millpond.render.run import Renderer
+from millpond.render.passes import Passes
 from millpond.routes.imports import import_project_file
+from millpond.routes.module import refuse_replaced_config
 from millpond.routes.route import load_routes
 from millpond.routes.scan import scan
-from millpond.routes.table import Table
-from millpond.serve.dispatch import Dispatcher
 from millpond.serve.inner import InnerApp
 from millpond.serve.lifespan import Life
-from millpond.serve.live import LiveRunner
-from millpond.serve.revalidation import RevalidateEndpoint
+from millpond.serve.running import Decided, Running, Surroundings, join
 from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -46,6 +42,7 @@ if TYPE_CHECKING:
 
     from millpond.build.manifest import Manifest
     from millpond.build.plan import Plan
+    from millpond.config import CacheConfig
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
     from millpond.stores.contract import Store
@@ -53,34 +50,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond")
 
 INSTRUMENTATION = "instrumentation.py"
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """What a run of the application goes by."""
-
-    plans: list[Plan]
-    build: str
-    draft_secret: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """The rooms, joined for one run: a server's, or a build's."""
-
-    data: DataCache
-    renderer: Renderer
-    responses: Responses
-    dispatcher: Dispatcher
-    afterwards: Afterwards
-
-    async def drain(self, seconds: float) -> int:
-        """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
-        ends = time.monotonic() + seconds
-        late = 0
-        for drain in (self.responses.flights.drain, self.afterwards.drain, self.data.drain):
-            late += await drain(max(0.0, ends - time.monotonic()))
-        return late
 
 
 class Millpond:
@@ -92,7 +61,7 @@ class Millpond:
     Args:
         app_dir: the folder with the routes, `app`. The project is the folder around it.
         config: in place of the project's millpond.toml.
-        store: where entries live; the memory of this process when not given.
+        store: where entries live; what `[cache] store` says when not given, and memory in development.
         clock: seconds since the epoch.
         development: no answer is cached, and the build is not looked at.
 
@@ -113,19 +82,31 @@ class Millpond:
         self.project = self.app_dir.parent
         self.config = config if config is not None else load_config(self.project)
         self.development = development
-        self.routes = load_routes(scan(self.app_dir, self.project), self.project, self.app_dir, around)
+        files = scan(self.app_dir, self.project, placeholders=self.config.compat is Compat.V16)
+        load_one = loader(self.config.compat, development=development)
+        self.routes = load_routes(files, self.project, self.app_dir, around, load_one)
+        if self.config.cache_components:
+            refuse_replaced_config(route.module for route in self.routes)
+        self._inventory = inventory.Inventory(self.routes, self.project, self.config)
         self.fastapi: FastAPI = InnerApp(
             [operation.api_route for route in self.routes for operation in route.operations.values()]
         )
         self._clock = clock
-        self.store: Store = store if store is not None else self._memory()
+        self._store = store
         self._state: dict[str, Any] = {}
         self._outer: list[Callable[[ASGIApp], ASGIApp]] = []
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._stack: ASGIApp | None = None
         self._life: Life | None = None
         self._starting = asyncio.Lock()
         self._registered = False
+
+    @property
+    def store(self) -> Store:
+        """Where entries live. It is opened at startup: in the process that serves, after any fork."""
+        if self._store is None:
+            self._store = self._chosen_store()
+        return self._store
 
     def add_outer_middleware(self, middleware: Callable[..., ASGIApp], **options: Any) -> None:
         """Put an ASGI middleware in front of everything: it sees every request, hits included.
@@ -173,7 +154,7 @@ class Millpond:
             await self._begin_life()
             try:
                 await self.store.open()
-                running = self._join(self.store, await self._decide())
+                running = join(self._surroundings, self.store, await self._decide())
             except BaseException:
                 await self._end_life()
                 raise
@@ -203,13 +184,24 @@ class Millpond:
         Args:
             progress: told how many paths are done, and of how many.
 
+        With Cache Components it happens in a thread of its own, with an event loop that sees when a render waits.
+
         Raises:
             BuildError: the output can't be written.
         """
+        if self.config.cache_components:
+            return await in_idle_loop(lambda: self._verified_build(progress))
+        return await self._build(progress)
+
+    async def _verified_build(self, progress: Callable[[int, int], None]) -> Built:
+        with observed():  # from the start, as threads that begin earlier aren't observed
+            return await self._build(progress)
+
+    async def _build(self, progress: Callable[[int, int], None]) -> Built:
         store = self._memory()
         await self._begin_life()
-        decided = _Decided(await development_plans(self.routes, self.config.compat), new_build_id(), "")
-        running = self._join(store, decided)
+        decided = Decided(await self._development_plans(), new_build_id(), None)
+        running = join(self._surroundings, store, decided)
         activate(running.data)
         try:
             prerenderer = Prerenderer(
@@ -219,8 +211,9 @@ class Millpond:
                 project=self.project,
                 clock=self._clock,
                 build=decided.build,
+                passes=self._passes(running),
             )
-            built = await make_build(self.routes, prerenderer, self.project, lambda: _data_in(store), progress)
+            built = await make_build(self.routes, prerenderer, self.project, lambda: self._data_in(store), progress)
             await running.drain(self.config.build.timeout)
             return built
         finally:
@@ -236,57 +229,45 @@ class Millpond:
         """
         return read_manifest(self.project)
 
+    def _data_in(self, store: Store) -> list[Entry]:
+        """What ships with the build besides the routes' own entries; not functions' values with Cache Components."""
+        kinds = ("fetch",) if self.config.cache_components else ("fetch", "function")
+        return [entry for entry in store.entries() if entry.kind in kinds]
+
+    def _passes(self, running: Running) -> Passes | None:
+        if not self.config.cache_components:
+            return None
+        return Passes(running.renderer, self.config.build.timeout)
+
+    async def _development_plans(self) -> list[Plan]:
+        return await development_plans(self.routes, self.config.compat, cache_components=self.config.cache_components)
+
+    def _chosen_store(self) -> Store:
+        cache = self.config.cache
+        if self.development or cache.store == "memory":
+            return self._memory()
+        # Here, as a build and a command like `routes` need no engine.
+        from millpond.stores.lmdb import LmdbStore
+
+        return LmdbStore(store_folder(self.project, cache), max_bytes=cache.bytes_in("lmdb"), clock=self._clock)
+
     def _memory(self) -> Store:
-        return MemoryStore(max_bytes=self.config.cache.max_bytes, clock=self._clock)
+        return MemoryStore(max_bytes=self.config.cache.bytes_in("memory"), clock=self._clock)
 
-    def _join(self, store: Store, decided: _Decided) -> _Running:
-        config, afterwards = self.config, Afterwards()
-        data = DataCache(
-            store=store,
-            clock=self._clock,
-            expire_time=config.expire_time,
-            max_data_bytes=config.cache.max_data_bytes,
-            patience=config.cache.render_timeout,
-            profiles=config.profiles(),
-            loop=asyncio.get_running_loop(),
-        )
-        renderer = Renderer(
-            app=self.fastapi,
-            project=self.project,
-            compat=config.compat,
-            expire_time=config.expire_time,
-            max_bytes=config.cache.max_entry_bytes,
-            cache=data,
-            finish=afterwards.begin,
-            state=self._state,
-        )
-        responses = Responses(
-            store,
-            renderer,
-            self._clock,
-            decided.build,
-            config.cache.render_timeout,
-            Variants(config.cache.max_query_variants),
-        )
-        live = LiveRunner(renderer, afterwards, decided.draft_secret, secure_cookies=not self.development)
-        table = Table((plan.route.file.segments, plan) for plan in decided.plans)
-        settings = config.revalidate_endpoint
-        endpoint = RevalidateEndpoint.of(settings, store, data.profiles, self._clock) if settings else None
-        reason = Reason.DEVELOPMENT if self.development else Reason.LIVE_ROUTE
-        dispatcher = Dispatcher(table, responses, live, self.fastapi, config, self._clock, endpoint, reason)
-        data.application = dispatcher
-        return _Running(data, renderer, responses, dispatcher, afterwards)
+    @property
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self.project, self.config, self.fastapi, self._clock, self.development, self._state)
 
-    async def _decide(self) -> _Decided:
+    async def _decide(self) -> Decided:
         """By the build, where there is one and it is to be served."""
         if self.development:
-            plans = await development_plans(self.routes, self.config.compat)
-            return _Decided(plans, new_build_id(), secrets.token_hex(32))
+            plans = await self._development_plans()
+            return Decided(plans, new_build_id(), secrets.token_hex(32))
         manifest = self.manifest()
         if manifest is None:
             log.warning("no build in %s: static answers are rendered at their first request", self.project)
-            plans = await unbuilt_plans(self.routes, self.config.compat)
-            return _Decided(plans, new_build_id(), secrets.token_hex(32))
+            plans = await unbuilt_plans(self.routes, self.config.compat, cache_components=self.config.cache_components)
+            return Decided(plans, new_build_id(), secrets.token_hex(32))
         if manifest.compat != self.config.compat:
             raise BuildError(
                 f'the build was made with compat = "{manifest.compat}", and the configuration now says '
@@ -295,7 +276,7 @@ class Millpond:
         for file in edited_since(manifest, self.routes):
             log.warning("%s was edited after the build; its static answers are the old ones", file)
         await self.store.seed(read_entries(self.project, manifest))
-        return _Decided(plans_of(manifest, self.routes), manifest.build, manifest.draft_secret)
+        return Decided(plans_of(manifest, self.routes), manifest.build, manifest.draft_secret)
 
     def _wrapped(self, app: ASGIApp) -> ASGIApp:
         async def enter(scope: Scope, receive: Receive, send: Send) -> None:
@@ -312,10 +293,12 @@ class Millpond:
             life = Life(self.fastapi, self._state)
             await life.begin()
             self._life = life
+            inventory.activate(self._inventory)
 
     async def _end_life(self) -> None:
         if self._life is not None:
             life, self._life = self._life, None
+            inventory.deactivate(self._inventory)
             await life.end()
 
     async def _register(self) -> None:
@@ -349,6 +332,6 @@ class Millpond:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _data_in(store: Store) -> list[Entry]:
-    """What was fetched and computed; the routes' own entries are the build's business."""
-    return [entry for entry in store.entries() if entry.kind != "response"]
+def store_folder(project: Path, cache: CacheConfig) -> Path:
+    """The folder of a project's embedded store."""
+    return project / Path(cache.path).expanduser()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
@@ -36,11 +36,19 @@ class CacheLife(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return profile_from(ages)
 
 
+STORES = {"lmdb": 1024 * 1024 * 1024, "memory": 256 * 1024 * 1024}
+"""The stores there are, and what each may hold where nothing is said."""
+
+
 class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[cache]`: the store and its bounds."""
 
-    max_bytes: int = 256 * 1024 * 1024
-    """What the store may hold before it evicts."""
+    store: str = "lmdb"
+    """"lmdb": one file for all workers, kept over restarts. "memory": one cache for each process, gone with it."""
+    path: str = ".millpond/cache"
+    """The folder of the embedded store, seen from the project; on a local disk, and no other project's."""
+    max_bytes: int | None = None
+    """What the store may hold before it evicts; None is 1 GiB, and 256 MiB in memory."""
     max_entry_bytes: int = 16 * 1024 * 1024
     """The largest answer that is stored; a GET that answers more is live."""
     max_data_bytes: int = 2 * 1024 * 1024
@@ -49,6 +57,12 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many answers of one path are kept for different queries, where a route has `cache_query`."""
     render_timeout: float = 60.0
     """Seconds after which a regeneration counts as failed."""
+    lease_seconds: float = 10.0
+    """How long a worker that was killed in mid-render can delay others that want the same; a living one renews."""
+
+    def bytes_in(self, store: str) -> int:
+        """What a store of that kind may hold."""
+        return STORES[store] if self.max_bytes is None else self.max_bytes
 
 
 class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,7 +177,7 @@ def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
     """The table that a key takes, also where it may be left out."""
-    options = get_args(kind) or (kind,)
+    options = (kind,) if get_origin(kind) is dict else get_args(kind) or (kind,)
     return next((option for option in options if isinstance(option, type) and issubclass(option, msgspec.Struct)), None)
 
 
@@ -176,11 +190,12 @@ def _readable(message: str) -> str:
 def _check_ranges(config: Config, source: str) -> None:
     positive = {
         "expire_time": config.expire_time,
-        "cache.max_bytes": config.cache.max_bytes,
+        "cache.max_bytes": config.cache.bytes_in("memory"),
         "cache.max_entry_bytes": config.cache.max_entry_bytes,
         "cache.max_data_bytes": config.cache.max_data_bytes,
         "cache.max_query_variants": config.cache.max_query_variants,
         "cache.render_timeout": config.cache.render_timeout,
+        "cache.lease_seconds": config.cache.lease_seconds,
         "build.concurrency": config.build.concurrency,
         "build.timeout": config.build.timeout,
         "server.max_path_bytes": config.server.max_path_bytes,
@@ -194,14 +209,16 @@ def _check_ranges(config: Config, source: str) -> None:
         config.profiles()
     except InvalidLife as error:
         raise ConfigError(f"{source}: in [cache_life]: {error}") from None
+    if config.cache.store not in STORES:
+        raise ConfigError(f'{source}: "cache.store" is "{config.cache.store}"; it must be {one_of(STORES)}.')
     _check_endpoint(config.revalidate_endpoint, source)
     path = config.base_path
     if path and (not path.startswith("/") or path.endswith("/") or "//" in path):
         raise ConfigError(
             f'{source}: "base_path" is "{path}"; it must look like "/docs": a leading slash, no trailing one.'
         )
-    if config.cache_components:
-        raise ConfigError(f'{source}: "cache_components = true" is not supported yet; leave it out or set it to false.')
+    if config.cache_components and config.compat is not Compat.V16:
+        raise ConfigError(f'{source}: "cache_components" belongs to compat = "16", and compat is "{config.compat}".')
 
 
 def _check_endpoint(endpoint: RevalidateEndpointConfig | None, source: str) -> None:

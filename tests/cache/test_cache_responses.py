@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from ponds import NOON, cache_of
 
 from millpond.policy.decision import Action, Reason
 from millpond.policy.headers import cache_status
+from ponds import NOON, cache_of
 
 if TYPE_CHECKING:
     import httpx2
+
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
@@ -67,9 +68,7 @@ async def test_an_unlisted_path_follows_the_timeline_of_c_2(project: Project) ->
         assert await at(running, project, 12, "/items/9") == ("9-2", "HIT", CONTROL_10)
 
 
-async def test_a_failing_source_follows_the_timeline_of_c_4(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failing_source_follows_the_timeline_of_c_4(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     project.routes(
         {
             "/": """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+
 from ponds import cache_of, turns
 
 if TYPE_CHECKING:
     import httpx2
+
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
@@ -298,7 +300,7 @@ async def test_a_handler_that_cancels_itself_is_a_failure_like_any_other(shop: P
         module = running.module("/items/[id]")
 
         class Cancelled(asyncio.Event):
-            async def wait(self) -> bool:
+            async def wait(self) -> Literal[True]:
                 raise asyncio.CancelledError
 
         module.gate = Cancelled()

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+
 from ponds import cache_of, turns
 
 if TYPE_CHECKING:

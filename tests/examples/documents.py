@@ -61,7 +61,10 @@ def _pattern(line: str) -> re.Pattern[str]:
 
 
 class Terminal:
-    """Executes the commands that documents show: `millpond …`, and `curl` with the options that they use."""
+    """Executes the commands that documents show: `millpond …`, and `curl` with the options that they use.
+
+    `NAME=value` in front of a command sets an environment variable for it.
+    """
 
     def __init__(self, project: Path) -> None:
         self.project = project
@@ -76,16 +79,17 @@ class Terminal:
         self._stop()
 
     def run(self, command: str) -> str:
-        """The output of `command`; a server that it starts runs until the next one of millpond's commands."""
-        name, *arguments = shlex.split(command, comments=True)
+        """The output of `command`; a server that it starts runs until the next command that isn't for servers."""
+        env, (name, *arguments) = _environment(shlex.split(command, comments=True))
         if name == "curl":
             return self._curl(arguments)
         assert name == "millpond", f"documents may show millpond and curl, not {name}"
-        self._stop()
+        if arguments[0] != "revalidate":
+            self._stop()
         if arguments[0] == "start":
-            self._address = self._running.enter_context(millpond_process.served(self.project))
+            self._address = self._running.enter_context(millpond_process.served(self.project, env))
             return ""
-        done = millpond_process.run(arguments, self.project)
+        done = millpond_process.run(arguments, self.project, env)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -111,6 +115,12 @@ class Terminal:
             if options.cookie_jar:
                 self._jars[options.cookie_jar] = client.cookies
         return f"{_head(answer)}\n\n{answer.text}" if options.include else answer.text
+
+
+def _environment(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The variables in front of a command, and the rest."""
+    count = next((n for n, word in enumerate(words) if "=" not in word), len(words))
+    return dict(word.split("=", 1) for word in words[:count]), words[count:]
 
 
 def _curl_options() -> ArgumentParser:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import millpond_process
 import pytest
 from documents import Block, Terminal, blocks, missing_lines, steps
+
+from millpond.config import parse_config
 
 REPOSITORY = Path(__file__).parents[2]
 SHOP = REPOSITORY / "examples" / "shop"
@@ -39,6 +42,8 @@ def test_a_document_shows_what_happens(document: Path, project: Path, tmp_path: 
                 _run(block, terminal)
             elif block.kind == "python":
                 compile(block.text, f"{document.name}:{block.line}", "exec")
+            elif block.kind == "toml":
+                parse_config(tomllib.loads(block.text), f"{document.name}:{block.line}")
     if (shown / "app").exists():
         millpond_process.build(shown)
     for module in shown.glob("*.py"):

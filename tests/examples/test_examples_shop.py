@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,12 +14,13 @@ import millpond_process
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import httpx2
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 REFRESH_SECONDS = 15
+TOKEN, SECRET = "swordfish", "0123456789abcdef"
 
 
 class RunningShop(NamedTuple):
@@ -27,21 +30,55 @@ class RunningShop(NamedTuple):
     table: str
     """What the build printed."""
     database: Path
+    log: Path
+
+    def upstream_calls(self) -> int:
+        """How often the shop's upstream was asked for something while serving."""
+        messages = [json.loads(line)["message"] for line in self.log.read_text("utf-8").splitlines()]
+        return sum(message.startswith("GET /upstream") for message in messages)
+
+    def set_price(self, slug: str, cents: int, token: str = TOKEN) -> httpx2.Response:
+        headers = {"x-admin-token": token}
+        return self.client.put(f"/api/products/{slug}", json={"price_cents": cents}, headers=headers)
+
+
+@contextmanager
+def running_shop(
+    folder: Path, env: Mapping[str, str], built_with: Mapping[str, str] | None = None
+) -> Iterator[RunningShop]:
+    """A copy of the shop, built and served; `built_with` are variables of the build only."""
+    project, database = folder / "project", folder / "elsewhere.db"
+    ignored = shutil.ignore_patterns("*.db", ".millpond", "__pycache__")
+    shutil.copytree(SHOP, project, ignore=ignored, dirs_exist_ok=True)
+    env = {"SHOP_ADMIN_TOKEN": "", "SHOP_DATABASE": str(database), **env}
+    _uncomment_endpoint(project / "millpond.toml", wanted="SHOP_REVALIDATE_SECRET" in env)
+    table = millpond_process.build(project, {**env, **(built_with or {})})
+    with millpond_process.served(project, env) as address, millpond_process.client(address) as client:
+        yield RunningShop(client, table, database, project / "start.log")
+
+
+def _uncomment_endpoint(config: Path, *, wanted: bool) -> None:
+    text = config.read_text("utf-8")
+    assert "# [revalidate_endpoint]" in text
+    if wanted:
+        config.write_text(text.replace("# [reval", "[reval").replace("# secret_env", "secret_env"), "utf-8")
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
-    """Built with one environment and served with another: the database is elsewhere, the shop's name changes."""
-    folder = tmp_path_factory.mktemp("shop")
-    project, database = folder / "project", folder / "elsewhere.db"
-    shutil.copytree(SHOP, project, ignore=shutil.ignore_patterns("*.db", ".millpond", "__pycache__"))
-    env = {"SHOP_DATABASE": str(database)}
-    table = millpond_process.build(project, {**env, "SHOP_NAME": "Built & shut"})
-    with (
-        millpond_process.served(project, {**env, "SHOP_NAME": "Served"}) as address,
-        millpond_process.client(address) as client,
-    ):
-        yield RunningShop(client, table, database)
+    """Built with one environment and served with another: the shop's name changes. Nobody is its admin."""
+    with running_shop(
+        tmp_path_factory.mktemp("shop"), {"SHOP_NAME": "Served"}, {"SHOP_NAME": "Built & shut"}
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def run_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
+    """One with an admin and a webhook, whose data the tests change: each one has products of its own."""
+    env = {"SHOP_ADMIN_TOKEN": TOKEN, "SHOP_REVALIDATE_SECRET": SECRET}
+    with running_shop(tmp_path_factory.mktemp("run_shop"), env) as running:
+        yield running
 
 
 def cache_of(answer: httpx2.Response) -> str | None:
@@ -60,6 +97,10 @@ def row(table: str, pattern: str) -> str:
         ("/", "○", "app/route.py"),
         ("/api/categories", "○", "app/api/categories/route.py"),
         ("/api/products", "○", "app/api/products/route.py"),
+        ("/api/products/[slug]", "●", "app/api/products/[slug]/route.py"),
+        ("/api/products/[slug]/reviews", "●", "app/api/products/[slug]/reviews/route.py"),
+        ("/api/prices", "λ", "GET is live by default"),
+        ("/upstream/products", "λ", "app/upstream/products/route.py"),
         ("/api/search", "λ", "GET is live by default"),
         ("/api/cart", "λ", "GET is live by default"),
         ("/api/stock", "○", "app/api/stock/route.py"),
@@ -111,6 +152,13 @@ def test_an_unlisted_product_is_a_miss_once_and_then_a_hit(shop: RunningShop) ->
 def test_a_product_that_does_not_exist_is_a_stored_404(shop: RunningShop) -> None:
     answers = [shop.client.get("/api/products/no-such-thing") for _ in range(2)]
     assert [(answer.status_code, cache_of(answer)) for answer in answers] == [(404, "MISS"), (404, "HIT")]
+
+
+@pytest.mark.parametrize("slug", ["%2e%2e", "a%3Fb", "a%2Fb", "x" * 200])
+def test_what_cannot_be_a_product_is_404_and_never_asked_for_upstream(shop: RunningShop, slug: str) -> None:
+    before = shop.upstream_calls()
+    assert shop.client.get(f"/api/products/{slug}").status_code == 404
+    assert shop.upstream_calls() == before
 
 
 def test_a_path_without_a_route_is_404(shop: RunningShop) -> None:
@@ -193,3 +241,140 @@ def test_a_client_that_has_the_answer_gets_304(shop: RunningShop) -> None:
 @pytest.mark.parametrize("path", ["/api/categories", "/api/health"])
 def test_the_middleware_of_instrumentation_takes_part_in_static_and_live_answers(shop: RunningShop, path: str) -> None:
     assert shop.client.get(path).headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_changed_price_is_in_the_next_answer_wherever_it_shows(run_shop: RunningShop) -> None:
+    paths = ["/api/products/oak-chair", "/api/products?sort=price", "/"]
+    for path in paths:
+        run_shop.client.get(path)
+        assert cache_of(run_shop.client.get(path)) == "HIT"
+    assert run_shop.set_price("oak-chair", 13_900).json()["price_cents"] == 13_900
+    one, many, page = (run_shop.client.get(path) for path in paths)
+    assert one.json()["price_cents"] == 13_900
+    assert {product["slug"]: product["price_cents"] for product in many.json()}["oak-chair"] == 13_900
+    assert "Oak chair</a> 139.00" in page.text
+    assert [cache_of(answer) for answer in (one, many, page)] == ["MISS"] * 3
+    assert [cache_of(run_shop.client.get(path)) for path in paths] == ["HIT"] * 3
+
+
+def test_other_products_stay_cached_when_a_price_changes(run_shop: RunningShop) -> None:
+    run_shop.set_price("ash-stool", 5_500)
+    assert cache_of(run_shop.client.get("/api/products/pine-desk")) == "HIT"
+
+
+def test_the_admin_reads_the_own_change_and_the_next_visitor_has_it_from_the_data_cache(run_shop: RunningShop) -> None:
+    before = run_shop.upstream_calls()
+    assert run_shop.set_price("paper-lamp", 3_050).json()["price_cents"] == 3_050
+    assert run_shop.upstream_calls() == before + 1
+    answer = run_shop.client.get("/api/products/paper-lamp")
+    assert (cache_of(answer), answer.json()["price_cents"]) == ("MISS", 3_050)
+    assert run_shop.upstream_calls() == before + 1
+
+
+def test_a_change_of_a_price_leaves_an_audit_line(run_shop: RunningShop) -> None:
+    run_shop.set_price("brass-lamp", 18_600)
+    deadline = time.monotonic() + REFRESH_SECONDS
+    while "price of brass-lamp: 18600 cents" not in run_shop.log.read_text("utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("token", ["", "Swordfish", "swordfish2"])
+def test_a_wrong_token_changes_nothing(run_shop: RunningShop, token: str) -> None:
+    assert run_shop.set_price("walnut-desk", 1, token).status_code == 401
+    upstream = run_shop.client.put(
+        "/upstream/products/walnut-desk", json={"price_cents": 1}, headers={"x-admin-token": token}
+    )
+    assert upstream.status_code == 401
+    assert run_shop.client.get("/api/products/walnut-desk").json()["price_cents"] == 79_000
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_a_shop_without_an_admin_token_has_no_admin(shop: RunningShop, token: str) -> None:
+    assert shop.set_price("oak-chair", 1, token).status_code == 401
+
+
+@pytest.mark.parametrize("cents", [0, -1, 10_000_001])
+def test_a_price_that_makes_no_sense_is_refused(run_shop: RunningShop, cents: int) -> None:
+    assert run_shop.set_price("walnut-desk", cents).status_code == 422
+
+
+def test_a_price_for_what_is_not_sold_is_404(run_shop: RunningShop) -> None:
+    assert run_shop.set_price("no-such-thing", 100).status_code == 404
+
+
+def test_a_review_is_shown_after_one_stale_answer(run_shop: RunningShop) -> None:
+    path = "/api/products/walnut-desk/reviews"
+    assert [cache_of(run_shop.client.get(path)) for _ in range(2)] == ["MISS", "HIT"]
+    assert run_shop.client.post(path, json={"stars": 5, "text": "Solid."}).status_code == 201
+    stale = run_shop.client.get(path)
+    assert (cache_of(stale), stale.json()) == ("STALE", [])
+    deadline = time.monotonic() + REFRESH_SECONDS
+    while cache_of(answer := run_shop.client.get(path)) == "STALE":
+        assert time.monotonic() < deadline
+    assert (cache_of(answer), answer.json()) == ("HIT", [{"stars": 5, "text": "Solid."}])
+
+
+@pytest.mark.parametrize(
+    "review", [{"stars": 6, "text": "!"}, {"stars": 5, "text": ""}, {"stars": 1, "text": "x" * 501}]
+)
+def test_a_review_that_makes_no_sense_is_refused(run_shop: RunningShop, review: dict[str, object]) -> None:
+    assert run_shop.client.post("/api/products/oak-chair/reviews", json=review).status_code == 422
+    assert run_shop.client.post("/api/products/nothing/reviews", json={"stars": 1, "text": "?"}).status_code == 422
+
+
+def test_each_page_and_order_of_the_list_is_stored_once(shop: RunningShop) -> None:
+    assert cache_of(shop.client.get("/api/products")) == "HIT"
+    first = shop.client.get("/api/products?page=2&sort=price")
+    again = shop.client.get("/api/products?utm_source=mail&sort=price&page=2")
+    assert [cache_of(first), cache_of(again)] == ["MISS", "HIT"]
+    assert first.json() == again.json()
+    assert "walnut-desk" in [product["slug"] for product in first.json()]
+    assert cache_of(shop.client.get("/api/products?page=2&sort=name")) == "MISS"
+
+
+def test_a_page_that_makes_no_sense_is_refused_and_not_stored(shop: RunningShop) -> None:
+    answers = [shop.client.get("/api/products?page=none") for _ in range(2)]
+    assert [(answer.status_code, cache_of(answer)) for answer in answers] == [(422, "MISS")] * 2
+
+
+def test_the_prices_of_a_category_are_live_and_asked_for_upstream_once_until_one_changes(run_shop: RunningShop) -> None:
+    def prices() -> tuple[str | None, dict[str, int]]:
+        answer = run_shop.client.get("/api/prices", params={"category": "desks"})
+        return cache_of(answer), answer.json()
+
+    run_shop.set_price("pine-desk", 35_900)
+    before = run_shop.upstream_calls()
+    assert [prices() for _ in range(3)] == [(None, {"lowest_cents": 35_900, "highest_cents": 79_000})] * 3
+    assert run_shop.upstream_calls() == before + 1
+    run_shop.set_price("pine-desk", 36_900)
+    assert prices()[1]["lowest_cents"] == 36_900
+    assert run_shop.client.get("/api/prices", params={"category": "boats"}).status_code == 404
+
+
+def test_a_webhook_with_the_secret_invalidates_from_outside(run_shop: RunningShop) -> None:
+    path = "/api/products/pine-desk"
+    run_shop.client.get(path)
+    with sqlite3.connect(run_shop.database) as database:
+        database.execute("UPDATE product SET name = 'Pine table' WHERE slug = 'pine-desk'")
+    database.close()
+    answer = run_shop.client.get(path)
+    assert (cache_of(answer), answer.json()["name"]) == ("HIT", "Pine desk")
+    order = {"tags": ["product:pine-desk"]}
+    assert run_shop.client.post("/api/revalidate", json=order).status_code == 401
+    done = run_shop.client.post("/api/revalidate", json=order, headers={"authorization": f"Bearer {SECRET}"})
+    assert (done.status_code, done.json()["tags"]) == (200, 1)
+    answer = run_shop.client.get(path)
+    assert (cache_of(answer), answer.json()["name"]) == ("MISS", "Pine table")
+
+
+def test_a_changed_price_outlives_a_restart(tmp_path: Path) -> None:
+    path, cents, change = "/api/products/oak-chair", [], {"price_cents": 13_900}
+    env = {"SHOP_ADMIN_TOKEN": TOKEN}
+    with running_shop(tmp_path, env) as running:
+        cents.append(running.client.get(path).json()["price_cents"])
+        assert running.client.put(path, json=change, headers={"x-admin-token": TOKEN}).status_code == 200
+    env["SHOP_DATABASE"] = str(running.database)
+    with millpond_process.served(tmp_path / "project", env) as address, millpond_process.client(address) as client:
+        cents.append(client.get(path).json()["price_cents"])
+    assert cents == [12_900, 13_900]

@@ -65,8 +65,8 @@ def test_what_comes_out_is_as_immutable_as_what_went_in() -> None:
 
 def test_these_bytes_are_this_entry_until_the_version_changes() -> None:
     frame = (
-        b"MLPD\x01\x00\x00\x00\x1d\x00\x00\x00\x00\x00\x00\x00\x00\xbd\xbf\xbaC"
-        b"\x9b\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0"
+        b"MLPD\x01\x00\x00\x00\x1e\x00\x00\x00\x00\x00\x00\x00\x00\xfd\x22\x4a\xb9"
+        b"\x9c\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2"
     )
     entry = Entry(key="", status=200, headers=(), body=b"", rendered_at=0.0, revalidate=None, expire=None)
     assert encode_frame(entry) == frame
@@ -104,7 +104,7 @@ def framed(head: bytes, body: bytes = b"", version: int = 1) -> bytes:
 def head_of(entry: Entry) -> list[object]:
     headers = [list(pair) for pair in entry.headers]
     rest = [entry.rendered_at, entry.revalidate, entry.expire, list(entry.tags), entry.generation, entry.build]
-    return [entry.key, entry.kind, entry.status, headers, *rest, None]
+    return [entry.key, entry.kind, entry.status, headers, *rest, None, entry.short_lived]
 
 
 def test_the_layout_of_a_frame_is_what_the_documentation_says() -> None:
@@ -132,6 +132,7 @@ def test_a_frame_of_another_version_is_a_miss(version: int) -> None:
         (8, -1.5),
         (9, None),
         (10, [1.0]),
+        (11, 0),
     ],
 )
 def test_a_head_with_a_value_of_the_wrong_type_is_a_miss(position: int, value: object) -> None:

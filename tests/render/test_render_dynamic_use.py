@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ponds import Project
-
     from millpond.build.manifest import RouteRecord
+    from ponds import Project
 
 pytestmark = pytest.mark.anyio
 
@@ -181,7 +180,7 @@ async def test_the_place_of_a_read_in_a_library_is_the_line_that_called_it(
     monkeypatch.syspath_prepend(str(library))
     record = await record_of(
         project,
-        "from agents_of_users import agent\nrevalidate = 60\nasync def GET(request):\n    return await agent(request)\n",
+        "from agents_of_users import agent\nrevalidate = 60\nasync def GET(request):\n    return await agent(request)",
     )
     assert_live(record, 'request.headers["user-agent"]', "app/route.py", 4)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from ponds import cache_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ async def GET(request):
 async def POST(request):
     return [request.headers["x-a"], request.cookies["c"], request.query_params["q"], dict(cookies()), headers()["x-a"]]
 """
-EMPTY = [{}, {}, {}, "http://localhost:3000/", {}, {}, None]
+EMPTY: list[object] = [{}, {}, {}, "http://localhost:3000/", {}, {}, None]
 ASKED = {"headers": {"x-a": "1", "cookie": "c=2"}, "params": {"q": "3"}}
 
 
@@ -141,7 +142,9 @@ async def test_under_force_static_an_uncached_fetch_is_made_and_draft_mode_still
 ERROR = 'from millpond import *\ndynamic = "error"\n{config}\ndef GET(request): return {value}\n'
 
 
-@pytest.mark.parametrize("value", ["headers()", "cookies()", "connection()", "request.headers['a']", "str(request.url)"])
+@pytest.mark.parametrize(
+    "value", ["headers()", "cookies()", "connection()", "request.headers['a']", "str(request.url)"]
+)
 async def test_under_error_request_data_fails_the_build(project: Project, value: str) -> None:
     project.routes({"/": ERROR.format(config="", value=value)})
     (failure,) = await project.failures()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from ponds import cache_of
 
 if TYPE_CHECKING:
@@ -161,9 +162,7 @@ VALUES = {
 
 @pytest.mark.parametrize("config", ["", "revalidate = 60"], ids=["live", "static"])
 @pytest.mark.parametrize("kind", ["def", "async def"])
-async def test_every_kind_of_value_is_answered_alike_live_and_static(
-    project: Project, config: str, kind: str
-) -> None:
+async def test_every_kind_of_value_is_answered_alike_live_and_static(project: Project, config: str, kind: str) -> None:
     project.routes(
         {
             f"/v{number}": "import datetime\nfrom millpond import *\nfrom pydantic import BaseModel\n"

@@ -103,7 +103,7 @@ def test_text_indents_a_traceback() -> None:
 def test_text_folds_the_frames_outside_of_a_project(tmp_path: Path) -> None:
     text = TextFormatter(tmp_path).format(record("failed", exc_info=raised()))
     assert "test_serve_logs.py" not in text
-    assert "… 1 frames" in text
+    assert "… 1 frame of" in text
 
 
 @pytest.mark.parametrize(("format", "json_lines"), [(None, True), ("json", True), ("text", False)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from ponds import cache_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ async def test_a_redirect_has_its_status_and_the_url_as_given(project: Project, 
         assert (await running.post("/shop", json={})).status_code == status
         assert (await running.post("/shop", data={"a": "b"})).status_code == 303
         assert (await running.post("/shop", files={"a": b"b"})).status_code == 303
-        assert (await running.post("/shop", content=b"", headers={"content-type": FORM["content-type"] + ";charset=x"})
+        assert (
+            await running.post("/shop", content=b"", headers={"content-type": FORM["content-type"] + ";charset=x"})
         ).status_code == 303
 
 
@@ -165,7 +167,9 @@ async def test_cookies_set_earlier_are_read_back_and_deleted_ones_are_gone(proje
 
 
 async def test_setting_a_cookie_under_force_static_fails_the_build_with_its_line(project: Project) -> None:
-    project.routes({"/": 'from millpond import cookies\ndynamic = "force-static"\ndef GET(): cookies().set("a", "b")\n'})
+    project.routes(
+        {"/": 'from millpond import cookies\ndynamic = "force-static"\ndef GET(): cookies().set("a", "b")\n'}
+    )
     (failure,) = await project.failures()
     assert "app/route.py:3: cookies().set() in a static GET: its answer is stored and sent to everybody" in failure
 

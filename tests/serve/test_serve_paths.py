@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ponds import cache_of, client_of
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from ponds import cache_of, client_of
+
 if TYPE_CHECKING:
-    from ponds import Project
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Message
+
+    from ponds import Project
 
 pytestmark = pytest.mark.anyio
 
@@ -37,9 +42,13 @@ async def ask(app: ASGIApp, raw_path: bytes, **more: Any) -> tuple[int, dict[byt
         **more,
     }
     sent: list[Message] = []
+    received: Iterator[Message] = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        for message in received:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError  # a client that stays
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -177,6 +186,15 @@ async def test_a_cached_answer_has_a_strong_etag_and_is_304_when_the_client_has_
         assert head.status_code == 304
         for condition in ('"other"', "nonsense", ""):
             assert (await running.get("/", headers={"if-none-match": condition})).status_code == 200
+
+
+async def test_a_head_sends_no_body_from_the_cache_or_live(project: Project) -> None:
+    """Asked without a client library, which would leave the body out by itself."""
+    project.routes({"/static": "revalidate = 60\ndef GET(): return 'page'\n", "/live": "def GET(): return 'page'\n"})
+    async with project.serving() as running:
+        for path in (b"/static", b"/live"):
+            status, headers, body = await ask(running.pond, path, method="HEAD")
+            assert (status, headers[b"content-length"], body) == (200, b"6", b"")
 
 
 async def test_a_handlers_own_validators_are_respected(project: Project) -> None:

@@ -4,10 +4,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ponds import Clock, Project, Running
 
 from millpond.errors import ConfigError
 from millpond.serve.revalidation import MAX_BODY, Bucket
+from ponds import Clock, Project, Running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -51,8 +51,8 @@ class World(Protocol):
         """A store that is empty and not open yet."""
         ...
 
-    def beside(self, store: Store) -> Store:
-        """The same store as another process sees it; a store of one process gives itself."""
+    async def beside(self, store: Store) -> Store:
+        """The same store as another process sees it, open; a store of one process gives itself."""
         ...
 
 
@@ -188,6 +188,18 @@ class StoreConformance:
             await store.remove(entry.key)
             await store.commit(entry_at(f"{entry.key}/new"))
         assert all(entry.key.endswith("/new") for entry in store.entries())
+
+    @pytest.mark.anyio
+    async def test_what_one_process_commits_or_removes_every_other_sees(self, store: Store, world: World) -> None:
+        other = await world.beside(store)
+        assert other.peek("/a") is None
+        for number in range(3):
+            entry = entry_at(body=b"%d" % number, rendered_at=NOW + number)
+            await store.commit(entry)
+            assert await other.get("/a") == entry
+            assert other.peek("/a") == entry
+        await other.remove("/a")
+        assert store.peek("/a") is None
 
     # Commit: which of two entries stays
 
@@ -502,7 +514,7 @@ class StoreConformance:
 
     @pytest.mark.anyio
     async def test_after_invalidate_returned_every_process_knows(self, store: Store, world: World) -> None:
-        other = world.beside(store)
+        other = await world.beside(store)
         entry = entry_at(tags=("t",), generation=other.generation())
         await other.commit(entry)
         generation = store.invalidate(["t"])
@@ -527,7 +539,7 @@ class StoreConformance:
         lease = await taken(store, "/a")
         assert lease.key == "/a"
         assert await store.acquire("/a", 10) is None
-        assert await world.beside(store).acquire("/a", 10) is None
+        assert await (await world.beside(store)).acquire("/a", 10) is None
 
     @pytest.mark.anyio
     async def test_of_many_who_ask_at_once_one_gets_the_lease(self, store: Store) -> None:

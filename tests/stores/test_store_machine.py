@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from millpond.policy.entry import Entry
-    from millpond.stores.contract import Lease
+    from millpond.stores.contract import Lease, Store
 
 T = TypeVar("T")
 
@@ -91,14 +91,18 @@ class StoreMachine(RuleBasedStateMachine):
     def start(self) -> None:
         self.clock = MovableClock(NOW)
         self.runner = asyncio.Runner()
-        self.store = MemoryStore(
-            max_bytes=self.max_bytes, clock=self.clock, max_tags=self.max_tags, monotonic=self.clock
-        )
+        self.store = self.make_store()
+        self.run(self.store.open())
         self.model = Model()
         self.handed_over: list[Entry] = []
 
+    def make_store(self) -> Store:
+        """The store that is put to the test; closed by `teardown`."""
+        return MemoryStore(max_bytes=self.max_bytes, clock=self.clock, max_tags=self.max_tags, monotonic=self.clock)
+
     def teardown(self) -> None:
-        if hasattr(self, "runner"):
+        if hasattr(self, "store"):
+            self.run(self.store.close())
             self.runner.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

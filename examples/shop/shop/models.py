@@ -42,3 +42,14 @@ class Product(Base):
             "price_cents": self.price_cents,
             "in_stock": self.stock > 0,
         }
+
+
+class Review(Base):
+    """What a customer says of a product."""
+
+    __tablename__ = "review"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product: Mapped[str] = mapped_column(ForeignKey("product.slug"), index=True)
+    stars: Mapped[int]
+    text: Mapped[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from importlib.metadata import version
@@ -115,7 +116,6 @@ def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry]) -> 
         fresh.replace(former)
         _sweep(output, keep)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise BuildError(f"{output} can't be written: {error.strerror or error}.") from error
     return output
 
@@ -136,8 +136,11 @@ def _sweep(output: Path, keep: set[str]) -> None:
     """Remove what builds left behind; what is young may be of one that is under way."""
     youngest = time.time() - _UNDER_WAY_SECONDS
     for path in output.iterdir():
-        if path.name not in keep and path.name != _MANIFEST and path.stat().st_mtime < youngest:
-            path.unlink(missing_ok=True)
+        if path.name in keep or path.name == _MANIFEST:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another build, under way, has just renamed it
+            if path.stat().st_mtime < youngest:
+                path.unlink()
 
 
 def read_manifest(project: Path) -> Manifest | None:
@@ -172,21 +175,17 @@ def read_entries(project: Path, manifest: Manifest) -> Iterator[Entry]:
         BuildError: the file is missing or damaged.
     """
     path = project / OUTPUT / _entries_name(manifest)
-    expected = manifest.entries
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            while file.tell() < size:
+            for _ in range(manifest.entries):
                 length = int.from_bytes(file.read(_LENGTH), "big")
                 entry = decode_frame(file.read(length)) if length <= size else None
                 if entry is None:
-                    break
-                expected -= 1
+                    raise BuildError(f"{path} is damaged; run `millpond build` again.")
                 yield entry
     except OSError as error:
         raise BuildError(f"{path} can't be read: {error.strerror}; run `millpond build` again.") from error
-    if expected:
-        raise BuildError(f"{path} is damaged; run `millpond build` again.")
 
 
 def plans_of(manifest: Manifest, routes: Sequence[Route]) -> list[Plan]:

@@ -16,10 +16,12 @@ from millpond.cache.answer import entry_of
 from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
 from millpond.render.escape import result_of
+from millpond.render.passes import Passes, PassTimeout
 from millpond.render.run import StaticEnded
 from millpond.render.scope import DynamicUse, Purpose, refusal
 from millpond.render.static import Candidacy, Why, candidacy
 from millpond.render.target import Target
+from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.static_params import validate_static_params
 from millpond.routes.table import build_segments
 
@@ -54,6 +56,8 @@ class RouteResult:
 
     route: Route
     candidacy: Candidacy
+    verified: bool = False
+    """Whether the build looks at what a GET does, as with Cache Components."""
     pages: list[Page] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -68,6 +72,8 @@ class RouteResult:
         why = Why(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
         static = self.candidacy.static and bool(self.rendered or not live)
         open_ended = static and bool(self.route.params) and not live
+        if self._unseen and open_ended:
+            why = Why("not verified, as it lists no path", self.route.module.place(STATIC_PARAMS))
         closed = open_ended and self.route.config.closed
         return Plan(
             route=self.route,
@@ -77,6 +83,22 @@ class RouteResult:
             closed=closed,
             listed=frozenset(page.target.path for page in self.rendered),
         )
+
+    @property
+    def warning(self) -> str | None:
+        """What the build can't vouch for: while serving nobody sees what a GET reads besides the request."""
+        plan = self.plan
+        if not (self._unseen and plan.on_demand):
+            return None
+        return (
+            f"{plan.why.place}: {STATIC_PARAMS} lists no path, so no GET of {self.route.pattern} was verified: a "
+            "clock, a random number or a database that it reads outside of @cached would be stored for everybody; "
+            "list at least one path."
+        )
+
+    @property
+    def _unseen(self) -> bool:
+        return self.verified and not self.pages
 
     @property
     def glyph(self) -> str:
@@ -101,20 +123,28 @@ class Prerenderer:
     clock: Clock
     build: str
     """The id that the entries carry."""
+    passes: Passes | None = None
+    """Verifies answers in two passes, with Cache Components; None in the classic model."""
 
     async def run(self, routes: Sequence[Route], progress: Callable[[int, int], None]) -> list[RouteResult]:
         """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
-        results = [RouteResult(route, candidacy(route, self.compat)) for route in routes]
+        verified = self.passes is not None
+        results = [
+            RouteResult(route, candidacy(route, self.compat, cache_components=verified), verified) for route in routes
+        ]
         listed = await asyncio.gather(*(self._targets(result) for result in results))
         work = [(result, target) for result, targets in zip(results, listed, strict=True) for target in targets]
         done = 0
         progress(done, len(work))
-        limit = asyncio.Semaphore(self.config.concurrency)
+        ended = await self._first_passes([target for _, target in work])
+        limit = asyncio.Semaphore(
+            self.config.concurrency if self.passes is None else 1
+        )  # nothing runs beside a final pass
 
         async def one(result: RouteResult, target: Target) -> Page | Failure:
             nonlocal done
             async with limit:
-                page = await self._try(result, target)
+                page = await self._try(target, ended.get(target.key))
             done += 1
             progress(done, len(work))
             return page
@@ -125,6 +155,22 @@ class Prerenderer:
             else:
                 result.pages.append(page)
         return results
+
+    async def _first_passes(self, targets: Sequence[Target]) -> dict[str, StaticEnded | PassTimeout]:
+        """With Cache Components: fill the caches; by key, the targets that turned out live, or too slow, meanwhile."""
+        if self.passes is None:
+            return {}
+        passes, limit = self.passes, asyncio.Semaphore(self.config.concurrency)
+
+        async def one(target: Target) -> tuple[str, StaticEnded | PassTimeout] | None:
+            async with limit:
+                try:
+                    await passes.first(target)
+                except (StaticEnded, PassTimeout) as ended:
+                    return target.key, ended
+            return None
+
+        return dict(found for found in await asyncio.gather(*map(one, targets)) if found is not None)
 
     async def _targets(self, result: RouteResult) -> list[Target]:
         """The paths to try (R3.4)."""
@@ -141,17 +187,20 @@ class Prerenderer:
             listed = await list_params(route)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             message = failure_message(error, self.project)
-            result.failures.append(Failure(route.file.file, None, {}, f"  generate_static_params failed:\n{message}"))
+            lister = getattr(route.module.generate_static_params, "__name__", STATIC_PARAMS)
+            result.failures.append(Failure(route.file.file, None, {}, f"  {lister} failed:\n{message}"))
             return []
         return [Target.of(route, build_segments(route.file.segments, params), params) for params in listed]
 
-    async def _try(self, result: RouteResult, target: Target) -> Page | Failure:
+    async def _try(self, target: Target, ended: StaticEnded | PassTimeout | None) -> Page | Failure:
         started, now = time.perf_counter(), self.clock()
         try:
+            if ended is not None:
+                raise ended
             rendered = await self._render(target)
             entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build)
-        except StaticEnded as ended:
-            return self._ended(target, ended, time.perf_counter() - started)
+        except StaticEnded as outcome:
+            return self._ended(target, outcome, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             return self._failure(target, failure_message(error, self.project))
         if not storable_status(entry.status):
@@ -162,6 +211,8 @@ class Prerenderer:
 
     async def _render(self, target: Target) -> Rendered:
         """A render within the time limit; one in a thread can't be stopped, so it is left behind."""
+        if self.passes is not None:
+            return await self.passes.final(target)
         for _ in range(TRIES):
             task = asyncio.create_task(self.renderer.shared(target, Purpose.BUILD))
             done, _ = await asyncio.wait({task}, timeout=self.config.timeout)

@@ -73,6 +73,7 @@ async def make_build(
     if not failures:
         write_build(project, manifest, entries)
     warnings = [warning for route in routes for warning in route.warnings]
+    warnings += [result.warning for result in results if result.warning is not None]
     return Built(manifest, failures, warnings, time.perf_counter() - started)
 
 

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from millpond.routes.route import Route
 
 
-async def development_plans(routes: Sequence[Route], compat: Compat) -> list[Plan]:
+async def development_plans(routes: Sequence[Route], compat: Compat, *, cache_components: bool = False) -> list[Plan]:
     """Nothing is cached (R3.23), but closed routes are closed (R13.21)."""
     plans = []
     for route in routes:
-        chosen = candidacy(route, compat)
+        chosen = candidacy(route, compat, cache_components=cache_components)
         closed = chosen.static and route.config.closed and bool(route.params)
         listed = await _listed(route) if closed else frozenset[str]()
         plans.append(Plan(route, chosen.why, closed=closed, listed=listed))
     return plans
 
 
-async def unbuilt_plans(routes: Sequence[Route], compat: Compat) -> list[Plan]:
+async def unbuilt_plans(routes: Sequence[Route], compat: Compat, *, cache_components: bool = False) -> list[Plan]:
     """Every candidate is rendered at its first request, as if the build had listed no paths."""
     plans = []
     for route in routes:
-        chosen = candidacy(route, compat)
+        chosen = candidacy(route, compat, cache_components=cache_components)
         closed = chosen.static and route.config.closed and bool(route.params)
         on_demand = chosen.static and bool(route.params) and not closed
         listed = frozenset[str]() if on_demand or not chosen.static else await _listed(route)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from millpond.cache.flight import Flights
-from millpond.cache.lease import under_lease
+from millpond.cache.flight import CircularWait, Flights
+from millpond.cache.lease import LEASE_SECONDS, under_lease
+from millpond.cache.lending import Lending
+from millpond.cache.own_routes import note_circle
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import judge, pause_after_failure
 from millpond.policy.profiles import BUILT_IN, Profile
+from millpond.render.scope import nobodys
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 _ATTEMPTS = 3
+_COMPLETE = 200  # any other status of an upstream keeps the last good data (R5.11)
 _NO_BUILD = ""  # data belongs to no build: its keys carry what it depends on
 
 
@@ -56,6 +60,7 @@ class Filled(NamedTuple):
     lifetime: Lifetime
     tags: tuple[str, ...]
     storable: bool
+    short_lived: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +80,9 @@ class DataCache:
     """Answers fetches of relative URLs, in process (DESIGN D19)."""
     loop: asyncio.AbstractEventLoop | None = None
     """Where it is used from; other threads hand their work over."""
+    lease_seconds: float = LEASE_SECONDS
     flights: Flights[Entry] = field(init=False)
+    lending: Lending = field(default_factory=Lending)
     _arriving: dict[str, Entry] = field(default_factory=dict)
     """Entries that synchronous code made in the loop's own thread, until the store has them."""
     _storing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -104,10 +111,16 @@ class DataCache:
             entry = self.at_hand(read, refresh, await self.store.get(read.key))
             if entry is not None:
                 return entry
-            made, joined = await self.flights.run(read.key, lambda: self._fill(read, fill, background=False))
+            made, joined = await self._shared(read, fill)
             if not joined or self.usable(made, read):
                 return made
         return await self._fill(read, fill, background=False)
+
+    async def _shared(self, read: Read, fill: Callable[[], Awaitable[Filled]]) -> tuple[Entry, bool]:
+        try:
+            return await self.flights.run(read.key, lambda: self._fill(read, fill, background=False), read.name)
+        except CircularWait as circle:
+            raise note_circle(circle) from None
 
     def at_hand(self, read: Read, refresh: Callable[[], Awaitable[Filled]], stored: Entry | None) -> Entry | None:
         """The entry that the reader may have without waiting for a fill; a stale one begins its refresh."""
@@ -125,7 +138,8 @@ class DataCache:
         entry = self._entry(read, filled, generation, rendered_at)
         if filled.storable:
             self._arriving[read.key] = entry
-            task = asyncio.create_task(self._store(read, entry, None))
+            with nobodys():
+                task = asyncio.create_task(self._store(read, entry, None))
             self._storing.add(task)
             task.add_done_callback(lambda done: self._arrived(read.key, entry, done))
         return entry
@@ -168,7 +182,7 @@ class DataCache:
             entry = await self.store.get(read.key)
             return entry if entry is not None and self.usable(entry, read) and self.fresh(entry, read) else None
 
-        return await under_lease(self.store, read.key, self.patience, make, found)
+        return await under_lease(self.store, read.key, self.patience, make, found, self.lease_seconds)
 
     async def _make(
         self, read: Read, fill: Callable[[], Awaitable[Filled]], lease: Lease | None, *, background: bool
@@ -183,6 +197,8 @@ class DataCache:
         entry = self._entry(read, filled, generation, now)
         if filled.storable:
             await self._store(read, entry, lease)
+        elif background and filled.status == _COMPLETE:  # a function says never: nor is what it gave before for serving
+            await self.store.remove(read.key)
         elif background:
             log.warning("refreshing %s answered %d: the stored answer stays", read.name, filled.status)
             await self._pause(read, generation)
@@ -202,20 +218,19 @@ class DataCache:
             tags=filled.tags,
             generation=generation,
             build=_NO_BUILD,
+            short_lived=filled.short_lived,
         )
 
     async def _store(self, read: Read, entry: Entry, lease: Lease | None) -> None:
         size = len(entry.body)
         if size > self.max_data_bytes:
-            log.warning(
-                "%s gave %d bytes, over the %d of cache.max_data_bytes: not cached",
-                read.name,
-                size,
-                self.max_data_bytes,
-            )
+            limit = f"over the {self.max_data_bytes} of cache.max_data_bytes"
+        elif await self.store.commit(entry, lease) is Commit.TOO_LARGE:
+            limit = "more than the whole store takes"
+        else:
             return
-        if await self.store.commit(entry, lease) is Commit.TOO_LARGE:
-            log.warning("%s gave %d bytes, more than the whole store takes: not cached", read.name, size)
+        log.warning("%s gave %d bytes, %s: not cached", read.name, size, limit)
+        await self.store.remove(read.key)  # else the former data would be served, and fetched again, at each read
 
     async def _pause(self, read: Read, generation: int) -> None:
         """A failing upstream is asked again after a while, not at every read."""

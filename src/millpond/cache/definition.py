@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import logging
-import marshal
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-from millpond.cache.values import Codec, NotPlain, encode_identity, identity
+from millpond.cache.identity import captured_identity, encode_identity, identity, name_and_code
+from millpond.cache.plain import NotPlain
+from millpond.cache.values import Codec
 from millpond.errors import UsageError
 from millpond.policy.key import data_key
 from millpond.policy.profiles import InvalidLife, ages_given
@@ -30,7 +30,7 @@ log = logging.getLogger("millpond.cache")
 class Definition:
     """What `@cached` was told."""
 
-    function: Callable[..., Any]
+    function: FunctionType
     revalidate: float | Literal[False] | None
     tags: tuple[str, ...]
     key: tuple[object, ...] | None
@@ -96,12 +96,8 @@ class Definition:
 
     @functools.cached_property
     def codec(self) -> Codec:
-        """Raises UsageError: results of the declared type can't be read back."""
         declared = self._declared()
-        try:
-            return Codec(None if declared in (Any, object) else declared, self.name)
-        except TypeError as error:
-            raise UsageError(f"@cached {self.name}: its return type can't be read back: {error}.") from None
+        return Codec(None if declared in (Any, object) else declared, self.name)
 
     def encode(self, value: object) -> bytes:
         """Raises UsageError: the result can't be written down (R5.31)."""
@@ -112,6 +108,8 @@ class Definition:
                 f"@cached {self.name}: {problem}: return data (numbers, text, bytes, lists, dicts, dates, dataclasses, "
                 "Structs or pydantic models)."
             ) from None
+        except RecursionError:
+            raise UsageError(f"@cached {self.name}: its result contains itself, or is nested too deeply.") from None
 
     @functools.cached_property
     def _signature(self) -> inspect.Signature:
@@ -119,39 +117,36 @@ class Definition:
 
     @functools.cached_property
     def _identity(self) -> bytes:
-        """Module, name and source: an edited function has other keys, and nothing of its old results."""
-        function = self.function
-        try:
-            code = inspect.getsource(function).encode("utf-8")
-        except OSError:  # made by exec, or typed into a shell
-            code = marshal.dumps(_without_place(function.__code__))
-        digest = hashlib.sha256(code).hexdigest()
-        return encode_identity([function.__module__, function.__qualname__, digest])
+        """An edited function has other keys, and nothing of its old results; so has an edited class of results."""
+        return encode_identity([name_and_code(self.function), self.codec.shape])
 
     def _captured(self) -> bytes:
         if self.key is not None:
             return self._encoded({"key": self.key}, "of the option")
-        names = self.function.__code__.co_freevars
-        cells = self.function.__closure__ or ()
-        values = {name: _cell(cell) for name, cell in zip(names, cells, strict=True)}
-        return self._encoded(values, "closed over", remedy="give @cached(key=[…]) what tells its results apart")
+        try:
+            return encode_identity(captured_identity(self.function, self.name))
+        except NotPlain as problem:
+            raise self._no_key(f"closed over {problem}", "give @cached(key=[…]) what tells its results apart") from None
 
     def _arguments(self, arguments: Mapping[str, Any]) -> bytes:
         return self._encoded(arguments, "the argument")
 
-    def _encoded(self, values: Mapping[str, Any], what: str, remedy: str = "pass plain data, such as an id") -> bytes:
+    def _encoded(self, values: Mapping[str, Any], what: str) -> bytes:
         try:
             return encode_identity([[name, identity(value, f'"{name}"')] for name, value in values.items()])
         except NotPlain as problem:
-            raise UsageError(
-                f"@cached {self.name}: {what} {problem}, which can't be part of a key; {remedy}."
-            ) from None
+            raise self._no_key(f"{what} {problem}", "pass plain data, such as an id") from None
+        except RecursionError:
+            raise self._no_key(f"{what} contains itself, or is nested too deeply", "pass plain data") from None
+
+    def _no_key(self, problem: str, remedy: str) -> UsageError:
+        return UsageError(f"@cached {self.name}: {problem}, so it can't be part of a key; {remedy}.")
 
     def _declared(self) -> Any:
         """The return annotation; Any where there is none, or one that can't be resolved here."""
         try:
             declared = get_type_hints(self.function, include_extras=True).get("return", Any)
-        except NameError:  # a name that only type checkers know
+        except (NameError, AttributeError, TypeError):  # a name that only type checkers know, or one that isn't a type
             return Any
         return declared
 
@@ -165,20 +160,3 @@ def _check_revalidate(revalidate: float | Literal[False] | None, where: str) -> 
         raise UsageError(f"{where}: {error}") from None
     if ages["revalidate"] == 0:
         raise UsageError(f"{where}: revalidate = 0 keeps nothing; leave @cached out (R5.20).")
-
-
-def _cell(cell: Any) -> Any:
-    """What a closure's cell holds; a function stands for itself by its name."""
-    try:
-        value = cell.cell_contents
-    except ValueError:  # not assigned yet
-        return None
-    if isinstance(value, FunctionType):
-        return ["function", value.__module__, value.__qualname__]
-    return value
-
-
-def _without_place(code: CodeType) -> CodeType:
-    """The code without the file and lines that it came from, which differ from machine to machine."""
-    constants = tuple(_without_place(part) if isinstance(part, CodeType) else part for part in code.co_consts)
-    return code.replace(co_filename="", co_firstlineno=0, co_linetable=b"", co_consts=constants)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.data import Filled, Read
 from millpond.errors import UsageError
 from millpond.policy.compat import Compat
-from millpond.policy.lifetime import FOREVER, Lifetime
-from millpond.policy.profiles import DEFAULT, UnknownProfile, ages_of, lowest, profile_named, settled
+from millpond.policy.lifetime import FOREVER
+from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.render.scope import DraftState, Phase, Purpose, Scope, enter, leave
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.data import DataCache
     from millpond.cache.definition import Definition
+    from millpond.policy.entry import Entry
 
 _PLAIN_FETCH = SegmentConfig(fetch_cache=FetchCache.FORCE_NO_STORE)
 """Inside of a cached function of the classic model its own entry is the cache (R5.24)."""
@@ -34,7 +35,7 @@ def read_of(definition: Definition, scope: Scope | None, args: tuple[Any, ...], 
         name=f"@cached {definition.name}",
         revalidate=None,
         tags=scope.own_tags if scope is not None else (),
-        own_invalidations=scope.own_invalidations if scope is not None else {},
+        own_invalidations=dict(scope.own_invalidations) if scope is not None else {},
         waits=scope is not None and (scope.watched or scope.purpose is Purpose.FILL),
     )
 
@@ -48,10 +49,12 @@ def scope_of_fill(definition: Definition, cache: DataCache, parent: Scope | None
         compat=parent.compat if parent is not None else Compat.V16,
         project=parent.project if parent is not None else Path.cwd(),
         draft=parent.draft if parent is not None else DraftState(),
+        own_tags=parent.own_tags if parent is not None else (),
         own_invalidations=parent.own_invalidations if parent is not None else {},
         tags=dict.fromkeys(definition.tags),
         cache=cache,
         function=definition.name,
+        for_build=parent is not None and (parent.for_build or parent.purpose is Purpose.BUILD),
     )
 
 
@@ -85,10 +88,21 @@ def fill_in_place(definition: Definition, cache: DataCache, parent: Scope | None
 
 
 def finished(definition: Definition, cache: DataCache, scope: Scope, value: object) -> Filled:
-    """The result with the lifetime and the tags that were learnt."""
+    """The result with the lifetime and the tags that were learnt.
+
+    Raises:
+        UsageError: as `fill`.
+    """
     if scope.misused is not None:
         raise scope.misused
-    lifetime = _lifetime(definition, cache, scope)
+    chosen = _chosen(definition, cache, scope)
+    if scope.short_lived is not None and scope.for_build and not chosen:
+        raise UsageError(
+            f"@cached {definition.name} uses {scope.short_lived}, which is too short-lived to be rendered at build, "
+            "and says nothing about its own lifetime; call cache_life() in it, or read the short-lived value outside."
+        )
+    default = cache.profiles[DEFAULT]
+    lifetime = settled(chosen, scope.lifetime, default.lifetime if cache.cache_components else FOREVER)
     return Filled(
         status=200,
         headers=(),
@@ -96,11 +110,12 @@ def finished(definition: Definition, cache: DataCache, scope: Scope, value: obje
         lifetime=lifetime,
         tags=tuple(scope.tags),
         storable=lifetime.revalidate != 0,
+        short_lived=cache.cache_components and short_lived(lifetime, chosen.get("stale", default.stale)),
     )
 
 
-def _lifetime(definition: Definition, cache: DataCache, scope: Scope) -> Lifetime:
-    """The options and `cache_life` together; without any, no limit (classic), or the default profile (R5.36)."""
+def _chosen(definition: Definition, cache: DataCache, scope: Scope) -> Ages:
+    """What the options and `cache_life` say together; the lowest wins (R5.34)."""
     chosen = scope.chosen_life
     if definition.life is not None:
         try:
@@ -109,19 +124,23 @@ def _lifetime(definition: Definition, cache: DataCache, scope: Scope) -> Lifetim
             raise UsageError(f"@cached {definition.name}: {error}") from None
     if definition.revalidate:
         chosen = lowest(chosen, {"revalidate": definition.revalidate})
-    default = cache.profiles[DEFAULT].lifetime if cache.cache_components else FOREVER
-    return settled(chosen, scope.lifetime, default)
+    return chosen
 
 
-def contribute(scope: Scope | None, definition: Definition, lifetime: Lifetime, tags: tuple[str, ...]) -> None:
+def contribute(scope: Scope | None, definition: Definition, result: Entry | Filled) -> None:
     """What a result brings for the answer, or the result, that it is used in (R5.25, R5.36, R5.37).
 
     Raises:
-        EndOfStatic: it is never served a second time, and the answer would be.
+        EndOfStatic: it is too short-lived for an answer that is rendered at build (R5.38), or never served twice.
     """
     if scope is None or scope.phase is not Phase.HANDLER:
         return
-    if lifetime.revalidate == 0 and scope.watched:
+    lifetime = result.lifetime
+    if scope.watched and lifetime.revalidate == 0:
         scope.touch(f"@cached {definition.name} with revalidate = 0")
+    if result.short_lived:
+        if scope.watched:
+            scope.touch(f"@cached {definition.name} is short-lived")
+        scope.short_lived = scope.short_lived or f"@cached {definition.name}"
     scope.lifetime = scope.lifetime.lowered(lifetime)
-    scope.tags.update(dict.fromkeys(tags))
+    scope.tags.update(dict.fromkeys(result.tags))

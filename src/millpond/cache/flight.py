@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
+
+from millpond.errors import UsageError
+from millpond.render.scope import nobodys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +28,14 @@ class FlightCancelled(Exception):
     """
 
 
+class CircularWait(UsageError):
+    """Some work needs its own result, by way of other work or not: it would wait for itself for ever."""
+
+
+_innermost: ContextVar[_Flight[Any] | None] = ContextVar("millpond_flight", default=None)
+"""The flight whose work this code is part of."""
+
+
 class _Flight(Generic[T]):
     """One run of some work, and those who wait for it.
 
@@ -31,16 +43,20 @@ class _Flight(Generic[T]):
     SystemExit reaches the callers rather than the event loop.
     """
 
-    def __init__(self, key: str, *, background: bool) -> None:
+    def __init__(self, key: str, name: str, *, background: bool) -> None:
         self.key = key
+        self.name = name
         self.background = background
+        self.waits_for: list[_Flight[Any]] = []
         self.callers = 0
         self.heard = False
+        self.ended = False
         self.task: asyncio.Task[T | None]
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
 
     async def fly(self, work: Callable[[], Awaitable[T]], table: dict[str, _Flight[T]]) -> T | None:
+        _innermost.set(self)
         try:
             return await work()
         except asyncio.CancelledError:
@@ -51,10 +67,21 @@ class _Flight(Generic[T]):
         finally:
             # Here and not in a done callback: those run later, and nobody may join work that has ended.
             self.leave(table)
+            self.ended = True
 
     def leave(self, table: dict[str, _Flight[T]]) -> None:
         if table.get(self.key) is self:
             del table[self.key]
+
+    def way_to(self, other: _Flight[Any]) -> list[str] | None:
+        """The names of the flights by which this one waits for `other`, both included; None when it doesn't."""
+        if other is self:
+            return [self.name]
+        for next_one in self.waits_for:
+            way = next_one.way_to(other)
+            if way is not None:
+                return [self.name, *way]
+        return None
 
     def failure(self) -> BaseException | None:
         """What went wrong in a flight that has ended; None for a cancellation that somebody asked for."""
@@ -87,25 +114,38 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
         self._tables: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Flight[T]]] = WeakKeyDictionary()
 
-    async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+    async def run(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> tuple[T, bool]:
         """The result of `work`, or of the flight of `key` that is under way; and whether it was another's.
 
+        Args:
+            key: what is made.
+            work: makes it.
+            name: what messages call it; the key when not given.
+
         Raises:
+            CircularWait: the flight that is under way waits for this very caller.
             FlightCancelled: the work was cancelled, though this caller was not.
             BaseException: whatever the work raised.
         """
         table = self._table()
         flight = table.get(key)
         joined = flight is not None
+        caller = _caller()
         if flight is None:
-            flight = self._start(table, key, work, background=False)
+            flight = self._start(table, key, work, name, background=False)
+        elif caller is not None:
+            _refuse_circle(caller, flight)
         flight.callers += 1
+        if caller is not None:
+            caller.waits_for.append(flight)
         try:
             # Not `await task`: cancelling this caller would cancel the task. Unlike shield(), wait() tells this
             # caller's cancellation from the work's, and leaves nothing behind on the task.
             await asyncio.wait((flight.task,))
             flight.heard = True
         finally:
+            if caller is not None:
+                caller.waits_for.remove(flight)
             flight.callers -= 1
             self._report_unheard(flight)
         return flight.result(), joined
@@ -115,7 +155,7 @@ class Flights(Generic[T]):
         table = self._table()
         if key in table:
             return False
-        self._start(table, key, work, background=True)
+        self._start(table, key, work, "", background=True)
         return True
 
     def under_way(self, key: str) -> bool:
@@ -136,10 +176,11 @@ class Flights(Generic[T]):
         return len(rest)
 
     def _start(
-        self, table: dict[str, _Flight[T]], key: str, work: Callable[[], Awaitable[T]], *, background: bool
+        self, table: dict[str, _Flight[T]], key: str, work: Callable[[], Awaitable[T]], name: str, *, background: bool
     ) -> _Flight[T]:
-        flight: _Flight[T] = _Flight(key, background=background)
-        task = asyncio.get_running_loop().create_task(flight.fly(work, table), name=f"flight {key}")
+        flight: _Flight[T] = _Flight(key, name or key.replace("\0", " "), background=background)
+        with nobodys():
+            task = asyncio.get_running_loop().create_task(flight.fly(work, table), name=f"flight {key}")
         flight.task = task
         if not task.done():  # an eager task factory may have run it to its end already
             table[key] = flight
@@ -177,3 +218,16 @@ class Flights(Generic[T]):
                     del self._tables[closed]
                 table = self._tables[loop] = {}
             return table
+
+
+def _caller() -> _Flight[Any] | None:
+    """The flight that this code is part of, unless it has ended: what `after` runs is no part of it any more."""
+    flight = _innermost.get()
+    return None if flight is None or flight.ended else flight
+
+
+def _refuse_circle(caller: _Flight[Any], wanted: _Flight[Any]) -> None:
+    way = wanted.way_to(caller)
+    if way is not None:
+        circle = " → ".join([*way, wanted.name])
+        raise CircularWait(f"{wanted.name} waits for itself: {circle}; read the data directly.")

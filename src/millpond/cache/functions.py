@@ -6,13 +6,14 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from starlette.concurrency import run_in_threadpool
+from anyio import from_thread
 
 from millpond.cache.active import cache_of
 from millpond.cache.definition import Definition
 from millpond.cache.filling import contribute, fill, fill_in_place, read_of
 from millpond.cache.handover import from_loop_thread, from_other_thread
 from millpond.render.scope import current
+from millpond.routes.module import CACHED_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -64,12 +65,14 @@ def cached(
     """
     if function is not None:
         return _wrapped(Definition.of(function, None, (), None, None))
-    frozen_tags, frozen_key = tuple(tags), None if key is None else tuple(key)
+    frozen_tags, frozen_key = (tags,) if isinstance(tags, str) else tuple(tags), None if key is None else tuple(key)
     return lambda inner: _wrapped(Definition.of(inner, revalidate, frozen_tags, frozen_key, life))
 
 
 def _wrapped(definition: Definition) -> Callable[..., Any]:
-    return _wrapped_async(definition) if definition.is_async else _wrapped_sync(definition)
+    wrapped = _wrapped_async(definition) if definition.is_async else _wrapped_sync(definition)
+    setattr(wrapped, CACHED_MARK, True)
+    return wrapped
 
 
 def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
@@ -88,10 +91,10 @@ def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
 
         if definition.bypasses(scope, cache_components=cache.cache_components):
             filled = await make()
-            contribute(scope, definition, filled.lifetime, filled.tags)
+            contribute(scope, definition, filled)
             return definition.codec.decode(filled.body)
         entry = await cache.obtain(read_of(definition, scope, args, kwargs), make)
-        contribute(scope, definition, entry.lifetime, entry.tags)
+        contribute(scope, definition, entry)
         return definition.codec.decode(entry.body)
 
     return call
@@ -103,29 +106,47 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
         scope = current()
         cache = cache_of(scope)
         bound = functools.partial(definition.function, *args, **kwargs)
-        if cache is None or cache.loop is None:
+        loop = _loop_of(cache)
+        if cache is None or loop is None:
             return bound()
         if definition.bypasses(scope, cache_components=cache.cache_components):
             filled = fill_in_place(definition, cache, scope, bound)
-            contribute(scope, definition, filled.lifetime, filled.tags)
+            contribute(scope, definition, filled)
             return definition.codec.decode(filled.body)
         read = read_of(definition, scope, args, kwargs)
 
         async def refresh() -> Filled:
-            return await fill(definition, cache, scope, lambda: run_in_threadpool(bound))
+            return await fill(definition, cache, scope, lambda: cache.lending.run(read.key, bound))
 
-        if _on_loop_thread(cache):
+        if _on_loop_thread(loop):
             entry = from_loop_thread(definition, cache, scope, read, bound, refresh)
         else:
-            entry = from_other_thread(definition, cache, scope, read, bound, refresh, cache.loop)
-        contribute(scope, definition, entry.lifetime, entry.tags)
+            entry = from_other_thread(definition, cache, scope, read, bound, refresh, loop)
+        contribute(scope, definition, entry)
         return definition.codec.decode(entry.body)
 
     return call
 
 
-def _on_loop_thread(cache: DataCache) -> bool:
+def _loop_of(cache: DataCache | None) -> asyncio.AbstractEventLoop | None:
+    """The loop that the cache is used from; or the one that this thread works for, when that has ended.
+
+    Test clients start a loop for each request. None: there is no loop, so there is no cache to wait for.
+    """
+    if cache is None or (cache.loop is not None and cache.loop.is_running()):
+        return cache.loop if cache is not None else None
     try:
-        return asyncio.get_running_loop() is cache.loop
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    try:
+        return from_thread.run_sync(asyncio.get_running_loop)
+    except RuntimeError:  # no thread of a loop
+        return None
+
+
+def _on_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextvars
 import queue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from millpond.cache.filling import fill, fill_in_place
+from millpond.cache.lending import Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
     from millpond.cache.definition import Definition
     from millpond.policy.entry import Entry
     from millpond.render.scope import Scope
-
-
-class _Work(NamedTuple):
-    """A run of the function that the waiting thread is asked for."""
-
-    context: contextvars.Context
-    result: concurrent.futures.Future[Any]
 
 
 def from_loop_thread(
@@ -54,29 +46,32 @@ def from_other_thread(
     """The calling thread waits for the loop, which may ask it to run the function.
 
     The function runs in the very thread that waits: were it handed to another of the pool, a pool of waiting
-    threads would wait for ever.
+    threads would wait for ever. For the same reason it lends itself to a refresh that it waits for.
     """
-    orders: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+    orders: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
 
     async def run() -> Any:
-        work = _Work(contextvars.copy_context(), concurrent.futures.Future())
+        work = Work(bound)
         orders.put(work)
-        return await asyncio.wrap_future(work.result)
+        return await work.result()
 
     async def make() -> Filled:
         return await fill(definition, cache, scope, run)
 
-    answer = asyncio.run_coroutine_threadsafe(cache.obtain_with(read, make, refresh), loop)
+    async def obtain() -> Entry | BaseException:
+        try:
+            return await cache.obtain_with(read, make, refresh)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the calling thread gets it; a SystemExit would end the loop
+            return error
+
+    answer = asyncio.run_coroutine_threadsafe(obtain(), loop)
     answer.add_done_callback(lambda _: orders.put(None))
-    while (work := orders.get()) is not None:
-        _carry_out(work, bound)
-    return answer.result()
-
-
-def _carry_out(work: _Work, bound: Callable[[], Any]) -> None:
-    if not work.result.set_running_or_notify_cancel():
-        return
-    try:
-        work.result.set_result(work.context.run(bound))
-    except BaseException as error:  # noqa: BLE001 - the caller of the function gets it, whatever it is
-        work.result.set_exception(error)
+    with cache.lending.offered(read.key, orders):
+        while (work := orders.get()) is not None:
+            work.carry_out()
+    outcome = answer.result()
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome

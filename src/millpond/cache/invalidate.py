@@ -106,14 +106,23 @@ def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as abo
         raise UsageError(f"revalidate_path(): type is {type!r}; it is {one_of(('route', 'page', 'layout'))}, or None.")
     if not path.startswith("/"):
         raise UsageError(f'revalidate_path(): "{path}" has no leading slash; write "/{path}".')
-    if "[" in path or "(" in path:
-        pattern = path.rstrip("/") or "/"
-        return below_tag(pattern) if type == "layout" else route_tag(pattern)
+    if "?" in path or "#" in path:
+        raise UsageError(f'revalidate_path(): "{path}" is more than a path; the path alone stands for every query.')
+    folders = [folder for folder in path.split("/") if folder]
+    if "[" in path or any(map(_is_group, folders)):
+        if type == "layout":
+            return below_tag("/" + "/".join(folders))
+        return route_tag("/" + "/".join(folder for folder in folders if not _is_group(folder)))
     try:
         literal = canonical(split(path.encode("utf-8")))
     except MalformedPath as error:
         raise UsageError(f'revalidate_path(): "{path}": {error}.') from None
     return below_tag(literal) if type == "layout" else path_tag(literal)
+
+
+def _is_group(folder: str) -> bool:
+    """Whether it is a folder like "(main)", which is no part of URLs; "Mercury_(planet)" is an ordinary segment."""
+    return folder.startswith("(") and folder.endswith(")")
 
 
 def _tags(tags: Sequence[str], function: str) -> list[str]:
@@ -136,8 +145,9 @@ def expire_after_of(
     try:
         if isinstance(profile, str):
             return profile_named(profile, profiles).expire
-        seconds = expire if profile is None else profile["expire"]
-        return _seconds(seconds)
+        if profile is None:
+            return 0 if expire is None else _seconds(expire)
+        return _seconds(profile["expire"])
     except (UnknownProfile, InvalidLife) as error:
         raise UsageError(f"revalidate_tag(): {error}") from None
     except (KeyError, TypeError):
@@ -146,9 +156,7 @@ def expire_after_of(
         ) from None
 
 
-def _seconds(expire: float | None) -> float | None:
-    if expire is None:
-        return 0
+def _seconds(expire: float) -> float | None:
     seconds = ages_given(expire=expire)["expire"]
     return None if math.isinf(seconds) else seconds
 

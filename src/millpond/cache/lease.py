@@ -23,6 +23,7 @@ async def under_lease(
     patience: float,
     make: Callable[[Lease | None], Awaitable[T]],
     found: Callable[[], Awaitable[T | None]],
+    seconds: float = LEASE_SECONDS,
 ) -> T:
     """What `make` returns, or what another holder has made meanwhile.
 
@@ -32,24 +33,27 @@ async def under_lease(
         patience: seconds to wait for another holder; then it is made without a lease, rather than not at all.
         make: makes it, and commits under the lease that it gets.
         found: looks for what another holder may have made; None when it is of no use.
+        seconds: how long the lease lasts when its holder dies.
     """
-    lease = await store.acquire(key, LEASE_SECONDS)
+    lease = await store.acquire(key, seconds)
     if lease is None:
         await store.wait(key, patience)
         made = await found()
         if made is not None:
             return made
-        lease = await store.acquire(key, LEASE_SECONDS)
+        lease = await store.acquire(key, seconds)
     if lease is None:
         return await make(None)
-    async with _kept(store, lease):
-        return await make(lease)
+    async with _kept(store, lease, seconds):
+        # Another holder may have come and gone since the caller looked: it is made once.
+        made = await found()
+        return await make(lease) if made is None else made
 
 
 @contextlib.asynccontextmanager
-async def _kept(store: Store, lease: Lease) -> AsyncIterator[None]:
+async def _kept(store: Store, lease: Lease, seconds: float) -> AsyncIterator[None]:
     """Renew the lease until the work is done, and give it back."""
-    keeper = asyncio.create_task(_renew(store, lease))
+    keeper = asyncio.create_task(_renew(store, lease, seconds))
     try:
         yield
     finally:
@@ -57,8 +61,8 @@ async def _kept(store: Store, lease: Lease) -> AsyncIterator[None]:
         await store.release(lease)
 
 
-async def _renew(store: Store, lease: Lease) -> None:
+async def _renew(store: Store, lease: Lease, seconds: float) -> None:
     held = True
     while held:
-        await asyncio.sleep(LEASE_SECONDS / 3)
-        held = await store.renew(lease, LEASE_SECONDS)
+        await asyncio.sleep(seconds / 3)
+        held = await store.renew(lease, seconds)

@@ -11,7 +11,7 @@ import msgspec
 
 from millpond.cache.answer import entry_of
 from millpond.cache.flight import Flights
-from millpond.cache.lease import under_lease
+from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_failure
 from millpond.policy.storing import storable_status
@@ -67,6 +67,7 @@ class Responses:
     render_timeout: float
     """Seconds."""
     variants: Variants
+    lease_seconds: float = LEASE_SECONDS
     flights: Flights[Regenerated] = field(init=False)
     _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
     """Paths that turned dynamic: until when they are run live, and why."""
@@ -97,13 +98,13 @@ class Responses:
             judgement = self.judge(entry, now) if entry is not None else Judgement(False, False, Reason.COLD)
             if entry is not None and judgement.servable:
                 if not judgement.fresh:
-                    self.flights.begin(key, lambda: self._regenerate(target, blocking=False))
+                    self.flights.begin(key, lambda: self._regenerate(target))
                 return self._from_store(entry, judgement, now)
             self._refuse_if_live(key, now)
-            made, joined = await self.flights.run(key, lambda: self._regenerate(target, blocking=True))
+            made, joined = await self.flights.run(key, lambda: self._regenerate(target))
             if not joined or self.judge(made.entry, self.clock()).servable:
                 return _just_rendered(made, judgement.reason, joined=joined)
-        made = await self._regenerate(target, blocking=True)
+        made = await self._regenerate(target)
         return _just_rendered(made, Reason.TAG, joined=False)
 
     def judge(self, entry: Entry, now: float) -> Judgement:
@@ -131,7 +132,7 @@ class Responses:
             self._live.pop(next(iter(self._live)))
         self._live[key] = (self.clock() + LIVE_SECONDS, use)
 
-    async def _regenerate(self, target: Target, *, blocking: bool) -> Regenerated:
+    async def _regenerate(self, target: Target) -> Regenerated:
         """One render under the key's lease; without one, the entry that the holder makes."""
 
         async def make(lease: Lease | None) -> Regenerated:
@@ -141,11 +142,9 @@ class Responses:
             entry = await self.store.get(target.key)
             if entry is None:
                 return None
-            judgement = self.judge(entry, self.clock())
-            good = judgement.fresh or (judgement.servable and not blocking)
-            return Regenerated(entry, stored=True) if good else None
+            return Regenerated(entry, stored=True) if self.judge(entry, self.clock()).fresh else None
 
-        return await under_lease(self.store, target.key, self.render_timeout, make, found)
+        return await under_lease(self.store, target.key, self.render_timeout, make, found, self.lease_seconds)
 
     async def _render_and_commit(self, target: Target, lease: Lease | None) -> Regenerated:
         generation, now = self.store.generation(), self.clock()
@@ -160,7 +159,9 @@ class Responses:
             await self._pause(target.key, generation)
             raise RenderFailed(target.path) from error
         if not storable_status(entry.status):
-            log.warning("rendering %s answered %d, which is not stored", target.path, entry.status)
+            # Anyone can ask for what a handler refuses; only what breaks by itself is worth a warning.
+            level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG
+            log.log(level, "rendering %s answered %d, which is not stored", target.path, entry.status)
             await self._pause(target.key, generation)
             return Regenerated(entry, stored=False)
         return Regenerated(entry, stored=await self._commit(target, entry, lease))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -25,12 +24,10 @@ def run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
     from millpond.cli.commands import app
-    from millpond.cli.console import complain, notices
+    from millpond.cli.console import complain, notices, print_anything
     from millpond.errors import MillpondError
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without ● shows "?"
+    print_anything()
     try:
         code = app(arguments, exit_on_error=False, error_console=notices(), result_action="return_value")
     except CycloptsError:  # it has printed what is wrong, and what was probably meant

@@ -22,6 +22,8 @@ _COMMANDS = {
     "start": "Answer from the build.",
     "routes": "List the routes.",
     "explain": "Say what a path gets, and why.",
+    "cache": "Look at what is stored, and drop it.",
+    "revalidate": "Invalidate tags and paths: what is older is rendered again.",
 }
 
 for _name, _help in _COMMANDS.items():

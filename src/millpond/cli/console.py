@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _ENDLESS = 10_000
+
+
+def print_anything() -> None:
+    """Let a terminal without ● show "?", where Python would raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def output() -> Console:

@@ -68,7 +68,7 @@ async def explain_path(app: Millpond, manifest: Manifest | None, given: str, now
     if segments is None:
         explanation.notes.append(f'it is outside of base_path = "{app.config.base_path}"')
         return _unmatched(explanation, app, asgi)
-    plans = plans_of(manifest, app.routes) if manifest else await unbuilt_plans(app.routes, app.config.compat)
+    plans = plans_of(manifest, app.routes) if manifest else await _unbuilt(app)
     for match in Table((plan.route.file.segments, plan) for plan in plans).match(segments):
         target = Target.of(match.route.route, segments, match.params)
         if match.route.declines(target.path):
@@ -76,6 +76,10 @@ async def explain_path(app: Millpond, manifest: Manifest | None, given: str, now
             continue
         return _answered(explanation, app, manifest, match.route, target, now)
     return _unmatched(explanation, app, asgi)
+
+
+async def _unbuilt(app: Millpond) -> list[Plan]:
+    return await unbuilt_plans(app.routes, app.config.compat, cache_components=app.config.cache_components)
 
 
 def _path_of(given: str) -> tuple[str, list[str]]:
@@ -86,7 +90,7 @@ def _path_of(given: str) -> tuple[str, list[str]]:
     path = re.split("[?#]", given, maxsplit=1)[0]
     notes = []
     if path != given:
-        notes.append("the query is left out: it never changes which route answers, nor which stored answer")
+        notes.append("the query is left out: it changes which answer is meant only where the route has cache_query")
     return quote(path if path.startswith("/") else f"/{path}", safe="/%!$&'()*+,;=:@~"), notes
 
 

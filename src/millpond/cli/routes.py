@@ -49,7 +49,7 @@ def _by_build(record: RouteRecord) -> dict[str, Any]:
 
 def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
     """Without a build of the file as it is: a candidate is static unless its render asks for request data."""
-    chosen = candidacy(route, app.config.compat)
+    chosen = candidacy(route, app.config.compat, cache_components=app.config.cache_components)
     return {
         "file": route.file.file,
         "mode": "candidate" if chosen.static else "live",

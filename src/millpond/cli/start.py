@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from millpond.build.manifest import OUTPUT
+from millpond.build.manifest import OUTPUT, read_manifest
+from millpond.cli.console import complain, print_anything
 from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
-from millpond.cli.project import open_project, run_project
-from millpond.errors import BuildError
+from millpond.cli.project import APP, open_project, run_project
+from millpond.config import load_config
+from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.server import address_of, bound, fastest_loop, serve
+from millpond.serve.workers import name_worker, run_workers
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from millpond.app import Millpond
+    from millpond.build.manifest import Manifest
 
 log = logging.getLogger("millpond.serve")
+
+FAILED = 1
 
 
 def start(
@@ -22,6 +37,9 @@ def start(
     dir: Dir = HERE,  # noqa: A002 - the option's name
     host: Host = LOCALHOST,
     port: Port = PORT,
+    workers: Annotated[
+        int, Parameter(help="Processes that answer, and share one cache.", validator=Number(gte=1, lte=1024))
+    ] = 1,
     log_format: Annotated[
         LogFormat | None, Parameter(help="Text on a terminal and JSON elsewhere, when not given.")
     ] = None,
@@ -32,19 +50,71 @@ def start(
 ) -> int:
     """Answer from the build."""
     configure_logs(log_format, log_level)
+    if workers > 1:
+        return _start_workers(_Serving(dir, log_format, log_level, proxy_headers), host, port, workers)
     app = open_project(dir)
-    manifest = app.manifest()
-    if manifest is None:
-        raise BuildError(f"no build in {app.project / OUTPUT}; run `millpond build` first.")
+    manifest = _needed(app.manifest(), app.project)
     with bound(host, port) as sockets:
 
         def started() -> None:
             log.info("serving build %s on %s", manifest.build, address_of(sockets))
 
-        async def live() -> None:
-            async with app.lifespan():
-                await serve(app, sockets, app.config.server, proxy_headers=proxy_headers, started=started)
-                log.info("stopping")
-
-        run_project(app, live(), fastest_loop())
+        _serve_project(app, sockets, started, proxy_headers=proxy_headers)
     return 0
+
+
+def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int:
+    project = (serving.folder / APP).absolute().parent
+    config, manifest = load_config(project), _needed(read_manifest(project), project)
+    if config.cache.store == "memory":
+        raise UsageError(
+            f'--workers {workers} doesn\'t go with [cache] store = "memory": each worker would have a cache of its '
+            'own, and an invalidation would reach one of them. Use store = "lmdb", or one worker.'
+        )
+    with bound(host, port) as sockets:
+
+        def started() -> None:
+            log.info("serving build %s on %s with %d workers", manifest.build, address_of(sockets), workers)
+
+        well = run_workers(serving, sockets, workers, config.server.shutdown_timeout, started)
+    return 0 if well else FAILED
+
+
+def _needed(manifest: Manifest | None, project: Path) -> Manifest:
+    if manifest is None:
+        raise BuildError(f"no build in {project / OUTPUT}; run `millpond build` first.")
+    return manifest
+
+
+def _serve_project(
+    app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, proxy_headers: bool
+) -> None:
+    async def live() -> None:
+        async with app.lifespan():
+            await serve(app, sockets, app.config.server, proxy_headers=proxy_headers, started=started)
+            log.info("stopping")
+
+    run_project(app, live(), fastest_loop())
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What one of several workers does; it is sent to its process."""
+
+    folder: Path
+    log_format: LogFormat | None
+    log_level: LogLevel
+    proxy_headers: bool
+
+    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+        print_anything()
+        configure_logs(self.log_format, self.log_level)
+        name_worker()
+        try:
+            app = open_project(self.folder)
+            _needed(app.manifest(), app.project)
+            _serve_project(app, sockets, started, proxy_headers=self.proxy_headers)
+        except MillpondError as error:
+            complain(str(error))
+            return FAILED
+        return 0

@@ -45,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     """The store's generation that the render captured before it began."""
     build: str = ""
+    short_lived: bool = False
+    """Too short for what is rendered at build (R5.38)."""
     pause: Pause | None = None
 
     @property
@@ -73,6 +75,7 @@ class _Head(msgspec.Struct, array_like=True):
     generation: int
     build: str
     pause: Pause | None
+    short_lived: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -94,6 +97,7 @@ def encode_frame(entry: Entry) -> bytes:
             entry.generation,
             entry.build,
             entry.pause,
+            entry.short_lived,
         )
     )
     checksum = zlib.crc32(entry.body, zlib.crc32(head))
@@ -127,4 +131,5 @@ def decode_frame(frame: bytes) -> Entry | None:
         generation=head.generation,
         build=head.build,
         pause=head.pause,
+        short_lived=head.short_lived,
     )

@@ -47,6 +47,8 @@ class FetchSurroundings:
     """The lifetime collected so far, in seconds; None: endless; 0: the answer is made for one request."""
     prerendering: bool
     """A build, or whatever else renders for everybody at build time (R5.9)."""
+    cache_components: bool = False
+    """Nothing is cached that doesn't say so (R9.14)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def _check_only_modes(
 
 def _by_default(call: FetchCall, around: FetchSurroundings, warning: str | None) -> FetchPlan:
     """A call without options of its own (rules 4 and 6)."""
+    if around.cache_components:
+        return _uncached("no cache option", warning)
     mode = around.segment.fetch_cache
     if mode is FetchCache.DEFAULT_CACHE:
         return FetchPlan(True, None, False, None, f'fetch_cache = "{mode}"', warning)

@@ -25,13 +25,14 @@ def response_key(route_file: str, path: str, query: str = "") -> str:
 def canonical_query(names: Sequence[str], query_string: bytes) -> str:
     """The part of a query string that `cache_query` lets into the key, in one spelling for each meaning.
 
-    Parameters stand in the order of `names`, repeated values once; `+` and `%20` are the same.
+    Parameters stand in the order of `names`, repeated values once, where they stood last: a handler that asks for
+    one value gets the last. `+` and `%20` are the same.
     """
     if not names or not query_string:
         return ""
     given = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
-    pairs = {(name, value): None for wanted in names for name, value in given if name == wanted}
-    return urlencode(list(pairs))
+    last = list(dict.fromkeys(reversed(given)))[::-1]
+    return urlencode([(name, value) for wanted in names for name, value in last if name == wanted])
 
 
 def data_key(kind: str, *parts: bytes) -> str:

@@ -43,6 +43,19 @@ BUILT_IN: Mapping[str, Profile] = MappingProxyType(
 )
 
 
+SHORTEST_EXPIRE, SHORTEST_STALE = 300, 30
+"""Seconds; data that lives shorter is too short-lived for what is rendered at build (R5.38)."""
+
+
+def short_lived(lifetime: Lifetime, stale: float | None) -> bool:
+    """Whether data is excluded from prerenders with Cache Components (R5.38)."""
+    return (
+        lifetime.revalidate == 0
+        or (lifetime.expire is not None and lifetime.expire < SHORTEST_EXPIRE)
+        or (stale is not None and stale < SHORTEST_STALE)
+    )
+
+
 class UnknownProfile(ValueError):
     """There is no profile of that name; the message lists those that there are."""
 

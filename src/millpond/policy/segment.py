@@ -127,6 +127,14 @@ _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "max_duration": _whole_number,
 }
 
+FORBIDDEN_WITH_CACHE_COMPONENTS = {
+    "dynamic": "leave it out: every GET is rendered at build if it can be; call `await connection()` to keep it live",
+    "revalidate": "leave it out, and say how long data is good with cache_life() in a @cached function",
+    "fetch_cache": "leave it out, and give single fetches their options",
+    "dynamic_params": "leave it out; answer not_found() for parameters that don't exist",
+}
+"""Constants that Cache Components replaces, and by what (R2.5)."""
+
 OPTION_NAMES = tuple(_PARSERS)
 """The constants of a route file that mean something."""
 

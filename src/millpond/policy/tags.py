@@ -88,7 +88,12 @@ _ROUTE, _PATH, _BELOW = f"{_OWN}route:", f"{_OWN}path:", f"{_OWN}below:"
 
 
 def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
-    """The tags that can be used, each once, and complaints about the others (R5.3; DESIGN D11: commas are fine)."""
+    """The tags that can be used, each once, and complaints about the others (R5.3; DESIGN D11: commas are fine).
+
+    A single string is one tag, not as many as it has letters.
+    """
+    if isinstance(tags, str):
+        tags = (tags,)
     good: dict[str, None] = {}
     complaints: list[str] = []
     for tag in tags:

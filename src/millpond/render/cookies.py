@@ -78,7 +78,7 @@ class Cookies(Mapping[str, str]):
         carrier.set_cookie(
             name, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned=partitioned
         )
-        self._scope.set_cookies.append(carrier.headers["set-cookie"])
+        self._scope.send_cookie(carrier.headers["set-cookie"])
         self._scope.written_cookies[name] = value
 
     def delete(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
@@ -90,7 +90,7 @@ class Cookies(Mapping[str, str]):
         self._writable("cookies().delete()")
         carrier = Response()
         carrier.delete_cookie(name, path, domain)
-        self._scope.set_cookies.append(carrier.headers["set-cookie"])
+        self._scope.send_cookie(carrier.headers["set-cookie"])
         self._scope.written_cookies[name] = None
 
     def _writable(self, api: str) -> None:

@@ -123,7 +123,7 @@ class DraftMode:
             httponly=True,
             samesite="none" if secure else "lax",
         )
-        self._scope.set_cookies.append(carrier.headers["set-cookie"])
+        self._scope.send_cookie(carrier.headers["set-cookie"])
 
 
 def draft_mode() -> DraftMode:

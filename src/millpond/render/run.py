@@ -102,6 +102,16 @@ class Renderer:
             Exception: whatever the handler raised.
         """
         scope = self.scope(target, "GET", purpose)
+        try:
+            return await self.under(scope, target)
+        finally:
+            if scope.dynamic_use is None:
+                self.finish(scope)
+            else:
+                drop_after(scope)
+
+    async def under(self, scope: Scope, target: Target) -> Rendered:
+        """As `shared`, under a scope of the caller's, whose `after` callbacks are the caller's business."""
         revalidate = target.route.config.revalidate
         if revalidate:
             scope.lifetime = Lifetime(revalidate)
@@ -119,10 +129,6 @@ class Renderer:
                 raise escaped(error) from error
         finally:
             leave(token)
-            if scope.dynamic_use is None:
-                self.finish(scope)
-            else:
-                drop_after(scope)
         if scope.dynamic_use is not None:
             raise StaticEnded(scope.dynamic_use)
         return self._rendered(scope, collector)
@@ -141,6 +147,7 @@ class Renderer:
         )
 
     def _asgi_scope(self, target: Target) -> dict[str, Any]:
+        route = target.route.operations["GET"].api_route
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -156,7 +163,9 @@ class Renderer:
             "headers": [],
             "state": dict(self.state),
             "path_params": dict(target.params),
-            OPERATION: _forgiving_afterwork(target.route.operations["GET"].api_route.app),
+            "route": route,
+            "endpoint": route.endpoint,
+            OPERATION: _forgiving_afterwork(route.app),
         }
 
     def _rendered(self, scope: Scope, collector: _Collector) -> Rendered:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import fastapi
 import starlette
@@ -17,7 +18,8 @@ from millpond.policy.compat import Compat
 from millpond.policy.lifetime import FOREVER, Lifetime
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    import asyncio
+    from collections.abc import Awaitable, Callable, Iterator
     from contextvars import Token
     from types import FrameType
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.segment import SegmentConfig
 
-_FRAMEWORK = tuple(str(folder) for folder in (Path(__file__).parents[1], *fastapi.__path__, *starlette.__path__))
+_FRAMEWORK = tuple(f"{folder}/" for folder in (Path(__file__).parents[1], *fastapi.__path__, *starlette.__path__))
 
 
 class Purpose(Enum):
@@ -125,6 +127,10 @@ class Scope:
     """The tags that the answer has by where it is; what it reads is checked against them, too (R6.4)."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
     """Tag -> generation, of what this request invalidated: it reads its own writes (R6.19)."""
+    for_build: bool = False
+    """Whether a cached function is filled for something that is rendered at build."""
+    short_lived: str | None = None
+    """The short-lived result that a cached function has used, if any (R5.39)."""
     cache: object = None
     """The cache that its reads go to; the render doesn't look inside."""
     function: str | None = None
@@ -133,6 +139,8 @@ class Scope:
     """Ages that `cache_life` gave the result of the function; math.inf is never (R5.34)."""
     misused: UsageError | None = None
     """The first misuse inside of a cached function: it fails even when the function swallows the error (R5.32)."""
+    started: dict[asyncio.Task[Any], None] = field(default_factory=dict)
+    """Tasks that a verified render has started and that haven't ended, in their order."""
     after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     @property
@@ -200,25 +208,44 @@ class Scope:
 
     def end(self, api: str) -> NoReturn:
         """End a shared render: its answer would be one request's own."""
-        use = DynamicUse(api, self.place())
+        self.end_with(DynamicUse(api, self.place()))
+
+    def end_with(self, use: DynamicUse) -> NoReturn:
+        """As `end`, where the place is known."""
         if self.dynamic_use is None:
             self.dynamic_use = use
         raise EndOfStatic(use)
+
+    def send_cookie(self, set_cookie: str) -> None:
+        """Let the answer set a cookie; of several for one name, path and domain the last one counts."""
+        same = _cookie_identity(set_cookie)
+        self.set_cookies = [former for former in self.set_cookies if _cookie_identity(former) != same]
+        self.set_cookies.append(set_cookie)
 
     def place(self) -> Place | None:
         """The innermost line of the user's own code on the stack."""
         return user_place(sys._getframe(1), self.project)  # noqa: SLF001 - the documented way to a caller's frame
 
 
-def user_place(frame: FrameType | None, project: Path) -> Place | None:
-    """The innermost frame within the project; None when none of its code is running."""
-    root = f"{project}/"
+def user_place(frame: FrameType | None, project: Path, *, only_innermost: bool = False) -> Place | None:
+    """The innermost frame within the project; None when none of its code is running.
+
+    With `only_innermost`, None also when `frame` itself isn't the project's.
+    """
+    root = f"{str(project).rstrip('/')}/"
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(root) and "/site-packages/" not in name and not name.startswith(_FRAMEWORK):
             return Place(name[len(root) :], frame.f_lineno)
-        frame = frame.f_back
+        frame = None if only_innermost else frame.f_back
     return None
+
+
+def _cookie_identity(set_cookie: str) -> tuple[str, ...]:
+    """Name, path and domain: what a client tells cookies apart by (RFC 6265 §5.3)."""
+    pair, *attributes = (part.strip() for part in set_cookie.split(";"))
+    where = sorted(part.lower() for part in attributes if part.lower().startswith(("path=", "domain=")))
+    return (pair.partition("=")[0], *where)
 
 
 _current: ContextVar[Scope | None] = ContextVar("millpond_scope", default=None)
@@ -247,6 +274,16 @@ def required(function: str) -> Scope:
 def enter(scope: Scope) -> Token[Scope | None]:
     """Make `scope` the current one in this context; undo it with `leave`."""
     return _current.set(scope)
+
+
+@contextmanager
+def nobodys() -> Iterator[None]:
+    """Tasks that are created within the block belong to no render: they go on when the render that asked has ended."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def leave(token: Token[Scope | None]) -> None:

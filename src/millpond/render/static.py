@@ -30,7 +30,7 @@ class Candidacy(NamedTuple):
     """The file promises a static answer that it can't give: a build error, not a live route."""
 
 
-def candidacy(route: Route, compat: Compat) -> Candidacy:
+def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -> Candidacy:
     """Whether the route's GET is a candidate for static, and why or why not.
 
     `dynamic = "error"` together with a declared input is a broken promise (R3.15).
@@ -41,7 +41,7 @@ def candidacy(route: Route, compat: Compat) -> Candidacy:
     refused = _refused(route, get)
     if refused is not None:
         return Candidacy(False, refused)
-    wanted = _wanted(route, compat)
+    wanted = _wanted_by_all(route) if cache_components else _wanted(route, compat)
     if not wanted.static or route.config.forces_static:
         return wanted
     for needed in get.declared:
@@ -64,8 +64,17 @@ def _refused(route: Route, get: Operation) -> Why | None:
     return None
 
 
+def _wanted_by_all(route: Route) -> Candidacy:
+    """With Cache Components no opt-in is needed; parameters must be listed, though (R3.3, R9.11)."""
+    if route.params and route.module.generate_static_params is None:
+        return Candidacy(False, Why("has parameters, and no generate_static_params"))
+    return Candidacy(True, Why("ends without waiting, and without request data"))
+
+
 def _wanted(route: Route, compat: Compat) -> Candidacy:
     module, config = route.module, route.config
+    if route.file.is_answer:
+        return Candidacy(True, Why("a file, served as it is"))
     listed = module.generate_static_params is not None
     if route.params and not listed:
         return _wanted_on_demand(route)
@@ -73,6 +82,8 @@ def _wanted(route: Route, compat: Compat) -> Candidacy:
         return Candidacy(True, Why(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
     if config.opts_in:
         return Candidacy(True, Why(f"revalidate = {config.revalidate}", module.place("revalidate")))
+    if route.file.static_by_default:
+        return Candidacy(True, Why("metadata files are static by default"))
     if listed:
         return Candidacy(True, Why("generate_static_params", module.place("generate_static_params")))
     if compat.get_is_static_by_default:

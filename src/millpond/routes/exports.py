@@ -10,7 +10,7 @@ from millpond.errors import Place
 from millpond.policy.segment import OPTION_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from types import ModuleType
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -29,9 +29,9 @@ _ABSENT = {"runtime", "preferred_region", "preferredRegion"}
 _LIKENESS = 0.85
 
 
-def lines_of(tree: ast.Module) -> dict[str, int]:
-    """The line of the last top-level definition of each name that means something to Millpond."""
-    return {name: line for name, line, _ in _definitions(tree.body) if name in _MEANINGFUL}
+def lines_of(tree: ast.Module, names: Collection[str] = frozenset(_MEANINGFUL)) -> dict[str, int]:
+    """The line of the last top-level definition of each of `names`; by default those that mean something in a route."""
+    return {name: line for name, line, _ in _definitions(tree.body) if name in names}
 
 
 def warnings_of(tree: ast.Module, module: ModuleType, file: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.abc
 import importlib.util
+import re
 import sys
 import traceback
 from importlib.machinery import ModuleSpec
@@ -15,6 +16,9 @@ from millpond.errors import Place, RouteModuleError
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+
+_NO_NAME = re.compile(r"\W")
 
 
 class _Source(importlib.abc.SourceLoader):
@@ -33,9 +37,9 @@ class _Source(importlib.abc.SourceLoader):
 def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> ModuleType:
     """The module of a route file, from `source`; the one that is there already if it was made of the same source.
 
-    It is called "app.products.[slug].route", and every folder is a package, so relative imports and siblings work.
-    A dot in a folder's name is "_" in the module's. The names depend on nothing but the files of the project,
-    unless another "app" is in the way: then the root carries a short hash of its place.
+    It is called "app.products._slug_.route", and every folder is a package, so relative imports and siblings work.
+    The names depend on nothing but the files of the project, unless another "app" is in the way: then the root
+    carries a short hash of its place.
 
     Raises:
         RouteModuleError: the file, or something that it imports, can't be parsed or raises.
@@ -99,11 +103,14 @@ def _package(folder: Path, app_dir: Path, project: Path) -> str:
 
 
 def _folder_name(folder: Path) -> str:
-    """The folder's name without dots; one that another folder would share gets a hash of its own name."""
-    name = folder.name.replace(".", "_")
+    """The folder's name with "_" for what no Python name can hold; if other folders share it, with a hash.
+
+    Dots part names, and brackets end up in the names of OpenAPI schemas.
+    """
+    name = _NO_NAME.sub("_", folder.name)
     if name == folder.name:
         return name
-    twins = [child for child in folder.parent.iterdir() if child.name.replace(".", "_") == name and child.is_dir()]
+    twins = [child for child in folder.parent.iterdir() if _NO_NAME.sub("_", child.name) == name and child.is_dir()]
     return name if len(twins) == 1 else f"{name}_{_short_hash(folder.name)}"
 
 

@@ -9,18 +9,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import Place, RouteModuleError
-from millpond.policy.segment import OPTION_NAMES, InvalidOption, SegmentConfig, parse_segment_config
+from millpond.policy.segment import (
+    FORBIDDEN_WITH_CACHE_COMPONENTS,
+    OPTION_NAMES,
+    InvalidOption,
+    SegmentConfig,
+    parse_segment_config,
+)
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
 from millpond.routes.imports import import_route, refuse_syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import ModuleType
 
     from millpond.routes.scan import RouteFile
 
-__all__ = ["METHODS", "RouteModule", "load"]
+    Load = Callable[[RouteFile, Path, Path], "RouteModule"]
+    """What makes a module of a file, for a project and its folder of routes."""
+
+CACHED_MARK = "__millpond_cached__"
+"""What @cached leaves on a function: a handler may not have it (R5.29)."""
+
+__all__ = ["CACHED_MARK", "METHODS", "RouteModule", "load", "read", "refuse_replaced_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +58,37 @@ class RouteModule:
 
 
 def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
-    """Import a route file and check what it exports.
+    """Import a route file and check what it exports; of a metadata file, the options only.
 
     Raises:
         RouteModuleError: it can't be read, parsed or imported, a constant has a value outside its schema (R2.1,
             in every version: DESIGN D16), or an export that must be a function isn't one.
     """
     project, app_dir = project.absolute(), app_dir.absolute()
-    source = _read(file)
+    source = read(file)
     tree = _parse(source, file, project)
     module = import_route(file.path, source, app_dir, project)
-    lines = lines_of(tree)
     exports = vars(module)
+    methods = METHODS if file.metadata is None else ()
+    lines = lines_of(tree) if methods else lines_of(tree, set(exports))
     return RouteModule(
         file=file,
         module=module,
-        functions={name: _function(exports[name], name, file, lines) for name in METHODS if name in exports},
+        functions={name: _function(exports[name], name, file, lines) for name in methods if name in exports},
         config=_config(exports, file, lines),
         generate_static_params=_static_params(exports, file, lines),
         lines=lines,
-        warnings=warnings_of(tree, module, file.file),
+        warnings=warnings_of(tree, module, file.file) if methods else (),
         digest=hashlib.sha256(source).hexdigest(),
     )
 
 
-def _read(file: RouteFile) -> bytes:
+def read(file: RouteFile) -> bytes:
+    """What the file holds.
+
+    Raises:
+        RouteModuleError: it can't be read.
+    """
     try:
         return file.path.read_bytes()
     except OSError as error:
@@ -87,6 +105,11 @@ def _parse(source: bytes, file: RouteFile, project: Path) -> ast.Module:
 
 
 def _function(value: object, name: str, file: RouteFile, lines: Mapping[str, int]) -> Callable[..., Any]:
+    if getattr(value, CACHED_MARK, False):
+        raise RouteModuleError(
+            f"{Place(file.file, lines.get(name))}: {name} itself can't be @cached, because answers aren't data; "
+            "put what is to be cached into a function that it calls."
+        )
     if callable(value) and not inspect.isclass(value):
         return value
     what = "a class" if inspect.isclass(value) else f"a value of type {type(value).__name__}"
@@ -110,3 +133,19 @@ def _config(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int
     if complaints:
         raise RouteModuleError("\n".join(complaints))
     return parse_segment_config(exports)
+
+
+def refuse_replaced_config(modules: Iterable[RouteModule]) -> None:
+    """With Cache Components some constants have no place any more (R2.5).
+
+    Raises:
+        RouteModuleError: a file has one; the message names all of them.
+    """
+    complaints = [
+        f"{module.place(name)}: {name} can't be used with cache_components = true; {remedy}."
+        for module in modules
+        for name, remedy in FORBIDDEN_WITH_CACHE_COMPONENTS.items()
+        if hasattr(module.module, name)
+    ]
+    if complaints:
+        raise RouteModuleError("\n".join(complaints))

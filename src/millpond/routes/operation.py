@@ -104,6 +104,7 @@ def make_operation(module: RouteModule, method: str, around: Callable[[Handler],
             tags=[segment.name for segment in segments if not segment.dynamic][:1],
             summary=summary or f"{method} {path}",
             description=description,
+            include_in_schema=module.file.metadata is None,  # icons and sitemaps are no part of an API
         )
     except Exception as error:
         reason = str(error) or type(error).__name__

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.segment import SegmentConfig
     from millpond.routes.folder import Segment
-    from millpond.routes.module import RouteModule
+    from millpond.routes.module import Load, RouteModule
     from millpond.routes.operation import Handler, Operation
     from millpond.routes.scan import RouteFile
 
@@ -52,25 +52,33 @@ class Route:
         return self.module.warnings
 
 
-def load_route(file: RouteFile, project: Path, app_dir: Path, around: Callable[[Handler], Handler]) -> Route:
-    """Import `file` and make its operations; `around` wraps the handling of each request.
+def load_route(
+    file: RouteFile, project: Path, app_dir: Path, around: Callable[[Handler], Handler], load_one: Load = load
+) -> Route:
+    """Load `file` and make its operations; `around` wraps the handling of each request.
 
     Raises:
         RouteModuleError: the file can't be imported, or exports something that can't work.
     """
-    module = load(file, project, app_dir)
+    module = load_one(file, project, app_dir)
     return Route(file, module, {method: make_operation(module, method, around) for method in module.functions})
 
 
 def load_routes(
-    files: Iterable[RouteFile], project: Path, app_dir: Path, around: Callable[[Handler], Handler]
+    files: Iterable[RouteFile],
+    project: Path,
+    app_dir: Path,
+    around: Callable[[Handler], Handler],
+    load_one: Load = load,
 ) -> list[Route]:
     """All routes, in the order of `files`, with operation ids that no two operations share.
+
+    `load_one` makes a module of each file: one that knows metadata files, too, in an application.
 
     Raises:
         RouteModuleError: as `load_route` does, for the first file that can't work.
     """
-    routes = [load_route(file, project, app_dir, around) for file in files]
+    routes = [load_route(file, project, app_dir, around, load_one) for file in files]
     tell_apart(routes)
     return routes
 

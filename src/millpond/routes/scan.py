@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millpond.errors import RouteError
+from millpond.routes.exports import lines_of
 from millpond.routes.folder import Kind, Segment, parse_folder
+from millpond.routes.metadata import PLACEHOLDER, is_metadata_path, metadata_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from millpond.routes.metadata import MetadataFile
 
 FILE_NAME = "route.py"
 
@@ -23,7 +28,7 @@ _RANKS = {Kind.LITERAL: 0, Kind.PARAM: 1, Kind.CATCH_ALL: 2, Kind.OPTIONAL_CATCH
 
 @dataclass(frozen=True, slots=True)
 class RouteFile:
-    """A route file and the URLs that it answers."""
+    """A route file, or a metadata file, and the URLs that it answers."""
 
     path: Path
     """Absolute."""
@@ -33,14 +38,31 @@ class RouteFile:
     """Such as "/products/[slug]"; "/" for the root. Groups and slots are not part of it (R1.4)."""
     segments: tuple[Segment, ...]
     """Those of the URL only."""
+    metadata: MetadataFile | None = None
+    """What it is by its name, if it isn't a route file."""
+    lists_ids: bool = False
+    """Whether the last segment is an id out of `generate_sitemaps` or `generate_image_metadata` (R7.5)."""
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the file itself is what is sent: an image, robots.txt."""
+        return self.metadata is not None and not self.metadata.generated
+
+    @property
+    def static_by_default(self) -> bool:
+        """Metadata files are, in every version, and so are route files at their URLs (R7.11, R7.13)."""
+        return self.metadata is not None or is_metadata_path(self.pattern)
 
     @property
     def params(self) -> tuple[Segment, ...]:
         return tuple(segment for segment in self.segments if segment.dynamic)
 
 
-def scan(app_dir: Path, project: Path) -> list[RouteFile]:
-    """The route files below `app_dir`, strongest first (R1.8, annex K.1).
+def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[RouteFile]:
+    """The route files and metadata files below `app_dir`, strongest first (R1.8, annex K.1).
+
+    With `placeholders`, as 16 has it, an image file below parameters has one URL, in which a "-" stands for each
+    parameter (R7.4); otherwise it answers at every value.
 
     Left out are private folders (R1.4), `__pycache__` and hidden folders, `.well-known` excepted (RFC 8615).
 
@@ -50,7 +72,7 @@ def scan(app_dir: Path, project: Path) -> list[RouteFile]:
     app_dir, project = app_dir.absolute(), project.absolute()
     if not app_dir.is_dir():
         raise RouteError(f"there is no folder {app_dir}; run `millpond new NAME`, or give the folder with the routes.")
-    files = [_route_file(path, app_dir, project) for path in _walk(app_dir, frozenset())]
+    files = [_route_file(path, app_dir, project, placeholders) for path in _walk(app_dir, frozenset())]
     files.sort(key=lambda file: _shape(file.segments))
     _refuse_twins(files)
     _refuse_names(files)
@@ -68,8 +90,9 @@ def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
     except OSError as error:
         raise RouteError(f"{folder} can't be read: {error.strerror}; mend its permissions or move it.") from None
     for child in children:
-        if child.name == FILE_NAME and child.is_file():
-            yield folder / FILE_NAME
+        wanted = child.name == FILE_NAME or metadata_file(child.name, at_root=not above) is not None
+        if wanted and child.is_file():
+            yield folder / child.name
         elif child.is_dir() and not _hidden(child.name):
             yield from _walk(folder / child.name, above | {real})
 
@@ -78,13 +101,35 @@ def _hidden(folder: str) -> bool:
     return folder.startswith("_") or (folder.startswith(".") and folder != ".well-known")
 
 
-def _route_file(path: Path, app_dir: Path, project: Path) -> RouteFile:
+def _route_file(path: Path, app_dir: Path, project: Path, placeholders: bool) -> RouteFile:
     base = project if path.is_relative_to(project) else app_dir.parent
     file = path.relative_to(base).as_posix()
     folders = path.parent.relative_to(app_dir).parts
     segments = tuple(segment for segment in (parse_folder(name, file) for name in folders) if segment.visible)
+    metadata = metadata_file(path.name, at_root=not folders)
+    lists_ids = metadata is not None and _lists_ids(path, metadata)
+    if metadata is not None:
+        if placeholders and metadata.image and not metadata.generated:
+            segments = tuple(_placeholder(segment) if segment.dynamic else segment for segment in segments)
+        segments += metadata.segments(folders, lists_ids=lists_ids)
     _check_path(segments, file)
-    return RouteFile(path, file, "/" + "/".join(segment.pattern for segment in segments), segments)
+    pattern = "/" + "/".join(segment.pattern for segment in segments)
+    return RouteFile(path, file, pattern, segments, metadata, lists_ids)
+
+
+def _placeholder(segment: Segment) -> Segment:
+    return Segment(Kind.LITERAL, PLACEHOLDER, segment.folder)
+
+
+def _lists_ids(path: Path, metadata: MetadataFile) -> bool:
+    """Whether the file defines the function that lists ids: its URL depends on it, before anything is imported."""
+    if not metadata.generated or metadata.kind.listing is None:
+        return False
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):  # whoever loads the file says what is wrong with it
+        return False
+    return metadata.kind.listing in lines_of(tree, {metadata.kind.listing})
 
 
 def _check_path(segments: Sequence[Segment], file: str) -> None:

@@ -44,7 +44,7 @@ def adapt(function: Callable[..., Any], segments: Iterable[Segment], place: Plac
         RouteModuleError: a parameter can't be given by name, an annotation can't be evaluated, or a catch-all is
             annotated as one value.
     """
-    given = _signature(function, place)
+    given = signature_of(function, place)
     by_name = {segment.parameter: segment for segment in segments}
     adapted = [_adapt_parameter(parameter, by_name, place) for parameter in given.parameters.values()]
     if all(new is old for new, old in zip(adapted, given.parameters.values(), strict=True)):
@@ -59,7 +59,7 @@ def adapt(function: Callable[..., Any], segments: Iterable[Segment], place: Plac
     return handler
 
 
-def _signature(function: Callable[..., Any], place: Place) -> inspect.Signature:
+def signature_of(function: Callable[..., Any], place: Place) -> inspect.Signature:
     try:
         return inspect.signature(function, eval_str=True)
     except NameError as error:

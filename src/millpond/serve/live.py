@@ -59,7 +59,8 @@ class LiveRunner:
         token = enter(scope)
         try:
             wrapped = LiveSend(send, asgi["method"], decision)
-            return await self._through(operation.api_route.app, target, asgi, receive, wrapped)
+            route_facts = {"route": operation.api_route, "endpoint": operation.api_route.endpoint}
+            return await self._through(operation.api_route.app, target, {**asgi, **route_facts}, receive, wrapped)
         finally:
             leave(token)
             self.afterwards.begin(scope)
@@ -101,4 +102,5 @@ def _without_body(receive: Receive) -> Receive:
 
 def _stub(asgi: Scope) -> dict[str, Any]:
     """The request as a `force-static` GET sees it where it runs for each request (R2.16, R3.12)."""
-    return {**asgi, "headers": [], "query_string": b"", "server": SERVER, "scheme": "http", "client": None}
+    kept = {name: value for name, value in asgi.items() if name not in ("session", "auth", "user")}
+    return {**kept, "headers": [], "query_string": b"", "server": SERVER, "scheme": "http", "client": None}

@@ -32,6 +32,8 @@ class Commit(Enum):
     """A tag expired after the entry captured its generation: nobody may be served with it."""
     TOO_LARGE = "too large"
     """The entry alone is over the store's byte limit."""
+    FAILED = "failed"
+    """The disk is full, or the store is damaged. The store has said so; the entry is good, and isn't kept."""
 
 
 class Store(Protocol):

@@ -55,7 +55,24 @@ class Folder:
             raise unusable(path, error) from error
         if fcntl is None:
             self.leave()
-            raise StoreError("the embedded store needs flock, which this system lacks; keep the cache in memory")
+            raise StoreError("the embedded store needs flock, which this system lacks; keep the cache in memory.")
+
+    @classmethod
+    def to_read(cls, path: Path) -> Folder:
+        """A claim on a store that is there, by who only looks into it.
+
+        Raises:
+            StoreError: there is none, or it has to be mended first.
+        """
+        if not (path / DATA).exists():
+            raise StoreError(f"there is no store in {path}; start the application once to make it.")
+        folder = cls(path)
+        reason = folder.distrust() if folder.is_last() else None
+        if reason is not None:
+            folder.leave()
+            raise StoreError(f"{folder.data} can't be read: {reason}. Start the application to make it anew.")
+        folder._locked(fcntl.LOCK_SH)
+        return folder
 
     def claim(self) -> bool:
         """Lock the folder, and say whether this process is alone with it; `join` must follow then."""
@@ -67,11 +84,20 @@ class Folder:
                 return False
             # Whoever holds it has not opened the store to write, but looks into it: it may still need mending.
             self._locked(fcntl.LOCK_UN)
-        raise StoreError(f"{self.path} is kept by another process that only reads it; end that one first")
+        if self._left()[:1] == [_DAMAGED]:
+            raise StoreError(f"the store in {self.path} is damaged, and in use; stop all that use it, and start again.")
+        raise StoreError(f"{self.path} is kept by another process that only looks into it; end that one first.")
 
     def join(self) -> None:
-        """Say that the store is in use, and let others in."""
-        self._leave_word(_OPEN, _boot())
+        """Say that the store is in use, and let others in.
+
+        Raises:
+            StoreError: the folder can't be written.
+        """
+        try:
+            self._leave_word(_OPEN, _boot())
+        except OSError as error:
+            raise unusable(self.path, error) from error
         self._locked(fcntl.LOCK_SH)
 
     def distrust(self) -> str | None:
@@ -88,9 +114,21 @@ class Folder:
             return "it was found to be damaged" if left else "it is not known how it came here"
         return _damage(self.path)
 
+    def has_lost(self) -> bool:
+        """Whether there was a store here whose file is gone: what it knew of invalidations is not known now."""
+        return bool(self._left())
+
     def move_aside(self, reason: str) -> None:
-        """Keep the file under another name, in place of any that was moved before."""
-        os.replace(self.data, self.path / ASIDE)
+        """Keep the file under another name, in place of any that was moved before.
+
+        Raises:
+            StoreError: the folder doesn't let it be moved.
+        """
+        try:
+            self._leave_word(_DAMAGED)
+            os.replace(self.data, self.path / ASIDE)
+        except OSError as error:
+            raise unusable(self.path, error) from error
         log.warning(
             "%s can't be used: %s. It was moved to %s, and an empty store takes its place. What was invalidated "
             "before is unknown now: the build's answers count as stale.",
@@ -102,12 +140,12 @@ class Folder:
     def mark_damaged(self) -> None:
         """Let the next process that is alone move the file aside."""
         if self._left()[:1] != [_DAMAGED]:
-            self._leave_word(_DAMAGED)
+            self._leave_last_word(_DAMAGED)
 
     def close(self, *, synced: bool) -> None:
         """Let go; who is the last one may say that all has been written to disk."""
         if synced and self._left()[:1] == [_OPEN]:
-            self._leave_word(*self._closed_now())
+            self._leave_last_word(*self._closed_now())
         self.leave()
 
     def is_last(self) -> bool:
@@ -135,27 +173,15 @@ class Folder:
         # Before any page of the store can reach the disk: else a power cut leaves new pages under an old word.
         os.fsync(self._lock)
 
+    def _leave_last_word(self, *words: str) -> None:
+        try:
+            self._leave_word(*words)
+        except OSError as error:
+            log.warning("%s can't be written: %s", self.path / LOCK, error)
+
     def _closed_now(self) -> list[str]:
         about = self.data.stat()
         return [_CLOSED, str(about.st_size), str(about.st_mtime_ns)]
-
-
-def look(path: Path) -> Folder:
-    """A claim that only reads, on a store that is there.
-
-    Raises:
-        StoreError: there is none, or it has to be mended first.
-    """
-    if not (path / DATA).exists():
-        raise StoreError(f"there is no store in {path}; start the application once to make it")
-    folder = Folder(path)
-    if folder.is_last():
-        reason = folder.distrust()
-        if reason is not None:
-            folder.leave()
-            raise StoreError(f"{folder.data} can't be read: {reason}. Start the application to build it anew.")
-    fcntl.flock(folder._lock, fcntl.LOCK_SH)  # noqa: SLF001
-    return folder
 
 
 def unusable(path: Path, error: OSError) -> StoreError:

@@ -55,7 +55,7 @@ class State(msgspec.Struct):
     generation: int = 0
     uses: int = 0
     """Counts writes and noted reads of entries; each entry keeps the number of its last one."""
-    bytes: int = 0
+    size: int = 0
     """What all entries count together."""
     floor: int = 0
     """The highest generation that a row had when it was given up."""
@@ -63,7 +63,7 @@ class State(msgspec.Struct):
     """The generation below which invalidations are unknown, as the file that held them was given up; 0: none."""
 
     def pack(self) -> bytes:
-        return _STATE.pack(self.generation, self.uses, self.bytes, self.floor, self.lost)
+        return _STATE.pack(self.generation, self.uses, self.size, self.floor, self.lost)
 
     @classmethod
     def unpack(cls, record: bytes) -> State:
@@ -94,7 +94,7 @@ class Kept(NamedTuple):
 
     @classmethod
     def unpack(cls, record: bytes) -> Kept:
-        return cls(*_KEPT.unpack_from(record), record[_KEPT.size :])
+        return cls._make((*_KEPT.unpack_from(record), record[_KEPT.size :]))
 
     def carries(self, generations: dict[bytes, int]) -> bool:
         """Whether a tag of it is among the marks with a generation later than its own."""
@@ -146,13 +146,14 @@ def tag_marks(tags: tuple[str, ...]) -> bytes:
     return b"".join(digest(tag)[:MARK_BYTES] for tag in tags)
 
 
-_ROW = struct.Struct(">QQQd")
+_ROW, _NAME_BYTES = struct.Struct(">QQQd"), 256
 
 
 def pack_row(tag: str, row: TagRow) -> bytes:
-    """A tag's row, with its name for whoever lists them."""
+    """A tag's row, with the beginning of its name for whoever lists them."""
     expire_at = nan if row.expire_at is None else row.expire_at
-    return _ROW.pack(row.generation, row.expired, row.expiring, expire_at) + tag.encode("utf-8", "surrogatepass")
+    name = tag.encode("utf-8", "surrogatepass")[:_NAME_BYTES]
+    return _ROW.pack(row.generation, row.expired, row.expiring, expire_at) + name
 
 
 def unpack_row(record: bytes) -> TagRow:
@@ -161,8 +162,8 @@ def unpack_row(record: bytes) -> TagRow:
 
 
 def tag_in(record: bytes) -> str:
-    """The name in a packed row."""
-    return record[_ROW.size :].decode("utf-8", "surrogatepass")
+    """The name in a packed row; of a long one its first 256 bytes."""
+    return record[_ROW.size :].decode("utf-8", "replace")
 
 
 _LEASE = struct.Struct(">d")

@@ -1,23 +1,38 @@
-"""One product: fresh. The featured ones are rendered at build, the others when somebody first asks for them."""
+"""One product: fresh. The featured ones are rendered at build, the others when somebody first asks for them.
 
-from millpond import not_found
-from sqlalchemy import select
+PUT changes the price, and tells the cache: the next GET shows it.
+"""
 
-from shop.db import open_session
-from shop.models import Product
+import logging
+from typing import Annotated, Any
+
+from fastapi import Depends
+from millpond import after, fetch, not_found
+
+from shop.admin import admin
+from shop.upstream import UPSTREAM, PriceChange, product, set_price
 
 revalidate = 60
 
-
-def generate_static_params() -> list[dict[str, str]]:
-    with open_session() as session:
-        featured = select(Product.slug).where(Product.featured).order_by(Product.slug)
-        return [{"slug": slug} for slug in session.scalars(featured)]
+log = logging.getLogger("shop.prices")
 
 
-def GET(slug: str) -> dict[str, object]:
-    with open_session() as session:
-        product = session.get(Product, slug)
-        if product is None:
-            not_found()  # stored like any answer: a product with this slug shows up when the 404 is a minute old
-        return product.as_dict()
+async def generate_static_params() -> list[dict[str, str]]:
+    answer = await fetch(f"{UPSTREAM}?featured=true")
+    return [{"slug": featured["slug"]} for featured in answer.raise_for_status().json()]
+
+
+async def GET(slug: str) -> dict[str, Any]:
+    found = await product(slug)
+    if found is None:
+        not_found()  # stored like any answer: a product with this slug shows up when the 404 is a minute old
+    return found
+
+
+async def PUT(slug: str, change: PriceChange, token: Annotated[str, Depends(admin)]) -> dict[str, Any]:
+    if not await set_price(slug, change, token):
+        not_found()
+    after(log.info, "price of %s: %d cents", slug, change.price_cents)  # once the answer is out
+    # A request reads its own writes: what it has invalidated is fetched again. The next GET finds it in the cache.
+    changed = await product(slug)
+    return changed if changed is not None else not_found()

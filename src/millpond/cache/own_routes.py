@@ -1,0 +1,126 @@
+"""fetch() of the application's own paths: answered in process, without a port, and never in a circle (DESIGN D19)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx2
+
+from millpond.cache.upstream import no_cookies, shared_client
+from millpond.errors import UsageError
+from millpond.render.run import SERVER
+from millpond.routes.path import MalformedPath, canonical, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp
+
+    from millpond.cache.data import DataCache
+    from millpond.render.scope import Scope
+
+_LONGEST_WAY = 16
+"""How many of the application's own answers may be made of one another."""
+
+_ORIGIN = httpx2.URL(f"http://{SERVER[0]}:{SERVER[1]}")
+
+
+def is_own(url: str) -> bool:
+    """Whether it is a path of this application."""
+    return url.startswith("/") and not url.startswith("//")
+
+
+def client_of_own(url: str, cache: DataCache | None) -> httpx2.AsyncClient:
+    """A client without connections: nothing of it needs to be closed.
+
+    Raises:
+        UsageError: no application runs here whose path it could be.
+    """
+    if cache is None or cache.application is None:
+        raise UsageError(f'fetch("{url}"): a path needs the application that has it; outside of it give a whole URL.')
+    return httpx2.AsyncClient(transport=_InProcess(cache.application), base_url=_ORIGIN, cookies=no_cookies())
+
+
+class _InProcess(httpx2.AsyncBaseTransport):
+    """The application's own answers; where they redirect to another host, that host's."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._inside = httpx2.ASGITransport(application)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        url = request.url
+        if (url.scheme, url.host, url.port) == (_ORIGIN.scheme, _ORIGIN.host, _ORIGIN.port):
+            return await self._inside.handle_async_request(request)
+        answer = await shared_client().send(request, stream=True)
+        return httpx2.Response(
+            answer.status_code, headers=answer.headers.raw, stream=answer.stream, extensions=answer.extensions
+        )
+
+
+class _Step(NamedTuple):
+    """An answer of this application that is being made, and needs another."""
+
+    path: str
+    shared: bool
+    """Others wait for it, too."""
+
+
+Way = tuple[_Step, ...]
+
+_way: ContextVar[Way] = ContextVar("millpond_fetch_way", default=())
+_circles: ContextVar[list[UsageError] | None] = ContextVar("millpond_fetch_circles", default=None)
+"""The circles that were found on the way: a live run answers 500 for one, and whoever asked it must not keep that."""
+
+
+def way_to(url: str, scope: Scope | None) -> Way:
+    """The answers that wait for this one.
+
+    Raises:
+        UsageError: one of them is what is asked for, and would wait for itself; or there is no end of them.
+    """
+    way = _way.get()
+    if scope is not None:
+        way = (*way, _Step(scope.path, scope.watched))
+    path = _canonical(url)
+    if len(way) > _LONGEST_WAY or _Step(path, shared=True) in way:
+        circle = " → ".join([*(step.path for step in way[-4:]), path])
+        raise note_circle(UsageError(f'fetch("{url}") goes in a circle: {circle}; read the data directly.'))
+    return way
+
+
+def note_circle(circle: UsageError) -> UsageError:
+    """Let everybody on the way know, whatever becomes of the error itself; returns it."""
+    circles = _circles.get()
+    if circles is not None:
+        circles.append(circle)
+    return circle
+
+
+@contextmanager
+def on_the_way(way: Way) -> Iterator[None]:
+    """What is made meanwhile knows who waits for it.
+
+    Raises:
+        UsageError: it went in a circle.
+    """
+    circles = _circles.get()
+    if circles is None:
+        circles = []
+    token, noting = _way.set(way), _circles.set(circles)
+    try:
+        yield
+    finally:
+        _circles.reset(noting)
+        _way.reset(token)
+    if circles:
+        raise circles[0]
+
+
+def _canonical(url: str) -> str:
+    path = url.partition("#")[0].partition("?")[0]
+    try:
+        return canonical(split(path.encode("utf-8")))
+    except MalformedPath:  # the application will say so, by a 400
+        return path

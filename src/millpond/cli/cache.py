@@ -1,0 +1,245 @@
+"""millpond cache"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from millpond.build.table import route_table
+from millpond.cache.invalidate import tag_of_path
+from millpond.cli.console import complain, machine_readable, output, print_json, print_table
+from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.stored import (
+    DAMAGED,
+    ID_LENGTH,
+    cache_of,
+    entry_lines,
+    entry_row,
+    facts_of,
+    is_called,
+    rows_of,
+    sized,
+)
+from millpond.errors import MillpondError, UsageError
+from millpond.stores.lmdb_inspection import Inspection
+from millpond.stores.lmdb_upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from millpond.cli.stored import ProjectCache
+    from millpond.policy.entry import Entry
+    from millpond.policy.tags import TagRow
+    from millpond.stores.lmdb_inspection import Found
+
+cache = App(name="cache", help_format="plaintext")
+
+HEADINGS = ["Entry", "Kind", "Size", "Age", "State", "Lifetime", "Gen", "Hits", "Id", "Tags"]
+
+
+class NoSuchEntry(MillpondError):
+    """The store has no entry by that name."""
+
+
+@cache.command(name="ls")
+def list_entries(
+    *,
+    dir: Dir = HERE,  # noqa: A002 - the option's name
+    route: Annotated[str | None, Parameter(help="Only of this pattern, such as /items/[id].")] = None,
+    tag: Annotated[str | None, Parameter(help="Only with this tag.")] = None,
+    kind: Annotated[
+        Literal["response", "fetch", "function"] | None, Parameter(help="Only answers, fetched data, or results.")
+    ] = None,
+    limit: Annotated[int, Parameter(help="At most so many; 0 for all.", validator=Number(gte=0))] = 100,
+    all_tags: Annotated[bool, Parameter(name="--all", negative="", help="Routes' and paths' own tags, too.")] = False,
+    json: Json = False,
+) -> int:
+    """List what is stored, what was used last first."""
+    with machine_readable(json):
+        about = cache_of(dir, "millpond cache")
+        with Inspection(about.folder) as inspection:
+            wanted = [
+                (found.use, facts)
+                for found, facts in _facts(about, inspection, own=all_tags)
+                if _fits(found, facts, route, tag, kind)
+            ]
+    listed = [facts for _, facts in sorted(wanted, key=lambda pair: -pair[0])][: limit or None]
+    if json:
+        print_json({"entries": listed, "total": len(wanted)})
+        return 0
+    console = output()
+    print_table(console, route_table(HEADINGS, [entry_row(facts) for facts in listed], console.width))
+    if len(listed) < len(wanted):
+        console.print(f"\n{len(listed)} of {len(wanted)} entries; --limit 0 shows all")
+    return 0
+
+
+@cache.command
+def show(
+    name: Annotated[str, Parameter(help="A path, such as /items/1; a key; or the beginning of an id.")],
+    /,
+    *,
+    dir: Dir = HERE,  # noqa: A002 - the option's name
+    json: Json = False,
+) -> int:
+    """Say all about an entry, or about all entries of a path."""
+    with machine_readable(json):
+        about = cache_of(dir, "millpond cache")
+        wanted = _chosen(path=name if name.startswith("/") else None, key=name)
+        with Inspection(about.folder) as inspection:
+            shown = [
+                {**facts, "headers": _headers(found.entry)}
+                for found, facts in _facts(about, inspection, own=True)
+                if wanted(found.digest, found.entry)
+            ]
+        if not shown:
+            raise NoSuchEntry(f"nothing is stored for {name}; `millpond cache ls` lists what is.")
+    if json:
+        print_json({"entries": shown})
+        return 0
+    console = output()
+    for number, facts in enumerate(shown):
+        if number:
+            console.print()
+        for label, text in entry_lines(facts):
+            console.print(f"{label:<10} {text}", soft_wrap=True)
+    return 0
+
+
+@cache.command
+def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+    """Say how much is stored, and what of it is fresh."""
+    with machine_readable(json):
+        about = cache_of(dir, "millpond cache")
+        with Inspection(about.folder) as inspection:
+            numbers = inspection.stats()._asdict()
+            listed = [facts for _, facts in _facts(about, inspection, own=False)]
+    facts = {
+        **numbers,
+        "max_bytes": about.max_bytes,
+        "hits": sum(entry["hits"] for entry in listed),
+        "kinds": Counter(str(entry["kind"] or DAMAGED) for entry in listed),
+        "states": Counter(str(entry["state"]) for entry in listed),
+    }
+    if json:
+        print_json(facts)
+        return 0
+    console = output()
+    console.print(f"{'entries':<12} {facts['entries']}  ({_counted(facts['kinds'])})", soft_wrap=True)
+    console.print(f"{'states':<12} {_counted(facts['states'])}", soft_wrap=True)
+    console.print(f"{'size':<12} {sized(facts['bytes'])} of {sized(about.max_bytes)}", soft_wrap=True)
+    console.print(f"{'file':<12} {sized(facts['file_bytes'])} of {sized(facts['map_bytes'])}", soft_wrap=True)
+    for name in ("hits", "generation", "tags", "leases", "readers", "identity"):
+        console.print(f"{name:<12} {facts[name]}", soft_wrap=True)
+    return 0
+
+
+@cache.command
+def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+    """Read every entry; the exit code is 1 when one is damaged."""
+    with machine_readable(json):
+        about = cache_of(dir, "millpond cache")
+        with Inspection(about.folder) as inspection:
+            found = list(inspection.entries())
+    damaged = [one.digest for one in found if one.entry is None]
+    if json:
+        print_json({"entries": len(found), "damaged": damaged})
+    else:
+        for name in damaged:
+            complain(f"entry {name[:ID_LENGTH]} is damaged: nobody is served with it. `millpond cache prune` drops it.")
+        output().print(f"{len(found)} entries, {len(damaged)} damaged")
+    return 1 if damaged else 0
+
+
+@cache.command
+def purge(
+    *,
+    dir: Dir = HERE,  # noqa: A002 - the option's name
+    everything: Annotated[bool, Parameter(name="--all", negative="", help="All entries.")] = False,
+    path: Annotated[list[str] | None, Parameter(negative="", help="Those of a path or pattern.")] = None,
+    tag: Annotated[list[str] | None, Parameter(negative="", help="Those with a tag.")] = None,
+    key: Annotated[list[str] | None, Parameter(negative="", help="That with a key, or an id.")] = None,
+    json: Json = False,
+) -> int:
+    """Drop entries. What is being rendered now is stored all the same: `millpond revalidate` concerns that, too."""
+    with machine_readable(json):
+        if not (everything or path or tag or key):
+            raise UsageError("say what is to go: --all, --path PATH, --tag TAG or --key KEY.")
+        about = cache_of(dir, "millpond cache")
+        choices = [*(_chosen(path=one) for one in path or ()), *(_chosen(tag=one) for one in tag or ())]
+        choices += [_chosen(key=one) for one in key or ()]
+
+        def unwanted(entry: Entry | None, name: str) -> bool:
+            return everything or any(chosen(name, entry) for chosen in choices)
+
+        return _report_dropped(_drop(about, lambda name, entry, row_of: unwanted(entry, name)), json)
+
+
+@cache.command
+def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+    """Drop what nobody is served with again: entries of other builds, expired and damaged ones."""
+    with machine_readable(json):
+        about, now = cache_of(dir, "millpond cache"), time.time()
+
+        def unwanted(name: str, entry: Entry | None, row_of: Callable[[str], TagRow | None]) -> bool:
+            del name
+            return entry is None or not about.judged(entry, row_of, now).servable
+
+        return _report_dropped(_drop(about, unwanted), json)
+
+
+def _drop(about: ProjectCache, unwanted: Callable[[str, Entry | None, Callable[[str], TagRow | None]], bool]) -> int:
+    # To drop from what isn't there is a mistake, and not a reason to make it.
+    with Inspection(about.folder):
+        pass
+    with Upkeep(about.folder, about.max_bytes) as upkeep:
+        return upkeep.drop(unwanted)
+
+
+def _report_dropped(number: int, json: bool) -> int:
+    if json:
+        print_json({"removed": number})
+    else:
+        output().print(f"{number} {'entry' if number == 1 else 'entries'} removed")
+    return 0
+
+
+def _facts(about: ProjectCache, inspection: Inspection, *, own: bool) -> Iterator[tuple[Found, dict[str, Any]]]:
+    row_of, now = rows_of(inspection), time.time()
+    for found in inspection.entries():
+        yield found, facts_of(about, found, row_of, now, own=own)
+
+
+def _fits(found: Found, facts: dict[str, Any], route: str | None, tag: str | None, kind: str | None) -> bool:
+    if tag is not None and (found.entry is None or tag not in found.entry.tags):
+        return False
+    return (route is None or facts["route"] == route) and (kind is None or facts["kind"] == kind)
+
+
+def _chosen(
+    *, path: str | None = None, tag: str | None = None, key: str | None = None
+) -> Callable[[str, Entry | None], bool]:
+    """Whether an entry is one of a path or pattern, has a tag, or goes by a name.
+
+    Raises:
+        UsageError: the path has a bad escape, or no leading slash.
+    """
+    wanted = tag_of_path(path, None) if path is not None else tag
+    return lambda name, entry: (
+        (wanted is not None and entry is not None and wanted in entry.tags)
+        or (key is not None and is_called(key, name, entry))
+    )
+
+
+def _headers(entry: Entry | None) -> dict[str, str]:
+    if entry is None:
+        return {}
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in entry.headers}
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.most_common()) or "none"

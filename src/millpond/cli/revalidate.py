@@ -1,0 +1,231 @@
+"""millpond revalidate"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+import msgspec
+from cyclopts import Parameter
+
+from millpond.cache.invalidate import expire_after_of, tag_of_path
+from millpond.cli.console import machine_readable, output, print_json, warn
+from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.project import APP
+from millpond.cli.stored import cache_of
+from millpond.config import RevalidateEndpointConfig, load_config
+from millpond.errors import MillpondError, UsageError
+from millpond.policy.tags import checked_tags
+from millpond.routes.path import MalformedPath, split
+from millpond.routes.scan import scan
+from millpond.routes.table import Table
+from millpond.stores.lmdb import LmdbStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from millpond.config import Config
+    from millpond.routes.scan import RouteFile
+
+_TIMEOUT = 10.0
+"""Seconds for a server to answer."""
+
+PathType = Literal["route", "page", "layout"]
+
+
+class ServerRefused(MillpondError):
+    """The server didn't invalidate, or couldn't be asked."""
+
+
+def revalidate(
+    *,
+    tag: Annotated[list[str] | None, Parameter(negative="", help="A tag; may be given more than once.")] = None,
+    path: Annotated[
+        list[str] | None, Parameter(negative="", help="A path, such as /items/1, or a pattern, such as /items/[id].")
+    ] = None,
+    type: Annotated[  # noqa: A002 - the option's name
+        PathType | None, Parameter(help='For paths: "layout" is everything below, too.')
+    ] = None,
+    profile: Annotated[
+        str | None, Parameter(help="For tags: serve older answers as stale, as long as this lifetime's expire.")
+    ] = None,
+    expire: Annotated[float | None, Parameter(help="For tags: the same in seconds.")] = None,
+    url: Annotated[str | None, Parameter(help="Ask the server there, instead of the store on this machine.")] = None,
+    secret_env: Annotated[
+        str | None,
+        Parameter(help="The environment variable with the server's secret; the configuration's if not given."),
+    ] = None,
+    dir: Dir = HERE,  # noqa: A002 - the option's name
+    json: Json = False,
+) -> int:
+    """Invalidate tags and paths. A running server sees it at its next request; nothing is rendered before."""
+    with machine_readable(json):
+        order = _order(tag or [], path or [], type, profile, expire)
+        project = (dir / APP).absolute().parent
+        config = load_config(project)
+        report = _through_store(dir, order) if url is None else _through_server(url, secret_env, config, order)
+        warnings = _unknown_paths(project, order["paths"], type)
+    if json:
+        print_json({**report, "warnings": warnings})
+        return 0
+    for warning in warnings:
+        warn(warning)
+    counted = [_number(report["tags"], "tag"), _number(report["paths"], "path")]
+    done = " and ".join(text for text in counted if text)
+    output().print(f"{done} invalidated; the generation is {report['generation']}", soft_wrap=True)
+    return 0
+
+
+def _order(
+    tags: list[str], paths: list[str], kind: PathType | None, profile: str | None, expire: float | None
+) -> dict[str, Any]:
+    """What is to be done, as the endpoint takes it.
+
+    Raises:
+        UsageError: there is nothing to do, or something makes no sense.
+    """
+    good, complaints = checked_tags(tags)
+    if complaints:
+        raise UsageError("; ".join(complaints))
+    if not good and not paths:
+        raise UsageError("say what: --tag TAG, or --path PATH.")
+    if not good and (profile is not None or expire is not None):
+        raise UsageError("--profile and --expire are for tags; a path expires now.")
+    if not paths and kind is not None:
+        raise UsageError("--type is for paths.")
+    for path in paths:
+        tag_of_path(path, kind)
+    order = {"tags": good, "paths": paths, "type": kind, "profile": profile, "expire": expire}
+    return {name: value for name, value in order.items() if value is not None}
+
+
+def _through_store(folder: Path, order: dict[str, Any]) -> dict[str, int]:
+    about = cache_of(folder, "millpond revalidate")
+    expire_after = expire_after_of(about.config.profiles(), order.get("profile"), order.get("expire"))
+    of_paths = [tag_of_path(path, order.get("type")) for path in order["paths"]]
+
+    async def invalidate() -> int:
+        store = LmdbStore(about.folder, max_bytes=about.max_bytes, clock=time.time)
+        await store.open()
+        try:
+            generation = store.invalidate(order["tags"], expire_after=expire_after) if order["tags"] else 0
+            return store.invalidate(of_paths, expire_after=0) if of_paths else generation
+        finally:
+            await store.close()
+
+    return {"tags": len(order["tags"]), "paths": len(of_paths), "generation": asyncio.run(invalidate())}
+
+
+def _through_server(url: str, secret_env: str | None, config: Config, order: dict[str, Any]) -> dict[str, int]:
+    address = _endpoint(url, config)
+    headers = {"authorization": f"Bearer {_secret(secret_env, config.revalidate_endpoint)}"}
+    try:
+        answer = httpx2.post(address, json=order, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
+    except httpx2.TimeoutException:
+        raise ServerRefused(
+            f"{address} didn't answer within {_TIMEOUT:g} s; whether it invalidated isn't known."
+        ) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ServerRefused(f"{address} can't be reached: {error}. Is the server running there?") from None
+    if answer.status_code == 200:
+        try:
+            return msgspec.json.decode(answer.content, type=dict[str, int])
+        except msgspec.DecodeError:
+            raise ServerRefused(
+                f"{address} answered 200, and not as Millpond does; is that the right address?"
+            ) from None
+    raise ServerRefused(f"{address} answered {answer.status_code}: {_meaning(answer)}")
+
+
+def _endpoint(url: str, config: Config) -> str:
+    """The address of the endpoint, of a server's address or of the endpoint's itself."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise UsageError(f'--url is "{url}"; it must look like http://127.0.0.1:8000.')
+    if parts.path.strip("/"):
+        return url
+    endpoint = config.revalidate_endpoint or RevalidateEndpointConfig()
+    return urlunsplit((parts.scheme, parts.netloc, config.base_path + endpoint.path, "", ""))
+
+
+def _secret(given: str | None, endpoint: RevalidateEndpointConfig | None) -> str:
+    name = given or (endpoint.secret_env if endpoint is not None else None)
+    if name is None:
+        if endpoint is not None and endpoint.secret is not None:
+            return endpoint.secret
+        raise UsageError(
+            "the server wants a secret: name the environment variable that holds it, with --secret-env or as "
+            "secret_env in [revalidate_endpoint]."
+        )
+    secret = os.environ.get(name, "")
+    if not secret:
+        raise UsageError(f"the environment variable {name} isn't set; it is to hold the server's secret.")
+    return secret
+
+
+def _meaning(answer: httpx2.Response) -> str:
+    said = _error_in(answer)
+    if answer.status_code == 401:
+        return "the secret isn't the server's."
+    if answer.status_code == 429:
+        return f"too many calls; try again in {answer.headers.get('retry-after', 'a few')} s."
+    if answer.status_code in (404, 405):
+        return "there is no endpoint; the server's configuration needs [revalidate_endpoint]."
+    return f"{said}." if said else "that is not what Millpond's endpoint says; is it the right address?"
+
+
+def _error_in(answer: httpx2.Response) -> str | None:
+    try:
+        return msgspec.json.decode(answer.content, type=dict[str, str]).get("error")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _unknown_paths(project: Path, paths: list[str], kind: PathType | None) -> list[str]:
+    """A warning for each path that no route has; nothing where there are no routes to look at."""
+    app = project / APP
+    if not paths or not app.is_dir():
+        return []
+    files = scan(app, project)
+    below = kind == "layout"
+    patterns = {
+        pattern for file in files for whole in (file.pattern, _folders(file)) for pattern in _heads(whole, below)
+    }
+    # With "layout" a path that only begins like a route's counts, too.
+    lengths = [range(len(file.segments) + 1) if below else (len(file.segments),) for file in files]
+    table = Table(
+        (file.segments[:length], file.pattern) for file, each in zip(files, lengths, strict=True) for length in each
+    )
+    return [
+        f"no route has the path {path}: nothing that is stored was invalidated by it"
+        for path in paths
+        if (path.rstrip("/") or "/") not in patterns and not _matches(table, path)
+    ]
+
+
+def _folders(file: RouteFile) -> str:
+    """The pattern with the groups in it, as `revalidate_path` takes it, too."""
+    return "/" + "/".join(file.file.split("/")[1:-1])
+
+
+def _heads(pattern: str, below: bool) -> list[str]:
+    """The pattern, and with `below` all that enclose it."""
+    parts = [part for part in pattern.split("/") if part]
+    return ["/" + "/".join(parts[:end]) for end in range(len(parts) + 1) if below or end == len(parts)]
+
+
+def _matches(table: Table[str], path: str) -> bool:
+    if "[" in path or "(" in path:  # a pattern, and it isn't one of them
+        return False
+    try:
+        return next(table.match(split(path.encode())), None) is not None
+    except MalformedPath:
+        return False
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""

@@ -1,0 +1,203 @@
+"""A project's embedded store as the command line finds it, and the facts of what is in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.filesize import decimal
+
+from millpond.app import store_folder
+from millpond.build.manifest import read_manifest
+from millpond.build.report import whole
+from millpond.cli.project import APP
+from millpond.config import load_config
+from millpond.errors import BuildError, UsageError
+from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
+from millpond.policy.lifetime import duration_cell
+from millpond.policy.tags import TagRow, is_own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from millpond.config import Config
+    from millpond.policy.entry import Entry
+    from millpond.stores.lmdb_inspection import Found, Inspection
+
+ID_LENGTH = 10
+"""Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""
+_LEAST_ID = 6
+
+FRESH, STALE, DEAD, DAMAGED = "fresh", "stale", "dead", "damaged"
+"""Served as it is; served while it is rendered again; never served again; not readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectCache:
+    """Where a project's store is, and what it is to be judged by."""
+
+    project: Path
+    config: Config
+    build: str | None
+    """The id of the project's build; None where there is none that could be served."""
+
+    @property
+    def folder(self) -> Path:
+        return store_folder(self.project, self.config.cache)
+
+    @property
+    def max_bytes(self) -> int:
+        return self.config.cache.bytes_in("lmdb")
+
+    def judged(self, entry: Entry, row_of: Callable[[str], TagRow | None], now: float) -> Judgement:
+        """What a server of the project's build would do with an entry."""
+        build = entry.build if entry.kind != "response" or self.build is None else self.build
+        return judge(entry, now, row_of, build)
+
+
+def cache_of(folder: Path, doing: str) -> ProjectCache:
+    """The cache of the project in `folder`; `doing` is what messages call the command.
+
+    Raises:
+        UsageError: the project's cache is in the memory of its servers.
+        ConfigError: the configuration is wrong.
+    """
+    project = (folder / APP).absolute().parent
+    config = load_config(project)
+    if config.cache.store != "lmdb":
+        raise UsageError(
+            f'{doing} works on the store on disk, and the configuration says [cache] store = "{config.cache.store}": '
+            "the cache is inside of the server. `millpond revalidate --url` reaches it there."
+        )
+    try:
+        manifest = read_manifest(project)
+    except BuildError:  # no server starts with it either; what is stored can be looked at all the same
+        manifest = None
+    return ProjectCache(project, config, None if manifest is None else manifest.build)
+
+
+def rows_of(inspection: Inspection) -> Callable[[str], TagRow | None]:
+    """The rows of tags as the store's users see them, invalidations included that were lost with a damaged file."""
+    lost = inspection.stats().lost_below
+
+    def row_of(tag: str) -> TagRow | None:
+        row = inspection.row(tag)
+        return TagRow(lost) if row is None and lost else row
+
+    return row_of
+
+
+def facts_of(
+    cache: ProjectCache, found: Found, row_of: Callable[[str], TagRow | None], now: float, *, own: bool
+) -> dict[str, Any]:
+    """What there is to say of an entry; `own`: with the tags that answers have by where they are."""
+    entry = found.entry
+    facts: dict[str, Any] = {"id": found.digest, "size": found.size, "hits": found.hits, "generation": found.generation}
+    if entry is None:
+        return {**_UNREADABLE, **facts}
+    judgement = cache.judged(entry, row_of, now)
+    ttl = fresh_for(entry, now)
+    return {
+        **_UNREADABLE,
+        **facts,
+        "key": entry.key,
+        "kind": entry.kind,
+        "route": _named_by(entry, "route:"),
+        "path": _named_by(entry, "path:"),
+        "status": entry.status,
+        "age": int(age_of(entry, now)),
+        "revalidate": whole(entry.revalidate, never=False),
+        "expire": whole(entry.expire),
+        "state": FRESH if judgement.fresh else STALE if judgement.servable else DEAD,
+        "reason": judgement.reason,
+        "ttl": None if ttl is None else int(ttl // 1),
+        "tags": [readable_tag(tag) for tag in entry.tags if own or not is_own(tag)],
+        "build": entry.build,
+    }
+
+
+_UNREADABLE: dict[str, Any] = {
+    "id": None,
+    **dict.fromkeys(("key", "kind", "route", "path", "status", "size", "age", "revalidate", "expire")),
+    "state": DAMAGED,
+    "reason": DAMAGED,
+    **dict.fromkeys(("ttl", "generation", "hits")),
+    "tags": [],
+    "build": None,
+}
+"""The keys in their order, as they are for a frame that can't be read."""
+
+
+def is_called(name: str, digest: str, entry: Entry | None) -> bool:
+    """Whether `name` means an entry: the beginning of its id, or its key as it is printed."""
+    if len(name) >= _LEAST_ID and digest.startswith(name.lower()):
+        return True
+    return entry is not None and printed_key(entry.key) == printed_key(name)
+
+
+def printed_key(key: str) -> str:
+    """A key on a terminal."""
+    return key.replace("\0", " ").strip()
+
+
+def readable_tag(tag: str) -> str:
+    """A tag on a terminal; an own one without its NUL."""
+    return tag.lstrip("\0")
+
+
+def _named_by(entry: Entry, prefix: str) -> str | None:
+    own = (readable_tag(tag) for tag in entry.tags if is_own(tag))
+    return next((tag.removeprefix(prefix) for tag in own if tag.startswith(prefix)), None)
+
+
+def entry_row(facts: dict[str, Any]) -> list[str]:
+    """An entry as a row of the table: name, kind, size, age, state, lifetime, generation, hits, id, tags."""
+    return [
+        facts["path"] or printed_key(facts["key"] or DAMAGED),
+        facts["kind"] or "",
+        sized(facts["size"]),
+        "" if facts["age"] is None else duration_cell(facts["age"]) or "0s",
+        facts["state"],
+        _lifetime(facts),
+        str(facts["generation"]),
+        str(facts["hits"]),
+        facts["id"][:ID_LENGTH],
+        ", ".join(facts["tags"]),
+    ]
+
+
+def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """An entry in full: one label and one text per line."""
+    for label in ("path", "route", "kind", "status"):
+        if facts[label] is not None:
+            yield label, str(facts[label])
+    if facts["key"] is not None:
+        yield "key", printed_key(facts["key"])
+    yield "id", facts["id"]
+    yield "size", sized(facts["size"])
+    if facts["age"] is not None:
+        yield "age", f"{facts['age']} s"
+    left = "" if facts["ttl"] is None else f", fresh for {facts['ttl']} s" if facts["ttl"] >= 0 else ""
+    yield "state", f"{facts['state']} ({facts['reason']}{left})"
+    yield "lifetime", _lifetime(facts) or "never stale"
+    yield "generation", str(facts["generation"])
+    yield "hits", str(facts["hits"])
+    if facts["tags"]:
+        yield "tags", ", ".join(facts["tags"])
+    if facts["build"]:
+        yield "build", facts["build"]
+    for name, value in facts.get("headers", {}).items():
+        yield "header", f"{name}: {value}"
+
+
+def sized(number: int) -> str:
+    """Bytes, for people."""
+    return decimal(number)
+
+
+def _lifetime(facts: dict[str, Any]) -> str:
+    """`revalidate / expire`; nothing for what never goes stale."""
+    if not facts["revalidate"]:
+        return ""
+    return f"{duration_cell(facts['revalidate'])} / {duration_cell(facts['expire']) or 'never'}"

@@ -1,0 +1,123 @@
+"""The metadata files of an application, and which of them concern a path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.errors import UsageError
+from millpond.render.scope import current
+from millpond.routes.folder import Kind, parse_folder
+from millpond.routes.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from millpond.config import Config
+    from millpond.routes.folder import Segment
+    from millpond.routes.metadata import MetadataKind
+    from millpond.routes.route import Route
+    from millpond.routes.scan import RouteFile
+    from millpond.routes.static_params import Params
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A metadata file that concerns a path, with the parameters that the path gives its folders."""
+
+    kind: MetadataKind
+    route: Route
+    params: Params
+
+
+class Inventory:
+    """The metadata files of one application."""
+
+    def __init__(self, routes: Iterable[Route], project: Path, config: Config) -> None:
+        routes = list(routes)
+        self.project, self.config = project, config
+        self._pages: Table[Route] = Table(
+            (route.file.segments, route) for route in routes if route.file.metadata is None
+        )
+        self._files: dict[MetadataKind, list[Route]] = {}
+        for route in sorted(routes, key=lambda route: route.file.file):
+            if route.file.metadata is not None:
+                self._files.setdefault(route.file.metadata.kind, []).append(route)
+
+    def of(self, kind: MetadataKind, path: Sequence[str]) -> list[Found]:
+        """The files of a kind for a path: those of the nearest folder above it, in the order of their names (R7.1).
+
+        Where a route answers the path its folders count, groups and slots included; other paths belong to a group's
+        folder as if the group weren't there.
+        """
+        page = next(iter(self._pages.match(path)), None)
+        home = None if page is None else _folders(page.route.file)
+        nearest: list[Found] = []
+        depth = -1
+        for route in self._files.get(kind, ()):
+            folders = _folders(route.file)
+            params = _params(folders, path)
+            if params is None or (home is not None and home[: len(folders)] != folders) or len(folders) < depth:
+                continue
+            if len(folders) > depth:
+                nearest, depth = [], len(folders)
+            nearest.append(Found(kind, route, params))
+        return nearest
+
+
+def _folders(file: RouteFile) -> tuple[str, ...]:
+    """The folders below app/, as they are written."""
+    return tuple(file.file.split("/")[1:-1])
+
+
+def _params(folders: Sequence[str], path: Sequence[str]) -> Params | None:
+    """What `path` gives the parameters of `folders`; None when it isn't below them."""
+    params: Params = {}
+    left = list(path)
+    for segment in _visible(folders):
+        if not left and segment.kind is not Kind.OPTIONAL_CATCH_ALL:
+            return None
+        if segment.kind in (Kind.CATCH_ALL, Kind.OPTIONAL_CATCH_ALL):
+            params[segment.parameter], left = left, []
+        elif segment.kind is Kind.PARAM:
+            params[segment.parameter] = left.pop(0)
+        elif left.pop(0) != segment.name:
+            return None
+    return params
+
+
+def _visible(folders: Sequence[str]) -> Iterator[Segment]:
+    for name in folders:
+        segment = parse_folder(name, name)
+        if segment.visible:
+            yield segment
+
+
+_running: list[Inventory] = []
+
+
+def activate(inventory: Inventory) -> None:
+    """An application has started: `head_links` may mean it."""
+    _running.append(inventory)
+
+
+def deactivate(inventory: Inventory) -> None:
+    """An application has shut down."""
+    if inventory in _running:
+        _running.remove(inventory)
+
+
+def required_inventory(function: str) -> Inventory:
+    """The application that `function` concerns: the handler's, or the only one that runs.
+
+    Raises:
+        UsageError: none runs in this process, or several do and no handler says which.
+    """
+    scope = current()
+    candidates = [each for each in _running if scope is None or each.project == scope.project]
+    if len({each.project for each in candidates}) == 1:
+        return candidates[-1]
+    if candidates:
+        raise UsageError(f"{len(candidates)} applications run in this process: call {function} in a handler of one.")
+    raise UsageError(f"no application runs in this process, so {function} has no files to link to.")

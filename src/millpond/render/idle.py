@@ -1,0 +1,165 @@
+"""An event loop that lets the outside world in only when nothing can run without it; public API of asyncio only.
+
+asyncio asks its selector with a timeout of 0 while callbacks are ready, and with another one when it is about to
+block. At that moment a verified render that hasn't finished waits for something. What has arrived meanwhile (bytes, a
+timer, a thread's result) is let in afterwards: an upstream that is quick today is an upstream all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import selectors
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
+
+from millpond.render.scope import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator, Iterator
+
+    from millpond.render.scope import Scope
+
+    Look = Callable[[], bool]
+    """Called when the loop is about to block; says whether there is something to run now."""
+
+Ts = TypeVarTuple("Ts")
+
+
+class IdleSelector(selectors.DefaultSelector):
+    """Asks before it blocks, and while somebody looks sees nothing of the outside as long as callbacks are ready."""
+
+    def __init__(self, looks: list[Look], before_waiting: Look) -> None:
+        super().__init__()
+        self._looks, self._before_waiting = looks, before_waiting
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """As every selector's, except while somebody looks."""
+        _observe_again()
+        if timeout is not None and timeout <= 0:
+            return [] if self._looks else super().select(timeout)
+        return [] if self._before_waiting() else super().select(timeout)
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """A callback that a timer or a thread has caused."""
+
+    callback: Callable[..., object]
+    args: tuple[Any, ...]
+    context: contextvars.Context
+    handle: asyncio.Handle | None = None
+
+    def run(self) -> None:
+        if self.handle is None or not self.handle.cancelled():
+            self.callback(*self.args)
+
+
+class IdleLoop(asyncio.SelectorEventLoop):
+    """A loop that can be looked at whenever it would block, and which notes the tasks that a render starts."""
+
+    def __init__(self) -> None:
+        self._looks: list[Look] = []
+        self._held: list[_Arrival] = []
+        super().__init__(IdleSelector(self._looks, self._before_waiting))
+        self.set_task_factory(_noting_tasks)
+
+    @contextlib.contextmanager
+    def watched_by(self, look: Look) -> Iterator[None]:
+        """Within the block `look` is called whenever the loop would block."""
+        self._looks.append(look)
+        try:
+            yield
+        finally:
+            self._looks.remove(look)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As every loop's; a timer of a watched render is one more thing of the outside."""
+        scope = current()
+        if scope is None or not scope.watched:
+            return super().call_at(when, callback, *args, context=context)
+        arrival = _Arrival(callback, args, context or contextvars.copy_context())
+        arrival.handle = handle = super().call_at(when, self._arrive, arrival)
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As every loop's; what comes out of another thread is of the outside.
+
+        Also where this very thread calls: asyncio does so when a thread has ended before anybody awaits it.
+        """
+        _observe_again()
+        arrival = _Arrival(callback, args, context or contextvars.copy_context())
+        arrival.handle = handle = super().call_soon_threadsafe(self._arrive, arrival)
+        return handle
+
+    def _arrive(self, arrival: _Arrival) -> None:
+        self._held.append(arrival)
+        if not self._looks:
+            self._let_in()
+
+    def _let_in(self) -> None:
+        held, self._held = self._held, []
+        for arrival in held:
+            self.call_soon(arrival.run, context=arrival.context)
+
+    def _before_waiting(self) -> bool:
+        if any([look() for look in self._looks]):  # noqa: C419 - all of them look
+            return True
+        if not self._held:
+            return False
+        self._let_in()
+        return True
+
+
+def _observe_again() -> None:
+    """An exception out of a profiler ends it for its thread; whoever is observed is so in the next turn, too."""
+    profile = threading.getprofile()
+    if profile is not None:
+        sys.setprofile(profile)
+
+
+def _noting_tasks(
+    loop: asyncio.AbstractEventLoop, coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any
+) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    scope = current()
+    if scope is not None and scope.watched:
+        scope.started[task] = None
+        task.add_done_callback(lambda done: _forget(done, scope))
+    return task
+
+
+def _forget(task: asyncio.Task[Any], scope: Scope) -> None:
+    scope.started.pop(task, None)
+    if scope.dynamic_use is not None and not task.cancelled():
+        task.exception()  # read: the end of a render is no news
+
+
+async def cancel_all(first: asyncio.Task[Any], started: dict[asyncio.Task[Any], None], seconds: float) -> None:
+    """Cancel tasks and wait until they have cleaned up: connections go back to their pools.
+
+    Args:
+        first: one of them.
+        started: the others; cleaning up may start more.
+        seconds: how long to wait for them all.
+    """
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + seconds
+    while (left := [task for task in (first, *started) if not task.done()]) and loop.time() < ends:
+        for task in left:
+            if not task.cancelling():
+                task.cancel()
+        await asyncio.wait(left, timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+    if first.done() and not first.cancelled():
+        first.exception()  # read: whoever asks for the result gets it

@@ -1,0 +1,142 @@
+"""The rooms, joined for one run of an application: a server's, or a build's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from millpond.cache.data import DataCache
+from millpond.cache.responses import Responses
+from millpond.cache.variants import Variants
+from millpond.policy.decision import Reason
+from millpond.render.after import Afterwards
+from millpond.render.run import Renderer
+from millpond.routes.table import Table
+from millpond.serve.dispatch import Dispatcher
+from millpond.serve.live import LiveRunner
+from millpond.serve.revalidation import RevalidateEndpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastapi import FastAPI
+
+    from millpond.build.plan import Plan
+    from millpond.config import Config
+    from millpond.policy.freshness import Clock
+    from millpond.stores.contract import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a run goes by."""
+
+    plans: list[Plan]
+    build: str
+    """The id of the build that is served, or made."""
+    draft_secret: str | None
+    """The value of the cookie of draft mode; None for a build, which nobody asks anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every run of one application has in common."""
+
+    project: Path
+    config: Config
+    inner: FastAPI
+    clock: Clock
+    development: bool
+    state: dict[str, Any] = field(default_factory=dict)
+    """What the inner application's lifespan yields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One run."""
+
+    data: DataCache
+    renderer: Renderer
+    responses: Responses
+    dispatcher: Dispatcher
+    afterwards: Afterwards
+
+    async def drain(self, seconds: float) -> int:
+        """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
+        ends = time.monotonic() + seconds
+        late = 0
+        for drain in (self.responses.flights.drain, self.afterwards.drain, self.data.drain):
+            late += await drain(max(0.0, ends - time.monotonic()))
+        return late
+
+
+def join(around: Surroundings, store: Store, decided: Decided) -> Running:
+    """A run on `store`; called in the event loop that it is for.
+
+    Raises:
+        ConfigError: the secret of the endpoint for webhooks isn't set.
+    """
+    data, afterwards = _data_cache(around, store), Afterwards()
+    renderer = _renderer(around, data, afterwards)
+    responses = _responses(around, store, renderer, decided.build)
+    data.application = dispatcher = _dispatcher(around, data, renderer, responses, afterwards, decided)
+    return Running(data, renderer, responses, dispatcher, afterwards)
+
+
+def _data_cache(around: Surroundings, store: Store) -> DataCache:
+    config = around.config
+    return DataCache(
+        store=store,
+        clock=around.clock,
+        expire_time=config.expire_time,
+        max_data_bytes=config.cache.max_data_bytes,
+        cache_components=config.cache_components,
+        patience=config.cache.render_timeout,
+        lease_seconds=config.cache.lease_seconds,
+        profiles=config.profiles(),
+        loop=asyncio.get_running_loop(),
+    )
+
+
+def _renderer(around: Surroundings, data: DataCache, afterwards: Afterwards) -> Renderer:
+    config = around.config
+    return Renderer(
+        app=around.inner,
+        project=around.project,
+        compat=config.compat,
+        expire_time=config.expire_time,
+        max_bytes=config.cache.max_entry_bytes,
+        cache=data,
+        finish=afterwards.begin,
+        state=around.state,
+    )
+
+
+def _responses(around: Surroundings, store: Store, renderer: Renderer, build: str) -> Responses:
+    config = around.config.cache
+    variants = Variants(config.max_query_variants)
+    return Responses(store, renderer, around.clock, build, config.render_timeout, variants, config.lease_seconds)
+
+
+def _dispatcher(
+    around: Surroundings,
+    data: DataCache,
+    renderer: Renderer,
+    responses: Responses,
+    afterwards: Afterwards,
+    decided: Decided,
+) -> Dispatcher:
+    config = around.config
+    settings = config.revalidate_endpoint if decided.draft_secret is not None else None  # a build needs no secrets
+    return Dispatcher(
+        table=Table((plan.route.file.segments, plan) for plan in decided.plans),
+        responses=responses,
+        live=LiveRunner(renderer, afterwards, decided.draft_secret or "", secure_cookies=not around.development),
+        inner=around.inner,
+        config=config,
+        clock=around.clock,
+        endpoint=RevalidateEndpoint.of(settings, data.store, data.profiles, around.clock) if settings else None,
+        live_reason=Reason.DEVELOPMENT if around.development else Reason.LIVE_ROUTE,
+    )

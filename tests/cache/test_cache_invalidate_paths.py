@@ -1,0 +1,204 @@
+"""revalidate_path: literal, pattern, layout, and every spelling of them (R6.2, R6.4, R6.12; DESIGN D24, regression 29)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from upstreams import upstream
+
+from millpond import revalidate_path
+from millpond.cache.invalidate import Invalidation
+from millpond.errors import UsageError
+from millpond.policy.tags import is_own
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ponds import Project, Running
+
+pytestmark = pytest.mark.anyio
+
+PAGE = """
+revalidate = 1_000_000
+def generate_static_params(): return []
+def GET(): return 1
+"""
+FOLDERS = [
+    "/",
+    "/a",
+    "/a/[id]",
+    "/a/[id]/more",
+    "/ab",
+    "/(main)/shop/[id]",
+    "/(main)/about",
+    "/docs/[...rest]",
+    "/é/[id]",
+]
+PATHS = [
+    "/",
+    "/a",
+    "/a/1",
+    "/a/2",
+    "/a/1/more",
+    "/ab",
+    "/shop/7",
+    "/shop/Foo_(bar)",
+    "/about",
+    "/docs/x/y",
+    "/%C3%A9/1",
+]
+
+
+@pytest.fixture
+async def running(project: Project) -> AsyncIterator[Running]:
+    project.routes(dict.fromkeys(FOLDERS, PAGE))
+    async with project.started() as running:
+        for path in PATHS:
+            assert await running.cache(path) == "MISS"
+        yield running
+
+
+async def gone(running: Running) -> list[str]:
+    """The paths that are no longer in the cache."""
+    return [path for path in PATHS if await running.cache(path) != "HIT"]
+
+
+A_ROUTE = ["/a/1", "/a/2"]
+BELOW_A = ["/a", "/a/1", "/a/2", "/a/1/more"]
+CASES: list[tuple[str, str | None, list[str]]] = [
+    ("/a", None, ["/a"]),
+    ("/a", "route", ["/a"]),
+    ("/a", "page", ["/a"]),
+    ("/a/", None, ["/a"]),
+    ("/", None, ["/"]),
+    ("/", "route", ["/"]),
+    ("/a/1", None, ["/a/1"]),
+    ("/a/1/", "page", ["/a/1"]),
+    ("/a/%31", None, ["/a/1"]),
+    ("//a//1", None, ["/a/1"]),
+    ("/a/[id]", None, A_ROUTE),
+    ("/a/[id]", "page", A_ROUTE),
+    ("/a/[id]", "route", A_ROUTE),
+    ("/a/[id]/", None, A_ROUTE),
+    ("/a/[id]", "layout", [*A_ROUTE, "/a/1/more"]),
+    ("/a/1", "layout", ["/a/1", "/a/1/more"]),
+    ("/a", "layout", BELOW_A),
+    ("/a/", "layout", BELOW_A),
+    ("/", "layout", PATHS),
+    ("/(main)", "layout", ["/shop/7", "/shop/Foo_(bar)", "/about"]),
+    ("/(main)/shop", "layout", ["/shop/7", "/shop/Foo_(bar)"]),
+    ("/(main)/shop/[id]", None, ["/shop/7", "/shop/Foo_(bar)"]),
+    ("/(main)/about", None, ["/about"]),
+    ("/(main)/about/", "page", ["/about"]),
+    ("/shop/[id]", None, ["/shop/7", "/shop/Foo_(bar)"]),
+    ("/shop/Foo_(bar)", None, ["/shop/Foo_(bar)"]),
+    ("/shop/Foo_%28bar%29", None, ["/shop/Foo_(bar)"]),
+    ("/docs/[...rest]", None, ["/docs/x/y"]),
+    ("/docs/x", "layout", ["/docs/x/y"]),
+    ("/é/1", None, ["/%C3%A9/1"]),
+    ("/%C3%A9/1", None, ["/%C3%A9/1"]),
+    ("/é/[id]", None, ["/%C3%A9/1"]),
+    ("/é", "layout", ["/%C3%A9/1"]),
+    ("/nowhere", None, []),
+    ("/nowhere/[id]", None, []),
+    ("/A", None, []),
+    ("/a/[ID]", None, []),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "expected"), CASES, ids=lambda value: str(value) if not isinstance(value, list) else ""
+)
+async def test_a_path_reaches_what_it_names(running: Running, path: str, kind: Any, expected: list[str]) -> None:
+    assert revalidate_path(path, kind).tags == 1
+    assert await gone(running) == expected
+
+
+async def test_an_over_long_path_does_nothing_and_warns(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    before = running.pond.store.generation()
+    assert revalidate_path("/" + "x" * 1024) == Invalidation(0, before)
+    assert "1025 characters, over 1024" in caplog.text
+    assert revalidate_path("/" + "x" * 1023).tags == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        ("a", None, 'has no leading slash; write "/a"'),
+        ("", None, "has no leading slash"),
+        ("https://shop.example/a", None, "has no leading slash"),
+        ("/a", "pages", 'type is \'pages\'; it is "route", "page" or "layout"'),
+        ("/a%", None, "bad percent-escape"),
+        ("/%FF", None, "not UTF-8"),
+        ("/a?page=1", None, "the path alone stands for every query"),
+        ("/a#x", None, "the path alone"),
+    ],
+)
+async def test_what_can_be_no_path_is_refused(running: Running, path: str, kind: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        revalidate_path(path, kind)
+    assert await gone(running) == []
+
+
+async def test_every_variant_of_a_path_goes(project: Project) -> None:
+    project.routes({"/": 'revalidate = 60\ncache_query = ("page",)\ndef GET(page: int = 1): return page'})
+    async with project.started() as running:
+        paths = ["/", "/?page=1", "/?page=2"]
+        for path in paths:
+            await running.get(path)
+        revalidate_path("/")
+        assert [await running.cache(path) for path in paths] == ["MISS"] * 3
+
+
+async def test_a_path_that_was_built_goes_too(project: Project) -> None:
+    project.routes({"/a/[id]": PAGE.replace("[]", '[{"id": "1"}]')})
+    async with project.serving() as running:
+        assert await running.cache("/a/1") == "HIT"
+        revalidate_path("/a/1")
+        assert await running.cache("/a/1") == "MISS"
+
+
+# Data that a path reads (R6.4)
+
+READER = """
+from millpond import cached, fetch
+{config}
+runs = 0
+@cached
+def value():
+    global runs
+    runs += 1
+    return runs
+async def GET():
+    return [(await fetch("URL/data", cache="force-cache")).text, value()]
+"""
+
+
+@pytest.mark.parametrize("config", ['dynamic = "force-dynamic"', "revalidate = 60"], ids=["live", "shared"])
+async def test_data_is_read_again_by_the_path_that_was_invalidated(project: Project, config: str) -> None:
+    async with upstream() as source:
+        project.routes({"/a": READER.replace("URL", source.url).format(config=config)})
+        async with project.started() as running:
+            assert (await running.get("/a")).json() == ["/data 1", 1]
+            revalidate_path("/a")
+            assert (await running.get("/a")).json() == ["/data 2", 2]
+
+
+async def test_other_paths_keep_the_data(project: Project) -> None:
+    async with upstream() as source:
+        live = READER.replace("URL", source.url).format(config='dynamic = "force-dynamic"')
+        project.routes({"/a": live, "/b": live})
+        async with project.started() as running:
+            await running.get("/a")
+            revalidate_path("/a")
+            assert (await running.get("/b")).json()[0] == "/data 1"
+            assert (await running.get("/a")).json()[0] == "/data 2"
+            assert (await running.get("/b")).json()[0] == "/data 2"
+
+
+async def test_own_tags_are_not_shown_as_tags_of_the_answer(running: Running) -> None:
+    entry = running.entry("/a")
+    assert entry is not None
+    assert entry.tags
+    assert all(map(is_own, entry.tags))

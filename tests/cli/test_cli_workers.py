@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from cli_project import ITEMS, STATIC, address_in, call, execute, spawn
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+
+    from ponds import Project
+
+PID = """\
+import os
+import time
+
+dynamic = "force-dynamic"
+
+
+async def GET():
+    time.sleep(0.03)  # a worker that is busy leaves the next connection to another
+    return {"pid": os.getpid()}
+"""
+
+PATIENCE = 20
+"""Seconds for what other processes do."""
+
+
+class Server:
+    """`millpond start` with several workers."""
+
+    def __init__(self, project: Project, process: subprocess.Popen[str], address: str) -> None:
+        self.folder, self.process = project.folder, process
+        # A new connection for each request, which any worker may take.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        self._client = httpx2.Client(base_url=address, trust_env=False, timeout=PATIENCE, limits=limits)
+
+    def get(self, path: str) -> httpx2.Response:
+        return self._client.get(path)
+
+    def pid(self) -> int:
+        """Of some worker."""
+        pid: int = self.get("/pid").json()["pid"]
+        return pid
+
+    def pids(self, count: int) -> set[int]:
+        """The workers that answer, once there are so many."""
+        found: set[int] = set()
+
+        def complete() -> bool:
+            found.update(pool.map(lambda _: self.pid(), range(4)))
+            return len(found) == count
+
+        with ThreadPoolExecutor(4) as pool:
+            until(complete)
+        return found
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> list[dict[str, Any]]:
+        """What it has logged, once it has ended."""
+        self.process.send_signal(number)
+        _, err = self.process.communicate(timeout=PATIENCE)
+        return [json.loads(line) for line in err.splitlines()]
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what other processes do."""
+    ends = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextmanager
+def started(project: Project, workers: int = 2) -> Iterator[Server]:
+    process = spawn("start", "--dir", str(project.folder), "--port", "0", "--workers", str(workers))
+    try:
+        yield Server(project, process, address_in(process))
+    finally:
+        if process.poll() is None:
+            process.terminate()  # not killed: it has workers to end
+            process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def built(project: Project, capsys: pytest.CaptureFixture[str]) -> Project:
+    project.routes({"/items/[id]": ITEMS, "/pid": PID})
+    build(project, capsys)
+    return project
+
+
+def build(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(project.folder, capsys, "build", "--dir", str(project.folder)).code == 0
+
+
+def test_workers_share_a_port_and_a_cache_and_end_together(built: Project) -> None:
+    with started(built) as server:
+        pids = server.pids(2)
+        assert server.get("/items/1").headers["x-nextjs-cache"] == "HIT"
+        assert server.get("/items/7").headers["x-nextjs-cache"] == "MISS"
+        assert [server.get("/items/7").headers["x-nextjs-cache"] for _ in range(6)] == ["HIT"] * 6
+        listed = execute("cache", "ls", "--dir", str(built.folder), "--json")
+        logged = server.end(signal.SIGTERM)
+    assert server.process.returncode == 0
+    assert not any(is_running(pid) for pid in pids)
+    assert {entry["path"] for entry in listed.facts["entries"]} == {"/items/1", "/items/2", "/items/7"}
+    assert {line["worker"] for line in logged if line["logger"] == "millpond.access"} == pids
+    assert {line["level"] for line in logged} == {"info"}
+
+
+def test_a_replacement_that_cant_start_leaves_the_others_alone_and_is_tried_again(built: Project) -> None:
+    with started(built) as server:
+        before = server.pids(2)
+        route = built.folder / "app" / "pid" / "route.py"
+        route.write_text("def GET(:\n", "utf-8")
+        os.kill(min(before), signal.SIGKILL)
+        assert server.process.stderr is not None
+        complaint = next(line for line in server.process.stderr if line.startswith("error: "))
+        assert "app/pid/route.py" in complaint
+        assert server.pids(1) == {max(before)}
+        route.write_text(PID, "utf-8")
+        assert max(before) in server.pids(2)
+        logged = server.end(signal.SIGINT)
+    assert server.process.returncode == 0
+    assert any("can't start (it ended with exit code 1)" in line["message"] for line in logged)
+
+
+def test_sighup_takes_over_a_new_build_without_a_request_that_fails(
+    built: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with started(built) as server:
+        before = server.pids(2)
+        built.routes({"/items/[id]": ITEMS.replace("return id", "return 'new'")})
+        build(built, capsys)
+        assert server.get("/items/1").json() == "1"
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: server.get("/items/1").status_code == 200 and not any(map(is_running, before)))
+        assert len(server.pids(2) | before) == 4
+        assert {server.get("/items/1").json() for _ in range(8)} == {"new"}
+        server.end()
+    assert server.process.returncode == 0
+
+
+def test_what_keeps_the_application_from_starting_is_said_once(built: Project) -> None:
+    built.write({"instrumentation.py": "def register(app):\n    raise RuntimeError('no database')\n"})
+    done = execute("start", "--dir", str(built.folder), "--port", "0", "--workers", "3")
+    assert done.code == 1
+    assert done.err.count("RuntimeError: no database") == 1
+    assert done.err.startswith("error: the project's own code failed:")
+
+
+def test_workers_without_a_parent_end(built: Project) -> None:
+    with started(built) as server:
+        pids = server.pids(2)
+        server.process.kill()
+        server.process.communicate(timeout=PATIENCE)
+        until(lambda: not any(map(is_running, pids)))
+
+
+@pytest.mark.parametrize(
+    ("config", "built_first", "message"),
+    [
+        ('[cache]\nstore = "memory"\n', True, 'doesn\'t go with [cache] store = "memory"'),
+        ("", False, "run `millpond build` first"),
+        ('[cache]\nstore = "disk"\n', False, '"cache.store" is "disk"; it must be "lmdb" or "memory".'),
+    ],
+)
+def test_what_cant_work_is_refused_before_a_worker_starts(
+    project: Project, capsys: pytest.CaptureFixture[str], config: str, built_first: bool, message: str
+) -> None:
+    project.routes({"/": STATIC})
+    if built_first:
+        build(project, capsys)
+    project.write({"millpond.toml": config})
+    done = call(project.folder, capsys, "start", "--dir", str(project.folder), "--workers", "2", "--port", "0")
+    assert done.code == 1
+    assert message in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_one_worker_may_keep_its_cache_in_memory(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.routes({"/items/[id]": ITEMS, "/pid": PID})
+    build(project, capsys)
+    project.write({"millpond.toml": '[cache]\nstore = "memory"\n'})
+    with started(project, workers=1) as server:
+        assert server.get("/items/1").headers["x-nextjs-cache"] == "HIT"
+        server.end()
+    assert not (project.folder / ".millpond" / "cache").exists()
+
+
+def test_no_workers_at_all_are_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    done = call(project.folder, capsys, "start", "--dir", str(project.folder), "--workers", "0")
+    assert done.code == 2
+    assert "--workers" in done.err

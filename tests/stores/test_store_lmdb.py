@@ -1,0 +1,547 @@
+"""What the LMDB store promises beyond the contract: bounds, order of eviction, rows, full maps, threads, waking."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from conformance import BUILD, NOW, PLENTY, MovableClock, entry_at, taken
+
+from millpond.policy.freshness import judge
+from millpond.stores.contract import Commit
+from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb_inspection import Inspection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    Opener = Callable[..., Awaitable[LmdbStore]]
+
+pytestmark = pytest.mark.anyio
+
+ENTRY_BYTES = entry_at("/0", body=b"x" * 1000).size
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock(NOW)
+
+
+@pytest.fixture
+async def opened(tmp_path: Path, clock: MovableClock) -> AsyncIterator[Opener]:
+    """Opens stores of one folder; several are several views of the same."""
+    stores: list[LmdbStore] = []
+
+    async def open_one(max_bytes: int = PLENTY, max_tags: int = 100_000, local_bytes: int = PLENTY) -> LmdbStore:
+        store = LmdbStore(
+            tmp_path / "store",
+            max_bytes=max_bytes,
+            clock=clock,
+            max_tags=max_tags,
+            monotonic=clock,
+            local_bytes=local_bytes,
+        )
+        await store.open()
+        stores.append(store)
+        return store
+
+    yield open_one
+    for store in stores:
+        await store.close()
+
+
+def keys_of(store: LmdbStore) -> set[str]:
+    return {entry.key for entry in store.entries()}
+
+
+# Recency and bounds
+
+
+async def test_the_least_recently_used_entry_is_evicted_first(opened: Opener) -> None:
+    store = await opened(max_bytes=3 * ENTRY_BYTES)
+    for number in range(3):
+        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
+    store.peek("/1")
+    await store.get("/0")
+    await store.commit(entry_at("/3", body=b"x" * 1000))
+    assert keys_of(store) == {"/0", "/1", "/3"}
+    await store.commit(entry_at("/4", body=b"x" * 1000))
+    assert keys_of(store) == {"/0", "/3", "/4"}
+
+
+async def test_writing_counts_as_use(opened: Opener) -> None:
+    store = await opened(max_bytes=2 * ENTRY_BYTES)
+    for key in ("/0", "/1", "/0", "/2"):
+        await store.commit(entry_at(key, body=b"x" * 1000))
+    assert keys_of(store) == {"/0", "/2"}
+
+
+async def test_listing_the_entries_does_not_count_as_use(opened: Opener) -> None:
+    store = await opened(max_bytes=2 * ENTRY_BYTES)
+    for key in ("/0", "/1"):
+        await store.commit(entry_at(key, body=b"x" * 1000))
+    store.peek("/0")
+    list(store.entries())
+    await store.commit(entry_at("/2", body=b"x" * 1000))
+    assert keys_of(store) == {"/0", "/2"}
+
+
+async def test_what_is_read_all_the_time_is_seldom_written(opened: Opener) -> None:
+    store = await opened()
+    for number in range(80):
+        await store.commit(entry_at(f"/{number}"))
+    with store._transactions.reading() as reading:
+        before = reading.state().uses
+    for number in range(8):
+        store.peek("/79")
+        await store.commit(entry_at(f"/0/{number}"))
+    with store._transactions.reading() as reading:
+        assert reading.state().uses == before + 8
+
+
+async def test_recency_outlives_a_restart(opened: Opener) -> None:
+    store = await opened(max_bytes=3 * ENTRY_BYTES)
+    for number in range(3):
+        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
+    store.peek("/0")
+    await store.close()
+    store = await opened(max_bytes=3 * ENTRY_BYTES)
+    await store.commit(entry_at("/3", body=b"x" * 1000))
+    assert keys_of(store) == {"/0", "/2", "/3"}
+
+
+async def test_a_smaller_limit_holds_from_the_next_commit_on(opened: Opener) -> None:
+    store = await opened(max_bytes=9 * ENTRY_BYTES)
+    for number in range(9):
+        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
+    await store.close()
+    store = await opened(max_bytes=2 * ENTRY_BYTES)
+    await store.commit(entry_at("/9", body=b"x" * 1000))
+    assert keys_of(store) == {"/8", "/9"}
+
+
+async def test_the_file_does_not_grow_with_what_passes_through(opened: Opener, tmp_path: Path) -> None:
+    store = await opened(max_bytes=200_000)
+    sizes = []
+    for number in range(6000):
+        await store.commit(entry_at(f"/{number}", number, body=b"x" * (number * 37 % 9000), tags=(f"t{number}",)))
+        store.invalidate([f"t{number % 500}"])
+        if number in (1500, 5999):
+            sizes.append((tmp_path / "store" / "data.mdb").stat().st_size)
+    assert sizes[1] < 1.3 * sizes[0] < 4_000_000
+
+
+async def test_what_a_process_keeps_to_itself_is_bounded(opened: Opener) -> None:
+    store = await opened(local_bytes=10_000)
+    for number in range(100):
+        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
+        store.peek(f"/{number}")
+    await store.commit(entry_at("/large", body=b"x" * 20_000))
+    assert store.peek("/large") is not None
+    local = store._known()._local
+    assert sum(known.size for known in local._entries.values()) == local._bytes <= 10_000
+    assert store.peek("/0") is not None
+
+
+async def test_an_entry_that_was_read_is_not_decoded_again_until_it_is_another(opened: Opener) -> None:
+    store, other = await opened(), await opened()
+    await other.commit(entry_at("/a"))
+    first = store.peek("/a")
+    await other.commit(entry_at("/b"))
+    assert store.peek("/a") is first
+    await other.commit(entry_at("/a", NOW + 1))
+    assert store.peek("/a") == entry_at("/a", NOW + 1)
+
+
+async def test_hits_are_counted(opened: Opener, tmp_path: Path) -> None:
+    store = await opened()
+    await store.commit(entry_at("/a"))
+    for _ in range(5000):
+        store.peek("/a")
+    await store.close()
+    with Inspection(tmp_path / "store") as inside:
+        found = inside.show("/a")
+    assert found is not None
+    assert found.hits == 5000
+
+
+# Seeds
+
+
+async def test_of_a_seed_over_the_limit_the_last_entries_stay(opened: Opener) -> None:
+    store = await opened(max_bytes=2 * ENTRY_BYTES)
+    await store.seed([entry_at(f"/{number}", body=b"x" * 1000) for number in range(5)])
+    assert keys_of(store) == {"/3", "/4"}
+
+
+async def test_a_new_build_replaces_the_answers_of_others_and_leaves_their_data(opened: Opener) -> None:
+    store = await opened()
+    await store.commit(entry_at("/a", NOW + 50, build="build-0"))
+    await store.commit(entry_at("/gone", NOW + 50, build="build-0"))
+    data = entry_at("function\0f", NOW + 50, kind="function", build="")
+    await store.commit(data)
+    older = entry_at("function\0f", NOW, kind="function", build="", body=b"older")
+    await store.seed([entry_at("/a", NOW), older])
+    assert keys_of(store) == {"/a", "function\0f"}
+    assert store.peek("/a") == entry_at("/a", NOW)
+    assert store.peek("function\0f") == data
+
+
+async def test_a_build_without_answers_drops_none(opened: Opener) -> None:
+    store = await opened()
+    await store.commit(entry_at("/a", build="build-0"))
+    await store.seed([])
+    await store.seed([entry_at("fetch\0f", kind="fetch", build="")])
+    assert keys_of(store) == {"/a", "fetch\0f"}
+
+
+async def test_a_seed_that_is_older_than_all_remembered_invalidations_is_concerned_by_each(
+    opened: Opener, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millpond.stores.lmdb_tags._INVALIDATIONS_REMEMBERED", 5)
+    store = await opened()
+    for _ in range(10):
+        clock.advance(1)
+        store.invalidate(["t"])
+    await store.seed([entry_at("/old", NOW + 4.5), entry_at("/young", NOW + 7.5)])
+    assert {entry.key: entry.generation for entry in store.entries()} == {"/old": 0, "/young": 7}
+
+
+async def test_a_clock_that_was_set_back_revives_no_seed(opened: Opener, clock: MovableClock) -> None:
+    store = await opened()
+    store.invalidate(["t"])
+    clock.advance(-3600)
+    store.invalidate(["t"])
+    await store.seed([entry_at("/a", NOW - 1, tags=("t",))])
+    entry = store.peek("/a")
+    assert entry is not None
+    assert not judge(entry, clock(), store.row, BUILD).servable
+
+
+# Tag rows
+
+
+async def test_rows_and_journal_are_bounded(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("millpond.stores.lmdb_tags._INVALIDATIONS_REMEMBERED", 50)
+    store = await opened(max_tags=80)
+    for number in range(1000):
+        store.invalidate([f"tag {number}"])
+    with store._transactions.reading() as (txn, tables):
+        assert txn.stat(tables.tags)["entries"] <= 80 + 2 * 10
+        assert txn.stat(tables.by_age)["entries"] <= 80
+        assert txn.stat(tables.journal)["entries"] == 50
+    assert store.row("tag 999") is not None
+    assert store.row("tag 0") is None
+
+
+async def test_a_row_that_goes_takes_the_entries_it_fenced_with_it(opened: Opener, clock: MovableClock) -> None:
+    store, other = await opened(max_tags=8), await opened(max_tags=8)
+    await store.commit(entry_at("/fenced", tags=("t",)))
+    await store.commit(entry_at("/other", tags=("u",)))
+    store.invalidate(["t"])
+    for number in range(20):
+        store.invalidate([f"tag {number}"])
+        there = other.peek("/fenced")
+        assert there is None or not judge(there, clock(), other.row, BUILD).servable
+    assert store.row("t") is None
+    assert keys_of(store) == {"/other"}
+
+
+async def test_a_row_that_goes_leaves_entries_that_were_rendered_after_it(opened: Opener) -> None:
+    store = await opened(max_tags=8)
+    generation = store.invalidate(["t"])
+    await store.commit(entry_at(tags=("t",), generation=generation))
+    for number in range(20):
+        store.invalidate([f"tag {number}"])
+    assert store.row("t") is None
+    assert keys_of(store) == {"/a"}
+
+
+async def test_a_render_that_is_older_than_a_row_that_went_is_refused(opened: Opener) -> None:
+    store = await opened(max_tags=8)
+    captured = store.generation()
+    store.invalidate(["t"])
+    for number in range(20):
+        store.invalidate([f"tag {number}"])
+    late = entry_at(tags=("t",), generation=captured, rendered_at=NOW - 1)
+    assert await store.commit(late) is Commit.INVALIDATED
+    await store.seed([late])
+    assert keys_of(store) == set()
+
+
+async def test_a_row_that_is_invalidated_again_counts_as_young(opened: Opener) -> None:
+    store = await opened(max_tags=8)
+    entry = entry_at(tags=("t",))
+    await store.commit(entry)
+    for number in range(50):
+        store.invalidate(["t"], expire_after=None)
+        store.invalidate([f"tag {number}"])
+    assert store.peek("/a") == entry
+    assert store.row("t") is not None
+
+
+async def test_a_reader_with_an_entry_in_hand_still_finds_the_row_that_fences_it(
+    opened: Opener, clock: MovableClock
+) -> None:
+    store = await opened(max_tags=80)
+    await store.commit(entry_at(tags=("t",)))
+    in_hand = store.peek("/a")
+    store.invalidate(["t"])
+    number = 0
+    while store.peek("/a") is not None:
+        store.invalidate([f"tag {number}"])
+        number += 1
+    assert in_hand is not None
+    assert not judge(in_hand, clock(), store.row, BUILD).servable
+
+
+# Full maps
+
+
+async def test_a_full_map_costs_entries_until_there_is_room_again(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("millpond.stores.lmdb_environment._ROOM_BESIDE", 0)
+    store = await opened(max_bytes=100_000, max_tags=10)
+    reader = store._transactions.environment.begin()  # pins every page that it could still ask for
+    for number in range(8):
+        await store.commit(entry_at(f"/{number}"))
+    outcomes = [await store.commit(entry_at("/a", number, body=b"x" * 9000)) for number in range(200)]
+    assert outcomes[0] is Commit.STORED
+    assert outcomes[-1] is Commit.FAILED
+    assert len(caplog.records) == 1, "the log fills as fast as the disk"
+    assert len(keys_of(store)) >= 6, "nothing is gained by giving up more"
+    reader.abort()
+    assert await store.commit(entry_at("/a", 1000, body=b"x" * 9000)) is Commit.STORED
+    assert store.invalidate(["t"]) == 1
+
+
+async def test_room_that_does_not_come_is_not_asked_for_at_every_commit(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch, clock: MovableClock
+) -> None:
+    """Making room gives up entries and takes three transactions."""
+    monkeypatch.setattr("millpond.stores.lmdb_environment._ROOM_BESIDE", 0)
+    store = await opened(max_bytes=200_000, max_tags=10)
+    environment, tries = store._transactions.environment, 0
+    reap = environment.reap
+
+    def counted() -> int:
+        nonlocal tries
+        tries += 1
+        return reap()
+
+    monkeypatch.setattr(environment, "reap", counted)
+    reader = environment.begin()
+    outcomes = [await store.commit(entry_at("/a", number, body=b"x" * 90_000)) for number in range(40)]
+    assert (outcomes[-1], tries) == (Commit.FAILED, 1)
+    clock.advance(60)
+    await store.commit(entry_at("/a", 50, body=b"x" * 90_000))
+    assert tries == 2
+    reader.abort()
+
+
+async def test_a_larger_limit_waits_for_the_processes_that_have_a_smaller_one(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Theirs is the map, which must never be full: what can't be written can't be invalidated either."""
+    monkeypatch.setattr("millpond.stores.lmdb_environment._ROOM_BESIDE", 200_000)
+    small = await opened(max_bytes=100_000, max_tags=100)
+    large = await opened(max_bytes=10_000_000, max_tags=100)
+    for number in range(400):
+        entry = entry_at(f"/{number}", body=b"x" * 3000, generation=large.generation())
+        assert await large.commit(entry) is Commit.STORED
+        assert large.invalidate([f"tag {number}"]) == number + 1
+    assert sum(entry.size for entry in large.entries()) <= 100_000
+    await small.close()
+    await large.close()
+    large = await opened(max_bytes=10_000_000, max_tags=100)
+    for number in range(400):
+        await large.commit(entry_at(f"/{number}", body=b"x" * 3000, generation=large.generation()))
+    assert sum(entry.size for entry in large.entries()) > 1_000_000
+
+
+# Leases
+
+
+async def test_leases_that_nobody_released_are_forgotten_in_time(opened: Opener, clock: MovableClock) -> None:
+    store = await opened()
+    for number in range(5000):
+        await store.acquire(f"/{number}", 1)
+        clock.advance(0.01)
+    with store._transactions.reading() as (txn, tables):
+        assert txn.stat(tables.leases)["entries"] < 2000
+    assert await store.acquire("/4999", 1) is None
+
+
+async def test_a_release_wakes_a_waiter_of_the_same_process_at_once(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millpond.stores.lmdb._LOOK_AGAIN_SECONDS", 60.0)
+    store, other = await opened(), await opened()
+    lease = await taken(store, "/a", 3600)
+    waiting = [asyncio.create_task(one.wait("/a", 30)) for one in (store, other)]
+    await asyncio.sleep(0.01)
+    await store.release(lease)
+    began = time.monotonic()
+    await asyncio.gather(*waiting)
+    assert time.monotonic() - began < 0.5
+    assert len(store._transactions.environment.waiters) == 0
+
+
+async def test_a_waiter_whose_loop_was_closed_does_not_hinder_a_release(opened: Opener) -> None:
+    store = await opened()
+    lease = await taken(store, "/a")
+    loop = asyncio.new_event_loop()
+    store._transactions.environment.waiters._waiting["/a"] = {loop.create_future()}
+    loop.close()
+    await store.release(lease)
+    assert await store.acquire("/a", 1) is not None
+
+
+# Housekeeping
+
+
+async def test_what_was_read_is_written_down_without_any_commit(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seconds: list[float] = []
+    real_sleep = asyncio.sleep
+
+    async def sleep(delay: float) -> None:
+        seconds.append(delay)
+        await real_sleep(0)
+
+    monkeypatch.setattr("millpond.stores.lmdb.asyncio.sleep", sleep)
+    store = await opened()
+    await store.commit(entry_at("/a"))
+    store.peek("/a")
+    while len(seconds) < 130:
+        await real_sleep(0)
+    monkeypatch.undo()
+    assert set(seconds) == {1}
+    with Inspection(tmp_path / "store") as inside:
+        found = inside.show("/a")
+    assert found is not None
+    assert found.hits == 1
+
+
+# Threads
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as they can, so that a missing lock shows."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless")
+async def test_threads_that_write_and_read_at_once_leave_a_sound_store(opened: Opener) -> None:
+    store = await opened(max_bytes=20 * ENTRY_BYTES, max_tags=16, local_bytes=10 * ENTRY_BYTES)
+    problems: list[str] = []
+    start = threading.Barrier(6)
+
+    async def write(seed: int) -> None:
+        for number in range(200):
+            key, tag = f"/{(number * seed) % 40}", f"t{number % 30}"
+            entry = entry_at(key, body=b"x" * (number * 97 % 2000), tags=(tag,), generation=store.generation())
+            await store.commit(entry)
+            if number % 7 == 0:
+                store.invalidate([tag], expire_after=None if number % 2 else 0)
+            if number % 11 == 0:
+                await store.remove(key)
+            if number % 50 == 0:
+                await store.seed([entry_at(f"/seed{number}", generation=store.generation())])
+
+    def read() -> None:
+        for number in range(4000):
+            entry = store.peek(f"/{number % 40}")
+            if entry is not None and entry.key != f"/{number % 40}":
+                problems.append(f"{entry.key} under /{number % 40}")
+
+    def run(number: int) -> None:
+        start.wait(10)
+        if number < 3:
+            asyncio.run(write(number + 1))
+        else:
+            read()
+
+    def all_of_them() -> None:
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(run, range(6)))
+
+    await asyncio.to_thread(all_of_them)
+    assert problems == []
+    with store._transactions.reading() as reading:
+        txn, tables = reading
+        assert reading.state().size == sum(entry.size for entry in store.entries()) <= 20 * ENTRY_BYTES
+        counts = {txn.stat(table)["entries"] for table in (tables.entries, tables.kept, tables.by_use)}
+    assert len(counts) == 1
+
+
+@pytest.mark.usefixtures("restless")
+async def test_no_thread_sees_an_entry_as_fresh_once_its_invalidation_returned(opened: Opener) -> None:
+    store, other = await opened(max_tags=8), await opened(max_tags=8)
+    invalidated_at = 0
+    done = threading.Event()
+    wronged: list[tuple[int, int]] = []
+
+    async def renew() -> None:
+        nonlocal invalidated_at
+        for number in range(700):
+            await store.commit(entry_at(tags=("t",), generation=store.generation(), rendered_at=NOW))
+            invalidated_at = store.invalidate(["t"])
+            for one in range(3):
+                store.invalidate([f"{number} {one}"])
+        done.set()
+
+    def read(view: LmdbStore) -> None:
+        while not done.is_set():
+            known = invalidated_at
+            entry = view.peek("/a")
+            if entry is not None and entry.generation < known and judge(entry, NOW, view.row, BUILD).servable:
+                wronged.append((entry.generation, known))
+
+    with ThreadPoolExecutor(3) as threads:
+        readers = [threads.submit(read, view) for view in (store, other)]
+        await asyncio.to_thread(asyncio.run, renew())
+        for reader in readers:
+            reader.result(10)
+    assert wronged == []
+
+
+@pytest.mark.usefixtures("restless")
+async def test_who_sees_a_generation_sees_the_rows_it_stands_for(opened: Opener) -> None:
+    store = await opened()
+    done = threading.Event()
+    early: list[int] = []
+
+    def invalidate() -> None:
+        for _ in range(2000):
+            store.invalidate(["t"])
+        done.set()
+
+    def read() -> None:
+        while not done.is_set():
+            generation = store.generation()
+            row = store.row("t")
+            if generation and (row is None or row.generation < generation):
+                early.append(generation)
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda work: work(), (invalidate, read, read)))
+    assert early == []
+    assert store.generation() == 2000
