@@ -13,7 +13,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test soak lint format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,10 @@ demo: $(VENV)/.run ## Build the example shop and serve it on PORT (8000)
 	    cd examples/shop && SHOP_ADMIN_TOKEN=$$token exec ../../$(BIN)/millpond start --port $(PORT)
 
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: $(VENV)/.dev ## Run the long forms of tests/reliability: about a quarter of an hour
+	$(BIN)/python bench/soak.py
 
 lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
 	$(BIN)/ruff check

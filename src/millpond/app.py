@@ -51,6 +51,9 @@ log = logging.getLogger("millpond")
 
 INSTRUMENTATION = "instrumentation.py"
 
+_LOCAL_BYTES = 64 * 1024 * 1024
+"""What each process keeps in its own memory of a store on disk."""
+
 
 class Millpond:
     """The application of one folder of routes.
@@ -249,7 +252,13 @@ class Millpond:
         # Here, as a build and a command like `routes` need no engine.
         from millpond.stores.lmdb import LmdbStore
 
-        return LmdbStore(store_folder(self.project, cache), max_bytes=cache.bytes_in("lmdb"), clock=self._clock)
+        limit = cache.bytes_in("lmdb")
+        return LmdbStore(
+            store_folder(self.project, cache),
+            max_bytes=limit,
+            clock=self._clock,
+            local_bytes=min(limit, _LOCAL_BYTES),
+        )
 
     def _memory(self) -> Store:
         return MemoryStore(max_bytes=self.config.cache.bytes_in("memory"), clock=self._clock)

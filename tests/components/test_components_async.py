@@ -145,6 +145,10 @@ OUTSIDE = {
         await client.get("http://localhost:9/")  # here""",
         "awaits httpx2.AsyncClient.get",
     ),
+    "a sleep before something else ends it, beside a thread": (
+        "await asyncio.gather(nap_and_read_the_clock(), run_in_threadpool(slow_sum))",
+        SLEEP,
+    ),
     "a client, beside a thread": (
         """
     async with httpx2.AsyncClient(trust_env=False) as client:
@@ -162,6 +166,7 @@ async def test_a_wait_for_the_outside_ends_the_prerender_where_it_is(project: Pr
         project,
         f"""
 import asyncio
+import time
 from contextlib import asynccontextmanager
 import anyio
 import httpx2
@@ -169,6 +174,9 @@ from starlette.concurrency import run_in_threadpool
 {COMPUTE}{nap}
 def slow_sum():
     return sum(range(2_000_000))
+async def nap_and_read_the_clock():
+    await nap()
+    time.time()
 async def grind():
     for _ in range(20):
         sum(range(100_000))

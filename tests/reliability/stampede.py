@@ -26,7 +26,9 @@ async def stampede(server: Served, key: str, requests: int) -> Stampede:
     """Ask `requests` times at once for a slow path; every connection is there before the first request."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(wire(server)) for _ in range(requests)]
-        pids = {answer.json()["pid"] for answer in await asyncio.gather(*(one.ask("GET", "/pid") for one in clients))}
+        # Of some only: a connection that waits for long after its first answer is closed.
+        asked = clients[:: max(1, requests // 32)]
+        pids = {answer.json()["pid"] for answer in await asyncio.gather(*(one.ask("GET", "/pid") for one in asked))}
         before = renders_of(server, key)
         answers = await asyncio.gather(*(one.ask("GET", f"/slow/{key}") for one in clients))
         statuses = Counter(answer.status for answer in answers)

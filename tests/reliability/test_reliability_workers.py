@@ -5,12 +5,24 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import pytest
 from history import record_history
-from served_pond import millpond, wire
+from served_pond import millpond, served, wire, write_project
 from stampede import renders_of, stampede
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from served_pond import Served, Wire
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Four workers; nobody kills them."""
+    folder = write_project(tmp_path_factory.mktemp("reliability") / "pond")
+    with served(folder, workers=4) as server:
+        asyncio.run(server.workers(4))
+        yield server
 
 
 def test_simultaneous_requests_over_all_workers_for_a_cold_key_make_one_render(server: Served) -> None:
@@ -30,21 +42,23 @@ def test_simultaneous_requests_over_all_workers_for_an_expired_key_make_one_rend
 def test_simultaneous_requests_over_all_workers_for_a_stale_key_are_answered_at_once_and_make_one_render(
     server: Served,
 ) -> None:
+    async def answered() -> str:
+        async with wire(server) as client:  # a new one each time: one that waits for long is closed
+            return (await client.ask("GET", "/slow/stale")).headers["x-nextjs-cache"]
+
+    async def fresh() -> bool:
+        return await answered() == "HIT"
+
     async def rendered_again() -> int:
-        async with wire(server) as client:
-            await client.ask("GET", "/slow/stale")
-
-            async def fresh() -> bool:
-                return (await client.ask("GET", "/slow/stale")).headers["x-nextjs-cache"] == "HIT"
-
-            before = renders_of(server, "stale")
-            arguments = ("--tag", "slow:stale", "--profile", "max")
-            done = await asyncio.to_thread(millpond, server.folder, "revalidate", *arguments)
-            assert done.returncode == 0, done.stderr
-            outcome = await stampede(server, "stale", 200)
-            assert outcome.statuses == {200: 200}
-            await server.until(fresh)
-            return renders_of(server, "stale") - before
+        assert await answered() == "MISS"
+        before = renders_of(server, "stale")
+        arguments = ("--tag", "slow:stale", "--profile", "max")
+        done = await asyncio.to_thread(millpond, server.folder, "revalidate", *arguments)
+        assert done.returncode == 0, done.stderr
+        outcome = await stampede(server, "stale", 200)
+        assert outcome.statuses == {200: 200}
+        await server.until(fresh)
+        return renders_of(server, "stale") - before
 
     assert asyncio.run(rendered_again()) == 1
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from millpond.stores.contract import Lease
     from millpond.stores.lmdb import LmdbStore
 
 pytestmark = pytest.mark.anyio
@@ -153,10 +154,19 @@ async def check_nothing_was_lost(store: LmdbStore, done: lmdb_process.Progress) 
     assert row.generation >= done.invalidated.value - 1
     held = {found.key: found for found in store.entries()}
     assert all(held.get(f"/{one % 50}") is not None for one in range(max(1, number - 49), number + 1))
-    await store.wait("/leased", 5)
-    lease = await store.acquire("/leased", 5)
+    lease = await lease_after(store, "/leased") or await lease_after(store, "/leased")
     assert lease is not None
     await store.release(lease)
+
+
+async def lease_after(store: LmdbStore, key: str) -> Lease | None:
+    """The lease, once nobody is seen to hold it.
+
+    A process that dies while it ends a transaction leaves one that readers don't see until the next writer has come,
+    with a lease in it perhaps. Nobody was told of it: it counts from then on, and the lease runs out like any other.
+    """
+    await store.wait(key, 5)
+    return await store.acquire(key, 5)
 
 
 async def test_readers_that_died_are_reaped_when_another_process_starts(store: LmdbStore, tmp_path: Path) -> None:

@@ -180,7 +180,10 @@ class DataCache:
 
         async def found() -> Entry | None:
             entry = await self.store.get(read.key)
-            return entry if entry is not None and self.usable(entry, read) and self.fresh(entry, read) else None
+            if entry is None or not self.usable(entry, read):
+                return None
+            # Who had nothing takes what another process made, though it was invalidated softly meanwhile.
+            return None if (background or read.waits) and not self.fresh(entry, read) else entry
 
         return await under_lease(self.store, read.key, self.patience, make, found, self.lease_seconds)
 

@@ -16,6 +16,9 @@ T = TypeVar("T")
 LEASE_SECONDS = 10.0
 """How long a dead holder can delay others; a living one renews."""
 
+_TRIES_AT_ONCE, _AT_ONCE_SECONDS = 3, 0.001
+"""Another may take a lease between its end and a try, but then there is somebody to wait for."""
+
 
 async def under_lease(
     store: Store,
@@ -35,15 +38,20 @@ async def under_lease(
         found: looks for what another holder may have made; None when it is of no use.
         seconds: how long the lease lasts when its holder dies.
     """
-    lease = await store.acquire(key, seconds)
-    if lease is None:
-        await store.wait(key, patience)
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    ends, at_once = now + patience, 0
+    # Again and again: when a holder fails or dies, one of those who wait takes its place, and not all of them at once.
+    while (lease := await store.acquire(key, seconds)) is None:
+        # Free, and not to be had, is what a store says that can't write: a full disk must not keep anybody waiting.
+        if now >= ends or at_once == _TRIES_AT_ONCE:
+            return await make(None)
+        await store.wait(key, ends - now)
+        began, now = now, loop.time()
+        at_once = at_once + 1 if now - began < _AT_ONCE_SECONDS else 0
         made = await found()
         if made is not None:
             return made
-        lease = await store.acquire(key, seconds)
-    if lease is None:
-        return await make(None)
     async with _kept(store, lease, seconds):
         # Another holder may have come and gone since the caller looked: it is made once.
         made = await found()

@@ -14,25 +14,26 @@ import selectors
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from millpond.render.scope import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterator
+    from collections.abc import Callable, Coroutine, Generator, Iterator, Sized
 
     from millpond.render.scope import Scope
 
     Look = Callable[[], bool]
     """Called when the loop is about to block; says whether there is something to run now."""
 
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 class IdleSelector(selectors.DefaultSelector):
     """Asks before it blocks, and while somebody looks sees nothing of the outside as long as callbacks are ready."""
 
-    def __init__(self, looks: list[Look], before_waiting: Look) -> None:
+    def __init__(self, looks: Sized, before_waiting: Look) -> None:
         super().__init__()
         self._looks, self._before_waiting = looks, before_waiting
 
@@ -51,6 +52,8 @@ class _Arrival:
     callback: Callable[..., object]
     args: tuple[Any, ...]
     context: contextvars.Context
+    scope: Scope | None = None
+    """The watched render that waits for it."""
     handle: asyncio.Handle | None = None
 
     def run(self) -> None:
@@ -62,19 +65,23 @@ class IdleLoop(asyncio.SelectorEventLoop):
     """A loop that can be looked at whenever it would block, and which notes the tasks that a render starts."""
 
     def __init__(self) -> None:
-        self._looks: list[Look] = []
+        self._looks: dict[Look, Scope] = {}
         self._held: list[_Arrival] = []
         super().__init__(IdleSelector(self._looks, self._before_waiting))
         self.set_task_factory(_noting_tasks)
 
     @contextlib.contextmanager
-    def watched_by(self, look: Look) -> Iterator[None]:
-        """Within the block `look` is called whenever the loop would block."""
-        self._looks.append(look)
+    def watched_by(self, look: Look, scope: Scope) -> Iterator[None]:
+        """Within the block `look` is called whenever the loop would block.
+
+        No timer of the scope's render ends, and no thread that it started besides those of the pool: what the render
+        does must not depend on how long something else takes meanwhile.
+        """
+        self._looks[look] = scope
         try:
             yield
         finally:
-            self._looks.remove(look)
+            del self._looks[look]
 
     def call_at(
         self,
@@ -83,11 +90,11 @@ class IdleLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As every loop's; a timer of a watched render is one more thing of the outside."""
-        scope = current()
-        if scope is None or not scope.watched:
+        """As every loop's; a timer of a watched render is of the outside."""
+        scope = _watched()
+        if scope is None:
             return super().call_at(when, callback, *args, context=context)
-        arrival = _Arrival(callback, args, context or contextvars.copy_context())
+        arrival = _Arrival(callback, args, context or contextvars.copy_context(), scope)
         arrival.handle = handle = super().call_at(when, self._arrive, arrival)
         return handle
 
@@ -103,23 +110,51 @@ class IdleLoop(asyncio.SelectorEventLoop):
         arrival.handle = handle = super().call_soon_threadsafe(self._arrive, arrival)
         return handle
 
+    def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
+        """As every loop's; a watched render gets the result when nobody looks any more."""
+        result = super().run_in_executor(executor, func, *args)
+        scope = _watched()
+        if scope is None:
+            return result
+        passed_on: asyncio.Future[T] = self.create_future()
+        arrival = _Arrival(_pass_on, (result, passed_on), contextvars.copy_context(), scope)
+        result.add_done_callback(lambda _: self._arrive(arrival))
+        passed_on.add_done_callback(lambda done: done.cancelled() and result.cancel())
+        return passed_on
+
     def _arrive(self, arrival: _Arrival) -> None:
         self._held.append(arrival)
         if not self._looks:
             self._let_in()
 
-    def _let_in(self) -> None:
+    def _let_in(self) -> bool:
         held, self._held = self._held, []
         for arrival in held:
-            self.call_soon(arrival.run, context=arrival.context)
+            if any(arrival.scope is scope for scope in self._looks.values()):
+                self._held.append(arrival)
+            else:
+                self.call_soon(arrival.run, context=arrival.context)
+        return len(self._held) < len(held)
 
     def _before_waiting(self) -> bool:
         if any([look() for look in self._looks]):  # noqa: C419 - all of them look
             return True
-        if not self._held:
-            return False
-        self._let_in()
-        return True
+        return self._let_in()
+
+
+def _watched() -> Scope | None:
+    scope = current()
+    return scope if scope is not None and scope.watched else None
+
+
+def _pass_on(result: asyncio.Future[T], to: asyncio.Future[T]) -> None:
+    if result.cancelled():
+        to.cancel()
+    elif (error := result.exception()) is not None:
+        if not to.done():
+            to.set_exception(error)
+    elif not to.done():
+        to.set_result(result.result())
 
 
 def _observe_again() -> None:
@@ -133,8 +168,8 @@ def _noting_tasks(
     loop: asyncio.AbstractEventLoop, coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any
 ) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
-    scope = current()
-    if scope is not None and scope.watched:
+    scope = _watched()
+    if scope is not None:
         scope.started[task] = None
         task.add_done_callback(lambda done: _forget(done, scope))
     return task

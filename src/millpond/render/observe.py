@@ -79,6 +79,8 @@ _AUDITED = {
     "os.system": Kind.PROCESS,
     "socket.connect": Kind.NETWORK,
     "socket.getaddrinfo": Kind.NETWORK,
+    "socket.gethostbyaddr": Kind.NETWORK,
+    "socket.gethostbyname": Kind.NETWORK,
     "sqlite3.connect": Kind.DATABASE,
     "subprocess.Popen": Kind.PROCESS,
 }
@@ -225,15 +227,16 @@ class Observer:
 
 def _asked_at(frame: FrameType | None, project: Path, *, direct: bool) -> Place | None:
     """The user's line that asks; None when a library does so for itself. What is logged is no part of an answer."""
+    place: Place | None = None
     while frame is not None:
-        place = user_place(frame, project, only_innermost=True)
-        if place is not None:
-            return place
         file = frame.f_code.co_filename
-        if file == _LOGGING or (direct and not file.startswith(_GENERATED)):
+        if file == _LOGGING:
+            return None
+        place = place or user_place(frame, project, only_innermost=True)
+        if direct and place is None and not file.startswith(_GENERATED):
             return None
         frame = frame.f_back
-    return None
+    return place
 
 
 _observers: list[Observer] = []

@@ -43,7 +43,7 @@ class Passes:
         """
         scope = self.renderer.scope(target, "GET", Purpose.BUILD)
         try:
-            await _Pass(self, target, scope, final=False).run()
+            await _Pass(self, target, scope).run()
         except (StaticEnded, PassTimeout, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - the second pass decides, and raises it again
@@ -62,7 +62,7 @@ class Passes:
         """
         scope = self.renderer.scope(target, "GET", Purpose.BUILD)
         try:
-            return await _Pass(self, target, scope, final=True).run()
+            return await _Pass(self, target, scope).run()
         finally:
             if scope.dynamic_use is None:
                 self.renderer.finish(scope)
@@ -73,8 +73,8 @@ class Passes:
 class _Pass:
     """One run of a handler, looked at whenever the loop would block."""
 
-    def __init__(self, passes: Passes, target: Target, scope: Scope, *, final: bool) -> None:
-        self._passes, self._target, self._scope, self._final = passes, target, scope, final
+    def __init__(self, passes: Passes, target: Target, scope: Scope) -> None:
+        self._passes, self._target, self._scope = passes, target, scope
         self._task: asyncio.Task[Rendered]
         self._ended: asyncio.Future[None]
 
@@ -85,7 +85,7 @@ class _Pass:
         self._ended = loop.create_future()
         self._task = asyncio.create_task(self._passes.renderer.under(self._scope, self._target))
         try:
-            with loop.watched_by(self._look):
+            with loop.watched_by(self._look, self._scope):
                 either: set[asyncio.Future[Any]] = {self._task, self._ended}
                 await asyncio.wait(either, timeout=self._passes.timeout, return_when=asyncio.FIRST_COMPLETED)
             if self._task.done():
@@ -102,9 +102,9 @@ class _Pass:
             return False
         everyone = [waits(task, self._scope.project) for task in self._unfinished()]
         kinds = {wait.kind for wait in everyone}
-        # While caches are filled, a task may wait for the outside without being awaited by the handler. In the final
-        # pass nothing is filled any more, and the outcome must not depend on how long a thread takes.
-        if Waits.HERE in kinds and not (self._final and Waits.OUTSIDE in kinds):
+        # Whether the handler awaits a task that waits for the outside can't be told. Beside a cache that is filled it
+        # may be one that is left running; the next look tells.
+        if Waits.FILL in kinds or (Waits.THREAD in kinds and Waits.OUTSIDE not in kinds):
             return False
         if self._scope.dynamic_use is None:
             wait = blamed(everyone)

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 class Waits(Enum):
     """What a task waits for."""
 
-    HERE = "here"
-    """A cache that is being filled, or a thread that computes: somebody here will go on."""
+    FILL = "a cache"
+    """It is being filled: somebody will go on."""
+    THREAD = "a thread"
+    """Of the pool. It computes, or waits for a task itself."""
     MEETING = "a meeting"
     """Another task, by way of a lock, an event, a queue, a group."""
     OUTSIDE = "the outside"
@@ -58,8 +60,10 @@ _ANYIO_GROUPS = ("TaskGroup.", "Event.", "Lock.", "Semaphore.", "CapacityLimiter
 def waits(task: asyncio.Task[Any], project: Path) -> Wait:
     """What a task waits for that isn't done, at a moment when nothing is ready to run."""
     frames = frames_of(task.get_coro())
-    if any(_goes_on(frame) for frame in frames):
-        return Wait(Waits.HERE, "", None)
+    if any(frame.f_code.co_filename.startswith(_CACHE) for frame in frames):
+        return Wait(Waits.FILL, "", None)
+    if any(frame.f_code is anyio.to_thread.run_sync.__code__ for frame in frames):
+        return Wait(Waits.THREAD, "", None)
     place, below = _user_part(frames, project)
     kind = Waits.MEETING if all(_is_meeting(frame) for frame in below) else Waits.OUTSIDE
     return Wait(kind, _name(below, place, project), place)
@@ -106,10 +110,6 @@ def _user_part(frames: list[FrameType], project: Path) -> tuple[Place | None, li
         if place is not None:
             return place, frames[position + 1 :]
     return None, frames
-
-
-def _goes_on(frame: FrameType) -> bool:
-    return frame.f_code is anyio.to_thread.run_sync.__code__ or frame.f_code.co_filename.startswith(_CACHE)
 
 
 def _is_meeting(frame: FrameType) -> bool:

@@ -1,0 +1,133 @@
+"""The long forms of tests/reliability: `make soak`. Loopback only; about a quarter of an hour with the defaults."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+TESTS = Path(__file__).parents[1] / "tests" / "reliability"
+sys.path.insert(0, str(TESTS))
+
+import endurance  # noqa: E402
+import killed_ponds  # noqa: E402
+from history import record_history  # noqa: E402
+from served_pond import millpond, served, write_project  # noqa: E402
+from stampede import stampede  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WORKERS = 4
+
+Outcome: TypeAlias = tuple[str, list[str]]
+"""Figures, and the promises that were broken."""
+
+
+def main() -> int:
+    """Run each part that wasn't turned off (0); the exit code is 1 when a promise was broken."""
+    chosen = _arguments()
+    _allow_open_files(8192)
+    parts: list[tuple[str, float, Callable[[Path], Outcome]]] = [
+        ("history", chosen.operations, lambda folder: history(folder, chosen.operations, chosen.seed)),
+        ("stampede", chosen.stampedes, lambda folder: stampedes(folder, chosen.requests, chosen.stampedes)),
+        ("kills", chosen.kills, lambda folder: kills(folder, chosen.kills, chosen.seed)),
+        ("endurance", chosen.minutes, lambda folder: enduring(folder, chosen.minutes * 60)),
+    ]
+    broken: list[str] = []
+    for name, size, part in parts:
+        if not size:
+            continue
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as scratch:
+            figures, wrong = part(Path(scratch) / "pond")
+        _say(f"{name:<10} {time.monotonic() - began:6.0f} s  {figures}")
+        broken += [f"{name}: {each}" for each in wrong]
+    for each in broken[:20]:
+        _say(f"BROKEN  {each}")
+    _say(f"{len(broken)} promises broken")
+    return 1 if broken else 0
+
+
+def history(folder: Path, operations: int, seed: int) -> Outcome:
+    with served(write_project(folder), WORKERS) as server:
+        seen = asyncio.run(record_history(server, operations, seed))
+    figures = f"{seen.reads} reads ({seen.hits} hits), {seen.invalidations} invalidations over {WORKERS} workers"
+    return figures, seen.violations
+
+
+def stampedes(folder: Path, requests: int, rounds: int) -> Outcome:
+    wrong: list[str] = []
+    with served(write_project(folder), WORKERS) as server:
+        for number in range(rounds):
+            if number:
+                millpond(folder, "revalidate", "--path", "/slow/hot")
+            outcome = asyncio.run(stampede(server, "hot", requests))
+            if (outcome.renders, outcome.statuses) != (1, Counter({200: requests})):
+                wrong.append(str(outcome))
+    return f"{rounds} times {requests} requests at once over {WORKERS} workers", wrong
+
+
+def kills(folder: Path, number: int, seed: int) -> Outcome:
+    write_project(folder, {"lease_seconds": killed_ponds.LEASE_SECONDS})
+    millpond(folder, "build")
+    done = subprocess.run(  # noqa: S603 - this interpreter, on a file of ours
+        [sys.executable, killed_ponds.__file__, str(folder), str(number), str(seed)],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    figures = (
+        f"{found['kills']} kills, {found['invalidations']} invalidations, {found['reads']} reads, "
+        f"the slowest {found['slowest']:.2f} s with leases of {killed_ponds.LEASE_SECONDS} s"
+    )
+    return figures, found["wrong"]
+
+
+def enduring(folder: Path, seconds: float) -> Outcome:
+    with served(write_project(folder, {"max_bytes": endurance.MAX_BYTES}), WORKERS) as server:
+        pids = sorted(asyncio.run(server.workers(WORKERS)))
+        run = endurance.Endurance(server, seconds, pids)
+        asyncio.run(run.run())
+    run.judge_growth()
+    first, last = run.samples[len(run.samples) // 4], run.samples[-1]
+    figures = (
+        f"{run.requests} requests; entries {last.entries} with {last.stored_bytes:,} of {endurance.MAX_BYTES:,} bytes; "
+        f"file {first.file_bytes:,} -> {last.file_bytes:,}; "
+        f"memory of all workers {sum(first.memory):,} -> {sum(last.memory):,}"
+    )
+    return figures, run.wrong
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--operations", type=int, default=100_000, help="of the history")
+    parser.add_argument("--requests", type=int, default=1000, help="at once, of a stampede")
+    parser.add_argument("--stampedes", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of endurance")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def _allow_open_files(number: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

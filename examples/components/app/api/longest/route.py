@@ -1,0 +1,7 @@
+"""The longest river: live, because the query is outside of any cached function."""
+
+from gazetteer.db import rows
+
+
+def GET():
+    return rows("SELECT name, km FROM river ORDER BY km DESC LIMIT 1")[0]

@@ -1,0 +1,10 @@
+"""The river of the day: live, because it reads the clock."""
+
+from datetime import date
+
+from gazetteer.rivers import all_rivers
+
+
+async def GET():
+    rivers = all_rivers()
+    return rivers[date.today().toordinal() % len(rivers)]

@@ -1,0 +1,1 @@
+"""What the routes are made of: a SQLite database of rivers, and cached questions to it."""

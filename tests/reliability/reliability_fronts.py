@@ -1,0 +1,150 @@
+"""Simulated processes: several caches over one store, with a clock that is moved, and work that ends when a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from weakref import WeakSet
+
+from millpond.cache.data import DataCache, Filled, Read
+from millpond.cache.responses import Responses
+from millpond.cache.variants import Variants
+from millpond.policy.lifetime import Lifetime
+from millpond.render.run import Rendered, Renderer
+from millpond.stores.memory import MemoryStore
+from ponds import Clock, Project, route_of, target_of
+
+if TYPE_CHECKING:
+    from millpond.policy.entry import Entry
+    from millpond.render.scope import Purpose
+    from millpond.render.target import Target
+
+REVALIDATE, EXPIRE = 10.0, 100.0
+LIFETIME = Lifetime(REVALIDATE, EXPIRE)
+PATIENCE = 60.0
+
+
+@dataclass(eq=False)
+class Run:
+    """One render, or one fill."""
+
+    path: str
+    fresh_entry_at_start: bool
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    error: Exception | None = None
+
+
+@dataclass
+class Workshop:
+    """Where runs are made, one body each."""
+
+    store: MemoryStore
+    clock: Clock
+    running: list[Run] = field(default_factory=list)
+    made: int = 0
+
+    async def make(self, path: str, *, fresh: bool) -> bytes:
+        run = Run(path, fresh)
+        self.running.append(run)
+        try:
+            await run.may_end.wait()
+        finally:
+            self.running.remove(run)
+        if run.error is not None:
+            raise run.error
+        self.made += 1
+        return str(self.made).encode()
+
+
+class Front(Protocol):
+    """One process's cache."""
+
+    async def get(self, path: str) -> Entry: ...
+
+    async def stop(self) -> None: ...
+
+    def key(self, path: str) -> str: ...
+
+
+@functools.cache
+def _target(path: str) -> Target:
+    with tempfile.TemporaryDirectory() as folder:
+        project = Project(Path(folder))
+        project.routes({"/[id]": "def generate_static_params(): return []\ndef GET(): return 1"})
+        return target_of(route_of(project.pond(), "/[id]"), id=path)
+
+
+def tag_of(path: str) -> str:
+    return f"about {path}"
+
+
+@dataclass
+class ResponsesFront:
+    """Answers for everybody."""
+
+    workshop: Workshop
+    renders: WeakSet[asyncio.Task[Any]] = field(default_factory=WeakSet)
+
+    def __post_init__(self) -> None:
+        self.responses = Responses(
+            self.workshop.store, cast("Renderer", self), self.workshop.clock, "build", PATIENCE, Variants(10)
+        )
+
+    async def shared(self, target: Target, purpose: Purpose) -> Rendered:
+        """In the renderer's place."""
+        del purpose
+        path = target.segments[0]
+        task = asyncio.current_task()
+        assert task is not None
+        self.renders.add(task)
+        body = await self.workshop.make(path, fresh=self.responses.hit(target.key) is not None)
+        return Rendered(200, (), body, LIFETIME, (tag_of(path), "all"))
+
+    async def get(self, path: str) -> Entry:
+        target = _target(path)
+        return (self.responses.hit(target.key) or await self.responses.answer(target)).entry
+
+    async def stop(self) -> None:
+        await self.responses.flights.drain(0)
+        for task in self.renders:
+            task.cancel()  # a process that ends takes its renders with it
+
+    def key(self, path: str) -> str:
+        return _target(path).key
+
+
+@dataclass
+class DataFront:
+    """Data that live handlers read."""
+
+    workshop: Workshop
+
+    def __post_init__(self) -> None:
+        self.data = DataCache(
+            store=self.workshop.store,
+            clock=self.workshop.clock,
+            expire_time=EXPIRE,
+            max_data_bytes=1_000,
+            patience=PATIENCE,
+        )
+
+    async def get(self, path: str) -> Entry:
+        read = Read(self.key(path), path, None, (), {}, waits=False)
+
+        async def fill() -> Filled:
+            entry = self.workshop.store.peek(read.key)
+            fresh = entry is not None and self.data.usable(entry, read) and self.data.fresh(entry, read)
+            body = await self.workshop.make(path, fresh=fresh)
+            return Filled(200, (), body, LIFETIME, (tag_of(path), "all"), storable=True)
+
+        return await self.data.obtain(read, fill)
+
+    async def stop(self) -> None:
+        await self.data.drain(0)
+
+    def key(self, path: str) -> str:
+        return f"fetch\0{path}"
