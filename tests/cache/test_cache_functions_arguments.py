@@ -59,7 +59,7 @@ class Tuple2(NamedTuple):
 
 class Color(Enum):
     RED = 1
-    CRIMSON = 1
+    CRIMSON = 1  # noqa: PIE796 - an alias
     BLUE = 2
 
 
@@ -84,8 +84,8 @@ class Right(Flag):
 NOON = datetime(2026, 1, 1, 12)
 ALIKE: list[Any] = [
     1, True, 1.0, "1", b"1", Decimal(1), Decimal("1.0"), [1], (1,), {1}, {"a": 1}, {"a": True}, {"a": "1"}, {1: 1},
-    {"1": 1}, 0, False, 0.0, -0.0, None, "", b"", [], (), set(), {}, "None", float("inf"), float("nan"), 2**70, -(2**70),
-    NOON, NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=timezone(timedelta(hours=1))), NOON.isoformat(), NOON.date(),
+    {"1": 1}, 0, False, 0.0, -0.0, None, "", b"", [], (), set(), {}, "None", float("inf"), float("nan"), 2**70,
+    -(2**70),     NOON, NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=timezone(timedelta(hours=1))), NOON.isoformat(), NOON.date(),
     NOON.time(), NOON.time().replace(tzinfo=UTC), timedelta(1), timedelta(seconds=1), 86400,
     UUID(int=1), str(UUID(int=1)), Point(1), Other(1), Point(1, [1]), Point(1, (1,)), Pair(1), Pair(1, 2), Item(a=1),
     Item(a=1, b=2), Tuple2(1, 2), (1, 2), [1, 2], [[1], 2], [[1, 2]], Color.RED, Color.BLUE, Other2.RED, Size.S, "s",
@@ -235,7 +235,7 @@ def test_what_can_not_be_told_is_refused_and_the_option_key_replaces_it() -> Non
 
     with pytest.raises(UsageError, match=r'closed over "connection" is of type object.*@cached\(key=\[…\]\)'):
         key(of(object()))
-    definitions = [Definition.of(of(object()), None, (), (name,), None) for name in ("a", "b", "a")]  # type: ignore[arg-type]
+    definitions = [Definition.of(of(object()), None, (), (name,), None) for name in ("a", "b", "a")]
     a, b, again = [definition.key_of((), {}) for definition in definitions]
     assert (a == again, a == b) == (True, False)
 
@@ -337,9 +337,25 @@ def test_a_function_that_only_moved_keeps_its_results(tmp_path: Path) -> None:
 
 
 CLASSES = {
-    "dataclass": "import dataclasses\n@dataclasses.dataclass\nclass Product:\n    name: str{}\ndef value() -> list[Product]: ...",
-    "Struct": "import msgspec\nclass Product(msgspec.Struct):\n    name: str{}\ndef value() -> Product | None: ...",
-    "model": "import pydantic\nclass Product(pydantic.BaseModel):\n    name: str{}\ndef value() -> dict[str, Product]: ...",
+    "dataclass": """
+import dataclasses
+@dataclasses.dataclass
+class Product:
+    name: str{}
+def value() -> list[Product]: ...
+""",
+    "Struct": """
+import msgspec
+class Product(msgspec.Struct):
+    name: str{}
+def value() -> Product | None: ...
+""",
+    "model": """
+import pydantic
+class Product(pydantic.BaseModel):
+    name: str{}
+def value() -> dict[str, Product]: ...
+""",
 }
 
 

@@ -1,4 +1,4 @@
-"""revalidate_tag, update_tag: every form, from everywhere (R6.5 to R6.11, R6.15 to R6.24; DESIGN D15, D26, D27, D31)."""
+"""revalidate_tag, update_tag: every form, from everywhere (R6.5 to R6.24; DESIGN D15, D26, D27, D31)."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ async def test_a_bad_profile_is_an_error_at_the_call_and_invalidates_nothing(
 
 @pytest.mark.parametrize("call", [lambda: revalidate_tag("t"), lambda: update_tag("t"), lambda: revalidate_path("/")])
 def test_a_script_without_an_application_is_told_what_to_use(call: Any) -> None:
-    with pytest.raises(UsageError, match="no application runs in this process.*`millpond revalidate`"):
+    with pytest.raises(UsageError, match=r"no application runs in this process.*`millpond revalidate`"):
         call()
 
 
@@ -201,17 +201,54 @@ PLACES = {
     "an async handler": "async def POST(): revalidate_tag('t')",
     "a sync handler": "def POST(): revalidate_tag('t')",
     "a GET": "def GET(): revalidate_tag('t')",
-    "a handler that raises": "def POST():\n    revalidate_tag('t')\n    raise ValueError",
-    "a handler that redirects": "def POST():\n    revalidate_tag('t')\n    redirect('/')",
-    "a handler that finds nothing": "def POST():\n    revalidate_tag('t')\n    not_found()",
-    "a streamed body": "def POST():\n    def body():\n        yield 'a'\n        revalidate_tag('t')\n    return StreamingResponse(body())",
-    "an async streamed body": "async def POST():\n    async def body():\n        yield 'a'\n        update_tag('t')\n    return StreamingResponse(body())",
-    "an after callback": "def POST():\n    after(revalidate_tag, 't')",
-    "an async after callback": "async def POST():\n    async def later(): update_tag('t')\n    after(later)",
-    "a background task": "def POST(tasks: BackgroundTasks):\n    tasks.add_task(revalidate_tag, 't')",
-    "a thread": "def POST():\n    thread = threading.Thread(target=revalidate_tag, args=('t',))\n    thread.start()\n    thread.join()",
-    "an executor": "async def POST():\n    await asyncio.to_thread(revalidate_tag, 't')",
-    "a task": "async def POST():\n    async def later(): revalidate_tag('t')\n    await asyncio.create_task(later())",
+    "a handler that raises": """
+def POST():
+    revalidate_tag('t')
+    raise ValueError
+""",
+    "a handler that redirects": """
+def POST():
+    revalidate_tag('t')
+    redirect('/')
+""",
+    "a handler that finds nothing": """
+def POST():
+    revalidate_tag('t')
+    not_found()
+""",
+    "a streamed body": """
+def POST():
+    def body():
+        yield 'a'
+        revalidate_tag('t')
+    return StreamingResponse(body())
+""",
+    "an async streamed body": """
+async def POST():
+    async def body():
+        yield 'a'
+        update_tag('t')
+    return StreamingResponse(body())
+""",
+    "an after callback": "def POST(): after(revalidate_tag, 't')",
+    "an async after callback": """
+async def POST():
+    async def later(): update_tag('t')
+    after(later)
+""",
+    "a background task": "def POST(tasks: BackgroundTasks): tasks.add_task(revalidate_tag, 't')",
+    "a thread": """
+def POST():
+    thread = threading.Thread(target=revalidate_tag, args=('t',))
+    thread.start()
+    thread.join()
+""",
+    "an executor": "async def POST(): await asyncio.to_thread(revalidate_tag, 't')",
+    "a task": """
+async def POST():
+    async def later(): revalidate_tag('t')
+    await asyncio.create_task(later())
+""",
 }
 
 
@@ -247,7 +284,11 @@ async def test_the_after_callback_of_a_shared_answer_may_invalidate(project: Pro
     project.routes(
         {
             "/": PAGE,
-            "/shared": "from millpond import after, revalidate_tag\nrevalidate = 60\ndef GET(): after(revalidate_tag, 't')",
+            "/shared": """
+            from millpond import after, revalidate_tag
+            revalidate = 60
+            def GET(): after(revalidate_tag, "t")
+            """,
         }
     )
     async with project.started() as running:

@@ -1,4 +1,4 @@
-"""Invalidations against work in flight: nothing older than an expire is served once the call has returned (§4, regression 27)."""
+"""Invalidations against work in flight: nothing older than an expire is served once it has returned (regression 27)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ async def read():
     return seen
 {body}
 """
-RENDER = 'from millpond.render.scope import current\nasync def GET():\n    current().tags["t"] = None\n    return await read()'
+RENDER = """
+from millpond.render.scope import current
+async def GET():
+    current().tags["t"] = None
+    return await read()
+"""
 FUNCTION = '@cached(tags=["t"])\nasync def value(): return await read()\nasync def GET(): return await value()'
 FETCH = """
 import httpx2

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from millpond.cache.lease import under_lease
-from millpond.stores.contract import Lease
 from millpond.stores.memory import MemoryStore
 from ponds import Clock, turns
+
+if TYPE_CHECKING:
+    from millpond.stores.contract import Lease
 
 pytestmark = pytest.mark.anyio
 

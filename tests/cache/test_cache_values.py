@@ -177,8 +177,8 @@ DECLARED: list[tuple[Any, Any]] = [
     (Pair(3), Pair[int]),
     ([Tagged(1), AlsoTagged(1)], list[Tagged | AlsoTagged]),
     (Item(unitPrice=Decimal("1.50"), when=NOON, names={"a"}), Item),
-    (Item(unitPrice=1, when=NOON, inner=[Item(unitPrice=2, when=NOON)]), Item | None),
-    ([Item(unitPrice=1, when=NOON)], list[Item]),
+    (Item(unitPrice=Decimal(1), when=NOON, inner=[Item(unitPrice=Decimal(2), when=NOON)]), Item | None),
+    ([Item(unitPrice=Decimal(1), when=NOON)], list[Item]),
     (Strict(price=Decimal("1.5"), key=UUID(int=1)), Strict),
     (Names(["a"]), Names),
     (Open(a=1, extra="x"), Open),  # type: ignore[call-arg]  # extra = "allow"

@@ -1,4 +1,4 @@
-"""Simulated processes: several caches over one store, with a clock that is moved, and work that ends when a test says."""
+"""Simulated processes: several caches over one store, a clock that is moved, and work that ends when a test says."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
 from millpond.policy.lifetime import Lifetime
 from millpond.render.run import Rendered, Renderer
-from millpond.stores.memory import MemoryStore
 from ponds import Clock, Project, route_of, target_of
 
 if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.render.scope import Purpose
     from millpond.render.target import Target
+    from millpond.stores.memory import MemoryStore
 
 REVALIDATE, EXPIRE = 10.0, 100.0
 LIFETIME = Lifetime(REVALIDATE, EXPIRE)

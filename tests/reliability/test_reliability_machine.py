@@ -204,7 +204,7 @@ class HistoriesOfData(Histories):
     front = DataFront
 
 
-_SETTINGS = settings(max_examples=100, stateful_step_count=40, deadline=None)
+_SETTINGS = settings(max_examples=50, stateful_step_count=40, deadline=None)
 TestAnswers = HistoriesOfAnswers.TestCase
 TestAnswers.settings = _SETTINGS
 TestData = HistoriesOfData.TestCase
