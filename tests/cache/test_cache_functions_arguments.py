@@ -85,7 +85,8 @@ NOON = datetime(2026, 1, 1, 12)
 ALIKE: list[Any] = [
     1, True, 1.0, "1", b"1", Decimal(1), Decimal("1.0"), [1], (1,), {1}, {"a": 1}, {"a": True}, {"a": "1"}, {1: 1},
     {"1": 1}, 0, False, 0.0, -0.0, None, "", b"", [], (), set(), {}, "None", float("inf"), float("nan"), 2**70,
-    -(2**70),     NOON, NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=timezone(timedelta(hours=1))), NOON.isoformat(), NOON.date(),
+    -(2**70),
+    NOON, NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=timezone(timedelta(hours=1))), NOON.isoformat(), NOON.date(),
     NOON.time(), NOON.time().replace(tzinfo=UTC), timedelta(1), timedelta(seconds=1), 86400,
     UUID(int=1), str(UUID(int=1)), Point(1), Other(1), Point(1, [1]), Point(1, (1,)), Pair(1), Pair(1, 2), Item(a=1),
     Item(a=1, b=2), Tuple2(1, 2), (1, 2), [1, 2], [[1], 2], [[1, 2]], Color.RED, Color.BLUE, Other2.RED, Size.S, "s",

@@ -39,7 +39,6 @@ class IdleSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As every selector's, except while somebody looks."""
-        _observe_again()
         if timeout is not None and timeout <= 0:
             return [] if self._looks else super().select(timeout)
         return [] if self._before_waiting() else super().select(timeout)
@@ -82,6 +81,12 @@ class IdleLoop(asyncio.SelectorEventLoop):
             yield
         finally:
             del self._looks[look]
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As every loop's; each step of a task is observed, whatever has ended the one before."""
+        return super().call_soon(_observed, callback, *args, context=context)
 
     def call_at(
         self,
@@ -157,8 +162,13 @@ def _pass_on(result: asyncio.Future[T], to: asyncio.Future[T]) -> None:
         to.set_result(result.result())
 
 
+def _observed(callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
+    _observe_again()
+    callback(*args)
+
+
 def _observe_again() -> None:
-    """An exception out of a profiler ends it for its thread; whoever is observed is so in the next turn, too."""
+    """An exception out of a profiler ends it for its thread; what follows there is to be observed, too."""
     profile = threading.getprofile()
     if profile is not None:
         sys.setprofile(profile)
