@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from millpond.cache import active
+from millpond.metadata import inventory
 from millpond.routes.imports import forget
 from ponds import Project
 
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_application_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that leaves an application running, as mounted ones are, leaves nothing behind for the next one."""
+    monkeypatch.setattr(active, "_active", [])
+    monkeypatch.setattr(inventory, "_running", [])
+
+
+@pytest.fixture(autouse=True)
+def no_width_of_whoever_runs_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands fold what they print to the width that these name; pytest-xdist does name one."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("LINES", raising=False)
 
 
 @pytest.fixture

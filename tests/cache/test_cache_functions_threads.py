@@ -10,11 +10,13 @@ import anyio.to_thread
 import pytest
 from starlette.testclient import TestClient
 
+from millpond.cache.active import deactivate
 from ponds import client_of, turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from millpond import Millpond
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
@@ -162,17 +164,24 @@ async def test_a_shutdown_waits_for_a_run_in_a_thread(files: Project) -> None:
     assert await caller == [0, 1]
 
 
+@pytest.fixture
+def unstarted(files: Project) -> Iterator[Millpond]:
+    """A Millpond without a lifespan: its first request starts it."""
+    pond = files.pond()
+    yield pond
+    assert pond._running is not None
+    deactivate(pond._running.data)  # its loops have ended: there is none to shut down in
+
+
 @pytest.mark.parametrize("path", ["/sync", "/async"])
-def test_a_client_that_starts_a_loop_for_each_request_gets_answers(files: Project, path: str) -> None:
-    client = TestClient(files.pond())
+def test_a_client_that_starts_a_loop_for_each_request_gets_answers(unstarted: Millpond, path: str) -> None:
+    client = TestClient(unstarted)
     assert [client.get(path).json() for _ in range(3)] == [[0, 1]] * 3
 
 
-def test_two_loops_share_what_is_stored(files: Project) -> None:
-    pond = files.pond()
-
+def test_two_loops_share_what_is_stored(unstarted: Millpond) -> None:
     async def read() -> list[object]:
-        async with client_of(pond) as client:
+        async with client_of(unstarted) as client:
             return [(await client.get(path)).json() for path in ("/sync", "/async")]
 
     assert asyncio.run(read()) == asyncio.run(read()) == [[0, 1], [0, 1]]

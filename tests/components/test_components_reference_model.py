@@ -26,7 +26,9 @@ import httpx2
 from starlette.concurrency import run_in_threadpool
 from millpond import cache_life, cached, connection, cookies, fetch
 client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, text="up")))
-database = sqlite3.connect(":memory:", check_same_thread=False)
+class Closing(sqlite3.Connection):
+    def __del__(self): self.close()
+database = sqlite3.connect(":memory:", check_same_thread=False, factory=Closing)
 @cached
 async def keep(number):
     await asyncio.sleep(0.001)
@@ -190,7 +192,7 @@ def records_of(sources: list[Source]) -> list[RouteRecord]:
     return [records[f"/{number}"] for number in range(len(sources))]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(handlers, min_size=1, max_size=4))
 def test_a_handler_is_live_exactly_when_it_reaches_a_step_that_ends_a_prerender(
     routes: list[list[Step | Block | Swallowed]],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 KINDS = ["def", "async def"]
+
+CLOSING = """
+import sqlite3
+class Closing(sqlite3.Connection):
+    def __del__(self):
+        self.close()
+def connected():
+    return sqlite3.connect(":memory:", check_same_thread=False, factory=Closing)
+"""
 
 USES = {
     "time.time": ("import time", "time.time()", "clock (time.time)"),
@@ -55,18 +66,18 @@ USES = {
     "sleep": ("import time", "time.sleep(0.001)", "a wait (time.sleep)"),
     "a database": ("import sqlite3", "sqlite3.connect(':memory:')", "database (sqlite3.connect)"),
     "an open database": (
-        "import sqlite3\ndb = sqlite3.connect(':memory:', check_same_thread=False)",
+        f"{CLOSING}db = connected()",
         "db.execute('select 1')",
         "database (sqlite3 execute)",
     ),
     "an open cursor": (
-        "import sqlite3\ndb = sqlite3.connect(':memory:', check_same_thread=False).cursor()",
+        f"{CLOSING}db = connected().cursor()",
         "db.executemany('select ?', [])",
         "database (sqlite3 executemany)",
     ),
     "SQLAlchemy": (
-        "import sqlalchemy as sa\nfrom sqlalchemy.pool import StaticPool\n"
-        "engine = sa.create_engine('sqlite://', poolclass=StaticPool, connect_args={'check_same_thread': False})\n"
+        f"{CLOSING}import sqlalchemy as sa\nfrom sqlalchemy.pool import StaticPool\n"
+        "engine = sa.create_engine('sqlite://', poolclass=StaticPool, creator=connected)\n"
         "with engine.connect() as connection: pass",
         "engine.connect().execute(sa.text('select 1'))",
         "database (sqlalchemy do_execute)",
@@ -212,7 +223,7 @@ DEPENDENCIES = {
     "a class": ("class Now:\n    def __init__(self):\n        self.now = time.time()  # here", "Depends(Now)"),
     "an object": ("class Now:\n    def __call__(self):\n        return time.time()  # here", "Depends(Now())"),
     "one of a dependency": (
-        "def now():\n    return time.time()  # here\ndef dependency(at: Annotated[float, Depends(now)]):\n    return at",
+        "def now():\n    return time.time()  # here\ndef dependency(at: Annotated[float, Depends(now)]): return at",
         "Depends(dependency)",
     ),
     "after the yield": ("def dependency():\n    yield 1\n    time.time()  # here", "Depends(dependency)"),
@@ -272,12 +283,15 @@ def GET():
 CACHED = {
     "the clock": ("import time", "return time.time()"),
     "randomness": ("import random", "return random.random()"),
-    "a database": ("import sqlite3", "return sqlite3.connect(':memory:').execute('select 1').fetchall()"),
+    "a database": (
+        "import sqlite3\nfrom contextlib import closing",
+        "with closing(sqlite3.connect(':memory:')) as db: return db.execute('select 1').fetchall()",
+    ),
     "a process": ("import subprocess", "return subprocess.run(['true']).returncode"),
     "a wait": ("import time", "time.sleep(0.001); return 1"),
     "a thread": (
         "from concurrent.futures import ThreadPoolExecutor",
-        "return list(ThreadPoolExecutor(1).map(abs, [1]))",
+        "with ThreadPoolExecutor(1) as pool: return list(pool.map(abs, [1]))",
     ),
 }
 
@@ -305,7 +319,8 @@ async def test_a_cached_function_runs_once_for_both_passes(project: Project, han
     project.config["cache_components"] = True
     project.routes(
         {
-            "/": f"from millpond import cached\nruns = []\n@cached\ndef load():\n    runs.append(1)\n{handler} GET(): load()\n"
+            "/": "from millpond import cached\nruns = []\n@cached\ndef load():\n    runs.append(1)\n"
+            f"{handler} GET(): load()\n"
         }
     )
     pond = project.pond()
@@ -318,10 +333,12 @@ async def test_after_callbacks_may_touch_anything(project: Project) -> None:
         project,
         """
         import sqlite3, time
+        from contextlib import closing
         from millpond import after
         def note():
             time.sleep(0.001)
-            sqlite3.connect(":memory:").execute("select 1")
+            with closing(sqlite3.connect(":memory:")) as db:
+                db.execute("select 1")
         def GET():
             after(note)
             return 1
@@ -329,10 +346,28 @@ async def test_after_callbacks_may_touch_anything(project: Project) -> None:
     )
 
 
-async def test_nothing_is_observed_once_the_build_is_over(project: Project) -> None:
-    import sys
-    import threading
+async def test_what_follows_an_end_in_the_same_turn_of_the_loop_is_observed_too(project: Project) -> None:
+    project.config["cache_components"] = True
+    project.write({"database.py": CLOSING})
+    project.routes(
+        {
+            "/a": "import random\nasync def GET(): return random.random()\n",
+            "/b": """
+            from database import connected
+            database = connected()
+            async def GET():
+                database.execute("CREATE TABLE made (at_build)")
+            """,
+        }
+    )
+    pond = project.pond()
+    built = await pond.build()
+    assert [record.glyph for record in built.manifest.routes] == ["λ", "λ"]
+    module = pond.routes[1].module.module
+    assert module.database.execute("SELECT name FROM sqlite_master").fetchall() == []
 
+
+async def test_nothing_is_observed_once_the_build_is_over(project: Project) -> None:
     before = sys.getprofile(), threading.getprofile()
     await built_one(project, "import time\nasync def GET(): return time.time()\n")
     assert (sys.getprofile(), threading.getprofile()) == before

@@ -123,7 +123,8 @@ def _builtin(function: Any, frame: FrameType) -> tuple[Kind, str] | None:
     if isinstance(owner, random.Random):
         return (Kind.RANDOM, f"random.{name}") if _is_shared(owner) else None
     if name in _STATEMENTS and owner is not None and not isinstance(owner, ModuleType):
-        return Kind.DATABASE, f"{type(owner).__module__.partition('.')[0]} {name}"
+        driver = next((kind for kind in type(owner).__mro__ if name in vars(kind)), type(owner))
+        return Kind.DATABASE, f"{driver.__module__.partition('.')[0]} {name}"
     if isinstance(owner, socket.socket) and name in _SOCKET:
         return Kind.NETWORK, f"socket.{name}"
     return None
