@@ -344,13 +344,14 @@ async def test_a_value_past_revalidate_in_a_live_route_is_served_while_it_is_ref
 SLOW = """
 import asyncio
 from millpond import cached
-runs = 0
+starts = 0
 @cached
 async def load():
-    global runs
+    global starts
+    starts += 1
+    number = starts
     await asyncio.sleep(0.05)
-    runs += 1
-    return runs
+    return number
 """
 
 
@@ -365,16 +366,19 @@ async def test_a_cached_function_that_is_slow_is_waited_for_and_run_once(project
 
 async def test_a_fill_goes_on_when_the_render_that_began_it_ends(project: Project) -> None:
     project.write({"load.py": SLOW})
+    project.config["build"] = {"concurrency": 1}  # so that it is this one that begins
     records = await built_routes(
         project,
         {
             "/ends": """
             import asyncio
+            import load as load_module
             from load import load
             from millpond import cookies
             async def GET():
                 task = asyncio.create_task(load())
-                await asyncio.sleep(0)
+                while not load_module.starts:
+                    await asyncio.sleep(0)
                 cookies()
             """,
             "/static": "from load import load\nasync def GET(): return await load()\n",
@@ -383,6 +387,57 @@ async def test_a_fill_goes_on_when_the_render_that_began_it_ends(project: Projec
     assert (records["/ends"].why, records["/static"].glyph) == ("cookies()", "○")
     async with project.started() as running:
         assert await running.body("/static") == "1"
+
+
+async def test_what_sync_code_computed_in_an_ending_render_is_kept_for_others(project: Project) -> None:
+    project.write({"load.py": "from millpond import cached\nruns = []\n@cached\ndef load(): runs.append(1)\n"})
+    project.config["cache_components"] = True
+    project.routes(
+        {
+            "/a": "from load import load\nfrom millpond import cookies\nasync def GET():\n    load()\n    cookies()\n",
+            "/b": "from load import load, runs\nasync def GET(): load()\n",
+        }
+    )
+    pond = project.pond()
+    assert [record.glyph for record in (await pond.build()).manifest.routes] == ["λ", "○"]
+    assert pond.routes[1].module.module.runs == [1]
+
+
+async def test_no_time_passes_for_a_render_while_a_cache_is_filled(project: Project) -> None:
+    project.write({"load.py": SLOW})
+    await assert_ends(
+        project,
+        """
+        import asyncio, time
+        from load import load
+        async def nap():
+            await asyncio.sleep(0.001)  # here
+            time.time()
+        async def GET():
+            return await asyncio.gather(load(), nap())
+        """,
+        "awaits asyncio.sleep",
+    )
+
+
+async def test_a_time_limit_around_a_cached_function_is_no_reason_to_be_live(project: Project) -> None:
+    project.write({"load.py": SLOW})
+    record = await built_one(
+        project,
+        """
+        import asyncio
+        from load import load
+        async def GET():
+            try:
+                async with asyncio.timeout(0.001):
+                    return await load()
+            except TimeoutError:
+                return "late"
+        """,
+    )
+    assert record.glyph == "○"
+    async with project.started() as running:
+        assert await running.body("/") == "1"
 
 
 async def test_a_fill_that_takes_too_long_fails_the_build(project: Project) -> None:
