@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from components_project import ENDS_BY_ITSELF, assert_ends, assert_static, built_one, built_routes, failures
 
+from millpond.cli.explanation import explain_path
 from millpond.errors import RouteModuleError
 from ponds import cache_of
 
@@ -306,3 +307,14 @@ async def test_a_slow_lifespan_and_its_threads_are_no_part_of_a_pass(project: Pr
         },
     )
     assert [records["/live"].glyph, records["/static"].glyph] == ["λ", "○"]
+
+
+async def test_explain_says_where_a_prerender_stopped_and_without_a_build_what_will_be_tried(project: Project) -> None:
+    project.config["cache_components"] = True
+    project.routes({"/": "import asyncio\nasync def GET():\n    await asyncio.sleep(1)\n"})
+    pond = project.pond()
+    before = await explain_path(pond, None, "/", project.clock())
+    assert (before.mode, before.why) == ("static", ENDS_BY_ITSELF)
+    await pond.build()
+    after = await explain_path(pond, pond.manifest(), "/", project.clock())
+    assert (after.mode, after.why, after.place) == ("live", "awaits asyncio.sleep", "app/route.py:3")
