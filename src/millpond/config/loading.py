@@ -1,0 +1,137 @@
+"""Reading millpond.toml, or [tool.millpond] in pyproject.toml."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+import msgspec
+
+from millpond.config.build import BuildConfig
+from millpond.config.cache import CacheConfig
+from millpond.config.life import CacheLife
+from millpond.config.ranges import not_a_prefix, not_positive
+from millpond.config.revalidation import RevalidateEndpointConfig
+from millpond.config.server import ServerConfig
+from millpond.errors import ConfigError, one_of
+from millpond.policy.compat import Compat
+from millpond.policy.lifetime import YEAR
+from millpond.policy.profiles import BUILT_IN, DEFAULT, InvalidLife, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE_NAME = "millpond.toml"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that millpond.toml can say."""
+
+    compat: Compat = Compat.V16
+    cache_components: bool = False
+    expire_time: float = YEAR
+    """Seconds after which a time-based answer may no longer be served (R4.20)."""
+    base_path: str = ""
+    """Such as "/docs": only URLs below it match (R1.48)."""
+    trailing_slash: bool = False
+    """Whether the canonical form of a URL ends in a slash (R1.47)."""
+    cache_life: dict[str, CacheLife] = {}
+    cache: CacheConfig = CacheConfig()
+    build: BuildConfig = BuildConfig()
+    server: ServerConfig = ServerConfig()
+    revalidate_endpoint: RevalidateEndpointConfig | None = None
+
+    def complaints(self) -> Iterator[str]:
+        """What is wrong with the values."""
+        yield from not_positive({"expire_time": self.expire_time})
+        if self.base_path:
+            yield from not_a_prefix("base_path", self.base_path, "/docs")
+        if self.cache_components and self.compat is not Compat.V16:
+            yield f'"cache_components" belongs to compat = "16", and compat is "{self.compat}".'
+        try:
+            self.profiles()
+        except InvalidLife as error:
+            yield f"in [cache_life]: {error}"
+        for table in (self.cache, self.build, self.server, self.revalidate_endpoint):
+            if table is not None:
+                yield from table.complaints()
+
+    def profiles(self) -> dict[str, Profile]:
+        """The built-in lifetimes, with those of `[cache_life]` added or in their place.
+
+        Raises:
+            InvalidLife: an age makes no sense.
+        """
+        default = BUILT_IN[DEFAULT]
+        if DEFAULT in self.cache_life:
+            default = self.cache_life[DEFAULT].profile(default)
+        own = {name: life.profile(default) for name, life in self.cache_life.items()}
+        return {**BUILT_IN, DEFAULT: default, **own}
+
+
+def load_config(project: Path) -> Config:
+    """The configuration of the project in the folder `project`; defaults where it has none.
+
+    Raises:
+        ConfigError: a file can't be read, a key is unknown, or a value has the wrong type or range.
+    """
+    for name, table in ((FILE_NAME, None), ("pyproject.toml", "millpond")):
+        path = project / name
+        if not path.is_file():
+            continue
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        if table is None:
+            return parse_config(values, name)
+        if table in values.get("tool", {}):
+            return parse_config(values["tool"][table], f"{name} [tool.millpond]")
+    return Config()
+
+
+def parse_config(values: dict[str, Any], source: str) -> Config:
+    """A Config out of parsed TOML; `source` is what messages call the place it came from."""
+    _refuse_unknown(Config, values, source, "")
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {_readable(str(error))}") from None
+    _check_ranges(config, source)
+    return config
+
+
+def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: str, prefix: str) -> None:
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name, value in values.items():
+        if name not in fields:
+            guess = difflib.get_close_matches(name, fields, n=1)
+            remedy = f'did you mean "{prefix}{guess[0]}"?' if guess else f"the keys here are {one_of(fields)}."
+            raise ConfigError(f'{source}: there is no key "{prefix}{name}"; {remedy}')
+        inner = _struct_in(fields[name].type)
+        if inner is not None and isinstance(value, dict):
+            _refuse_unknown(inner, value, source, f"{prefix}{name}.")
+        if name == "cache_life" and isinstance(value, dict):
+            for profile, ages in value.items():
+                if isinstance(ages, dict):
+                    _refuse_unknown(CacheLife, ages, source, f"{prefix}{name}.{profile}.")
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+    """The table that a key takes, also where it may be left out."""
+    options = (kind,) if get_origin(kind) is dict else get_args(kind) or (kind,)
+    return next((option for option in options if isinstance(option, type) and issubclass(option, msgspec.Struct)), None)
+
+
+def _readable(message: str) -> str:
+    """msgspec's `Expected `int`, got `str` - at `$.cache.max_bytes`` with the place first."""
+    text, _, place = message.partition(" - at `$.")
+    return f'"{place.rstrip("`")}": {text}' if place else text
+
+
+def _check_ranges(config: Config, source: str) -> None:
+    complaint = next(config.complaints(), None)
+    if complaint is not None:
+        raise ConfigError(f"{source}: {complaint}")

@@ -1,0 +1,33 @@
+"""What is wrong with a value of the right type: complaints that begin with the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SHORTEST_SECRET = 16
+"""Characters that a secret has at least."""
+
+
+def not_positive(values: Mapping[str, float | None]) -> Iterator[str]:
+    """Complaints about numbers that must be more than 0; None is fine."""
+    for name, value in values.items():
+        if value is not None and value <= 0:
+            yield f'"{name}" is {value}; it must be more than 0.'
+
+
+def not_a_prefix(name: str, path: str, example: str) -> Iterator[str]:
+    """A complaint about a path that doesn't begin with a slash, or ends in one."""
+    if not path.startswith("/") or path.endswith("/") or "//" in path:
+        yield f'"{name}" is "{path}"; it must look like "{example}": a leading slash, no trailing one.'
+
+
+def too_short(name: str, secret: str | None) -> Iterator[str]:
+    """A complaint about a secret that can be guessed."""
+    if secret is not None and len(secret) < SHORTEST_SECRET:
+        yield (
+            f'"{name}" has {len(secret)} characters; '
+            f"use {SHORTEST_SECRET} or more, such as the output of: openssl rand -hex 32"
+        )

@@ -1,0 +1,33 @@
+"""`[server]`: bounds on what a client may send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from millpond.config.ranges import not_positive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[server]`: bounds on what a client may send."""
+
+    max_path_bytes: int = 8 * 1024
+    """A longer path and query is answered 414."""
+    max_header_bytes: int = 64 * 1024
+    """Longer request headers are answered 431."""
+    shutdown_timeout: float = 30.0
+    """Seconds that a shutdown waits for requests, regenerations and `after` callbacks."""
+
+    def complaints(self) -> Iterator[str]:
+        """What is wrong with the values."""
+        yield from not_positive(
+            {
+                "server.max_path_bytes": self.max_path_bytes,
+                "server.max_header_bytes": self.max_header_bytes,
+                "server.shutdown_timeout": self.shutdown_timeout,
+            }
+        )
