@@ -215,6 +215,7 @@ class Millpond:
                 clock=self._clock,
                 build=decided.build,
                 passes=self._passes(running),
+                codings=self.config.cache.codings,
             )
             built = await make_build(self.routes, prerenderer, self.project, lambda: self._data_in(store), progress)
             await running.drain(self.config.build.timeout)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.entry import Entry, Pause, decode_frame, encode_frame
+from millpond.policy.entry import Coded, Entry, Pause, decode_frame, encode_frame
 from millpond.policy.lifetime import Lifetime
 
 times = st.floats(0, 2**40)
@@ -44,6 +44,9 @@ ENTRY = Entry(
     build="b",
     pause=Pause(1.0, 3.0, 2),
 )
+CODED = msgspec.structs.replace(
+    ENTRY, pause=None, body=b"x" * 300, coded=(Coded("br", b"small"), Coded("gzip", b"smaller"))
+)
 
 
 @given(entry=entries)
@@ -65,8 +68,8 @@ def test_what_comes_out_is_as_immutable_as_what_went_in() -> None:
 
 def test_these_bytes_are_this_entry_until_the_version_changes() -> None:
     frame = (
-        b"MLPD\x01\x00\x00\x00\x1e\x00\x00\x00\x00\x00\x00\x00\x00\xfd\x22\x4a\xb9"
-        b"\x9c\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2"
+        b"MLPD\x02\x00\x00\x00\x1f\x00\x00\x00\x00\x00\x00\x00\x00\x9e\xaa\xbd\x7a"
+        b"\x9d\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2\x90"
     )
     entry = Entry(key="", status=200, headers=(), body=b"", rendered_at=0.0, revalidate=None, expire=None)
     assert encode_frame(entry) == frame
@@ -95,7 +98,7 @@ def test_noise_is_a_miss(noise: bytes) -> None:
     assert decode_frame(encode_frame(ENTRY)[:5] + noise) is None
 
 
-def framed(head: bytes, body: bytes = b"", version: int = 1) -> bytes:
+def framed(head: bytes, body: bytes = b"", version: int = 2) -> bytes:
     """A frame whose checksum is right, whatever is in it."""
     prefix = struct.pack(">4sBLQL", b"MLPD", version, len(head), len(body), zlib.crc32(head + body))
     return prefix + head + body
@@ -104,15 +107,35 @@ def framed(head: bytes, body: bytes = b"", version: int = 1) -> bytes:
 def head_of(entry: Entry) -> list[object]:
     headers = [list(pair) for pair in entry.headers]
     rest = [entry.rendered_at, entry.revalidate, entry.expire, list(entry.tags), entry.generation, entry.build]
-    return [entry.key, entry.kind, entry.status, headers, *rest, None, entry.short_lived]
+    return [
+        entry.key,
+        entry.kind,
+        entry.status,
+        headers,
+        *rest,
+        None,
+        entry.short_lived,
+        [[each.coding, len(each.body)] for each in entry.coded],
+    ]
 
 
 def test_the_layout_of_a_frame_is_what_the_documentation_says() -> None:
     plain = msgspec.structs.replace(ENTRY, pause=None)
     assert framed(msgspec.msgpack.encode(head_of(plain)), plain.body) == encode_frame(plain)
+    assert framed(msgspec.msgpack.encode(head_of(CODED)), b"x" * 300 + b"small" + b"smaller") == encode_frame(CODED)
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+def test_coded_bodies_come_back_as_they_were() -> None:
+    assert decode_frame(encode_frame(CODED)) == CODED
+
+
+@pytest.mark.parametrize("lengths", [[["br", 9]], [["br", -1]], [["lzw", 1]], [["br", 1], ["gzip", 4]]])
+def test_coded_bodies_that_are_longer_than_the_frame_are_a_miss(lengths: list[object]) -> None:
+    head = [*head_of(ENTRY)[:-1], lengths]
+    assert decode_frame(framed(msgspec.msgpack.encode(head), b"1234")) is None
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 255])
 def test_a_frame_of_another_version_is_a_miss(version: int) -> None:
     assert decode_frame(framed(msgspec.msgpack.encode(head_of(ENTRY)), version=version)) is None
 
@@ -133,6 +156,7 @@ def test_a_frame_of_another_version_is_a_miss(version: int) -> None:
         (9, None),
         (10, [1.0]),
         (11, 0),
+        (12, [["br"]]),
     ],
 )
 def test_a_head_with_a_value_of_the_wrong_type_is_a_miss(position: int, value: object) -> None:
@@ -160,6 +184,7 @@ def test_the_size_counts_all_that_visitors_and_handlers_can_make_long() -> None:
     assert size > len(ENTRY.body)
     longer = msgspec.structs.replace
     assert longer(ENTRY, body=ENTRY.body + b"x" * 100).size == size + 100
+    assert longer(ENTRY, coded=(Coded("br", b"x" * 100),)).size == size + 100
     assert longer(ENTRY, key="/a" + "x" * 100).size == size + 100
     assert longer(ENTRY, headers=(*ENTRY.headers, (b"x" * 50, b"y" * 50))).size == size + 100
     assert longer(ENTRY, tags=("t", "u", "x" * 100)).size == size + 100

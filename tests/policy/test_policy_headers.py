@@ -17,8 +17,9 @@ from millpond.policy.headers import (
     cache_control,
     cache_status,
     decision_headers,
-    entry_headers,
     has,
+    lasting_headers,
+    moment_headers,
     strong_etag,
 )
 from millpond.policy.lifetime import YEAR, Lifetime
@@ -30,6 +31,10 @@ HIT = Decision(Action.HIT, Reason.FRESH, ttl=30)
 def rendered(**fields: Any) -> Entry:
     values: dict[str, Any] = {"headers": ((b"content-type", b"text/plain"),), "revalidate": 60, "expire": YEAR}
     return Entry(key="/a", status=200, body=b"", rendered_at=THEN, **{**values, **fields})
+
+
+def entry_headers(entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
+    return lasting_headers(entry.headers, entry, now) + moment_headers(entry, decision, now)
 
 
 def field(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

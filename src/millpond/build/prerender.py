@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from millpond.build.failure import Failure, failure_message
 from millpond.build.plan import Plan
 from millpond.cache.answer import entry_of
+from millpond.cache.coded import coded
 from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
 from millpond.render.escape import result_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.config import BuildConfig
+    from millpond.policy.coding import Coding
     from millpond.policy.compat import Compat
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
@@ -125,6 +127,8 @@ class Prerenderer:
     """The id that the entries carry."""
     passes: Passes | None = None
     """Verifies answers in two passes, with Cache Components; None in the classic model."""
+    codings: Sequence[Coding] = ()
+    """Those in which bodies are stored besides the plain ones."""
 
     async def run(self, routes: Sequence[Route], progress: Callable[[int, int], None]) -> list[RouteResult]:
         """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
@@ -207,7 +211,7 @@ class Prerenderer:
             get = target.route.operations["GET"]
             use = DynamicUse(f"answered {entry.status} at build", get.place)
             return Page(target, None, use, time.perf_counter() - started)
-        return Page(target, entry, None, time.perf_counter() - started)
+        return Page(target, coded(entry, self.codings), None, time.perf_counter() - started)
 
     async def _render(self, target: Target) -> Rendered:
         """A render within the time limit; one in a thread can't be stopped, so it is left behind."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.cache.answer import entry_of
+from millpond.cache.coded import coded_aside
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.policy.decision import Action, Decision, Reason
@@ -21,7 +22,10 @@ from millpond.render.scope import Purpose
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from millpond.cache.variants import Variants
+    from millpond.policy.coding import Coding
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
     from millpond.render.run import Rendered, Renderer
@@ -68,6 +72,8 @@ class Responses:
     """Seconds."""
     variants: Variants
     lease_seconds: float = LEASE_SECONDS
+    codings: Sequence[Coding] = ()
+    """Those in which bodies are stored besides the plain ones."""
     flights: Flights[Regenerated] = field(init=False)
     _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
     """Paths that turned dynamic: until when they are run live, and why."""
@@ -164,6 +170,7 @@ class Responses:
             log.log(level, "rendering %s answered %d, which is not stored", target.path, entry.status)
             await self._pause(target.key, generation)
             return Regenerated(entry, stored=False)
+        entry = await coded_aside(entry, self.codings)
         return Regenerated(entry, stored=await self._commit(target, entry, lease))
 
     async def _commit(self, target: Target, entry: Entry, lease: Lease | None) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from millpond.config.ranges import not_positive
 from millpond.errors import one_of
+from millpond.policy.coding import Coding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The largest fetched answer or function result that is stored; a larger one is used, and not kept."""
     max_query_variants: int = 100
     """How many answers of one path are kept for different queries, where a route has `cache_query`."""
+    codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
+    """In which answers are stored besides the plain form, where that saves 10 % or more; [] for none."""
     render_timeout: float = 60.0
     """Seconds after which a regeneration counts as failed."""
     lease_seconds: float = 10.0

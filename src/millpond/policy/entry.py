@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
+from millpond.policy.coding import Coding
 from millpond.policy.lifetime import Lifetime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _MAGIC = b"MLPD"
-_VERSION = 1
+_VERSION = 2
 _PREFIX = struct.Struct(">4sBLQL")
-"""Magic, version, length of the head, length of the body, CRC-32 of both."""
+"""Magic, version, length of the head, length of the bodies, CRC-32 of all."""
 
 
 class Pause(msgspec.Struct, frozen=True, array_like=True):
@@ -28,7 +32,14 @@ class Pause(msgspec.Struct, frozen=True, array_like=True):
     """An invalidation after this generation ends the pause at once: somebody mended something."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Coded(NamedTuple):
+    """A body in a content coding."""
+
+    coding: Coding
+    body: bytes
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """One stored result, with all that is needed to judge and to send it."""
 
     key: str
@@ -37,6 +48,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers
     """Final names (lower case) and values, without those that change from request to request."""
     body: bytes
+    coded: tuple[Coded, ...] = ()
+    """The same body compressed, smallest first; only where it pays."""
     rendered_at: float
     """Seconds since the epoch at which the render that made it began."""
     revalidate: float | None
@@ -57,7 +70,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def size(self) -> int:
         """Bytes that a bounded store counts for it."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.key) + len(self.body) + headers + sum(map(len, self.tags)) + 200
+        bodies = len(self.body) + sum(len(each.body) for each in self.coded)
+        return len(self.key) + bodies + headers + sum(map(len, self.tags)) + 200
 
     def paused(self, pause: Pause) -> Entry:
         return msgspec.structs.replace(self, pause=pause)
@@ -76,6 +90,8 @@ class _Head(msgspec.Struct, array_like=True):
     build: str
     pause: Pause | None
     short_lived: bool = False
+    coded: list[tuple[Coding, Annotated[int, msgspec.Meta(ge=0)]]] = []
+    """Coding and length of each coded body, in the order in which they follow the plain one."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -83,7 +99,7 @@ _decoder = msgspec.msgpack.Decoder(_Head)
 
 
 def encode_frame(entry: Entry) -> bytes:
-    """`magic, version, lengths, checksum, msgpack head, body`."""
+    """`magic, version, lengths, checksum, msgpack head, body, coded bodies`."""
     head = _encoder.encode(
         _Head(
             entry.key,
@@ -98,19 +114,23 @@ def encode_frame(entry: Entry) -> bytes:
             entry.build,
             entry.pause,
             entry.short_lived,
+            [(each.coding, len(each.body)) for each in entry.coded],
         )
     )
-    checksum = zlib.crc32(entry.body, zlib.crc32(head))
-    return b"".join((_PREFIX.pack(_MAGIC, _VERSION, len(head), len(entry.body), checksum), head, entry.body))
+    bodies = (entry.body, *(each.body for each in entry.coded))
+    checksum = zlib.crc32(head)
+    for body in bodies:
+        checksum = zlib.crc32(body, checksum)
+    return b"".join((_PREFIX.pack(_MAGIC, _VERSION, len(head), sum(map(len, bodies)), checksum), head, *bodies))
 
 
 def decode_frame(frame: bytes) -> Entry | None:
     """The entry of a frame; None when it is damaged, cut short or of another version: a miss and never an error."""
     if len(frame) < _PREFIX.size:
         return None
-    magic, version, head_length, body_length, checksum = _PREFIX.unpack_from(frame)
+    magic, version, head_length, bodies_length, checksum = _PREFIX.unpack_from(frame)
     end = _PREFIX.size + head_length
-    if magic != _MAGIC or version != _VERSION or len(frame) != end + body_length:
+    if magic != _MAGIC or version != _VERSION or len(frame) != end + bodies_length:
         return None
     if zlib.crc32(memoryview(frame)[_PREFIX.size :]) != checksum:
         return None
@@ -118,12 +138,16 @@ def decode_frame(frame: bytes) -> Entry | None:
         head = _decoder.decode(frame[_PREFIX.size : end])
     except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec lets the latter through
         return None
+    body_length = bodies_length - sum(length for _, length in head.coded)
+    if body_length < 0:
+        return None
     return Entry(
         key=head.key,
         kind=head.kind,
         status=head.status,
         headers=tuple(head.headers),
-        body=frame[end:],
+        body=frame[end : end + body_length],
+        coded=tuple(_coded(frame, end + body_length, head.coded)),
         rendered_at=head.rendered_at,
         revalidate=head.revalidate,
         expire=head.expire,
@@ -133,3 +157,9 @@ def decode_frame(frame: bytes) -> Entry | None:
         pause=head.pause,
         short_lived=head.short_lived,
     )
+
+
+def _coded(frame: bytes, position: int, lengths: list[tuple[Coding, int]]) -> Iterator[Coded]:
+    for coding, length in lengths:
+        yield Coded(coding, frame[position : position + length])
+        position += length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from millpond.policy.decision import Reason
@@ -58,6 +59,16 @@ def judge(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], buil
     if entry.revalidate is not None and (age > entry.revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):
         return Judgement(True, False, Reason.AGE)
     return Judgement(True, True, Reason.FRESH)
+
+
+def fresh_ages(entry: Entry) -> tuple[float, float]:
+    """Between which ages, both included, `judge` finds an entry fresh as long as no tag of it is invalidated.
+
+    Ages are `now - rendered_at`, in seconds. Of a pause nothing is known here: an entry with one is to be judged.
+    """
+    limits = [limit for limit in entry.lifetime if limit is not None]
+    youngest = -math.inf if entry.revalidate is None else -CLOCK_TOLERANCE
+    return youngest, min(limits, default=math.inf)
 
 
 def _pausing(entry: Entry, now: float, row_of: Callable[[str], TagRow | None]) -> bool:

@@ -63,14 +63,25 @@ def strong_etag(body: bytes) -> bytes:
     return b'"%s"' % blake2b(body, digest_size=16).hexdigest().encode("ascii")
 
 
-def entry_headers(entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
-    """All headers of a cached answer but Content-Length. The handler's own Cache-Control wins (R4.23)."""
-    headers = list(entry.headers)
+def lasting_headers(own: Headers, entry: Entry, now: float) -> list[tuple[bytes, bytes]]:
+    """Those that stay the same while the entry is fresh. The handler's own Cache-Control wins (R4.23).
+
+    Args:
+        own: the headers of the form in which the entry is sent.
+        entry: what is sent.
+        now: seconds since the epoch.
+    """
+    headers = list(own)
     if not has(entry.headers, b"cache-control"):
         headers.append((b"cache-control", cache_control(advertised_lifetime(entry, now))))
+    return headers
+
+
+def moment_headers(entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
+    """Those that tell of this moment: Age, and how the answer came about."""
+    headers = decision_headers(decision)
     if decision.action in (Action.HIT, Action.STALE):
-        headers.append((b"age", b"%d" % age_of(entry, now)))
-    headers += decision_headers(decision)
+        headers.insert(0, (b"age", b"%d" % age_of(entry, now)))
     return headers
 
 

@@ -12,21 +12,20 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.run import StaticEnded
 from millpond.render.target import Target
 from millpond.routes.path import canonical
+from millpond.serve.hits import HIT, Hits, access, log_access
 from millpond.serve.incoming import Refused, is_draft, segments_of, without_base_path
-from millpond.serve.sending import send_cached, send_plain
+from millpond.serve.sending import send_cached, send_plain, send_ready
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.build.plan import Plan
-    from millpond.cache.responses import Cached, Responses
+    from millpond.cache.responses import Responses
     from millpond.config import Config
     from millpond.policy.freshness import Clock
     from millpond.routes.table import Table
     from millpond.serve.live import LiveRunner
     from millpond.serve.revalidation import RevalidateEndpoint
-
-access = logging.getLogger("millpond.access")
 
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
 _TURNED = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
@@ -42,15 +41,23 @@ class Dispatcher:
     inner: ASGIApp
     config: Config
     clock: Clock
+    hits: Hits
+    """What has been answered from the cache is found there again, without matching."""
     endpoint: RevalidateEndpoint | None = None
     live_reason: Reason = Reason.LIVE_ROUTE
     """Why live answers are live: because of the route, or because nothing is cached in development."""
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        status, decision = await self._answer(asgi, receive, send)
+        decision: Decision | None
+        found = self.hits.of_request(asgi)
+        hit = self.hits.answer(*found, self.clock()) if found is not None else None
+        if hit is None:
+            status, decision = await self._answer(asgi, receive, send)
+        else:
+            status, decision = await send_ready(asgi, send, *hit, self.clock()), HIT
         if access.isEnabledFor(logging.INFO):
-            _log_access(asgi, status, decision, time.perf_counter() - started)
+            log_access(asgi["method"], asgi["path"], status, decision, time.perf_counter() - started)
 
     async def _answer(self, asgi: Scope, receive: Receive, send: Send) -> tuple[int | None, Decision | None]:
         segments = segments_of(asgi, self.config)
@@ -84,8 +91,12 @@ class Dispatcher:
         if cacheable and plan.caches(target.path):
             if not draft:
                 try:
-                    cached = self.responses.hit(target.key) or await self.responses.answer(target)
-                    return await self._send(cached, asgi, send), cached.decision
+                    cached = self.responses.hit(target.key)
+                    if cached is not None:
+                        self.hits.learn(asgi, target)
+                    else:
+                        cached = await self.responses.answer(target)
+                    return await send_cached(asgi, send, cached, self.clock()), cached.decision
                 except RenderFailed:
                     await send_plain(send, 500)
                     return 500, Decision(Action.MISS, Reason.COLD, status=500)
@@ -95,18 +106,3 @@ class Dispatcher:
                 decision = _DRAFT
         asgi = without_base_path(asgi, self.config.base_path)
         return await self.live.run(target, asgi, receive, send, decision, draft=draft), decision
-
-    async def _send(self, cached: Cached, asgi: Scope, send: Send) -> int:
-        return await send_cached(asgi, send, cached, self.clock())
-
-
-def _log_access(asgi: Scope, status: int | None, decision: Decision | None, seconds: float) -> None:
-    fields = {
-        "method": asgi["method"],
-        "path": asgi["path"],
-        "status": status,
-        "milliseconds": round(seconds * 1000, 2),
-        "cache": decision.action.value if decision else None,
-        "reason": decision.reason.value if decision else None,
-    }
-    access.info("%s %s %s", fields["method"], fields["path"], status or "-", extra={"fields": fields})

@@ -15,6 +15,7 @@ from millpond.render.after import Afterwards
 from millpond.render.run import Renderer
 from millpond.routes.table import Table
 from millpond.serve.dispatch import Dispatcher
+from millpond.serve.hits import Hits
 from millpond.serve.live import LiveRunner
 from millpond.serve.revalidation import RevalidateEndpoint
 
@@ -117,7 +118,9 @@ def _renderer(around: Surroundings, data: DataCache, afterwards: Afterwards) -> 
 def _responses(around: Surroundings, store: Store, renderer: Renderer, build: str) -> Responses:
     config = around.config.cache
     variants = Variants(config.max_query_variants)
-    return Responses(store, renderer, around.clock, build, config.render_timeout, variants, config.lease_seconds)
+    return Responses(
+        store, renderer, around.clock, build, config.render_timeout, variants, config.lease_seconds, config.codings
+    )
 
 
 def _dispatcher(
@@ -137,6 +140,7 @@ def _dispatcher(
         inner=around.inner,
         config=config,
         clock=around.clock,
+        hits=Hits(responses, config.server),
         endpoint=RevalidateEndpoint.of(settings, data.store, data.profiles, around.clock) if settings else None,
         live_reason=Reason.DEVELOPMENT if around.development else Reason.LIVE_ROUTE,
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.policy.conditional import headers_of_304, not_modified
 from millpond.policy.decision import Action
-from millpond.policy.headers import UNCACHED, decision_headers, entry_headers
+from millpond.policy.headers import UNCACHED, decision_headers, lasting_headers, moment_headers
+from millpond.policy.reply import Asked, reply
 
 if TYPE_CHECKING:
     from starlette.types import Message, Scope, Send
 
     from millpond.cache.responses import Cached
     from millpond.policy.decision import Decision
+    from millpond.policy.entry import Entry
+    from millpond.policy.reply import Reply
+    from millpond.serve.ready import Answer
 
 _BODILESS = (204, 205, 304)
 
@@ -31,16 +34,31 @@ async def send_plain(
 async def send_cached(scope: Scope, send: Send, cached: Cached, now: float) -> int:
     """An answer from an entry: whole, without its body for HEAD, or 304. Returns the status that was sent."""
     entry = cached.entry
-    headers = entry_headers(entry, cached.decision, now)
-    if not_modified(scope["headers"], entry.status, tuple(headers)):
-        await send_plain(send, 304, headers_of_304(headers))
-        return 304
-    if entry.status not in _BODILESS:
-        headers.append((b"content-length", b"%d" % len(entry.body)))
-    body = b"" if scope["method"] == "HEAD" else entry.body
-    await send({"type": "http.response.start", "status": entry.status, "headers": headers})
+    chosen = reply(entry, Asked.of(scope["headers"]))
+    headers = headers_of(chosen, entry, cached.decision, now)
+    body = b"" if scope["method"] == "HEAD" else chosen.body
+    await send({"type": "http.response.start", "status": chosen.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-    return entry.status
+    return chosen.status
+
+
+async def send_ready(scope: Scope, send: Send, answer: Answer, entry: Entry, now: float) -> int:
+    """A hit whose bytes are made. Returns the status that was sent."""
+    headers = list(answer.headers(entry, now))  # middleware may change the one that it is given
+    body = b"" if scope["method"] == "HEAD" else answer.body
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+    return answer.status
+
+
+def headers_of(chosen: Reply, entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
+    """All headers of a reply, in the order in which they are sent."""
+    return lasting_headers(chosen.headers, entry, now) + moment_headers(entry, decision, now) + length_of(chosen)
+
+
+def length_of(chosen: Reply) -> list[tuple[bytes, bytes]]:
+    """Content-Length, where an answer of that status has one (RFC 9110 §8.6)."""
+    return [] if chosen.status in _BODILESS else [(b"content-length", b"%d" % len(chosen.body))]
 
 
 class LiveSend:

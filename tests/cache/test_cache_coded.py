@@ -1,0 +1,150 @@
+"""Bodies are compressed when they are stored. The decoders are the libraries' own, and a client's."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from typing import TYPE_CHECKING
+
+import brotli  # type: ignore[import-untyped]
+import pytest
+
+from millpond.cache.coded import coded, coded_aside
+from millpond.policy.entry import Entry
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from millpond.policy.coding import Coding
+    from ponds import Project
+
+ALL: tuple[Coding, ...] = ("zstd", "br", "gzip")
+DECODE: dict[str, Callable[[bytes], bytes]] = {
+    "zstd": zstd.decompress,
+    "br": brotli.decompress,
+    "gzip": gzip.decompress,
+}
+TEXT = b"The still water is the cache; it drives the mill only when it must. " * 20
+LONG = {"/long": "dynamic = 'force-static'\ndef GET():\n    return {'text': 'still water ' * 100}\n"}
+
+
+def stored(body: bytes, kind: bytes = b"text/plain", **more: bytes) -> Entry:
+    headers = ((b"content-type", kind), *((name.encode(), value) for name, value in more.items()))
+    return Entry(key="/", status=200, headers=headers, body=body, rendered_at=0.0, revalidate=None, expire=None)
+
+
+def test_every_coding_is_made_and_says_the_same() -> None:
+    made = coded(stored(TEXT), ALL)
+    assert sorted(each.coding for each in made.coded) == sorted(ALL)
+    assert {DECODE[each.coding](each.body) for each in made.coded} == {TEXT}
+    assert made.body == TEXT
+
+
+def test_the_smallest_stands_first() -> None:
+    sizes = [len(each.body) for each in coded(stored(TEXT), ALL).coded]
+    assert sizes == sorted(sizes)
+
+
+def test_only_the_codings_that_are_wanted_are_made() -> None:
+    assert [each.coding for each in coded(stored(TEXT), ("gzip",)).coded] == ["gzip"]
+    plain = stored(TEXT)
+    assert coded(plain, ()) is plain
+
+
+def test_what_does_not_get_smaller_stays_as_it_is() -> None:
+    noise = stored(bytes(value * 73 % 251 for value in range(100)) * 3)
+    random = stored(brotli.compress(bytes(range(256)) * 400, quality=1) * 1 + bytes(range(256)))
+    assert coded(random, ALL) is random
+    assert coded(noise, ALL).coded
+
+
+def test_equal_bodies_give_equal_bytes_so_that_their_validator_stays() -> None:
+    assert coded(stored(TEXT), ALL) == coded(stored(TEXT), ALL)
+
+
+@pytest.mark.anyio
+async def test_a_large_body_is_compressed_in_a_thread_and_comes_out_the_same() -> None:
+    large = stored(TEXT * 100)
+    assert await coded_aside(large, ALL) == coded(large, ALL)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("accepted", "coding"), [("gzip", "gzip"), ("br", "br"), ("zstd", "zstd")])
+async def test_an_answer_of_the_build_is_sent_in_the_coding_that_a_client_asks_for(
+    project: Project, accepted: str, coding: str
+) -> None:
+    project.routes(LONG)
+    async with project.serving() as served:
+        for _ in range(2):  # the second goes the short way
+            answer = await served.get("/long", headers={"accept-encoding": accepted})
+            assert answer.headers["content-encoding"] == coding
+            assert answer.headers["vary"] == "accept-encoding"
+            assert answer.headers["etag"].endswith(f'-{coding}"')
+            assert int(answer.headers["content-length"]) < 200
+            if coding != "zstd":  # which the client decodes only with a library of its own
+                assert answer.json() == {"text": "still water " * 100}
+
+
+@pytest.mark.anyio
+async def test_who_accepts_no_coding_is_told_that_others_get_one(project: Project) -> None:
+    project.routes(LONG)
+    async with project.serving() as served:
+        answer = await served.get("/long", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["vary"] == "accept-encoding"
+    assert len(answer.content) == int(answer.headers["content-length"]) > 1000
+
+
+@pytest.mark.anyio
+async def test_the_first_answer_of_a_path_is_coded_and_so_is_a_stale_one(project: Project) -> None:
+    project.routes(
+        {
+            "/[id]": "revalidate = 60\n"
+            "def generate_static_params():\n    return []\n"
+            "def GET(id: str):\n    return {'text': id * 1000}\n"
+        }
+    )
+    async with project.serving() as served:
+        gzipped = {"accept-encoding": "gzip"}
+        assert (await served.get("/a", headers=gzipped)).headers["x-nextjs-cache"] == "MISS"
+        project.clock.move(61)
+        stale = await served.get("/a", headers=gzipped)
+        assert (stale.headers["x-nextjs-cache"], stale.headers["content-encoding"]) == ("STALE", "gzip")
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_is_compressed_already_is_left_alone(project: Project) -> None:
+    project.routes(
+        {
+            "/own": """
+            import gzip
+            from millpond import Response
+
+            dynamic = "force-static"
+
+
+            def GET():
+                body = gzip.compress(b"a" * 5000, mtime=0)
+                return Response(body, media_type="text/plain", headers={"content-encoding": "gzip"})
+            """
+        }
+    )
+    async with project.serving() as served:
+        answer = await served.get("/own", headers={"accept-encoding": "br"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.text == "a" * 5000
+    assert "vary" not in answer.headers
+
+
+@pytest.mark.anyio
+async def test_codings_can_be_turned_off(project: Project) -> None:
+    project.routes(LONG)
+    async with project.serving(cache={"codings": ()}) as served:
+        answer = await served.get("/long", headers={"accept-encoding": "br"})
+    assert "content-encoding" not in answer.headers
+    assert "vary" not in answer.headers
