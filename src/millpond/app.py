@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from millpond.config import CacheConfig
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
+    from millpond.serve.hits import Hits
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond")
@@ -111,6 +112,11 @@ class Millpond:
             self._store = self._chosen_store()
         return self._store
 
+    @property
+    def hits(self) -> Hits | None:
+        """What a server may answer at its socket, before this application is called; None while it isn't started."""
+        return None if self._running is None else self._running.dispatcher.hits
+
     def add_outer_middleware(self, middleware: Callable[..., ASGIApp], **options: Any) -> None:
         """Put an ASGI middleware in front of everything: it sees every request, hits included.
 
@@ -123,7 +129,7 @@ class Millpond:
         """
         self._outer.append(lambda app: middleware(app, **options))
         if self._running is not None:
-            self._stack = self._wrapped(self._running.dispatcher)
+            self._put_together(self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -162,9 +168,8 @@ class Millpond:
                 await self._end_life()
                 raise
             self._running = running
-            activate(self._running.data)
-            self._stack = self._wrapped(self._running.dispatcher)
-            return self._stack
+            activate(running.data)
+            return self._put_together(running)
 
     async def shutdown(self) -> None:
         """Finish regenerations and `after` callbacks, within `[server] shutdown_timeout`, and let go of everything."""
@@ -288,13 +293,13 @@ class Millpond:
         await self.store.seed(read_entries(self.project, manifest))
         return Decided(plans_of(manifest, self.routes), manifest.build, manifest.draft_secret)
 
-    def _wrapped(self, app: ASGIApp) -> ASGIApp:
-        async def enter(scope: Scope, receive: Receive, send: Send) -> None:
-            await (app if scope["type"] == "http" else self.fastapi)(scope, receive, send)
-
-        stack: ASGIApp = enter
+    def _put_together(self, running: Running) -> ASGIApp:
+        stack: ASGIApp = running.dispatcher
         for wrap in self._outer:
             stack = wrap(stack)
+        # What stands in front of everything stands in front of hits, too.
+        running.dispatcher.hits.at_socket = not self._outer
+        self._stack = stack
         return stack
 
     async def _begin_life(self) -> None:

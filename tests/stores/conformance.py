@@ -466,6 +466,28 @@ class StoreConformance:
         assert store.generation() == before + 3
 
     @pytest.mark.anyio
+    async def test_the_version_changes_with_whatever_anybody_writes(self, store: Store, world: World) -> None:
+        for writer in (store, await world.beside(store)):
+            versions = [store.version()]
+            await writer.commit(entry_at("/a"))
+            versions.append(store.version())
+            writer.invalidate(["t"])
+            versions.append(store.version())
+            await writer.seed([entry_at("/b")])
+            versions.append(store.version())
+            await writer.remove("/a")
+            versions.append(store.version())
+            await writer.remove("/b")
+            assert len(set(versions)) == len(versions)
+
+    @pytest.mark.anyio
+    async def test_reading_does_not_change_the_version(self, store: Store) -> None:
+        await store.commit(entry_at("/a"))
+        version = store.version()
+        assert (store.peek("/a"), store.peek("/b"), store.row("t")) == (await store.get("/a"), None, None)
+        assert store.version() == version
+
+    @pytest.mark.anyio
     async def test_an_invalidation_without_tags_counts_and_concerns_nobody(self, store: Store, world: World) -> None:
         entry = entry_at(tags=("t",), generation=store.generation())
         await store.commit(entry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -15,6 +15,7 @@ from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.cli.project import APP, open_project, run_project
 from millpond.config import load_config
 from millpond.errors import BuildError, MillpondError, UsageError
+from millpond.serve.hits import access
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.server import address_of, bound, fastest_loop, serve
 from millpond.serve.workers import name_worker, run_workers
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.serve")
 
 FAILED = 1
+Way = Literal["socket", "asgi"]
 
 
 def start(
@@ -44,14 +46,19 @@ def start(
         LogFormat | None, Parameter(help="Text on a terminal and JSON elsewhere, when not given.")
     ] = None,
     log_level: Annotated[LogLevel, Parameter(help="What is less important is left out.")] = "info",
+    access_log: Annotated[bool, Parameter(help="Log each request.")] = True,
+    server: Annotated[
+        Way, Parameter(help='"socket" answers hits before the application is called; "asgi" takes no short cut.')
+    ] = "socket",
     proxy_headers: Annotated[
         bool, Parameter(negative="", help="Believe X-Forwarded-For and -Proto: only behind a proxy that sets them.")
     ] = False,
 ) -> int:
     """Answer from the build."""
-    configure_logs(log_format, log_level)
+    serving = _Serving(dir, log_format, log_level, access_log, server, proxy_headers)
+    serving.configure_logs()
     if workers > 1:
-        return _start_workers(_Serving(dir, log_format, log_level, proxy_headers), host, port, workers)
+        return _start_workers(serving, host, port, workers)
     app = open_project(dir)
     manifest = _needed(app.manifest(), app.project)
     with bound(host, port) as sockets:
@@ -59,7 +66,7 @@ def start(
         def started() -> None:
             log.info("serving build %s on %s", manifest.build, address_of(sockets))
 
-        _serve_project(app, sockets, started, proxy_headers=proxy_headers)
+        serving.serve(app, sockets, started)
     return 0
 
 
@@ -86,35 +93,49 @@ def _needed(manifest: Manifest | None, project: Path) -> Manifest:
     return manifest
 
 
-def _serve_project(
-    app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, proxy_headers: bool
-) -> None:
-    async def live() -> None:
-        async with app.lifespan():
-            await serve(app, sockets, app.config.server, proxy_headers=proxy_headers, started=started)
-            log.info("stopping")
-
-    run_project(app, live(), fastest_loop())
-
-
 @dataclass(frozen=True, slots=True)
 class _Serving:
-    """What one of several workers does; it is sent to its process."""
+    """How to serve; it is sent to each of several workers."""
 
     folder: Path
     log_format: LogFormat | None
     log_level: LogLevel
+    access_log: bool
+    way: Way
     proxy_headers: bool
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+        """What a worker does."""
         print_anything()
-        configure_logs(self.log_format, self.log_level)
+        self.configure_logs()
         name_worker()
         try:
             app = open_project(self.folder)
             _needed(app.manifest(), app.project)
-            _serve_project(app, sockets, started, proxy_headers=self.proxy_headers)
+            self.serve(app, sockets, started)
         except MillpondError as error:
             complain(str(error))
             return FAILED
         return 0
+
+    def configure_logs(self) -> None:
+        configure_logs(self.log_format, self.log_level)
+        if not self.access_log:
+            access.setLevel(logging.WARNING)
+
+    def serve(self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None]) -> None:
+        """Serve until it is to end."""
+
+        async def live() -> None:
+            async with app.lifespan():
+                await serve(
+                    app,
+                    sockets,
+                    app.config.server,
+                    hits=app.hits if self.way == "socket" else None,
+                    proxy_headers=self.proxy_headers,
+                    started=started,
+                )
+                log.info("stopping")
+
+        run_project(app, live(), fastest_loop())

@@ -61,14 +61,12 @@ def judge(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], buil
     return Judgement(True, True, Reason.FRESH)
 
 
-def fresh_ages(entry: Entry) -> tuple[float, float]:
-    """Between which ages, both included, `judge` finds an entry fresh as long as no tag of it is invalidated.
+def oldest_fresh(entry: Entry) -> float:
+    """Up to which age, in seconds, an entry stays fresh that `judge` has found fresh, if no tag is invalidated.
 
-    Ages are `now - rendered_at`, in seconds. Of a pause nothing is known here: an entry with one is to be judged.
+    Of a pause nothing is known here: an entry with one is to be judged each time.
     """
-    limits = [limit for limit in entry.lifetime if limit is not None]
-    youngest = -math.inf if entry.revalidate is None else -CLOCK_TOLERANCE
-    return youngest, min(limits, default=math.inf)
+    return min((limit for limit in entry.lifetime if limit is not None), default=math.inf)
 
 
 def _pausing(entry: Entry, now: float, row_of: Callable[[str], TagRow | None]) -> bool:

@@ -55,6 +55,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
+        self._check_url()
+
+    def _check_url(self) -> None:
         if len(self.url) > self.most_url:
             self._status = 414
             raise _HeadError
@@ -92,10 +95,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(_LINGER, self.transport.close)
 
 
-def bounded_protocol(bounds: ServerConfig) -> type[BoundedProtocol]:
-    """The protocol with the bounds of a configuration; uvicorn makes one of it for each connection."""
-    values = {
+def bounds_of(bounds: ServerConfig) -> dict[str, int]:
+    """The attributes of a BoundedProtocol, by a configuration."""
+    return {
         "most_url": min(bounds.max_path_bytes + ROOM, _LONGEST_URL),
         "most_head": bounds.max_path_bytes + bounds.max_header_bytes,
     }
-    return type("BoundedProtocol", (BoundedProtocol,), values)
+
+
+def bounded_protocol(bounds: ServerConfig) -> type[BoundedProtocol]:
+    """The protocol with the bounds of a configuration; uvicorn makes one of it for each connection."""
+    return type("BoundedProtocol", (BoundedProtocol,), bounds_of(bounds))

@@ -14,7 +14,7 @@ from millpond.render.target import Target
 from millpond.routes.path import canonical
 from millpond.serve.hits import HIT, Hits, access, log_access
 from millpond.serve.incoming import Refused, is_draft, segments_of, without_base_path
-from millpond.serve.sending import send_cached, send_plain, send_ready
+from millpond.serve.sending import send_cached, send_plain
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,14 +48,20 @@ class Dispatcher:
     """Why live answers are live: because of the route, or because nothing is cached in development."""
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
+        if asgi["type"] != "http":
+            await self.inner(asgi, receive, send)
+            return
         started = time.perf_counter()
         decision: Decision | None
-        found = self.hits.of_request(asgi)
-        hit = self.hits.answer(*found, self.clock()) if found is not None else None
-        if hit is None:
+        request = self.hits.request(asgi)
+        found = self.hits.form(request) if request is not None else None
+        if found is None:
             status, decision = await self._answer(asgi, receive, send)
         else:
-            status, decision = await send_ready(asgi, send, *hit, self.clock()), HIT
+            form, moment = found
+            status, decision = form.status, HIT
+            await send({"type": "http.response.start", "status": status, "headers": form.headers(moment)})
+            await send({"type": "http.response.body", "body": b"" if asgi["method"] == "HEAD" else form.body})
         if access.isEnabledFor(logging.INFO):
             log_access(asgi["method"], asgi["path"], status, decision, time.perf_counter() - started)
 

@@ -2,22 +2,23 @@
 
 It finds out nothing by itself. The dispatcher answers a path from the cache, by its rules; then the path is known
 here, with the key that it led to, and the next request for the very same bytes takes the short way. Whether it may
-is decided by the store and by `judge`, as ever: the generation first, then the entry.
+is decided by the store and by `judge`, as ever; what they said holds while the store's `version` is the same.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
-from millpond.serve.ready import Answer, Ready, sendable
+from millpond.serve.ready import Ready, sendable
 
 if TYPE_CHECKING:
     import weakref
+    from collections.abc import Iterable
 
     from starlette.types import Scope
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from millpond.config import ServerConfig
     from millpond.policy.entry import Entry
     from millpond.render.target import Target
+    from millpond.serve.ready import Form, Moment
 
 access = logging.getLogger("millpond.access")
 
@@ -33,6 +35,8 @@ HIT = Decision(Action.HIT, Reason.FRESH)
 _MOST_KNOWN = 16_384
 """Paths. A known one takes one to three kilobytes."""
 _LONGEST_KNOWN = 1024
+_MOST_REQUESTS = 4096
+_LONGEST_REQUEST = 2048
 _DRAFT = DRAFT_COOKIE.encode("ascii")
 
 
@@ -56,13 +60,28 @@ class Known:
             self.ready = None
 
 
+class Request(NamedTuple):
+    """A request that a hit may answer."""
+
+    known: Known
+    asked: Asked
+    method: str
+    path: bytes
+
+
 class Hits:
     """The known paths of one running application."""
 
     def __init__(self, responses: Responses, bounds: ServerConfig) -> None:
-        self._responses, self._store, self.clock = responses, responses.store, responses.clock
+        self._responses, self._store = responses, responses.store
+        self._clock, self._version = responses.clock, responses.store.version
         self.bounds = bounds
+        self.at_socket = True
+        """Whether the server may answer before the application is called: not with middleware in front of it."""
         self._known: dict[bytes, Known] = {}
+        self._requests: dict[bytes, Request] = {}
+        self.recall = self._requests.get
+        """The request that a piece of data is, where that is remembered."""
         self.known = self._known.get
         """The path's, up to and without `?`; None for one that hasn't been answered from the cache yet."""
 
@@ -78,54 +97,75 @@ class Hits:
             del self._known[next(iter(self._known))]
         self._known[path] = Known(target.key, heads="HEAD" not in target.route.operations, queried=queried)
 
-    def of_request(self, asgi: Scope) -> tuple[Known, Asked] | None:
-        """What an ASGI request asks for, where that is known and nothing in the request speaks against a hit."""
-        known = self.known(asgi.get("raw_path", b""))
+    def remember(self, data: bytes, request: Request) -> None:
+        """Remember what a parser said of `data`: that it is `request`, and nothing besides."""
+        if len(data) > _LONGEST_REQUEST:
+            return
+        if len(self._requests) >= _MOST_REQUESTS:
+            del self._requests[next(iter(self._requests))]
+        self._requests[data] = request
+
+    def request(self, asgi: Scope) -> Request | None:
+        """The request, where its path is known and nothing in it speaks against a hit."""
+        path: bytes = asgi.get("raw_path") or b""
+        known = self.known(path)
         if known is None or asgi.get("root_path"):
             return None
-        if asgi["method"] != "GET" and not (asgi["method"] == "HEAD" and known.heads):
+        method: str = asgi["method"]
+        if method != "GET" and not (method == "HEAD" and known.heads):
             return None
         query: bytes = asgi.get("query_string", b"")
-        if query and (known.queried or len(asgi["raw_path"]) + len(query) > self.bounds.max_path_bytes):
+        if query and (known.queried or len(path) + len(query) > self.bounds.max_path_bytes):
             return None
-        size, asked = 0, ANYHOW
+        size, told = 0, False
         for name, value in asgi["headers"]:
             size += len(name) + len(value) + 4
             if name in TELLING:
-                asked = Asked.of(asgi["headers"])
+                told = True
             elif name == b"cookie" and _DRAFT in value:
                 return None
-        return (known, asked) if size <= self.bounds.max_header_bytes else None
+        if size > self.bounds.max_header_bytes:
+            return None
+        return Request(known, Asked.of(asgi["headers"]) if told else ANYHOW, method, path)
 
-    def answer(self, known: Known, asked: Asked, now: float) -> tuple[Answer, Entry] | None:
+    def form(self, request: Request) -> tuple[Form, Moment] | None:
         """The answer, if it is at hand and fresh; never waits."""
-        # The counter comes first: an invalidation between the two then shows as a counter that has gone on.
-        generation = self._store.generation()
+        known, now = request.known, self._clock()
+        ready = known.ready
+        if (
+            ready is None
+            or ready.version != self._version()
+            or not ready.since <= now - ready.rendered_at < ready.until
+        ):
+            ready = self._judged(known, now)
+            if ready is None:
+                return None
+        form = ready.forms.get(request.asked)
+        if form is None:
+            entry = ready.entry()
+            if entry is None:
+                return None
+            form = ready.form(entry, request.asked, now)
+        return form, ready.moment
+
+    def _judged(self, known: Known, now: float) -> Ready | None:
+        """What is ready, once the store has been asked for the entry and it was found to be fresh."""
+        # The numbers come first: what is written in between then shows as numbers that have gone on.
+        version, generation = self._version(), self._store.generation()
         entry = self._store.peek(known.key)
         if entry is None:
             return None
         ready = known.ready
-        if (
-            ready is None
-            or ready.entry() is not entry
-            or ready.generation != generation
-            or not ready.youngest <= now - entry.rendered_at <= ready.oldest
-        ):
-            ready = self._judged(known, entry, generation, now)
-            if ready is None:
-                return None
-        return ready.answer(entry, asked, now), entry
-
-    def _judged(self, known: Known, entry: Entry, generation: int, now: float) -> Ready | None:
-        judgement = self._responses.judge(entry, now)
-        if judgement.reason is not Reason.FRESH or entry.pause is not None:
+        if ready is None or ready.entry() is not entry:
+            ready = Ready(entry, known.forget) if sendable(entry.headers) and entry.pause is None else None
+        if ready is None or not (ready.still_fresh(generation, now) or self._is_fresh(entry, now)):
             return None
-        ready = known.ready
-        if ready is not None and ready.entry() is entry:
-            ready.generation = generation
-            return ready
-        known.ready = Ready(entry, generation, known.forget) if sendable(entry.headers) else None
-        return known.ready
+        ready.renew(entry, version, generation, now)
+        known.ready = ready
+        return ready
+
+    def _is_fresh(self, entry: Entry, now: float) -> bool:
+        return self._responses.judge(entry, now).reason is Reason.FRESH
 
 
 def log_access(method: str, path: str, status: int | None, decision: Decision | None, seconds: float) -> None:
@@ -139,6 +179,11 @@ def log_access(method: str, path: str, status: int | None, decision: Decision | 
         "reason": decision.reason.value if decision else None,
     }
     access.info("%s %s %s", method, path, status or "-", extra={"fields": fields})
+
+
+def size_of(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """What headers count, in bytes."""
+    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def decoded(path: bytes) -> str:

@@ -1,13 +1,15 @@
-"""Answers of a fresh entry as they go out: made once, and again only where a header tells of another moment."""
+"""Answers of a fresh entry as they go out: what lasts is made once, what tells of the moment once a second."""
 
 from __future__ import annotations
 
+import math
 import re
 import weakref
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.policy.freshness import fresh_ages
+from millpond.policy.freshness import oldest_fresh
 from millpond.policy.headers import lasting_headers, moment_headers
 from millpond.policy.reply import reply
 from millpond.serve.sending import length_of
@@ -26,70 +28,113 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
-class Answer:
-    """One form of an entry, in one coding, or the 304 that stands for it; with the headers of a hit."""
+class Moment:
+    """The headers of hits that tell of the moment. They are the same for all forms of an entry, for up to a second."""
 
-    __slots__ = ("_block", "_headers", "_lasting", "_length", "_moment", "body", "status")
+    __slots__ = ("headers", "lines")
+
+    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self.headers, self.lines = headers, lines_of(headers)
+
+
+class Form:
+    """One form of an entry, in one coding, or the 304 that stands for it."""
+
+    __slots__ = ("_after", "_before", "_head", "_headers", "_length", "_moment", "_server", "_start", "body", "status")
 
     def __init__(self, chosen: Reply, lasting: list[tuple[bytes, bytes]]) -> None:
         self.status, self.body = chosen.status, chosen.body
-        self._lasting, self._length = lasting, length_of(chosen)
-        self._moment: tuple[int, int | None] | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._block: bytes | None = None
+        self._headers, self._length = lasting, length_of(chosen)
+        self._start = status_line(chosen.status)
+        self._before, self._after = lines_of(lasting), lines_of(self._length) + b"\r\n"
+        self._moment: Moment | None = None
+        self._server = self._head = b""
 
-    def headers(self, entry: Entry, now: float) -> list[tuple[bytes, bytes]]:
-        """As `send_cached` would send them. The list is the answer's own: who changes it changes every later hit."""
-        elapsed = max(0.0, now - entry.rendered_at)
-        left = None if entry.revalidate is None else int((entry.revalidate - elapsed) // 1)
-        moment = (int(elapsed), left)
-        if moment != self._moment:
-            decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
-            self._headers = self._lasting + moment_headers(entry, decision, now) + self._length
-            self._moment, self._block = moment, None
-        return self._headers
+    def headers(self, moment: Moment) -> list[tuple[bytes, bytes]]:
+        """As `send_cached` would send them."""
+        return self._headers + moment.headers + self._length
 
-    def block(self, entry: Entry, now: float) -> bytes:
-        """The same as the lines of an HTTP/1.1 head, and the empty one that ends it."""
-        headers = self.headers(entry, now)
-        if self._block is None:
-            self._block = lines_of(headers) + b"\r\n"
-        return self._block
+    def head(self, moment: Moment, server: bytes) -> bytes:
+        """The head of an HTTP/1.1 answer; `server` are the lines that the server puts into each."""
+        if self._moment is not moment or self._server is not server:
+            self._head = b"".join((self._start, server, self._before, moment.lines, self._after))
+            self._moment, self._server = moment, server
+        return self._head
 
 
 class Ready:
-    """The forms of an entry that is fresh as long as no tag is invalidated. It goes when the entry goes.
+    """The forms of an entry that is fresh as long as nothing is written. It goes when the entry goes.
 
     Args:
         entry: judged to be fresh, and without a pause.
-        generation: what the store's counter was before that.
         gone: called, with the reference, when nobody holds the entry any longer.
     """
 
-    __slots__ = ("_forms", "_told", "entry", "generation", "oldest", "youngest")
+    __slots__ = (
+        "_forms",
+        "_oldest",
+        "_shown",
+        "entry",
+        "forms",
+        "generation",
+        "moment",
+        "rendered_at",
+        "since",
+        "until",
+        "version",
+    )
 
-    def __init__(self, entry: Entry, generation: int, gone: Callable[[weakref.ref[Entry]], None]) -> None:
+    def __init__(self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None]) -> None:
         self.entry = weakref.ref(entry, gone)
-        self.generation = generation
-        self.youngest, self.oldest = fresh_ages(entry)
-        self._forms: dict[tuple[int, Headers], Answer] = {}
-        self._told: dict[Asked, Answer] = {}
+        self.rendered_at = entry.rendered_at
+        self._oldest = oldest_fresh(entry)
+        self._forms: dict[tuple[int, Headers], Form] = {}
+        self.forms: dict[Asked, Form] = {}
+        self.version = self.generation = -1
+        """What the store said before the entry was judged to be fresh."""
+        self.since = self.until = 0.0
+        """Ages in seconds: from `since` on, and before `until`, the entry stays fresh and `moment` holds."""
+        self._shown: tuple[int, int | None] | None = None
+        self.moment = Moment([])
 
-    def answer(self, entry: Entry, asked: Asked, now: float) -> Answer:
-        """The form for what was asked."""
-        return self._told.get(asked) or self._remembered(entry, asked, now)
+    def still_fresh(self, generation: int, now: float) -> bool:
+        """Whether the last judgement holds: no tag has been invalidated, and the entry isn't too old."""
+        return generation == self.generation and 0 <= now - self.rendered_at <= self._oldest
 
-    def _remembered(self, entry: Entry, asked: Asked, now: float) -> Answer:
+    def renew(self, entry: Entry, version: int, generation: int, now: float) -> None:
+        """The entry is fresh at `now`, by what the store's `version` and `generation` were before it was judged."""
+        age = max(0.0, now - self.rendered_at)
+        left = None if entry.revalidate is None else math.floor(entry.revalidate - age)
+        shown = (int(age), left)
+        if shown != self._shown:
+            decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
+            self.moment, self._shown = Moment(moment_headers(entry, decision, now)), shown
+        # Age changes at each whole second, and the time that is left at each whole second before its end.
+        ends = math.inf if entry.revalidate is None or left is None else entry.revalidate - left
+        self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
+        self.version, self.generation = version, generation
+
+    def form(self, entry: Entry, asked: Asked, now: float) -> Form:
+        """The form for what was asked; it is remembered."""
         chosen = reply(entry, asked)
         form = self._forms.get((chosen.status, chosen.headers))
         if form is None:
-            form = Answer(chosen, lasting_headers(chosen.headers, entry, now))
+            form = Form(chosen, lasting_headers(chosen.headers, entry, now))
             self._forms[chosen.status, chosen.headers] = form
         if len(asked.accepted) + sum(len(value) for _, value in asked.conditions) <= _LONGEST_ASKED:
-            if len(self._told) >= _MOST_FORMS:
-                self._told.clear()
-            self._told[asked] = form
+            if len(self.forms) >= _MOST_FORMS:
+                self.forms.clear()
+            self.forms[asked] = form
         return form
+
+
+def status_line(status: int) -> bytes:
+    """The first line of an HTTP/1.1 answer."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:  # a number that isn't registered has no phrase
+        phrase = ""
+    return b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
 
 
 def sendable(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry
     from millpond.policy.reply import Reply
-    from millpond.serve.ready import Answer
 
 _BODILESS = (204, 205, 304)
 
@@ -40,15 +39,6 @@ async def send_cached(scope: Scope, send: Send, cached: Cached, now: float) -> i
     await send({"type": "http.response.start", "status": chosen.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return chosen.status
-
-
-async def send_ready(scope: Scope, send: Send, answer: Answer, entry: Entry, now: float) -> int:
-    """A hit whose bytes are made. Returns the status that was sent."""
-    headers = list(answer.headers(entry, now))  # middleware may change the one that it is given
-    body = b"" if scope["method"] == "HEAD" else answer.body
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-    return answer.status
 
 
 def headers_of(chosen: Reply, entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:

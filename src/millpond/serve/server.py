@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import signal
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
 from millpond.errors import MillpondError
-from millpond.serve.bounded import bounded_protocol
+from millpond.serve.internals import differences
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.config import ServerConfig
+    from millpond.serve.hits import Hits
+
+log = logging.getLogger("millpond.serve")
 
 
 class AddressError(MillpondError):
@@ -98,6 +102,7 @@ async def serve(
     sockets: Sequence[socket.socket],
     bounds: ServerConfig,
     *,
+    hits: Hits | None = None,
     proxy_headers: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
@@ -109,12 +114,13 @@ async def serve(
         app: any ASGI application.
         sockets: bound; they are closed at the end.
         bounds: on paths, headers and the shutdown.
+        hits: what is answered at the socket, before `app` is called; None for nothing.
         proxy_headers: believe `X-Forwarded-For` and `X-Forwarded-Proto`, from wherever they come.
         started: called when connections are accepted.
     """
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(bounds),
+        http=_protocol(bounds, hits),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -124,6 +130,24 @@ async def serve(
         timeout_graceful_shutdown=math.ceil(bounds.shutdown_timeout),
     )
     await _Server(config, started).serve(list(sockets))
+
+
+def _protocol(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protocol] | Literal["auto"]:
+    """The fastest protocol that this uvicorn bears."""
+    unknown = next(differences(), None)
+    if unknown is not None:
+        log.warning(
+            "uvicorn %s isn't known well enough (%s): hits go through ASGI, and the length of an unfinished head isn't "
+            "bounded. Millpond works with it; an older uvicorn is faster.",
+            uvicorn.__version__,
+            unknown,
+        )
+        return "auto"
+    # Here, as they are made of what was just looked for.
+    from millpond.serve.bounded import bounded_protocol
+    from millpond.serve.protocol import hit_protocol
+
+    return bounded_protocol(bounds) if hits is None else hit_protocol(bounds, hits)
 
 
 class _Server(uvicorn.Server):

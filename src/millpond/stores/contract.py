@@ -39,7 +39,7 @@ class Commit(Enum):
 class Store(Protocol):
     """Entries by key, tags by generation, and leases.
 
-    The first three methods are the hit path: they never wait, and answer from what this process knows. What
+    The first four methods are the hit path: they never wait, and answer from what this process knows. What
     they know includes every invalidation whose `invalidate` has returned, in whatever process. `invalidate` may be
     called from any thread, in a handler or outside of one, so it isn't a coroutine: it blocks for one short
     transaction. All others may wait.
@@ -47,6 +47,13 @@ class Store(Protocol):
 
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`, if it can be had without waiting. It is not judged."""
+        ...
+
+    def version(self) -> int:
+        """A number that stays the same only while `peek`, `generation` and `row` give the same for all arguments.
+
+        So what was found out by them still holds while it is what it was before they were asked.
+        """
         ...
 
     def generation(self) -> int:

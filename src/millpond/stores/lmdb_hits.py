@@ -43,6 +43,9 @@ class Hits:
             self.reads.note(key)
         return entry
 
+    def version(self) -> int:
+        return self._environment.last_transaction()
+
     def generation(self) -> int:
         view = self._view
         if view.seen == self._environment.last_transaction():

@@ -61,6 +61,7 @@ class MemoryStore:
         self._sizes: OrderedDict[str, int] = OrderedDict()  # least recently used first
         self._bytes = 0
         self._reads: deque[str] = deque(maxlen=_READS_REMEMBERED)
+        self._version = 0
         self._generation = 0
         self._invalidated_at: deque[float] = deque(maxlen=_INVALIDATIONS_REMEMBERED)
         self._rows: dict[str, TagRow] = {}
@@ -82,6 +83,10 @@ class MemoryStore:
                 finally:
                     self._lock.release()
         return entry
+
+    def version(self) -> int:
+        """How often anything has been written."""
+        return self._version
 
     def generation(self) -> int:
         """How many invalidations there have been."""
@@ -114,6 +119,7 @@ class MemoryStore:
                 return Commit.SUPERSEDED
             self._put(self._entries, entry)
             self._evict()
+            self._version += 1
             return Commit.STORED
 
     async def seed(self, entries: Iterable[Entry]) -> None:
@@ -135,11 +141,13 @@ class MemoryStore:
                     self._put(filled, entry)
             self._entries = filled
             self._evict()
+            self._version += 1
 
     async def remove(self, key: str) -> None:
         """Forget the entry of `key`, if there is one."""
         with self._lock:
             self._drop(key)
+            self._version += 1
 
     def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
         """Count one invalidation of all `tags` and return its generation; from any thread. See `Store.invalidate`."""
@@ -156,6 +164,7 @@ class MemoryStore:
             self._generation = generation
             if len(self._rows_by_age) > self._max_tags:
                 self._prune_rows()
+            self._version += 1
         return generation
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:

@@ -1,0 +1,249 @@
+"""Hits at the socket: uvicorn's HTTP protocol, which answers what is at hand as soon as a head has been parsed.
+
+llhttp has parsed the request by then, so there is no second opinion about where it ends: nothing is matched by hand.
+Whatever isn't a plain hit (a body, a range, an editor's cookie, a connection that is about to close, a client that
+doesn't read) goes on to uvicorn as if this class weren't there.
+
+What the parser said of a piece of data is remembered when the piece was one whole request and nothing else. The same
+bytes mean the same again, wherever the parser stands between two messages, so it isn't asked a second time. Between
+messages it stands only if everything before was complete and left it there: not after an upgrade or a last request.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from millpond.policy.reply import ANYHOW, TELLING, Asked
+from millpond.render.request_api import DRAFT_COOKIE
+from millpond.serve.bounded import BoundedProtocol, bounds_of
+from millpond.serve.hits import HIT, Request, access, decoded, log_access, size_of
+from millpond.serve.ready import lines_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from millpond.config import ServerConfig
+    from millpond.serve.hits import Hits
+
+log = logging.getLogger("millpond.serve")
+
+_OTHERWISE = frozenset({b"content-length", b"transfer-encoding", b"range", b"expect", b"upgrade"})
+"""With one of these a request is none that a hit answers."""
+_SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+"""A request with one of these isn't remembered."""
+_NOTED = TELLING | _OTHERWISE | _SECRETS
+_DRAFT = DRAFT_COOKIE.encode("ascii")
+_COPIED = 16 * 1024
+"""Bytes of a body up to which it is joined to its head: one write costs more than the copy."""
+
+
+class ServerLines:
+    """Date, and what else uvicorn puts into each answer, as lines."""
+
+    __slots__ = ("_headers", "_lines")
+
+    def __init__(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._lines = b""
+
+    def of(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The lines of uvicorn's default headers, of which it makes a new list once a second."""
+        if headers is not self._headers:
+            self._headers, self._lines = headers, lines_of(headers)
+        return self._lines
+
+
+class HitProtocol(BoundedProtocol):
+    """Answers GET and HEAD of fresh answers that are known; see the module."""
+
+    hits: Hits
+    lines: ServerLines
+    most_seen: int
+    """Bytes of a head in which no more headers can be than are allowed."""
+
+    _seen = 0
+    _noted: list[tuple[bytes, bytes]] | None = None
+    _otherwise = False
+    _secret = False
+    _begun = 0
+    """Messages that began in the piece that is being read."""
+    _in_message = False
+    _only_messages = True
+    """Whether all that came so far leaves the parser at the start of a message when no message is under way."""
+    _answered: Request | None = None
+    """The request that is being parsed, once it has its answer."""
+    _closes_at: float | None = None
+    """When the connection is closed, by the loop's clock, if nothing comes after a hit."""
+    _timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if not self._in_message and self._only_messages:
+            request = self.hits.recall(data)
+            if request is not None and self._is_idle() and self._answer(request):
+                return
+        self._seen, self._begun, self._answered = self._head_bytes + len(data), 0, None
+        super().data_received(data)
+        if self._answered is not None and self._begun == 1 and not self._in_message and not self._secret:
+            self.hits.remember(data, self._answered)
+
+    def on_message_begin(self) -> None:
+        # What uvicorn prepares for ASGI is prepared when it turns out to be needed.
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._noted, self._otherwise, self._secret, self._answered = None, False, False, None
+        self._begun += 1
+        self._in_message = True
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        self._check_url()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name in _NOTED:
+            self._note(name, value)
+        self.headers.append((name, value))
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name in TELLING:
+            if self._noted is None:
+                self._noted = []
+            self._noted.append((name, value))
+        elif name in _SECRETS:
+            self._secret = True
+            self._otherwise = self._otherwise or _DRAFT in value
+        else:
+            self._otherwise = True
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+
+    def on_headers_complete(self) -> None:
+        request = self._request()
+        if request is not None and self._is_idle() and self._answer(request):
+            self._answered = request
+            self._completed, self._head_bytes = True, 0
+            return
+        self._only_messages = (
+            self._only_messages and self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        )
+        self._prepare_for_asgi()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._answered is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        if self._answered is None:
+            super().on_message_complete()
+
+    def _request(self) -> Request | None:
+        """The request whose head was parsed, if a hit may answer it: this is told by its bytes, and by nothing else."""
+        path, question, _ = self.url.partition(b"?")
+        known = self.hits.known(path)
+        if known is None or self._otherwise or (question and known.queried):
+            return None
+        method = self.parser.get_method()
+        if method != b"GET" and not (method == b"HEAD" and known.heads):
+            return None
+        if (
+            self.limit_concurrency is not None
+            or not self.parser.should_keep_alive()
+            or self.parser.get_http_version() != "1.1"
+            or not self._is_in_bounds()
+        ):
+            return None
+        return Request(known, ANYHOW if self._noted is None else Asked.of(self._noted), method.decode("ascii"), path)
+
+    def _is_in_bounds(self) -> bool:
+        bounds = self.hits.bounds
+        if len(self.url) > bounds.max_path_bytes:
+            return False
+        return self._seen <= self.most_seen or size_of(self.headers) <= bounds.max_header_bytes
+
+    def _is_idle(self) -> bool:
+        """Whether the connection, and all that stands in front of it, is ready for the answer of the next request."""
+        cycle: Any = self.cycle  # of the request that came last; None before the first one
+        return (
+            (cycle is None or cycle.response_complete)
+            and self.hits.at_socket
+            and self._status is None
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+
+    def _answer(self, request: Request) -> bool:
+        """Answer, if it is a hit; False when nothing was done."""
+        logs = access.isEnabledFor(logging.INFO)
+        started = time.perf_counter() if logs else 0.0
+        try:
+            found = self.hits.form(request)
+        except Exception:  # the parser would make a 400 of it: on the long way it is told as what it is
+            log.exception("the short way to %r failed", request.path)
+            return False
+        if found is None:
+            return False
+        form, moment = found
+        state, write = self.server_state, self.transport.write
+        head = form.head(moment, self.lines.of(state.default_headers))
+        if request.method == "HEAD":
+            write(head)
+        elif len(form.body) <= _COPIED:
+            write(head + form.body)
+        else:
+            write(head)
+            write(form.body)
+        state.total_requests += 1
+        self._stay_open_for_a_while()
+        if logs:
+            log_access(request.method, decoded(request.path), form.status, HIT, time.perf_counter() - started)
+        return True
+
+    def _prepare_for_asgi(self) -> None:
+        """Do what was left out in `on_message_begin`."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        HttpToolsProtocol.on_message_begin(self)
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)  # the list that the scope has
+
+    # The keep-alive time. uvicorn starts a timer after each answer, and stops it at the next byte. Here a hit writes
+    # down when the connection is to close, and one timer looks whether it still is.
+
+    def _stay_open_for_a_while(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            super()._unset_keepalive_if_required()
+        self._closes_at = self.loop.time() + self.timeout_keep_alive
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._closes_at, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._closes_at is None:
+            return
+        if self._closes_at <= self.loop.time():
+            self.timeout_keep_alive_handler()
+        else:
+            self._timer = self.loop.call_at(self._closes_at, self._look)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._closes_at = None
+        super()._unset_keepalive_if_required()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().connection_lost(exc)
+
+
+def hit_protocol(bounds: ServerConfig, hits: Hits) -> type[HitProtocol]:
+    """The protocol for one server; uvicorn makes one of it for each connection."""
+    # A header counts 4 bytes beside its name and value; on the wire it has at least 2.
+    values = {**bounds_of(bounds), "most_seen": bounds.max_header_bytes // 2, "hits": hits, "lines": ServerLines()}
+    return type("HitProtocol", (HitProtocol,), values)
