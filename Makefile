@@ -33,7 +33,7 @@ demo: $(VENV)/.run ## Build the example shop and serve it on PORT (8000)
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-soak: $(VENV)/.dev ## Run the long forms of tests/reliability: about a quarter of an hour
+soak: $(VENV)/.dev ## Run the long forms of tests: about three quarters of an hour
 	$(BIN)/python bench/soak.py
 
 lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms

@@ -1,10 +1,11 @@
-"""The long forms of tests/reliability: `make soak`. Loopback only; about a quarter of an hour with the defaults."""
+"""The long forms of tests: `make soak`. Loopback only; about three quarters of an hour with the defaults."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import logging
 import resource
 import subprocess
 import sys
@@ -14,14 +15,18 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-TESTS = Path(__file__).parents[1] / "tests" / "reliability"
-sys.path.insert(0, str(TESTS))
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS / "reliability"), str(TESTS / "serve"), str(TESTS)]
 
 import endurance  # noqa: E402
 import killed_ponds  # noqa: E402
 from history import record_history  # noqa: E402
+from raw_requests import script  # noqa: E402
 from served_pond import millpond, served, write_project  # noqa: E402
 from stampede import stampede  # noqa: E402
+from three_ways import three_ways  # noqa: E402
+
+from ponds import Project  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +45,7 @@ def main() -> int:
         ("history", chosen.operations, lambda folder: history(folder, chosen.operations, chosen.seed)),
         ("stampede", chosen.stampedes, lambda folder: stampedes(folder, chosen.requests, chosen.stampedes)),
         ("kills", chosen.kills, lambda folder: kills(folder, chosen.kills, chosen.seed)),
+        ("ways", chosen.ways, lambda folder: ways(folder, chosen.ways, chosen.seed)),
         ("endurance", chosen.minutes, lambda folder: enduring(folder, chosen.minutes * 60)),
     ]
     broken: list[str] = []
@@ -48,7 +54,8 @@ def main() -> int:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as scratch:
-            figures, wrong = part(Path(scratch) / "pond")
+            folder = Path(scratch) / "pond"
+            figures, wrong = part(folder)
         _say(f"{name:<10} {time.monotonic() - began:6.0f} s  {figures}")
         broken += [f"{name}: {each}" for each in wrong]
     for each in broken[:20]:
@@ -92,6 +99,23 @@ def kills(folder: Path, number: int, seed: int) -> Outcome:
     return figures, found["wrong"]
 
 
+def ways(folder: Path, requests: int, seed: int) -> Outcome:
+    """Whatever comes in, hits at the socket, hits through ASGI and the long way answer the same bytes."""
+    logging.getLogger("uvicorn.error").disabled = True  # it says so of each broken request
+    folder.mkdir()
+
+    async def run() -> Outcome:
+        said, number = 0, seed * 1_000_000_000
+        async with three_ways(Project(folder)) as compared:
+            while said < requests and not compared.differences:
+                each = script(number)
+                await compared.follow(each)
+                said, number = said + each.requests, number + 1
+        return f"{said} requests, generated, broken and cut, in three ways", compared.differences
+
+    return asyncio.run(run())
+
+
 def enduring(folder: Path, seconds: float) -> Outcome:
     with served(write_project(folder, {"max_bytes": endurance.MAX_BYTES}), WORKERS) as server:
         pids = sorted(asyncio.run(server.workers(WORKERS)))
@@ -113,6 +137,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=1000, help="at once, of a stampede")
     parser.add_argument("--stampedes", type=int, default=10)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--ways", type=int, default=1_000_000, help="generated requests, compared in three ways")
     parser.add_argument("--minutes", type=float, default=10.0, help="of endurance")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

@@ -63,9 +63,10 @@ class HitProtocol(BoundedProtocol):
     hits: Hits
     lines: ServerLines
     most_seen: int
-    """Bytes of a head in which no more headers can be than are allowed."""
+    """Bytes in which no more headers can be than are allowed."""
 
     _seen = 0
+    """Bytes of the piece that is being read."""
     _noted: list[tuple[bytes, bytes]] | None = None
     _otherwise = False
     _secret = False
@@ -85,7 +86,7 @@ class HitProtocol(BoundedProtocol):
             request = self.hits.recall(data)
             if request is not None and self._is_idle() and self._answer(request):
                 return
-        self._seen, self._begun, self._answered = self._head_bytes + len(data), 0, None
+        self._seen, self._begun, self._answered = len(data), 0, None
         super().data_received(data)
         if self._answered is not None and self._begun == 1 and not self._in_message and not self._secret:
             self.hits.remember(data, self._answered)
@@ -147,17 +148,13 @@ class HitProtocol(BoundedProtocol):
         """The request whose head was parsed, if a hit may answer it: this is told by its bytes, and by nothing else."""
         path, question, _ = self.url.partition(b"?")
         known = self.hits.known(path)
-        if known is None or self._otherwise or (question and known.queried):
+        if known is None or self._otherwise or (question and known.queried) or not self._is_in_bounds():
             return None
-        method = self.parser.get_method()
+        parser = self.parser
+        method = parser.get_method()
         if method != b"GET" and not (method == b"HEAD" and known.heads):
             return None
-        if (
-            self.limit_concurrency is not None
-            or not self.parser.should_keep_alive()
-            or self.parser.get_http_version() != "1.1"
-            or not self._is_in_bounds()
-        ):
+        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
         return Request(known, ANYHOW if self._noted is None else Asked.of(self._noted), method.decode("ascii"), path)
 
@@ -165,14 +162,16 @@ class HitProtocol(BoundedProtocol):
         bounds = self.hits.bounds
         if len(self.url) > bounds.max_path_bytes:
             return False
-        return self._seen <= self.most_seen or size_of(self.headers) <= bounds.max_header_bytes
+        in_this_piece = self._begun > 0 and self._seen <= self.most_seen
+        return in_this_piece or size_of(self.headers) <= bounds.max_header_bytes
 
     def _is_idle(self) -> bool:
-        """Whether the connection, and all that stands in front of it, is ready for the answer of the next request."""
+        """Whether nothing is under way on the connection, or in front of the application, that comes first."""
         cycle: Any = self.cycle  # of the request that came last; None before the first one
         return (
             (cycle is None or cycle.response_complete)
             and self.hits.at_socket
+            and self.limit_concurrency is None
             and self._status is None
             and not self.flow.write_paused
             and not self.transport.is_closing()

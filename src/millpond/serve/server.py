@@ -120,7 +120,7 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
-        http=_protocol(bounds, hits),
+        http=protocol_for(bounds, hits),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -132,7 +132,7 @@ async def serve(
     await _Server(config, started).serve(list(sockets))
 
 
-def _protocol(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protocol] | Literal["auto"]:
+def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protocol] | Literal["auto"]:
     """The fastest protocol that this uvicorn bears."""
     unknown = next(differences(), None)
     if unknown is not None:

@@ -1,0 +1,115 @@
+"""What is taken for granted of uvicorn holds for the one that is installed, and is noticed where it doesn't."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from millpond.config import ServerConfig
+from millpond.serve import server
+from millpond.serve.internals import differences
+from millpond.serve.protocol import HitProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+
+READ_AND_UNDERSTOOD = {
+    "0.54.0": "18fdf324b11bf160",
+}
+"""By version of uvicorn, how the digest of its protocol's source begins that was read for the protocols here. When this
+test fails, read the difference, run `make soak`, and add a line."""
+
+
+def changed(name: str, change: Callable[[Any], Any]) -> Callable[[str], Any]:
+    """A loader of modules that changes one."""
+
+    def load(module: str) -> Any:
+        loaded = importlib.import_module(module)
+        return change(SimpleNamespace(**vars(loaded))) if module == name else loaded
+
+    return load
+
+
+def with_protocol(**members: Any) -> Callable[[Any], Any]:
+    def change(module: Any) -> Any:
+        module.HttpToolsProtocol = type("HttpToolsProtocol", (HttpToolsProtocol,), members)
+        return module
+
+    return change
+
+
+def test_the_installed_uvicorn_is_what_is_taken_for_granted() -> None:
+    assert list(differences()) == []
+
+
+def test_the_source_that_was_read_is_the_one_that_runs() -> None:
+    known = READ_AND_UNDERSTOOD.get(uvicorn.__version__)
+    if known is None:
+        pytest.skip(f"uvicorn {uvicorn.__version__} is newer than what was read")
+    assert sha256(inspect.getsource(HttpToolsProtocol).encode()).hexdigest().startswith(known)
+
+
+def no_status_lines(module: Any) -> Any:
+    del module.STATUS_LINE
+    return module
+
+
+def test_what_was_renamed_taken_away_or_added_is_noticed() -> None:
+    def other_arguments(self: Any, url: bytes, more: int) -> None: ...
+    def prepares_more(self: Any) -> None:
+        self.url = self.headers = self.expect_100_continue = self.scope = self.trailers = None
+
+    def initialises_less(self: Any, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None: ...
+
+    cases: dict[str, Callable[[Any], Any]] = {
+        "on_header is missing": with_protocol(on_header=None),
+        "on_body takes other arguments": with_protocol(on_body=other_arguments),
+        "on_message_begin sets trailers": with_protocol(on_message_begin=prepares_more),
+        "sets no pipeline": with_protocol(__init__=initialises_less),
+        "STATUS_LINE": no_status_lines,
+    }
+    for message, change in cases.items():
+        assert any(message in each for each in differences(changed(HTTPTOOLS, change))), message
+
+
+def test_a_module_that_is_gone_is_noticed() -> None:
+    def load(name: str) -> Any:
+        raise ModuleNotFoundError(f"no module named {name}")
+
+    assert list(differences(load)) == [f"no module named {HTTPTOOLS}"]
+
+
+def test_with_an_unknown_uvicorn_everything_goes_through_asgi_and_the_log_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "differences", lambda: iter(["HttpToolsProtocol.on_url is missing", "more"]))
+    with caplog.at_level(logging.WARNING):
+        assert server.protocol_for(ServerConfig(), None) == "auto"
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        f"uvicorn {uvicorn.__version__} isn't known well enough (HttpToolsProtocol.on_url is missing)"
+    ]
+
+
+def test_the_protocol_overrides_nothing_that_uvicorn_does_not_call() -> None:
+    overridden = {name for name in vars(HitProtocol) if hasattr(HttpToolsProtocol, name) and not name.startswith("__")}
+    assert overridden <= {
+        "data_received",
+        "on_message_begin",
+        "on_url",
+        "on_header",
+        "on_headers_complete",
+        "on_body",
+        "on_message_complete",
+        "connection_lost",
+        "_unset_keepalive_if_required",
+    }

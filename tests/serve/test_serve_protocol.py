@@ -1,0 +1,229 @@
+"""What the protocol at the socket leaves to uvicorn, and what it does as uvicorn does."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from three_ways import Wire, three_ways
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ponds import Project
+
+pytestmark = pytest.mark.anyio
+
+GET = b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
+LIVE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Timers:
+    """The part of an event loop that tells the time, with a clock that is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._cancelled: set[int] = set()
+        self._number = itertools.count()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Any:
+        number = next(self._number)
+        heapq.heappush(self._due, (when, number, callback))
+
+        class Handle:
+            def cancel(_) -> None:  # noqa: N805
+                self._cancelled.add(number)
+
+        return Handle()
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Any:
+        return self.call_at(self.now + delay, callback)
+
+    def create_task(self, work: Any) -> asyncio.Task[Any]:
+        return asyncio.get_running_loop().create_task(work)
+
+    def move(self, seconds: float) -> None:
+        ends = self.now + seconds
+        while self._due and self._due[0][0] <= ends:
+            self.now, number, callback = heapq.heappop(self._due)
+            if number not in self._cancelled:
+                callback()
+        self.now = ends
+
+    @property
+    def waiting(self) -> int:
+        return sum(number not in self._cancelled for _, number, _ in self._due)
+
+
+def connect(way: Any) -> tuple[Any, Wire, Timers]:
+    protocol, wire, _ = way.connect()
+    protocol.loop = timers = Timers()
+    return protocol, wire, timers
+
+
+async def test_an_idle_connection_is_closed_after_the_keep_alive_time_and_not_before(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, timers = connect(ways.socket)
+        protocol.data_received(GET)
+        timers.move(3)
+        protocol.data_received(GET)  # the same bytes: remembered
+        timers.move(4.9)
+        assert not wire.closed
+        timers.move(0.2)
+        assert wire.closed
+        assert bytes(wire.written).count(b"200 OK") == 2
+
+
+async def test_a_request_that_has_begun_keeps_its_connection(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, timers = connect(ways.socket)
+        protocol.data_received(GET)
+        protocol.data_received(GET[:10])
+        timers.move(60)
+        assert not wire.closed
+        protocol.data_received(GET[10:])
+        assert bytes(wire.written).count(b"200 OK") == 2
+
+
+async def test_a_hit_after_a_live_answer_prolongs_the_connection(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, timers = connect(ways.socket)
+        protocol.data_received(LIVE)
+        await asyncio.gather(*protocol.server_state.tasks)
+        timers.move(4)
+        protocol.data_received(GET)
+        timers.move(4)  # uvicorn's own timer of the live answer is over by now
+        assert not wire.closed
+        timers.move(1.1)
+        assert wire.closed
+
+
+async def test_a_live_answer_after_a_hit_has_uvicorns_own_time(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, timers = connect(ways.socket)
+        protocol.data_received(GET)
+        timers.move(4)
+        protocol.data_received(LIVE)
+        await asyncio.gather(*protocol.server_state.tasks)
+        timers.move(4)
+        assert not wire.closed
+        timers.move(1.1)
+        assert wire.closed
+
+
+async def test_a_lost_connection_leaves_no_timer(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, _, timers = connect(ways.socket)
+        protocol.data_received(GET)
+        assert timers.waiting == 1
+        protocol.connection_lost(ConnectionResetError())
+        assert timers.waiting == 0
+
+
+async def test_a_client_that_does_not_read_is_not_written_to(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, _ = ways.socket.connect()
+        protocol.data_received(GET)
+        once = bytes(wire.written)
+        protocol.pause_writing()
+        for _ in range(3):
+            protocol.data_received(GET)
+        await asyncio.sleep(0)
+        assert bytes(wire.written) == once
+        protocol.resume_writing()
+        while protocol.server_state.tasks:
+            await asyncio.wait(protocol.server_state.tasks)
+        assert bytes(wire.written) == once * 4
+
+
+async def test_a_connection_that_is_closing_gets_nothing_more(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, state = ways.socket.connect()
+        protocol.data_received(GET)
+        protocol.shutdown()
+        written = bytes(wire.written)
+        protocol.data_received(GET)
+        await asyncio.gather(*state.tasks)
+        assert wire.closed
+        assert bytes(wire.written) == written
+
+
+async def test_a_limit_on_concurrency_is_left_to_uvicorn(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, state = ways.socket.connect()
+        protocol.limit_concurrency = 0
+        protocol.data_received(GET)
+        await asyncio.gather(*state.tasks)
+        assert bytes(wire.written).startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize("secret", [b"Authorization: Bearer x", b"Cookie: session=1", b"Proxy-Authorization: Basic x"])
+async def test_a_request_with_a_secret_is_answered_and_not_remembered(project: Project, secret: bytes) -> None:
+    request = b"GET /plain HTTP/1.1\r\nHost: x\r\n" + secret + b"\r\n\r\n"
+    async with three_ways(project) as ways:
+        assert b"200 OK" in (await ways.socket.say([request])).written
+        assert ways.pond.hits is not None
+        assert ways.pond.hits.recall(request) is None
+
+
+@pytest.mark.parametrize("extra", [b"\r\n", b"GET /plain", GET])
+async def test_only_a_piece_that_is_one_whole_request_is_remembered(project: Project, extra: bytes) -> None:
+    async with three_ways(project) as ways:
+        await ways.socket.say([GET + extra])
+        assert ways.pond.hits is not None
+        assert (ways.pond.hits.recall(GET + extra) is None) is (extra != b"\r\n")
+        await ways.compare([GET + extra, GET, GET + extra, GET])
+    assert ways.differences == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"POST /live HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(GET),
+        b"POST /live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(GET),
+        b"GET /plain HTTP/1.1\r\nHost: x\r\nX-Header: begun",
+        b"GET /plain HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    ],
+)
+async def test_remembered_bytes_that_are_part_of_something_else_are_no_request(project: Project, before: bytes) -> None:
+    async with three_ways(project) as ways:
+        await ways.socket.say([GET])
+        assert ways.pond.hits is not None
+        assert ways.pond.hits.recall(GET) is not None
+        await ways.compare([before, GET, GET])
+    assert ways.differences == []
+
+
+async def test_a_large_body_is_sent_whole(project: Project) -> None:
+    project.routes({"/large": "dynamic = 'force-static'\ndef GET():\n    return 'x' * 100_000\n"})
+    large = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with three_ways(project) as ways:
+        for _ in range(3):
+            await ways.compare([large])
+    assert ways.differences == []
+
+
+async def test_a_store_that_fails_is_told_as_a_failure_and_not_as_a_bad_request(
+    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with three_ways(project) as ways:
+        assert ways.pond.hits is not None
+
+        def broken() -> int:
+            raise OSError("the disk is gone")
+
+        monkeypatch.setattr(ways.pond.hits, "_version", broken)
+        with caplog.at_level(logging.ERROR):
+            written = (await ways.socket.say([GET])).written
+    assert written.startswith(b"HTTP/1.1 500 ")
+    assert "the short way to b'/plain' failed" in caplog.text
+    assert "the disk is gone" in caplog.text
