@@ -300,6 +300,8 @@ def requests_in(data: bytes) -> list[tuple[bytes, bytes]] | None:
         while True:
             event = server.next_event()
             if isinstance(event, h11.Request):
+                if event.http_version not in (b"1.0", b"1.1"):  # of others llhttp takes no "Connection: close"
+                    return None
                 found.append((event.method, event.target))
             elif isinstance(event, h11.EndOfMessage):
                 answer = h11.Response(status_code=200, headers=[("content-length", "0")])
