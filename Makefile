@@ -1,5 +1,6 @@
 # Everything happens in .venv, which these targets make themselves: the machine needs make and Python 3.11 or newer.
-# Another interpreter: make test PYTHON=python3.13. Another port: make demo PORT=9000.
+# Another interpreter: make test PYTHON=python3.13. Another port: make demo PORT=9000. Part of the comparison:
+# make bench BENCH='--quick --only hits,304'.
 
 PORT ?= 8000
 VENV := .venv
@@ -13,7 +14,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format lock clean
+.PHONY: help demo test soak bench lint format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,10 +37,14 @@ test: $(VENV)/.dev ## Run the tests
 soak: $(VENV)/.dev ## Run the long forms of tests: about three quarters of an hour
 	$(BIN)/python bench/soak.py
 
+bench: $(VENV)/.dev ## Compare with nginx, Varnish, Next.js, FastAPI and Litestar: about ten minutes
+	$(BIN)/python bench/compare --install $(BENCH)
+
 lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	MYPYPATH=bench/compare $(BIN)/mypy --no-error-summary bench/compare/*.py
 	MYPYPATH=examples/shop $(BIN)/mypy --no-error-summary --package shop --module instrumentation
 	find examples/shop/app -name route.py -print0 | MYPYPATH=examples/shop xargs -0 -n 1 $(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports

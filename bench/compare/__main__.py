@@ -1,0 +1,153 @@
+"""Millpond beside nginx, Varnish, Next.js, FastAPI and Litestar: `make bench`.
+
+Everything runs on this machine, servers on one core and load on the other; the peers are installed into .bench. About
+ten minutes; `--quick` takes three, and its figures are rough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import machine
+from cases import CASES, Bench
+from chart import draw
+from growth import ROUTES, builds, start_up
+from peers import PEERS, ROOT, Missing, Peer, Scratch, raw_asgi
+from process import NotStarted, Served, free_port, serving
+from report import markdown, write_into
+from results import Results
+from rounds import Wrong
+
+GROWTH = ("start-up", "build")
+
+
+def main() -> int:
+    """The exit code is 1 when a server answered wrong, or when `--require-all` and a peer is missing."""
+    chosen = _arguments()
+    if chosen.show is not None:
+        return _show(chosen)
+    if chosen.install:
+        machine.install({"wrk": "wrk", "nginx": "nginx-light", "varnishd": "varnish"})
+    if shutil.which("wrk") is None or shutil.which("taskset") is None:
+        _say("wrk and taskset are needed (Debian: apt-get install wrk util-linux)")
+        return 1
+    results = Results(
+        machine.facts(),
+        {
+            "rounds": chosen.rounds,
+            "seconds": chosen.seconds,
+            "load": machine.load(),
+            "date": time.strftime("%Y-%m-%d"),
+        },
+    )
+    scratch = Scratch.at(ROOT / ".bench")
+    try:
+        _run(chosen, scratch, results)
+    except (Wrong, NotStarted, RuntimeError) as error:
+        _say(f"FAILED  {error}")
+        return 1
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    sys.stdout.write(markdown(results))
+    for name, why in results.missing.items():
+        _say(f"MISSING  {name}: {why}")
+    return 1 if results.missing and chosen.require_all else 0
+
+
+def _run(chosen: argparse.Namespace, scratch: Scratch, results: Results) -> None:
+    with contextlib.ExitStack() as stack:
+        peers, servers = _start(chosen, scratch, results, stack)
+        bench = Bench(peers, servers, scratch.folder, chosen.rounds, chosen.seconds)
+        idle = {name: server.memory() for name, server in servers.items()}
+        for name in chosen.only:
+            if name in CASES:
+                _say(f"… {name}")
+                results.cases[name] = CASES[name](bench)
+        loaded = {name: server.memory() for name, server in servers.items()}
+        results.memory = {name: {"idle": idle[name], "loaded": loaded[name]} for name in servers}
+    if "start-up" in chosen.only:
+        _say("… start-up")
+        results.start_up = start_up(scratch, ROUTES if not chosen.quick else ROUTES[:3])
+    if "build" in chosen.only:
+        _say("… build")
+        pages = 1000 if chosen.quick else 10_000
+        results.builds = builds(scratch, next_js="next" in peers, pages=pages)
+
+
+def _start(
+    chosen: argparse.Namespace, scratch: Scratch, results: Results, stack: contextlib.ExitStack
+) -> tuple[dict[str, Peer], dict[str, Served]]:
+    peers: dict[str, Peer] = {}
+    servers: dict[str, Served] = {}
+    origin = raw_asgi(scratch)
+    stack.enter_context(_served(origin, scratch, scratch.origin))
+    for name in chosen.peers:
+        _say(f"… preparing {name}")
+        try:
+            peer = PEERS[name](scratch)
+            servers[name] = stack.enter_context(_served(peer, scratch, free_port()))
+            peers[name] = peer
+            results.versions[name] = peer.version
+        except (Missing, NotStarted) as error:
+            results.missing[name] = str(error)
+    return peers, servers
+
+
+def _served(peer: Peer, scratch: Scratch, port: int) -> contextlib.AbstractContextManager[Served]:
+    log = scratch.folder / f"{peer.name}-{port}.log"
+    return serving(peer.command(port), port, log, cwd=peer.cwd, env=peer.env)
+
+
+def _show(chosen: argparse.Namespace) -> int:
+    results = Results.of_json(json.loads(chosen.show.read_text()))
+    if chosen.docs:
+        write_into(ROOT / "docs" / "performance.md", results)
+        draw(results.cases["hits"], ROOT / "docs" / "images" / "hits.svg")
+    else:
+        sys.stdout.write(markdown(results))
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    names = [*CASES, *GROWTH]
+    parser.add_argument("--only", type=_list_of(names), default=names, help=f"some of {', '.join(names)}")
+    parser.add_argument("--peers", type=_list_of(list(PEERS)), default=list(PEERS), help=f"some of {', '.join(PEERS)}")
+    parser.add_argument("--rounds", type=int, help="for each server and case; 5")
+    parser.add_argument("--seconds", type=float, help="of each round; 2")
+    parser.add_argument("--quick", action="store_true", help="two rounds of one second, and less to build")
+    parser.add_argument("--json", type=Path, help="where the figures go, besides the tables")
+    parser.add_argument("--install", action="store_true", help="install wrk, nginx and Varnish with apt-get, as root")
+    parser.add_argument("--require-all", action="store_true", help="a missing peer is an error")
+    parser.add_argument("--show", type=Path, help="run nothing: print the tables of such a file")
+    parser.add_argument("--docs", action="store_true", help="with --show: write docs/performance.md and its chart")
+    chosen = parser.parse_args()
+    chosen.rounds = chosen.rounds or (2 if chosen.quick else 5)
+    chosen.seconds = chosen.seconds or (1.0 if chosen.quick else 2.0)
+    return chosen
+
+
+def _list_of(known: list[str]):  # type: ignore[no-untyped-def]
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"there is no {unknown[0]!r}; there are {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+import { body, headers } from "../../body.js";
+
+export const dynamic = "force-static";
+
+export function GET() {
+  return new Response(body, { headers });
+}

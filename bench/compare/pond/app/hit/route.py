@@ -1,0 +1,9 @@
+from body import BODY, HEADERS
+
+from millpond import Response
+
+dynamic = "force-static"
+
+
+def GET() -> Response:
+    return Response(BODY, headers=HEADERS, media_type="application/json")

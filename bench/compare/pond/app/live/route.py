@@ -1,0 +1,7 @@
+from body import DATA
+
+dynamic = "force-dynamic"
+
+
+async def GET():
+    return DATA
