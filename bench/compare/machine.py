@@ -42,7 +42,7 @@ def install(packages: dict[str, str]) -> None:
     if missing and shutil.which("apt-get") is not None and os.geteuid() == 0:
         quietly = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         for command in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
-            subprocess.run(["apt-get", *command], check=False, **quietly)  # type: ignore[call-overload]
+            subprocess.run(["apt-get", *command], check=False, **quietly)  # type: ignore[call-overload] # noqa: S603, S607
 
 
 def load() -> float:
