@@ -19,6 +19,7 @@ from millpond.build.verify import in_idle_loop, observed
 from millpond.cache.active import activate, deactivate
 from millpond.cache.fetch import close_client
 from millpond.config import Config, load_config
+from millpond.cron.job import Job
 from millpond.errors import BuildError
 from millpond.metadata import inventory
 from millpond.metadata.loading import loader
@@ -222,13 +223,19 @@ class Millpond:
                 passes=self._passes(running),
                 codings=self.config.cache.codings,
             )
-            built = await make_build(self.routes, prerenderer, self.project, lambda: self._data_in(store), progress)
+            built = await make_build(
+                self.routes, prerenderer, self.project, self.config.cron, lambda: self._data_in(store), progress
+            )
             await running.drain(self.config.build.timeout)
             return built
         finally:
             deactivate(running.data)
             await self._end_life()
             await close_client()
+
+    def jobs(self) -> list[Job]:
+        """The crons of the configuration, to be run by whoever serves; see `millpond.cron.clockwork`."""
+        return [Job(cron, self, self.config, self.store, self._clock) for cron in self.config.cron]
 
     def manifest(self) -> Manifest | None:
         """The project's build, if there is one.

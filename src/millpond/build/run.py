@@ -7,17 +7,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millpond.build.crons import refused_crons
 from millpond.build.manifest import VERSION, Manifest, PathRecord, RouteRecord, read_manifest, write_build
 from millpond.errors import BuildError
 from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.policy.tags import is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from millpond.build.failure import Failure
     from millpond.build.prerender import Prerenderer, RouteResult
+    from millpond.config import CronConfig
     from millpond.policy.entry import Entry
     from millpond.routes.route import Route
 
@@ -41,6 +43,7 @@ async def make_build(
     routes: list[Route],
     prerenderer: Prerenderer,
     project: Path,
+    crons: Sequence[CronConfig],
     data: Callable[[], Iterable[Entry]],
     progress: Callable[[int, int], None],
 ) -> Built:
@@ -50,6 +53,7 @@ async def make_build(
         routes: all of the application's.
         prerenderer: renders them.
         project: the folder that gets the output.
+        crons: the routes that are asked by the clock.
         data: what was fetched and computed meanwhile; it ships with the build.
         progress: told how many paths are done, and of how many.
 
@@ -70,6 +74,7 @@ async def make_build(
         routes=[_record(result, prerenderer.renderer.expire_time) for result in results],
     )
     failures = [failure for result in results for failure in result.failures]
+    failures += refused_crons(crons, [result.plan for result in results])
     if not failures:
         write_build(project, manifest, entries)
     warnings = [warning for route in routes for warning in route.warnings]

@@ -52,14 +52,14 @@ async def under_lease(
         made = await found()
         if made is not None:
             return made
-    async with _kept(store, lease, seconds):
+    async with kept(store, lease, seconds):
         # Another holder may have come and gone since the caller looked: it is made once.
         made = await found()
         return await make(lease) if made is None else made
 
 
 @contextlib.asynccontextmanager
-async def _kept(store: Store, lease: Lease, seconds: float) -> AsyncIterator[None]:
+async def kept(store: Store, lease: Lease, seconds: float) -> AsyncIterator[None]:
     """Renew the lease until the work is done, and give it back."""
     keeper = asyncio.create_task(_renew(store, lease, seconds))
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -25,6 +25,7 @@ from millpond.cli.stored import (
     sized,
 )
 from millpond.errors import MillpondError, UsageError
+from millpond.policy.entry import Kind  # noqa: TC001 - the command line is made of it
 from millpond.stores.lmdb_inspection import Inspection
 from millpond.stores.lmdb_upkeep import Upkeep
 
@@ -52,7 +53,7 @@ def list_entries(
     route: Annotated[str | None, Parameter(help="Only of this pattern, such as /items/[id].")] = None,
     tag: Annotated[str | None, Parameter(help="Only with this tag.")] = None,
     kind: Annotated[
-        Literal["response", "fetch", "function"] | None, Parameter(help="Only answers, fetched data, or results.")
+        Kind | None, Parameter(help="Only answers, fetched data, results of functions, or records of crons.")
     ] = None,
     limit: Annotated[int, Parameter(help="At most so many; 0 for all.", validator=Number(gte=0))] = 100,
     all_tags: Annotated[bool, Parameter(name="--all", negative="", help="Routes' and paths' own tags, too.")] = False,

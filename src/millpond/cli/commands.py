@@ -23,6 +23,7 @@ _COMMANDS = {
     "routes": "List the routes.",
     "explain": "Say what a path gets, and why.",
     "cache": "Look at what is stored, and drop it.",
+    "cron": "List the crons with their last runs, or run one now.",
     "revalidate": "Invalidate tags and paths: what is older is rendered again.",
 }
 

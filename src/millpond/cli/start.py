@@ -14,6 +14,7 @@ from millpond.cli.console import complain, print_anything
 from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.cli.project import APP, open_project, run_project
 from millpond.config import load_config
+from millpond.cron.clockwork import Clockwork
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.serve.hits import access
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
@@ -127,7 +128,7 @@ class _Serving:
         """Serve until it is to end."""
 
         async def live() -> None:
-            async with app.lifespan():
+            async with app.lifespan(), Clockwork(app.jobs(), app.config.server.shutdown_timeout).going():
                 await serve(
                     app,
                     sockets,

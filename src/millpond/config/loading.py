@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
 from millpond.config.build import BuildConfig
 from millpond.config.cache import CacheConfig
+from millpond.config.cron import CronConfig
 from millpond.config.life import CacheLife
 from millpond.config.ranges import not_a_prefix, not_positive
 from millpond.config.revalidation import RevalidateEndpointConfig
@@ -42,9 +44,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build: BuildConfig = BuildConfig()
     server: ServerConfig = ServerConfig()
     revalidate_endpoint: RevalidateEndpointConfig | None = None
+    cron: tuple[CronConfig, ...] = ()
 
     def complaints(self) -> Iterator[str]:
         """What is wrong with the values."""
+        for cron, number in Counter(self.cron).items():
+            if number > 1:
+                yield f'the cron of {cron.path} with the schedule "{cron.schedule}" is there {number} times.'
         yield from not_positive({"expire_time": self.expire_time})
         if self.base_path:
             yield from not_a_prefix("base_path", self.base_path, "/docs")
@@ -54,7 +60,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.profiles()
         except InvalidLife as error:
             yield f"in [cache_life]: {error}"
-        for table in (self.cache, self.build, self.server, self.revalidate_endpoint):
+        for table in (self.cache, self.build, self.server, self.revalidate_endpoint, *self.cron):
             if table is not None:
                 yield from table.complaints()
 
@@ -111,8 +117,9 @@ def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: 
             remedy = f'did you mean "{prefix}{guess[0]}"?' if guess else f"the keys here are {one_of(fields)}."
             raise ConfigError(f'{source}: there is no key "{prefix}{name}"; {remedy}')
         inner = _struct_in(fields[name].type)
-        if inner is not None and isinstance(value, dict):
-            _refuse_unknown(inner, value, source, f"{prefix}{name}.")
+        for table in value if isinstance(value, list) else [value]:
+            if inner is not None and isinstance(table, dict):
+                _refuse_unknown(inner, table, source, f"{prefix}{name}.")
         if name == "cache_life" and isinstance(value, dict):
             for profile, ages in value.items():
                 if isinstance(ages, dict):

@@ -22,6 +22,10 @@ _PREFIX = struct.Struct(">4sBLQL")
 """Magic, version, length of the head, length of the bodies, CRC-32 of all."""
 
 
+Kind = Literal["response", "fetch", "function", "cron"]
+"""What an entry holds: an answer, fetched data, a function's result, or what is remembered of a cron."""
+
+
 class Pause(msgspec.Struct, frozen=True, array_like=True):
     """The back-off after a failed refresh: until it ends the last good answer counts as fresh (R4.26)."""
 
@@ -43,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """One stored result, with all that is needed to judge and to send it."""
 
     key: str
-    kind: Literal["response", "fetch", "function"] = "response"
+    kind: Kind = "response"
     status: int
     headers: Headers
     """Final names (lower case) and values, without those that change from request to request."""
@@ -79,7 +83,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
 
 class _Head(msgspec.Struct, array_like=True):
     key: str
-    kind: Literal["response", "fetch", "function"]
+    kind: Kind
     status: int
     headers: list[tuple[bytes, bytes]]
     rendered_at: float

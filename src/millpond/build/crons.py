@@ -1,0 +1,57 @@
+"""Crons that can't work: a build refuses them, rather than that they do nothing for ever."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from millpond.build.failure import Failure
+from millpond.routes.path import MalformedPath, canonical, split
+from millpond.routes.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from millpond.build.plan import Plan
+    from millpond.config import CronConfig
+
+_SOURCE = "[[cron]]"
+
+
+def refused_crons(crons: Sequence[CronConfig], plans: Sequence[Plan]) -> Iterator[Failure]:
+    """One failure for each cron whose path is no live GET.
+
+    Args:
+        crons: as they are configured.
+        plans: what was decided for each route.
+    """
+    table = Table((plan.route.file.segments, plan) for plan in plans)
+    for cron in crons:
+        complaint = _complaint(cron.path, table, plans)
+        if complaint is not None:
+            file, message = complaint
+            yield Failure(file, cron.path, {}, f"  {message}")
+
+
+def _complaint(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str, str] | None:
+    """The file that it is about, and what is wrong."""
+    try:
+        segments = split(path.encode("utf-8"))
+    except MalformedPath as error:
+        return _SOURCE, f"the path of a cron isn't one: {error}"
+    plan = next((each.route for each in table.match(segments) if not each.route.declines(canonical(segments))), None)
+    if plan is None:
+        known = sorted(each.route.pattern for each in plans if "[" not in each.route.pattern)
+        guess = difflib.get_close_matches(path, known, n=1)
+        hint = f"did you mean {guess[0]}?" if guess else "mend its path, or add the route."
+        return _SOURCE, f"a cron is to run {path}, and no route has that path; {hint}"
+    file = plan.route.file.file
+    if "GET" not in plan.route.operations:
+        has = ", ".join(sorted(plan.route.operations))
+        return file, f"a cron is to run it by GET, and the file has {has} only; add a GET."
+    if plan.caches(canonical(segments)):
+        return file, (
+            f"a cron is to run it, and its GET is static ({plan.why}): it would be answered from the cache, and never "
+            'run. Say dynamic = "force-dynamic" in the file, or ask for the secret with Depends(cron_only).'
+        )
+    return None

@@ -1,0 +1,164 @@
+"""millpond cron"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from millpond.build.table import route_table
+from millpond.cli.console import machine_readable, output, print_json, print_table
+from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.project import open_project, prints_on_stderr, run_project
+from millpond.cron.job import Busy
+from millpond.cron.record import Outcome
+from millpond.errors import MillpondError, UsageError
+from millpond.serve.logs import configure_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from millpond.app import Millpond
+    from millpond.cron.job import Job
+    from millpond.cron.record import Record, Run
+
+cron = App(name="cron", help_format="plaintext")
+
+HEADINGS = ["Path", "Schedule", "Time zone", "Next run", "Last run", "Outcome"]
+FAILED = 1
+
+
+class CronError(MillpondError):
+    """There is no such cron, or it can't be run now."""
+
+
+@cron.command(name="list")
+def list_crons(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+    """List the crons: when each runs next, and how its last runs ended."""
+    configure_logs("text", "error")
+    with machine_readable(json):
+        app = open_project(dir)
+        jobs = _jobs_of(app, "millpond cron list")
+        records = run_project(app, _records(app, jobs))
+    now = time.time()
+    facts = [_facts(job, record, now) for job, record in zip(jobs, records, strict=True)]
+    if json:
+        print_json({"crons": facts})
+        return 0
+    console = output()
+    if not facts:
+        console.print("no [[cron]] is configured")
+        return 0
+    rows = [_row(job, record, now) for job, record in zip(jobs, records, strict=True)]
+    print_table(console, route_table(HEADINGS, rows, console.width))
+    return 0
+
+
+@cron.command
+def run(
+    path: Annotated[str, Parameter(help="The path of the cron, as it is configured.")],
+    /,
+    *,
+    schedule: Annotated[str | None, Parameter(help="Which one, where several have that path.")] = None,
+    dir: Dir = HERE,  # noqa: A002 - the option's name
+    json: Json = False,
+) -> int:
+    """Run a cron now, in this process, and wait for its end; the exit code says whether it was well."""
+    configure_logs("text", "warning")
+    with machine_readable(json):
+        app = open_project(dir)
+        job = _chosen(_jobs_of(app, "millpond cron run"), path, schedule)
+        with prints_on_stderr():
+            outcome = run_project(app, _run(app, job))
+    if json:
+        print_json(_run_facts(outcome))
+    else:
+        output().print(f"{path}: {_told(outcome)}", soft_wrap=True)
+    return 0 if outcome.outcome is Outcome.OK else FAILED
+
+
+def _jobs_of(app: Millpond, doing: str) -> list[Job]:
+    if app.config.cache.store == "memory" and app.config.cron:
+        raise UsageError(
+            f'{doing} looks into the store, and the configuration says [cache] store = "memory": what it remembers is '
+            "inside of the server."
+        )
+    return app.jobs()
+
+
+def _chosen(jobs: Sequence[Job], path: str, schedule: str | None) -> Job:
+    fitting = [job for job in jobs if job.cron.path == path and schedule in (None, job.cron.schedule)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        schedules = ", ".join(f'"{job.cron.schedule}"' for job in fitting)
+        raise CronError(f"{len(fitting)} crons run {path}; say which one with --schedule: {schedules}.")
+    known = ", ".join(sorted({job.cron.path for job in jobs})) or "none"
+    raise CronError(f"there is no such cron of {path}; those that are configured: {known}.")
+
+
+async def _records(app: Millpond, jobs: Sequence[Job]) -> list[Record]:
+    await app.store.open()
+    try:
+        return [await job.record() for job in jobs]
+    finally:
+        await app.store.close()
+
+
+async def _run(app: Millpond, job: Job) -> Run:
+    async with app.lifespan():
+        try:
+            return await job.run(job.clock(), once=False)
+        except Busy:
+            raise CronError(f"{job.cron.path} is running already; try again when it has ended.") from None
+
+
+def _facts(job: Job, record: Record, now: float) -> dict[str, Any]:
+    return {
+        "path": job.cron.path,
+        "schedule": job.cron.schedule,
+        "timezone": job.cron.timezone,
+        "next": job.schedule.after(now),
+        "catch_up": job.cron.catch_up,
+        "runs": [_run_facts(run) for run in reversed(record.runs)],
+    }
+
+
+def _run_facts(run: Run) -> dict[str, Any]:
+    return {
+        "due": run.due,
+        "began": run.began,
+        "outcome": run.outcome,
+        "status": run.status,
+        "seconds": run.seconds,
+        "by": run.by,
+    }
+
+
+def _row(job: Job, record: Record, now: float) -> list[str]:
+    last = record.runs[-1] if record.runs else None
+    return [
+        job.cron.path,
+        job.cron.schedule,
+        job.cron.timezone,
+        _time(job.schedule.after(now)),
+        "" if last is None else _time(last.began),
+        "not yet" if last is None else _told(last),
+    ]
+
+
+def _told(run: Run) -> str:
+    """The end of a run, for people."""
+    parts = [run.outcome.value]
+    if run.status is not None:
+        parts.append(f"with {run.status}")
+    if run.seconds is not None:
+        parts.append(f"after {run.seconds:.1f} s")
+    return " ".join(parts)
+
+
+def _time(moment: float) -> str:
+    """On this machine's clock."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,66 @@
+"""When a cron is due: a schedule in a time zone. cronsim reads it, as Debian's cron does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from millpond.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import tzinfo
+
+
+class Schedule:
+    """The moments at which a cron is due, in seconds since the epoch.
+
+    Where clocks are put forward, a time of day that is skipped is due at the moment at which they are; where they
+    are put back, one that comes twice is due once. Schedules with `*` for minutes or hours go by the time that passes.
+
+    Args:
+        expression: five fields, or six with seconds first.
+        timezone: the name of an IANA time zone.
+
+    Raises:
+        ConfigError: it can't be read, never comes, or the extra that reads it isn't installed.
+    """
+
+    def __init__(self, expression: str, timezone: str = "UTC") -> None:
+        self.expression, self.timezone = expression, timezone
+        self._zone = _zone(timezone)
+        try:
+            from cronsim import CronSim, CronSimError
+        except ImportError:
+            raise ConfigError("a [[cron]] needs an extra: pip install 'millpond[cron]'") from None
+        self._simulate = CronSim
+        try:
+            next(self._from(datetime.now(self._zone)))
+        except CronSimError as error:
+            message = str(error).lower()
+            raise ConfigError(f'the schedule "{expression}" can\'t be read: {message}') from None
+        except StopIteration:
+            raise ConfigError(f'the schedule "{expression}" never comes') from None
+
+    def after(self, moment: float) -> float:
+        """The first time after `moment`."""
+        return next(self._from(datetime.fromtimestamp(moment, self._zone))).timestamp()
+
+    def last(self, moment: float) -> float:
+        """The last time until `moment`, itself included."""
+        # It goes by whole seconds, and gives what is before.
+        beyond = datetime.fromtimestamp(int(moment), UTC) + timedelta(seconds=1)
+        return next(self._from(beyond.astimezone(self._zone), reverse=True)).timestamp()
+
+    def _from(self, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+        return self._simulate(self.expression, start, reverse=reverse)
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder is an OSError
+        raise ConfigError(f'there is no time zone "{name}"; it is a name such as "Europe/Berlin"') from None

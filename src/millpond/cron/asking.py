@@ -1,0 +1,67 @@
+"""A cron's request: GET of a route, in process, through all that a visitor's request goes through."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from millpond.cron.secret import authorization
+from millpond.render.run import SERVER
+from millpond.routes.path import slash_redirect
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message
+
+    from millpond.config import Config
+
+NAME_HEADER = "x-millpond-cron"
+"""Says which cron it is: its schedule. Anybody can send it; the secret is in Authorization."""
+
+
+async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
+    """The status of the answer; its body is thrown away as it comes.
+
+    Raises:
+        Exception: whatever middleware in front of the application raises; handlers' errors are a 500.
+    """
+    raw = slash_redirect(quote(path, safe="/%!$&'()*+,;=:@~").encode("ascii"), config.trailing_slash)
+    path = config.base_path + (raw or path)
+    headers = {
+        "host": SERVER[0],
+        "authorization": authorization(),
+        "user-agent": "millpond-cron",
+        NAME_HEADER: schedule,
+    }
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode("ascii"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()],
+        "client": None,
+        "server": SERVER,
+        "state": {},
+    }
+    status = 500
+    asked = False
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            await asyncio.Event().wait()  # nobody goes away: whoever listens for that is cancelled at the end
+        asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+
+    await app(scope, receive, send)
+    return status

@@ -1,0 +1,145 @@
+"""One cron: who may run it now, the run, and what is remembered of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from millpond.cache.lease import kept
+from millpond.config.schedule import Schedule
+from millpond.cron.asking import ask
+from millpond.cron.record import Outcome, Record, Run, entry_of, key_of, record_in
+from millpond.stores.contract import Commit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+    from millpond.config import Config, CronConfig
+    from millpond.policy.freshness import Clock
+    from millpond.stores.contract import Lease, Store
+
+log = logging.getLogger("millpond.cron")
+
+
+class Busy(Exception):
+    """Another process runs it, or has dealt with that time already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A cron of a running application.
+
+    A time that is due is claimed in the store before it is run, in one step with the check that nobody has claimed it.
+    So it is run at most once, whatever dies: one whose holder is killed between claim and end is not run again, and
+    the next run says so. The lease that the claim is made under is kept for as long as the run takes, so that no
+    two runs of one cron overlap.
+    """
+
+    cron: CronConfig
+    app: ASGIApp
+    config: Config
+    store: Store
+    clock: Clock
+    timer: Callable[[], float] = time.monotonic
+    """Seconds, for how long a run took."""
+
+    @property
+    def key(self) -> str:
+        return key_of(self.cron)
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.cron.schedule, self.cron.timezone)
+
+    async def record(self) -> Record:
+        """What is remembered."""
+        return record_in(await self.store.get(self.key))
+
+    async def run(self, due: float, *, once: bool = True) -> Run:
+        """Claim `due`, run it, and deal with the times that fall into the run.
+
+        Args:
+            due: seconds since the epoch.
+            once: whether it isn't run when that time was dealt with already; not so for one that is run by hand.
+
+        Raises:
+            Busy: it isn't ours to run.
+        """
+        seconds = self.config.cache.lease_seconds
+        lease = await self.store.acquire(self.key, seconds)
+        if lease is None:
+            raise Busy
+        async with kept(self.store, lease, seconds):
+            record = self._with_what_was_cut_short(await self.record())
+            if once and record.claimed >= due:
+                raise Busy
+            record, run = await self._run(record, due, lease)
+            while (late := self.schedule.last(self.clock())) > record.claimed:
+                if not self.cron.catch_up:
+                    log.warning("%s was due while its last run went on: skipped", self.cron.path)
+                    skipped = Run(late, Outcome.SKIPPED, self.clock(), _whoami())
+                    await self._commit(record.skipped(skipped), lease)
+                    break
+                record, run = await self._run(record, late, lease)
+            return run
+
+    async def _run(self, record: Record, due: float, lease: Lease) -> tuple[Record, Run]:
+        run = Run(due, Outcome.RUNNING, self.clock(), _whoami())
+        record = record.begun(run)
+        if not await self._commit(record, lease):
+            raise Busy
+        log.info("%s begins", self.cron.path, extra={"fields": {"cron": self.cron.schedule}})
+        began = self.timer()
+        try:
+            outcome, status = await self._outcome()
+        except asyncio.CancelledError:
+            await self._end(record, replace(run, outcome=Outcome.CANCELLED, seconds=self.timer() - began), lease)
+            raise
+        run = replace(run, outcome=outcome, status=status, seconds=round(self.timer() - began, 3))
+        return await self._end(record, run, lease), run
+
+    async def _end(self, record: Record, run: Run, lease: Lease) -> Record:
+        record = record.ended(run)
+        level = logging.INFO if run.outcome is Outcome.OK else logging.ERROR
+        fields = {"cron": self.cron.schedule, "status": run.status, "seconds": run.seconds}
+        log.log(level, "%s: %s", self.cron.path, run.outcome, extra={"fields": fields})
+        if not await self._commit(record, lease):
+            log.error("%s: the store can't remember how this run ended", self.cron.path)
+        return record
+
+    async def _outcome(self) -> tuple[Outcome, int | None]:
+        try:
+            async with asyncio.timeout(self.cron.timeout):
+                status = await ask(self.app, self.config, self.cron.path, self.cron.schedule)
+        except TimeoutError:
+            return Outcome.TIMED_OUT, None
+        except Exception:
+            log.exception("%s raised", self.cron.path)
+            return Outcome.FAILED, None
+        return (Outcome.OK if status < 400 else Outcome.FAILED), status
+
+    def _with_what_was_cut_short(self, record: Record) -> Record:
+        """Nobody else holds the lease, so a run that hasn't ended never will."""
+        if not record.runs or record.runs[-1].outcome is not Outcome.RUNNING:
+            return record
+        dead = record.runs[-1]
+        log.error("%s: the run before was cut short, as %s ended", self.cron.path, dead.by)
+        return record.ended(replace(dead, outcome=Outcome.CUT_SHORT))
+
+    async def _commit(self, record: Record, lease: Lease) -> bool:
+        former = await self.store.get(self.key)
+        entry = entry_of(self.key, record, self.clock(), self.store.generation(), former)
+        return await self.store.commit(entry, lease) is Commit.STORED
+
+
+def _whoami() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,96 @@
+"""What a store remembers of a cron: which time was claimed last, and how the last runs ended."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from millpond.policy.entry import Entry
+
+if TYPE_CHECKING:
+    from millpond.config.cron import CronConfig
+
+MOST_RUNS = 20
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+    """The handler raised, or answered 4xx or 5xx."""
+    TIMED_OUT = "timed out"
+    CANCELLED = "cancelled"
+    """The server was stopped, and didn't want to wait any longer."""
+    CUT_SHORT = "cut short"
+    """Whoever ran it died."""
+    SKIPPED = "skipped"
+    """It was due while the run before still went on."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run, or one that didn't come about."""
+
+    due: float
+    """Seconds since the epoch, as the others."""
+    outcome: Outcome
+    began: float
+    by: str
+    """Host and process."""
+    seconds: float | None = None
+    status: int | None = None
+
+
+class Record(msgspec.Struct, frozen=True):
+    """All that is remembered of a cron."""
+
+    claimed: float = 0.0
+    """Up to this moment every time that was due has been dealt with, by whoever; 0 before the first one."""
+    runs: tuple[Run, ...] = ()
+    """Oldest first."""
+
+    def begun(self, run: Run) -> Record:
+        """With a run that begins: its time is claimed, so that nobody runs it a second time."""
+        return Record(max(self.claimed, run.due), (*self.runs, run)[-MOST_RUNS:])
+
+    def ended(self, run: Run) -> Record:
+        """With the end of the run that began last."""
+        return replace(self, runs=(*self.runs[:-1], run))
+
+    def skipped(self, run: Run) -> Record:
+        """With one that doesn't come about."""
+        return self.begun(run)
+
+
+def key_of(cron: CronConfig) -> str:
+    """The key of a cron's record, and of its lease: another schedule is another cron."""
+    return "\0".join(("cron", cron.path, cron.schedule, cron.timezone))
+
+
+def entry_of(key: str, record: Record, now: float, generation: int, former: Entry | None) -> Entry:
+    """The entry that holds a record, in place of `former`, whatever the clocks of two hosts say."""
+    return Entry(
+        key=key,
+        kind="cron",
+        status=200,
+        headers=(),
+        body=msgspec.json.encode(record),
+        rendered_at=now if former is None else max(now, former.rendered_at),
+        revalidate=None,
+        expire=None,
+        generation=generation if former is None else max(generation, former.generation),
+    )
+
+
+def record_in(entry: Entry | None) -> Record:
+    """The record that an entry holds; an empty one for none, or for what another version has left."""
+    if entry is None:
+        return Record()
+    try:
+        return msgspec.json.decode(entry.body, type=Record)
+    except msgspec.DecodeError:
+        return Record()
