@@ -15,11 +15,13 @@ WIDTH, LEFT, RIGHT, TOP, ROW = 860, 250, 110, 74, 34
 OURS, OTHERS, INK, FAINT = "#1f7a8c", "#a9b8c0", "#22313a", "#dfe6ea"
 FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
+_STEPS = [factor * 10.0**power for power in range(6) for factor in (1, 2, 5)]
+
 
 def draw(case: Case, file: Path) -> None:
     """Write the case as an SVG picture."""
     rows = sorted(case.rows, key=lambda row: row.cpu_us)
-    least, most = 5.0, 10 ** math.ceil(math.log10(max(row.cpu_us for row in rows)))
+    least, most = 5.0, next(tick for tick in _STEPS if tick >= 1.1 * max(row.cpu_us for row in rows))
     height = TOP + ROW * len(rows) + 46
     svg = Xml.Element(
         "svg",
@@ -58,8 +60,7 @@ def draw(case: Case, file: Path) -> None:
 
 
 def _ticks(least: float, most: float) -> list[float]:
-    steps = [factor * 10**power for power in range(5) for factor in (1, 2, 5)]
-    return [step for step in steps if least <= step <= most]
+    return [step for step in _STEPS if least <= step <= most]
 
 
 def _rectangle(svg: Xml.Element, x: float, y: float, width: float, height: float, fill: str) -> None:
