@@ -6,7 +6,6 @@ The protocols are real and so is the event loop; only the wire is a list of byte
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -238,20 +237,24 @@ class Ways:
 def one_by_one(pieces: Sequence[bytes]) -> list[bytes]:
     """The same pieces, cut after each request besides."""
     ends = _Ends()
-    parser = httptools.HttpRequestParser(ends)
-    cut, current = [], b""
+    parser: Any = httptools.HttpRequestParser(ends)
+    cut: list[bytes] = []
     for piece in pieces:
-        for byte in piece:
-            current += bytes((byte,))
-            with contextlib.suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
-                parser.feed_data(current[-1:])
+        begins, reading = 0, True
+        for at in range(len(piece)):
+            try:
+                if reading and parser is not None:
+                    parser.feed_data(piece[at : at + 1])
+            except httptools.HttpParserUpgrade:  # one that nobody wants: the rest of the piece is passed over
+                parser, reading, ends.met = httptools.HttpRequestParser(ends), False, False
+            except httptools.HttpParserError:
+                parser = None
             if ends.met:
                 ends.met = False
-                cut.append(current)
-                current = b""
-        if current:
-            cut.append(current)
-            current = b""
+                cut.append(piece[begins : at + 1])
+                begins = at + 1
+        if begins < len(piece):
+            cut.append(piece[begins:])
     return cut
 
 
