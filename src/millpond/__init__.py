@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from millpond.cache.invalidate import update_tag as update_tag
     from millpond.cache.life import cache_life as cache_life
     from millpond.cache.life import cache_tag as cache_tag
+    from millpond.cache.purged import purged as purged
     from millpond.metadata.image_response import ImageResponse as ImageResponse
     from millpond.render.after import after as after
     from millpond.render.outcome import not_found as not_found
@@ -53,6 +54,7 @@ _HOMES = {
     "headers": "millpond.render.request_api",
     "not_found": "millpond.render.outcome",
     "permanent_redirect": "millpond.render.outcome",
+    "purged": "millpond.cache.purged",
     "redirect": "millpond.render.outcome",
     "revalidate_path": "millpond.cache.invalidate",
     "revalidate_tag": "millpond.cache.invalidate",

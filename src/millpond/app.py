@@ -173,13 +173,15 @@ class Millpond:
             return self._put_together(running)
 
     async def shutdown(self) -> None:
-        """Finish regenerations and `after` callbacks, within `[server] shutdown_timeout`, and let go of everything."""
+        """Finish regenerations, `after` callbacks and purges within `[server] shutdown_timeout`, then let go of all."""
         running, self._running, self._stack = self._running, None, None
         if running is not None:
             seconds = self.config.server.shutdown_timeout
+            ends = time.monotonic() + seconds
             late = await running.drain(seconds)
             if late:
                 log.warning("%d background tasks didn't end within %g s and were cancelled", late, seconds)
+            await running.stop_purging(max(0.0, ends - time.monotonic()))
             deactivate(running.data)
         try:
             await self._end_life()

@@ -42,6 +42,10 @@ class UsageError(MillpondError):
     """A function of Millpond was called where it can't work, or with arguments that make no sense."""
 
 
+class PurgeError(MillpondError):
+    """A cache in front hasn't acknowledged a purge: it may still serve what was invalidated."""
+
+
 class StaticOnlyError(MillpondError):
     """`dynamic = "error"` promised an answer without request data, and the handler asked for some (R3.15)."""
 

@@ -40,7 +40,7 @@ def test_what_makes_no_sense_is_refused_with_the_reason(cron: dict[str, Any], me
 
 
 def test_a_key_that_is_not_known_is_an_error_with_a_guess() -> None:
-    with pytest.raises(ConfigError, match=r'there is no key "cron.shedule"; did you mean "cron.schedule"\?'):
+    with pytest.raises(ConfigError, match=r'there is no key "cron\[0\].shedule"; did you mean "cron\[0\].schedule"\?'):
         parse_config({"cron": [{"path": "/a", "shedule": "* * * * *"}]}, "millpond.toml")
 
 

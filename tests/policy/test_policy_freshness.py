@@ -167,7 +167,7 @@ def test_a_newer_invalidation_ends_a_pause(row: TagRow) -> None:
 
 def test_the_invalidation_that_the_failed_refresh_was_for_does_not_end_its_pause() -> None:
     entry = paused(rendered(tags=("t",), generation=5), 30, generation=6)
-    assert judged(entry, 31, {"t": TagRow(6)}) == Judgement(True, True, Reason.REFRESH_FAILED)
+    assert judged(entry, 31, {"t": TagRow(6)}) == Judgement(True, True, Reason.REFRESH_FAILED, "t")
 
 
 def test_an_expired_tag_wins_over_a_pause() -> None:

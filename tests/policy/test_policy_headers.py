@@ -34,7 +34,7 @@ def rendered(**fields: Any) -> Entry:
 
 
 def entry_headers(entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
-    return lasting_headers(entry.headers, entry, now) + moment_headers(entry, decision, now)
+    return lasting_headers(entry.headers, entry, decision, now) + moment_headers(entry, decision, now)
 
 
 def field(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

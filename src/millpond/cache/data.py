@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
+    from millpond.purge.purges import Purges
     from millpond.stores.contract import Lease, Store
 
 log = logging.getLogger("millpond.cache")
@@ -80,6 +81,8 @@ class DataCache:
     """Answers fetches of relative URLs, in process (DESIGN D19)."""
     loop: asyncio.AbstractEventLoop | None = None
     """Where it is used from; other threads hand their work over."""
+    purges: Purges | None = None
+    """Tells caches in front what was invalidated; None where there are none."""
     lease_seconds: float = LEASE_SECONDS
     flights: Flights[Entry] = field(init=False)
     lending: Lending = field(default_factory=Lending)

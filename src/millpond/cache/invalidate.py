@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from millpond.cache.data import DataCache
     from millpond.policy.profiles import Profile
+    from millpond.purge.purges import Purges
+    from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond.cache")
 
@@ -40,6 +42,8 @@ class Invalidation(NamedTuple):
     """How many tags it invalidated; 0 when what it was given can't be a tag (there was a warning)."""
     generation: int
     """The store's counter afterwards: what was rendered before it is concerned, what is rendered later is not."""
+    purge: int = 0
+    """Its number among those that caches in front are told of; 0 when there are none (`purged`)."""
 
 
 def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Invalidation:
@@ -173,10 +177,28 @@ def _end_static(function: str) -> None:
 
 
 def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:
-    if not tags:
-        return Invalidation(0, cache.store.generation())
-    generation = cache.store.invalidate(tags, expire_after=expire_after)
+    done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
     scope = current()
     if scope is not None:
-        scope.own_invalidations.update(dict.fromkeys(tags, generation))
-    return Invalidation(len(tags), generation)
+        scope.own_invalidations.update(dict.fromkeys(tags, done.generation))
+    return done
+
+
+def invalidate_tags(
+    store: Store, purges: Purges | None, tags: Sequence[str], *, expire_after: float | None
+) -> Invalidation:
+    """The one way in which tags are invalidated: in the store, then in the caches in front.
+
+    In this order, as a cache that is purged asks at once for what it shall have instead.
+
+    Args:
+        store: where.
+        purges: whom to tell; None: nobody.
+        tags: checked.
+        expire_after: seconds for which older entries may still be served as stale; 0: not at all; None: without limit.
+    """
+    if not tags:
+        return Invalidation(0, store.generation())
+    generation = store.invalidate(tags, expire_after=expire_after)
+    announced = purges.announce(tags, expire_after=expire_after) if purges is not None else 0
+    return Invalidation(len(tags), generation, announced)

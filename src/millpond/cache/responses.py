@@ -108,10 +108,11 @@ class Responses:
                 return self._from_store(entry, judgement, now)
             self._refuse_if_live(key, now)
             made, joined = await self.flights.run(key, lambda: self._regenerate(target))
-            if not joined or self.judge(made.entry, self.clock()).servable:
-                return _just_rendered(made, judgement.reason, joined=joined)
+            after = self.judge(made.entry, self.clock())
+            if not joined or after.servable:
+                return _just_rendered(made, judgement.reason, after, joined=joined)
         made = await self._regenerate(target)
-        return _just_rendered(made, Reason.TAG, joined=False)
+        return _just_rendered(made, Reason.TAG, self.judge(made.entry, self.clock()), joined=False)
 
     def judge(self, entry: Entry, now: float) -> Judgement:
         """What may be done with an entry of this build."""
@@ -215,10 +216,15 @@ class Responses:
             await self.store.commit(entry.paused(pause_after_failure(entry, now, generation)))
 
 
-def _just_rendered(made: Regenerated, reason: Reason, *, joined: bool) -> Cached:
-    decision = Decision(Action.MISS, reason, stored=made.stored, collapsed=joined, status=made.entry.status)
-    # What isn't stored here is not for caches in front either: a 500 would outlive its cause there.
-    entry = made.entry if made.stored else msgspec.structs.replace(made.entry, revalidate=0, expire=None)
+def _just_rendered(made: Regenerated, reason: Reason, after: Judgement, *, joined: bool) -> Cached:
+    """`after`: what the answer is worth already, after an invalidation while it was rendered."""
+    decision = Decision(
+        Action.MISS, reason, tag=after.tag, stored=made.stored, collapsed=joined, status=made.entry.status
+    )
+    # What isn't stored here is not for caches in front either: a 500 would outlive its cause there. Nor is what was
+    # invalidated meanwhile: they would take it for fresh.
+    lasting = made.stored and after.tag is None
+    entry = made.entry if lasting else msgspec.structs.replace(made.entry, revalidate=0, expire=None)
     return Cached(entry, decision)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,13 +13,13 @@ import httpx2
 import msgspec
 from cyclopts import Parameter
 
-from millpond.cache.invalidate import expire_after_of, tag_of_path
+from millpond.cache.invalidate import expire_after_of, invalidate_tags, tag_of_path
 from millpond.cli.console import machine_readable, output, print_json, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
 from millpond.config import RevalidateEndpointConfig, load_config
-from millpond.errors import MillpondError, UsageError
+from millpond.errors import MillpondError, PurgeError, UsageError
 from millpond.policy.tags import checked_tags
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
@@ -26,13 +27,18 @@ from millpond.routes.table import Table
 from millpond.stores.lmdb import LmdbStore
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from millpond.config import Config
+    from millpond.purge.purges import Purges
     from millpond.routes.scan import RouteFile
 
 _TIMEOUT = 10.0
 """Seconds for a server to answer."""
+
+_PURGE_TIMEOUT = 30.0
+"""Seconds for caches in front to acknowledge, twice."""
 
 PathType = Literal["route", "page", "layout"]
 
@@ -107,17 +113,44 @@ def _through_store(folder: Path, order: dict[str, Any]) -> dict[str, int]:
     about = cache_of(folder, "millpond revalidate")
     expire_after = expire_after_of(about.config.profiles(), order.get("profile"), order.get("expire"))
     of_paths = [tag_of_path(path, order.get("type")) for path in order["paths"]]
+    purges = _purges(about.config)
 
     async def invalidate() -> int:
         store = LmdbStore(about.folder, max_bytes=about.max_bytes, clock=time.time)
         await store.open()
         try:
-            generation = store.invalidate(order["tags"], expire_after=expire_after) if order["tags"] else 0
-            return store.invalidate(of_paths, expire_after=0) if of_paths else generation
+            async with _telling(purges):
+                done = invalidate_tags(store, purges, order["tags"], expire_after=expire_after)
+                return (invalidate_tags(store, purges, of_paths, expire_after=0) if of_paths else done).generation
         finally:
             await store.close()
 
     return {"tags": len(order["tags"]), "paths": len(of_paths), "generation": asyncio.run(invalidate())}
+
+
+def _purges(config: Config) -> Purges | None:
+    """The caches in front: no server tells them of what is done here."""
+    if config.cdn is None or not config.cdn.purge:
+        return None
+    from millpond.purge.configured import purges_of  # here, as few need it
+
+    return purges_of(config.cdn.purge, config.expire_time, time.time)
+
+
+@contextlib.asynccontextmanager
+async def _telling(purges: Purges | None) -> AsyncIterator[None]:
+    """On the way out all caches in front have acknowledged what was announced meanwhile."""
+    if purges is None:
+        yield
+        return
+    purges.begin()
+    try:
+        yield
+        await purges.acknowledged(purges.latest, _PURGE_TIMEOUT)
+    except PurgeError as error:
+        raise PurgeError(f"invalidated here, but {error}") from None
+    finally:
+        await purges.drain(0)
 
 
 def _through_server(url: str, secret_env: str | None, config: Config, order: dict[str, Any]) -> dict[str, int]:

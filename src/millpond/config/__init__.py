@@ -2,6 +2,7 @@
 
 from millpond.config.build import BuildConfig
 from millpond.config.cache import STORES, CacheConfig
+from millpond.config.cdn import CdnConfig
 from millpond.config.cron import CronConfig
 from millpond.config.life import CacheLife
 from millpond.config.loading import FILE_NAME, Config, load_config, parse_config
@@ -14,6 +15,7 @@ __all__ = [
     "BuildConfig",
     "CacheConfig",
     "CacheLife",
+    "CdnConfig",
     "Config",
     "CronConfig",
     "RevalidateEndpointConfig",

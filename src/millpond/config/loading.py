@@ -11,6 +11,7 @@ import msgspec
 
 from millpond.config.build import BuildConfig
 from millpond.config.cache import CacheConfig
+from millpond.config.cdn import CdnConfig
 from millpond.config.cron import CronConfig
 from millpond.config.life import CacheLife
 from millpond.config.ranges import not_a_prefix, not_positive
@@ -44,6 +45,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build: BuildConfig = BuildConfig()
     server: ServerConfig = ServerConfig()
     revalidate_endpoint: RevalidateEndpointConfig | None = None
+    cdn: CdnConfig | None = None
     cron: tuple[CronConfig, ...] = ()
 
     def complaints(self) -> Iterator[str]:
@@ -60,7 +62,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.profiles()
         except InvalidLife as error:
             yield f"in [cache_life]: {error}"
-        for table in (self.cache, self.build, self.server, self.revalidate_endpoint, *self.cron):
+        for table in (self.cache, self.build, self.server, self.revalidate_endpoint, self.cdn, *self.cron):
             if table is not None:
                 yield from table.complaints()
 
@@ -110,26 +112,50 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
 
 
 def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: str, prefix: str) -> None:
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for name, value in values.items():
+        if name == kind.__struct_config__.tag_field:
+            continue
         if name not in fields:
             guess = difflib.get_close_matches(name, fields, n=1)
             remedy = f'did you mean "{prefix}{guess[0]}"?' if guess else f"the keys here are {one_of(fields)}."
             raise ConfigError(f'{source}: there is no key "{prefix}{name}"; {remedy}')
-        inner = _struct_in(fields[name].type)
-        for table in value if isinstance(value, list) else [value]:
-            if inner is not None and isinstance(table, dict):
-                _refuse_unknown(inner, table, source, f"{prefix}{name}.")
-        if name == "cache_life" and isinstance(value, dict):
-            for profile, ages in value.items():
-                if isinstance(ages, dict):
-                    _refuse_unknown(CacheLife, ages, source, f"{prefix}{name}.{profile}.")
+        tables = _tables_in(fields[name])
+        for place, table in _tables_of(value, f"{prefix}{name}", named=get_origin(fields[name]) is dict):
+            _refuse_unknown(_table_for(table, tables, source, place), table, source, f"{place}.")
 
 
-def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
-    """The table that a key takes, also where it may be left out."""
-    options = (kind,) if get_origin(kind) is dict else get_args(kind) or (kind,)
-    return next((option for option in options if isinstance(option, type) and issubclass(option, msgspec.Struct)), None)
+def _tables_in(kind: Any) -> list[type[msgspec.Struct]]:
+    """The tables that a key takes: in a list, by name, of several kinds, or where it may be left out."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [kind]
+    return [table for option in get_args(kind) for table in _tables_in(option)]
+
+
+def _tables_of(value: object, place: str, *, named: bool) -> list[tuple[str, dict[str, Any]]]:
+    """The tables in a value, each with what messages call it."""
+    if isinstance(value, list):
+        inner: list[tuple[str, object]] = [(f"{place}[{number}]", each) for number, each in enumerate(value)]
+    elif isinstance(value, dict) and named:
+        inner = [(f"{place}.{name}", each) for name, each in value.items()]
+    else:
+        inner = [(place, value)]
+    return [(name, each) for name, each in inner if isinstance(each, dict)]
+
+
+def _table_for(
+    values: dict[str, Any], tables: list[type[msgspec.Struct]], source: str, place: str
+) -> type[msgspec.Struct]:
+    """Which of the tables it is, where a key of it says so."""
+    by_tag = {str(table.__struct_config__.tag): table for table in tables}
+    field = tables[0].__struct_config__.tag_field
+    if field is None:
+        return tables[0]
+    said = values.get(field)
+    if not isinstance(said, str) or said not in by_tag:
+        what = "is missing" if said is None else f'is "{said}"'
+        raise ConfigError(f'{source}: "{place}.{field}" {what}; it must be {one_of(by_tag)}.')
+    return by_tag[said]
 
 
 def _readable(message: str) -> str:

@@ -6,6 +6,8 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from millpond.policy.surrogate import CACHE_GROUPS, CDN_CACHE_CONTROL, KEY_HEADERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,6 +23,10 @@ _SENT_WITH_304 = {
     b"age",
     b"cache-status",
     b"x-nextjs-cache",
+    # A cache that revalidates takes the new keys from here: the same body may have other tags than before.
+    CDN_CACHE_CONTROL.encode(),
+    CACHE_GROUPS.encode(),
+    *(name.encode() for name in KEY_HEADERS),
 }
 
 

@@ -53,7 +53,7 @@ def judge(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], buil
     if verdict.cleanliness is Cleanliness.EXPIRED:
         return Judgement(False, False, Reason.TAG, verdict.tag)
     if _pausing(entry, now, row_of):
-        return Judgement(True, True, Reason.REFRESH_FAILED)
+        return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag)
     if verdict.cleanliness is Cleanliness.STALE:
         return Judgement(True, False, Reason.TAG, verdict.tag)
     if entry.revalidate is not None and (age > entry.revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):

@@ -8,13 +8,28 @@ from typing import TYPE_CHECKING
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of
 from millpond.policy.lifetime import YEAR, Lifetime
+from millpond.policy.storing import says_private
+from millpond.policy.surrogate import cdn_cache_control, key_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry, Headers
+    from millpond.policy.surrogate import Surrogates
 
 UNCACHED = b"private, no-cache, no-store, max-age=0, must-revalidate"
 """What answers say that no cache may keep (R4.22)."""
+
+_GONE_BY = {
+    b"cache-control",
+    b"cdn-cache-control",
+    b"cloudflare-cdn-cache-control",
+    b"expires",
+    b"surrogate-control",
+    b"x-accel-expires",
+}
+"""The headers by which caches decide whether they keep an answer."""
 
 
 def cache_control(lifetime: Lifetime) -> bytes:
@@ -63,26 +78,82 @@ def strong_etag(body: bytes) -> bytes:
     return b'"%s"' % blake2b(body, digest_size=16).hexdigest().encode("ascii")
 
 
-def lasting_headers(own: Headers, entry: Entry, now: float) -> list[tuple[bytes, bytes]]:
+def lasting_headers(
+    own: Headers, entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None = None
+) -> list[tuple[bytes, bytes]]:
     """Those that stay the same while the entry is fresh. The handler's own Cache-Control wins (R4.23).
 
     Args:
         own: the headers of the form in which the entry is sent.
         entry: what is sent.
+        decision: how the answer came about.
         now: seconds since the epoch.
+        surrogates: what caches in front are told; None: nothing is known of any.
     """
     headers = list(own)
-    if not has(entry.headers, b"cache-control"):
+    if surrogates is not None and not keepable(decision):
+        headers = for_one_request(headers)
+    elif not has(entry.headers, b"cache-control"):
         headers.append((b"cache-control", cache_control(advertised_lifetime(entry, now))))
+    if surrogates is not None:
+        headers += key_headers(entry.tags, surrogates)
     return headers
 
 
-def moment_headers(entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
-    """Those that tell of this moment: Age, and how the answer came about."""
-    headers = decision_headers(decision)
-    if decision.action in (Action.HIT, Action.STALE):
-        headers.insert(0, (b"age", b"%d" % age_of(entry, now)))
+def moment_headers(
+    entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None = None
+) -> list[tuple[bytes, bytes]]:
+    """Those that tell of this moment: Age, how the answer came about, and what is left of it for CDNs."""
+    headers, age = decision_headers(decision), age_of(entry, now)
+    if surrogates is not None or decision.action in (Action.HIT, Action.STALE):
+        headers.insert(0, (b"age", b"%d" % age))
+    if surrogates is not None and _tells_cdns(entry, decision, surrogates):
+        said = cdn_cache_control(advertised_lifetime(entry, now), age, surrogates.max_age)
+        headers.append((b"cdn-cache-control", said))
     return headers
+
+
+def _tells_cdns(entry: Entry, decision: Decision, surrogates: Surrogates) -> bool:
+    return surrogates.cdn_cache_control and keepable(decision) and not says_who_may_keep(entry.headers)
+
+
+def keepable(decision: Decision) -> bool:
+    """Whether caches in front may keep a cached answer.
+
+    Not where Millpond itself doesn't. And not where a tag of it was invalidated: the store knows until when it may be
+    served, and that a newer one is being made; a cache in front would keep it for its whole lifetime.
+    """
+    return decision.tag is None and (decision.action is not Action.MISS or decision.stored)
+
+
+def live_headers(
+    headers: Iterable[tuple[bytes, bytes]], decision: Decision, *, fronted: bool
+) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that was made for one request.
+
+    What an editor sees is nobody else's (DESIGN D14). With caches in front, an answer that doesn't say who may keep
+    it is its client's alone, as is one that sets a cookie: a cache may keep what says nothing (RFC 9111 §4.2.2).
+    """
+    headers = [(name.lower(), value) for name, value in headers]
+    if decision.action is Action.BYPASS or (fronted and not _meant_for_caches(headers)):
+        headers = for_one_request(headers)
+    return headers + decision_headers(decision)
+
+
+def _meant_for_caches(headers: list[tuple[bytes, bytes]]) -> bool:
+    if has(headers, b"set-cookie"):
+        return says_private(headers) is not None
+    return says_who_may_keep(headers)
+
+
+def for_one_request(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers, so that no cache keeps the answer, whatever they said. Names are lower case."""
+    return [*((name, value) for name, value in headers if name not in _GONE_BY), (b"cache-control", UNCACHED)]
+
+
+def says_who_may_keep(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a handler has said how long caches may keep its answer. Names are lower case."""
+    return any(name in _GONE_BY for name, _ in headers)
 
 
 def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
@@ -93,6 +164,6 @@ def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def has(headers: Headers, name: bytes) -> bool:
+def has(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bool:
     """Whether a header of that (lower case) name is there."""
     return any(have == name for have, _ in headers)

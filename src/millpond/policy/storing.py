@@ -21,16 +21,24 @@ def unshareable(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
     Names are expected in lower case.
     """
+    headers = list(headers)
     for name, value in headers:
         if name == b"set-cookie":
             return "the answer sets a cookie"
+        if name == b"vary" and b"*" in {part.strip() for part in value.split(b",")}:
+            return "the answer says Vary: *"
+    word = says_private(headers)
+    return None if word is None else f"the answer says Cache-Control: {word}"
+
+
+def says_private(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The directive of Cache-Control that keeps shared caches from storing an answer; None when there is none."""
+    for name, value in headers:
         if name == b"cache-control":
             for directive in value.lower().split(b","):
                 word = directive.split(b"=", 1)[0].strip()
                 if word in (b"private", b"no-store"):
-                    return f"the answer says Cache-Control: {word.decode()}"
-        if name == b"vary" and b"*" in {part.strip() for part in value.split(b",")}:
-            return "the answer says Vary: *"
+                    return word.decode()
     return None
 
 

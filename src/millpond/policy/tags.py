@@ -145,6 +145,28 @@ def below_tag(prefix: str) -> str:
     return f"{_BELOW}{prefix}"
 
 
+class Named(Enum):
+    """What a tag names."""
+
+    TAG = "tag"
+    """Whatever its user means by it."""
+    ROUTE = "route"
+    PATH = "path"
+    BELOW = "below"
+
+
+def named(tag: str) -> tuple[Named, str]:
+    """What a tag names, and the name: a user's own tag, a pattern, a path, or what is below either."""
+    if not is_own(tag):
+        return Named.TAG, tag
+    kind, _, name = tag.removeprefix(_OWN).partition(":")
+    return Named(kind), name
+
+
+EVERYTHING = below_tag("/")
+"""The tag that every answer has."""
+
+
 def is_own(tag: str) -> bool:
     """Whether it is a tag that answers have by where they are."""
     return tag.startswith(_OWN)

@@ -12,8 +12,9 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.run import StaticEnded
 from millpond.render.target import Target
 from millpond.routes.path import canonical
-from millpond.serve.hits import HIT, Hits, access, log_access
+from millpond.serve.hits import Hits, access, log_access
 from millpond.serve.incoming import Refused, is_draft, segments_of, without_base_path
+from millpond.serve.ready import HIT
 from millpond.serve.sending import send_cached, send_plain
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Dispatcher:
                         self.hits.learn(asgi, target)
                     else:
                         cached = await self.responses.answer(target)
-                    return await send_cached(asgi, send, cached, self.clock()), cached.decision
+                    return await send_cached(asgi, send, cached, self.clock(), self.hits.surrogates), cached.decision
                 except RenderFailed:
                     await send_plain(send, 500)
                     return 500, Decision(Action.MISS, Reason.COLD, status=500)

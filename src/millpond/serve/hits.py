@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from millpond.policy.decision import Action, Decision, Reason
+from millpond.policy.decision import Reason
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
 from millpond.serve.ready import Ready, sendable
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from millpond.cache.responses import Responses
     from millpond.config import ServerConfig
+    from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry
+    from millpond.policy.surrogate import Surrogates
     from millpond.render.target import Target
     from millpond.serve.ready import Form, Moment
 
 access = logging.getLogger("millpond.access")
-
-HIT = Decision(Action.HIT, Reason.FRESH)
 
 _MOST_KNOWN = 16_384
 """Paths. A known one takes one to three kilobytes."""
@@ -72,10 +72,12 @@ class Request(NamedTuple):
 class Hits:
     """The known paths of one running application."""
 
-    def __init__(self, responses: Responses, bounds: ServerConfig) -> None:
+    def __init__(self, responses: Responses, bounds: ServerConfig, surrogates: Surrogates | None = None) -> None:
         self._responses, self._store = responses, responses.store
         self._clock, self._version = responses.clock, responses.store.version
         self.bounds = bounds
+        self.surrogates = surrogates
+        """What caches in front are told; None where there are none."""
         self.at_socket = True
         """Whether the server may answer before the application is called: not with middleware in front of it."""
         self._known: dict[bytes, Known] = {}
@@ -157,7 +159,9 @@ class Hits:
             return None
         ready = known.ready
         if ready is None or ready.entry() is not entry:
-            ready = Ready(entry, known.forget) if sendable(entry.headers) and entry.pause is None else None
+            ready = (
+                Ready(entry, known.forget, self.surrogates) if sendable(entry.headers) and entry.pause is None else None
+            )
         if ready is None or not (ready.still_fresh(generation, now) or self._is_fresh(entry, now)):
             return None
         ready.renew(entry, version, generation, now)

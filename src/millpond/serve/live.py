@@ -33,6 +33,8 @@ class LiveRunner:
     afterwards: Afterwards
     draft_secret: str
     secure_cookies: bool
+    fronted: bool = False
+    """There are caches in front (`[cdn]`)."""
 
     async def run(
         self, target: Target, asgi: Scope, receive: Receive, send: Send, decision: Decision, *, draft: bool
@@ -48,7 +50,7 @@ class LiveRunner:
         if operation is None:
             status = 204 if method == "OPTIONS" else 405
             answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
-            return await self._through(answer, target, asgi, receive, LiveSend(send, asgi["method"], decision))
+            return await self._through(answer, target, asgi, receive, self._sending(send, asgi, decision))
         scope = self.renderer.scope(target, method, Purpose.DRAFT if draft else Purpose.LIVE)
         scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
         if method in ("GET", "HEAD"):
@@ -58,12 +60,15 @@ class LiveRunner:
         scope.request = Request(asgi)
         token = enter(scope)
         try:
-            wrapped = LiveSend(send, asgi["method"], decision)
+            wrapped = self._sending(send, asgi, decision)
             route_facts = {"route": operation.api_route, "endpoint": operation.api_route.endpoint}
             return await self._through(operation.api_route.app, target, {**asgi, **route_facts}, receive, wrapped)
         finally:
             leave(token)
             self.afterwards.begin(scope)
+
+    def _sending(self, send: Send, asgi: Scope, decision: Decision) -> LiveSend:
+        return LiveSend(send, asgi["method"], decision, fronted=self.fronted)
 
     async def _through(self, app: ASGIApp, target: Target, asgi: Scope, receive: Receive, send: LiveSend) -> int:
         inner: dict[str, Any] = {

@@ -20,8 +20,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
 from millpond.serve.bounded import BoundedProtocol, bounds_of
-from millpond.serve.hits import HIT, Request, access, decoded, log_access, size_of
-from millpond.serve.ready import lines_of
+from millpond.serve.hits import Request, access, decoded, log_access, size_of
+from millpond.serve.ready import HIT, lines_of
 
 if TYPE_CHECKING:
     import asyncio

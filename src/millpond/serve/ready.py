@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from millpond.policy.entry import Entry, Headers
     from millpond.policy.reply import Asked, Reply
+    from millpond.policy.surrogate import Surrogates
+
+HIT = Decision(Action.HIT, Reason.FRESH)
 
 _MOST_FORMS = 8
 _LONGEST_ASKED = 512
@@ -68,12 +71,14 @@ class Ready:
     Args:
         entry: judged to be fresh, and without a pause.
         gone: called, with the reference, when nobody holds the entry any longer.
+        surrogates: what caches in front are told; None where there are none.
     """
 
     __slots__ = (
         "_forms",
         "_oldest",
         "_shown",
+        "_surrogates",
         "entry",
         "forms",
         "generation",
@@ -84,8 +89,11 @@ class Ready:
         "version",
     )
 
-    def __init__(self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None]) -> None:
+    def __init__(
+        self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None], surrogates: Surrogates | None = None
+    ) -> None:
         self.entry = weakref.ref(entry, gone)
+        self._surrogates = surrogates
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
         self._forms: dict[tuple[int, Headers], Form] = {}
@@ -108,7 +116,7 @@ class Ready:
         shown = (int(age), left)
         if shown != self._shown:
             decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
-            self.moment, self._shown = Moment(moment_headers(entry, decision, now)), shown
+            self.moment, self._shown = Moment(moment_headers(entry, decision, now, self._surrogates)), shown
         # Age changes at each whole second, and the time that is left at each whole second before its end.
         ends = math.inf if entry.revalidate is None or left is None else entry.revalidate - left
         self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
@@ -119,7 +127,7 @@ class Ready:
         chosen = reply(entry, asked)
         form = self._forms.get((chosen.status, chosen.headers))
         if form is None:
-            form = Form(chosen, lasting_headers(chosen.headers, entry, now))
+            form = Form(chosen, lasting_headers(chosen.headers, entry, HIT, now, self._surrogates))
             self._forms[chosen.status, chosen.headers] = form
         if len(asked.accepted) + sum(len(value) for _, value in asked.conditions) <= _LONGEST_ASKED:
             if len(self.forms) >= _MOST_FORMS:

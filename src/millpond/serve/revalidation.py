@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from millpond.cache.invalidate import expire_after_of, tag_of_path
+from millpond.cache.invalidate import expire_after_of, invalidate_tags, tag_of_path
 from millpond.errors import ConfigError, UsageError
 from millpond.policy.tags import checked_tags
 from millpond.serve.sending import send_plain
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from millpond.cache.data import DataCache
     from millpond.config import RevalidateEndpointConfig
     from millpond.policy.freshness import Clock
     from millpond.policy.profiles import Profile
+    from millpond.purge.purges import Purges
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond.cache")
@@ -85,12 +87,11 @@ class RevalidateEndpoint:
     bucket: Bucket
     store: Store
     profiles: Mapping[str, Profile]
+    purges: Purges | None = None
 
     @classmethod
-    def of(
-        cls, config: RevalidateEndpointConfig, store: Store, profiles: Mapping[str, Profile], clock: Clock
-    ) -> RevalidateEndpoint:
-        """The endpoint that the configuration describes.
+    def of(cls, config: RevalidateEndpointConfig, data: DataCache) -> RevalidateEndpoint:
+        """The endpoint that the configuration describes, to invalidate what `data` reads.
 
         Raises:
             ConfigError: the environment variable of the secret isn't set.
@@ -101,7 +102,8 @@ class RevalidateEndpoint:
                 f"[revalidate_endpoint] takes its secret from the environment variable {config.secret_env}, "
                 "which is not set; set it for the server."
             )
-        return cls(config.path, secret.encode("utf-8"), Bucket(config.per_minute, clock), store, profiles)
+        bucket = Bucket(config.per_minute, data.clock)
+        return cls(config.path, secret.encode("utf-8"), bucket, data.store, data.profiles, data.purges)
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> int:
         """Answer a request to the endpoint's path; returns the status.
@@ -143,12 +145,12 @@ class RevalidateEndpoint:
             raise _Refused(400, str(error)) from None
         if not tags and not of_paths:
             raise _Refused(400, "give tags or paths")
-        generation = self.store.generation()
-        if tags:
-            generation = self.store.invalidate(tags, expire_after=expire_after)
-        if of_paths:
-            generation = self.store.invalidate(of_paths, expire_after=0)
-        return {"tags": len(tags), "paths": len(of_paths), "generation": generation}
+        done = [
+            invalidate_tags(self.store, self.purges, each, expire_after=after)
+            for each, after in ((tags, expire_after), (of_paths, 0))
+            if each
+        ]
+        return {"tags": len(tags), "paths": len(of_paths), "generation": done[-1].generation}
 
 
 async def _body(receive: Receive) -> bytes:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from millpond.build.plan import Plan
     from millpond.config import Config
     from millpond.policy.freshness import Clock
+    from millpond.purge.purges import Purges
     from millpond.stores.contract import Store
 
 
@@ -72,21 +73,38 @@ class Running:
             late += await drain(max(0.0, ends - time.monotonic()))
         return late
 
+    async def stop_purging(self, seconds: float) -> None:
+        """Tell caches in front what is still to be told, for at most `seconds`; nothing may be invalidated later."""
+        if self.data.purges is not None:
+            await self.data.purges.drain(seconds)
+
 
 def join(around: Surroundings, store: Store, decided: Decided) -> Running:
     """A run on `store`; called in the event loop that it is for.
 
     Raises:
-        ConfigError: the secret of the endpoint for webhooks isn't set.
+        ConfigError: the secret of the endpoint for webhooks, or of a purger, isn't set.
     """
-    data, afterwards = _data_cache(around, store), Afterwards()
+    data, afterwards = _data_cache(around, store, _purges(around, decided)), Afterwards()
     renderer = _renderer(around, data, afterwards)
     responses = _responses(around, store, renderer, decided.build)
     data.application = dispatcher = _dispatcher(around, data, renderer, responses, afterwards, decided)
+    if data.purges is not None:
+        data.purges.begin()
     return Running(data, renderer, responses, dispatcher, afterwards)
 
 
-def _data_cache(around: Surroundings, store: Store) -> DataCache:
+def _purges(around: Surroundings, decided: Decided) -> Purges | None:
+    """Nobody is told of what a build or a server in development does: their answers are in no cache in front."""
+    config = around.config
+    if config.cdn is None or not config.cdn.purge or around.development or decided.draft_secret is None:
+        return None
+    from millpond.purge.configured import purges_of  # here, as few need it
+
+    return purges_of(config.cdn.purge, config.expire_time, around.clock)
+
+
+def _data_cache(around: Surroundings, store: Store, purges: Purges | None) -> DataCache:
     config = around.config
     return DataCache(
         store=store,
@@ -98,6 +116,7 @@ def _data_cache(around: Surroundings, store: Store) -> DataCache:
         lease_seconds=config.cache.lease_seconds,
         profiles=config.profiles(),
         loop=asyncio.get_running_loop(),
+        purges=purges,
     )
 
 
@@ -136,11 +155,17 @@ def _dispatcher(
     return Dispatcher(
         table=Table((plan.route.file.segments, plan) for plan in decided.plans),
         responses=responses,
-        live=LiveRunner(renderer, afterwards, decided.draft_secret or "", secure_cookies=not around.development),
+        live=LiveRunner(
+            renderer,
+            afterwards,
+            decided.draft_secret or "",
+            secure_cookies=not around.development,
+            fronted=config.cdn is not None,
+        ),
         inner=around.inner,
         config=config,
         clock=around.clock,
-        hits=Hits(responses, config.server),
-        endpoint=RevalidateEndpoint.of(settings, data.store, data.profiles, around.clock) if settings else None,
+        hits=Hits(responses, config.server, config.cdn.surrogates() if config.cdn else None),
+        endpoint=RevalidateEndpoint.of(settings, data) if settings else None,
         live_reason=Reason.DEVELOPMENT if around.development else Reason.LIVE_ROUTE,
     )

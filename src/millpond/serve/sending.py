@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.policy.decision import Action
-from millpond.policy.headers import UNCACHED, decision_headers, lasting_headers, moment_headers
+from millpond.policy.headers import lasting_headers, live_headers, moment_headers
 from millpond.policy.reply import Asked, reply
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry
     from millpond.policy.reply import Reply
+    from millpond.policy.surrogate import Surrogates
 
 _BODILESS = (204, 205, 304)
 
@@ -30,20 +30,23 @@ async def send_plain(
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_cached(scope: Scope, send: Send, cached: Cached, now: float) -> int:
+async def send_cached(scope: Scope, send: Send, cached: Cached, now: float, surrogates: Surrogates | None) -> int:
     """An answer from an entry: whole, without its body for HEAD, or 304. Returns the status that was sent."""
     entry = cached.entry
     chosen = reply(entry, Asked.of(scope["headers"]))
-    headers = headers_of(chosen, entry, cached.decision, now)
+    headers = headers_of(chosen, entry, cached.decision, now, surrogates)
     body = b"" if scope["method"] == "HEAD" else chosen.body
     await send({"type": "http.response.start", "status": chosen.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return chosen.status
 
 
-def headers_of(chosen: Reply, entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
+def headers_of(
+    chosen: Reply, entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None
+) -> list[tuple[bytes, bytes]]:
     """All headers of a reply, in the order in which they are sent."""
-    return lasting_headers(chosen.headers, entry, now) + moment_headers(entry, decision, now) + length_of(chosen)
+    lasting = lasting_headers(chosen.headers, entry, decision, now, surrogates)
+    return lasting + moment_headers(entry, decision, now, surrogates) + length_of(chosen)
 
 
 def length_of(chosen: Reply) -> list[tuple[bytes, bytes]]:
@@ -54,24 +57,20 @@ def length_of(chosen: Reply) -> list[tuple[bytes, bytes]]:
 class LiveSend:
     """The `send` of a live run: tells how the answer came about, and keeps the body of a HEAD back (R1.42)."""
 
-    def __init__(self, send: Send, method: str, decision: Decision) -> None:
+    def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool) -> None:
+        """`fronted`: there are caches in front, which keep what doesn't say otherwise."""
         self._send = send
         self._head = method == "HEAD"
         self._decision = decision
+        self._fronted = fronted
         self.status: int | None = None
         """None until the answer has begun."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": self._headers(message)}
+            headers = live_headers(message.get("headers", ()), self._decision, fronted=self._fronted)
+            message = {**message, "headers": headers}
         elif message["type"] == "http.response.body" and self._head:
             message = {**message, "body": b""}
         await self._send(message)
-
-    def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
-        headers = list(message.get("headers", ()))
-        if self._decision.action is Action.BYPASS:  # what an editor sees is nobody else's (DESIGN D14)
-            headers = [(name, value) for name, value in headers if name.lower() != b"cache-control"]
-            headers.append((b"cache-control", UNCACHED))
-        return headers + decision_headers(self._decision)

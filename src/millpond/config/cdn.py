@@ -1,0 +1,176 @@
+"""`[cdn]`: caches in front, what they are told of answers, and how they hear of invalidations."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from millpond.config.ranges import not_positive
+from millpond.errors import one_of
+from millpond.policy.surrogate import CACHE_GROUPS, KEY_HEADERS, Surrogates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEADERS = (*KEY_HEADERS, CACHE_GROUPS)
+"""The headers there are for an answer's keys."""
+
+XKEY, BAN = "xkey", "ban"
+"""How Varnish purges: by the index of vmod xkey, or by bans."""
+
+_LEAST_HEADER, _MOST_HEADER = 128, 16 * 1024
+"""Bytes. Fastly and Cloudflare take no longer list of keys."""
+
+_NAME_IN_URL = re.compile(r"[A-Za-z0-9]+")
+
+
+class PurgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What all items of `[[cdn.purge]]` have."""
+
+    needs: ClassVar[str | None] = None
+    """The header without which the cache would know no keys."""
+
+    timeout: float = 10.0
+    """Seconds for one call."""
+    again_after: float = 2.0
+    """Seconds until each purge is sent once more: for an answer that was on its way when the first came by. 0: not."""
+    give_up_after: float = 3600.0
+    """Seconds for which a purge is tried."""
+
+    def complaints(self, place: str) -> Iterator[str]:
+        """What is wrong with the values; `place` is what messages call the item."""
+        yield from not_positive({f"{place}.timeout": self.timeout, f"{place}.give_up_after": self.give_up_after})
+        if self.again_after < 0:
+            yield f'"{place}.again_after" is {self.again_after}; it must be 0 or more.'
+
+
+class VarnishConfig(PurgerConfig, frozen=True, kw_only=True, tag="varnish"):
+    """Varnish, with the VCL of docs/deploy.md."""
+
+    needs: ClassVar[str | None] = "xkey"
+
+    addresses: list[str]
+    """The URL of every Varnish, such as "http://10.0.0.5:6081": each is told by itself."""
+    method: str = XKEY
+    """"xkey": by the index of vmod xkey. "ban": by bans, which need no vmod, and are always hard."""
+    token_env: str | None = None
+    """The environment variable with what is sent as `Authorization: Bearer …`, where the VCL asks for it."""
+
+    def complaints(self, place: str) -> Iterator[str]:
+        yield from super().complaints(place)
+        if not self.addresses:
+            yield f'"{place}.addresses" is empty; name each Varnish, such as "http://10.0.0.5:6081".'
+        if self.method not in (XKEY, BAN):
+            yield f'"{place}.method" is "{self.method}"; it must be {one_of((XKEY, BAN))}.'
+        for address in self.addresses:
+            yield from not_a_url(f"{place}.addresses", address)
+
+
+class FastlyConfig(PurgerConfig, frozen=True, kw_only=True, tag="fastly"):
+    """Fastly."""
+
+    needs: ClassVar[str | None] = "surrogate-key"
+
+    service: str
+    """The service's id."""
+    token_env: str
+    """The environment variable with an API token that may purge (`purge_select`)."""
+    api: str = "https://api.fastly.com"
+
+    def complaints(self, place: str) -> Iterator[str]:
+        yield from super().complaints(place)
+        yield from not_an_id(f"{place}.service", self.service)
+        yield from not_a_url(f"{place}.api", self.api)
+
+
+class CloudflareConfig(PurgerConfig, frozen=True, kw_only=True, tag="cloudflare"):
+    """Cloudflare."""
+
+    needs: ClassVar[str | None] = "cache-tag"
+
+    zone: str
+    """The zone's id."""
+    token_env: str
+    """The environment variable with an API token that may purge (`Zone.Cache Purge`)."""
+    api: str = "https://api.cloudflare.com/client/v4"
+
+    def complaints(self, place: str) -> Iterator[str]:
+        yield from super().complaints(place)
+        yield from not_an_id(f"{place}.zone", self.zone)
+        yield from not_a_url(f"{place}.api", self.api)
+
+
+class WebhookConfig(PurgerConfig, frozen=True, kw_only=True, tag="webhook"):
+    """Anything else: a POST that says what was invalidated, signed as Standard Webhooks has it."""
+
+    url: str
+    secret_env: str
+    """The environment variable with the secret: "whsec_" and base64."""
+
+    def complaints(self, place: str) -> Iterator[str]:
+        yield from super().complaints(place)
+        yield from not_a_url(f"{place}.url", self.url)
+
+
+AnyPurgerConfig: TypeAlias = VarnishConfig | FastlyConfig | CloudflareConfig | WebhookConfig
+
+
+class CdnConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[cdn]`: there are caches in front. They are told what they may keep; live answers, that they may not."""
+
+    headers: tuple[str, ...] = ()
+    """The headers that name an answer's keys: "cache-tag" (Cloudflare), "surrogate-key" (Fastly), "xkey" (Varnish),
+    "cache-groups" (RFC 9875)."""
+    cdn_cache_control: bool = False
+    """Whether answers have CDN-Cache-Control, too (RFC 9213)."""
+    max_age: float | None = None
+    """Seconds, in CDN-Cache-Control: the longest that a CDN keeps an answer, though a purge were lost."""
+    max_header_bytes: int = 4096
+    """The longest list of keys. An answer whose keys don't fit has one key instead, which every purge names."""
+    purge: list[AnyPurgerConfig] = []
+    """Whom invalidations are told."""
+
+    def surrogates(self) -> Surrogates:
+        """What answers say."""
+        return Surrogates(self.headers, self.cdn_cache_control, self.max_age, self.max_header_bytes)
+
+    def complaints(self) -> Iterator[str]:
+        """What is wrong with the values."""
+        yield from not_positive({"cdn.max_age": self.max_age})
+        if self.max_age is not None and not self.cdn_cache_control:
+            yield '"cdn.max_age" is said in CDN-Cache-Control; it needs cdn_cache_control = true.'
+        if not _LEAST_HEADER <= self.max_header_bytes <= _MOST_HEADER:
+            yield (
+                f'"cdn.max_header_bytes" is {self.max_header_bytes}; '
+                f"it must be between {_LEAST_HEADER} and {_MOST_HEADER}."
+            )
+        for name in self.headers:
+            if name not in HEADERS:
+                yield f'"cdn.headers" names "{name}"; the headers are {one_of(HEADERS)}.'
+        if len(set(self.headers)) < len(self.headers):
+            yield '"cdn.headers" names a header twice.'
+        for number, purger in enumerate(self.purge):
+            place = f"cdn.purge[{number}]"
+            yield from purger.complaints(place)
+            if purger.needs is not None and purger.needs not in self.headers:
+                yield (f'"{place}" purges by keys that no answer has; add "{purger.needs}" to headers in [cdn].')
+
+
+def not_a_url(name: str, url: str) -> Iterator[str]:
+    """A complaint about what isn't an address of HTTP."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        yield f'"{name}" is "{url}"; it must look like "https://cache.example".'
+
+
+def not_an_id(name: str, value: str) -> Iterator[str]:
+    """A complaint about an id that can't be one: it becomes part of a URL."""
+    if not _NAME_IN_URL.fullmatch(value):
+        yield f'"{name}" is "{value}"; it must be the id as your CDN shows it: letters and digits.'

@@ -1,0 +1,1 @@
+"""Telling caches in front what was invalidated (`[[cdn.purge]]`)."""

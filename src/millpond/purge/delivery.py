@@ -1,0 +1,201 @@
+"""One cache in front, and the task that tells it: from the queue to the network and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from millpond.errors import PurgeError
+from millpond.policy.tags import Named, named
+from millpond.purge.exchange import Unanswered, exchange
+from millpond.purge.purger import Fate, Verdict
+from millpond.purge.waiting import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import httpx2
+
+    from millpond.policy.freshness import Clock
+    from millpond.purge.purger import Purger
+    from millpond.purge.waiting import Batch, Item
+
+log = logging.getLogger("millpond.purge")
+
+_REMEMBERED = 1000
+"""Losses that somebody may still ask about."""
+_TAGS_IN_A_LINE = 100
+
+
+class _Loss(NamedTuple):
+    """Purges for invalidations from `first` to `last` were lost."""
+
+    first: int
+    last: int
+    why: str
+
+
+class Delivery:
+    """Tells one cache, one call at a time. `add` may be called from any thread; the rest belongs to one event loop."""
+
+    def __init__(
+        self, purger: Purger, clock: Clock, *, timeout: float, again_after: float, give_up_after: float
+    ) -> None:
+        """Nothing is under way. The times are in seconds, as in `[[cdn.purge]]`."""
+        self.purger = purger
+        self.trouble = ""
+        """Why the last call failed; empty when it didn't."""
+        self._clock, self._timeout = clock, timeout
+        self._lock = threading.Lock()
+        self._waiting = Waiting(purger.most, again_after=again_after, give_up_after=give_up_after)
+        self._losses: deque[_Loss] = deque(maxlen=_REMEMBERED)
+        self._waiters: list[tuple[int, Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, client: httpx2.AsyncClient) -> None:
+        """Begin to tell; called in the event loop that is to do it."""
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(client))
+
+    def add(self, tags: Iterable[str], *, hard: bool, number: int) -> None:
+        """Tell the cache of an invalidation, soon; never waits and never raises."""
+        with self._lock:
+            self._waiting.add(tags, hard=hard, number=number, now=self._clock())
+            ended = self._task is None
+        if ended or not self.wake():
+            self._give_up("the application has shut down")
+
+    def wake(self) -> bool:
+        """Look again at what is due; False when there is no event loop to do it."""
+        if self._loop is None:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(self._wake.set)
+        except RuntimeError:  # it is closed
+            return False
+        return True
+
+    def acknowledged(self, number: int) -> Future[None]:
+        """Done when the cache has acknowledged every purge up to the invalidation `number`.
+
+        It fails with PurgeError when one of them is lost.
+        """
+        future: Future[None] = Future()
+        with self._lock:
+            self._waiters.append((number, future))
+        self._tell_waiters()
+        return future
+
+    async def end(self) -> None:
+        """Stop telling; what isn't acknowledged is lost."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        self._give_up("the application has shut down")
+
+    async def _run(self, client: httpx2.AsyncClient) -> None:
+        while True:
+            with self._lock:
+                batch = self._waiting.take(self._clock())
+            if batch is None:
+                await self._until_due()
+            else:
+                self._settle(batch, await self._verdict(client, batch))
+
+    async def _until_due(self) -> None:
+        with self._lock:
+            due = self._waiting.next_due()
+        seconds = None if due is None else max(0.0, due - self._clock())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _verdict(self, client: httpx2.AsyncClient, batch: Batch) -> Verdict:
+        try:
+            call = self.purger.call(list(batch.items), hard=batch.hard, now=self._clock())
+            return self.purger.verdict(await exchange(client, call, self._timeout), self._clock())
+        except Unanswered as error:
+            return Verdict(Fate.LATER, str(error))
+        except Exception as error:
+            # Whatever it is, it mustn't end the only task that tells this cache.
+            log.exception("purging at %s failed unexpectedly", self.purger.name)
+            return Verdict(Fate.LATER, repr(error))
+
+    def _settle(self, batch: Batch, verdict: Verdict) -> None:
+        now, lost = self._clock(), {}
+        with self._lock:
+            if verdict.fate is Fate.DONE:
+                self._waiting.done(batch, now)
+            elif verdict.fate is Fate.LATER:
+                lost = self._waiting.failed(batch, now, verdict.after)
+            else:
+                lost = self._waiting.refused(batch)
+            waiting, pause = len(self._waiting), self._waiting.pause_ends - now
+        self._say_how_it_went(verdict, waiting, pause)
+        self._lose(lost, verdict.why)
+        self._tell_waiters()
+
+    def _say_how_it_went(self, verdict: Verdict, waiting: int, pause: float) -> None:
+        if verdict.fate is Fate.DONE and self.trouble:
+            log.info("purging at %s works again", self.purger.name)
+        elif verdict.fate is Fate.LATER and waiting:
+            tags = f"{waiting} tag{' waits' if waiting == 1 else 's wait'}"
+            log.warning(
+                "purging at %s failed: %s; %s, the next try in %g s", self.purger.name, verdict.why, tags, pause
+            )
+        self.trouble = verdict.why
+
+    def _give_up(self, why: str) -> None:
+        with self._lock:
+            lost = self._waiting.abandon()
+        self._lose(lost, why)
+        self._tell_waiters()
+
+    def _lose(self, lost: dict[str, Item], why: str) -> None:
+        """Say which tags a cache may still serve old answers of; nothing else will."""
+        if not lost:
+            return
+        with self._lock:
+            first, last = min(item.first for item in lost.values()), max(item.last for item in lost.values())
+            self._losses.append(_Loss(first, last, why))
+        names = [_readable(tag) for tag in lost]
+        for start in range(0, len(names), _TAGS_IN_A_LINE):
+            log.error(
+                "not purged at %s (%s), which may serve old answers until their time runs out: %s",
+                self.purger.name,
+                why,
+                ", ".join(names[start : start + _TAGS_IN_A_LINE]),
+            )
+
+    def _tell_waiters(self) -> None:
+        with self._lock:
+            if not self._waiters:
+                return
+            oldest = self._waiting.oldest()
+            due = [(number, future) for number, future in self._waiters if oldest is None or number < oldest]
+            failed = [(future, loss) for number, future in self._waiters if (loss := self._loss_of(number)) is not None]
+            settled = {future for _, future in due} | {future for future, _ in failed}
+            self._waiters = [waiter for waiter in self._waiters if waiter[1] not in settled]
+        for future, loss in failed:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(PurgeError(f"not purged at {self.purger.name}: {loss.why}."))
+        for future in settled - {future for future, _ in failed}:
+            if future.set_running_or_notify_cancel():
+                future.set_result(None)
+
+    def _loss_of(self, number: int) -> _Loss | None:
+        return next((loss for loss in self._losses if loss.first <= number <= loss.last), None)
+
+
+def _readable(tag: str) -> str:
+    kind, name = named(tag)
+    return repr(name) if kind is Named.TAG else f"{kind.value} {name}"

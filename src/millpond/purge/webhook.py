@@ -1,0 +1,88 @@
+"""Any other cache: a signed POST that says what was invalidated (standardwebhooks.com)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from millpond.policy.surrogate import purge_keys
+from millpond.policy.tags import Named, named
+from millpond.purge.purger import Answer, Call, Verdict, by_status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PREFIX = "whsec_"
+"""Begins a secret."""
+
+_LEAST_SECRET = 24
+"""Bytes, by the specification."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPurger:
+    """One receiver."""
+
+    url: str
+    secret: bytes = field(repr=False)
+    most: int = 100
+
+    @property
+    def name(self) -> str:
+        """Without the query: receivers like to have secrets there."""
+        parts = urlsplit(self.url)
+        return f"webhook {parts.hostname}{parts.path}"
+
+    def call(self, tags: Sequence[str], *, hard: bool, now: float) -> Call:
+        """What was invalidated, both as keys, and as the names that users have for it."""
+        by_kind: dict[Named, list[str]] = {kind: [] for kind in Named}
+        for tag in tags:
+            kind, name = named(tag)
+            by_kind[kind].append(name.encode("utf-8", "replace").decode("utf-8"))  # JSON takes no lone surrogates
+        body = msgspec.json.encode(
+            {
+                "type": "cache.invalidated",
+                "data": {
+                    "hard": hard,
+                    "keys": purge_keys(tags),
+                    "tags": by_kind[Named.TAG],
+                    "paths": by_kind[Named.PATH],
+                    "routes": by_kind[Named.ROUTE],
+                    "below": by_kind[Named.BELOW],
+                },
+            }
+        )
+        identity, time = f"msg_{uuid.uuid4().hex}", str(int(now))
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": identity,
+            "webhook-timestamp": time,
+            "webhook-signature": signature(self.secret, identity, time, body),
+        }
+        return Call("POST", self.url, headers, body)
+
+    def verdict(self, answer: Answer, now: float) -> Verdict:
+        return by_status(answer, now)
+
+
+def signature(secret: bytes, identity: str, time: str, body: bytes) -> str:
+    """`v1,` and the HMAC-SHA256 of `id.timestamp.body`, in base64."""
+    signed = b".".join((identity.encode("ascii"), time.encode("ascii"), body))
+    return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode("ascii")
+
+
+def secret_of(text: str) -> bytes | None:
+    """The bytes of a secret as it is written; None when it isn't one."""
+    try:
+        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except binascii.Error:
+        return None
+    return secret if text.startswith(PREFIX) and len(secret) >= _LEAST_SECRET else None
