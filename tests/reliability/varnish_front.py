@@ -61,7 +61,7 @@ def varnish(folder: Path, port: int, backend: int, method: str, token: str | Non
             stderr=log,
         )
     try:
-        _await_connection(port, process, folder / "log")
+        await_connection(port, process, folder / "log")
         yield
     finally:
         process.terminate()
@@ -72,7 +72,8 @@ def varnish(folder: Path, port: int, backend: int, method: str, token: str | Non
             process.wait()
 
 
-def _await_connection(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def await_connection(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the process takes connections."""
     ends = time.monotonic() + _START_SECONDS
     while time.monotonic() < ends:
         assert process.poll() is None, log.read_text("utf-8")

@@ -26,7 +26,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LOOK_AGAIN_SECONDS = 0.05
 _LONGEST_PAUSE = 30.0
 """Seconds between two tries to replace a worker that can't start."""
-_GRACE = 5.0
+GRACE = 5.0
 """Seconds beyond the shutdown's own deadline in which a worker may close what it has open."""
 
 
@@ -235,7 +235,7 @@ def run_workers(
         started: called when all of them serve.
     """
     with _signals_restored():
-        workers = Workers(work, sockets, count, shutdown_timeout + _GRACE, started)
+        workers = Workers(work, sockets, count, shutdown_timeout + GRACE, started)
         try:
             workers.run()
         finally:
