@@ -38,6 +38,10 @@ class BuildError(MillpondError):
     """A build can't be made, or the one found can't be served."""
 
 
+class StoreError(MillpondError):
+    """The store can't be used: its folder, its file, its server, or the way this process came to it."""
+
+
 class UsageError(MillpondError):
     """A function of Millpond was called where it can't work, or with arguments that make no sense."""
 

@@ -15,11 +15,12 @@ import pytest
 from conformance import BUILD, NOW, MovableClock, entry_at, taken
 from lmdb_process import OtherProcess
 
+from millpond.errors import StoreError
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
 from millpond.stores.lmdb import LmdbStore
-from millpond.stores.lmdb_folder import StoreError, _boot
+from millpond.stores.lmdb_folder import _boot
 from millpond.stores.lmdb_inspection import Inspection
 
 if TYPE_CHECKING:

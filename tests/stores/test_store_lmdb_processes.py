@@ -194,7 +194,7 @@ def test_a_store_that_was_inherited_over_a_fork_is_refused(tmp_path: Path) -> No
         import asyncio, os, sys, time
         from pathlib import Path
         from millpond.stores.lmdb import LmdbStore
-        from millpond.stores.lmdb_folder import StoreError
+        from millpond.errors import StoreError
 
         folder = Path({str(tmp_path / "store")!r})
 

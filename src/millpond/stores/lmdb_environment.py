@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import lmdb
 
-from millpond.stores.lmdb_folder import Folder, StoreError, unusable
+from millpond.errors import StoreError
+from millpond.stores.lmdb_folder import Folder, unusable
 from millpond.stores.lmdb_layout import (
     IDENTITY_KEY,
     LAYOUT,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmdb.verify import VerifyError, verify
 
-from millpond.errors import MillpondError
+from millpond.errors import StoreError
 
 try:
     import fcntl
@@ -26,10 +26,6 @@ DATA, LOCK, ASIDE = "data.mdb", "store.lock", "data.mdb.aside"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PATIENCE_SECONDS = 10.0
 _OPEN, _CLOSED, _DAMAGED = "open", "closed", "damaged"
-
-
-class StoreError(MillpondError):
-    """The embedded store can't be used: its folder, its file, or the way this process came to it."""
 
 
 class Folder:

@@ -11,7 +11,7 @@ from millpond.policy.tags import TagRow
 from millpond.stores import lmdb_tags
 from millpond.stores.lmdb_environment import Reading
 from millpond.stores.lmdb_layout import digest, packed_version, version_of
-from millpond.stores.lmdb_local import Local, LocalEntries, Reads, View
+from millpond.stores.local import LocalEntries, Reads
 
 if TYPE_CHECKING:
     from millpond.policy.entry import Entry
@@ -21,6 +21,31 @@ if TYPE_CHECKING:
 _UNKNOWN = TagRow(2**63, expired=2**63)
 """What is said of a tag that can't be looked up: nobody is served with what may have been invalidated."""
 _UNREAD = TagRow(-1)
+_MOST_ROWS = 50_000
+
+
+class Local:
+    """An entry as a transaction wrote it, and the latest transaction after which it was still the one of its key."""
+
+    __slots__ = ("entry", "seen", "size", "version")
+
+    def __init__(self, entry: Entry, size: int, version: bytes, seen: int) -> None:
+        self.entry, self.size, self.version, self.seen = entry, size, version, seen
+
+
+class View:
+    """The counter and the rows as they are since transaction `seen`: rows change with the generation only."""
+
+    __slots__ = ("generation", "lost", "rows", "seen")
+
+    def __init__(self, seen: int, generation: int, lost: int) -> None:
+        self.seen, self.generation, self.lost = seen, generation, lost
+        self.rows: dict[str, TagRow | None] = {}
+
+    def remember(self, tag: str, row: TagRow | None) -> None:
+        if len(self.rows) >= _MOST_ROWS:
+            self.rows.clear()
+        self.rows[tag] = row
 
 
 class Hits:
@@ -32,7 +57,8 @@ class Hits:
 
     def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int) -> None:
         self._transactions, self._environment = transactions, environment
-        self._local, self.reads = LocalEntries(local_bytes), Reads()
+        self._local: LocalEntries[Local] = LocalEntries(local_bytes)
+        self.reads = Reads()
         self._view = View(-1, -1, 0)
 
     def peek(self, key: str) -> Entry | None:
@@ -66,7 +92,7 @@ class Hits:
 
     def stored(self, entry: Entry, size: int, transaction: int) -> None:
         """Keep what this process wrote itself, rather than read it."""
-        self._local.keep(Local(entry, size, packed_version(transaction), transaction))
+        self._local.keep(entry.key, Local(entry, size, packed_version(transaction), transaction))
 
     def _look(self, view: View) -> View | None:
         """The view that holds now, which may be the one before; None where the file can't be read."""
@@ -111,5 +137,5 @@ class Hits:
         if entry is None or entry.key != key:  # none, a damaged one, or one of another layout of frames
             self._local.forget(key)
             return None
-        self._local.keep(Local(entry, len(frame), version_of(record), seen))
+        self._local.keep(key, Local(entry, len(frame), version_of(record), seen))
         return entry

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 
+from millpond.errors import StoreError
 from millpond.stores import lmdb_entries
 from millpond.stores.lmdb_environment import (
     Reading,
@@ -19,7 +20,6 @@ from millpond.stores.lmdb_environment import (
     open_environment,
     release,
 )
-from millpond.stores.lmdb_folder import StoreError
 from millpond.stores.lmdb_layout import STATE_KEY, State
 
 if TYPE_CHECKING:

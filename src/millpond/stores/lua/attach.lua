@@ -1,0 +1,61 @@
+-- Take up with the journal, or find that what was known has no continuation here.
+-- ARGV: epoch known ('' for none), nonce, a new epoch, generation known, position, nonce there, server known, now
+-- Returns: same|new, epoch, seq, nonce there, generation, floor, lost, microseconds since the epoch began, server
+local fresh, known, position, seen, server_known, now = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local time = redis.call('TIME')
+local microseconds = time[1] * 1000000 + time[2]
+
+-- Nothing that captured less than the new generation counts any longer: of what invalidated it, something is unknown.
+local function distrust()
+  local generation = math.max(microseconds, field('generation') + 1, known + 1)
+  redis.call('DEL', ROWS, BUCKETS, MOMENTS)
+  redis.call('RPUSH', MOMENTS, now)
+  redis.call('HSET', STATE, 'generation', generation, 'floor', generation, 'base', generation - 1, 'lost', 1,
+    'rows', 0, 'buckets', 0)
+  record('f', { 'g', number(generation) })
+end
+
+local function begin_epoch(generation)
+  redis.call('DEL', STATE, ROWS, BUCKETS, MIRRORS, JOURNAL, MOMENTS, INDEX, USE, HITS)
+  redis.call('HSET', STATE, 'epoch', fresh, 'created', microseconds, 'generation', generation, 'base', generation,
+    'floor', generation, 'lost', 0, 'seq', 0, 'version', microseconds, 'uses', 0, 'size', 0, 'rows', 0, 'buckets', 0,
+    'mirrors', 0)
+end
+
+-- Where INFO is forbidden, no server is taken for the one that was known.
+local function server()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%x+)') or NONCE
+end
+
+local had_state = redis.call('EXISTS', STATE) == 1
+local here = server()
+if not had_state or not whole() then
+  begin_epoch(math.max(microseconds, field('generation') + 1, known + 1))
+  if had_state then
+    distrust()
+  end
+end
+local epoch, status = redis.call('HGET', STATE, 'epoch'), 'new'
+local function at(seq)
+  local found = redis.call('XRANGE', JOURNAL, seq .. '-0', seq .. '-0')
+  return found[1] and found[1][2][2]
+end
+if EPOCH ~= '' and EPOCH ~= epoch then
+  if field('lost') == 0 then
+    distrust()
+  end
+elseif EPOCH == epoch then
+  local there = at(position)
+  if position == '0' or (there and there == seen) then
+    status = 'same'
+  elseif there or tonumber(position) > field('seq') or server_known ~= here then
+    -- What this mirror knows was lost, or may have been: another server has taken over, without the latest writes.
+    if field('floor') <= known then
+      distrust()
+    end
+  end
+end
+local seq = number(field('seq'))
+return { status, epoch, tonumber(seq), at(seq) or '', field('generation'), field('floor'), field('lost'),
+  microseconds - field('created'), here }

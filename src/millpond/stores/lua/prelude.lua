@@ -1,0 +1,110 @@
+-- What every script that touches the state of an application begins with. All its keys are in one slot.
+--
+-- state    hash    epoch, created, generation, base, floor, lost, seq, version, uses, size, rows, buckets, mirrors
+-- rows     hash    tag -> row: "generation expired expiring expire_at"; expire_at is "-" when nothing is expiring
+-- buckets  hash    bucket -> row: what the rows that were given up amount to
+-- mirrors  hash    mirror -> "renewals applied"
+-- journal  stream  seq-0 -> n (nonce), k (kind), and what belongs to the kind
+-- moments  list    when each invalidation since `base` happened, the latest only
+-- index    hash    entry -> "version size generation rendered_at build"
+-- use      zset    entry -> when it was used last, in uses
+-- hits     hash    entry -> how often it was read
+local STATE, ROWS, BUCKETS, MIRRORS, JOURNAL, MOMENTS, INDEX, USE, HITS = unpack(KEYS, 1, 9)
+local EPOCH, NONCE = ARGV[1], ARGV[2]
+local JOURNAL_LENGTH, MOMENTS_REMEMBERED = 50000, 10000
+
+local function number(value)
+  return string.format('%.0f', value)
+end
+
+local function field(name)
+  return tonumber(redis.call('HGET', STATE, name) or 0)
+end
+
+-- Whether the server still has all that it was told: a part that was evicted or deleted would be missed by its count.
+local function whole()
+  return redis.call('HLEN', ROWS) == field('rows')
+    and redis.call('HLEN', BUCKETS) == field('buckets')
+    and redis.call('HLEN', MIRRORS) == field('mirrors')
+end
+
+local function as_known()
+  return redis.call('HGET', STATE, 'epoch') == EPOCH and whole()
+end
+
+-- Append to the journal. `seq` has no gaps, so that who reads it knows when something is missing.
+local function record(kind, fields)
+  local seq = redis.call('HINCRBY', STATE, 'seq', 1)
+  redis.call('XADD', JOURNAL, 'MAXLEN', '~', JOURNAL_LENGTH, number(seq) .. '-0', 'n', NONCE, 'k', kind, unpack(fields))
+  return seq
+end
+
+local function pack_row(row)
+  local at = row.expire_at and string.format('%.17g', row.expire_at) or '-'
+  return string.format('%.0f %.0f %.0f %s', row.generation, row.expired, row.expiring, at)
+end
+
+local function unpack_row(text)
+  local generation, expired, expiring, at = string.match(text, '^(%d+) (%d+) (%d+) (%S+)$')
+  return {
+    generation = tonumber(generation),
+    expired = tonumber(expired),
+    expiring = tonumber(expiring),
+    expire_at = at ~= '-' and tonumber(at) or nil,
+  }
+end
+
+local function bucket_of(tag)
+  return string.sub(redis.sha1hex(tag), 1, 3)
+end
+
+-- What is known of a tag: its row, or what the bucket of rows that were given up says, or that everything was lost.
+local function row_of(tag)
+  local text = redis.call('HGET', ROWS, tag) or redis.call('HGET', BUCKETS, bucket_of(tag))
+  if text then
+    return unpack_row(text)
+  end
+  if field('lost') == 1 then
+    local floor = field('floor')
+    return { generation = floor, expired = floor, expiring = 0 }
+  end
+end
+
+local function unpack_kept(text)
+  local version, size, generation, rendered_at, build = string.match(text, '^(%S+) (%S+) (%S+) (%S+) (.*)$')
+  return {
+    version = tonumber(version),
+    size = tonumber(size),
+    generation = tonumber(generation),
+    rendered_at = tonumber(rendered_at),
+    build = build,
+  }
+end
+
+-- Take an entry out of the index; whoever calls deletes its frame.
+local function forget(name)
+  local text = redis.call('HGET', INDEX, name)
+  if not text then
+    return false
+  end
+  redis.call('HINCRBY', STATE, 'size', -unpack_kept(text).size)
+  redis.call('HDEL', INDEX, name)
+  redis.call('HDEL', HITS, name)
+  redis.call('ZREM', USE, name)
+  return true
+end
+
+-- Note reads given as name, count, name, count, ...; in ARGV from `first` to `last`.
+local function note_reads(first, last)
+  for i = first, last, 2 do
+    if redis.call('HEXISTS', INDEX, ARGV[i]) == 1 then
+      redis.call('ZADD', USE, redis.call('HINCRBY', STATE, 'uses', 1), ARGV[i])
+      redis.call('HINCRBY', HITS, ARGV[i], ARGV[i + 1])
+    end
+  end
+end
+
+-- The mirrors as a flat list, for who has to wait for them.
+local function mirrors()
+  return redis.call('HGETALL', MIRRORS)
+end

@@ -1,0 +1,40 @@
+-- Give up rows: their buckets take over, which concern more entries, and never fewer.
+-- ARGV: epoch, nonce, the latest generation that may be given up, tags...; at most 500
+if not as_known() then
+  return false
+end
+local latest, buckets, fields = tonumber(ARGV[3]), {}, {}
+for i = 4, #ARGV do
+  local text = redis.call('HGET', ROWS, ARGV[i])
+  local row = text and unpack_row(text)
+  if row and row.generation <= latest then
+    local name = bucket_of(ARGV[i])
+    local held = buckets[name] or redis.call('HGET', BUCKETS, name)
+    if type(held) == 'string' then
+      held = unpack_row(held)
+    end
+    if held then
+      row.generation = math.max(row.generation, held.generation)
+      row.expired = math.max(row.expired, held.expired)
+      row.expiring = math.max(row.expiring, held.expiring)
+      row.expire_at = row.expire_at and held.expire_at and math.min(row.expire_at, held.expire_at)
+        or row.expire_at or held.expire_at
+    end
+    buckets[name] = row
+    redis.call('HDEL', ROWS, ARGV[i])
+    redis.call('HINCRBY', STATE, 'rows', -1)
+    table.insert(fields, 'd')
+    table.insert(fields, ARGV[i])
+  end
+end
+if #fields == 0 then
+  return 0
+end
+for name, row in pairs(buckets) do
+  local text = pack_row(row)
+  redis.call('HINCRBY', STATE, 'buckets', redis.call('HSET', BUCKETS, name, text))
+  table.insert(fields, 'b')
+  table.insert(fields, name .. ' ' .. text)
+end
+record('p', fields)
+return 1
