@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.config.ranges import not_positive
+from millpond.config.store_url import EXAMPLES, InvalidStoreUrl, is_store_url, parse_store_url
 from millpond.errors import one_of
 from millpond.policy.coding import Coding
 
@@ -14,17 +15,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-STORES = {"lmdb": 1024 * 1024 * 1024, "memory": 256 * 1024 * 1024}
-"""The stores there are, and what each may hold where nothing is said."""
+STORES = {"lmdb": 1024 * 1024 * 1024, "memory": 256 * 1024 * 1024, "valkey": 1024 * 1024 * 1024}
+"""The kinds of stores there are, and what each may hold where nothing is said."""
+_NAMED = ("lmdb", "memory")
+
+_LONGEST_PREFIX = 100
 
 
 class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[cache]`: the store and its bounds."""
 
     store: str = "lmdb"
-    """"lmdb": one file for all workers, kept over restarts. "memory": one cache for each process, gone with it."""
+    """"lmdb": one file for all workers, kept over restarts. "memory": one cache for each process, gone with it. A URL
+    such as valkey://host:6379/0: a server that any number of hosts share."""
     path: str = ".millpond/cache"
     """The folder of the embedded store, seen from the project; on a local disk, and no other project's."""
+    prefix: str | None = None
+    """What the keys in a shared server begin with: one application, one prefix, on every host. None is the project's
+    name."""
+    password_env: str | None = None
+    """The environment variable that holds the password of a shared server, in place of one in the URL."""
+    serve_when_down: float = 60.0
+    """Seconds for which a process answers as stale what it knows, while a shared server can't be reached."""
+    store_timeout: float = 1.0
+    """Seconds to wait for a shared server before it counts as unreachable."""
+    local_bytes: int = 64 * 1024 * 1024
+    """What each process keeps in its own memory of a store that it shares."""
     max_bytes: int | None = None
     """What the store may hold before it evicts; None is 1 GiB, and 256 MiB in memory."""
     max_entry_bytes: int = 16 * 1024 * 1024
@@ -40,6 +56,11 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease_seconds: float = 10.0
     """How long a worker that was killed in mid-render can delay others that want the same; a living one renews."""
 
+    @property
+    def kind(self) -> str:
+        """Which of `STORES` it is."""
+        return "valkey" if is_store_url(self.store) else self.store
+
     def bytes_in(self, store: str) -> int:
         """What a store of that kind may hold."""
         return STORES[store] if self.max_bytes is None else self.max_bytes
@@ -48,6 +69,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What is wrong with the values."""
         yield from not_positive(
             {
+                "cache.store_timeout": self.store_timeout,
+                "cache.local_bytes": self.local_bytes,
                 "cache.max_bytes": self.max_bytes,
                 "cache.max_entry_bytes": self.max_entry_bytes,
                 "cache.max_data_bytes": self.max_data_bytes,
@@ -56,5 +79,30 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.lease_seconds": self.lease_seconds,
             }
         )
-        if self.store not in STORES:
-            yield f'"cache.store" is "{self.store}"; it must be {one_of(STORES)}.'
+        if self.serve_when_down < 0:
+            yield f'"cache.serve_when_down" is {self.serve_when_down}; it must be 0 or more.'
+        yield from self._store_complaints()
+        yield from self._prefix_complaints()
+
+    def _store_complaints(self) -> Iterator[str]:
+        if self.kind != "valkey":
+            if self.store not in _NAMED:
+                yield f'"cache.store" is "{self.store}"; it must be {one_of(_NAMED)}, or a URL such as {EXAMPLES[0]}.'
+            if self.password_env is not None:
+                yield f'"cache.password_env" is for a shared server, and "cache.store" is "{self.store}".'
+            return
+        try:
+            address = parse_store_url(self.store)
+        except InvalidStoreUrl as error:
+            # The value isn't shown: it may hold a password.
+            yield f'"cache.store" is a URL that can\'t be used: {error}. It looks like {EXAMPLES[0]}.'
+            return
+        if address.password is not None and self.password_env is not None:
+            yield '"cache.password_env" names a password, and the URL in "cache.store" has one; give one of them.'
+
+    def _prefix_complaints(self) -> Iterator[str]:
+        prefix = self.prefix
+        if prefix is None:
+            return
+        if not prefix or len(prefix) > _LONGEST_PREFIX or not prefix.isprintable() or set(prefix) & set("{} "):
+            yield f'"cache.prefix" is "{prefix}"; it must be 1 to {_LONGEST_PREFIX} characters, no spaces, no braces.'

@@ -39,14 +39,21 @@ class Commit(Enum):
 class Store(Protocol):
     """Entries by key, tags by generation, and leases.
 
-    The first four methods are the hit path: they never wait, and answer from what this process knows. What
-    they know includes every invalidation whose `invalidate` has returned, in whatever process. `invalidate` may be
-    called from any thread, in a handler or outside of one, so it isn't a coroutine: it blocks for one short
-    transaction. All others may wait.
+    The first five methods are the hit path: they never wait, and answer from what this process knows. While `in_touch`
+    holds, what they know includes every invalidation whose `invalidate` has returned, in whatever process.
+    `invalidate` may be called from any thread, in a handler or outside of one, so it isn't a coroutine: it blocks for
+    one short transaction. All others may wait.
     """
 
+    def in_touch(self) -> bool:
+        """Whether this process knows of every invalidation that has returned.
+
+        Always so where the store is on this machine. Otherwise what `get` gives is not fresh, however young it is.
+        """
+        ...
+
     def peek(self, key: str) -> Entry | None:
-        """The entry of `key`, if it can be had without waiting. It is not judged."""
+        """The entry of `key`, if it can be had without waiting, and while `in_touch` holds. It is not judged."""
         ...
 
     def version(self) -> int:
@@ -73,7 +80,7 @@ class Store(Protocol):
         ...
 
     async def get(self, key: str) -> Entry | None:
-        """The entry of `key`, wherever it is. It is not judged."""
+        """The entry of `key`, wherever it is; where that can't be reached, as it was known last. It is not judged."""
         ...
 
     async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
@@ -85,7 +92,9 @@ class Store(Protocol):
         ...
 
     async def seed(self, entries: Iterable[Entry]) -> None:
-        """Store the build's entries in one step, ages preserved; a later render that is there already stays.
+        """Store the build's entries, ages preserved; a later render that is there already stays.
+
+        In one step where the store is on this machine. Nothing is stored when `entries` raises.
 
         They were rendered elsewhere and captured no generation of this store: they get the one that the counter
         had at their `rendered_at`, so that only later invalidations concern them.

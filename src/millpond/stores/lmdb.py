@@ -19,6 +19,7 @@ from millpond.stores.lmdb_environment import max_bytes_in
 from millpond.stores.lmdb_hits import Hits
 from millpond.stores.lmdb_layout import digest
 from millpond.stores.lmdb_transactions import MAX_TAGS, Transactions
+from millpond.stores.moments import generation_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -74,6 +75,10 @@ class LmdbStore:
         self._hits: Hits | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._room, self._sweep_at = max_bytes, 0
+
+    def in_touch(self) -> bool:
+        """Always: invalidations are where this process looks."""
+        return True
 
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
@@ -199,7 +204,7 @@ class LmdbStore:
         lmdb_entries.drop_other_builds(writing, offered)
         times = lmdb_tags.moments(writing)
         for built in offered:
-            generation = lmdb_tags.generation_at(built.rendered_at, writing.state.generation, times)
+            generation = generation_at(built.rendered_at, writing.state.generation, times)
             entry = replace(built, generation=generation)
             if lmdb_entries.outlives_seed(lmdb_entries.kept(writing, digest(entry.key)), entry):
                 continue

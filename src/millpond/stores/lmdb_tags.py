@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from millpond.policy.tags import TagRow, invalidated
@@ -60,19 +59,6 @@ def moments(at: Reading | Writing) -> list[float]:
     """When the latest invalidations happened, oldest first; seconds since the epoch."""
     with at.txn.cursor(db=at.tables.journal) as cursor:
         return [unpack_moment(record) for record in cursor.iternext(keys=False, values=True)]
-
-
-def generation_at(moment: float, generation: int, times: list[float]) -> int:
-    """The counter at a moment; of what is no longer known, or happened in that very moment, the lower one.
-
-    Args:
-        moment: seconds since the epoch.
-        generation: the counter now.
-        times: `moments` of the latest invalidations.
-    """
-    earlier = bisect_left(times, moment)
-    forgotten = generation - len(times)
-    return forgotten + earlier if earlier or not forgotten else 0
 
 
 def _enter(writing: Writing, now: float) -> None:

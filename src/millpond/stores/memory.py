@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import threading
 import time
-from bisect import bisect_left
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from millpond.policy.freshness import CLOCK_TOLERANCE
 from millpond.policy.tags import Cleanliness, TagRow, invalidated, judge_tags
 from millpond.stores.contract import Commit, Lease
+from millpond.stores.moments import generation_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -71,6 +71,10 @@ class MemoryStore:
         self._leases: dict[str, _Held] = {}
         self._sweep_at = _LEASES_UNTIL_SWEEP
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+
+    def in_touch(self) -> bool:
+        """Always: invalidations are where this process looks."""
+        return True
 
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
@@ -133,7 +137,7 @@ class MemoryStore:
             # Readers take no lock: a second dict, put in place at once, shows them all of the build or nothing.
             filled = dict(self._entries)
             for built in offered:
-                entry = replace(built, generation=self._generation_at(built.rendered_at, times))
+                entry = replace(built, generation=generation_at(built.rendered_at, self._generation, times))
                 held = filled.get(entry.key)
                 if held is not None and (held.rendered_at >= entry.rendered_at or held.generation > entry.generation):
                     continue
@@ -258,12 +262,6 @@ class MemoryStore:
     def _drop(self, key: str) -> None:
         self._bytes -= self._sizes.pop(key, 0)
         self._entries.pop(key, None)
-
-    def _generation_at(self, moment: float, times: list[float]) -> int:
-        """The counter at a moment; of what is no longer known, or happened in that very moment, the lower one."""
-        earlier = bisect_left(times, moment)
-        forgotten = self._generation - len(times)
-        return forgotten + earlier if earlier or not forgotten else 0
 
     def _is_expired(self, entry: Entry) -> bool:
         verdict = judge_tags(entry.tags, entry.generation, self._rows.get, self._clock())

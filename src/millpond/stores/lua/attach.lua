@@ -1,6 +1,7 @@
 -- Take up with the journal, or find that what was known has no continuation here.
 -- ARGV: epoch known ('' for none), nonce, a new epoch, generation known, position, nonce there, server known, now
--- Returns: same|new, epoch, seq, nonce there, generation, floor, lost, microseconds since the epoch began, server
+-- Returns: same|new, epoch, seq, nonce there, generation, floor, lost, when the epoch began
+--          and what time it is now in microseconds, server, maxmemory-policy where there is a limit
 local fresh, known, position, seen, server_known, now = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local time = redis.call('TIME')
 local microseconds = time[1] * 1000000 + time[2]
@@ -15,23 +16,33 @@ local function distrust()
   record('f', { 'g', number(generation) })
 end
 
-local function begin_epoch(generation)
+-- Versions go on from the server's clock: frames of a former epoch, which may still be there, have lower ones.
+local function begin_epoch()
   redis.call('DEL', STATE, ROWS, BUCKETS, MIRRORS, JOURNAL, MOMENTS, INDEX, USE, HITS)
-  redis.call('HSET', STATE, 'epoch', fresh, 'created', microseconds, 'generation', generation, 'base', generation,
-    'floor', generation, 'lost', 0, 'seq', 0, 'version', microseconds, 'uses', 0, 'size', 0, 'rows', 0, 'buckets', 0,
+  redis.call('HSET', STATE, 'epoch', fresh, 'created', microseconds, 'version', microseconds, 'generation', 0,
+    'base', 0, 'floor', 0, 'lost', 0, 'seq', 0, 'uses', 0, 'size', 0, 'renewals', 0, 'rows', 0, 'buckets', 0,
     'mirrors', 0)
+end
+
+local function info(section)
+  local text = redis.pcall('INFO', section)
+  return type(text) == 'string' and text or ''
 end
 
 -- Where INFO is forbidden, no server is taken for the one that was known.
 local function server()
-  local info = redis.pcall('INFO', 'server')
-  return type(info) == 'string' and string.match(info, 'run_id:(%x+)') or NONCE
+  return string.match(info('server'), 'run_id:(%x+)') or NONCE
+end
+
+local function policy()
+  local memory = info('memory')
+  return string.match(memory, 'maxmemory:0%s') and '' or string.match(memory, 'maxmemory_policy:(%S+)') or ''
 end
 
 local had_state = redis.call('EXISTS', STATE) == 1
 local here = server()
 if not had_state or not whole() then
-  begin_epoch(math.max(microseconds, field('generation') + 1, known + 1))
+  begin_epoch()
   if had_state then
     distrust()
   end
@@ -58,4 +69,4 @@ elseif EPOCH == epoch then
 end
 local seq = number(field('seq'))
 return { status, epoch, tonumber(seq), at(seq) or '', field('generation'), field('floor'), field('lost'),
-  microseconds - field('created'), here }
+  field('created'), microseconds, here, policy() }

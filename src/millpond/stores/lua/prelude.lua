@@ -1,9 +1,10 @@
 -- What every script that touches the state of an application begins with. All its keys are in one slot.
 --
--- state    hash    epoch, created, generation, base, floor, lost, seq, version, uses, size, rows, buckets, mirrors
+-- state    hash    epoch, created, generation, base, floor, lost, seq, version, uses, size, renewals, rows, buckets,
+--                  mirrors
 -- rows     hash    tag -> row: "generation expired expiring expire_at"; expire_at is "-" when nothing is expiring
 -- buckets  hash    bucket -> row: what the rows that were given up amount to
--- mirrors  hash    mirror -> "renewals applied"
+-- mirrors  hash    mirror -> "renewal applied"
 -- journal  stream  seq-0 -> n (nonce), k (kind), and what belongs to the kind
 -- moments  list    when each invalidation since `base` happened, the latest only
 -- index    hash    entry -> "version size generation rendered_at build"

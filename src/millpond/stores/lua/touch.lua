@@ -5,11 +5,8 @@ if not as_known() then
   return false
 end
 local mirror, applied = ARGV[3], ARGV[4]
-local known = redis.call('HGET', MIRRORS, mirror)
-if not known then
-  redis.call('HINCRBY', STATE, 'mirrors', 1)
-end
-local renewals = known and tonumber(string.match(known, '^%d+')) + 1 or 1
-redis.call('HSET', MIRRORS, mirror, number(renewals) .. ' ' .. applied)
+-- Counted over all mirrors: one that was struck off and came back never says again what it said before.
+local renewal = redis.call('HINCRBY', STATE, 'renewals', 1)
+redis.call('HINCRBY', STATE, 'mirrors', redis.call('HSET', MIRRORS, mirror, number(renewal) .. ' ' .. applied))
 local after = number(tonumber(applied) + 1) .. '-0'
 return { field('seq'), redis.call('XRANGE', JOURNAL, after, '+', 'COUNT', ARGV[5]) }

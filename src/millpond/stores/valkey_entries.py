@@ -1,0 +1,171 @@
+"""Entries in a shared server: fetched, committed, seeded and removed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from millpond.policy.entry import decode_frame, encode_frame
+from millpond.policy.freshness import CLOCK_TOLERANCE, age_of
+from millpond.stores.contract import Commit
+from millpond.stores.moments import generation_at
+from millpond.stores.valkey_layout import VERSION_BYTES, as_bytes
+from millpond.stores.valkey_mirror import Local
+from millpond.stores.valkey_scripts import ANNOUNCE, COMMIT, FETCH, MOMENTS, PUT, REMOVE, WANTED
+from millpond.stores.valkey_server import gathered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from millpond.policy.entry import Entry
+    from millpond.policy.freshness import Clock
+    from millpond.stores.contract import Lease
+    from millpond.stores.valkey_follower import Follower
+
+_READS_PER_COMMIT = 64
+_SLACK_SECONDS, _LONGEST_SECONDS = 60, 30 * 24 * 3600
+"""How long frames stay after they expired; and at most, as what is used is rendered again."""
+_TOMBSTONE_SECONDS = 60
+"""How long the frame of an entry that was removed refuses an earlier one that is still under way."""
+_OFFERED_AT_ONCE, _SEEDED_AT_ONCE = 500, 8
+
+
+class Entries:
+    """One process's way to the entries.
+
+    On one server a commit is one step. In a cluster it is three, as frames are elsewhere than the state: the state
+    takes the entry in and gives it a number, the frame is put where no later one is, and the mirrors are told. Who dies
+    in between leaves an entry in the index that isn't there, which is a miss.
+
+    Args:
+        follower: the membership that this is part of.
+        max_bytes: what all entries of the application may count together.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, follower: Follower, max_bytes: int, clock: Clock) -> None:
+        self._follower, self._mirror, self._layout = follower, follower.mirror, follower.layout
+        self._max_bytes, self._clock = max_bytes, clock
+        self._together = not follower.server.is_cluster
+        self._fetching: dict[str, asyncio.Task[Entry | None]] = {}
+
+    async def fetch(self, key: str) -> Entry | None:
+        """The entry as the server has it. Who asks meanwhile for the same one shares the question.
+
+        Raises:
+            Unreachable, Refused: it can't be asked.
+        """
+        self._follower.refuse_when_down()
+        name = self._layout.name(key)
+        task = self._fetching.get(name)
+        if task is None:
+            task = self._fetching[name] = asyncio.create_task(self._fetch(key, name))
+            task.add_done_callback(lambda done: self._fetched(name, done))
+        await asyncio.wait((task,))
+        return task.result()
+
+    def _fetched(self, name: str, task: asyncio.Task[Entry | None]) -> None:
+        del self._fetching[name]
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone away: then it is nobody's
+
+    async def _fetch(self, key: str, name: str) -> Entry | None:
+        known, since = self._mirror.local(name), self._mirror.now()
+        version = b"" if known is None else b"%0*d" % (VERSION_BYTES, known.version)
+        reply = await self._follower.server.run(FETCH, (self._layout.frame(name),), (version,))
+        if reply == 1 and known is not None:
+            return known.entry
+        entry = None if reply is None else decode_frame(reply[VERSION_BYTES:])
+        # None, or of another layout of frames, damaged, or removed.
+        if entry is not None and entry.key == key:
+            local = Local(entry, len(reply), int(reply[:VERSION_BYTES]))
+            if self._mirror.view.covers(local):
+                self._mirror.keep(name, local, since)
+                return entry
+        if self._mirror.local(name) is known:
+            self._mirror.forget(name)
+        return None
+
+    async def commit(self, entry: Entry, lease: Lease | None) -> Commit:
+        """Store an entry; see `Store.commit`.
+
+        Raises:
+            Unreachable, Refused: it isn't stored, or isn't known to be.
+        """
+        reads = {self._layout.name(key): count for key, count in self._mirror.reads.take(_READS_PER_COMMIT).items()}
+        return await self._commit(entry, "" if lease is None else lease.token, reads)
+
+    async def _commit(
+        self, entry: Entry, token: str, reads: Mapping[str, int] | None = None, *, seeding: bool = False
+    ) -> Commit:
+        name, frame, since = self._layout.name(entry.key), encode_frame(entry), self._mirror.now()
+        size, lifetime = max(entry.size, len(frame)), self._lifetime(entry)
+        noted = [part for pair in (reads or {}).items() for part in pair]
+        verb = "seed" if seeding else "commit"
+        facts = (verb, token, name, entry.generation, repr(entry.rendered_at), size, entry.build, self._max_bytes)
+        times = (repr(self._clock()), CLOCK_TOLERANCE, lifetime)
+        place = (self._layout.frames, frame if self._together else b"", len(noted), *noted)
+        tags = (as_bytes(tag) for tag in entry.tags)
+        keys = [self._layout.lease(name), *([self._layout.frame(name)] if self._together else [])]
+        outcome, *rest = await self._follower.ask(COMMIT, *facts, *times, *place, *tags, keys=keys)
+        if outcome != b"stored":
+            return Commit(outcome.decode())
+        version, evicted = rest
+        if not self._together:
+            await self._put(name, version, frame, lifetime, [victim.decode() for victim in evicted])
+        self._mirror.keep(name, Local(entry, len(frame), version), since)
+        return Commit.STORED
+
+    async def _put(self, name: str, version: int, frame: bytes, lifetime: int, evicted: list[str]) -> None:
+        """The rest of a commit where frames are elsewhere."""
+        server, layout = self._follower.server, self._layout
+        await gathered(server.command("UNLINK", layout.frame(victim)) for victim in evicted)
+        await server.run(PUT, (layout.frame(name),), (version, lifetime, frame))
+        await self._follower.ask(ANNOUNCE, name, version)
+
+    async def seed(self, entries: list[Entry]) -> None:
+        """Store what isn't there yet; see `Store.seed`. Every host of a deploy offers the same: one of them uploads it.
+
+        Raises:
+            Unreachable, Refused: not all is stored.
+        """
+        generation, base, moments = await self._follower.ask(MOMENTS)
+        times = [float(moment) for moment in moments]
+        offered = [
+            replace(entry, generation=base + generation_at(entry.rendered_at, generation - base, times))
+            for entry in entries
+        ]
+        for start in range(0, len(offered), _OFFERED_AT_ONCE):
+            part = offered[start : start + _OFFERED_AT_ONCE]
+            facts = ((self._layout.name(one.key), repr(one.rendered_at), one.generation) for one in part)
+            wanted = await self._follower.ask(WANTED, *(fact for each in facts for fact in each))
+            await self._upload([part[number - 1] for number in wanted])
+
+    async def _upload(self, entries: list[Entry]) -> None:
+        for start in range(0, len(entries), _SEEDED_AT_ONCE):
+            part = entries[start : start + _SEEDED_AT_ONCE]
+            await gathered(self._commit(entry, "", seeding=True) for entry in part)
+
+    async def remove(self, key: str) -> tuple[int, dict[bytes, bytes]] | None:
+        """Forget an entry; the record that says so, and the mirrors to wait for. None: the state is another by now.
+
+        Raises:
+            Unreachable, Refused: it is still there, or may be.
+        """
+        name = self._layout.name(key)
+        keys = [self._layout.frame(name)] if self._together else []
+        reply = await self._follower.ask(REMOVE, name, keys=keys)
+        if reply is None:
+            return None
+        seq, mirrors, version = reply
+        if not self._together:
+            tombstone = (version, _TOMBSTONE_SECONDS * 1000, b"")
+            await self._follower.server.run(PUT, (self._layout.frame(name),), tombstone)
+        return seq, dict(zip(mirrors[::2], mirrors[1::2], strict=True))
+
+    def _lifetime(self, entry: Entry) -> int:
+        """Milliseconds after which the server may drop the frame: nobody is served with it then."""
+        left = float(_LONGEST_SECONDS) if entry.expire is None else entry.expire - age_of(entry, self._clock())
+        return int((min(max(left, 0), _LONGEST_SECONDS) + _SLACK_SECONDS) * 1000)

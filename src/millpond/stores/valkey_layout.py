@@ -1,0 +1,115 @@
+"""How a shared server is laid out: names of keys, rows and records. A change of any is a new LAYOUT."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b, sha1
+from typing import TYPE_CHECKING, NamedTuple
+
+from millpond.policy.tags import TagRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LAYOUT = 1
+"""Part of every key: servers of another layout have a state of their own, and see none of this one's entries."""
+
+_STATE_KEYS = ("state", "rows", "buckets", "mirrors", "journal", "moments", "index", "use", "hits")
+"""In the order in which scripts take them."""
+_SHARED_KINDS = ("fetch\0", "function\0")
+"""How keys of data begin, which belong to no build: they say themselves what they depend on."""
+
+VERSION_BYTES = 20
+"""A frame has its version before it, in decimal digits."""
+
+
+class Layout:
+    """The keys of one application, as one build sees them.
+
+    What belongs together has a common hash tag, so that a cluster keeps it on one server; frames are spread.
+
+    Args:
+        prefix: the application's.
+        build: whose answers are meant by the keys of answers. Two builds may be served at once.
+    """
+
+    def __init__(self, prefix: str, build: str) -> None:
+        root = f"{prefix}:v{LAYOUT}"
+        self._together = f"{{{root}}}"
+        self.state = tuple(f"{self._together}:{key}" for key in _STATE_KEYS)
+        self.rows, self.buckets, self.mirrors, self.journal, self.moments, self.index, self.use, self.hits = self.state[
+            1:
+        ]
+        self.frames = f"{root}:entry:"
+        self._build = build.encode()
+        self.name = lru_cache(maxsize=32_768)(self._name)
+
+    def frame(self, name: str) -> str:
+        """The key of an entry's frame."""
+        return self.frames + name
+
+    def lease(self, name: str) -> str:
+        """The key of an entry's lease."""
+        return f"{self._together}:lease:{name}"
+
+    def _name(self, key: str) -> str:
+        """What the server calls the entry of `key`: a digest, as keys may be long and are any strings."""
+        build = b"" if key.startswith(_SHARED_KINDS) else self._build
+        return blake2b(build + b"\0" + as_bytes(key), digest_size=16).hexdigest()
+
+
+def as_bytes(text: str) -> bytes:
+    """Any string; a lone surrogate is a character like any other."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def as_text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
+
+
+def bucket_of(tag: str) -> str:
+    """Where the row of a tag goes when it is given up. Servers reckon it with sha1, the only digest that they have."""
+    return sha1(as_bytes(tag), usedforsecurity=False).hexdigest()[:3]
+
+
+def unpack_row(text: bytes) -> TagRow:
+    generation, expired, expiring, expire_at = text.split(b" ")
+    return TagRow(int(generation), int(expired), int(expiring), None if expire_at == b"-" else float(expire_at))
+
+
+class Kept(NamedTuple):
+    """What the index says of an entry."""
+
+    version: int
+    size: int
+    generation: int
+    rendered_at: float
+    build: str
+
+    @classmethod
+    def unpack(cls, text: bytes) -> Kept:
+        version, size, generation, rendered_at, build = text.split(b" ", 4)
+        return cls(int(version), int(size), int(generation), float(rendered_at), build.decode())
+
+
+class Record(NamedTuple):
+    """One record of the journal."""
+
+    seq: int
+    nonce: bytes
+    kind: bytes
+    fields: Sequence[bytes]
+    """Names and values, one after the other; a name may occur more than once."""
+
+    @classmethod
+    def unpack(cls, record: Sequence[Sequence[bytes]]) -> Record:
+        where, fields = record
+        seq = int(bytes(where).partition(b"-")[0])  # type: ignore[arg-type]  # the first of the pair is the id itself
+        return cls(seq, fields[1], fields[3], fields[4:])
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        return zip(self.fields[::2], self.fields[1::2], strict=True)
+
+    def value(self, name: bytes) -> bytes:
+        """Raises KeyError: the record has no such field."""
+        return dict(self.pairs())[name]
