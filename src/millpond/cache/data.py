@@ -14,7 +14,7 @@ from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.cache.lending import Lending
 from millpond.cache.own_routes import note_circle
 from millpond.policy.entry import Entry, Headers
-from millpond.policy.freshness import judge, pause_after_failure
+from millpond.policy.freshness import Judgement, judge, pause_after_failure
 from millpond.policy.profiles import BUILT_IN, Profile
 from millpond.render.scope import nobodys
 from millpond.stores.contract import Commit
@@ -111,7 +111,9 @@ class DataCache:
     ) -> Entry:
         """As `obtain`, with another way to fill in the background."""
         for _ in range(_ATTEMPTS):
-            entry = self.at_hand(read, refresh, await self.store.get(read.key))
+            entry = self.at_hand(read, refresh, self.store.peek(read.key))
+            if entry is None:
+                entry = self.at_hand(read, refresh, await self.store.get(read.key))
             if entry is not None:
                 return entry
             made, joined = await self._shared(read, fill)
@@ -133,7 +135,8 @@ class DataCache:
         if not self.fresh(entry, read):
             if read.waits:
                 return None
-            self.flights.begin(read.key, lambda: self._fill(read, refresh, background=True))
+            if self.store.in_touch():  # else nobody could keep what is fetched, and each reader would fetch it again
+                self.flights.begin(read.key, lambda: self._fill(read, refresh, background=True))
         return entry
 
     def keep_soon(self, read: Read, filled: Filled, generation: int, rendered_at: float) -> Entry:
@@ -166,11 +169,15 @@ class DataCache:
         for tag, generation in read.own_invalidations.items():
             if generation > entry.generation and (tag in entry.tags or tag in read.tags):
                 return False
-        return judge(self._as_read(entry, read), self.clock(), self.store.row, _NO_BUILD).servable
+        return self._judge(entry, read).servable
 
     def fresh(self, entry: Entry, read: Read) -> bool:
         """Whether a usable entry needs no refresh, as far as this reader is concerned."""
-        return judge(self._as_read(entry, read), self.clock(), self.store.row, _NO_BUILD).fresh
+        return self._judge(entry, read).fresh
+
+    def _judge(self, entry: Entry, read: Read) -> Judgement:
+        known = self._as_read(entry, read)
+        return judge(known, self.clock(), self.store.row, _NO_BUILD, in_touch=self.store.in_touch())
 
     def _as_read(self, entry: Entry, read: Read) -> Entry:
         revalidate = entry.revalidate if read.revalidate is None else read.revalidate

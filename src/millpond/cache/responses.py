@@ -99,11 +99,12 @@ class Responses:
         """
         key = target.key
         for _ in range(_ATTEMPTS):
-            entry = await self.store.get(key)
+            entry = await self._stored(key)
             now = self.clock()
-            judgement = self.judge(entry, now) if entry is not None else Judgement(False, False, Reason.COLD)
+            judgement = self._missing() if entry is None else self.judge(entry, now)
             if entry is not None and judgement.servable:
-                if not judgement.fresh:
+                # A render that nobody could store would be made again at once, and again.
+                if not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE:
                     self.flights.begin(key, lambda: self._regenerate(target))
                 return self._from_store(entry, judgement, now)
             self._refuse_if_live(key, now)
@@ -116,7 +117,17 @@ class Responses:
 
     def judge(self, entry: Entry, now: float) -> Judgement:
         """What may be done with an entry of this build."""
-        return judge(entry, now, self.store.row, self.build)
+        return judge(entry, now, self.store.row, self.build, in_touch=self.store.in_touch())
+
+    async def _stored(self, key: str) -> Entry | None:
+        """What is at hand, if it may be served; else what the store has."""
+        entry = self.store.peek(key)
+        if entry is not None and self.judge(entry, self.clock()).servable:
+            return entry
+        return await self.store.get(key)
+
+    def _missing(self) -> Judgement:
+        return Judgement(False, False, Reason.COLD if self.store.in_touch() else Reason.STORE_UNREACHABLE)
 
     def _from_store(self, entry: Entry, judgement: Judgement, now: float) -> Cached:
         left = fresh_for(entry, now)

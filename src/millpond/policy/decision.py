@@ -36,6 +36,8 @@ class Reason(StrEnum):
     TURNED_DYNAMIC = "turned-dynamic"
     """A static route asked for request data at run time, and was run live (DESIGN D7)."""
     DEVELOPMENT = "development"
+    STORE_UNREACHABLE = "store-unreachable"
+    """The shared store can't be reached: what was known last is served, or rendered for whoever asks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,20 @@ def age_of(entry: Entry, now: float) -> float:
     return max(0.0, now - entry.rendered_at)
 
 
-def judge(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], build: str) -> Judgement:
+def judge(
+    entry: Entry, now: float, row_of: Callable[[str], TagRow | None], build: str, *, in_touch: bool = True
+) -> Judgement:
     """What may be done with an entry at `now`.
 
     Validity (build, expired tags, past `expire`) comes first: what is invalid is never served. Then freshness
     (stale tags, age), which a running pause suspends (R4.26).
+
+    Args:
+        entry: what is judged.
+        now: seconds since the epoch.
+        row_of: what is known of a tag.
+        build: that is served.
+        in_touch: whether all invalidations are known; nothing is fresh otherwise.
     """
     if entry.build != build:
         return Judgement(False, False, Reason.OTHER_BUILD)
@@ -52,6 +61,8 @@ def judge(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], buil
     verdict = judge_tags(entry.tags, entry.generation, row_of, now)
     if verdict.cleanliness is Cleanliness.EXPIRED:
         return Judgement(False, False, Reason.TAG, verdict.tag)
+    if not in_touch:
+        return Judgement(True, False, Reason.STORE_UNREACHABLE)
     if _pausing(entry, now, row_of):
         return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag)
     if verdict.cleanliness is Cleanliness.STALE:

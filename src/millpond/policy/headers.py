@@ -52,6 +52,10 @@ def advertised_lifetime(entry: Entry, now: float) -> Lifetime:
     return entry.lifetime
 
 
+_FORWARDED = {Reason.COLD: "uri-miss", Reason.STORE_UNREACHABLE: "miss"}
+"""Why a render was needed, by RFC 9211 (section 2.2), where nothing was stored that had gone stale."""
+
+
 def cache_status(decision: Decision) -> bytes:
     """The Cache-Status of RFC 9211, with the reason as `detail`. It names mechanisms, never code or tags."""
     parts = ["Millpond"]
@@ -60,7 +64,7 @@ def cache_status(decision: Decision) -> bytes:
         if decision.ttl is not None:
             parts.append(f"ttl={decision.ttl}")
     elif decision.action is Action.MISS:
-        parts.append("fwd=uri-miss" if decision.reason is Reason.COLD else "fwd=stale")
+        parts.append(f"fwd={_FORWARDED.get(decision.reason, 'stale')}")
         if decision.status is not None:
             parts.append(f"fwd-status={decision.status}")
         if decision.stored:
