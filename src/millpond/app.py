@@ -33,7 +33,7 @@ from millpond.routes.scan import scan
 from millpond.serve.inner import InnerApp
 from millpond.serve.lifespan import Life
 from millpond.serve.running import Decided, Running, Surroundings, join
-from millpond.stores.memory import MemoryStore
+from millpond.stores.choosing import chosen_store, memory_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from millpond.build.manifest import Manifest
     from millpond.build.plan import Plan
-    from millpond.config import CacheConfig
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
     from millpond.serve.hits import Hits
@@ -52,9 +51,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond")
 
 INSTRUMENTATION = "instrumentation.py"
-
-_LOCAL_BYTES = 64 * 1024 * 1024
-"""What each process keeps in its own memory of a store on disk."""
 
 
 class Millpond:
@@ -209,7 +205,7 @@ class Millpond:
             return await self._build(progress)
 
     async def _build(self, progress: Callable[[int, int], None]) -> Built:
-        store = self._memory()
+        store = memory_store(self.config.cache, self._clock)
         await self._begin_life()
         decided = Decided(await self._development_plans(), new_build_id(), None)
         running = join(self._surroundings, store, decided)
@@ -261,22 +257,10 @@ class Millpond:
         return await development_plans(self.routes, self.config.compat, cache_components=self.config.cache_components)
 
     def _chosen_store(self) -> Store:
-        cache = self.config.cache
-        if self.development or cache.store == "memory":
-            return self._memory()
-        # Here, as a build and a command like `routes` need no engine.
-        from millpond.stores.lmdb import LmdbStore
-
-        limit = cache.bytes_in("lmdb")
-        return LmdbStore(
-            store_folder(self.project, cache),
-            max_bytes=limit,
-            clock=self._clock,
-            local_bytes=min(limit, _LOCAL_BYTES),
-        )
-
-    def _memory(self) -> Store:
-        return MemoryStore(max_bytes=self.config.cache.bytes_in("memory"), clock=self._clock)
+        if self.development:
+            return memory_store(self.config.cache, self._clock)
+        manifest = self.manifest() if self.config.cache.kind == "valkey" else None
+        return chosen_store(self.project, self.config.cache, None if manifest is None else manifest.build, self._clock)
 
     @property
     def _surroundings(self) -> Surroundings:
@@ -354,8 +338,3 @@ class Millpond:
         await receive()
         await self.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def store_folder(project: Path, cache: CacheConfig) -> Path:
-    """The folder of a project's embedded store."""
-    return project / Path(cache.path).expanduser()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
-from millpond.app import store_folder
 from millpond.build.manifest import read_manifest
 from millpond.build.report import whole
 from millpond.cli.project import APP
@@ -16,6 +15,7 @@ from millpond.errors import BuildError, UsageError
 from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
 from millpond.policy.lifetime import duration_cell
 from millpond.policy.tags import TagRow, is_own
+from millpond.stores.choosing import store_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,110 @@
+"""The store that a configuration asks for."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from millpond.config.store_url import parse_store_url
+from millpond.errors import ConfigError, StoreError
+from millpond.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from millpond.config import CacheConfig
+    from millpond.config.store_url import StoreAddress
+    from millpond.policy.freshness import Clock
+    from millpond.stores.contract import Store
+
+
+def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Clock) -> Store:
+    """The store of a project, not open yet.
+
+    Args:
+        project: its folder.
+        cache: what its configuration says.
+        build: the id of the build that is served, if there is one: of a shared store, only its answers are seen.
+        clock: seconds since the epoch.
+
+    Raises:
+        ConfigError: the password's environment variable isn't set.
+        StoreError: what the store needs isn't installed.
+    """
+    if cache.kind == "memory":
+        return memory_store(cache, clock)
+    if cache.kind == "valkey":
+        return _shared_store(project, cache, build or "", clock)
+    # Engines are imported here, as a build and a command like `routes` need none.
+    from millpond.stores.lmdb import LmdbStore
+
+    limit = cache.bytes_in(cache.kind)
+    local = min(limit, cache.local_bytes)
+    return LmdbStore(store_folder(project, cache), max_bytes=limit, clock=clock, local_bytes=local)
+
+
+def memory_store(cache: CacheConfig, clock: Clock) -> MemoryStore:
+    """A store of this process's own."""
+    return MemoryStore(max_bytes=cache.bytes_in("memory"), clock=clock)
+
+
+def store_folder(project: Path, cache: CacheConfig) -> Path:
+    """The folder of a project's embedded store."""
+    return project / Path(cache.path).expanduser()
+
+
+def _shared_store(project: Path, cache: CacheConfig, build: str, clock: Clock) -> Store:
+    address = shared_address(cache)
+    try:
+        from millpond.stores.valkey import ValkeyStore
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise StoreError(
+            f"[cache] store is {address}, and the client for it isn't installed; run: pip install 'millpond[valkey]'"
+        ) from None
+    return ValkeyStore(
+        address,
+        prefix=prefix_of(project, cache),
+        build=build,
+        max_bytes=cache.bytes_in(cache.kind),
+        clock=clock,
+        timeout=cache.store_timeout,
+        serve_when_down=cache.serve_when_down,
+        local_bytes=cache.local_bytes,
+    )
+
+
+def shared_address(cache: CacheConfig) -> StoreAddress:
+    """Where the shared store is, with its password.
+
+    Raises:
+        ConfigError: the password's environment variable isn't set.
+    """
+    address = parse_store_url(cache.store)
+    if cache.password_env is None:
+        return address
+    password = os.environ.get(cache.password_env, "")
+    if not password:
+        raise ConfigError(
+            f"the environment variable {cache.password_env} isn't set; by [cache] password_env it is to hold the "
+            f"password of {address}."
+        )
+    return replace(address, password=password)
+
+
+def prefix_of(project: Path, cache: CacheConfig) -> str:
+    """What the application's keys begin with: what is configured, or the project's name, or that of its folder."""
+    if cache.prefix is not None:
+        return cache.prefix
+    name = _project_name(project / "pyproject.toml") or project.resolve().name
+    return f"millpond:{''.join('-' if letter in '{} ' or not letter.isprintable() else letter for letter in name)}"
+
+
+def _project_name(pyproject: Path) -> str | None:
+    try:
+        name = tomllib.loads(pyproject.read_text("utf-8")).get("project", {}).get("name")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):  # then there is no name in it
+        return None
+    return name if isinstance(name, str) and name else None
