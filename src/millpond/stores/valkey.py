@@ -11,12 +11,13 @@ from millpond.stores.contract import Commit
 from millpond.stores.valkey_acks import Acks
 from millpond.stores.valkey_background import Background
 from millpond.stores.valkey_entries import Entries
-from millpond.stores.valkey_follower import TERM_SECONDS, Follower
+from millpond.stores.valkey_follower import Follower
 from millpond.stores.valkey_layout import Layout
 from millpond.stores.valkey_leases import Leases
 from millpond.stores.valkey_mirror import Mirror
 from millpond.stores.valkey_scripts import NOTE_READS
 from millpond.stores.valkey_server import Refused, Server, Unreachable
+from millpond.stores.valkey_session import TERM_SECONDS, Session
 from millpond.stores.valkey_tags import Tags
 from millpond.stores.valkey_walk import index_of, read
 
@@ -80,7 +81,7 @@ class ValkeyStore:
         max_tags: int = MAX_TAGS,
         term: float = TERM_SECONDS,
     ) -> None:
-        self._address, self._timeout, self._term = address, timeout, term
+        self._address, self._timeout, self._term, self._build = address, timeout, term, build
         self._max_bytes, self._max_tags, self._clock = max_bytes, max_tags, clock
         self._serve_when_down = serve_when_down
         self._layout = Layout(prefix, build)
@@ -137,20 +138,19 @@ class ValkeyStore:
             raise
 
     async def _begin(self) -> None:
-        server = Server(self._address, self._timeout)
+        self._session = Session(Server(self._address, self._timeout), self._layout, self._clock, self._term)
+        self._leases = Leases(self._session)
+        self._acks = Acks(self._session)
+        self._tags = Tags(self._session, self._mirror, self._acks, self._max_tags)
+        self._entries = Entries(self._session, self._mirror, self._max_bytes, self._clock)
         self._follower = Follower(
-            server,
-            self._layout,
+            self._session,
             self._mirror,
-            clock=self._clock,
+            build=self._build,
             attached=self._catch_up,
-            released=lambda name: self._leases.released(name),
-            term=self._term,
+            released=self._leases.released,
             serve_when_down=self._serve_when_down,
         )
-        self._acks, self._leases = Acks(self._follower), Leases(self._follower)
-        self._tags = Tags(self._follower, self._acks, self._clock, self._max_tags)
-        self._entries = Entries(self._follower, self._max_bytes, self._clock)
         self._following = asyncio.create_task(self._follower.run())
         self._noting = asyncio.create_task(self._note_reads())
         await self._follower.first_try()
@@ -176,7 +176,7 @@ class ValkeyStore:
             await self._follower.leave()
         except (Unreachable, Refused) as error:
             log.debug("leaving the store at %s: %s", self._address, error)
-        await self._follower.server.close()
+        await self._session.server.close()
 
     # Entries
 
@@ -248,12 +248,12 @@ class ValkeyStore:
         Raises:
             StoreError: the server can't be asked.
         """
-        return self._walk(sorted(self._call(index_of(self._follower.server, self._layout)).items()))
+        return self._walk(sorted(self._call(index_of(self._session.server, self._layout)).items()))
 
     def _walk(self, indexed: list[tuple[str, Kept]]) -> Iterator[Entry]:
         for start in range(0, len(indexed), _ENTRIES_AT_ONCE):
             part = indexed[start : start + _ENTRIES_AT_ONCE]
-            for found in self._call(read(self._follower.server, self._layout, part)):
+            for found in self._call(read(self._session.server, self._layout, part)):
                 if found.entry is not None and found.entry.generation >= self._mirror.view.floor:
                     yield found.entry
 
@@ -314,11 +314,11 @@ class ValkeyStore:
         while True:
             await asyncio.sleep(1)
             reads = self._mirror.reads.take(_READS_PER_SECOND)
-            if not reads or not self._follower.is_up:
+            if not reads or not self._session.is_up:
                 continue
             noted = [part for key, count in reads.items() for part in (self._layout.name(key), count)]
             try:
-                await self._follower.ask(NOTE_READS, *noted)
+                await self._session.ask(NOTE_READS, *noted)
             except (Unreachable, Refused) as error:
                 log.debug("noting what was read: %s", error)
 

@@ -9,9 +9,9 @@ from millpond.stores.valkey_scripts import PART
 from millpond.stores.valkey_server import Refused, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from millpond.stores.valkey_follower import Follower
+    from millpond.stores.valkey_session import Session
 
 _FIRST_LOOK, _LONGEST_LOOK = 0.0005, 0.02
 """Seconds between two looks at what was acknowledged; the first comes soon, as most mirrors take a millisecond."""
@@ -26,8 +26,8 @@ class _Wait(NamedTuple):
 class Acks:
     """Who has applied which record of the journal; all who wait in this process look together."""
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._waits: list[_Wait] = []
         self._looking: asyncio.Task[None] | None = None
         self._look_again = asyncio.Event()
@@ -42,9 +42,9 @@ class Acks:
             seq: the record.
             registered: the mirrors that the server knew when it appended the record, and what they said then.
         """
-        follower, loop = self._follower, asyncio.get_running_loop()
-        ends = loop.time() + follower.term
-        settled = loop.time() + follower.settled_at - follower.mirror.clock()
+        session, loop = self._session, asyncio.get_running_loop()
+        ends = loop.time() + session.term
+        settled = loop.time() + session.settled_at - session.clock()
         behind = {name for name, says in registered.items() if _applied(says) < seq}
         if behind:
             wait = _Wait(seq, behind, loop.create_future())
@@ -78,19 +78,24 @@ class Acks:
 
     async def _said(self) -> dict[bytes, bytes] | None:
         try:
-            reply: dict[bytes, bytes] = await self._follower.server.command("HGETALL", self._follower.layout.mirrors)
+            reply: dict[bytes, bytes] = await self._session.server.command("HGETALL", self._session.layout.mirrors)
         except (Unreachable, Refused):
-            return None  # the follower says so; who waits, waits for the terms to run out
+            return None  # who waits, waits for the terms to run out
         return reply
 
     async def _strike_off(self, mirrors: Iterable[tuple[bytes, bytes]]) -> None:
         """Have nobody else wait for those that have not renewed since: their terms have run out."""
         arguments: list[Any] = [part for pair in mirrors for part in pair]
         try:
-            await self._follower.ask(PART, *arguments)
+            await self._session.ask(PART, *arguments)
         except (Unreachable, Refused):
             return  # the others do it in time
 
 
+def registered(mirrors: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The mirrors that the server knows, and what they said last, as a script returns them."""
+    return dict(zip(mirrors[::2], mirrors[1::2], strict=True))
+
+
 def _applied(says: bytes) -> int:
-    return int(says.partition(b" ")[2])
+    return int(says.split(b" ")[1])

@@ -11,6 +11,7 @@ from millpond.policy.entry import decode_frame, encode_frame
 from millpond.policy.freshness import CLOCK_TOLERANCE, age_of
 from millpond.stores.contract import Commit
 from millpond.stores.moments import generation_at
+from millpond.stores.valkey_acks import registered
 from millpond.stores.valkey_layout import VERSION_BYTES, as_bytes
 from millpond.stores.valkey_mirror import Local
 from millpond.stores.valkey_scripts import ANNOUNCE, COMMIT, FETCH, MOMENTS, PUT, REMOVE, WANTED
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
     from millpond.stores.contract import Lease
-    from millpond.stores.valkey_follower import Follower
+    from millpond.stores.valkey_mirror import Mirror
+    from millpond.stores.valkey_session import Session
 
 _READS_PER_COMMIT = 64
 _SLACK_SECONDS, _LONGEST_SECONDS = 60, 30 * 24 * 3600
@@ -40,15 +42,16 @@ class Entries:
     in between leaves an entry in the index that isn't there, which is a miss.
 
     Args:
-        follower: the membership that this is part of.
+        session: with the server.
+        mirror: what this process knows.
         max_bytes: what all entries of the application may count together.
         clock: seconds since the epoch.
     """
 
-    def __init__(self, follower: Follower, max_bytes: int, clock: Clock) -> None:
-        self._follower, self._mirror, self._layout = follower, follower.mirror, follower.layout
+    def __init__(self, session: Session, mirror: Mirror, max_bytes: int, clock: Clock) -> None:
+        self._session, self._mirror, self._layout = session, mirror, session.layout
         self._max_bytes, self._clock = max_bytes, clock
-        self._together = not follower.server.is_cluster
+        self._together = not session.server.is_cluster
         self._fetching: dict[str, asyncio.Task[Entry | None]] = {}
 
     async def fetch(self, key: str) -> Entry | None:
@@ -57,7 +60,7 @@ class Entries:
         Raises:
             Unreachable, Refused: it can't be asked.
         """
-        self._follower.refuse_when_down()
+        self._session.refuse_when_down()
         name = self._layout.name(key)
         task = self._fetching.get(name)
         if task is None:
@@ -74,7 +77,7 @@ class Entries:
     async def _fetch(self, key: str, name: str) -> Entry | None:
         known, since = self._mirror.local(name), self._mirror.now()
         version = b"" if known is None else b"%0*d" % (VERSION_BYTES, known.version)
-        reply = await self._follower.server.run(FETCH, (self._layout.frame(name),), (version,))
+        reply = await self._session.server.run(FETCH, (self._layout.frame(name),), (version,))
         if reply == 1 and known is not None:
             return known.entry
         entry = None if reply is None else decode_frame(reply[VERSION_BYTES:])
@@ -103,13 +106,15 @@ class Entries:
         name, frame, since = self._layout.name(entry.key), encode_frame(entry), self._mirror.now()
         size, lifetime = max(entry.size, len(frame)), self._lifetime(entry)
         noted = [part for pair in (reads or {}).items() for part in pair]
-        verb = "seed" if seeding else "commit"
-        facts = (verb, token, name, entry.generation, repr(entry.rendered_at), size, entry.build, self._max_bytes)
-        times = (repr(self._clock()), CLOCK_TOLERANCE, lifetime)
-        place = (self._layout.frames, frame if self._together else b"", len(noted), *noted)
+        asked = (self._session.run_id, "seed" if seeding else "commit", token, name, entry.generation)
+        facts = (repr(entry.rendered_at), size, entry.build, self._max_bytes, repr(self._clock()), CLOCK_TOLERANCE)
+        place = (lifetime, self._layout.frames, frame if self._together else b"", len(noted), *noted)
         tags = (as_bytes(tag) for tag in entry.tags)
         keys = [self._layout.lease(name), *([self._layout.frame(name)] if self._together else [])]
-        outcome, *rest = await self._follower.ask(COMMIT, *facts, *times, *place, *tags, keys=keys)
+        outcome, *rest = await self._session.ask(COMMIT, *asked, *facts, *place, *tags, keys=keys)
+        if outcome == b"elsewhere":
+            self._session.is_in_doubt = True
+            return Commit.FAILED
         if outcome != b"stored":
             return Commit(outcome.decode())
         version, evicted = rest
@@ -120,10 +125,10 @@ class Entries:
 
     async def _put(self, name: str, version: int, frame: bytes, lifetime: int, evicted: list[str]) -> None:
         """The rest of a commit where frames are elsewhere."""
-        server, layout = self._follower.server, self._layout
+        server, layout = self._session.server, self._layout
         await gathered(server.command("UNLINK", layout.frame(victim)) for victim in evicted)
         await server.run(PUT, (layout.frame(name),), (version, lifetime, frame))
-        await self._follower.ask(ANNOUNCE, name, version)
+        await self._session.ask(ANNOUNCE, name, version)
 
     async def seed(self, entries: list[Entry]) -> None:
         """Store what isn't there yet; see `Store.seed`. Every host of a deploy offers the same: one of them uploads it.
@@ -131,7 +136,7 @@ class Entries:
         Raises:
             Unreachable, Refused: not all is stored.
         """
-        generation, base, moments = await self._follower.ask(MOMENTS)
+        generation, base, moments = await self._session.ask(MOMENTS)
         times = [float(moment) for moment in moments]
         offered = [
             replace(entry, generation=base + generation_at(entry.rendered_at, generation - base, times))
@@ -140,7 +145,7 @@ class Entries:
         for start in range(0, len(offered), _OFFERED_AT_ONCE):
             part = offered[start : start + _OFFERED_AT_ONCE]
             facts = ((self._layout.name(one.key), repr(one.rendered_at), one.generation) for one in part)
-            wanted = await self._follower.ask(WANTED, *(fact for each in facts for fact in each))
+            wanted = await self._session.ask(WANTED, *(fact for each in facts for fact in each))
             await self._upload([part[number - 1] for number in wanted])
 
     async def _upload(self, entries: list[Entry]) -> None:
@@ -156,14 +161,14 @@ class Entries:
         """
         name = self._layout.name(key)
         keys = [self._layout.frame(name)] if self._together else []
-        reply = await self._follower.ask(REMOVE, name, keys=keys)
+        reply = await self._session.ask(REMOVE, name, keys=keys)
         if reply is None:
             return None
         seq, mirrors, version = reply
         if not self._together:
             tombstone = (version, _TOMBSTONE_SECONDS * 1000, b"")
-            await self._follower.server.run(PUT, (self._layout.frame(name),), tombstone)
-        return seq, dict(zip(mirrors[::2], mirrors[1::2], strict=True))
+            await self._session.server.run(PUT, (self._layout.frame(name),), tombstone)
+        return seq, registered(mirrors)
 
     def _lifetime(self, entry: Entry) -> int:
         """Milliseconds after which the server may drop the frame: nobody is served with it then."""

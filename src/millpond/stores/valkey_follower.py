@@ -10,30 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.stores.valkey_layout import Record, as_text, unpack_row
 from millpond.stores.valkey_mirror import View
-from millpond.stores.valkey_scripts import ATTACH, PART, TOUCH
+from millpond.stores.valkey_scripts import PART, TOUCH
 from millpond.stores.valkey_server import Refused, Unreachable
+from millpond.stores.valkey_session import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from millpond.policy.freshness import Clock
-    from millpond.stores.valkey_layout import Layout
     from millpond.stores.valkey_mirror import Mirror
-    from millpond.stores.valkey_scripts import Script
-    from millpond.stores.valkey_server import Server
+    from millpond.stores.valkey_session import Session
 
 log = logging.getLogger("millpond.stores")
 
-TERM_SECONDS = 2.0
-"""How long a mirror may answer after it last asked; who invalidates waits no longer for one that is gone."""
 _SHARE = 0.9
 """What a mirror uses of its term: clocks of two machines may differ in speed by a tenth."""
 _LONGEST_LISTEN = 0.25
 _RECORDS_AT_ONCE = 1000
 _ROWS_AT_ONCE = 1000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
-_YOUNG_TERMS = 10
-"""For so many terms after the server began anew there may be mirrors that it doesn't know of."""
 
 
 class _Elsewhere(Exception):
@@ -48,38 +42,32 @@ class Follower:
     there when it was answered. Therefore whatever is appended later finds this mirror among those to wait for.
 
     Args:
-        server, layout, mirror: what is followed, and for whom.
-        clock: seconds since the epoch.
+        session: with the server.
+        mirror: what is kept true.
+        build: that this process serves.
         attached: called when the server has been reached, and after each time that it was lost.
         released: told the name of an entry whose lease was given back.
-        term: seconds.
         serve_when_down: seconds, for what is logged.
     """
 
     def __init__(
         self,
-        server: Server,
-        layout: Layout,
+        session: Session,
         mirror: Mirror,
         *,
-        clock: Clock,
+        build: str,
         attached: Callable[[], None],
         released: Callable[[str], None],
-        term: float,
         serve_when_down: float,
     ) -> None:
-        self.server, self.layout, self.mirror, self.term = server, layout, mirror, term
-        self.identity = secrets.token_hex(8)
-        self.epoch = ""
-        self.is_up = False
+        self._session, self._server, self._layout, self._mirror = session, session.server, session.layout, mirror
+        self._identity = secrets.token_hex(8)
         self.refusal: str | None = None
         """What the server says to whoever isn't let in; None: it isn't reached, or it lets in."""
-        self.settled_at = 0.0
-        """From then on, by the mirror's clock, every mirror that has a term is known to the server."""
-        self._clock, self._attached, self._released = clock, attached, released
+        self._rest = (_RECORDS_AT_ONCE, build)
+        self._attached, self._released = attached, released
         self._serve_when_down = serve_when_down
         self._tried = asyncio.Event()
-        self._run_id = ""
         self._resync = True
         self._news = asyncio.Event()
         self._others: tuple[float, dict[bytes, bytes]] = (0.0, {})
@@ -99,8 +87,10 @@ class Follower:
                     await self._listen()
                     await self._touch()
                     await self._strike_off()
+                    if self._session.is_in_doubt:
+                        raise _Elsewhere
             except _Elsewhere:
-                self.mirror.end_term()
+                self._mirror.end_term()
             except (Unreachable, Refused) as error:
                 self._down(error)
                 failures += 1
@@ -113,31 +103,17 @@ class Follower:
         Raises:
             Unreachable, Refused: then it runs out.
         """
-        self.mirror.end_term()
-        await self._script(PART, self.identity, "")
+        self._mirror.end_term()
+        await self._session.run(PART, self._identity, "")
 
     async def first_try(self) -> None:
         """Return when the server was reached, or wasn't."""
         await self._tried.wait()
 
-    async def ask(self, script: Script, *arguments: Any, keys: Iterable[str] = ()) -> Any:
-        """Run a script on the state, and on `keys`.
-
-        Raises:
-            Unreachable, Refused: as they say; the first at once, while the server is down.
-        """
-        self.refuse_when_down()
-        return await self._run(script, keys, arguments, urgent=False)
-
-    def refuse_when_down(self) -> None:
-        """Raises Unreachable, where it would otherwise be found out again after the timeout."""
-        if not self.is_up:
-            raise Unreachable("it was not reached when it was tried last")
-
     async def touched(self, seconds: float) -> None:
         """Return when the mirror has a term, or after `seconds`."""
         ends = asyncio.get_running_loop().time() + seconds
-        while not self.mirror.in_touch() and (left := ends - asyncio.get_running_loop().time()) > 0:
+        while not self._mirror.in_touch() and (left := ends - asyncio.get_running_loop().time()) > 0:
             self._news.clear()
             try:
                 async with asyncio.timeout(left):
@@ -146,45 +122,41 @@ class Follower:
                 return
 
     async def _attach(self) -> None:
-        mirror = self.mirror
-        known = (mirror.view.generation, mirror.applied, mirror.nonce, self._run_id)
-        reply = await self._script(ATTACH, secrets.token_hex(8), *known, repr(self._clock()))
-        status, epoch, seq, nonce, generation, floor, lost, created, now, run_id, policy = reply
-        began = mirror.clock()
-        if status != b"same" or self._resync:
-            view = View(generation, floor, created, lost=bool(lost))
+        mirror = self._mirror
+        found = await self._session.attach(Known(mirror.view.generation, mirror.applied, mirror.nonce))
+        if self._resync or not found.continued:
+            self._resync = True
+            mirror.lose_place()
+            view = View(found.generation, found.floor, found.created, lost=found.lost)
             await self._read_rows(view)
-            mirror.replace(view, seq, nonce)
+            mirror.replace(view, found.seq, found.nonce)
             self._resync = False
-        self.epoch, self._run_id = epoch.decode(), run_id.decode()
-        if now - created < _YOUNG_TERMS * self.term * 1_000_000:
-            self.settled_at = began + self.term
-        self._check_policy(policy.decode())
+        self._check_policy(found.policy)
 
     async def _read_rows(self, view: View) -> None:
         """The rows as they are while they are read; what changes meanwhile is in the journal."""
-        cursor = b"0"
+        cursor = 0
         while True:
-            cursor, found = await self._command("HSCAN", self.layout.rows, cursor, "COUNT", _ROWS_AT_ONCE)
+            cursor, found = await self._command("HSCAN", self._layout.rows, cursor, "COUNT", _ROWS_AT_ONCE)
             for tag, row in _pairs(found):
                 view.rows[as_text(tag)] = unpack_row(row)
-            if int(cursor) == 0:
+            if cursor == 0:
                 break
-        for name, row in _pairs(await self._command("HGETALL", self.layout.buckets)):
+        for name, row in _pairs(await self._command("HGETALL", self._layout.buckets)):
             view.buckets[name.decode()] = unpack_row(row)
 
     async def _touch(self) -> None:
         """Acknowledge and renew; again, when there is more to acknowledge."""
-        mirror = self.mirror
+        mirror = self._mirror
         while True:
             sent = mirror.clock()
-            reply = await self._script(TOUCH, self.identity, mirror.applied, _RECORDS_AT_ONCE)
+            reply = await self._session.run(TOUCH, self._identity, mirror.applied, mirror.nonce, *self._rest)
             if reply is None:
                 raise _Elsewhere
             seq, records = reply
             self._apply(records)
             if mirror.applied >= seq:
-                mirror.extend(sent + _SHARE * self.term)
+                mirror.extend(sent + _SHARE * self._session.term)
                 self._news.set()
             elif not records:
                 self._resync = True  # the journal ends before it should: there is nothing to go on from
@@ -194,19 +166,19 @@ class Follower:
 
     def _apply(self, records: list[Any]) -> None:
         for record in map(Record.unpack, records):
-            if record.seq != self.mirror.applied + 1:
+            if record.seq != self._mirror.applied + 1:
                 self._resync = True
                 raise _Elsewhere
-            self.mirror.apply(record)
+            self._mirror.apply(record)
             if record.kind == b"r":
                 self._released(record.value(b"e").decode())
 
     async def _listen(self) -> None:
         """Wait for the journal to go on, no longer than the term allows, and apply what comes."""
-        most = min(self.term / 4, self.server.timeout / 2, _LONGEST_LISTEN)
+        most = min(self._session.term / 4, self._server.timeout / 2, _LONGEST_LISTEN)
         block = ("COUNT", _RECORDS_AT_ONCE, "BLOCK", max(1, int(most * 1000)))
-        after = f"{self.mirror.applied}-0"
-        reply = await self._command("XREAD", *block, "STREAMS", self.layout.journal, after, waits=most)
+        after = f"{self._mirror.applied}-0"
+        reply = await self._command("XREAD", *block, "STREAMS", self._layout.journal, after, waits=most)
         if reply:
             (records,) = reply.values()
             self._apply(records)
@@ -214,34 +186,34 @@ class Follower:
     async def _strike_off(self) -> None:
         """Once in a term, strike off those mirrors that have not renewed since the last time: they have no term."""
         looked, before = self._others
-        now = self.mirror.clock()
-        if now - looked < self.term:
+        now = self._mirror.clock()
+        if now - looked < self._session.term:
             return
-        others = dict(_pairs(await self._command("HGETALL", self.layout.mirrors)))
+        others = dict(_pairs(await self._command("HGETALL", self._layout.mirrors)))
         gone = [(name, says) for name, says in others.items() if before.get(name) == says]
         if gone:
-            await self._script(PART, *(part for pair in gone for part in pair))
+            await self._session.run(PART, *(part for pair in gone for part in pair))
         self._others = (now, others)
 
     def _up(self) -> None:
         since, self._down_since = self._down_since, None
-        self.is_up, self.refusal = True, None
+        self._session.is_up, self.refusal = True, None
         self._tried.set()
         if since is not None:
-            log.warning("the store at %s is back after %.1f s", self.server.address, self.mirror.clock() - since)
+            log.warning("the store at %s is back after %.1f s", self._server.address, self._mirror.clock() - since)
         self._attached()
 
     def _down(self, error: Exception) -> None:
-        self.is_up = False
+        self._session.is_up = False
         self.refusal = str(error) if isinstance(error, Refused) else None
         self._tried.set()
         if self._down_since is not None:
             return
-        self._down_since = self.mirror.clock()
+        self._down_since = self._mirror.clock()
         log.warning(
             "the store at %s can't be used: %s. Answers that are at hand are served as stale for %g s, all others are "
             "rendered for whoever asks; nothing is stored, and invalidations fail, until it is back.",
-            self.server.address,
+            self._server.address,
             error,
             self._serve_when_down,
         )
@@ -252,21 +224,12 @@ class Follower:
             log.warning(
                 "the store at %s evicts by maxmemory-policy %s, which may take what says which tags were invalidated: "
                 "everything that is stored is given up then. Use volatile-lru.",
-                self.server.address,
+                self._server.address,
                 policy,
             )
 
-    async def _script(self, script: Script, *arguments: Any) -> Any:
-        return await self._run(script, (), arguments, urgent=True)
-
-    async def _run(self, script: Script, keys: Iterable[str], arguments: Iterable[Any], *, urgent: bool) -> Any:
-        nonce = secrets.token_bytes(8)
-        return await self.server.run(
-            script, (*self.layout.state, *keys), (self.epoch, nonce, *arguments), urgent=urgent
-        )
-
     async def _command(self, *command: Any, waits: float = 0) -> Any:
-        return await self.server.command(*command, waits=waits, urgent=True)
+        return await self._server.command(*command, waits=waits, urgent=True)
 
 
 def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:

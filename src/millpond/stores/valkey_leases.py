@@ -12,7 +12,7 @@ from millpond.stores.valkey_server import Refused, Unreachable
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
-    from millpond.stores.valkey_follower import Follower
+    from millpond.stores.valkey_session import Session
 
 _LOOK_AGAIN_SECONDS = 0.05
 _TRY_AGAIN_SECONDS = 0.1
@@ -21,8 +21,8 @@ _TRY_AGAIN_SECONDS = 0.1
 class Leases:
     """Where the server can't be reached nobody gets a lease, and nobody waits for one."""
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._waiters = Waiters()
 
     def released(self, name: str) -> None:
@@ -53,10 +53,10 @@ class Leases:
             await self._ask("release", lease.key, lease.token, 0)
         except (Unreachable, Refused):
             return  # then it runs out
-        self._waiters.wake(self._follower.layout.name(lease.key))
+        self._waiters.wake(self._session.layout.name(lease.key))
 
     async def wait(self, key: str, seconds: float) -> None:
-        loop, name = asyncio.get_running_loop(), self._follower.layout.name(key)
+        loop, name = asyncio.get_running_loop(), self._session.layout.name(key)
         ends = loop.time() + seconds
         while not await self._is_free(key) and (left := ends - loop.time()) > 0:
             await self._waiters.pause(name, min(left, _LOOK_AGAIN_SECONDS), lambda: False)
@@ -69,9 +69,9 @@ class Leases:
             return True
 
     async def _ask(self, verb: str, key: str, token: str, milliseconds: int) -> Any:
-        layout = self._follower.layout
+        layout = self._session.layout
         name = layout.name(key)
-        return await self._follower.ask(LEASE, verb, token, milliseconds, name, keys=(layout.lease(name),))
+        return await self._session.ask(LEASE, verb, token, milliseconds, name, keys=(layout.lease(name),))
 
 
 def _milliseconds(seconds: float) -> int:

@@ -133,6 +133,11 @@ class Mirror:
         """Answer no longer as if nothing could be unknown."""
         self._until = min(self._until, self.clock())
 
+    def lose_place(self) -> None:
+        """The journal doesn't go on from what is known."""
+        self.end_term()
+        self.applied, self.nonce = 0, b""
+
     def replace(self, view: View, applied: int, nonce: bytes) -> None:
         """Begin anew: what was known has no continuation."""
         self.end_term()

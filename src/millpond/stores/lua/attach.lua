@@ -24,16 +24,6 @@ local function begin_epoch()
     'mirrors', 0)
 end
 
-local function info(section)
-  local text = redis.pcall('INFO', section)
-  return type(text) == 'string' and text or ''
-end
-
--- Where INFO is forbidden, no server is taken for the one that was known.
-local function server()
-  return string.match(info('server'), 'run_id:(%x+)') or NONCE
-end
-
 local function policy()
   local memory = info('memory')
   return string.match(memory, 'maxmemory:0%s') and '' or string.match(memory, 'maxmemory_policy:(%S+)') or ''
@@ -48,19 +38,15 @@ if not had_state or not whole() then
   end
 end
 local epoch, status = redis.call('HGET', STATE, 'epoch'), 'new'
-local function at(seq)
-  local found = redis.call('XRANGE', JOURNAL, seq .. '-0', seq .. '-0')
-  return found[1] and found[1][2][2]
-end
 if EPOCH ~= '' and EPOCH ~= epoch then
   if field('lost') == 0 then
     distrust()
   end
 elseif EPOCH == epoch then
-  local there = at(position)
+  local there = nonce_at(position)
   if position == '0' or (there and there == seen) then
     status = 'same'
-  elseif there or tonumber(position) > field('seq') or server_known ~= here then
+  elseif there or tonumber(position) > field('seq') or here == '' or server_known ~= here then
     -- What this mirror knows was lost, or may have been: another server has taken over, without the latest writes.
     if field('floor') <= known then
       distrust()
@@ -68,5 +54,5 @@ elseif EPOCH == epoch then
   end
 end
 local seq = number(field('seq'))
-return { status, epoch, tonumber(seq), at(seq) or '', field('generation'), field('floor'), field('lost'),
+return { status, epoch, tonumber(seq), nonce_at(seq) or '', field('generation'), field('floor'), field('lost'),
   field('created'), microseconds, here, policy() }

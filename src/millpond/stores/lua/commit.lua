@@ -1,13 +1,14 @@
 -- Take an entry in, unless something forbids it.
 -- KEYS: the state, lease, and where it is in the same slot (no cluster) the frame's own
--- ARGV: epoch, nonce, commit|seed, lease's token ('' for none), name, generation, rendered_at, size, build, most bytes,
+-- ARGV: epoch, nonce, server known, commit|seed, lease's token ('' for none), name, generation, rendered_at, size, build, most bytes,
 --       now, tolerance, milliseconds to live, where frames are, frame, how many reads follow, reads..., tags...
 -- Returns: what became of it, version, entries that were evicted
 local LEASE, FRAME = KEYS[10], KEYS[11]
-local seeding, token, name, build = ARGV[3] == 'seed', ARGV[4], ARGV[5], ARGV[9]
-local generation, rendered_at, size, most = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
-local now, tolerance, lifetime, place, frame = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13], ARGV[14], ARGV[15]
-local first_tag = 17 + tonumber(ARGV[16])
+local seeding, token, name, build = ARGV[4] == 'seed', ARGV[5], ARGV[6], ARGV[10]
+local generation, rendered_at, size, most = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
+local now, tolerance, lifetime, place, frame = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV[15], ARGV[16]
+local first_read = 18
+local first_tag = first_read + tonumber(ARGV[17])
 
 local function is_expired()
   for i = first_tag, #ARGV do
@@ -37,9 +38,9 @@ local function is_superseded()
   return rendered_at < held.rendered_at and held.rendered_at <= now + tolerance
 end
 
-note_reads(17, first_tag - 1)
-if not as_known() then
-  return { 'invalidated' }
+note_reads(first_read, first_tag - 1)
+if not as_known() or not is_server(ARGV[3]) or generation > field('generation') then
+  return { 'elsewhere' }
 elseif token ~= '' and redis.call('HGET', LEASE, 'token') ~= token then
   return { 'lease lost' }
 elseif size > most then
@@ -57,7 +58,7 @@ if FRAME then
 end
 local hits = redis.call('HGET', HITS, name)
 forget(name)
-redis.call('HSET', INDEX, name, string.format('%.0f %s %s %s %s', version, ARGV[8], ARGV[6], ARGV[7], build))
+redis.call('HSET', INDEX, name, string.format('%.0f %s %s %s %s', version, ARGV[9], ARGV[7], ARGV[8], build))
 if hits then
   redis.call('HSET', HITS, name, hits)
 end

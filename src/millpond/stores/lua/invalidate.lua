@@ -1,10 +1,10 @@
 -- Count one invalidation, write its rows, and append it to the journal. The rows are those of policy/tags.py.
--- ARGV: epoch, nonce, now, expire_after ('' for no limit), tags...
--- Returns: generation, seq, how many rows there are, mirrors; or nothing, when the epoch is another.
-if not as_known() then
+-- ARGV: epoch, nonce, server known, now, expire_after ('' for no limit), tags...
+-- Returns: generation, seq, how many rows there are, mirrors; or nothing, when the epoch or the server is another.
+if not as_known() or not is_server(ARGV[3]) then
   return false
 end
-local now, after = tonumber(ARGV[3]), tonumber(ARGV[4])
+local now, after = tonumber(ARGV[4]), tonumber(ARGV[5])
 local generation = redis.call('HINCRBY', STATE, 'generation', 1)
 
 local function invalidated(row)
@@ -24,7 +24,7 @@ end
 
 local AT_ONCE = 500  -- rows in one record: Lua can pass on only so many values
 local rows, added = {}, 0
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local text = pack_row(invalidated(row_of(ARGV[i])))
   added = added + redis.call('HSET', ROWS, ARGV[i], text)
   table.insert(rows, ARGV[i])
@@ -38,7 +38,7 @@ redis.call('HINCRBY', STATE, 'rows', added)
 
 -- A clock that was set back makes it look later, and so concern more of the seeds: never fewer.
 local last = tonumber(redis.call('LINDEX', MOMENTS, -1) or now)
-redis.call('RPUSH', MOMENTS, last > now and last or ARGV[3])
+redis.call('RPUSH', MOMENTS, last > now and last or ARGV[4])
 redis.call('LTRIM', MOMENTS, -MOMENTS_REMEMBERED, -1)
 
 -- The generation comes with the last of its rows: who knows the one knows the others.

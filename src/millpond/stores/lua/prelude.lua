@@ -4,7 +4,7 @@
 --                  mirrors
 -- rows     hash    tag -> row: "generation expired expiring expire_at"; expire_at is "-" when nothing is expiring
 -- buckets  hash    bucket -> row: what the rows that were given up amount to
--- mirrors  hash    mirror -> "renewal applied"
+-- mirrors  hash    mirror -> "renewal applied build"
 -- journal  stream  seq-0 -> n (nonce), k (kind), and what belongs to the kind
 -- moments  list    when each invalidation since `base` happened, the latest only
 -- index    hash    entry -> "version size generation rendered_at build"
@@ -31,6 +31,29 @@ end
 
 local function as_known()
   return redis.call('HGET', STATE, 'epoch') == EPOCH and whole()
+end
+
+local function info(section)
+  local text = redis.pcall('INFO', section)
+  return type(text) == 'string' and text or ''
+end
+
+-- Which run of which server this is; '' where INFO is forbidden.
+local function server()
+  return string.match(info('server'), 'run_id:(%x+)') or ''
+end
+
+-- Whether it is the server that whoever asks has come to terms with. One that took over from it may not know all that
+-- was promised there: the latest records, and the latest mirrors.
+local function is_server(known)
+  local here = server()
+  return here == known or here == ''
+end
+
+-- The nonce of a record of the journal.
+local function nonce_at(seq)
+  local found = redis.call('XRANGE', JOURNAL, seq .. '-0', seq .. '-0')
+  return found[1] and found[1][2][2]
 end
 
 -- Append to the journal. `seq` has no gaps, so that who reads it knows when something is missing.
