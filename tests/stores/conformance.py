@@ -470,10 +470,12 @@ class StoreConformance:
         for writer in (store, await world.beside(store)):
             versions = [store.version()]
             await writer.commit(entry_at("/a"))
+            await store.get("/a")  # from elsewhere it may take a moment to get about; who asks for it has it
             versions.append(store.version())
             writer.invalidate(["t"])
             versions.append(store.version())
             await writer.seed([entry_at("/b")])
+            await store.get("/b")
             versions.append(store.version())
             await writer.remove("/a")
             versions.append(store.version())
