@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import multiprocessing
 import random
 import resource
 import time
 from ctypes import c_longlong
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import lmdb
+import other_process
 from conformance import BUILD, entry_at
+from other_process import spawn
 
 from millpond.policy.freshness import judge
 from millpond.stores.lmdb import LmdbStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from multiprocessing.connection import Connection
     from multiprocessing.sharedctypes import Synchronized
     from pathlib import Path
-
-spawn = multiprocessing.get_context("spawn")
 
 
 def store_at(folder: Path, max_bytes: int = 10_000_000) -> LmdbStore:
@@ -31,58 +27,11 @@ def store_at(folder: Path, max_bytes: int = 10_000_000) -> LmdbStore:
     return LmdbStore(folder, max_bytes=max_bytes, clock=time.time)
 
 
-class OtherProcess:
-    """A process with a store of its own on the same folder; a context manager."""
+class OtherProcess(other_process.OtherProcess):
+    """A process with a store of its own on the same folder."""
 
     def __init__(self, folder: Path, *shared: Any) -> None:
-        self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, folder, shared), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def __enter__(self) -> OtherProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.is_alive() and not self._pipe.closed:
-            self._pipe.send(None)
-            self._process.join(10)
-        self.kill()
-
-    def call(self, work: Callable[..., Any], *args: Any) -> Any:
-        """What `work(store, *args)` returns there; a function of a module, sync or async."""
-        self.begin(work, *args)
-        return self.result()
-
-    def begin(self, work: Callable[..., Any], *args: Any) -> None:
-        self._pipe.send((work, args))
-
-    def answers(self, seconds: float) -> bool:
-        """Whether a result is there within `seconds`."""
-        return self._pipe.poll(seconds)
-
-    def result(self) -> Any:
-        assert self._pipe.poll(30), "the other process doesn't answer"
-        return self._pipe.recv()
-
-    def kill(self) -> None:
-        """With SIGKILL: it can't tidy up."""
-        self._process.kill()
-        self._process.join(10)
-        self._pipe.close()
-
-
-def _serve(pipe: Connection, folder: Path, shared: tuple[Any, ...]) -> None:
-    async def serve() -> None:
-        store = store_at(folder)
-        await store.open()
-        while (order := pipe.recv()) is not None:
-            work, args = order
-            result = work(store, *args, *shared)
-            pipe.send(await result if inspect.isawaitable(result) else result)
-        await store.close()
-
-    asyncio.run(serve())
+        super().__init__(partial(store_at, folder), *shared)
 
 
 # What they do

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from millpond.errors import StoreError
 from millpond.stores.contract import Commit
 from millpond.stores.valkey_acks import Acks
-from millpond.stores.valkey_background import Background
+from millpond.stores.valkey_background import Background, end_tasks
 from millpond.stores.valkey_entries import Entries
 from millpond.stores.valkey_follower import Follower
 from millpond.stores.valkey_layout import Layout
@@ -41,6 +41,17 @@ MAX_TAGS = 100_000
 _READS_PER_SECOND = 256
 _ENTRIES_AT_ONCE = 16
 _REMOVALS_REMEMBERED = 10_000
+
+
+class _Parts(NamedTuple):
+    """What an open store consists of; all of it belongs to the loop of its thread."""
+
+    session: Session
+    follower: Follower
+    acks: Acks
+    leases: Leases
+    tags: Tags
+    entries: Entries
 
 
 class ValkeyStore:
@@ -87,8 +98,7 @@ class ValkeyStore:
         self._layout = Layout(prefix, build)
         self._mirror = Mirror(local_bytes)
         self._background: Background | None = None
-        self._following: asyncio.Task[None] | None = None
-        self._noting: asyncio.Task[None] | None = None
+        self._parts: _Parts | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._seeds: list[Entry] = []
         self._removals: dict[str, None] = {}
@@ -138,58 +148,63 @@ class ValkeyStore:
             raise
 
     async def _begin(self) -> None:
-        self._session = Session(Server(self._address, self._timeout), self._layout, self._clock, self._term)
-        self._leases = Leases(self._session)
-        self._acks = Acks(self._session)
-        self._tags = Tags(self._session, self._mirror, self._acks, self._max_tags)
-        self._entries = Entries(self._session, self._mirror, self._max_bytes, self._clock)
-        self._follower = Follower(
-            self._session,
+        session = Session(Server(self._address, self._timeout), self._layout, self._clock, self._term)
+        acks, leases = Acks(session), Leases(session)
+        follower = Follower(
+            session,
             self._mirror,
             build=self._build,
             attached=self._catch_up,
-            released=self._leases.released,
+            released=leases.released,
             serve_when_down=self._serve_when_down,
         )
-        self._following = asyncio.create_task(self._follower.run())
-        self._noting = asyncio.create_task(self._note_reads())
-        await self._follower.first_try()
-        if self._follower.refusal is not None:
-            raise StoreError(f"the store at {self._address} refuses this process: {self._follower.refusal}.")
+        self._parts = parts = _Parts(
+            session,
+            follower,
+            acks,
+            leases,
+            Tags(session, self._mirror, acks, self._max_tags),
+            Entries(session, self._mirror, self._max_bytes, self._clock),
+        )
+        self._begin_task(follower.run())
+        self._begin_task(self._note_reads(parts))
+        await follower.first_try()
+        if follower.refusal is not None:
+            raise StoreError(f"the store at {self._address} refuses this process: {follower.refusal}.")
 
     async def close(self) -> None:
         """Leave the others, so that nobody waits for this process. Does nothing when it isn't open."""
         background, self._background = self._background, None
-        if background is not None:
-            await background.run(self._end())
-            await asyncio.to_thread(background.stop)
-
-    async def _end(self) -> None:
-        following, self._following = self._following, None
-        for task in (following, self._noting):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait((task,))
-        if following is None:
+        parts, self._parts = self._parts, None
+        if background is None:
             return
         try:
-            await self._follower.leave()
+            if parts is not None:
+                await background.run(self._end(parts))
+        finally:
+            await asyncio.to_thread(background.stop)
+
+    async def _end(self, parts: _Parts) -> None:
+        await end_tasks()
+        try:
+            await parts.follower.leave()
         except (Unreachable, Refused) as error:
             log.debug("leaving the store at %s: %s", self._address, error)
-        await self._session.server.close()
+        await parts.session.server.close()
 
     # Entries
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key` as the server has it; while that is down, what is at hand. It is not judged."""
-        return await self._run(self._get(key))
+        parts, background = self._open()
+        return await background.run(self._get(parts, key))
 
-    async def _get(self, key: str) -> Entry | None:
+    async def _get(self, parts: _Parts, key: str) -> Entry | None:
         try:
-            entry = await self._entries.fetch(key)
+            entry = await parts.entries.fetch(key)
         except (Unreachable, Refused):
             return self._at_hand(key)
-        await self._follower.touched(self._timeout)
+        await parts.follower.touched(self._timeout)
         if entry is not None:
             self._mirror.reads.note(key)
         return entry
@@ -201,8 +216,9 @@ class ValkeyStore:
 
     async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
         """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
+        parts, background = self._open()
         try:
-            return await self._run(self._entries.commit(entry, lease))
+            return await background.run(parts.entries.commit(entry, lease))
         except Unreachable:
             return Commit.FAILED  # the follower has said so
         except Refused as error:
@@ -215,13 +231,14 @@ class ValkeyStore:
         Not in one step, as a server does nothing else meanwhile: each entry is one. Their generation is the one that
         the counter had at their `rendered_at`; see `Store.seed`. While the server is down they wait for it.
         """
+        parts, background = self._open()
         self._seeds = list(entries)
-        await self._run(self._seed())
+        await background.run(self._seed(parts))
 
-    async def _seed(self) -> None:
+    async def _seed(self, parts: _Parts) -> None:
         offered, self._seeds = self._seeds, []
         try:
-            await self._entries.seed(offered)
+            await parts.entries.seed(offered)
         except Unreachable:
             self._seeds = offered
         except Refused as error:
@@ -229,18 +246,19 @@ class ValkeyStore:
 
     async def remove(self, key: str) -> None:
         """Forget the entry of `key`, if there is one. While the server is down: here now, and there when it is back."""
-        await self._run(self._remove(key))
+        parts, background = self._open()
+        await background.run(self._remove(parts, key))
 
-    async def _remove(self, key: str) -> None:
+    async def _remove(self, parts: _Parts, key: str) -> None:
         self._mirror.forget(self._layout.name(key))
         try:
-            removed = await self._entries.remove(key)
+            removed = await parts.entries.remove(key)
         except (Unreachable, Refused):
             if len(self._removals) < _REMOVALS_REMEMBERED:
                 self._removals[key] = None
             return
         if removed is not None:
-            await self._acks.reached(*removed)
+            await parts.acks.reached(*removed)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry of every build, in no particular order; those that go meanwhile are left out.
@@ -248,12 +266,13 @@ class ValkeyStore:
         Raises:
             StoreError: the server can't be asked.
         """
-        return self._walk(sorted(self._call(index_of(self._session.server, self._layout)).items()))
+        server = self._open()[0].session.server
+        return self._walk(server, sorted(self._call(index_of(server, self._layout)).items()))
 
-    def _walk(self, indexed: list[tuple[str, Kept]]) -> Iterator[Entry]:
+    def _walk(self, server: Server, indexed: list[tuple[str, Kept]]) -> Iterator[Entry]:
         for start in range(0, len(indexed), _ENTRIES_AT_ONCE):
             part = indexed[start : start + _ENTRIES_AT_ONCE]
-            for found in self._call(read(self._session.server, self._layout, part)):
+            for found in self._call(read(server, self._layout, part)):
                 if found.entry is not None and found.entry.generation >= self._mirror.view.floor:
                     yield found.entry
 
@@ -266,9 +285,9 @@ class ValkeyStore:
             StoreError: the server can't be reached, or didn't answer in time: then it may have taken place all the
                 same, and is to be repeated.
         """
-        background, named = self._needed(), list(dict.fromkeys(tags))
+        parts, background = self._open()
         try:
-            return background.call(self._tags.invalidate(named, expire_after))
+            return background.call(parts.tags.invalidate(dict.fromkeys(tags), expire_after))
         except (Unreachable, Refused) as error:
             raise StoreError(
                 f"the store at {self._address} can't invalidate: {error}. Older answers may still be served; "
@@ -279,46 +298,50 @@ class ValkeyStore:
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:
         """The lease of `key` for `seconds`, or None while another holder's has not run out; or the server is down."""
-        return await self._run(self._leases.acquire(key, seconds))
+        parts, background = self._open()
+        return await background.run(parts.leases.acquire(key, seconds))
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
         """Extend a lease that is still held to `seconds` from now; False when it is no longer."""
-        return await self._run(self._leases.renew(lease, seconds))
+        parts, background = self._open()
+        return await background.run(parts.leases.renew(lease, seconds))
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back; does nothing when it is no longer held."""
-        await self._run(self._leases.release(lease))
+        parts, background = self._open()
+        await background.run(parts.leases.release(lease))
 
     async def wait(self, key: str, seconds: float) -> None:
         """Return when nobody holds the lease of `key` any longer, or after `seconds`; at once while the server is down.
 
         A release is told by the journal; that a lease ran out is noticed within 50 ms.
         """
-        await self._run(self._leases.wait(key, seconds))
+        parts, background = self._open()
+        await background.run(parts.leases.wait(key, seconds))
 
     # What goes on by itself
 
     def _catch_up(self) -> None:
-        if self._seeds or self._removals:
-            self._begin_task(self._do_what_waited())
+        if self._parts is not None and (self._seeds or self._removals):
+            self._begin_task(self._do_what_waited(self._parts))
 
-    async def _do_what_waited(self) -> None:
+    async def _do_what_waited(self, parts: _Parts) -> None:
         removals, self._removals = self._removals, {}
         for key in removals:
-            await self._remove(key)
+            await self._remove(parts, key)
         if self._seeds:
-            await self._seed()
+            await self._seed(parts)
 
-    async def _note_reads(self) -> None:
+    async def _note_reads(self, parts: _Parts) -> None:
         """Each second, tell the server what was read, as it evicts what wasn't."""
         while True:
             await asyncio.sleep(1)
             reads = self._mirror.reads.take(_READS_PER_SECOND)
-            if not reads or not self._session.is_up:
+            if not reads or not parts.session.is_up:
                 continue
             noted = [part for key, count in reads.items() for part in (self._layout.name(key), count)]
             try:
-                await self._session.ask(NOTE_READS, *noted)
+                await parts.session.ask(NOTE_READS, *noted)
             except (Unreachable, Refused) as error:
                 log.debug("noting what was read: %s", error)
 
@@ -327,21 +350,15 @@ class ValkeyStore:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _needed(self) -> Background:
-        if self._background is None:
+    def _open(self) -> tuple[_Parts, Background]:
+        """Raises StoreError: it isn't open."""
+        if self._parts is None or self._background is None:
             raise StoreError(f"the store at {self._address} is not open.")
-        return self._background
+        return self._parts, self._background
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        background = self._open()[1]
         try:
-            return self._needed().call(work)
+            return background.call(work)
         except (Unreachable, Refused) as error:
             raise StoreError(f"the store at {self._address} can't be read: {error}.") from error
-
-    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            background = self._needed()
-        except StoreError:
-            work.close()
-            raise
-        return await background.run(work)

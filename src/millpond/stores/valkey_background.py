@@ -29,16 +29,26 @@ class Background:
         self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns; for a coroutine of another loop, which goes on meanwhile."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._own(work), self._loop))
+        """What `work` returns; for a coroutine of another loop, which goes on meanwhile.
+
+        Raises:
+            StoreError: it was ended by `end_tasks`.
+        """
+        future = asyncio.run_coroutine_threadsafe(self._own(work), self._loop)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            raise StoreError("the store was closed meanwhile.") from None
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` returns; the calling thread waits."""
         return asyncio.run_coroutine_threadsafe(self._own(work), self._loop).result()
 
     def stop(self) -> None:
-        """End the loop and the thread; what still runs there is cancelled."""
-        self.call(_cancel_others())
+        """End the loop and the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -55,7 +65,8 @@ class Background:
         return work
 
 
-async def _cancel_others() -> None:
+async def end_tasks() -> None:
+    """Cancel all that runs in this loop, and wait until it has ended."""
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()

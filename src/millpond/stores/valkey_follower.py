@@ -91,11 +91,17 @@ class Follower:
                         raise _Elsewhere
             except _Elsewhere:
                 self._mirror.end_term()
+                continue
             except (Unreachable, Refused) as error:
                 self._down(error)
-                failures += 1
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all come back at once
+            except Exception as error:  # of ours, or of the client's: without a term nothing wrong is served
+                log.exception("following the store at %s failed", self._server.address)
+                self._mirror.lose_place()
+                self._resync = True
+                self._down(error)
+            failures += 1
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all come back at once
 
     async def leave(self) -> None:
         """Give up the term, so that nobody has to wait for it to run out.
