@@ -117,7 +117,9 @@ class History:
         body = b"%d" % self._upstream.versions[number].value
         if self._random.random() < 0.3:
             await asyncio.sleep(self._random.uniform(0, 0.02))
-        entry = entry_at(f"/{number}", now, generation=generation, body=body, tags=(f"t{number}", "all"), revalidate=None)
+        entry = entry_at(
+            f"/{number}", now, generation=generation, body=body, tags=(f"t{number}", "all"), revalidate=None
+        )
         outcome = await self._store.commit(entry)
         self.counts["stored" if outcome is Commit.STORED else "not stored"] += 1
 
