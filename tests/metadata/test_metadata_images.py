@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import sys
 import threading
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pictex
 import PIL.Image
 import pytest
+import stretchable  # type: ignore[import-untyped]
+from pictex.nodes.node import Node
+from pictex.text.typeface_loader import TypefaceLoader
 from pictures import opened, picture
 
 from millpond import ImageResponse
@@ -119,6 +123,30 @@ async def test_equal_content_makes_equal_bytes_also_side_by_side() -> None:
     made = await asyncio.gather(*(sent(ImageResponse(card())) for _ in range(8)))
     assert len({body for _, _, body in made}) == 1
     assert (await sent(ImageResponse(card("Pine desk"))))[2] != made[0][2]
+
+
+async def test_a_picture_that_was_drawn_leaves_nothing_behind() -> None:
+    def kept() -> tuple[int, int, int]:
+        gc.collect()
+        nodes = sum(isinstance(each, Node) for each in gc.get_objects())
+        return nodes, len(stretchable.node._node_refs), len(TypefaceLoader._typefaces_loading_info)
+
+    await sent(ImageResponse(card("Oak chair")))
+    before = kept()
+    for name in ("Pine desk", "Brass lamp"):
+        await sent(ImageResponse(card(name)))
+    assert kept() == before
+
+
+async def test_texts_of_one_look_share_their_fonts_and_others_do_not(tmp_path: Path) -> None:
+    font = tmp_path / "Own.ttf"
+    font.write_bytes((files("pictex.fonts") / "InterVariable.ttf").read_bytes())
+    looks = [pictex.Text("hi").font_family(font).font_size(20), pictex.Text("hi").font_family(font).font_size(40)]
+    small, large = [await image(look) for look in looks]
+    assert small.getbbox() != large.getbbox()
+    assert (await image(pictex.Text("hi").font_family(font).font_size(20))).tobytes() == small.tobytes()
+    bold = await image(pictex.Text("hi").font_family(font).font_size(20).font_weight(900))
+    assert bold.tobytes() != small.tobytes()
 
 
 async def test_drawing_happens_in_a_thread_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
