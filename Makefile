@@ -46,7 +46,7 @@ lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
 	$(BIN)/mypy
 	MYPYPATH=bench/compare $(BIN)/mypy --no-error-summary bench/compare/*.py
 	MYPYPATH=examples/shop $(BIN)/mypy --no-error-summary --package shop --module instrumentation
-	find examples/shop/app -name route.py -print0 | MYPYPATH=examples/shop xargs -0 -n 1 $(BIN)/mypy --no-error-summary
+	find examples/shop/app -name '*.py' -print0 | MYPYPATH=examples/shop xargs -0 -n 1 $(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## Rewrite the code in the house's style

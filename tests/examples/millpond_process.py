@@ -75,7 +75,7 @@ def client(address: str) -> httpx2.Client:
 
 def environment(changes: Mapping[str, str] | None) -> dict[str, str]:
     """This process's environment, wide enough for a table on one line."""
-    return {**os.environ, "COLUMNS": "130", "NO_COLOR": "1", **(changes or {})}
+    return {**os.environ, "COLUMNS": "160", "NO_COLOR": "1", **(changes or {})}
 
 
 def _free_port() -> int:

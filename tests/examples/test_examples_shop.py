@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sqlite3
 import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import millpond_process
 import pytest
+from example_shop import SECRET, TOKEN, RunningShop, cache_of, running_shop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+    from pathlib import Path
 
-    import httpx2
-
-SHOP = Path(__file__).parents[2] / "examples" / "shop"
 REFRESH_SECONDS = 15
-TOKEN, SECRET = "swordfish", "0123456789abcdef"
-
-
-class RunningShop(NamedTuple):
-    """A shop that was built and is being served."""
-
-    client: httpx2.Client
-    table: str
-    """What the build printed."""
-    database: Path
-    log: Path
-
-    def upstream_calls(self) -> int:
-        """How often the shop's upstream was asked for something while serving."""
-        messages = [json.loads(line)["message"] for line in self.log.read_text("utf-8").splitlines()]
-        return sum(message.startswith("GET /upstream") for message in messages)
-
-    def set_price(self, slug: str, cents: int, token: str = TOKEN) -> httpx2.Response:
-        headers = {"x-admin-token": token}
-        return self.client.put(f"/api/products/{slug}", json={"price_cents": cents}, headers=headers)
-
-
-@contextmanager
-def running_shop(
-    folder: Path, env: Mapping[str, str], built_with: Mapping[str, str] | None = None
-) -> Iterator[RunningShop]:
-    """A copy of the shop, built and served; `built_with` are variables of the build only."""
-    project, database = folder / "project", folder / "elsewhere.db"
-    ignored = shutil.ignore_patterns("*.db", ".millpond", "__pycache__")
-    shutil.copytree(SHOP, project, ignore=ignored, dirs_exist_ok=True)
-    env = {"SHOP_ADMIN_TOKEN": "", "SHOP_DATABASE": str(database), **env}
-    _uncomment_endpoint(project / "millpond.toml", wanted="SHOP_REVALIDATE_SECRET" in env)
-    table = millpond_process.build(project, {**env, **(built_with or {})})
-    with millpond_process.served(project, env) as address, millpond_process.client(address) as client:
-        yield RunningShop(client, table, database, project / "start.log")
-
-
-def _uncomment_endpoint(config: Path, *, wanted: bool) -> None:
-    text = config.read_text("utf-8")
-    assert "# [revalidate_endpoint]" in text
-    if wanted:
-        config.write_text(text.replace("# [reval", "[reval").replace("# secret_env", "secret_env"), "utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +32,6 @@ def run_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
     env = {"SHOP_ADMIN_TOKEN": TOKEN, "SHOP_REVALIDATE_SECRET": SECRET}
     with running_shop(tmp_path_factory.mktemp("run_shop"), env) as running:
         yield running
-
-
-def cache_of(answer: httpx2.Response) -> str | None:
-    return answer.headers.get("x-nextjs-cache")
 
 
 def row(table: str, pattern: str) -> str:

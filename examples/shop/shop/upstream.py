@@ -57,6 +57,12 @@ async def products(*, revalidate: float = 60) -> list[dict[str, Any]]:
     return found
 
 
+async def featured() -> list[str]:
+    """The slugs of the products that are rendered at build."""
+    answer = await fetch(f"{UPSTREAM}?featured=true")
+    return [product["slug"] for product in answer.raise_for_status().json()]
+
+
 @cached
 async def price_range(category: str) -> PriceRange | None:
     """The prices of a category; None when it is empty. Computed at most once an hour, and after a change."""

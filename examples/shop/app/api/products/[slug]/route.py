@@ -7,10 +7,10 @@ import logging
 from typing import Annotated, Any
 
 from fastapi import Depends
-from millpond import after, fetch, not_found
+from millpond import after, not_found
 
 from shop.admin import admin
-from shop.upstream import UPSTREAM, PriceChange, product, set_price
+from shop.upstream import PriceChange, featured, product, set_price
 
 revalidate = 60
 
@@ -18,8 +18,7 @@ log = logging.getLogger("shop.prices")
 
 
 async def generate_static_params() -> list[dict[str, str]]:
-    answer = await fetch(f"{UPSTREAM}?featured=true")
-    return [{"slug": featured["slug"]} for featured in answer.raise_for_status().json()]
+    return [{"slug": slug} for slug in await featured()]
 
 
 async def GET(slug: str) -> dict[str, Any]:
