@@ -100,7 +100,9 @@ def test_a_date_is_written_in_utc_and_text_as_it_is(value: object, written: str)
     assert f"<lastmod>{written}</lastmod>" in one(last_modified=value)
 
 
-@pytest.mark.parametrize(("value", "written"), [(1, "1"), (1.0, "1"), (0.5, "0.5"), (0.1, "0.1"), (0, "0")])
+@pytest.mark.parametrize(
+    ("value", "written"), [(1, "1"), (1.0, "1"), (0.5, "0.5"), (0.1, "0.1"), (0, "0"), (1e-6, "0.000001")]
+)
 def test_a_priority_is_written_without_needless_digits(value: float, written: str) -> None:
     assert f"<priority>{written}</priority>" in one(priority=value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
@@ -132,8 +133,8 @@ def refuse_shape(value: object, function: str, wanted: str) -> NoReturn:
 
 
 def number(value: float) -> str:
-    """A number as JavaScript writes it: 1 for 1.0."""
-    return str(int(value)) if value == int(value) else repr(value)
+    """A number as JavaScript writes it, 1 for 1.0, but never with an exponent: decimals in XML have none."""
+    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
 
 
 def listed(value: str | Iterable[str]) -> list[str]:
