@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.util
+import os
+import subprocess
 import sys
 import threading
 from importlib.resources import files
@@ -123,6 +125,32 @@ async def test_equal_content_makes_equal_bytes_also_side_by_side() -> None:
     made = await asyncio.gather(*(sent(ImageResponse(card())) for _ in range(8)))
     assert len({body for _, _, body in made}) == 1
     assert (await sent(ImageResponse(card("Pine desk"))))[2] != made[0][2]
+
+
+def test_another_process_makes_the_same_bytes() -> None:
+    script = """if True:
+        import asyncio, hashlib
+        from pictex import Column, Row, Text
+        from millpond import ImageResponse
+
+        async def digest(**options):
+            row = Row(Text("Oak chair").font_size(90), Text("Дуб").color("red")).gap(20).border(3, "blue")
+            card = Column(row).size(600, 300).background_color("#fed").padding(50).border_radius("10%")
+            async def send(message):
+                sent.append(message)
+            sent = []
+            await ImageResponse(card, width=600, height=300, **options)({"type": "http"}, None, send)
+            return hashlib.sha256(sent[1]["body"]).hexdigest()
+
+        for media_type in ("image/png", "image/jpeg", "image/webp"):
+            print(asyncio.run(digest(media_type=media_type)))
+    """
+    outputs = [
+        subprocess.check_output([sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, timeout=30)
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1]
+    assert len(set(outputs[0].split())) == 3
 
 
 async def test_a_picture_that_was_drawn_leaves_nothing_behind() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pictures import picture
 
 from millpond.errors import UsageError
-from millpond.metadata import head_links, head_links_async
+from millpond.metadata import MetadataError, head_links, head_links_async
 
 if TYPE_CHECKING:
     from ponds import Project, Running
@@ -173,6 +173,33 @@ async def test_each_item_of_a_listing_is_linked_by_what_it_says(project: Project
                 head_links("/oak")
         else:
             assert head_links("/oak") == await head_links_async("/oak")
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("alt = 3\ndef icon(): ...\n", "app/icon.py:1: alt is 3; write a text."),
+        ("\ncontent_type = b''\ndef icon(): ...\n", "app/icon.py:2: content_type is b''; write a text."),
+        ("size = 8\ndef icon(): ...\n", 'app/icon.py:1: size is 8; write {"width": 1200, "height": 630}.'),
+        (
+            "alt = ''\ndef generate_image_metadata(): return [{'id': 1, 'alt': 2}]\ndef icon(): ...\n",
+            "app/icon.py:2: alt is 2; write a text.",
+        ),
+    ],
+)
+async def test_what_a_file_says_of_its_image_must_make_sense(project: Project, source: str, complaint: str) -> None:
+    put(project, {"icon.py": source})
+    async with project.started():
+        with pytest.raises(MetadataError) as caught:
+            head_links("/")
+    assert str(caught.value) == complaint
+
+
+async def test_an_alternative_text_that_is_not_utf_8_is_named(project: Project) -> None:
+    put(project, {"a/opengraph-image.png": picture(), "a/opengraph-image.alt.txt": "für alle".encode("latin-1")})
+    async with project.started():
+        with pytest.raises(MetadataError, match=r"app/a/opengraph-image\.alt\.txt isn't UTF-8"):
+            head_links("/a")
 
 
 async def test_a_handler_means_its_own_application(project: Project) -> None:

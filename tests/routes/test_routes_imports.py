@@ -192,6 +192,16 @@ def test_a_missing_library_says_what_to_do(tmp_path: Path) -> None:
     assert "install it" in message
 
 
+@pytest.mark.parametrize(("package", "line"), [("pictex", "from pictex import Text"), ("PIL", "import PIL.Image")])
+def test_a_missing_library_of_an_extra_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, line: str
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)  # Python then says that it isn't there
+    assert str(refusal(tmp_path, f"{line}\n")).endswith("; run: pip install millpond[og].")
+
+
 def test_leaving_python_while_importing_is_an_error_too(tmp_path: Path) -> None:
     assert "app/x/route.py:2: the file can't be imported: SystemExit" in str(
         refusal(tmp_path, "import sys\nsys.exit()\n")

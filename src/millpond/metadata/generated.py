@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from millpond.errors import RouteModuleError
-from millpond.metadata.dimensions import Dimensions
+from millpond.metadata.described import size_of
 from millpond.metadata.files import plain_answer
 from millpond.metadata.image_response import ImageResponse
 from millpond.metadata.listing import Listing, awaits, call
@@ -223,19 +223,3 @@ def _unlisted() -> Response:
 @functools.cache
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
-
-
-def size_of(module: RouteModule, item: Mapping[str, Any] | None = None) -> Dimensions | None:
-    """`size = {"width": …, "height": …}` of an image file, or of an item of its listing; None without one (R7.18).
-
-    Raises:
-        MetadataError: it has another shape.
-    """
-    size = (item or {}).get("size", getattr(module.module, "size", None))
-    if size is None:
-        return None
-    try:
-        return Dimensions(int(size["width"]), int(size["height"]))
-    except (TypeError, KeyError, ValueError, IndexError):
-        place = module.place("size" if item is None else "generate_image_metadata")
-        raise MetadataError(f'{place}: size is {size!r}; write {{"width": 1200, "height": 630}}.') from None

@@ -6,11 +6,12 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.errors import UsageError
+from millpond.metadata.described import size_of, text_of
 from millpond.metadata.dimensions import dimensions
 from millpond.metadata.files import MEDIA_TYPES
-from millpond.metadata.generated import size_of
 from millpond.metadata.inventory import required_inventory
 from millpond.metadata.listing import Listing, awaits
+from millpond.metadata.shape import MetadataError
 from millpond.routes.metadata import METADATA_ID, MetadataKind
 from millpond.routes.module import read
 from millpond.routes.path import canonical, slash_redirect, split
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.metadata.inventory import Found, Inventory
+    from millpond.routes.scan import RouteFile
 
     Listed = dict[str, dict[str, Mapping[str, Any]]]
     """By the patterns of files that list ids: their items, by the last segments of URLs."""
@@ -147,13 +149,22 @@ def _file_image(found: Found, config: Config) -> _Image:
     file = found.route.file
     size = dimensions(read(file))
     extension = file.path.suffix.removeprefix(".")
-    alt = file.path.with_suffix(".alt.txt")
     return _Image(
         f"{_href(found, config)}?{found.route.module.digest[:_HASH]}",
         MEDIA_TYPES[extension],
         "any" if extension == "svg" else None if size is None else str(size),
-        alt.read_text("utf-8").strip() if alt.is_file() else None,
+        _alt(file),
     )
+
+
+def _alt(file: RouteFile) -> str | None:
+    """The text beside an image file: opengraph-image.alt.txt."""
+    path = file.path.with_suffix(".alt.txt")
+    try:
+        return path.read_text("utf-8").strip() if path.is_file() else None
+    except UnicodeDecodeError:
+        name = file.file.removesuffix(file.path.suffix)
+        raise MetadataError(f"{name}.alt.txt isn't UTF-8; save it as that.") from None
 
 
 def _made_image(
@@ -162,12 +173,11 @@ def _made_image(
     """An image that a function makes, by what its module, or the item of its listing, says (R7.18)."""
     module = found.route.module
     size = size_of(module, item)
-    values = {name: (item or {}).get(name, getattr(module.module, name, None)) for name in ("content_type", "alt")}
     return _Image(
         _href(found, config, segment),
-        values["content_type"],
+        text_of(module, "content_type", item),
         None if size is None else str(size),
-        values["alt"],
+        text_of(module, "alt", item),
     )
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+_DRAWING = ("pictex", "PIL")
+"""Packages of the extra "og"."""
 _NO_NAME = re.compile(r"\W")
 
 
@@ -180,7 +182,10 @@ def _refuse(error: BaseException, path: str, project: Path) -> NoReturn:
             place = Place(_relative(frame.filename, project), frame.lineno)
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, ModuleNotFoundError):
-        remedy = "install it, or put it in the project's folder"
+        package = (error.name or "").partition(".")[0]
+        remedy = (
+            "run: pip install millpond[og]" if package in _DRAWING else "install it, or put it in the project's folder"
+        )
     else:
         remedy = "mend it, or move what can fail into the handler"
     raise RouteModuleError(f"{place}: the file can't be imported: {message}; {remedy}.") from error
