@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import markupsafe
 import pytest
+from django.utils.html import conditional_escape  # type: ignore[import-untyped]
 from pictures import picture
 
 from millpond.errors import UsageError
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "metadata.md"
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 Tag = dict[str, str | None]
 
@@ -207,6 +214,28 @@ async def test_a_handler_means_its_own_application(project: Project) -> None:
     project.routes({"/page": "from millpond.metadata import head_links\ndef GET(): return head_links('/page')\n"})
     async with project.serving() as running:
         assert "/icon.png?" in await running.body("/page")
+
+
+async def test_template_engines_print_the_tags_as_they_are(project: Project) -> None:
+    put(project, {"icon.png": picture()})
+    async with project.started():
+        text = head_links("/")
+        assert str(markupsafe.escape(text)) == str(text)  # which is what Jinja does with each value
+        assert conditional_escape(text) == text  # and Django
+
+
+async def test_the_documented_template_prints_the_tags(project: Project) -> None:
+    jinja2 = pytest.importorskip("jinja2", reason="Jinja2 is not installed")
+    (example,) = [text for text in _PYTHON.findall(DOCUMENT.read_text("utf-8")) if "from jinja2 import" in text]
+    put(project, {"products/[slug]/opengraph_image.py": "alt = 'A \"chair\"'\ndef opengraph_image(): ...\n"})
+    names: dict[str, Any] = {"jinja2": jinja2}
+    async with project.started():
+        exec(example, names)  # noqa: S102 - it is the documentation's own
+        head = names["template"].render()
+    assert head == (
+        '<head><meta property="og:image" content="https://shop.example/products/oak-chair/opengraph-image">\n'
+        '<meta property="og:image:alt" content="A &quot;chair&quot;"></head>'
+    )
 
 
 def test_without_an_application_there_is_nothing_to_link_to() -> None:
