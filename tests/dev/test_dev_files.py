@@ -20,9 +20,12 @@ if TYPE_CHECKING:
         "millpond.toml",
         "pyproject.toml",
         "app/.well-known/x/route.py",
+        "app/icon.png",
+        "app/robots.txt",
+        "app/(shop)/[slug]/opengraph-image1.jpg",
     ],
 )
-def test_python_files_and_the_configuration_count(path: str) -> None:
+def test_python_the_configuration_and_metadata_files_count(path: str) -> None:
     assert counts(path)
 
 
@@ -32,6 +35,10 @@ def test_python_files_and_the_configuration_count(path: str) -> None:
         "shop.db",
         "shop.db-wal",
         "README.md",
+        "icon.png",
+        "data/robots.txt",
+        "app/photo.png",
+        "app/__pycache__/icon.png",
         "data/millpond.toml",
         ".millpond/build/x.py",
         ".venv/lib/x.py",

@@ -32,11 +32,11 @@ class Dev:
     def get(self, path: str = "/", accept: str = "*/*") -> httpx2.Response:
         return self.client.get(path, headers={"accept": accept})
 
-    def until(self, wanted: Callable[[httpx2.Response], bool]) -> httpx2.Response:
+    def until(self, wanted: Callable[[httpx2.Response], bool], path: str = "/") -> httpx2.Response:
         """The first answer that is as wanted: a reload takes a moment, and the file system's events another."""
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
-            answer = self.get()
+            answer = self.get(path)
             if wanted(answer):
                 return answer
             time.sleep(0.05)
@@ -89,6 +89,16 @@ def test_a_change_reloads_and_no_request_is_refused_meanwhile(project: Project) 
     assert dev.process.returncode == 0
     assert "app/route.py changed: reloading" in said
     assert "Traceback" not in said
+
+
+def test_a_metadata_file_that_comes_or_goes_is_seen(project: Project) -> None:
+    project.routes({"/": returns("one")})
+    with developing(project) as dev:
+        assert dev.get("/robots.txt").status_code == 404
+        project.write({"app/robots.txt": "User-Agent: *\n"})
+        assert dev.until(lambda answer: answer.status_code == 200, "/robots.txt").text == "User-Agent: *\n"
+        (project.folder / "app" / "robots.txt").unlink()
+        dev.until(lambda answer: answer.status_code == 404, "/robots.txt")
 
 
 def test_nothing_is_cached(project: Project) -> None:

@@ -6,10 +6,13 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from millpond.routes.metadata import metadata_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_APP = "app"
 CONFIGURATION = ("millpond.toml", "pyproject.toml")
 
 _FOREIGN = {"__pycache__", "node_modules", "site-packages", "venv"}
@@ -19,10 +22,15 @@ Contents = dict[str, bytes]
 
 
 def counts(relative: str) -> bool:
-    """Whether a file, relative to the project, is one: Python or configuration, and not below a foreign folder."""
+    """Whether a file, relative to the project, is one: Python, configuration, or a metadata file such as app/icon.png.
+
+    None is below a foreign folder.
+    """
     *folders, name = relative.split(os.sep)
     if any(_foreign(folder) for folder in folders):
         return False
+    if folders[:1] == [_APP] and metadata_file(name, at_root=True) is not None:
+        return True
     return name.endswith(".py") or (not folders and name in CONFIGURATION)
 
 
