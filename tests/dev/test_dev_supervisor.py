@@ -200,6 +200,7 @@ def test_the_server_ends_when_the_supervisor_was_killed(project: Project) -> Non
 def test_a_stop_does_not_wait_for_a_request_that_hangs(project: Project) -> None:
     project.routes({"/": "import asyncio\n\n\nasync def GET():\n    print('in')\n    await asyncio.sleep(60)\n"})
     with developing(project) as dev:
+        assert dev.get("/elsewhere").status_code == 404  # it serves: what follows hangs in the handler
         with pytest.raises(httpx2.ReadTimeout):
             dev.client.get("/", timeout=1.5)
         began = time.monotonic()
