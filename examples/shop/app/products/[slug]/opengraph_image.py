@@ -4,6 +4,7 @@ It has the tags of that data, so a changed price draws it again. One that comes 
 """
 
 from millpond import ImageResponse, not_found
+from starlette.concurrency import run_in_threadpool
 
 from shop.pictures import product_card
 from shop.upstream import featured, product
@@ -22,4 +23,5 @@ async def opengraph_image(slug: str) -> ImageResponse:
     found = await product(slug)
     if found is None:
         not_found()
-    return product_card(found, **size)
+    # Pitfall: ImageResponse draws in a thread, but putting the card together takes a few hundredths of a second, too.
+    return await run_in_threadpool(product_card, found, **size)

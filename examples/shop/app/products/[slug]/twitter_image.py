@@ -1,6 +1,7 @@
 """The same for X, which shows pictures that are twice as wide as high."""
 
 from millpond import ImageResponse, not_found
+from starlette.concurrency import run_in_threadpool
 
 from shop.pictures import product_card
 from shop.upstream import featured, product
@@ -19,4 +20,4 @@ async def twitter_image(slug: str) -> ImageResponse:
     found = await product(slug)
     if found is None:
         not_found()
-    return product_card(found, **size)
+    return await run_in_threadpool(product_card, found, **size)
