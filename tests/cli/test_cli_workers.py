@@ -177,7 +177,7 @@ def test_workers_without_a_parent_end(built: Project) -> None:
     [
         ('[cache]\nstore = "memory"\n', True, 'doesn\'t go with [cache] store = "memory"'),
         ("", False, "run `millpond build` first"),
-        ('[cache]\nstore = "disk"\n', False, '"cache.store" is "disk"; it must be "lmdb" or "memory".'),
+        ('[cache]\nstore = "disk"\n', False, '"cache.store" is "disk"; it must be "lmdb" or "memory", or a URL'),
     ],
 )
 def test_what_cant_work_is_refused_before_a_worker_starts(
