@@ -21,13 +21,10 @@ from millpond.cli.stored import (
     entry_row,
     facts_of,
     is_called,
-    rows_of,
     sized,
 )
 from millpond.errors import MillpondError, UsageError
 from millpond.policy.entry import Kind  # noqa: TC001 - the command line is made of it
-from millpond.stores.lmdb_inspection import Inspection
-from millpond.stores.lmdb_upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
     from millpond.cli.stored import ProjectCache
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
-    from millpond.stores.lmdb_inspection import Found
+    from millpond.stores.inspection import Found, Inspecting
 
 cache = App(name="cache", help_format="plaintext")
 
@@ -62,7 +59,7 @@ def list_entries(
     """List what is stored, what was used last first."""
     with machine_readable(json):
         about = cache_of(dir, "millpond cache")
-        with Inspection(about.folder) as inspection:
+        with about.inspected() as inspection:
             wanted = [
                 (found.use, facts)
                 for found, facts in _facts(about, inspection, own=all_tags)
@@ -91,7 +88,7 @@ def show(
     with machine_readable(json):
         about = cache_of(dir, "millpond cache")
         wanted = _chosen(path=name if name.startswith("/") else None, key=name)
-        with Inspection(about.folder) as inspection:
+        with about.inspected() as inspection:
             shown = [
                 {**facts, "headers": _headers(found.entry)}
                 for found, facts in _facts(about, inspection, own=True)
@@ -116,7 +113,7 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
     """Say how much is stored, and what of it is fresh."""
     with machine_readable(json):
         about = cache_of(dir, "millpond cache")
-        with Inspection(about.folder) as inspection:
+        with about.inspected() as inspection:
             numbers = inspection.stats()._asdict()
             listed = [facts for _, facts in _facts(about, inspection, own=False)]
     facts = {
@@ -133,9 +130,13 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
     console.print(f"{'entries':<12} {facts['entries']}  ({_counted(facts['kinds'])})", soft_wrap=True)
     console.print(f"{'states':<12} {_counted(facts['states'])}", soft_wrap=True)
     console.print(f"{'size':<12} {sized(facts['bytes'])} of {sized(about.max_bytes)}", soft_wrap=True)
-    console.print(f"{'file':<12} {sized(facts['file_bytes'])} of {sized(facts['map_bytes'])}", soft_wrap=True)
-    for name in ("hits", "generation", "tags", "leases", "readers", "identity"):
-        console.print(f"{name:<12} {facts[name]}", soft_wrap=True)
+    if "file_bytes" in facts:
+        console.print(f"{'file':<12} {sized(facts['file_bytes'])} of {sized(facts['map_bytes'])}", soft_wrap=True)
+    if "builds" in facts:
+        console.print(f"{'builds':<12} {', '.join(facts['builds']) or 'none'}", soft_wrap=True)
+    for name in ("hits", "generation", "tags", "leases", "readers", "mirrors", "identity"):
+        if name in facts:
+            console.print(f"{name:<12} {facts[name]}", soft_wrap=True)
     return 0
 
 
@@ -144,7 +145,7 @@ def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the o
     """Read every entry; the exit code is 1 when one is damaged."""
     with machine_readable(json):
         about = cache_of(dir, "millpond cache")
-        with Inspection(about.folder) as inspection:
+        with about.inspected() as inspection:
             found = list(inspection.entries())
     damaged = [one.digest for one in found if one.entry is None]
     if json:
@@ -186,18 +187,18 @@ def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
     with machine_readable(json):
         about, now = cache_of(dir, "millpond cache"), time.time()
 
-        def unwanted(name: str, entry: Entry | None, row_of: Callable[[str], TagRow | None]) -> bool:
-            del name
-            return entry is None or not about.judged(entry, row_of, now).servable
+        with about.cleared() as upkeep:
+            # Of a rolling deploy: another build's answers are somebody's while one of its servers runs.
+            builds = upkeep.builds()
 
-        return _report_dropped(_drop(about, unwanted), json)
+            def unwanted(name: str, entry: Entry | None, row_of: Callable[[str], TagRow | None]) -> bool:
+                return entry is None or not about.judged(entry, row_of, now, builds).servable
+
+            return _report_dropped(upkeep.drop(unwanted), json)
 
 
 def _drop(about: ProjectCache, unwanted: Callable[[str, Entry | None, Callable[[str], TagRow | None]], bool]) -> int:
-    # To drop from what isn't there is a mistake, and not a reason to make it.
-    with Inspection(about.folder):
-        pass
-    with Upkeep(about.folder, about.max_bytes) as upkeep:
+    with about.cleared() as upkeep:
         return upkeep.drop(unwanted)
 
 
@@ -209,8 +210,8 @@ def _report_dropped(number: int, json: bool) -> int:
     return 0
 
 
-def _facts(about: ProjectCache, inspection: Inspection, *, own: bool) -> Iterator[tuple[Found, dict[str, Any]]]:
-    row_of, now = rows_of(inspection), time.time()
+def _facts(about: ProjectCache, inspection: Inspecting, *, own: bool) -> Iterator[tuple[Found, dict[str, Any]]]:
+    row_of, now = inspection.row, time.time()
     for found in inspection.entries():
         yield found, facts_of(about, found, row_of, now, own=own)
 

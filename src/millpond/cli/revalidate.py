@@ -24,7 +24,7 @@ from millpond.policy.tags import checked_tags
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.choosing import chosen_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,7 +116,7 @@ def _through_store(folder: Path, order: dict[str, Any]) -> dict[str, int]:
     purges = _purges(about.config)
 
     async def invalidate() -> int:
-        store = LmdbStore(about.folder, max_bytes=about.max_bytes, clock=time.time)
+        store = chosen_store(about.project, about.config.cache, None, time.time)
         await store.open()
         try:
             async with _telling(purges):

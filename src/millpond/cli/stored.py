@@ -15,15 +15,15 @@ from millpond.errors import BuildError, UsageError
 from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
 from millpond.policy.lifetime import duration_cell
 from millpond.policy.tags import TagRow, is_own
-from millpond.stores.choosing import store_folder
+from millpond.stores.choosing import inspection_of, upkeep_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
     from millpond.config import Config
     from millpond.policy.entry import Entry
-    from millpond.stores.lmdb_inspection import Found, Inspection
+    from millpond.stores.inspection import Clearing, Found, Inspecting
 
 ID_LENGTH = 10
 """Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""
@@ -43,16 +43,23 @@ class ProjectCache:
     """The id of the project's build; None where there is none that could be served."""
 
     @property
-    def folder(self) -> Path:
-        return store_folder(self.project, self.config.cache)
-
-    @property
     def max_bytes(self) -> int:
-        return self.config.cache.bytes_in("lmdb")
+        return self.config.cache.bytes_in(self.config.cache.kind)
 
-    def judged(self, entry: Entry, row_of: Callable[[str], TagRow | None], now: float) -> Judgement:
-        """What a server of the project's build would do with an entry."""
-        build = entry.build if entry.kind != "response" or self.build is None else self.build
+    def inspected(self) -> Inspecting:
+        """The store, open for reading."""
+        return inspection_of(self.project, self.config.cache)
+
+    def cleared(self) -> Clearing:
+        """The store, open for dropping entries."""
+        return upkeep_of(self.project, self.config.cache)
+
+    def judged(
+        self, entry: Entry, row_of: Callable[[str], TagRow | None], now: float, builds: Container[str] = ()
+    ) -> Judgement:
+        """What a server of the project's build would do with an entry, or one of those `builds` that it is of."""
+        own = entry.kind != "response" or self.build is None or entry.build in builds
+        build = entry.build if own or self.build is None else self.build
         return judge(entry, now, row_of, build)
 
 
@@ -65,9 +72,9 @@ def cache_of(folder: Path, doing: str) -> ProjectCache:
     """
     project = (folder / APP).absolute().parent
     config = load_config(project)
-    if config.cache.store != "lmdb":
+    if config.cache.kind == "memory":
         raise UsageError(
-            f'{doing} works on the store on disk, and the configuration says [cache] store = "{config.cache.store}": '
+            f'{doing} works on the store on disk, and the configuration says [cache] store = "memory": '
             "the cache is inside of the server. `millpond revalidate --url` reaches it there."
         )
     try:
@@ -75,17 +82,6 @@ def cache_of(folder: Path, doing: str) -> ProjectCache:
     except BuildError:  # no server starts with it either; what is stored can be looked at all the same
         manifest = None
     return ProjectCache(project, config, None if manifest is None else manifest.build)
-
-
-def rows_of(inspection: Inspection) -> Callable[[str], TagRow | None]:
-    """The rows of tags as the store's users see them, invalidations included that were lost with a damaged file."""
-    lost = inspection.stats().lost_below
-
-    def row_of(tag: str) -> TagRow | None:
-        row = inspection.row(tag)
-        return TagRow(lost) if row is None and lost else row
-
-    return row_of
 
 
 def facts_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from dataclasses import replace
@@ -13,10 +14,13 @@ from millpond.errors import ConfigError, StoreError
 from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from millpond.config import CacheConfig
     from millpond.config.store_url import StoreAddress
     from millpond.policy.freshness import Clock
     from millpond.stores.contract import Store
+    from millpond.stores.inspection import Clearing, Inspecting
 
 
 def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Clock) -> Store:
@@ -56,14 +60,8 @@ def store_folder(project: Path, cache: CacheConfig) -> Path:
 
 def _shared_store(project: Path, cache: CacheConfig, build: str, clock: Clock) -> Store:
     address = shared_address(cache)
-    try:
+    with needing_client(address):
         from millpond.stores.valkey import ValkeyStore
-    except ModuleNotFoundError as error:
-        if error.name != "redis":
-            raise
-        raise StoreError(
-            f"[cache] store is {address}, and the client for it isn't installed; run: pip install 'millpond[valkey]'"
-        ) from None
     return ValkeyStore(
         address,
         prefix=prefix_of(project, cache),
@@ -74,6 +72,55 @@ def _shared_store(project: Path, cache: CacheConfig, build: str, clock: Clock) -
         serve_when_down=cache.serve_when_down,
         local_bytes=cache.local_bytes,
     )
+
+
+def inspection_of(project: Path, cache: CacheConfig) -> Inspecting:
+    """A project's store that is on disk or shared, open for reading.
+
+    Raises:
+        ConfigError, StoreError: as `chosen_store`; or there is no such store yet.
+    """
+    if cache.kind == "valkey":
+        address = shared_address(cache)
+        with needing_client(address):
+            from millpond.stores.valkey_inspection import ValkeyInspection
+        return ValkeyInspection(address, prefix_of(project, cache), cache.store_timeout)
+    from millpond.stores.lmdb_inspection import Inspection
+
+    return Inspection(store_folder(project, cache))
+
+
+def upkeep_of(project: Path, cache: CacheConfig) -> Clearing:
+    """The same, open for dropping entries."""
+    if cache.kind == "valkey":
+        address = shared_address(cache)
+        with needing_client(address):
+            from millpond.stores.valkey_inspection import ValkeyUpkeep
+        return ValkeyUpkeep(address, prefix_of(project, cache), cache.store_timeout)
+    from millpond.stores.lmdb_inspection import Inspection
+    from millpond.stores.lmdb_upkeep import Upkeep
+
+    # To drop from what isn't there is a mistake, and not a reason to make it.
+    with Inspection(store_folder(project, cache)):
+        pass
+    return Upkeep(store_folder(project, cache), cache.bytes_in(cache.kind))
+
+
+@contextlib.contextmanager
+def needing_client(address: StoreAddress) -> Iterator[None]:
+    """Around an import that needs the client of shared stores.
+
+    Raises:
+        StoreError: it isn't installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "redis":
+            raise
+        raise StoreError(
+            f"[cache] store is {address}, and the client for it isn't installed; run: pip install 'millpond[valkey]'"
+        ) from None
 
 
 def shared_address(cache: CacheConfig) -> StoreAddress:

@@ -5,32 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.entry import decode_frame
+from millpond.stores.inspection import Found
 from millpond.stores.lmdb_environment import Reading, open_to_read, release
 from millpond.stores.lmdb_layout import IDENTITY_KEY, Kept, digest, tag_in, unpack_row
+from millpond.stores.lmdb_tags import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
-    from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
-
-
-class Found(NamedTuple):
-    """One entry, with what the store knows of it."""
-
-    entry: Entry | None
-    """None: the frame is damaged, or of another version; it is a miss for everybody."""
-    digest: str
-    """Names the entry also where its key can't be read; hexadecimal."""
-    size: int
-    """What it counts against the byte limit."""
-    generation: int
-    hits: int
-    """Approximate: processes write down what they read once a second."""
-    use: int
-    """The larger, the later it was used."""
 
 
 class Stats(NamedTuple):
@@ -76,10 +61,10 @@ class Inspection:
         release(self._environment)
 
     def row(self, tag: str) -> TagRow | None:
-        """The row of a tag, for judging an entry; None when there is none."""
+        """The row of a tag, for judging an entry; of a lost one what is supposed of it."""
         with self._environment.begin() as txn:
-            record = txn.get(digest(tag), db=self._environment.tables.tags)
-        return None if record is None else unpack_row(record)
+            at = Reading(txn, self._environment.tables)
+            return row_of(at, tag, at.state().lost)
 
     def rows(self) -> list[tuple[str, TagRow]]:
         """Every tag that was invalidated, with its row; rows that were given up are left out."""

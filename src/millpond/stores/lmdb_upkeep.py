@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from millpond.policy.entry import decode_frame
 from millpond.stores import lmdb_entries, lmdb_tags
@@ -11,16 +11,11 @@ from millpond.stores.lmdb_environment import Reading
 from millpond.stores.lmdb_transactions import Transactions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
-    from millpond.policy.entry import Entry
-    from millpond.policy.tags import TagRow
+    from millpond.stores.inspection import Unwanted
     from millpond.stores.lmdb_environment import Writing
-
-    Unwanted: TypeAlias = Callable[[str, Entry | None, Callable[[str], TagRow | None]], bool]
-    """Whether an entry is to go: by its digest, the entry (None: its frame can't be read), and the rows of tags."""
 
 _AT_ONCE = 100
 """Entries looked at in one write transaction: few enough to hold nobody up for long."""
@@ -48,6 +43,10 @@ class Upkeep:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._transactions.close()
+
+    def builds(self) -> set[str]:
+        """None: each start gives up the answers of all builds but its own."""
+        return set()
 
     def drop(self, unwanted: Unwanted) -> int:
         """Drop the entries that are unwanted, and say how many those were.

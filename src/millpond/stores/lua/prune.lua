@@ -1,17 +1,27 @@
 -- Give up rows: their buckets take over, which concern more entries, and never fewer.
--- ARGV: epoch, nonce, the latest generation that may be given up, tags...; at most 500
+-- ARGV: epoch, nonce, now, the latest generation that may be given up, tags...; at most 500
 if not as_known() then
   return false
 end
-local latest, buckets, fields = tonumber(ARGV[3]), {}, {}
-for i = 4, #ARGV do
+local now, latest, buckets, fields = tonumber(ARGV[3]), tonumber(ARGV[4]), {}, {}
+
+-- A window that has ended is one no longer: else it would end the one that it is merged with.
+local function settled(row)
+  if row.expire_at and row.expire_at <= now then
+    row.expired, row.expiring, row.expire_at = math.max(row.expired, row.expiring), 0, nil
+  end
+  return row
+end
+
+for i = 5, #ARGV do
   local text = redis.call('HGET', ROWS, ARGV[i])
   local row = text and unpack_row(text)
   if row and row.generation <= latest then
+    row = settled(row)
     local name = bucket_of(ARGV[i])
     local held = buckets[name] or redis.call('HGET', BUCKETS, name)
     if type(held) == 'string' then
-      held = unpack_row(held)
+      held = settled(unpack_row(held))
     end
     if held then
       row.generation = math.max(row.generation, held.generation)

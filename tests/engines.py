@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from millpond.stores.valkey_scripts import ATTACH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 START_SECONDS = 20
 
@@ -40,20 +40,17 @@ def free_port() -> int:
 
 
 class Engine:
-    """A server of its own on a free port, which writes nothing to disk; a context manager.
+    """A server of its own on a free port and in a folder of its own; a context manager.
 
     Args:
         binary: VALKEY or REDIS.
         options: more of the command line.
-        port: where it listens, to come back where another was.
-        folder: its working folder, for those that write there.
+        port: where it listens.
     """
 
-    def __init__(
-        self, binary: str = VALKEY, *options: str, port: int | None = None, folder: Path | None = None
-    ) -> None:
+    def __init__(self, binary: str = VALKEY, *options: str, port: int | None = None) -> None:
         self.binary, self.port, self.options = binary, port or free_port(), options
-        self._folder = folder
+        self._folder = tempfile.TemporaryDirectory(prefix="millpond-")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Engine:
@@ -62,6 +59,7 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._folder.cleanup()
 
     @property
     def url(self) -> str:
@@ -76,14 +74,14 @@ class Engine:
         return redis.Redis(port=self.port, protocol=3)
 
     def start(self) -> None:
-        """Begin empty."""
+        """Begin empty: nothing is written to disk but what a replica was sent."""
         always = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
             [self.binary, *self.options, *always],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=self._folder,
+            cwd=self._folder.name,
         )
         self.wait_until_ready()
 

@@ -1,0 +1,89 @@
+"""Looking into a store from outside of a server, and clearing it out: for the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from millpond.policy.entry import Entry
+    from millpond.policy.tags import TagRow
+
+    Unwanted: TypeAlias = Callable[[str, Entry | None, Callable[[str], TagRow | None]], bool]
+    """Whether an entry is to go: by its digest, the entry (None: its frame can't be read), and the rows of tags."""
+
+
+class Found(NamedTuple):
+    """One entry, with what the store knows of it."""
+
+    entry: Entry | None
+    """None: the frame is damaged, or of another version; it is a miss for everybody."""
+    digest: str
+    """Names the entry also where its key can't be read; hexadecimal."""
+    size: int
+    """What it counts against the byte limit."""
+    generation: int
+    hits: int
+    """Approximate: processes write down what they read once a second."""
+    use: int
+    """The larger, the later it was used."""
+
+
+class Stats(Protocol):
+    """A store in numbers: those that all have, and an engine's own."""
+
+    @property
+    def entries(self) -> int: ...
+
+    @property
+    def bytes(self) -> int:
+        """What all entries count."""
+        ...
+
+    def _asdict(self) -> dict[str, Any]:
+        """All of them, by name."""
+        ...
+
+
+class Opened(Protocol):
+    """Something that is held open; a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Inspecting(Opened, Protocol):
+    """A store that is there, open for reading."""
+
+    def row(self, tag: str) -> TagRow | None:
+        """The row of a tag, as the store's users see it."""
+        ...
+
+    def entries(self) -> Iterator[Found]:
+        """Every entry that is there now, those that can't be read included."""
+        ...
+
+    def stats(self) -> Stats:
+        """The store in numbers, at one moment."""
+        ...
+
+
+class Clearing(Opened, Protocol):
+    """A store that is there, open for dropping entries."""
+
+    def builds(self) -> set[str]:
+        """The builds that are served from it now, as far as it knows."""
+        ...
+
+    def drop(self, unwanted: Unwanted) -> int:
+        """Drop the entries that are unwanted, and say how many those were.
+
+        One that was rendered anew meanwhile stays.
+        """
+        ...
