@@ -122,9 +122,14 @@ def write_project(folder: Path, cache: dict[str, Any] | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text).lstrip(), "utf-8")
     (folder / "truth").mkdir()
-    settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in (cache or {}).items())
-    (folder / "millpond.toml").write_text(f"[server]\nshutdown_timeout = 5\n\n[cache]\n{settings}", "utf-8")
+    write_settings(folder, cache or {})
     return folder
+
+
+def write_settings(folder: Path, cache: dict[str, Any]) -> None:
+    """The configuration with `[cache]` settings."""
+    settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in cache.items())
+    (folder / "millpond.toml").write_text(f"[server]\nshutdown_timeout = 5\n\n[cache]\n{settings}", "utf-8")
 
 
 def millpond(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -175,10 +180,11 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, workers: int) -> Iterator[Served]:
-    """The project, built and served on a free port; it has ended afterwards."""
-    built = millpond(folder, "build")
-    assert built.returncode == 0, built.stderr
+def served(folder: Path, workers: int, *, build: bool = True) -> Iterator[Served]:
+    """The project, built unless it is already, and served on a free port; it has ended afterwards."""
+    if build:
+        built = millpond(folder, "build")
+        assert built.returncode == 0, built.stderr
     options = ["--port", "0", "--workers", str(workers), "--log-format", "text"]
     with (folder / "start.log").open("wb") as log:
         process = subprocess.Popen(

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conformance import BUILD, entry_at
-from engines import ENGINES, VALKEY, Engine, engine, settle
-from proxy import Proxy
 from valkey_process import Host, Seen, acquire, in_touch, invalidate, ready, store_at, take_part, truth
 
+from engines import ENGINES, VALKEY, Engine, engine, settle
 from millpond.errors import StoreError
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
 from millpond.stores.valkey_layout import Layout
+from proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

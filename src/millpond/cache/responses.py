@@ -132,7 +132,8 @@ class Responses:
     def _from_store(self, entry: Entry, judgement: Judgement, now: float) -> Cached:
         left = fresh_for(entry, now)
         action = Action.HIT if judgement.fresh else Action.STALE
-        ttl = None if left is None else int(left // 1)
+        # Of what isn't fresh for another reason than its age no seconds of freshness are left, and none are over.
+        ttl = None if left is None or judgement.reason is Reason.STORE_UNREACHABLE else int(left // 1)
         return Cached(entry, Decision(action, judgement.reason, tag=judgement.tag, ttl=ttl))
 
     def _refuse_if_live(self, key: str, now: float) -> None:

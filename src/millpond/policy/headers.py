@@ -125,9 +125,12 @@ def keepable(decision: Decision) -> bool:
     """Whether caches in front may keep a cached answer.
 
     Not where Millpond itself doesn't. And not where a tag of it was invalidated: the store knows until when it may be
-    served, and that a newer one is being made; a cache in front would keep it for its whole lifetime.
+    served, and that a newer one is being made; a cache in front would keep it for its whole lifetime. Nor while it
+    isn't known whether one was.
     """
-    return decision.tag is None and (decision.action is not Action.MISS or decision.stored)
+    if decision.tag is not None or decision.reason is Reason.STORE_UNREACHABLE:
+        return False
+    return decision.action is not Action.MISS or decision.stored
 
 
 def live_headers(

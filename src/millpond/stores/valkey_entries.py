@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from millpond.stores.valkey_session import Session
 
 _READS_PER_COMMIT = 64
-_SLACK_SECONDS, _LONGEST_SECONDS = 60, 30 * 24 * 3600
-"""How long frames stay after they expired; and at most, as what is used is rendered again."""
+_SLACK_SECONDS = 60
+"""How long frames stay after they expired."""
+_DAY = 24 * 3600
+_LONGEST_OF_ANSWERS, _LONGEST = 30 * _DAY, 400 * _DAY
+"""Seconds that frames stay at most. Answers go with their build; what a yearly cron did is remembered for a year."""
 _TOMBSTONE_SECONDS = 60
 """How long the frame of an entry that was removed refuses an earlier one that is still under way."""
 _OFFERED_AT_ONCE, _SEEDED_AT_ONCE = 500, 8
@@ -98,19 +101,21 @@ class Entries:
             Unreachable, Refused: it isn't stored, or isn't known to be.
         """
         reads = {self._layout.name(key): count for key, count in self._mirror.reads.take(_READS_PER_COMMIT).items()}
-        return await self._commit(entry, "" if lease is None else lease.token, reads)
+        return await self._commit(entry, lease, reads)
 
     async def _commit(
-        self, entry: Entry, token: str, reads: Mapping[str, int] | None = None, *, seeding: bool = False
+        self, entry: Entry, lease: Lease | None, reads: Mapping[str, int] | None = None, *, seeding: bool = False
     ) -> Commit:
         name, frame, since = self._layout.name(entry.key), encode_frame(entry), self._mirror.now()
         size, lifetime = max(entry.size, len(frame)), self._lifetime(entry)
+        token = "" if lease is None else lease.token
         noted = [part for pair in (reads or {}).items() for part in pair]
         asked = (self._session.run_id, "seed" if seeding else "commit", token, name, entry.generation)
         facts = (repr(entry.rendered_at), size, entry.build, self._max_bytes, repr(self._clock()), CLOCK_TOLERANCE)
         place = (lifetime, self._layout.frames, frame if self._together else b"", len(noted), *noted)
         tags = (as_bytes(tag) for tag in entry.tags)
-        keys = [self._layout.lease(name), *([self._layout.frame(name)] if self._together else [])]
+        held = name if lease is None else self._layout.name(lease.key)
+        keys = [self._layout.lease(held), *([self._layout.frame(name)] if self._together else [])]
         outcome, *rest = await self._session.ask(COMMIT, *asked, *facts, *place, *tags, keys=keys)
         if outcome == b"elsewhere":
             self._session.is_in_doubt = True
@@ -151,7 +156,7 @@ class Entries:
     async def _upload(self, entries: list[Entry]) -> None:
         for start in range(0, len(entries), _SEEDED_AT_ONCE):
             part = entries[start : start + _SEEDED_AT_ONCE]
-            await gathered(self._commit(entry, "", seeding=True) for entry in part)
+            await gathered(self._commit(entry, None, seeding=True) for entry in part)
 
     async def remove(self, key: str) -> tuple[int, dict[bytes, bytes]] | None:
         """Forget an entry; the record that says so, and the mirrors to wait for. None: the state is another by now.
@@ -172,5 +177,6 @@ class Entries:
 
     def _lifetime(self, entry: Entry) -> int:
         """Milliseconds after which the server may drop the frame: nobody is served with it then."""
-        left = float(_LONGEST_SECONDS) if entry.expire is None else entry.expire - age_of(entry, self._clock())
-        return int((min(max(left, 0), _LONGEST_SECONDS) + _SLACK_SECONDS) * 1000)
+        longest = float(_LONGEST_OF_ANSWERS if entry.kind == "response" else _LONGEST)
+        left = longest if entry.expire is None else entry.expire - age_of(entry, self._clock())
+        return int((min(max(left, 0), longest) + _SLACK_SECONDS) * 1000)

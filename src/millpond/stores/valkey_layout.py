@@ -16,8 +16,8 @@ LAYOUT = 1
 
 _STATE_KEYS = ("state", "rows", "buckets", "mirrors", "journal", "moments", "index", "use", "hits")
 """In the order in which scripts take them."""
-_SHARED_KINDS = ("fetch\0", "function\0")
-"""How keys of data begin, which belong to no build: they say themselves what they depend on."""
+_OF_A_BUILD = "response\0"
+"""How keys of answers begin. What others are about belongs to no build: they say themselves what it depends on."""
 
 VERSION_BYTES = 20
 """A frame has its version before it, in decimal digits."""
@@ -54,7 +54,7 @@ class Layout:
 
     def _name(self, key: str) -> str:
         """What the server calls the entry of `key`: a digest, as keys may be long and are any strings."""
-        build = b"" if key.startswith(_SHARED_KINDS) else self._build
+        build = self._build if key.startswith(_OF_A_BUILD) else b""
         return blake2b(build + b"\0" + as_bytes(key), digest_size=16).hexdigest()
 
 

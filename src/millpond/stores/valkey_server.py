@@ -58,7 +58,7 @@ class Server:
         self.address, self.timeout = address, timeout
         self.is_cluster = address.kind == CLUSTER
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._client = _client_of(address, timeout)
+        self._client, self._sentinels = _client_of(address, timeout)
         # As the server says it: the library's own form of a record loses fields that occur more than once.
         self._client.set_response_callback("XREAD", lambda response, **_: response)
 
@@ -98,7 +98,8 @@ class Server:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        for client in (self._client, *self._sentinels):
+            await client.aclose()
 
 
 class _Unknown(Refused):
@@ -108,11 +109,14 @@ class _Unknown(Refused):
 def _reason(error: Exception, timeout: float) -> str:
     if isinstance(error, (TimeoutError, redis.TimeoutError)):
         return f"no answer within {timeout:g} s (cache.store_timeout)"
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__
 
 
-def _client_of(address: StoreAddress, timeout: float) -> Any:
-    """A client that tries each command once: whoever gave it knows whether another try makes sense."""
+def _client_of(address: StoreAddress, timeout: float) -> tuple[Any, list[Any]]:
+    """A client, and those of the sentinels that it asks.
+
+    It tries each command once: whoever gave it knows whether another try makes sense.
+    """
     options: dict[str, Any] = {
         "username": address.username,
         "password": address.password,
@@ -126,15 +130,15 @@ def _client_of(address: StoreAddress, timeout: float) -> Any:
         options |= {"ssl": True, **address.options}
     if address.kind == CLUSTER:
         nodes = [ClusterNode(host.name, host.port) for host in address.hosts]
-        return RedisCluster(startup_nodes=nodes, **options)
+        return RedisCluster(startup_nodes=nodes, **options), []
     options["db"] = address.database
     if address.kind == SENTINEL:
         own = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
         hosts = [(host.name, host.port) for host in address.hosts]
         sentinels: Any = Sentinel(hosts, sentinel_kwargs=own, **options)  # type: ignore[no-untyped-call]
-        return sentinels.master_for(address.service)
+        return sentinels.master_for(address.service), list(sentinels.sentinels)
     (host,) = address.hosts
-    return Redis(host=host.name, port=host.port, **options)
+    return Redis(host=host.name, port=host.port, **options), []
 
 
 async def gathered(work: Iterable[Awaitable[Any]]) -> list[Any]:

@@ -78,6 +78,7 @@ class Tags:
             for start in range(0, len(oldest), _PRUNED_AT_ONCE):
                 part = oldest[start : start + _PRUNED_AT_ONCE]
                 latest = max(row.generation for _, row in part)
-                await self._session.ask(PRUNE, latest, *(as_bytes(tag) for tag, _ in part))
+                now = repr(self._session.wall_clock())
+                await self._session.ask(PRUNE, now, latest, *(as_bytes(tag) for tag, _ in part))
         except (Unreachable, Refused) as error:
             log.debug("giving up rows failed, and is tried again: %s", error)
