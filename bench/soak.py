@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS / "reliability"), str(TESTS / "serve"), str(TESTS)]
+sys.path[:0] = [str(TESTS / name) for name in ("reliability", "serve", "stores", "")]
 
 import endurance  # noqa: E402
 import killed_ponds  # noqa: E402
+import shared_soak  # noqa: E402
 from history import record_history  # noqa: E402
 from raw_requests import script  # noqa: E402
 from served_pond import millpond, served, write_project  # noqa: E402
@@ -43,6 +44,9 @@ def main() -> int:
     _allow_open_files(8192)
     parts: list[tuple[str, float, Callable[[Path], Outcome]]] = [
         ("history", chosen.operations, lambda folder: history(folder, chosen.operations, chosen.seed)),
+        ("hosts", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=False)),
+        ("faults", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=True)),
+        ("cut", chosen.cut, lambda folder: cut_off(chosen.cut)),
         ("stampede", chosen.stampedes, lambda folder: stampedes(folder, chosen.requests, chosen.stampedes)),
         ("kills", chosen.kills, lambda folder: kills(folder, chosen.kills, chosen.seed)),
         ("ways", chosen.ways, lambda folder: ways(folder, chosen.ways, chosen.seed)),
@@ -69,6 +73,18 @@ def history(folder: Path, operations: int, seed: int) -> Outcome:
         seen = asyncio.run(record_history(server, operations, seed))
     figures = f"{seen.reads} reads ({seen.hits} hits), {seen.invalidations} invalidations over {WORKERS} workers"
     return figures, seen.violations
+
+
+def hosts(operations: int, seed: int, *, faults: bool) -> Outcome:
+    seen = shared_soak.history(operations, seed, faults=faults)
+    counted = ", ".join(f"{number} {name}" for name, number in sorted(seen.counts.items()))
+    trouble = ", ".join(f"{number} {name}" for name, number in sorted(seen.faults.items())) or "no faults"
+    figures = f"{shared_soak.HOSTS} hosts, {trouble}: {counted}; the slowest invalidation {seen.slowest:.2f} s"
+    return figures, seen.violations
+
+
+def cut_off(seconds: float) -> Outcome:
+    return f"one of two hosts, for {seconds:g} s", shared_soak.cut_for_long(seconds)
 
 
 def stampedes(folder: Path, requests: int, rounds: int) -> Outcome:
@@ -133,7 +149,8 @@ def enduring(folder: Path, seconds: float) -> Outcome:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--operations", type=int, default=100_000, help="of the history")
+    parser.add_argument("--operations", type=int, default=100_000, help="of each history")
+    parser.add_argument("--cut", type=float, default=30.0, help="seconds that a host is cut off from a shared store")
     parser.add_argument("--requests", type=int, default=1000, help="at once, of a stampede")
     parser.add_argument("--stampedes", type=int, default=10)
     parser.add_argument("--kills", type=int, default=1000)

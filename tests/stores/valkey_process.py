@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
 from collections import Counter
 from functools import partial
@@ -149,12 +148,16 @@ async def take_part(store: ValkeyStore, operations: int, seconds: float, seed: i
     return await History(store, seed, upstream).run(operations, seconds)
 
 
-def ready(store: ValkeyStore) -> None:
+def ready(store: ValkeyStore, *_: object) -> None:
     """Answers once the store is open."""
 
 
-def in_touch(store: ValkeyStore) -> bool:
+def in_touch(store: ValkeyStore, *_: object) -> bool:
     return store.in_touch()
+
+
+def generation(store: ValkeyStore, *_: object) -> int:
+    return store.generation()
 
 
 def invalidate(store: ValkeyStore, tag: str) -> int:
@@ -163,20 +166,3 @@ def invalidate(store: ValkeyStore, tag: str) -> int:
 
 async def acquire(store: ValkeyStore, key: str, seconds: float) -> bool:
     return await store.acquire(key, seconds) is not None
-
-
-async def keep_busy(store: ValkeyStore, seconds: float) -> int:
-    """Hold on to the interpreter in the loop's thread and in another; how many rounds that took."""
-    rounds = 0
-    ends = time.monotonic() + seconds
-
-    def work() -> None:
-        nonlocal rounds
-        while time.monotonic() < ends:
-            rounds += sum(range(1000)) > 0
-
-    other = threading.Thread(target=work)
-    other.start()
-    work()
-    other.join()
-    return rounds
