@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millpond.build.manifest import edited_since, plans_of, read_entries, read_manifest
+from millpond.build.manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
 from millpond.build.prerender import Prerenderer
 from millpond.build.run import Built, make_build, new_build_id
 from millpond.build.undecided import development_plans, unbuilt_plans
@@ -283,7 +283,10 @@ class Millpond:
             )
         for file in edited_since(manifest, self.routes):
             log.warning("%s was edited after the build; its static answers are the old ones", file)
-        await self.store.seed(read_entries(self.project, manifest))
+        if self.config.cache.kind == "valkey" and not has_entries(self.project, manifest):
+            log.info("build %s has no answers here: those come from the store, or are rendered", manifest.build)
+        else:
+            await self.store.seed(read_entries(self.project, manifest))
         return Decided(plans_of(manifest, self.routes), manifest.build, manifest.draft_secret)
 
     def _put_together(self, running: Running) -> ASGIApp:

@@ -174,6 +174,28 @@ def test_a_build_that_a_server_still_serves_is_not_pruned(pond: Pond) -> None:
     assert pond.cache("prune").out == "3 entries removed\n"
 
 
+def test_a_published_build_starts_warm_on_a_host_that_has_no_answers_of_it(pond: Pond) -> None:
+    pond.client.flushall()
+    settle(pond.client, "shop")
+    assert pond.call("build", "--publish").code == 0
+    for answers in (pond.folder / ".millpond" / "build").glob("entries-*.bin"):
+        answers.unlink()
+    assert pond.ask("/items/1", "/items/2", "/stock/north") == ["HIT", "HIT", "MISS"]
+
+
+def test_a_build_that_can_not_be_published_says_so(
+    project: Project, capsys: pytest.CaptureFixture[str], engine: Engine
+) -> None:
+    pond = Pond(project, capsys, engine)
+    project.write({"millpond.toml": '[cache]\nstore = "valkey://:swordfish@127.0.0.1:1"\nprefix = "shop"\n'})
+    done = pond.call("build", "--publish")
+    assert done.code == 1
+    assert "the store at valkey://127.0.0.1:1/0 doesn't take the build's answers" in done.err
+    assert "swordfish" not in done.err
+    project.write({"millpond.toml": '[cache]\nstore = "memory"\n'})
+    assert "--publish is for a shared store" in pond.call("build", "--publish").err
+
+
 @pytest.mark.parametrize("command", [["cache", "ls"], ["cache", "prune"], ["revalidate", "--tag", "t"]])
 def test_a_server_that_is_not_there_is_a_clear_error_without_the_password(
     project: Project, capsys: pytest.CaptureFixture[str], command: list[str]

@@ -188,6 +188,11 @@ def read_entries(project: Path, manifest: Manifest) -> Iterator[Entry]:
         raise BuildError(f"{path} can't be read: {error.strerror}; run `millpond build` again.") from error
 
 
+def has_entries(project: Path, manifest: Manifest) -> bool:
+    """Whether the build's answers are beside its manifest; a host whose store has them needs none."""
+    return (project / OUTPUT / _entries_name(manifest)).exists()
+
+
 def plans_of(manifest: Manifest, routes: Sequence[Route]) -> list[Plan]:
     """The plans of a build, for the routes as they are now.
 

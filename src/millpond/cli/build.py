@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import asyncio
+import time
+from typing import TYPE_CHECKING, Annotated, Self
 
+from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from millpond.build.manifest import read_entries
 from millpond.build.report import facts, failure_facts
 from millpond.build.table import build_table, legend
 from millpond.cli.console import complain, machine_readable, notices, output, print_json, print_table, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
+from millpond.errors import UsageError
 from millpond.serve.logs import configure_logs
+from millpond.stores.choosing import shared_store
 
 if TYPE_CHECKING:
+    from millpond.app import Millpond
+    from millpond.build.manifest import Manifest
     from millpond.build.run import Built
 
 
-def build(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+def build(
+    *,
+    dir: Dir = HERE,  # noqa: A002 - the option's name
+    publish: Annotated[
+        bool, Parameter(negative="", help="Upload what was rendered to the shared store, for hosts that start.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """Prerender what can be rendered for everybody, and say for each route what it is and why."""
     configure_logs("text", "warning")
     with machine_readable(json):
         app = open_project(dir)
+        if publish and app.config.cache.kind != "valkey":
+            said = app.config.cache.store
+            raise UsageError(f'--publish is for a shared store, and the configuration says [cache] store = "{said}".')
         with prints_on_stderr(), _Progress() as progress:
             built = run_project(app, app.build(progress.show))
+        if publish and not built.failures:
+            asyncio.run(_publish(app, built.manifest))
     if built.failures:
         return _report_failures(built, json, progress.total)
     if json:
@@ -31,6 +51,15 @@ def build(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
     else:
         _report(built)
     return 0
+
+
+async def _publish(app: Millpond, manifest: Manifest) -> None:
+    store = shared_store(app.project, app.config.cache, manifest.build, time.time)
+    await store.open()
+    try:
+        await store.publish(read_entries(app.project, manifest))
+    finally:
+        await store.close()
 
 
 def _report(built: Built) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.stores.contract import Store
     from millpond.stores.inspection import Clearing, Inspecting
+    from millpond.stores.valkey import ValkeyStore
 
 
 def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Clock) -> Store:
@@ -39,7 +40,7 @@ def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Cl
     if cache.kind == "memory":
         return memory_store(cache, clock)
     if cache.kind == "valkey":
-        return _shared_store(project, cache, build or "", clock)
+        return shared_store(project, cache, build or "", clock)
     # Engines are imported here, as a build and a command like `routes` need none.
     from millpond.stores.lmdb import LmdbStore
 
@@ -58,7 +59,8 @@ def store_folder(project: Path, cache: CacheConfig) -> Path:
     return project / Path(cache.path).expanduser()
 
 
-def _shared_store(project: Path, cache: CacheConfig, build: str, clock: Clock) -> Store:
+def shared_store(project: Path, cache: CacheConfig, build: str, clock: Clock) -> ValkeyStore:
+    """The store of a project whose configuration names a server; see `chosen_store`."""
     address = shared_address(cache)
     with needing_client(address):
         from millpond.stores.valkey import ValkeyStore

@@ -244,6 +244,18 @@ class ValkeyStore:
         except Refused as error:
             log.warning("the store at %s doesn't take the build's answers: %s", self._address, error)
 
+    async def publish(self, entries: Iterable[Entry]) -> None:
+        """As `seed`, by who makes a build and serves nothing.
+
+        Raises:
+            StoreError: the server can't be reached, or doesn't take them: not all is there.
+        """
+        parts, background = self._open()
+        try:
+            await background.run(parts.entries.seed(list(entries)))
+        except (Unreachable, Refused) as error:
+            raise StoreError(f"the store at {self._address} doesn't take the build's answers: {error}.") from error
+
     async def remove(self, key: str) -> None:
         """Forget the entry of `key`, if there is one. While the server is down: here now, and there when it is back."""
         parts, background = self._open()
