@@ -89,13 +89,11 @@ class Proxy:
     async def _end(self) -> None:
         self._server.close()
         self._passes.set()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        self._delays = (0.0, 0.0)
+        while others := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            for writer in self._writers:
+                writer.transport.abort()  # by which its tasks end
+            await asyncio.wait(others, timeout=0.05)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

@@ -272,3 +272,23 @@ def test_without_tags_fresh_for_tells_whether_it_is_fresh(entry: Entry, age: flo
     judgement, left = judged(entry, age), fresh_for(entry, THEN + age)
     if judgement.servable:
         assert judgement.fresh is (left is None or left >= 0)
+
+
+# Out of touch
+
+
+def test_nothing_is_fresh_while_invalidations_may_be_unknown() -> None:
+    entry = rendered(tags=("t",))
+    unknown = Judgement(True, False, Reason.STORE_UNREACHABLE)
+    assert judge(entry, THEN, never_invalidated, BUILD, in_touch=False) == unknown
+    assert judge(entry, THEN + 61, never_invalidated, BUILD, in_touch=False) == unknown
+    paused = entry.paused(Pause(THEN, 30, 0))
+    assert judge(paused, THEN + 1, never_invalidated, BUILD, in_touch=False) == unknown
+
+
+def test_what_is_invalid_stays_so_out_of_touch() -> None:
+    entry = rendered(tags=("t",))
+    rows = {"t": TagRow(1, expired=1)}
+    assert judge(entry, THEN, rows.get, BUILD, in_touch=False).reason is Reason.TAG
+    assert not judge(entry, THEN + 601, never_invalidated, BUILD, in_touch=False).servable
+    assert not judge(entry, THEN, never_invalidated, "another build", in_touch=False).servable

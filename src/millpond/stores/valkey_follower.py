@@ -138,6 +138,7 @@ class Follower:
             mirror.replace(view, found.seq, found.nonce)
             self._resync = False
         self._check_policy(found.policy)
+        self._session.is_up = True
 
     async def _read_rows(self, view: View) -> None:
         """The rows as they are while they are read; what changes meanwhile is in the journal."""
@@ -203,7 +204,7 @@ class Follower:
 
     def _up(self) -> None:
         since, self._down_since = self._down_since, None
-        self._session.is_up, self.refusal = True, None
+        self.refusal = None
         self._tried.set()
         if since is not None:
             log.warning("the store at %s is back after %.1f s", self._server.address, self._mirror.clock() - since)
