@@ -19,7 +19,7 @@ from millpond.stores.valkey_layout import Layout
 from millpond.stores.valkey_scripts import ATTACH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 START_SECONDS = 20
 
@@ -112,6 +112,16 @@ class Engine:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+def soon(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether it comes true; what happens in other processes and threads can only be asked for."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def settle(client: redis.Redis, prefix: str) -> None:

@@ -27,6 +27,25 @@ def GET():
     return {"hello": "world"}
 """
 
+STOCK = """\
+from millpond import cached
+
+revalidate = 60
+
+
+def generate_static_params():
+    return []
+
+
+@cached(tags=["stock"])
+async def count():
+    return 7
+
+
+async def GET(shop: str):
+    return await count()
+"""
+
 ITEMS = """\
 revalidate = 60
 

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_project import ITEMS, call
+from cli_project import ITEMS, STOCK, call
 
 from millpond import Millpond
 from millpond.stores.lmdb_environment import open_environment, release
@@ -18,25 +18,6 @@ if TYPE_CHECKING:
     from cli_project import Done
 
     from ponds import Project
-
-STOCK = """\
-from millpond import cached
-
-revalidate = 60
-
-
-def generate_static_params():
-    return []
-
-
-@cached(tags=["stock"])
-async def count():
-    return 7
-
-
-async def GET(shop: str):
-    return await count()
-"""
 
 
 class Pond:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_project import ITEMS, call
+from cli_project import ITEMS, STOCK, call
 
 from engines import Engine, engine, settle
 from millpond import Millpond
@@ -21,25 +21,6 @@ if TYPE_CHECKING:
     from ponds import Project
 
 __all__ = ["engine"]
-
-STOCK = """\
-from millpond import cached
-
-revalidate = 60
-
-
-def generate_static_params():
-    return []
-
-
-@cached(tags=["stock"])
-async def count():
-    return 7
-
-
-async def GET(shop: str):
-    return await count()
-"""
 
 
 class Pond:

@@ -10,28 +10,19 @@ from clusters import Cluster, Watched
 from conformance import BUILD, entry_at
 from valkey_process import store_at
 
+from engines import soon
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
 from millpond.stores.valkey_inspection import ValkeyInspection, ValkeyUpkeep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from millpond.stores.valkey import ValkeyStore
 
 pytestmark = pytest.mark.anyio
-
-
-def soon(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether it comes true."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @pytest.fixture(scope="module")
