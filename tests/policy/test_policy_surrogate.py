@@ -235,6 +235,7 @@ def test_what_a_handler_says_to_caches_is_not_overruled_for_cdns(name: bytes) ->
 UNKEPT = [
     Decision(Action.STALE, Reason.TAG, tag="t"),
     Decision(Action.HIT, Reason.REFRESH_FAILED, tag="t"),
+    Decision(Action.STALE, Reason.STORE_UNREACHABLE),
     Decision(Action.MISS, Reason.COLD, stored=False, status=500),
     Decision(Action.MISS, Reason.TAG, tag="t", stored=True, status=200),
 ]

@@ -43,9 +43,7 @@ async def exchange(client: httpx2.AsyncClient, call: Call, seconds: float) -> An
                 if len(body) > MOST_BYTES:
                     raise Unanswered(f"its answer is over {MOST_BYTES} bytes")
             return Answer(response.status_code, response.headers, body)
-    except TimeoutError:
-        raise Unanswered(f"no answer within {seconds:g} s") from None
-    except httpx2.TimeoutException:
+    except (TimeoutError, httpx2.TimeoutException):
         raise Unanswered(f"no answer within {seconds:g} s") from None
     except httpx2.HTTPError as error:
         raise Unanswered(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from None
