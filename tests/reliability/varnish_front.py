@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
-import socket
-import subprocess
-import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fronts import SBIN, running, shown
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-VARNISHD = shutil.which("varnishd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-DEPLOY = Path(__file__).parents[2] / "docs" / "deploy.md"
-
-_START_SECONDS, _STOP_SECONDS = 30, 10
-
-
-def shown(kind: str, about: str) -> str:
-    """The block of the guide of that kind whose first line, a comment, says `about`."""
-    fence = re.compile(rf"^```{kind}\n(# [^\n]*\n.*?)^```$", re.MULTILINE | re.DOTALL)
-    found = [str(block[1]) for block in fence.finditer(DEPLOY.read_text("utf-8"))]
-    return next(block for block in found if about in block.split("\n", 1)[0])
+VARNISHD = shutil.which("varnishd", path=SBIN)
 
 
 def has_xkey() -> bool:
     """Whether vmod xkey is installed (Debian: varnish-modules)."""
     return any(Path("/usr/lib").glob("*/varnish/vmods/libvmod_xkey.so"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -53,35 +34,9 @@ def varnish(folder: Path, port: int, backend: int, method: str, token: str | Non
     (folder / "millpond.vcl").write_text(vcl, "utf-8")
     (folder / "purge.vcl").write_text(shown("vcl", f'for method = "{method}"'), "utf-8")
     options = ["-F", "-j", "none", "-n", str(folder / "work"), "-s", "malloc,32m", "-p", "feature=+http2"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [VARNISHD, *options, "-a", f"127.0.0.1:{port}", "-f", str(folder / "millpond.vcl")],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        await_connection(port, process, folder / "log")
+    command = [VARNISHD, *options, "-a", f"127.0.0.1:{port}", "-f", str(folder / "millpond.vcl")]
+    with running(command, port, folder / "log"):
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def await_connection(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until the process takes connections."""
-    ends = time.monotonic() + _START_SECONDS
-    while time.monotonic() < ends:
-        assert process.poll() is None, log.read_text("utf-8")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"it took more than {_START_SECONDS} s to start\n{log.read_text('utf-8')}")
 
 
 @dataclass
