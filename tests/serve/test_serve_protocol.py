@@ -156,6 +156,31 @@ async def test_a_connection_that_is_closing_gets_nothing_more(project: Project) 
         assert bytes(wire.written) == written
 
 
+async def test_who_has_just_connected_is_answered_before_the_server_ends(project: Project) -> None:
+    async with three_ways(project) as ways:
+        for way in (ways.socket, ways.asgi):
+            protocol, wire, timers = connect(way)
+            protocol.shutdown()
+            assert not wire.closed
+            protocol.data_received(GET)
+            await asyncio.gather(*protocol.server_state.tasks)
+            assert b"connection: close" in wire.written
+            assert b'{"plain":true}' in wire.written
+            assert wire.closed
+            timers.move(5)
+
+
+async def test_who_has_connected_and_asks_nothing_is_left_when_the_server_ends(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, timers = connect(ways.socket)
+        protocol.shutdown()
+        timers.move(0.9)
+        assert not wire.closed
+        timers.move(0.2)
+        assert wire.closed
+        assert not wire.written
+
+
 async def test_a_limit_on_concurrency_is_left_to_uvicorn(project: Project) -> None:
     async with three_ways(project) as ways:
         protocol, wire, state = ways.socket.connect()

@@ -41,6 +41,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _completed = False
     """Whether a head ended in the piece that is being read."""
     _status: int | None = None
+    _leaving = False
+    """Whether the next answer is the last, as the server ends."""
 
     def data_received(self, data: bytes) -> None:
         if self._refused():
@@ -65,10 +67,31 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes, self._completed = False, 0, True
         super().on_headers_complete()
+        if self._leaving and self._answering():
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_head = True
+
+    def shutdown(self) -> None:
+        """As uvicorn's; but who has just connected, and is about to ask, gets an answer first.
+
+        Else a server that is replaced would drop requests that it has accepted, and not read yet.
+        """
+        if self._answering() or not self._is_new():
+            super().shutdown()
+            return
+        self._leaving = True
+        self.loop.call_later(_LINGER, self._leave)
+
+    def _is_new(self) -> bool:
+        """Whether nothing has been answered on the connection."""
+        return cast("RequestResponseCycle | None", self.cycle) is None
+
+    def _leave(self) -> None:
+        if not self._answering() and not self.transport.is_closing():
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when the parser stops."""

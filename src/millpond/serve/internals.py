@@ -22,6 +22,7 @@ _METHODS = {
     "on_response_complete": ["self"],
     "on_url": ["self", "url"],
     "send_400_response": ["self", "msg"],
+    "shutdown": ["self"],
     "timeout_keep_alive_handler": ["self"],
     "_unset_keepalive_if_required": ["self"],
 }

@@ -173,6 +173,7 @@ class HitProtocol(BoundedProtocol):
             and self.hits.at_socket
             and self.limit_concurrency is None
             and self._status is None
+            and not self._leaving
             and not self.flow.write_paused
             and not self.transport.is_closing()
         )
@@ -213,6 +214,9 @@ class HitProtocol(BoundedProtocol):
 
     # The keep-alive time. uvicorn starts a timer after each answer, and stops it at the next byte. Here a hit writes
     # down when the connection is to close, and one timer looks whether it still is.
+
+    def _is_new(self) -> bool:
+        return super()._is_new() and self._timer is None  # which a hit starts
 
     def _stay_open_for_a_while(self) -> None:
         if self.timeout_keep_alive_task is not None:
