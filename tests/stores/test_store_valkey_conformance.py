@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conformance import BUILD, NOW, PLENTY, MovableClock, StoreConformance, World
-from engines import any_engine, settle
 
+from engines import any_engine, settle
 from millpond.stores.valkey import ValkeyStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import redis
-    from engines import Engine
 
+    from engines import Engine
     from millpond.stores.contract import Store
 
 __all__ = ["any_engine"]
