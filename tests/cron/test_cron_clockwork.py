@@ -214,6 +214,46 @@ async def test_a_store_that_fails_is_logged_and_the_next_time_is_tried_again(
         assert one.runs == 1
 
 
+async def test_a_store_that_fails_at_the_start_costs_the_catching_up_and_no_run(
+    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hosts(project, catch_up=True) as one:
+        one.module.GATE.set()
+
+        async def broken(key: str) -> None:
+            raise OSError("no such host")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(one.ponds[0].store, "get", broken)
+            clockwork = going(one)
+            await clockwork.__aenter__()
+        assert "/job: whether something is to be caught up isn't known" in caplog.text
+        await one.move(300)
+        assert one.runs == 1
+        await clockwork.__aexit__(None, None, None)
+
+
+async def test_a_loop_that_ends_by_itself_is_told_of(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(seconds: float) -> None:
+        raise OSError("no clock")
+
+    async with hosts(project) as one, Clockwork(one.ponds[0].jobs(), 1, broken).going():
+        await turns(50)
+    assert "a cron isn't run any longer" in caplog.text
+    assert "no clock" in caplog.text
+
+
+async def test_a_target_that_is_answered_from_the_cache_is_a_failure_and_says_what_to_do(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    static = 'dynamic = "force-static"\n\n\ndef GET():\n    return 1\n'
+    async with hosts(project, handler=static) as one:
+        for number in (1, 2):  # rendered, and then stored
+            run = await one.ponds[0].jobs()[0].run(NOON + 300 * number)
+            assert run.outcome is Outcome.FAILED
+    assert '/job was answered from the cache, so its handler did not run: say dynamic = "force-dynamic"' in caplog.text
+
+
 async def test_only_so_many_runs_are_remembered(project: Project) -> None:
     async with hosts(project) as one, going(one):
         one.module.GATE.set()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cron_hosts import NOON, hosts
 
+from millpond.config import parse_config
+from millpond.cron.asking import ask
 from millpond.cron.secret import VARIABLE, authorization
 from millpond.errors import ConfigError
 from ponds import client_of
@@ -83,10 +85,48 @@ def test_a_secret_that_can_be_guessed_is_refused(monkeypatch: pytest.MonkeyPatch
         authorization()
 
 
-async def test_a_crons_request_goes_through_middleware_and_base_path(project: Project) -> None:
+async def test_a_crons_request_says_what_it_is(project: Project) -> None:
     async with hosts(project) as one:
         one.module.GATE.set()
         await one.ponds[0].jobs()[0].run(NOON + 300)
         seen = one.module.SEEN[0]
         assert seen["user-agent"] == "millpond-cron"
         assert seen["x-millpond-cron"] == "*/5 * * * *"
+
+
+async def test_a_crons_request_goes_through_what_stands_in_front_of_all_requests(project: Project) -> None:
+    passed: list[str] = []
+
+    def counting(app: Any) -> Any:
+        async def middleware(scope: Any, receive: Any, send: Any) -> None:
+            passed.append(scope["path"])
+            await app(scope, receive, send)
+
+        return middleware
+
+    async with hosts(project) as one:
+        one.module.GATE.set()
+        one.ponds[0].add_outer_middleware(counting)
+        await one.ponds[0].jobs()[0].run(NOON + 300)
+    assert passed == ["/job"]
+
+
+@pytest.mark.parametrize(
+    ("path", "config", "sent"),
+    [
+        ("/job", {}, b"/job"),
+        ("/job", {"base_path": "/shop"}, b"/shop/job"),
+        ("/job", {"trailing_slash": True}, b"/job/"),
+        ("/caf\u00e9", {}, b"/caf%C3%A9"),
+        ("/caf%C3%A9", {"base_path": "/l\u00e4den", "trailing_slash": True}, b"/l%C3%A4den/caf%C3%A9/"),
+    ],
+)
+async def test_a_crons_path_is_asked_for_in_its_canonical_form(path: str, config: dict[str, Any], sent: bytes) -> None:
+    seen: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["raw_path"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    assert await ask(app, parse_config(config, "millpond.toml"), path, "* * * * *") == 204
+    assert seen == [sent]

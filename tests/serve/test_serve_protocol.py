@@ -199,6 +199,19 @@ async def test_a_request_with_a_secret_is_answered_and_not_remembered(project: P
         assert ways.pond.hits.recall(request) is None
 
 
+async def test_an_editor_takes_the_long_way_in_every_way(project: Project) -> None:
+    async with three_ways(project) as ways:
+        manifest = ways.pond.manifest()
+        assert manifest is not None
+        cookie = b"Cookie: a=b; __prerender_bypass=" + manifest.draft_secret.encode()
+        draft = b"GET /plain HTTP/1.1\r\nHost: x\r\n" + cookie + b"\r\n\r\n"
+        for _ in range(2):
+            seen = await ways.compare([GET, draft, GET])
+        assert seen.written.count(b"x-nextjs-cache: BYPASS") == 1
+        assert seen.written.count(b"x-nextjs-cache: HIT") == 2
+    assert ways.differences == []
+
+
 @pytest.mark.parametrize("extra", [b"\r\n", b"GET /plain", GET])
 async def test_only_a_piece_that_is_one_whole_request_is_remembered(project: Project, extra: bytes) -> None:
     async with three_ways(project) as ways:

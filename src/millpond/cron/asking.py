@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from millpond.cron.secret import authorization
+from millpond.policy.headers import has
 from millpond.render.run import SERVER
 from millpond.routes.path import slash_redirect
 
@@ -18,15 +19,24 @@ if TYPE_CHECKING:
 NAME_HEADER = "x-millpond-cron"
 """Says which cron it is: its schedule. Anybody can send it; the secret is in Authorization."""
 
+_SAFE = "/%!$&'()*+,;=:@~"
+
+
+class NotRun(Exception):
+    """The answer came from the cache, so no handler ran: the route is static by the build that is served."""
+
 
 async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
     """The status of the answer; its body is thrown away as it comes.
 
     Raises:
+        NotRun: it was answered from the cache.
+        MalformedPath: the path has a bad escape.
         Exception: whatever middleware in front of the application raises; handlers' errors are a 500.
     """
-    raw = slash_redirect(quote(path, safe="/%!$&'()*+,;=:@~").encode("ascii"), config.trailing_slash)
-    path = config.base_path + (raw or path)
+    encoded = quote(path, safe=_SAFE)
+    encoded = slash_redirect(encoded.encode("ascii"), config.trailing_slash) or encoded
+    raw_path = quote(config.base_path, safe=_SAFE) + encoded
     headers = {
         "host": SERVER[0],
         "authorization": authorization(),
@@ -39,8 +49,8 @@ async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
         "http_version": "1.1",
         "method": "GET",
         "scheme": "http",
-        "path": unquote(path),
-        "raw_path": path.encode("ascii"),
+        "path": unquote(raw_path),
+        "raw_path": raw_path.encode("ascii"),
         "query_string": b"",
         "root_path": "",
         "headers": [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()],
@@ -49,7 +59,7 @@ async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
         "state": {},
     }
     status = 500
-    asked = False
+    cached = asked = False
 
     async def receive() -> Message:
         nonlocal asked
@@ -59,9 +69,12 @@ async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
-        nonlocal status
+        nonlocal status, cached
         if message["type"] == "http.response.start":
             status = message["status"]
+            cached = has(message.get("headers", ()), b"x-nextjs-cache")
 
     await app(scope, receive, send)
+    if cached:
+        raise NotRun
     return status

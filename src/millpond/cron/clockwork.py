@@ -42,6 +42,8 @@ class Clockwork:
     async def going(self) -> AsyncIterator[None]:
         """Within the block, each job is run when it is due."""
         loops = [asyncio.create_task(self._keep_running(job)) for job in self.jobs]
+        for loop in loops:
+            loop.add_done_callback(_say_why)
         try:
             yield
         finally:
@@ -77,7 +79,11 @@ class Clockwork:
 
     async def _catch_up(self, job: Job) -> None:
         """One run for all that nobody ran while no server was there; the first start has nothing to catch up."""
-        claimed = (await job.record()).claimed
+        try:
+            claimed = (await job.record()).claimed
+        except Exception:
+            log.exception("%s: whether something is to be caught up isn't known", job.cron.path)
+            return
         last = job.schedule.last(job.clock())
         if 0 < claimed < last:
             await self._run(job, last)
@@ -95,3 +101,9 @@ class Clockwork:
             log.debug("%s is another process's", job.cron.path)
         except Exception:
             log.exception("%s can't be run", job.cron.path)
+
+
+def _say_why(loop: asyncio.Task[None]) -> None:
+    """A loop goes on until it is cancelled: one that ends by itself would leave its cron undone, and nobody told."""
+    if not loop.cancelled() and loop.exception() is not None:
+        log.critical("a cron isn't run any longer", exc_info=loop.exception())

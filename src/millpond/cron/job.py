@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from millpond.cache.lease import kept
 from millpond.config.schedule import Schedule
-from millpond.cron.asking import ask
+from millpond.cron.asking import NotRun, ask
 from millpond.cron.record import Outcome, Record, Run, entry_of, key_of, record_in
 from millpond.stores.contract import Commit
 
@@ -117,12 +117,20 @@ class Job:
         return record
 
     async def _outcome(self) -> tuple[Outcome, int | None]:
+        limit = asyncio.timeout(self.cron.timeout)
         try:
-            async with asyncio.timeout(self.cron.timeout):
+            async with limit:
                 status = await ask(self.app, self.config, self.cron.path, self.cron.schedule)
-        except TimeoutError:
-            return Outcome.TIMED_OUT, None
+        except NotRun:
+            log.error(
+                '%s was answered from the cache, so its handler did not run: say dynamic = "force-dynamic" in its '
+                "file, and build again.",
+                self.cron.path,
+            )
+            return Outcome.FAILED, None
         except Exception:
+            if limit.expired():
+                return Outcome.TIMED_OUT, None
             log.exception("%s raised", self.cron.path)
             return Outcome.FAILED, None
         return (Outcome.OK if status < 400 else Outcome.FAILED), status

@@ -92,5 +92,5 @@ def record_in(entry: Entry | None) -> Record:
         return Record()
     try:
         return msgspec.json.decode(entry.body, type=Record)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec lets the latter through
         return Record()

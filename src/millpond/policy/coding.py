@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ def pays(size: int, compressed: int) -> bool:
     return compressed <= size * _MOST_KEPT
 
 
-@lru_cache(maxsize=1024)
 def chosen(accepted: bytes, available: tuple[Coding, ...]) -> Coding | None:
     """The coding that a client gets; None for the bytes as they are.
 

@@ -18,7 +18,8 @@ _LONGEST_URL = 65_535
 """httptools can't take a longer one apart."""
 
 _LINGER = 1.0
-"""Seconds in which a refused client may read why: closing at once would reset the connection under the answer."""
+"""Seconds in which a refused client may read why, as closing at once would reset the connection under the answer; and
+in which one that has just connected may ask, when the server ends."""
 
 
 class _HeadError(Exception):
