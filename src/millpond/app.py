@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import logging
+import os
 import secrets
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millpond.build.environment import drift
 from millpond.build.manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
 from millpond.build.prerender import Prerenderer
 from millpond.build.run import Built, make_build, new_build_id
 from millpond.build.undecided import development_plans, unbuilt_plans
 from millpond.build.verify import in_idle_loop, observed
+from millpond.build.watch import Watch
 from millpond.cache.active import activate, deactivate
 from millpond.cache.fetch import close_client
+from millpond.cache.observed import ObservedFunctions
 from millpond.config import Config, load_config
 from millpond.cron.job import Job
 from millpond.errors import BuildError
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond")
+environment_log = logging.getLogger("millpond.environment")
 
 INSTRUMENTATION = "instrumentation.py"
 
@@ -198,17 +204,20 @@ class Millpond:
         """
         if self.config.cache_components:
             return await in_idle_loop(lambda: self._verified_build(progress))
-        return await self._build(progress)
+        watch = Watch(self.project, self.routes)
+        with watch.installed():
+            return await self._build(progress, watch)
 
     async def _verified_build(self, progress: Callable[[int, int], None]) -> Built:
-        with observed():  # from the start, as threads that begin earlier aren't observed
-            return await self._build(progress)
+        with observed(self.project):  # from the start, as threads that begin earlier aren't observed
+            return await self._build(progress, None)
 
-    async def _build(self, progress: Callable[[int, int], None]) -> Built:
+    async def _build(self, progress: Callable[[int, int], None], watch: Watch | None) -> Built:
         store = memory_store(self.config.cache, self._clock)
         await self._begin_life()
         decided = Decided(await self._development_plans(), new_build_id(), None)
         running = join(self._surroundings, store, decided)
+        running.data.observed = functions = ObservedFunctions()
         activate(running.data)
         try:
             prerenderer = Prerenderer(
@@ -220,10 +229,11 @@ class Millpond:
                 build=decided.build,
                 passes=self._passes(running),
                 codings=self.config.cache.codings,
+                watch=watch,
             )
-            built = await make_build(
-                self.routes, prerenderer, self.project, self.config.cron, lambda: self._data_in(store), progress
-            )
+            data = functools.partial(self._data_in, store)
+            crons = self.config.cron
+            built = await make_build(self.routes, prerenderer, self.project, crons, data, functions, progress)
             await running.drain(self.config.build.timeout)
             return built
         finally:
@@ -283,6 +293,8 @@ class Millpond:
             )
         for file in edited_since(manifest, self.routes):
             log.warning("%s was edited after the build; its static answers are the old ones", file)
+        for sentence in drift(self.project, manifest, os.environ):
+            environment_log.warning("%s", sentence)
         if self.config.cache.kind == "valkey" and not has_entries(self.project, manifest):
             log.info("build %s has no answers here: those come from the store, or are rendered", manifest.build)
         else:

@@ -62,7 +62,7 @@ def test_an_unknown_key_is_an_error_with_a_guess(values: dict[str, Any], key: st
 
 
 def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
-    assert '"concurrency" or "timeout"' in complaint({"build": {"zzz": 1}})
+    assert '"concurrency", "timeout" or "frozen"' in complaint({"build": {"zzz": 1}})
 
 
 @pytest.mark.parametrize(

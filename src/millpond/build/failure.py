@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from millpond.errors import MillpondError
+from millpond.errors import MillpondError, Place
+from millpond.render.scope import in_project
+from millpond.routes.unset import unset_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,28 @@ def failure_message(error: BaseException, project: Path) -> str:
     frames = list(_folded(traceback.extract_tb(error.__traceback__), project))
     summary = "".join(traceback.format_exception_only(error)).rstrip()
     return "\n".join([*frames, *(f"  {line}" for line in summary.splitlines())])
+
+
+def unset_message(error: BaseException, project: Path, reader: str, remedy: str) -> str | None:
+    """For a variable of the environment that isn't set: elsewhere it is read at each request, and here at build.
+
+    Args:
+        error: what was raised; None is returned when it is about something else.
+        project: whose line is named.
+        reader: who reads the variable, such as "a static route".
+        remedy: what to do instead of setting it.
+    """
+    variable = unset_variable(error)
+    if variable is None:
+        return None
+    place = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = in_project(frame.f_code.co_filename, project)
+        place = place if file is None else Place(file, line)
+    where = f"{place}: " if place is not None else ""
+    return (
+        f"{where}{variable} is read at build time by {reader}, and isn't set; set it for `millpond build`, or {remedy}."
+    )
 
 
 def _folded(frames: traceback.StackSummary, project: Path) -> Iterator[str]:

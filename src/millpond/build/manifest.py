@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from millpond.build.inputs import FunctionRecord, InputRecord
 from millpond.build.plan import Plan
 from millpond.errors import BuildError, Place
 from millpond.policy.entry import decode_frame, encode_frame
@@ -46,6 +47,8 @@ class PathRecord(msgspec.Struct, frozen=True):
     tags: list[str]
     seconds: float
     """How long the render took."""
+    inputs: list[int] = []
+    """Which of its route's inputs are its."""
 
 
 class RouteRecord(msgspec.Struct, frozen=True):
@@ -64,6 +67,7 @@ class RouteRecord(msgspec.Struct, frozen=True):
     revalidate: float | None
     expire: float | None
     paths: list[PathRecord]
+    inputs: list[InputRecord] = []
 
     @property
     def reason(self) -> Why:
@@ -85,6 +89,9 @@ class Manifest(msgspec.Struct, frozen=True):
     entries: int
     """How many entries there are: of the routes, and of what was fetched and computed for them."""
     routes: list[RouteRecord]
+    functions: list[FunctionRecord] = []
+    environment: dict[str, str] = {}
+    """By variable that was read: what tells whether a server has another value, with the build's key."""
 
 
 class _MadeBy(msgspec.Struct):
@@ -93,8 +100,11 @@ class _MadeBy(msgspec.Struct):
     millpond: str | None = None
 
 
-def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry]) -> Path:
+def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry], key: bytes = b"") -> Path:
     """Put a build in place of the former one, in one step: a reader finds the old one or the new one.
+
+    `key` is what the manifest's fingerprints of variables were made with. It has a file of its own: whoever sees a
+    manifest, in a log say, learns nothing of the values.
 
     The manifest names its entries and is put in place last. The former build's entries stay, for whoever has just
     read the former manifest.
@@ -107,7 +117,10 @@ def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry]) -> 
     fresh = output / f"{_MANIFEST}-{manifest.build}"
     try:
         output.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keep = {_entries_name(manifest), *_named_by(former)}
+        keep = {*_names(manifest), *_named_by(former)}
+        if manifest.environment:
+            (output / key_name(manifest)).touch(mode=0o600)
+            (output / key_name(manifest)).write_bytes(key)
         with (output / _entries_name(manifest)).open("wb") as file:
             for entry in entries:
                 frame = encode_frame(entry)
@@ -124,10 +137,20 @@ def _entries_name(manifest: Manifest) -> str:
     return f"entries-{manifest.build}.bin"
 
 
+def key_name(manifest: Manifest) -> str:
+    """The file that has the key of the manifest's fingerprints."""
+    return f"environment-{manifest.build}.key"
+
+
+def _names(manifest: Manifest) -> list[str]:
+    """The files that belong to a manifest."""
+    return [_entries_name(manifest), key_name(manifest)]
+
+
 def _named_by(manifest: Path) -> list[str]:
-    """The entries of the manifest in this file; nothing where there is none, or one of another version."""
+    """Those of the manifest in this file; nothing where there is none, or one of another version."""
     try:
-        return [_entries_name(msgspec.json.decode(manifest.read_bytes(), type=Manifest))]
+        return _names(msgspec.json.decode(manifest.read_bytes(), type=Manifest))
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return []
 

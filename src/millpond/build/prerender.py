@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 
-from millpond.build.failure import Failure, failure_message
+from millpond.build.failure import Failure, failure_message, unset_message
 from millpond.build.plan import Plan
 from millpond.cache.answer import entry_of
 from millpond.cache.coded import coded
 from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
 from millpond.render.escape import result_of
+from millpond.render.inputs import together
 from millpond.render.passes import Passes, PassTimeout
 from millpond.render.run import StaticEnded
 from millpond.render.scope import DynamicUse, Purpose, refusal
@@ -30,13 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from millpond.build.watch import Watch
     from millpond.config import BuildConfig
     from millpond.policy.coding import Coding
     from millpond.policy.compat import Compat
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
+    from millpond.render.inputs import Inputs
     from millpond.render.run import Rendered, Renderer
     from millpond.routes.route import Route
+
+    FirstPass = Inputs | StaticEnded | PassTimeout | None
+    """What a first pass has used, or why there is no second one; None in the classic model."""
 
 TRIES = 3
 """How often a path may run out of time before the build fails (R3.22)."""
@@ -50,6 +57,8 @@ class Page:
     entry: Entry | None
     use: DynamicUse | None
     seconds: float
+    inputs: Inputs | None = None
+    """What was used for the entry."""
 
 
 @dataclass(slots=True)
@@ -129,6 +138,8 @@ class Prerenderer:
     """Verifies answers in two passes, with Cache Components; None in the classic model."""
     codings: Sequence[Coding] = ()
     """Those in which bodies are stored besides the plain ones."""
+    watch: Watch | None = None
+    """Observes renders in the classic model."""
 
     async def run(self, routes: Sequence[Route], progress: Callable[[int, int], None]) -> list[RouteResult]:
         """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
@@ -138,9 +149,11 @@ class Prerenderer:
         ]
         listed = await asyncio.gather(*(self._targets(result) for result in results))
         work = [(result, target) for result, targets in zip(results, listed, strict=True) for target in targets]
+        if self.watch is not None:
+            self.watch.expect(target for _, target in work)
         done = 0
         progress(done, len(work))
-        ended = await self._first_passes([target for _, target in work])
+        first = await self._first_passes([target for _, target in work])
         limit = asyncio.Semaphore(
             self.config.concurrency if self.passes is None else 1
         )  # nothing runs beside a final pass
@@ -148,7 +161,7 @@ class Prerenderer:
         async def one(result: RouteResult, target: Target) -> Page | Failure:
             nonlocal done
             async with limit:
-                page = await self._try(target, ended.get(target.key))
+                page = await self._try(target, first.get(target.key))
             done += 1
             progress(done, len(work))
             return page
@@ -160,21 +173,20 @@ class Prerenderer:
                 result.pages.append(page)
         return results
 
-    async def _first_passes(self, targets: Sequence[Target]) -> dict[str, StaticEnded | PassTimeout]:
-        """With Cache Components: fill the caches; by key, the targets that turned out live, or too slow, meanwhile."""
+    async def _first_passes(self, targets: Sequence[Target]) -> dict[str, FirstPass]:
+        """With Cache Components: fill the caches, and find out which targets are live, or too slow."""
         if self.passes is None:
             return {}
         passes, limit = self.passes, asyncio.Semaphore(self.config.concurrency)
 
-        async def one(target: Target) -> tuple[str, StaticEnded | PassTimeout] | None:
+        async def one(target: Target) -> tuple[str, FirstPass]:
             async with limit:
                 try:
-                    await passes.first(target)
+                    return target.key, await passes.first(target)
                 except (StaticEnded, PassTimeout) as ended:
                     return target.key, ended
-            return None
 
-        return dict(found for found in await asyncio.gather(*map(one, targets)) if found is not None)
+        return dict(await asyncio.gather(*map(one, targets)))
 
     async def _targets(self, result: RouteResult) -> list[Target]:
         """The paths to try (R3.4)."""
@@ -190,36 +202,37 @@ class Prerenderer:
         try:
             listed = await list_params(route)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
-            message = failure_message(error, self.project)
             lister = getattr(route.module.generate_static_params, "__name__", STATIC_PARAMS)
-            result.failures.append(Failure(route.file.file, None, {}, f"  {lister} failed:\n{message}"))
+            result.failures.append(Failure(route.file.file, None, {}, self._why_not_listed(lister, error)))
             return []
         return [Target.of(route, build_segments(route.file.segments, params), params) for params in listed]
 
-    async def _try(self, target: Target, ended: StaticEnded | PassTimeout | None) -> Page | Failure:
+    async def _try(self, target: Target, first: FirstPass) -> Page | Failure:
         started, now = time.perf_counter(), self.clock()
         try:
-            if ended is not None:
-                raise ended
+            if isinstance(first, Exception):
+                raise first
             rendered = await self._render(target)
             entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build)
         except StaticEnded as outcome:
             return self._ended(target, outcome, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
-            return self._failure(target, failure_message(error, self.project))
+            return self._failure(target, self._why_not_rendered(error))
         if not storable_status(entry.status):
             get = target.route.operations["GET"]
             use = DynamicUse(f"answered {entry.status} at build", get.place)
             return Page(target, None, use, time.perf_counter() - started)
-        return Page(target, coded(entry, self.codings), None, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return Page(target, coded(entry, self.codings), None, seconds, together(first, rendered.inputs))
 
     async def _render(self, target: Target) -> Rendered:
         """A render within the time limit; one in a thread can't be stopped, so it is left behind."""
         if self.passes is not None:
             return await self.passes.final(target)
         for _ in range(TRIES):
-            task = asyncio.create_task(self.renderer.shared(target, Purpose.BUILD))
-            done, _ = await asyncio.wait({task}, timeout=self.config.timeout)
+            with self.watch.render(target) if self.watch is not None else nullcontext():
+                task = asyncio.create_task(self.renderer.shared(target, Purpose.BUILD))
+                done, _ = await asyncio.wait({task}, timeout=self.config.timeout)
             if done:
                 return result_of(task)
             task.cancel()
@@ -241,6 +254,15 @@ class Prerenderer:
         if config.forbids_dynamic:
             return self._failure(target, f"  {refusal(ended.use)}")
         return Page(target, None, ended.use, seconds)
+
+    def _why_not_listed(self, lister: str, error: BaseException) -> str:
+        unset = unset_message(error, self.project, lister, "give it a default")
+        return f"  {unset}" if unset is not None else f"  {lister} failed:\n{failure_message(error, self.project)}"
+
+    def _why_not_rendered(self, error: BaseException) -> str:
+        live = "connection() before it" if self.passes else 'connection() before it, or dynamic = "force-dynamic"'
+        unset = unset_message(error, self.project, "a static route", f"read it in a live one: {live}")
+        return f"  {unset}" if unset is not None else failure_message(error, self.project)
 
     def _failure(self, target: Target, message: str) -> Failure:
         return Failure(target.route.file.file, target.readable, dict(target.params), message)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.build.failure import Failure
+    from millpond.build.inputs import InputRecord
     from millpond.build.manifest import Manifest, PathRecord, RouteRecord
 
 
@@ -29,6 +30,15 @@ def facts(manifest: Manifest, warnings: Sequence[str], seconds: float) -> dict[s
             for record in manifest.routes
             if record.on_demand or record.closed
         },
+        "functions": [
+            {
+                "name": function.name,
+                "place": str(Place(*function.place)),
+                "routes": function.routes,
+                **_input_facts(function.inputs),
+            }
+            for function in manifest.functions
+        ],
         "warnings": list(warnings),
     }
 
@@ -54,6 +64,25 @@ def route_facts(record: RouteRecord) -> dict[str, Any]:
         "place": None if record.place is None else str(Place(*record.place)),
         "revalidate": whole(record.revalidate, never=False) if record.static else None,
         "expire": whole(record.expire),
+        **_input_facts(record.inputs),
+    }
+
+
+def _input_facts(inputs: Sequence[InputRecord]) -> dict[str, list[dict[str, Any]]]:
+    """What keeps its value until the next build, and what is read again in time."""
+    told = [
+        {
+            "kind": found.kind,
+            "name": found.name or None,
+            "what": found.what,
+            "place": str(Place(*found.place)),
+            "declared": found.declared,
+        }
+        for found in inputs
+    ]
+    return {
+        "frozen": [facts for facts, found in zip(told, inputs, strict=True) if not found.refreshed],
+        "refreshed": [facts for facts, found in zip(told, inputs, strict=True) if found.refreshed],
     }
 
 

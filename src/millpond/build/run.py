@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millpond.build.crons import refused_crons
+from millpond.build.environment import KEY_BYTES, fingerprints
+from millpond.build.frozen import frozen_failures, idle_allowances
+from millpond.build.inputs import functions_of, inputs_of
 from millpond.build.manifest import VERSION, Manifest, PathRecord, RouteRecord, read_manifest, write_build
 from millpond.errors import BuildError
 from millpond.policy.lifetime import FOREVER, Lifetime
@@ -18,7 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.build.failure import Failure
+    from millpond.build.inputs import RouteInputs
     from millpond.build.prerender import Prerenderer, RouteResult
+    from millpond.cache.observed import ObservedFunctions
     from millpond.config import CronConfig
     from millpond.policy.entry import Entry
     from millpond.routes.route import Route
@@ -45,6 +51,7 @@ async def make_build(
     project: Path,
     crons: Sequence[CronConfig],
     data: Callable[[], Iterable[Entry]],
+    functions: ObservedFunctions,
     progress: Callable[[int, int], None],
 ) -> Built:
     """Prerender `routes` and, when nothing failed, put the build in place of the former one.
@@ -55,6 +62,7 @@ async def make_build(
         project: the folder that gets the output.
         crons: the routes that are asked by the clock.
         data: what was fetched and computed meanwhile; it ships with the build.
+        functions: what cached functions have used.
         progress: told how many paths are done, and of how many.
 
     Raises:
@@ -64,6 +72,9 @@ async def make_build(
     results = await prerenderer.run(routes, progress)
     pages = [page.entry for result in results for page in result.rendered if page.entry is not None]
     entries = [*pages, *data()]
+    records = [_record(result, prerenderer.renderer.expire_time) for result in results]
+    used = functions_of(functions, results)
+    key = secrets.token_bytes(KEY_BYTES)
     manifest = Manifest(
         millpond=VERSION,
         build=prerenderer.build,
@@ -71,14 +82,19 @@ async def make_build(
         compat=prerenderer.compat.value,
         draft_secret=_draft_secret(project),
         entries=len(entries),
-        routes=[_record(result, prerenderer.renderer.expire_time) for result in results],
+        routes=records,
+        functions=used,
+        environment=fingerprints(key, records, used, os.environ),
     )
     failures = [failure for result in results for failure in result.failures]
     failures += refused_crons(crons, [result.plan for result in results])
+    if prerenderer.config.frozen == "error":
+        failures += frozen_failures(records, cache_components=prerenderer.passes is not None)
     if not failures:
-        write_build(project, manifest, entries)
+        write_build(project, manifest, entries, key)
     warnings = [warning for route in routes for warning in route.warnings]
     warnings += [result.warning for result in results if result.warning is not None]
+    warnings += idle_allowances(routes, records)
     return Built(manifest, failures, warnings, time.perf_counter() - started)
 
 
@@ -92,7 +108,7 @@ def _draft_secret(project: Path) -> str:
 
 
 def _record(result: RouteResult, expire_time: float) -> RouteRecord:
-    route, plan = result.route, result.plan
+    route, plan, inputs = result.route, result.plan, inputs_of(result)
     lifetime = _lifetime(result, expire_time)
     return RouteRecord(
         pattern=route.pattern,
@@ -106,7 +122,8 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
         closed=plan.closed,
         revalidate=lifetime.revalidate,
         expire=lifetime.expire,
-        paths=_path_records(result),
+        paths=_path_records(result, inputs),
+        inputs=inputs.records,
     )
 
 
@@ -124,7 +141,7 @@ def _lifetime(result: RouteResult, expire_time: float) -> Lifetime:
     return lifetime
 
 
-def _path_records(result: RouteResult) -> list[PathRecord]:
+def _path_records(result: RouteResult, inputs: RouteInputs) -> list[PathRecord]:
     return [
         PathRecord(
             path=page.target.path,
@@ -135,6 +152,7 @@ def _path_records(result: RouteResult) -> list[PathRecord]:
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in page.entry.headers},
             tags=[tag for tag in page.entry.tags if not is_own(tag)],
             seconds=page.seconds,
+            inputs=inputs.by_path[page.target.path],
         )
         for page in result.rendered
         if page.entry is not None

@@ -23,6 +23,8 @@ LEGEND = {
     "λ": "live: run for each request",
 }
 
+_SUBJECTS = 3
+"""Frozen inputs that a route's row names."""
 _WHY = 24  # reasons in a narrower column are hard to read: from there on, long patterns are folded
 _LEAST = 8
 _GAP = 2
@@ -46,7 +48,7 @@ def build_table(manifest: Manifest, width: int) -> Table:
 def route_table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
     """A table whose last column gives way first, and then its first one; a column without any value is left out."""
     shown = [n for n in range(len(headings)) if n in (0, len(headings) - 1) or any(row[n] for row in rows)]
-    natural = [max(len(headings[n]), *(Text(row[n]).cell_len for row in rows), 0) for n in shown]
+    natural = [max(len(headings[n]), *(_width(row[n]) for row in rows), 0) for n in shown]
     room = width - sum(natural[1:-1]) - _GAP * (len(shown) - 1)
     last = min(natural[-1], max(room - natural[0], min(_WHY, room // 2), _LEAST))
     first = min(natural[0], max(room - last, _LEAST))
@@ -56,6 +58,11 @@ def route_table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: i
     for row in rows:
         table.add_row(*(Text(row[n]) for n in shown))
     return table
+
+
+def _width(text: str) -> int:
+    """Columns of the longest line."""
+    return max(Text(line).cell_len for line in text.split("\n"))
 
 
 def legend(glyphs: Sequence[str]) -> list[str]:
@@ -73,10 +80,18 @@ def _rows(records: Sequence[RouteRecord]) -> Iterator[Row]:
             f"{corner} {record.glyph} {record.pattern}{own}",
             duration_cell(record.revalidate),
             duration_cell(record.expire),
-            str(record.reason),
+            _why(record),
         )
         if parameterised:
             yield from _children(record, " " if last else "│")
+
+
+def _why(record: RouteRecord) -> str:
+    """The reason, and on a line of its own what the route froze without saying so."""
+    subjects = list(dict.fromkeys(found.subject for found in record.inputs if found.silent))
+    rest = f" and {len(subjects) - _SUBJECTS} more" if len(subjects) > _SUBJECTS else ""
+    frozen = f"\nfroze: {', '.join(subjects[:_SUBJECTS])}{rest}" if subjects else ""
+    return f"{record.reason}{frozen}"
 
 
 def _children(record: RouteRecord, trunk: str) -> Iterator[Row]:

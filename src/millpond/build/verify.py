@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.render.idle import IdleLoop
-from millpond.render.observe import Observation, Observer
-from millpond.render.scope import DynamicUse, Scope
+from millpond.render.observe.observer import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -26,12 +26,6 @@ async def in_idle_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return await asyncio.to_thread(run)
 
 
-@contextlib.contextmanager
-def observed() -> Iterator[None]:
+def observed(project: Path) -> AbstractContextManager[None]:
     """Within the block, what a render touches besides the request ends it (section 9.2; DESIGN D32)."""
-    with Observer(_end).installed():
-        yield
-
-
-def _end(scope: Scope, observation: Observation) -> NoReturn:
-    scope.end_with(DynamicUse(observation.api, observation.place))
+    return Observer(project, ends=True).installed()

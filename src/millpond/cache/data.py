@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from millpond.cache.observed import ObservedFunctions
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
     from millpond.purge.purges import Purges
@@ -84,6 +85,8 @@ class DataCache:
     purges: Purges | None = None
     """Tells caches in front what was invalidated; None where there are none."""
     lease_seconds: float = LEASE_SECONDS
+    observed: ObservedFunctions | None = None
+    """What functions have used that are filled; None while serving, when nobody looks."""
     flights: Flights[Entry] = field(init=False)
     lending: Lending = field(default_factory=Lending)
     _arriving: dict[str, Entry] = field(default_factory=dict)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 from millpond.cache.identity import captured_identity, encode_identity, identity, name_and_code
 from millpond.cache.plain import NotPlain
 from millpond.cache.values import Codec
-from millpond.errors import UsageError
+from millpond.errors import Place, UsageError
 from millpond.policy.key import data_key
 from millpond.policy.profiles import InvalidLife, ages_given
 from millpond.policy.tags import checked_tags
-from millpond.render.scope import Purpose
+from millpond.render.inputs import CachedFunction
+from millpond.render.scope import Purpose, in_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from millpond.render.scope import Scope
 
@@ -76,6 +78,12 @@ class Definition:
     @property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.function)
+
+    def reported(self, project: Path) -> CachedFunction:
+        """As reports name it."""
+        code = self.function.__code__
+        file = in_project(code.co_filename, project)
+        return CachedFunction(self.name, Place(file or code.co_filename, code.co_firstlineno))
 
     def bypasses(self, scope: Scope | None, *, cache_components: bool) -> bool:
         """Whether a call runs the function: for an editor (R5.25), or inside of another one (classic model, R5.24)."""

@@ -11,6 +11,7 @@ from millpond.policy.compat import Compat
 from millpond.policy.lifetime import FOREVER
 from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
 from millpond.policy.segment import FetchCache, SegmentConfig
+from millpond.render.inputs import Inputs
 from millpond.render.scope import DraftState, Phase, Purpose, Scope, enter, leave
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def scope_of_fill(definition: Definition, cache: DataCache, parent: Scope | None
         cache=cache,
         function=definition.name,
         for_build=parent is not None and (parent.for_build or parent.purpose is Purpose.BUILD),
+        inputs=None if cache.observed is None else Inputs(),
     )
 
 
@@ -103,12 +105,15 @@ def finished(definition: Definition, cache: DataCache, scope: Scope, value: obje
         )
     default = cache.profiles[DEFAULT]
     lifetime = settled(chosen, scope.lifetime, default.lifetime if cache.cache_components else FOREVER)
+    tags = tuple(scope.tags)
+    if cache.observed is not None and scope.inputs is not None:
+        cache.observed.note(definition.reported(scope.project), scope.inputs, lifetime, tags)
     return Filled(
         status=200,
         headers=(),
         body=definition.encode(value),
         lifetime=lifetime,
-        tags=tuple(scope.tags),
+        tags=tags,
         storable=lifetime.revalidate != 0,
         short_lived=cache.cache_components and short_lived(lifetime, chosen.get("stale", default.stale)),
     )
@@ -135,6 +140,8 @@ def contribute(scope: Scope | None, definition: Definition, result: Entry | Fill
     """
     if scope is None or scope.phase is not Phase.HANDLER:
         return
+    if scope.inputs is not None:
+        scope.inputs.functions[definition.reported(scope.project)] = None
     lifetime = result.lifetime
     if scope.watched and lifetime.revalidate == 0:
         scope.touch(f"@cached {definition.name} with revalidate = 0")

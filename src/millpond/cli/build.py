@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from millpond.build.frozen_table import frozen_notes, frozen_table
 from millpond.build.manifest import read_entries
 from millpond.build.report import facts, failure_facts
 from millpond.build.table import build_table, legend
@@ -20,6 +21,8 @@ from millpond.serve.logs import configure_logs
 from millpond.stores.choosing import shared_store
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from millpond.app import Millpond
     from millpond.build.manifest import Manifest
     from millpond.build.run import Built
@@ -49,7 +52,7 @@ def build(
     if json:
         print_json(facts(built.manifest, built.warnings, built.seconds))
     else:
-        _report(built)
+        _report(built, cache_components=app.config.cache_components)
     return 0
 
 
@@ -62,16 +65,29 @@ async def _publish(app: Millpond, manifest: Manifest) -> None:
         await store.close()
 
 
-def _report(built: Built) -> None:
+def _report(built: Built, *, cache_components: bool) -> None:
     console = output()
     print_table(console, build_table(built.manifest, console.width))
     console.print()
     for line in legend([record.glyph for record in built.manifest.routes]):
         console.print(line, soft_wrap=True)
+    _report_frozen(console, built.manifest, cache_components=cache_components)
     paths = sum(len(record.paths) for record in built.manifest.routes)
     console.print(f"\n{paths} {'path' if paths == 1 else 'paths'} rendered in {built.seconds:.1f} s", soft_wrap=True)
     for warning in built.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
+
+
+def _report_frozen(console: Console, manifest: Manifest, *, cache_components: bool) -> None:
+    table = frozen_table(manifest, console.width)
+    notes = frozen_notes(manifest, cache_components=cache_components)
+    if table is not None:
+        console.print()
+        print_table(console, table)
+    if notes:
+        console.print()
+        for note in notes:
+            console.print(note, soft_wrap=True)
 
 
 def _report_failures(built: Built, json: bool, tried: int) -> int:

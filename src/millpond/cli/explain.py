@@ -58,6 +58,11 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield "GET", explanation.rule if explanation.mode is None else f"{explanation.mode}, {explanation.rule}"
     if explanation.why is not None:
         yield "why", f"{explanation.why} · {explanation.place}" if explanation.place else explanation.why
+    for label, listed in (("froze", explanation.frozen), ("reads", explanation.refreshed)):
+        for found in listed:
+            yield label, found
+    for remedy in explanation.remedies:
+        yield "to read", remedy
     if explanation.cache is not None:
         yield from _cache_lines(explanation.cache)
     if explanation.nearest:

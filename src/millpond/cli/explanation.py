@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from starlette.routing import Match
 
+from millpond.build.frozen import remedies
 from millpond.build.manifest import plans_of, read_entries
 from millpond.build.report import whole
 from millpond.build.undecided import unbuilt_plans
@@ -44,6 +45,12 @@ class Explanation:
     """What the mode means for this path, as a sentence."""
     why: str | None = None
     place: str | None = None
+    frozen: list[str] = field(default_factory=list)
+    """What the build's answer keeps until the next build: its own inputs, and those of functions that it used."""
+    refreshed: list[str] = field(default_factory=list)
+    """What is read again at each render."""
+    remedies: list[str] = field(default_factory=list)
+    """How to have the frozen ones read again."""
     cache: dict[str, Any] | None = None
     """What would be answered from the build's entries; None for a live path."""
     declined: list[str] = field(default_factory=list)
@@ -124,12 +131,30 @@ def _answered(
         fresh = explanation.cache["revalidate"] if explanation.cache["stored"] else bool(route.config.revalidate)
         explanation.mode = "fresh" if fresh else "static"
         explanation.rule = _stored_rule(explanation, listed=target.path in plan.listed)
+        if manifest is not None:
+            _add_inputs(explanation, manifest, target, cache_components=app.config.cache_components)
     else:
         explanation.mode = "live"
         explanation.rule = "run for each request"
         if plan.static:
             explanation.rule += ": the build didn't render this path, and another path of the route is live (R3.17)"
     return explanation
+
+
+def _add_inputs(explanation: Explanation, manifest: Manifest, target: Target, *, cache_components: bool) -> None:
+    """What the build observed of this path, and of the functions that its route uses."""
+    record = next(record for record in manifest.routes if record.file == target.route.file.file)
+    path = next((path for path in record.paths if path.path == target.path), None)
+    inputs = [record.inputs[number] for number in path.inputs] if path is not None else []
+    explanation.frozen = [f"{found}{', declared' if found.declared else ''}" for found in inputs if not found.refreshed]
+    explanation.refreshed = [str(found) for found in inputs if found.refreshed]
+    for function in manifest.functions:
+        if path is not None and record.pattern in function.routes:
+            explanation.frozen += [f"{found} in {function.label}" for found in function.inputs if not found.refreshed]
+            explanation.refreshed += [f"{found} in {function.label}" for found in function.inputs if found.refreshed]
+    silent = [found for found in inputs if found.silent]
+    if silent:
+        explanation.remedies = remedies(silent, cache_components=cache_components)
 
 
 def _stored_rule(explanation: Explanation, *, listed: bool) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from millpond.app import environment_log
+from millpond.build.environment import drift
 from millpond.build.manifest import OUTPUT, read_manifest
 from millpond.cli.console import complain, print_anything
 from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
@@ -79,6 +82,8 @@ def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int
             f'--workers {workers} doesn\'t go with [cache] store = "memory": each worker would have a cache of its '
             'own, and an invalidation would reach one of them. Use store = "lmdb", or one worker.'
         )
+    for sentence in drift(project, manifest, os.environ):
+        environment_log.warning("%s", sentence)
     with bound(host, port) as sockets:
 
         def started() -> None:
@@ -110,6 +115,7 @@ class _Serving:
         print_anything()
         self.configure_logs()
         name_worker()
+        environment_log.disabled = True  # the parent has said it for all
         try:
             app = open_project(self.folder)
             _needed(app.manifest(), app.project)

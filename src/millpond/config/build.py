@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -19,6 +19,8 @@ class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Paths rendered at once."""
     timeout: float = 60.0
     """Seconds for one path; a path that needs longer is tried three times in all (R3.22)."""
+    frozen: Literal["report", "error"] = "report"
+    """What happens to a static answer that keeps an input which its route doesn't declare in `frozen_ok`."""
 
     def complaints(self) -> Iterator[str]:
         """What is wrong with the values."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from millpond.policy.inputs import Allowance, UnknownAllowance, parse_allowance
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -44,6 +46,8 @@ class SegmentConfig:
     """Query parameters that are part of the key, and the only ones that a static GET can see."""
     max_duration: int | None = None
     """Seconds; a hint for platforms, which the server itself doesn't enforce (R11.15)."""
+    frozen_ok: tuple[Allowance, ...] = ()
+    """Inputs whose value at build the answer is meant to keep."""
 
     @property
     def forces_static(self) -> bool:
@@ -118,6 +122,15 @@ def _names(name: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _allowances(name: str, value: object) -> tuple[Allowance, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise InvalidOption(name, value, 'a tuple of inputs, such as ("clock", "env:APP_NAME")')
+    try:
+        return tuple(parse_allowance(item) for item in value)
+    except UnknownAllowance as error:
+        raise InvalidOption(name, value, f"inputs, and {error}") from None
+
+
 _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "dynamic": _choice(Dynamic),
     "revalidate": _revalidate,
@@ -125,6 +138,7 @@ _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "dynamic_params": _boolean,
     "cache_query": _names,
     "max_duration": _whole_number,
+    "frozen_ok": _allowances,
 }
 
 FORBIDDEN_WITH_CACHE_COMPONENTS = {

@@ -16,6 +16,7 @@ from millpond.render.waiting import Waits, blamed, waits
 
 if TYPE_CHECKING:
     from millpond.errors import Place
+    from millpond.render.inputs import Inputs
     from millpond.render.target import Target
 
 _CLEAN_UP = 5.0
@@ -34,8 +35,11 @@ class Passes:
     timeout: float
     """Seconds for one pass."""
 
-    async def first(self, target: Target) -> None:
+    async def first(self, target: Target) -> Inputs | None:
         """Run the handler and let caches be filled. What it raises besides shows again in the second pass (R9.2).
+
+        Returns:
+            What it has used: a memo of the handler's own, filled here, hides it from the second pass.
 
         Raises:
             StaticEnded: the answer is one request's own, or waits for the outside world.
@@ -47,9 +51,10 @@ class Passes:
         except (StaticEnded, PassTimeout, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - the second pass decides, and raises it again
-            return
+            return scope.inputs
         finally:
             drop_after(scope)
+        return scope.inputs
 
     async def final(self, target: Target) -> Rendered:
         """Run the handler with full caches: it must end without waiting for the outside (R9.3).

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.policy.lifetime import Lifetime
 from millpond.render.after import drop_after
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
+from millpond.render.inputs import Inputs
 from millpond.render.scope import DynamicUse, Purpose, Scope, enter, leave
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Rendered:
     body: bytes
     lifetime: Lifetime
     tags: tuple[str, ...]
+    inputs: Inputs | None = None
+    """None while serving."""
 
 
 @dataclass(slots=True)
@@ -144,6 +147,7 @@ class Renderer:
             path=target.path,
             own_tags=target.own_tags,
             cache=self.cache,
+            inputs=Inputs() if purpose is Purpose.BUILD else None,
         )
 
     def _asgi_scope(self, target: Target) -> dict[str, Any]:
@@ -177,6 +181,7 @@ class Renderer:
             body=b"".join(collector.chunks),
             lifetime=scope.lifetime.bounded(self.expire_time),
             tags=tuple(scope.tags),
+            inputs=scope.inputs,
         )
 
 

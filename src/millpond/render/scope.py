@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from millpond.policy.segment import SegmentConfig
+    from millpond.render.inputs import Inputs
 
-_FRAMEWORK = tuple(f"{folder}/" for folder in (Path(__file__).parents[1], *fastapi.__path__, *starlette.__path__))
+_FRAMEWORK = tuple(
+    f"{folder}/"
+    for folder in (Path(__file__).parents[1], *fastapi.__path__, *starlette.__path__, Path(os.__file__).parent)
+)
+_INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
 class Purpose(Enum):
@@ -142,6 +148,8 @@ class Scope:
     started: dict[asyncio.Task[Any], None] = field(default_factory=dict)
     """Tasks that a verified render has started and that haven't ended, in their order."""
     after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    inputs: Inputs | None = None
+    """What was used besides the request; None while serving, when nobody looks."""
 
     @property
     def stubbed(self) -> bool:
@@ -232,13 +240,23 @@ def user_place(frame: FrameType | None, project: Path, *, only_innermost: bool =
 
     With `only_innermost`, None also when `frame` itself isn't the project's.
     """
-    root = f"{str(project).rstrip('/')}/"
     while frame is not None:
-        name = frame.f_code.co_filename
-        if name.startswith(root) and "/site-packages/" not in name and not name.startswith(_FRAMEWORK):
-            return Place(name[len(root) :], frame.f_lineno)
+        file = in_project(frame.f_code.co_filename, project)
+        if file is not None:
+            return Place(file, frame.f_lineno)
         frame = None if only_innermost else frame.f_back
     return None
+
+
+def in_project(file: str, project: Path) -> str | None:
+    """The path within the project of a file that its author wrote; None for any other file.
+
+    A virtual environment, or Python itself, may lie inside the project.
+    """
+    root = f"{str(project).rstrip('/')}/"
+    if not file.startswith(root) or file.startswith(_FRAMEWORK) or any(part in file for part in _INSTALLED):
+        return None
+    return file[len(root) :]
 
 
 def _cookie_identity(set_cookie: str) -> tuple[str, ...]:

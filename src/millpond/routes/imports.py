@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import Place, RouteModuleError
+from millpond.routes.unset import unset_variable
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -186,6 +187,8 @@ def _refuse(error: BaseException, path: str, project: Path) -> NoReturn:
         remedy = (
             "run: pip install millpond[og]" if package in _DRAWING else "install it, or put it in the project's folder"
         )
+    elif unset_variable(error) is not None:
+        remedy = "set it in the environment, for `millpond build` too, or read it in the handler"
     else:
         remedy = "mend it, or move what can fail into the handler"
     raise RouteModuleError(f"{place}: the file can't be imported: {message}; {remedy}.") from error

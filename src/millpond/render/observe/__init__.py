@@ -1,0 +1,1 @@
+"""What a render touches besides the request, seen while it is built."""
