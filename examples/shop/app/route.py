@@ -10,6 +10,7 @@ from shop.site import site_name
 from shop.upstream import products
 
 revalidate = 300
+frozen_ok = ("env:SHOP_NAME",)  # meant, see below; `millpond start` warns when the server has another name
 
 
 async def GET() -> HTMLResponse:

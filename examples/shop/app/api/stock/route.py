@@ -10,6 +10,7 @@ from shop.db import open_session
 from shop.models import Product
 
 revalidate = 5
+frozen_ok = ("env:SHOP_DATABASE",)
 
 log = logging.getLogger("shop.stock")
 
