@@ -156,17 +156,14 @@ def test_start_warns_once_of_a_variable_that_is_another_one_now(
 ) -> None:
     folder = str(shop.folder)
     assert call(shop.folder, capsys, "build", "--dir", folder).code == 0
-    process = spawn(
-        "start", "--dir", folder, "--port", "0", "--workers", workers, "--log-format", "json", API_URL="else"
-    )
-    assert process.stderr is not None
+    arguments = ("start", "--dir", folder, "--port", "0", "--workers", workers, "--log-format", "json")
     logged = []
-    for line in process.stderr:
-        logged.append(line)
-        if "serving build" in line:
-            break
-    process.terminate()
-    logged += process.communicate(timeout=30)[1].splitlines()
+    with spawn(*arguments, API_URL="else") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            logged.append(line)
+            if "serving build" in line:
+                process.terminate()
     warned = [message for message in (json.loads(line)["message"] for line in logged) if "API_URL" in message]
     assert warned == [
         "API_URL isn't what it was at build. Until they are rendered again, the build's value is in "

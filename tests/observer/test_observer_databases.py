@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
 import postgres_server
 import pytest
+from asgiref.sync import SyncToAsync
 from observed_project import HERE, Found, found, marked
 
 if TYPE_CHECKING:
@@ -213,6 +215,15 @@ def socket() -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def fresh_executor() -> Iterator[None]:
+    """Of `sync_to_async`, whose own one is left with its thread as long as the process lives."""
+    with ThreadPoolExecutor(1) as executor, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SyncToAsync, "single_thread_executor", executor)
+        yield
+
+
+@pytest.mark.usefixtures("fresh_executor")
 async def test_queries_on_sqlite_are_seen_through_every_driver(project: Project) -> None:
     project.write({"lib/members.py": DJANGO})
     await assert_queries(
