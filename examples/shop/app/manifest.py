@@ -5,6 +5,8 @@ from millpond.metadata import Manifest
 from shop.pictures import PAPER, POND
 from shop.site import site_name
 
+frozen_ok = ("env:SHOP_NAME",)
+
 
 def manifest() -> Manifest:
     return {

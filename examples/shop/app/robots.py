@@ -6,6 +6,7 @@ from shop.listing import parts
 from shop.site import site_url
 
 revalidate = 3600
+frozen_ok = ("env:SHOP_URL",)
 
 
 def robots() -> Robots:

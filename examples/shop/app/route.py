@@ -10,7 +10,7 @@ from shop.site import site_name
 from shop.upstream import products
 
 revalidate = 300
-frozen_ok = ("env:SHOP_NAME",)  # meant, see below; `millpond start` warns when the server has another name
+frozen_ok = ("env:SHOP_NAME", "env:SHOP_URL")  # meant, see below; `millpond start` warns when the server has others
 
 
 async def GET() -> HTMLResponse:

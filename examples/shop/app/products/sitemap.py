@@ -6,6 +6,7 @@ from shop.listing import parts, slugs
 from shop.site import site_url
 
 revalidate = 3600
+frozen_ok = ("env:SHOP_URL",)
 
 
 def generate_sitemaps() -> list[dict[str, int]]:

@@ -9,6 +9,7 @@ from shop.prices import shown
 from shop.upstream import featured, product
 
 revalidate = 60
+frozen_ok = ("env:SHOP_URL",)
 
 
 async def generate_static_params() -> list[dict[str, str]]:

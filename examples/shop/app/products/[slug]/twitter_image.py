@@ -7,6 +7,7 @@ from shop.pictures import product_card
 from shop.upstream import featured, product
 
 revalidate = 60
+frozen_ok = ("env:SHOP_NAME",)
 size = {"width": 1200, "height": 600}
 content_type = "image/png"
 alt = "The product, its price, and whether it is in stock"
