@@ -213,18 +213,14 @@ FREE_OF_REQUEST = {
     "app",
     "close",
     "get",  # by way of __getitem__
-    "headers",
-    "cookies",
     "is_disconnected",
     "items",  # by way of __getitem__
     "keys",  # the keys of an ASGI scope say nothing about the request
     "method",
     "path_params",
-    "query_params",
     "send_early_hints",
     "send_push_promise",
     "state",
-    "url",
     "values",  # by way of __getitem__
 }
 

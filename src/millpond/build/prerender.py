@@ -7,7 +7,7 @@ import inspect
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.concurrency import run_in_threadpool
 
@@ -29,7 +29,7 @@ from millpond.routes.static_params import validate_static_params
 from millpond.routes.table import build_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from millpond.build.watch import Watch
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
     FirstPass = Inputs | StaticEnded | PassTimeout | None
     """What a first pass has used, or why there is no second one; None in the classic model."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 TRIES = 3
 """How often a path may run out of time before the build fails (R3.22)."""
@@ -149,24 +152,22 @@ class Prerenderer:
         ]
         listed = await asyncio.gather(*(self._targets(result) for result in results))
         work = [(result, target) for result, targets in zip(results, listed, strict=True) for target in targets]
+        targets = [target for _, target in work]
         if self.watch is not None:
-            self.watch.expect(target for _, target in work)
+            self.watch.expect(targets)
         done = 0
         progress(done, len(work))
-        first = await self._first_passes([target for _, target in work])
-        limit = asyncio.Semaphore(
-            self.config.concurrency if self.passes is None else 1
-        )  # nothing runs beside a final pass
+        first = await self._first_passes(targets)
 
-        async def one(result: RouteResult, target: Target) -> Page | Failure:
+        async def one(target: Target) -> Page | Failure:
             nonlocal done
-            async with limit:
-                page = await self._try(target, first.get(target.key))
+            page = await self._try(target, first.get(target.key) if first else None)
             done += 1
             progress(done, len(work))
             return page
 
-        for (result, _), page in zip(work, await asyncio.gather(*(one(*item) for item in work)), strict=True):
+        at_once = self.config.concurrency if self.passes is None else 1  # nothing runs beside a final pass
+        for (result, _), page in zip(work, await _each(one, targets, at_once), strict=True):
             if isinstance(page, Failure):
                 result.failures.append(page)
             else:
@@ -177,16 +178,15 @@ class Prerenderer:
         """With Cache Components: fill the caches, and find out which targets are live, or too slow."""
         if self.passes is None:
             return {}
-        passes, limit = self.passes, asyncio.Semaphore(self.config.concurrency)
+        passes = self.passes
 
         async def one(target: Target) -> tuple[str, FirstPass]:
-            async with limit:
-                try:
-                    return target.key, await passes.first(target)
-                except (StaticEnded, PassTimeout) as ended:
-                    return target.key, ended
+            try:
+                return target.key, await passes.first(target)
+            except (StaticEnded, PassTimeout) as ended:
+                return target.key, ended
 
-        return dict(await asyncio.gather(*map(one, targets)))
+        return dict(await _each(one, targets, self.config.concurrency))
 
     async def _targets(self, result: RouteResult) -> list[Target]:
         """The paths to try (R3.4)."""
@@ -266,6 +266,19 @@ class Prerenderer:
 
     def _failure(self, target: Target, message: str) -> Failure:
         return Failure(target.route.file.file, target.readable, dict(target.params), message)
+
+
+async def _each(one: Callable[[T], Awaitable[R]], items: Sequence[T], at_once: int) -> list[R]:
+    """The results of `one` for `items`, in their order; so many run at a time."""
+    results: list[R | None] = [None] * len(items)
+    waiting = iter(enumerate(items))
+
+    async def work() -> None:
+        for position, item in waiting:
+            results[position] = await one(item)
+
+    await asyncio.gather(*(work() for _ in range(min(at_once, len(items)))))
+    return cast("list[R]", results)
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from millpond.routes.route import Route
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # asyncio asks for a representation, and drops it
 class Built:
     """The outcome of a build. With failures nothing was written."""
 

@@ -42,7 +42,8 @@ class Watch:
         with self._observer.installed(), contextlib.ExitStack() as stack:
             for route in self._routes:
                 if "GET" in route.operations:
-                    stack.enter_context(self._observed(route.operations["GET"].api_route.dependant))
+                    get = route.operations["GET"].api_route
+                    stack.enter_context(get.called_through(self._observer.handler))
             yield
 
     def expect(self, targets: Iterable[Target]) -> None:
@@ -54,17 +55,6 @@ class Watch:
         get = target.route.operations["GET"]
         last = self._last.get(target.route.file.file) == target.key
         return self._observer.render(whole=last or get.streams or _has_async(get.api_route.dependant))
-
-    @contextlib.contextmanager
-    def _observed(self, handler: Dependant) -> Iterator[None]:
-        """Within the block FastAPI calls the handler through the observer; its dependencies it knows by identity."""
-        call = handler.call
-        if call is not None:
-            handler.call = self._observer.handler(call)
-        try:
-            yield
-        finally:
-            handler.call = call
 
 
 def _has_async(dependant: Dependant) -> bool:

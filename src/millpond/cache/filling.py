@@ -50,7 +50,7 @@ def scope_of_fill(definition: Definition, cache: DataCache, parent: Scope | None
         compat=parent.compat if parent is not None else Compat.V16,
         project=parent.project if parent is not None else Path.cwd(),
         draft=parent.draft if parent is not None else DraftState(),
-        own_tags=parent.own_tags if parent is not None else (),
+        target=parent.target if parent is not None else None,
         own_invalidations=parent.own_invalidations if parent is not None else {},
         tags=dict.fromkeys(definition.tags),
         cache=cache,

@@ -121,4 +121,5 @@ class _Progress:
 
     def show(self, done: int, total: int) -> None:
         self.total = total
-        self._bar.update(self._task, completed=done, total=total)
+        if not self._bar.disable:
+            self._bar.update(self._task, completed=done, total=total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -126,8 +127,17 @@ def own_tags(pattern: str, folders: str, path: str) -> tuple[str, ...]:
         folders: the same with groups, such as "/(main)/shop/[id]".
         path: canonical, such as "/shop/7".
     """
-    enclosing = dict.fromkeys(f"{_BELOW}{part}" for whole in (pattern, folders, path) for part in _prefixes(whole))
-    return (f"{_ROUTE}{pattern}", f"{_PATH}{path}", *enclosing)
+    above = (*_above_pattern(pattern), *_above_pattern(folders), *_above(path))
+    return (f"{_ROUTE}{pattern}", f"{_PATH}{path}", *dict.fromkeys(above))
+
+
+def _above(path: str) -> tuple[str, ...]:
+    """The tags of everything that encloses a path."""
+    return tuple(below_tag(part) for part in _prefixes(path))
+
+
+_above_pattern = lru_cache(maxsize=4096)(_above)
+"""Patterns and folders are few, and each path of a route asks for the same ones."""
 
 
 def route_tag(pattern: str) -> str:

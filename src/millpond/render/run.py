@@ -12,6 +12,7 @@ from millpond.render.after import drop_after
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
 from millpond.render.inputs import Inputs
 from millpond.render.scope import DynamicUse, Purpose, Scope, enter, leave
+from millpond.routes.operation import OperationApp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,8 +145,7 @@ class Renderer:
             segment=target.route.config,
             compat=self.compat,
             project=self.project,
-            path=target.path,
-            own_tags=target.own_tags,
+            target=target,
             cache=self.cache,
             inputs=Inputs() if purpose is Purpose.BUILD else None,
         )
@@ -169,7 +169,7 @@ class Renderer:
             "path_params": dict(target.params),
             "route": route,
             "endpoint": route.endpoint,
-            OPERATION: _forgiving_afterwork(route.app),
+            OPERATION: OperationApp(route, _forgiving_afterwork),
         }
 
     def _rendered(self, scope: Scope, collector: _Collector) -> Rendered:

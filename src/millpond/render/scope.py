@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.segment import SegmentConfig
     from millpond.render.inputs import Inputs
+    from millpond.render.target import Target
 
 _FRAMEWORK = tuple(
     f"{folder}/"
@@ -114,8 +115,8 @@ class Scope:
     segment: SegmentConfig
     compat: Compat
     project: Path
-    path: str = ""
-    """The canonical path that is being answered."""
+    target: Target | None = None
+    """What is being answered, or is going to use the cached function that is being filled."""
     request: Request | None = None
     """The request whose headers and cookies may be read; None for a shared render, which has none."""
     draft: DraftState = field(default_factory=DraftState)
@@ -129,8 +130,6 @@ class Scope:
     set_cookies: list[str] = field(default_factory=list)
     """Set-Cookie values that `cookies()` and `draft_mode()` want in the answer."""
     written_cookies: dict[str, str | None] = field(default_factory=dict)
-    own_tags: tuple[str, ...] = ()
-    """The tags that the answer has by where it is; what it reads is checked against them, too (R6.4)."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
     """Tag -> generation, of what this request invalidated: it reads its own writes (R6.19)."""
     for_build: bool = False
@@ -150,6 +149,16 @@ class Scope:
     after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     inputs: Inputs | None = None
     """What was used besides the request; None while serving, when nobody looks."""
+
+    @property
+    def path(self) -> str:
+        """The canonical path that is being answered."""
+        return "" if self.target is None or self.purpose is Purpose.FILL else self.target.path
+
+    @property
+    def own_tags(self) -> tuple[str, ...]:
+        """The tags that the answer has by where it is; what it reads is checked against them, too (R6.4)."""
+        return () if self.target is None else self.target.own_tags
 
     @property
     def stubbed(self) -> bool:

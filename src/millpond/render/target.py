@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from millpond.policy.key import canonical_query, response_key
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from millpond.routes.route import Route
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """A route with the parameters that a path gives it."""
 
@@ -32,7 +33,7 @@ class Target:
     ) -> Target:
         return cls(route, tuple(segments), params, canonical_query(route.config.cache_query, query_string))
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The canonical encoded path, without base path and trailing slash."""
         return canonical(self.segments)
@@ -42,7 +43,7 @@ class Target:
         """The path for eyes."""
         return readable(self.segments)
 
-    @property
+    @cached_property
     def own_tags(self) -> tuple[str, ...]:
         """The tags that an answer has by where it is (R6.2)."""
         folders = "/" + "/".join(self.route.file.file.split("/")[1:-1])

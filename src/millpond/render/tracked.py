@@ -158,10 +158,30 @@ class TrackedRequest(Request):
     def __init__(self, request: Request, scope: Scope) -> None:
         super().__init__(request.scope, request.receive, request._send)  # noqa: SLF001 - early hints need it
         self._watch = scope
-        self._headers = TrackedHeaders(request, scope)
-        self._query_params = TrackedQuery(request, scope)
-        self._cookies = TrackedCookies(Request(request.scope).cookies, scope)
-        self._url = TrackedURL(request, scope)
+
+    @property
+    def headers(self) -> Headers:
+        if not hasattr(self, "_headers"):
+            self._headers = TrackedHeaders(self, self._watch)
+        return self._headers
+
+    @property
+    def query_params(self) -> QueryParams:
+        if not hasattr(self, "_query_params"):
+            self._query_params = TrackedQuery(self, self._watch)
+        return self._query_params
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        if not hasattr(self, "_cookies"):
+            self._cookies = TrackedCookies(Request(self.scope).cookies, self._watch)
+        return self._cookies
+
+    @property
+    def url(self) -> URL:
+        if not hasattr(self, "_url"):
+            self._url = TrackedURL(self, self._watch)
+        return self._url
 
     def __getitem__(self, key: str) -> Any:
         if key in _REQUEST_DATA:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NoReturn
 
 from millpond.errors import RouteError
@@ -50,11 +51,7 @@ class Segment:
     @property
     def parameter(self) -> str:
         """The name of the handler's parameter: `[product-id]` fills `product_id`, and `[class]` fills `class_`."""
-        text = unicodedata.normalize("NFKC", self.name)  # as Python does with identifiers
-        text = "".join(character if f"_{character}".isidentifier() else "_" for character in text)
-        if not text.isidentifier():
-            text = f"_{text}"
-        return f"{text}_" if keyword.iskeyword(text) else text
+        return _identifier(self.name)
 
     @property
     def pattern(self) -> str:
@@ -62,6 +59,15 @@ class Segment:
         if self.dynamic:
             return self.folder
         return re.sub(r"[\[\]{}]", lambda match: f"%{ord(match[0]):02X}", readable_segment(self.name))
+
+
+@lru_cache(maxsize=4096)
+def _identifier(name: str) -> str:
+    text = unicodedata.normalize("NFKC", name)  # as Python does with identifiers
+    text = "".join(character if f"_{character}".isidentifier() else "_" for character in text)
+    if not text.isidentifier():
+        text = f"_{text}"
+    return f"{text}_" if keyword.iskeyword(text) else text
 
 
 _BRACKETS = re.compile(r"(?P<open>\[(?:\[\.\.\.|\.\.\.)?)(?P<name>[^\[\]]*)(?P<close>\]\]?)")

@@ -16,12 +16,15 @@ from millpond.errors import Place, RouteModuleError
 from millpond.routes.unset import unset_variable
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
 
 _DRAWING = ("pictex", "PIL")
 """Packages of the extra "og"."""
 _NO_NAME = re.compile(r"\W")
+
+_packages: dict[tuple[Path, Path], str] = {}
+"""(folder, folder of the routes) -> the package that was found to be the folder's."""
 
 
 class _Source(importlib.abc.SourceLoader):
@@ -35,6 +38,10 @@ class _Source(importlib.abc.SourceLoader):
 
     def get_data(self, path: str) -> bytes:
         return self.source
+
+    def get_code(self, fullname: str) -> CodeType:
+        code: CodeType = self.source_to_code(self.source, self.path)
+        return code
 
 
 def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> ModuleType:
@@ -96,12 +103,16 @@ def _source_of(module: ModuleType) -> bytes | None:
 
 def _package(folder: Path, app_dir: Path, project: Path) -> str:
     """The dotted name of the package of `folder`, which is made if it isn't there."""
+    known = _packages.get((folder, app_dir))
+    if known is not None and str(folder) in getattr(sys.modules.get(known), "__path__", ()):
+        return known
     if folder == app_dir:
         name = _root_name(app_dir, project)
     else:
         name = f"{_package(folder.parent, app_dir, project)}.{_folder_name(folder)}"
     if name not in sys.modules:
         _make_package(name, folder, project)
+    _packages[folder, app_dir] = name
     return name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import inspect
 from dataclasses import dataclass
@@ -124,15 +125,15 @@ def _static_params(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[s
 
 def _config(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int]) -> SegmentConfig:
     """The options; what is wrong with any of them is one message."""
+    with contextlib.suppress(InvalidOption):
+        return parse_segment_config(exports)
     complaints = []
     for name in OPTION_NAMES:
         try:
             parse_segment_config({name: exports[name]} if name in exports else {})
         except InvalidOption as error:
             complaints.append(f"{Place(file.file, lines.get(name))}: {error}.")
-    if complaints:
-        raise RouteModuleError("\n".join(complaints))
-    return parse_segment_config(exports)
+    raise RouteModuleError("\n".join(complaints))
 
 
 def refuse_replaced_config(modules: Iterable[RouteModule]) -> None:

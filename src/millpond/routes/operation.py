@@ -5,25 +5,33 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fastapi import Request, Response, params
+from fastapi.datastructures import Default
 from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
 
 from millpond.errors import Place, RouteModuleError
+from millpond.routes.direct import NotDirect, direct_handler
+from millpond.routes.returned import EncodedResponse, encoding
 from millpond.routes.signature import adapt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from fastapi.dependencies.models import Dependant
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.routes.folder import Segment
     from millpond.routes.module import RouteModule
 
+Endpoint = Callable[..., Any]
+"""What a route file defines."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 _PHRASES = {
@@ -36,23 +44,71 @@ _PHRASES = {
 }
 
 
+class Ways(NamedTuple):
+    """How an operation gets from a request to its response."""
+
+    direct: Handler | None
+    """Without FastAPI's machinery, where what is declared allows it; may raise NotDirect."""
+    whole: Handler
+
+
 class OperationRoute(APIRoute):
     """A FastAPI route whose handler runs inside `around`."""
 
     def __init__(
         self, path: str, endpoint: Callable[..., Any], around: Callable[[Handler], Handler], **kw: Any
     ) -> None:
-        self.around = around  # the constructor of APIRoute asks for the handler
-        super().__init__(path, endpoint, **kw)
+        self.around = around
+        self._through: Callable[[Endpoint], Endpoint] | None = None
+        super().__init__(path, endpoint, response_class=Default(EncodedResponse), **kw)
+        self.runs = OperationApp(self)
+
+    @cached_property
+    def ways(self) -> Ways:
+        """Made for the first request: of many routes few are asked for at once, and a start shouldn't wait for all."""
+        generates = _generates(self.endpoint)
+        call = self.endpoint if self._through is None else self._through(self.endpoint)
+        self.dependant = replace(
+            self.dependant, call=encoding(call) if self.response_field is None and not generates else call
+        )
+        direct = None if generates else direct_handler(self)
+        whole = super().get_route_handler()
+        return Ways(None if direct is None else self.around(direct), self.around(whole))
+
+    @contextmanager
+    def called_through(self, through: Callable[[Endpoint], Endpoint]) -> Iterator[None]:
+        """Within the block what `through` makes of the function is called in its place; dependencies are not."""
+        self._through = through
+        vars(self).pop("ways", None)
+        try:
+            yield
+        finally:
+            self._through = None
+            vars(self).pop("ways", None)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler inside `around`; may be asked for more than once."""
-        handle = self.around(super().get_route_handler())
+        """The handler inside `around`; may be asked for more than once."""
 
         async def handler(request: Request) -> Response:
-            return await handle(request)
+            direct, whole = self.ways
+            if direct is not None:
+                with suppress(NotDirect):
+                    return await direct(request)
+            return await whole(request)
 
         return handler
+
+
+@dataclass(frozen=True, slots=True)
+class OperationApp:
+    """The ASGI application of an operation."""
+
+    route: OperationRoute
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+    """Goes around whatever sends the answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.around(self.route.app)(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SAFE = "!$&'()*+,;=:@"  # with the unreserved characters: all that a segment may hold (RFC 3986 §3.3)
 _DELIMITERS = frozenset("/?#%\\")
+_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@]*").fullmatch
 _EXTENSION = re.compile(r".+\.\w+", re.DOTALL)
 
 
@@ -31,10 +32,12 @@ def split(raw_path: bytes) -> list[str]:
 
 
 def _decode(part: bytes) -> str:
-    if _BAD_ESCAPE.search(part):
-        raise MalformedPath(f"a bad percent-escape in {part!r}")
+    if b"%" in part:
+        if _BAD_ESCAPE.search(part):
+            raise MalformedPath(f"a bad percent-escape in {part!r}")
+        part = unquote_to_bytes(part)
     try:
-        text = unquote_to_bytes(part).decode("utf-8")
+        text = part.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedPath(f"{part!r} is not UTF-8") from None
     if "\0" in text:
@@ -44,7 +47,7 @@ def _decode(part: bytes) -> str:
 
 def canonical(segments: Sequence[str]) -> str:
     """The path of `segments`, encoded; every spelling of one path has the same canonical one (RFC 3986 §6.2.2)."""
-    return "/" + "/".join(quote(segment, safe=_SAFE) for segment in segments)
+    return "/" + "/".join([segment if _UNRESERVED(segment) else quote(segment, safe=_SAFE) for segment in segments])
 
 
 def readable(segments: Sequence[str]) -> str:
@@ -54,6 +57,8 @@ def readable(segments: Sequence[str]) -> str:
 
 def readable_segment(segment: str) -> str:
     """One segment of `readable`."""
+    if _UNRESERVED(segment):
+        return segment
     return "".join(
         character if character.isprintable() and character not in _DELIMITERS else quote(character, safe="")
         for character in segment
@@ -66,10 +71,12 @@ def slash_redirect(raw_path: bytes, trailing_slash: bool) -> str | None:
     The target is canonical, so it has one leading slash and no backslash, and never names another host.
 
     Raises:
-        MalformedPath: as `split` does.
+        MalformedPath: as `split` does, where the path must be taken apart to know.
     """
-    segments = split(raw_path)
     ends_in_slash = len(raw_path) > 1 and raw_path.endswith(b"/")
+    if not ends_in_slash and not trailing_slash and b"//" not in raw_path:
+        return None
+    segments = split(raw_path)
     wanted = _wants_slash(segments, trailing_slash, ends_in_slash)
     if ends_in_slash == wanted and b"//" not in raw_path:
         return None

@@ -72,7 +72,9 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
     app_dir, project = app_dir.absolute(), project.absolute()
     if not app_dir.is_dir():
         raise RouteError(f"there is no folder {app_dir}; run `millpond new NAME`, or give the folder with the routes.")
-    files = [_route_file(path, app_dir, project, placeholders) for path in _walk(app_dir, frozenset())]
+    base = project if app_dir.is_relative_to(project) else app_dir.parent
+    shown = app_dir.relative_to(base).as_posix()
+    files = [_route_file(path, folders, shown, placeholders) for path, folders in _walk(app_dir)]
     files.sort(key=lambda file: _shape(file.segments))
     _refuse_twins(files)
     _refuse_names(files)
@@ -80,8 +82,11 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
     return files
 
 
-def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    real = os.path.realpath(folder)
+def _walk(
+    folder: Path, folders: tuple[str, ...] = (), real: str = "", above: frozenset[str] = frozenset()
+) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The files below `folder`, each with the folders that lead to it; it really lies at `real`, in those `above`."""
+    real = real or os.path.realpath(folder)
     if real in above:  # a symbolic link to a folder that it lies in
         return
     try:
@@ -92,19 +97,19 @@ def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
     for child in children:
         wanted = child.name == FILE_NAME or metadata_file(child.name, at_root=not above) is not None
         if wanted and child.is_file():
-            yield folder / child.name
+            yield folder / child.name, folders
         elif child.is_dir() and not _hidden(child.name):
-            yield from _walk(folder / child.name, above | {real})
+            child_real = "" if child.is_symlink() else f"{real}/{child.name}"
+            yield from _walk(folder / child.name, (*folders, child.name), child_real, above | {real})
 
 
 def _hidden(folder: str) -> bool:
     return folder.startswith("_") or (folder.startswith(".") and folder != ".well-known")
 
 
-def _route_file(path: Path, app_dir: Path, project: Path, placeholders: bool) -> RouteFile:
-    base = project if path.is_relative_to(project) else app_dir.parent
-    file = path.relative_to(base).as_posix()
-    folders = path.parent.relative_to(app_dir).parts
+def _route_file(path: Path, folders: tuple[str, ...], shown: str, placeholders: bool) -> RouteFile:
+    """The file in `folders` of a folder that is shown as `shown`."""
+    file = "/".join((shown, *folders, path.name))
     segments = tuple(segment for segment in (parse_folder(name, file) for name in folders) if segment.visible)
     metadata = metadata_file(path.name, at_root=not folders)
     lists_ids = metadata is not None and _lists_ids(path, metadata)

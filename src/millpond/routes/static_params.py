@@ -31,12 +31,16 @@ def validate_static_params(returned: object, module: RouteModule) -> list[Params
         raise RouteModuleError(
             f"{place}: {STATIC_PARAMS} returned {_kind(returned)}; return a list of dicts, one for each path."
         )
-    found: list[Params] = []
+    found: dict[tuple[str | tuple[str, ...], ...], Params] = {}
     for index, item in enumerate(returned):
         params = _Item(index, place, module.file.params).read(item)
-        if params not in found:
-            found.append(params)
-    return found
+        found.setdefault(_identity(params), params)
+    return list(found.values())
+
+
+def _identity(params: Params) -> tuple[str | tuple[str, ...], ...]:
+    """Equal for equal parameters of one route: they stand in its order."""
+    return tuple(value if isinstance(value, str) else tuple(value) for value in params.values())
 
 
 class _Item:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from millpond.routes.folder import Kind
 
@@ -35,7 +35,16 @@ class _Node(Generic[T]):
     optional_catch_alls: list[_Leaf[T]] = field(default_factory=list)
 
 
-_Leaf = tuple[tuple["Segment", ...], T]
+_Leaf = tuple[tuple["_Taken", ...], T]
+
+
+class _Taken(NamedTuple):
+    """What a parameter takes of a path."""
+
+    name: str
+    depth: int
+    rest: bool
+    """Everything from there on."""
 
 
 class Table(Generic[T]):
@@ -48,7 +57,7 @@ class Table(Generic[T]):
 
     def _add(self, segments: tuple[Segment, ...], route: T) -> None:
         node = self._root
-        leaf = (segments, route)
+        leaf = (_taken(segments), route)
         for segment in segments:
             if segment.kind is Kind.CATCH_ALL:
                 node.catch_alls.append(leaf)
@@ -68,15 +77,19 @@ class Table(Generic[T]):
         while waiting:
             step = waiting.pop()
             if isinstance(step, list):
-                for pattern, route in step:
-                    yield Match(route, _params(pattern, segments))
+                for taken, route in step:
+                    yield Match(
+                        route, {name: list(segments[at:]) if rest else segments[at] for name, at, rest in taken}
+                    )
                 continue
             node, depth = step
-            waiting.append(node.optional_catch_alls)  # last in, first out: the weakest goes in first
+            if node.optional_catch_alls:
+                waiting.append(node.optional_catch_alls)  # last in, first out: the weakest goes in first
             if depth == len(segments):
                 waiting.append(node.ends)
                 continue
-            waiting.append(node.catch_alls)
+            if node.catch_alls:
+                waiting.append(node.catch_alls)
             if node.param is not None:
                 waiting.append((node.param, depth + 1))
             literal = node.literals.get(segments[depth])
@@ -84,14 +97,12 @@ class Table(Generic[T]):
                 waiting.append((literal, depth + 1))
 
 
-def _params(pattern: Sequence[Segment], segments: Sequence[str]) -> dict[str, str | list[str]]:
-    params: dict[str, str | list[str]] = {}
-    for depth, segment in enumerate(pattern):
-        if segment.kind is Kind.PARAM:
-            params[segment.parameter] = segments[depth]
-        elif segment.dynamic:
-            params[segment.parameter] = list(segments[depth:])
-    return params
+def _taken(pattern: Sequence[Segment]) -> tuple[_Taken, ...]:
+    return tuple(
+        _Taken(segment.parameter, depth, segment.kind is not Kind.PARAM)
+        for depth, segment in enumerate(pattern)
+        if segment.dynamic
+    )
 
 
 def build_segments(segments: Sequence[Segment], params: Mapping[str, str | list[str]]) -> list[str]:

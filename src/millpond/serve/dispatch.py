@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from millpond.serve.live import LiveRunner
     from millpond.serve.revalidation import RevalidateEndpoint
 
+_LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
 _TURNED = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 
@@ -45,7 +46,7 @@ class Dispatcher:
     hits: Hits
     """What has been answered from the cache is found there again, without matching."""
     endpoint: RevalidateEndpoint | None = None
-    live_reason: Reason = Reason.LIVE_ROUTE
+    live_decision: Decision = _LIVE
     """Why live answers are live: because of the route, or because nothing is cached in development."""
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +95,7 @@ class Dispatcher:
         method = asgi["method"]
         draft = is_draft(asgi, self.live.draft_secret)
         cacheable = method == "GET" or (method == "HEAD" and "HEAD" not in target.route.operations)
-        decision = Decision(Action.LIVE, self.live_reason)
+        decision = self.live_decision
         if cacheable and plan.caches(target.path):
             if not draft:
                 try:

@@ -32,8 +32,12 @@ def below(prefix: str, scope: Scope) -> bytes | None:
 
     The prefix is what a mounting application has taken (`root_path`), and then `base_path` (R1.48).
     """
-    raw = scope.get("raw_path") or quote(scope["path"], safe=f"%{_SAFE}").encode("ascii")
+    raw: bytes = scope.get("raw_path") or quote(scope["path"], safe=f"%{_SAFE}").encode("ascii")
+    if raw and not raw.startswith(b"/"):
+        return None
     for part in (scope.get("root_path", ""), prefix):
+        if not part:
+            continue
         encoded = quote(part, safe=_SAFE).encode("ascii")
         if not raw.startswith(encoded):
             if part is prefix:
@@ -48,10 +52,10 @@ def below(prefix: str, scope: Scope) -> bytes | None:
 
 def without_base_path(scope: Scope, base_path: str) -> Scope:
     """The request as handlers see it: `request.url` has no `base_path` (R1.31), as in renders for everybody."""
-    root: str = scope.get("root_path", "")
-    path: str = scope["path"]
     if not base_path:
         return scope
+    root: str = scope.get("root_path", "")
+    path: str = scope["path"]
     root = root if path.startswith(f"{root}{base_path}") else ""
     raw = below(base_path, scope) or b"/"
     return {

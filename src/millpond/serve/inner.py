@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from fastapi.routing import request_response
+from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from millpond.render.run import OPERATION
+from millpond.routes.direct import TELEMETRY, NotDirect
+from millpond.routes.operation import OperationApp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.datastructures import URLPath
-    from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.routing import Router
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.routes.operation import OperationRoute
+
+
+_LOOKS_EVERY = 1.0
+"""Seconds after which somebody who has set up OpenTelemetry meanwhile is noticed."""
 
 
 class MatchedOperation(BaseRoute):
@@ -42,17 +51,94 @@ class MatchedOperation(BaseRoute):
         raise NoMatchFound(name, path_params)
 
 
+class PassableStack(ServerErrorMiddleware):
+    """FastAPI's middleware, past which an operation goes that can be run directly and ends in a plain response.
+
+    Whatever else comes of it, an error or a stream, goes on through the whole of FastAPI. It is a ServerErrorMiddleware
+    because those who instrument an application look for one.
+    """
+
+    def __init__(self, stack: ServerErrorMiddleware, router: Router) -> None:
+        super().__init__(stack.app, stack.handler, stack.debug)
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = scope.get(OPERATION)
+        if not isinstance(operation, OperationApp) or (direct := operation.route.ways.direct) is None:
+            await super().__call__(scope, receive, send)
+            return
+        scope.setdefault("router", self._router)
+        request = Request(scope, receive, send)
+        try:
+            response = await direct(request)
+        except NotDirect:
+            rest: ASGIApp = operation
+        except Exception as error:  # noqa: BLE001 - raised again, where the user's handlers of errors are
+            rest = operation.around(_handling_errors(_raising(error), request))
+        else:
+            if _is_plain(response):
+                await response(scope, receive, send)
+                return
+            rest = operation.around(_handling_errors(response, request))
+        scope[OPERATION] = rest
+        await super().__call__(scope, receive, send)
+
+
+def _is_plain(response: Response) -> bool:
+    """Whether it is whole, and sending it runs nothing."""
+    return type(response).__call__ is Response.__call__ and response.background is None
+
+
+def _raising(error: Exception) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive, send
+        raise error
+
+    return app
+
+
+def _handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
+    """As FastAPI runs an operation: handlers of errors see the request whose body the operation may have read."""
+
+    async def handling(scope: Scope, receive: Receive, send: Send) -> None:
+        await wrap_app_handling_exceptions(app, request)(scope, receive, send)
+
+    return handling
+
+
 class InnerApp(FastAPI):
     """FastAPI, with the operations of the route files in its OpenAPI document and nowhere on its way."""
 
-    def __init__(self, operations: Sequence[OperationRoute]) -> None:
+    def __init__(self, operations: Sequence[OperationRoute], clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(redirect_slashes=False)
+        self._clock, self._looks_again = clock, 0.0
+        self._unobserved = False
         self._operations = list(operations)
         for operation in self._operations:  # so that `dependency_overrides` reaches them, as tests expect of FastAPI
             operation.dependency_overrides_provider = self
-            operation.app = request_response(operation.get_route_handler())
         self.router.routes.insert(0, MatchedOperation(self._operations))
         self.add_exception_handler(Exception, _empty_500)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if OPERATION in scope and self._is_unobserved():
+            scope.setdefault(TELEMETRY, None)
+        await super().__call__(scope, receive, send)
+
+    def _is_unobserved(self) -> bool:
+        """Whether nobody has set up OpenTelemetry; FastAPI would look for that at each request, and in no hurry."""
+        now = self._clock()
+        if now >= self._looks_again:
+            self._looks_again = now + _LOOKS_EVERY
+            telemetry = getattr(self, "_native_telemetry", None)
+            self._unobserved = telemetry is not None and not telemetry.enabled()
+        return self._unobserved
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's, with a way past it where nothing of the user's is in it."""
+        stack = super().build_middleware_stack()
+        if self.user_middleware or self.max_body_size is not None or not isinstance(stack, ServerErrorMiddleware):
+            return stack
+        return PassableStack(stack, self.router)
 
     @property
     def routes(self) -> list[BaseRoute]:

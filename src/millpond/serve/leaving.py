@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -10,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
@@ -20,6 +20,8 @@ PATIENCE = 0.5
 
 def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
     """`asyncio.run`, without its wait of minutes for a thread that hangs in a handler."""
+    import asyncio  # here, as each command ends by way of this module, and `--help` needs no loop
+
     runner = asyncio.Runner(loop_factory=loop_factory)
     try:
         return runner.run(_settled(work))
@@ -41,6 +43,8 @@ def leave(code: int) -> NoReturn:
 
 
 async def _settled(work: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
     try:
         return await work
     finally:

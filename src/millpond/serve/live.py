@@ -50,7 +50,8 @@ class LiveRunner:
         if operation is None:
             status = 204 if method == "OPTIONS" else 405
             answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
-            return await self._through(answer, target, asgi, receive, self._sending(send, asgi, decision))
+            inner = {**asgi, **self._seen(target, asgi), OPERATION: answer}
+            return await self._through(inner, target, receive, self._sending(send, asgi, decision))
         scope = self.renderer.scope(target, method, Purpose.DRAFT if draft else Purpose.LIVE)
         scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
         if method in ("GET", "HEAD"):
@@ -60,9 +61,10 @@ class LiveRunner:
         scope.request = Request(asgi)
         token = enter(scope)
         try:
-            wrapped = self._sending(send, asgi, decision)
-            route_facts = {"route": operation.api_route, "endpoint": operation.api_route.endpoint}
-            return await self._through(operation.api_route.app, target, {**asgi, **route_facts}, receive, wrapped)
+            ran = operation.api_route
+            own = {"route": ran, "endpoint": ran.endpoint, OPERATION: ran.runs}
+            inner = {**asgi, **self._seen(target, asgi), **own}
+            return await self._through(inner, target, receive, self._sending(send, asgi, decision))
         finally:
             leave(token)
             self.afterwards.begin(scope)
@@ -70,15 +72,13 @@ class LiveRunner:
     def _sending(self, send: Send, asgi: Scope, decision: Decision) -> LiveSend:
         return LiveSend(send, asgi["method"], decision, fronted=self.fronted)
 
-    async def _through(self, app: ASGIApp, target: Target, asgi: Scope, receive: Receive, send: LiveSend) -> int:
-        inner: dict[str, Any] = {
-            **asgi,
-            "path_params": dict(target.params),
-            "state": {**asgi.get("state", {}), **self.renderer.state},
-            OPERATION: app,
-        }
+    def _seen(self, target: Target, asgi: Scope) -> dict[str, Any]:
+        """What every operation finds in its scope."""
+        return {"path_params": dict(target.params), "state": {**asgi.get("state", {}), **self.renderer.state}}
+
+    async def _through(self, asgi: Scope, target: Target, receive: Receive, send: LiveSend) -> int:
         try:
-            await self.renderer.app(inner, receive, send)
+            await self.renderer.app(asgi, receive, send)
         except MEANT_FOR_THE_LOOP:
             raise
         except BaseException:  # a redirect() in a streamed body, say, comes too late to be an answer

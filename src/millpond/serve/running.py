@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.data import DataCache
 from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
-from millpond.policy.decision import Reason
+from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.after import Afterwards
 from millpond.render.run import Renderer
 from millpond.routes.table import Table
@@ -167,5 +167,5 @@ def _dispatcher(
         clock=around.clock,
         hits=Hits(responses, config.server, config.cdn.surrogates() if config.cdn else None),
         endpoint=RevalidateEndpoint.of(settings, data) if settings else None,
-        live_reason=Reason.DEVELOPMENT if around.development else Reason.LIVE_ROUTE,
+        live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if around.development else Reason.LIVE_ROUTE),
     )

@@ -1,0 +1,129 @@
+"""Operations that need nothing of FastAPI's but the validation of what they declare, run without the rest.
+
+FastAPI keeps three stacks of dependencies to close, a response for them to change, a list of background tasks and a
+body, for every request. What a handler declares says once and for all whether it can need any of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from operator import attrgetter
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from fastapi import params, routing
+from fastapi.dependencies.utils import request_params_to_args
+from fastapi.exceptions import EndpointContext
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from millpond.routes.returned import is_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi._compat import ModelField
+    from fastapi.dependencies.models import Dependant
+    from fastapi.routing import APIRoute
+    from starlette.requests import Request
+
+    from millpond.routes.operation import Handler
+
+TELEMETRY = "fastapi.telemetry"
+"""The key of an ASGI scope under which FastAPI keeps what it observes of a request; None when nobody wants to know."""
+
+_READ = {
+    "path_params": attrgetter("path_params"),
+    "query_params": attrgetter("query_params"),
+    "header_params": attrgetter("headers"),
+    "cookie_params": attrgetter("cookies"),
+}
+_REQUEST = ("request_param_name", "http_connection_param_name")
+
+
+class NotDirect(Exception):
+    """FastAPI's own handler has to answer; the function has not been called."""
+
+
+def direct_handler(route: APIRoute) -> Handler | None:
+    """The handler of a route that declares nothing but parameters and the request; None for every other route.
+
+    It raises NotDirect for a request that isn't valid, and for one that FastAPI observes.
+
+    Args:
+        route: its function answers at once, and is no generator; its result is Encoded unless it has a model.
+    """
+    dependant, field = route.dependant, route.response_field
+    call = dependant.call
+    if call is None or not _is_simple(dependant) or not _is_untouched():
+        return None
+    awaited, context = is_async(call), _context(call)
+    requests = [name for name in (getattr(dependant, each) for each in _REQUEST) if name is not None]
+    texts = [each.name for each in dependant.path_params if _is_any_text(each)]
+    sources = [
+        (fields, read)
+        for kind, read in _READ.items()
+        if (fields := [each for each in getattr(dependant, kind) if not _is_any_text(each)])
+    ]
+
+    async def handle(request: Request) -> Response:
+        if request.scope.get(TELEMETRY) is not None:
+            raise NotDirect
+        values: dict[str, Any] = dict.fromkeys(requests, request)
+        for name in texts:
+            values[name] = request.path_params[name]
+        for fields, read in sources:
+            found, errors = request_params_to_args(fields, read(request))
+            if errors:
+                raise NotDirect
+            values.update(found)
+        result = await (call(**values) if awaited else run_in_threadpool(call, **values))
+        if isinstance(result, Response):
+            return result
+        content = result.body if field is None else await filtered(result, request)
+        return Response(content, media_type="application/json")
+
+    async def filtered(result: Any, request: Request) -> bytes:
+        """As the model of the response has it."""
+        path = f"{request.method} {request.scope.get('root_path', '').rstrip('/')}{dependant.path}"
+        body: bytes = await routing.serialize_response(
+            field=field,
+            response_content=result,
+            is_coroutine=awaited,
+            endpoint_ctx=EndpointContext(**{**context, "path": path}),
+            dump_json=True,
+        )
+        return body
+
+    return handle
+
+
+def _is_simple(dependant: Dependant) -> bool:
+    """Whether its parameters and the request are all that it needs: what FastAPI may add to its kinds counts, too."""
+    for field in dataclasses.fields(dependant):
+        needed = field.name == "dependencies" or field.name.endswith(("_params", "_param_name"))
+        if needed and field.name not in (*_READ, *_REQUEST) and getattr(dependant, field.name):
+            return False
+    return True
+
+
+def _is_untouched() -> bool:
+    """Whether nobody has put something of their own into FastAPI, to see what goes through it, as tracers do."""
+    passed_by = (routing.get_request_handler, routing.run_endpoint_function)
+    return all(type(each) is FunctionType and each.__module__ == routing.__name__ for each in passed_by)
+
+
+def _is_any_text(field: ModelField) -> bool:
+    """Whether it is a part of the path that is text, without conditions: there is nothing to validate."""
+    info = field.field_info
+    own_name = field.alias == field.name and info.validation_alias is None
+    return own_name and type(info) is params.Path and info.annotation is str and not info.metadata
+
+
+def _context(call: Callable[..., Any]) -> EndpointContext:
+    """Where messages about a result that isn't valid say that it comes from."""
+    code = getattr(inspect.unwrap(call), "__code__", None)
+    if code is None:
+        return EndpointContext()
+    return EndpointContext(function=code.co_name, file=code.co_filename, line=code.co_firstlineno)
