@@ -53,8 +53,9 @@ def short_way(served: Running, path: str, asked: Asked = ANYHOW) -> bytes | None
     known = hits.known(path.encode())
     if known is None:
         return None
-    found = hits.form(Request(known, asked, "GET", path.encode()))
-    return None if found is None else found[0].body
+    ready = hits.ready(known)
+    form = None if ready is None else ready.form(asked, hits.clock)
+    return None if form is None else form.body
 
 
 async def warm(served: Running, path: str) -> None:

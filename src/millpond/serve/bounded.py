@@ -49,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused():
             return
         continues, self._completed = self._in_head, False
-        super().data_received(data)
+        HttpToolsProtocol.data_received(self, data)  # no super() where each request passes: it costs
         if self._refused() or not self._in_head:
             return
         self._head_bytes = self._head_bytes + len(data) if continues and not self._completed else 0
@@ -57,22 +57,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(431)
 
     def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._check_url()
-
-    def _check_url(self) -> None:
+        self.url += url
         if len(self.url) > self.most_url:
             self._status = 414
             raise _HeadError
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes, self._completed = False, 0, True
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         if self._leaving and self._answering():
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        HttpToolsProtocol.on_message_complete(self)
         self._in_head = True
 
     def shutdown(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
+from millpond.policy.reply import ANYHOW
 from millpond.render.run import StaticEnded
 from millpond.render.target import Target
 from millpond.routes.path import canonical
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from millpond.cache.responses import Responses
     from millpond.config import Config
     from millpond.policy.freshness import Clock
+    from millpond.policy.reply import Asked
     from millpond.routes.table import Table
+    from millpond.serve.hits import Known
     from millpond.serve.live import LiveRunner
     from millpond.serve.revalidation import RevalidateEndpoint
 
 _LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
+_NOTHING: tuple[Known | None, Asked] = (None, ANYHOW)
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
 _TURNED = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 
@@ -55,14 +59,14 @@ class Dispatcher:
             return
         started = time.perf_counter()
         decision: Decision | None
-        request = self.hits.request(asgi)
-        found = self.hits.form(request) if request is not None else None
-        if found is None:
+        known, asked = self.hits.asked(asgi) or _NOTHING
+        ready = None if known is None else self.hits.ready(known)
+        form = None if ready is None else ready.form(asked, self.clock)
+        if ready is None or form is None:
             status, decision = await self._answer(asgi, receive, send)
         else:
-            form, moment = found
             status, decision = form.status, HIT
-            await send({"type": "http.response.start", "status": status, "headers": form.headers(moment)})
+            await send({"type": "http.response.start", "status": status, "headers": form.headers(ready.moment)})
             await send({"type": "http.response.body", "body": b"" if asgi["method"] == "HEAD" else form.body})
         if access.isEnabledFor(logging.INFO):
             log_access(asgi["method"], asgi["path"], status, decision, time.perf_counter() - started)

@@ -8,7 +8,8 @@ is decided by the store and by `judge`, as ever; what they said holds while the 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from millpond.policy.decision import Reason
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.surrogate import Surrogates
     from millpond.render.target import Target
-    from millpond.serve.ready import Form, Moment
+    from millpond.serve.ready import Moment
 
 access = logging.getLogger("millpond.access")
 
@@ -60,13 +61,27 @@ class Known:
             self.ready = None
 
 
-class Request(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What went out for a request. It is right as long as there is nothing new to say."""
+
+    moment: Moment
+    server: list[tuple[bytes, bytes]]
+    """The headers that the server puts into each answer."""
+    status: int
+    data: bytes
+    rest: bytes = b""
+
+
+class Request:
     """A request that a hit may answer."""
 
-    known: Known
-    asked: Asked
-    method: str
-    path: bytes
+    __slots__ = ("asked", "known", "method", "path", "sent")
+
+    def __init__(self, known: Known, asked: Asked, method: str, path: bytes) -> None:
+        self.known, self.asked, self.method, self.path = known, asked, method, path
+        self.sent: Sent | None = None
+        """What went out last, if that was short: it is a copy."""
 
 
 class Hits:
@@ -74,7 +89,7 @@ class Hits:
 
     def __init__(self, responses: Responses, bounds: ServerConfig, surrogates: Surrogates | None = None) -> None:
         self._responses, self._store = responses, responses.store
-        self._clock, self._version = responses.clock, responses.store.version
+        self.clock, self._version = responses.clock, responses.store.version
         self.bounds = bounds
         self.surrogates = surrogates
         """What caches in front are told; None where there are none."""
@@ -107,8 +122,8 @@ class Hits:
             del self._requests[next(iter(self._requests))]
         self._requests[data] = request
 
-    def request(self, asgi: Scope) -> Request | None:
-        """The request, where its path is known and nothing in it speaks against a hit."""
+    def asked(self, asgi: Scope) -> tuple[Known, Asked] | None:
+        """What a request leads to, where its path is known and nothing in it speaks against a hit."""
         path: bytes = asgi.get("raw_path") or b""
         known = self.known(path)
         if known is None or asgi.get("root_path"):
@@ -128,27 +143,18 @@ class Hits:
                 return None
         if size > self.bounds.max_header_bytes:
             return None
-        return Request(known, Asked.of(asgi["headers"]) if told else ANYHOW, method, path)
+        return known, Asked.of(asgi["headers"]) if told else ANYHOW
 
-    def form(self, request: Request) -> tuple[Form, Moment] | None:
+    def ready(self, known: Known) -> Ready | None:
         """The answer, if it is at hand and fresh; never waits."""
-        known, now = request.known, self._clock()
-        ready = known.ready
+        ready, now = known.ready, self.clock()
         if (
-            ready is None
-            or ready.version != self._version()
-            or not ready.since <= now - ready.rendered_at < ready.until
+            ready is not None
+            and ready.version == self._version()
+            and ready.since <= now - ready.rendered_at < ready.until
         ):
-            ready = self._judged(known, now)
-            if ready is None:
-                return None
-        form = ready.forms.get(request.asked)
-        if form is None:
-            entry = ready.entry()
-            if entry is None:
-                return None
-            form = ready.form(entry, request.asked, now)
-        return form, ready.moment
+            return ready
+        return self._judged(known, now)
 
     def _judged(self, known: Known, now: float) -> Ready | None:
         """What is ready, once the store has been asked for the entry and it was found to be fresh."""

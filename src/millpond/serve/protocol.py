@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
 from millpond.serve.bounded import BoundedProtocol, bounds_of
-from millpond.serve.hits import Request, access, decoded, log_access, size_of
+from millpond.serve.hits import Request, Sent, access, decoded, log_access, size_of
 from millpond.serve.ready import HIT, lines_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from millpond.config import ServerConfig
     from millpond.serve.hits import Hits
+    from millpond.serve.ready import Ready
 
 log = logging.getLogger("millpond.serve")
 
@@ -37,8 +38,8 @@ _SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 """A request with one of these isn't remembered."""
 _NOTED = TELLING | _OTHERWISE | _SECRETS
 _DRAFT = DRAFT_COOKIE.encode("ascii")
-_COPIED = 16 * 1024
-"""Bytes of a body up to which it is joined to its head: one write costs more than the copy."""
+_REPEATED = 4 * 1024
+"""Bytes of an answer up to which it is kept as it went out, for the same request to come."""
 
 
 class ServerLines:
@@ -99,10 +100,6 @@ class HitProtocol(BoundedProtocol):
         self._noted, self._otherwise, self._secret, self._answered = None, False, False, None
         self._begun += 1
         self._in_message = True
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-        self._check_url()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -182,28 +179,40 @@ class HitProtocol(BoundedProtocol):
         """Answer, if it is a hit; False when nothing was done."""
         logs = access.isEnabledFor(logging.INFO)
         started = time.perf_counter() if logs else 0.0
+        state = self.server_state
         try:
-            found = self.hits.form(request)
+            ready = self.hits.ready(request.known)
+            sent = request.sent
+            if ready is None:
+                return False
+            if sent is None or sent.moment is not ready.moment or sent.server is not state.default_headers:
+                sent = self._made(request, ready)
         except Exception:  # the parser would make a 400 of it: on the long way it is told as what it is
             log.exception("the short way to %r failed", request.path)
             return False
-        if found is None:
+        if sent is None:
             return False
-        form, moment = found
-        state, write = self.server_state, self.transport.write
-        head = form.head(moment, self.lines.of(state.default_headers))
-        if request.method == "HEAD":
-            write(head)
-        elif len(form.body) <= _COPIED:
-            write(head + form.body)
+        if sent.rest:
+            self.transport.writelines((sent.data, sent.rest))
         else:
-            write(head)
-            write(form.body)
+            self.transport.write(sent.data)
         state.total_requests += 1
         self._stay_open_for_a_while()
         if logs:
-            log_access(request.method, decoded(request.path), form.status, HIT, time.perf_counter() - started)
+            log_access(request.method, decoded(request.path), sent.status, HIT, time.perf_counter() - started)
         return True
+
+    def _made(self, request: Request, ready: Ready) -> Sent | None:
+        """What goes out for a request; None when there is nothing after all."""
+        form = ready.form(request.asked, self.hits.clock)
+        if form is None:
+            return None
+        server = self.server_state.default_headers
+        head, body = form.head(ready.moment, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
+        if len(head) + len(body) > _REPEATED:
+            return Sent(ready.moment, server, form.status, head, body)
+        request.sent = Sent(ready.moment, server, form.status, head + body)
+        return request.sent
 
     def _prepare_for_asgi(self) -> None:
         """Do what was left out in `on_message_begin`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.policy.entry import Entry, Headers
+    from millpond.policy.freshness import Clock
     from millpond.policy.reply import Asked, Reply
     from millpond.policy.surrogate import Surrogates
 
@@ -43,7 +44,20 @@ class Moment:
 class Form:
     """One form of an entry, in one coding, or the 304 that stands for it."""
 
-    __slots__ = ("_after", "_before", "_head", "_headers", "_length", "_moment", "_server", "_start", "body", "status")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_head",
+        "_headers",
+        "_length",
+        "_listed",
+        "_listed_at",
+        "_moment",
+        "_server",
+        "_start",
+        "body",
+        "status",
+    )
 
     def __init__(self, chosen: Reply, lasting: list[tuple[bytes, bytes]]) -> None:
         self.status, self.body = chosen.status, chosen.body
@@ -52,10 +66,14 @@ class Form:
         self._before, self._after = lines_of(lasting), lines_of(self._length) + b"\r\n"
         self._moment: Moment | None = None
         self._server = self._head = b""
+        self._listed: list[tuple[bytes, bytes]] = []
+        self._listed_at: Moment | None = None
 
     def headers(self, moment: Moment) -> list[tuple[bytes, bytes]]:
-        """As `send_cached` would send them."""
-        return self._headers + moment.headers + self._length
+        """As `send_cached` would send them: a list of the caller's own."""
+        if self._listed_at is not moment:
+            self._listed, self._listed_at = self._headers + moment.headers + self._length, moment
+        return self._listed.copy()
 
     def head(self, moment: Moment, server: bytes) -> bytes:
         """The head of an HTTP/1.1 answer; `server` are the lines that the server puts into each."""
@@ -122,8 +140,14 @@ class Ready:
         self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
         self.version, self.generation = version, generation
 
-    def form(self, entry: Entry, asked: Asked, now: float) -> Form:
-        """The form for what was asked; it is remembered."""
+    def form(self, asked: Asked, clock: Clock) -> Form | None:
+        """The form for what was asked, which is remembered; None once nobody holds the entry any longer."""
+        form = self.forms.get(asked)
+        if form is None and (entry := self.entry()) is not None:
+            form = self._made(entry, asked, clock())
+        return form
+
+    def _made(self, entry: Entry, asked: Asked, now: float) -> Form:
         chosen = reply(entry, asked)
         form = self._forms.get((chosen.status, chosen.headers))
         if form is None:

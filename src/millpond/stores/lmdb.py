@@ -84,9 +84,10 @@ class LmdbStore:
         """The entry of `key`; it is not judged."""
         return (self._hits or self._known()).peek(key)
 
-    def version(self) -> int:
-        """The number of the last transaction that was committed, by whatever process."""
-        return (self._hits or self._known()).version()
+    @property
+    def version(self) -> Callable[[], int]:
+        """Tells the number of the last transaction that was committed, by whatever process, as long as this is open."""
+        return self._known().version
 
     def generation(self) -> int:
         """How many invalidations there have been."""

@@ -1,0 +1,119 @@
+"""What the steps of a hit cost in Python, in microseconds: the profile behind the figures of docs/performance.md.
+
+Run: python bench/hit_costs.py. There is no socket and no kernel in it, so that what is left is Millpond's own. It
+asserts nothing; the least of several rounds counts, since other processes only ever add to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import timeit
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from millpond import Millpond
+from millpond.serve.hits import access
+from millpond.serve.protocol import hit_protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ROUTE = 'revalidate = 3600\n\n\ndef GET():\n    return {"text": "x" * 1000}\n'
+REQUEST = b"GET /hit HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "http_version": "1.1",
+    "method": "GET",
+    "path": "/hit",
+    "raw_path": b"/hit",
+    "root_path": "",
+    "query_string": b"",
+    "headers": [(b"host", b"127.0.0.1:8000")],
+    "scheme": "http",
+    "client": ("127.0.0.1", 1),
+    "server": ("127.0.0.1", 8000),
+}
+ROUNDS, TIMES = 7, 20_000
+
+
+class Transport(asyncio.Transport):
+    """Takes what is written."""
+
+    written = 0
+
+    def write(self, data: Any) -> None:
+        self.written += 1
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def nothing(*_: object) -> dict[str, Any]:
+    return {}
+
+
+async def constant(scope: object, receive: object, send: Callable[..., Awaitable[object]]) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def told(name: str, step: Callable[[], object]) -> None:
+    least = min(timeit.repeat(step, repeat=ROUNDS, number=TIMES))
+    print(f"{name:<44} {least / TIMES * 1e6:6.2f} µs")  # noqa: T201
+
+
+async def awaited(name: str, app: Callable[..., Awaitable[None]]) -> None:
+    async def once() -> float:
+        began = timeit.default_timer()
+        for _ in range(TIMES):
+            await app(SCOPE, nothing, nothing)
+        return timeit.default_timer() - began
+
+    print(f"{name:<44} {min([await once() for _ in range(ROUNDS)]) / TIMES * 1e6:6.2f} µs")  # noqa: T201
+
+
+async def measure(pond: Millpond) -> None:
+    await pond(SCOPE, nothing, nothing)  # which makes the path known
+    hits = pond.hits
+    if hits is None:
+        raise RuntimeError("the pond hasn't started")
+    config = uvicorn.Config(pond, log_config=None, access_log=False)
+    config.load()
+    state, transport = ServerState(), Transport()
+    state.default_headers = [(b"date", b"Sat, 28 Nov 2026 00:00:00 GMT")]
+    protocol = hit_protocol(pond.config.server, hits)(config, state, {})
+    protocol.connection_made(transport)
+    protocol.data_received(REQUEST)
+    request = hits.recall(REQUEST)
+    if request is None or transport.written != 1:
+        raise RuntimeError("the request wasn't a hit at the socket, so something else would be measured")
+    told("a hit at the socket", lambda: protocol.data_received(REQUEST))
+    told("  is it fresh, by the store's version", lambda: hits.ready(request.known))
+    await awaited("a hit through ASGI", pond)
+    await awaited("  a constant ASGI app", constant)
+    told("  what it leads to", lambda: hits.asked(SCOPE))
+
+
+def main() -> None:
+    access.setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        route = Path(folder) / "app" / "hit" / "route.py"
+        route.parent.mkdir(parents=True)
+        route.write_text(ROUTE, "utf-8")
+        asyncio.run(_built_and_measured(Path(folder) / "app"))
+
+
+async def _built_and_measured(app: Path) -> None:
+    await Millpond(app).build()
+    pond = Millpond(app)
+    async with pond.lifespan():
+        await measure(pond)
+
+
+if __name__ == "__main__":
+    main()
