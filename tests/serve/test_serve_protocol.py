@@ -241,6 +241,69 @@ async def test_remembered_bytes_that_are_part_of_something_else_are_no_request(p
     assert ways.differences == []
 
 
+DRAWN = b"GET /drawn HTTP/1.1\r\nHost: x\r\n\r\n"
+DRAWING = """
+import secrets
+from millpond import cache_tag, cached
+revalidate = 600
+
+
+@cached
+def tagged():
+    cache_tag("news")
+
+
+def GET():
+    tagged()
+    return secrets.token_hex()
+"""
+
+
+async def test_a_request_that_is_remembered_gets_the_new_answer_within_the_same_second(project: Project) -> None:
+    project.routes({"/drawn": DRAWING})
+    async with three_ways(project) as ways:
+        protocol, wire, state = ways.socket.connect()
+
+        async def asked() -> bytes:
+            wire.written.clear()
+            protocol.data_received(DRAWN)
+            await asyncio.gather(*state.tasks)
+            return bytes(wire.written)
+
+        *_, before = [await asked() for _ in range(3)]
+        ways.pond.store.invalidate(["news"], expire_after=0)
+        *_, after = [await asked() for _ in range(3)]
+        assert b"x-nextjs-cache: HIT" in before
+        assert b"x-nextjs-cache: HIT" in after
+        assert after.rpartition(b"\n")[2] != before.rpartition(b"\n")[2]
+
+
+async def test_a_request_that_is_remembered_is_told_age_and_date_of_its_moment(project: Project) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, state = ways.socket.connect()
+        for age, date in ((0, b"one"), (2, b"one"), (2, b"two")):
+            project.clock.move(2 if age and date == b"one" else 0)
+            state.default_headers = [(b"date", date)]
+            for _ in range(2):
+                wire.written.clear()
+                protocol.data_received(GET)
+                assert b"age: %d\r\n" % age in wire.written
+                assert b"date: %s\r\n" % date in wire.written
+
+
+async def test_a_large_answer_is_held_once(project: Project) -> None:
+    project.routes({"/large": "dynamic = 'force-static'\ndef GET():\n    return 'x' * 100_000\n"})
+    large = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with three_ways(project) as ways:
+        for request, kept in ((large, False), (GET, True)):
+            for _ in range(3):
+                await ways.socket.say([request])
+            assert ways.pond.hits is not None
+            remembered = ways.pond.hits.recall(request)
+            assert remembered is not None
+            assert (remembered.sent is not None) is kept
+
+
 async def test_a_large_body_is_sent_whole(project: Project) -> None:
     project.routes({"/large": "dynamic = 'force-static'\ndef GET():\n    return 'x' * 100_000\n"})
     large = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
