@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 import redis
@@ -53,7 +53,7 @@ class Engine:
         self._folder = tempfile.TemporaryDirectory(prefix="millpond-")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -34,7 +34,7 @@ def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Cl
         clock: seconds since the epoch.
 
     Raises:
-        ConfigError: the password's environment variable isn't set.
+        ConfigError: the password's environment variable isn't set, or a certificate's file can't be read.
         StoreError: what the store needs isn't installed.
     """
     if cache.kind == "memory":
@@ -129,9 +129,12 @@ def shared_address(cache: CacheConfig) -> StoreAddress:
     """Where the shared store is, with its password.
 
     Raises:
-        ConfigError: the password's environment variable isn't set.
+        ConfigError: the password's environment variable isn't set, or a file that the URL names can't be read.
     """
     address = parse_store_url(cache.store)
+    for option, file in address.options.items():
+        if not os.access(file, os.R_OK) or Path(file).is_dir():
+            raise ConfigError(f"[cache] store names {file} as {option}, and there is no such file that can be read.")
     if cache.password_env is None:
         return address
     password = os.environ.get(cache.password_env, "")

@@ -126,14 +126,14 @@ def _client_of(address: StoreAddress, timeout: float) -> tuple[Any, list[Any]]:
         "retry": Retry(NoBackoff(), 0),
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    if address.encrypted:
-        options |= {"ssl": True, **address.options}
+    tls = {"ssl": True, **address.options} if address.encrypted else {}
+    options |= tls
     if address.kind == CLUSTER:
         nodes = [ClusterNode(host.name, host.port) for host in address.hosts]
         return RedisCluster(startup_nodes=nodes, **options), []
     options["db"] = address.database
     if address.kind == SENTINEL:
-        own = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+        own = {"socket_timeout": timeout, "socket_connect_timeout": timeout, **tls}
         hosts = [(host.name, host.port) for host in address.hosts]
         sentinels: Any = Sentinel(hosts, sentinel_kwargs=own, **options)  # type: ignore[no-untyped-call]
         return sentinels.master_for(address.service), list(sentinels.sentinels)
