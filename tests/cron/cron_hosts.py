@@ -12,8 +12,9 @@ from millpond.stores.lmdb import LmdbStore
 from ponds import Clock, turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from millpond.stores.contract import Store
     from ponds import Project
 
 # 12:00:00 UTC on 1 January 2027, at which */5 is due.
@@ -71,17 +72,36 @@ class Hosts:
 
 
 @asynccontextmanager
-async def hosts(project: Project, count: int = 1, handler: str = HANDLER, **cron: Any) -> AsyncIterator[Hosts]:
-    """So many started applications with a cron of /job each; every five minutes, where nothing else is said."""
+async def hosts(
+    project: Project,
+    count: int = 1,
+    handler: str = HANDLER,
+    store: Callable[[int], Store] | None = None,
+    **cron: Any,
+) -> AsyncIterator[Hosts]:
+    """So many started applications with a cron of /job each; every five minutes, where nothing else is said.
+
+    Args:
+        project: whose.
+        count: of applications.
+        handler: the source of /job.
+        store: makes that of one application, by its number; without it they share one on disk.
+        cron: more of the cron's table.
+    """
     project.clock.now = NOON + 1
     project.routes({"/job": handler})
     forget(project.folder)
     table = {"path": "/job", "schedule": "*/5 * * * *", **cron}
     config = parse_config({"cron": [table], "server": {"shutdown_timeout": 0.05}}, "millpond.toml")
     ponds, leases = [], Clock(50.0)
-    for _ in range(count):
-        store = LmdbStore(project.folder / "cache", max_bytes=2**20, clock=project.clock, monotonic=leases)
-        pond = Millpond(project.folder / "app", config=config, store=store, clock=project.clock)
+
+    def on_disk(number: int) -> Store:
+        del number
+        return LmdbStore(project.folder / "cache", max_bytes=2**20, clock=project.clock, monotonic=leases)
+
+    for number in range(count):
+        own = (store or on_disk)(number)
+        pond = Millpond(project.folder / "app", config=config, store=own, clock=project.clock)
         await pond.startup()
         ponds.append(pond)
     try:
