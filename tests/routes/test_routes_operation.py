@@ -65,6 +65,14 @@ def answer(operation: Operation, path: str, **request: Any) -> Any:
 # the request
 
 
+def test_what_stands_around_the_function_does_so_within_the_block_alone(tmp_path: Path) -> None:
+    get = operation(tmp_path, "def GET():\n    return 'own'\n")
+    assert answer(get, "/") == "own"
+    with get.api_route.called_through(lambda call: lambda: f"around {call()}"):
+        assert answer(get, "/") == "around own"
+    assert answer(get, "/") == "own"
+
+
 @pytest.mark.parametrize("annotation", ["", ": Request", ": 'Request'"])
 @pytest.mark.parametrize("kind", ["def", "async def"])
 def test_request_is_the_request_annotated_or_not(tmp_path: Path, kind: str, annotation: str) -> None:
