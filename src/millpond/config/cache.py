@@ -39,7 +39,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds for which a process answers as stale what it knows, while a shared server can't be reached."""
     store_timeout: float = 1.0
     """Seconds to wait for a shared server before it counts as unreachable."""
-    local_bytes: int = 64 * 1024 * 1024
+    local_bytes: int = 32 * 1024 * 1024
     """What each process keeps in its own memory of a store that it shares."""
     max_bytes: int | None = None
     """What the store may hold before it evicts; None is 1 GiB, and 256 MiB in memory."""

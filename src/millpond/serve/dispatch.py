@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from millpond.routes.table import Table
     from millpond.serve.hits import Known
     from millpond.serve.live import LiveRunner
+    from millpond.serve.matched import Matched
     from millpond.serve.revalidation import RevalidateEndpoint
 
 _LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
@@ -49,6 +50,7 @@ class Dispatcher:
     clock: Clock
     hits: Hits
     """What has been answered from the cache is found there again, without matching."""
+    matched: Matched
     endpoint: RevalidateEndpoint | None = None
     live_decision: Decision = _LIVE
     """Why live answers are live: because of the route, or because nothing is cached in development."""
@@ -72,6 +74,9 @@ class Dispatcher:
             log_access(asgi["method"], asgi["path"], status, decision, time.perf_counter() - started)
 
     async def _answer(self, asgi: Scope, receive: Receive, send: Send) -> tuple[int | None, Decision | None]:
+        found = self.matched.find(asgi)
+        if found is not None:
+            return await self._answer_route(*found, asgi, receive, send)
         segments = segments_of(asgi, self.config)
         if isinstance(segments, Refused):
             location = [(b"location", segments.location.encode("latin-1"))] if segments.location else None
@@ -83,6 +88,7 @@ class Dispatcher:
         if found is None:
             await self.inner(asgi, receive, send)
             return None, None
+        self.matched.learn(asgi, *found)
         return await self._answer_route(*found, asgi, receive, send)
 
     def _find(self, segments: list[str], query: bytes) -> tuple[Plan, Target] | None:

@@ -122,6 +122,10 @@ class InnerApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if OPERATION in scope and self._is_unobserved():
             scope.setdefault(TELEMETRY, None)
+            if self.middleware_stack is not None and not self.root_path:
+                scope["app"] = self  # what FastAPI and Starlette do, one after the other
+                await self.middleware_stack(scope, receive, send)
+                return
         await super().__call__(scope, receive, send)
 
     def _is_unobserved(self) -> bool:

@@ -17,6 +17,7 @@ from millpond.routes.table import Table
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
 from millpond.serve.live import LiveRunner
+from millpond.serve.matched import Matched
 from millpond.serve.revalidation import RevalidateEndpoint
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def _dispatcher(
         config=config,
         clock=around.clock,
         hits=Hits(responses, config.server, config.cdn.surrogates() if config.cdn else None),
+        matched=Matched(config.server),
         endpoint=RevalidateEndpoint.of(settings, data) if settings else None,
         live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if around.development else Reason.LIVE_ROUTE),
     )

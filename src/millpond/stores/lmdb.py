@@ -67,7 +67,7 @@ class LmdbStore:
         clock: Callable[[], float],
         max_tags: int = MAX_TAGS,
         monotonic: Callable[[], float] = time.monotonic,
-        local_bytes: int = 64 * 1024 * 1024,
+        local_bytes: int = 32 * 1024 * 1024,
     ) -> None:
         self._max_bytes, self._max_tags, self._local_bytes = max_bytes, max_tags, local_bytes
         self._clock, self._monotonic = clock, monotonic

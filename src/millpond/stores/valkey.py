@@ -88,7 +88,7 @@ class ValkeyStore:
         clock: Clock,
         timeout: float = 1.0,
         serve_when_down: float = 60.0,
-        local_bytes: int = 64 * 1024 * 1024,
+        local_bytes: int = 32 * 1024 * 1024,
         max_tags: int = MAX_TAGS,
         term: float = TERM_SECONDS,
     ) -> None:

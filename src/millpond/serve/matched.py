@@ -1,0 +1,49 @@
+"""What paths were matched to before: matching one again would cost a live answer more than most handlers do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from millpond.serve.hits import size_of
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from millpond.build.plan import Plan
+    from millpond.config import ServerConfig
+    from millpond.render.target import Target
+
+_MOST = 4096
+_LONGEST = 256
+"""Bytes of a path; clients choose it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The routes of paths, as they were sent, for one table of routes."""
+
+    bounds: ServerConfig
+    _found: dict[bytes, tuple[Plan, Target]] = field(default_factory=dict)
+
+    def find(self, asgi: Scope) -> tuple[Plan, Target] | None:
+        """What the path was matched to; None where the request is to be looked at in full."""
+        path: bytes = asgi.get("raw_path") or b""
+        found = self._found.get(path)
+        if found is None or asgi.get("root_path"):
+            return None
+        bounds = self.bounds
+        if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
+            return None
+        return None if size_of(asgi["headers"]) > bounds.max_header_bytes else found
+
+    def learn(self, asgi: Scope, plan: Plan, target: Target) -> None:
+        """Remember a match that depends on the path alone, and whose parameters no handler can change."""
+        path: bytes = asgi.get("raw_path") or b""
+        if not path or asgi.get("root_path") or len(path) > _LONGEST or target.route.config.cache_query:
+            return
+        if not all(type(value) is str for value in target.params.values()):
+            return
+        if len(self._found) >= _MOST:
+            del self._found[next(iter(self._found))]
+        self._found[path] = plan, target
