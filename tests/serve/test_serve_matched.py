@@ -78,11 +78,13 @@ async def test_each_query_of_a_route_that_is_cached_by_it_is_its_own(project: Pr
 
 async def test_a_path_below_a_mount_is_another_one(project: Project) -> None:
     project.routes(ROUTES)
-    async with project.serving() as served:
-        async with client_of(Starlette(routes=[Mount("/items", app=served.pond)])) as below:
-            for _ in range(2):
-                assert (await below.get("/items/live")).json() == 1
-                assert (await served.get("/items/live")).json() == "live"
+    async with (
+        project.serving() as served,
+        client_of(Starlette(routes=[Mount("/items", app=served.pond)])) as below,
+    ):
+        for _ in range(2):
+            assert (await below.get("/items/live")).json() == 1
+            assert (await served.get("/items/live")).json() == "live"
 
 
 async def test_no_more_is_remembered_than_memory_is_meant_for(
