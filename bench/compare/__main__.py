@@ -70,7 +70,10 @@ def _run(chosen: argparse.Namespace, scratch: Scratch, results: Results) -> None
                 _say(f"… {name}")
                 results.cases[name] = CASES[name](bench)
         loaded = {name: server.memory() for name, server in servers.items()}
-        results.memory = {name: {"idle": idle[name], "loaded": loaded[name]} for name in servers}
+        results.memory = {
+            name: {"idle": idle[name]["own"], "loaded": loaded[name]["own"], "files": loaded[name]["files"]}
+            for name in servers
+        }
     if "start-up" in chosen.only:
         _say("… start-up")
         results.start_up = start_up(scratch, ROUTES if not chosen.quick else ROUTES[:3])

@@ -80,8 +80,9 @@ def _targets(results: Results) -> Iterator[str]:
 def _memory(results: Results) -> Iterator[str]:
     if results.memory:
         yield "\n### Memory, MiB (PSS of all processes of a server)\n"
-        rows = [[name, f"{each['idle']:.0f}", f"{each['loaded']:.0f}"] for name, each in results.memory.items()]
-        yield from _table(["server", "idle", "after the load"], rows)
+        columns = ("idle", "loaded", "files")
+        rows = [[name, *(f"{each[column]:.0f}" for column in columns)] for name, each in results.memory.items()]
+        yield from _table(["server", "own, idle", "own, after the load", "files besides"], rows)
 
 
 def _start_up(results: Results) -> Iterator[str]:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond import revalidate_tag
+from millpond.policy.entry import Entry
 from millpond.policy.reply import ANYHOW, Asked
+from millpond.policy.surrogate import Surrogates
 from millpond.serve import hits as hits_module
+from millpond.serve import ready as ready_module
 from millpond.serve.hits import Hits, Request
+from millpond.serve.ready import Moments
 
 if TYPE_CHECKING:
     from ponds import Project, Running
@@ -289,3 +293,36 @@ async def test_there_is_no_short_way_before_the_start_and_after_the_end(project:
         pond = served.pond
         assert pond.hits is not None
     assert pond.hits is None
+
+
+def fresh(now: float, revalidate: float) -> Entry:
+    return Entry(
+        key="/a",
+        kind="response",
+        status=200,
+        headers=(),
+        body=b"",
+        rendered_at=now,
+        revalidate=revalidate,
+        expire=None,
+        generation=0,
+    )
+
+
+async def test_moments_are_shared_by_entries_of_one_age_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready_module, "_MOST_MOMENTS", 3)
+    moments, now = Moments(), 1_800_000_000.0
+    first, second = (fresh(now, 600) for _ in range(2))
+    shared = moments.of(first, 1, 599, now + 1)
+    assert moments.of(second, 1, 599, now + 1.5) is shared
+    assert moments.of(second, 2, 598, now + 2) is not shared
+    for age in range(10):
+        moments.of(first, age, 600 - age, now + age)
+    assert len(moments._shared) <= 3
+
+
+async def test_what_caches_in_front_are_told_of_an_entry_is_its_own() -> None:
+    now = 1_800_000_000.0
+    moments = Moments(Surrogates(cdn_cache_control=True))
+    long, short = (moments.of(fresh(now, seconds), 1, 9, now + 1) for seconds in (600, 10))
+    assert long.lines != short.lines

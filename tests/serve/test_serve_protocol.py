@@ -302,6 +302,9 @@ async def test_a_large_answer_is_held_once(project: Project) -> None:
             remembered = ways.pond.hits.recall(request)
             assert remembered is not None
             assert (remembered.sent is not None) is kept
+            project.clock.move(2)
+            await ways.socket.say([request])
+            assert remembered.sent is None  # it isn't asked for so often that a copy would pay
 
 
 async def test_a_large_body_is_sent_whole(project: Project) -> None:

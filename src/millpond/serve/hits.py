@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from millpond.policy.decision import Reason
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
-from millpond.serve.ready import Ready, sendable
+from millpond.serve.ready import Moments, Ready, sendable
 
 if TYPE_CHECKING:
     import weakref
@@ -36,7 +36,7 @@ access = logging.getLogger("millpond.access")
 _MOST_KNOWN = 16_384
 """Paths. A known one takes one to three kilobytes."""
 _LONGEST_KNOWN = 1024
-_MOST_REQUESTS = 4096
+_MOST_REQUESTS = 16_384
 _LONGEST_REQUEST = 2048
 _DRAFT = DRAFT_COOKIE.encode("ascii")
 
@@ -65,6 +65,8 @@ class Known:
 class Sent:
     """What went out for a request. It is right as long as there is nothing new to say."""
 
+    mark: object
+    """The entry's."""
     moment: Moment
     server: list[tuple[bytes, bytes]]
     """The headers that the server puts into each answer."""
@@ -76,12 +78,14 @@ class Sent:
 class Request:
     """A request that a hit may answer."""
 
-    __slots__ = ("asked", "known", "method", "path", "sent")
+    __slots__ = ("asked", "known", "method", "moment", "path", "sent")
 
     def __init__(self, known: Known, asked: Asked, method: str, path: bytes) -> None:
         self.known, self.asked, self.method, self.path = known, asked, method, path
+        self.moment: Moment | None = None
+        """When it was answered last."""
         self.sent: Sent | None = None
-        """What went out last, if that was short: it is a copy."""
+        """What went out, if that was short, and was wanted twice at one moment: it is a copy."""
 
 
 class Hits:
@@ -93,6 +97,7 @@ class Hits:
         self.bounds = bounds
         self.surrogates = surrogates
         """What caches in front are told; None where there are none."""
+        self._moments = Moments(surrogates)
         self.at_socket = True
         """Whether the server may answer before the application is called: not with middleware in front of it."""
         self._known: dict[bytes, Known] = {}
@@ -166,7 +171,7 @@ class Hits:
         ready = known.ready
         if ready is None or ready.entry() is not entry:
             ready = (
-                Ready(entry, known.forget, self.surrogates) if sendable(entry.headers) and entry.pause is None else None
+                Ready(entry, known.forget, self._moments) if sendable(entry.headers) and entry.pause is None else None
             )
         if ready is None or not (ready.still_fresh(generation, now) or self._is_fresh(entry, now)):
             return None

@@ -38,9 +38,12 @@ class Matched:
         return None if size_of(asgi["headers"]) > bounds.max_header_bytes else found
 
     def learn(self, asgi: Scope, plan: Plan, target: Target) -> None:
-        """Remember a match that depends on the path alone, and whose parameters no handler can change."""
+        """Remember a match that depends on the path alone, and whose parameters no handler can change.
+
+        Not one that is answered from the cache: that is remembered as a hit.
+        """
         path: bytes = asgi.get("raw_path") or b""
-        if not path or asgi.get("root_path") or len(path) > _LONGEST or target.route.config.cache_query:
+        if not path or asgi.get("root_path") or len(path) > _LONGEST or plan.caches(target.path):
             return
         if not all(type(value) is str for value in target.params.values()):
             return

@@ -185,7 +185,12 @@ class HitProtocol(BoundedProtocol):
             sent = request.sent
             if ready is None:
                 return False
-            if sent is None or sent.moment is not ready.moment or sent.server is not state.default_headers:
+            if (
+                sent is None
+                or sent.moment is not ready.moment
+                or sent.mark is not ready.mark
+                or sent.server is not state.default_headers
+            ):
                 sent = self._made(request, ready)
         except Exception:  # the parser would make a 400 of it: on the long way it is told as what it is
             log.exception("the short way to %r failed", request.path)
@@ -207,11 +212,12 @@ class HitProtocol(BoundedProtocol):
         form = ready.form(request.asked, self.hits.clock)
         if form is None:
             return None
-        server = self.server_state.default_headers
-        head, body = form.head(ready.moment, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
-        if len(head) + len(body) > _REPEATED:
-            return Sent(ready.moment, server, form.status, head, body)
-        request.sent = Sent(ready.moment, server, form.status, head + body)
+        server, moment = self.server_state.default_headers, ready.moment
+        head, body = form.head(moment, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
+        if request.moment is not moment or len(head) + len(body) > _REPEATED:
+            request.moment, request.sent = moment, None
+            return Sent(ready.mark, moment, server, form.status, head, body)
+        request.sent = Sent(ready.mark, moment, server, form.status, head + body)
         return request.sent
 
     def _prepare_for_asgi(self) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HIT = Decision(Action.HIT, Reason.FRESH)
 
 _MOST_FORMS = 8
+_MOST_MOMENTS = 4096
 _LONGEST_ASKED = 512
 """Bytes. What was asked is remembered with the answer to it, and clients choose what they ask."""
 _MOST_HEADER_BYTES = 8192
@@ -33,12 +34,41 @@ _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Moment:
-    """The headers of hits that tell of the moment. They are the same for all forms of an entry, for up to a second."""
+    """The headers of hits that tell of the moment. They are the same for all forms of an entry, for up to a second.
+
+    And for all entries of that age that stay fresh as long, where no caches in front are told more.
+    """
 
     __slots__ = ("headers", "lines")
 
     def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
         self.headers, self.lines = headers, lines_of(headers)
+
+
+class Moments:
+    """The moments of entries, so that each is made once.
+
+    Args:
+        surrogates: what caches in front are told; None where there are none.
+    """
+
+    __slots__ = ("_shared", "surrogates")
+
+    def __init__(self, surrogates: Surrogates | None = None) -> None:
+        self.surrogates = surrogates
+        self._shared: dict[tuple[int, int | None], Moment] = {}
+
+    def of(self, entry: Entry, age: int, left: int | None, now: float) -> Moment:
+        """That of a fresh entry, `age` seconds old, which stays fresh for `left` more."""
+        moment = self._shared.get((age, left))
+        if moment is None:
+            decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
+            moment = Moment(moment_headers(entry, decision, now, self.surrogates))
+            if self.surrogates is None:
+                if len(self._shared) >= _MOST_MOMENTS:
+                    self._shared.clear()
+                self._shared[age, left] = moment
+        return moment
 
 
 class Form:
@@ -89,17 +119,18 @@ class Ready:
     Args:
         entry: judged to be fresh, and without a pause.
         gone: called, with the reference, when nobody holds the entry any longer.
-        surrogates: what caches in front are told; None where there are none.
+        moments: those of the application's entries.
     """
 
     __slots__ = (
         "_forms",
+        "_moments",
         "_oldest",
         "_shown",
-        "_surrogates",
         "entry",
         "forms",
         "generation",
+        "mark",
         "moment",
         "rendered_at",
         "since",
@@ -107,11 +138,11 @@ class Ready:
         "version",
     )
 
-    def __init__(
-        self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None], surrogates: Surrogates | None = None
-    ) -> None:
+    def __init__(self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None], moments: Moments) -> None:
         self.entry = weakref.ref(entry, gone)
-        self._surrogates = surrogates
+        self.mark = object()
+        """Of this entry, for who must not hold it."""
+        self._moments = moments
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
         self._forms: dict[tuple[int, Headers], Form] = {}
@@ -121,7 +152,8 @@ class Ready:
         self.since = self.until = 0.0
         """Ages in seconds: from `since` on, and before `until`, the entry stays fresh and `moment` holds."""
         self._shown: tuple[int, int | None] | None = None
-        self.moment = Moment([])
+        self.moment: Moment
+        """Since `renew`."""
 
     def still_fresh(self, generation: int, now: float) -> bool:
         """Whether the last judgement holds: no tag has been invalidated, and the entry isn't too old."""
@@ -133,8 +165,7 @@ class Ready:
         left = None if entry.revalidate is None else math.floor(entry.revalidate - age)
         shown = (int(age), left)
         if shown != self._shown:
-            decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
-            self.moment, self._shown = Moment(moment_headers(entry, decision, now, self._surrogates)), shown
+            self.moment, self._shown = self._moments.of(entry, int(age), left, now), shown
         # Age changes at each whole second, and the time that is left at each whole second before its end.
         ends = math.inf if entry.revalidate is None or left is None else entry.revalidate - left
         self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
@@ -151,7 +182,7 @@ class Ready:
         chosen = reply(entry, asked)
         form = self._forms.get((chosen.status, chosen.headers))
         if form is None:
-            form = Form(chosen, lasting_headers(chosen.headers, entry, HIT, now, self._surrogates))
+            form = Form(chosen, lasting_headers(chosen.headers, entry, HIT, now, self._moments.surrogates))
             self._forms[chosen.status, chosen.headers] = form
         if len(asked.accepted) + sum(len(value) for _, value in asked.conditions) <= _LONGEST_ASKED:
             if len(self.forms) >= _MOST_FORMS:
