@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import machine
-from cases import CASES, Bench
+from cases import CASES, STORING, Bench
 from chart import draw
 from growth import ROUTES, builds, start_up
 from peers import PEERS, ROOT, Missing, Peer, Scratch, raw_asgi
@@ -60,19 +60,23 @@ def main() -> int:
     return 1 if results.missing and chosen.require_all else 0
 
 
+def _memory(servers: dict[str, Served]) -> dict[str, float]:
+    return {name: server.memory() for name, server in servers.items()}
+
+
 def _run(chosen: argparse.Namespace, scratch: Scratch, results: Results) -> None:
+    loaded: dict[str, float] | None = None
     with contextlib.ExitStack() as stack:
         peers, servers = _start(chosen, scratch, results, stack)
         bench = Bench(peers, servers, scratch.folder, chosen.rounds, chosen.seconds)
-        idle = {name: server.memory() for name, server in servers.items()}
-        for name in chosen.only:
-            if name in CASES:
-                _say(f"… {name}")
-                results.cases[name] = CASES[name](bench)
-        loaded = {name: server.memory() for name, server in servers.items()}
+        idle, cases = _memory(servers), [name for name in CASES if name in chosen.only]
+        for name in sorted(cases, key=lambda name: name in STORING):  # these come last
+            loaded = _memory(servers) if name in STORING and loaded is None else loaded
+            _say(f"… {name}")
+            results.cases[name] = CASES[name](bench)
+        full = _memory(servers)
         results.memory = {
-            name: {"idle": idle[name]["own"], "loaded": loaded[name]["own"], "files": loaded[name]["files"]}
-            for name in servers
+            name: {"idle": idle[name], "loaded": (loaded or full)[name], "full": full[name]} for name in servers
         }
     if "start-up" in chosen.only:
         _say("… start-up")

@@ -23,9 +23,6 @@ class NotStarted(Exception):
     """A server ended, or said nothing for too long; the message ends with its last words."""
 
 
-_KINDS = {"Pss_Anon": "own", "Pss_Shmem": "own", "Pss_File": "files"}
-
-
 class Served:
     """A running server, with all the processes that it started."""
 
@@ -36,16 +33,14 @@ class Served:
         """Seconds of processor time that its processes have used so far."""
         return sum(_ticks(pid) for pid in self._pids()) / _TICKS
 
-    def memory(self) -> dict[str, float]:
-        """MiB (PSS): what is its own, and the pages of files, which the kernel may take back when it needs them."""
-        total = {"own": 0.0, "files": 0.0}
+    def memory(self) -> float:
+        """MiB of memory that is its own, and its share of what it shares (PSS)."""
+        total = 0
         for pid in self._pids():
             with contextlib.suppress(OSError):
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    kind = _KINDS.get(line.partition(":")[0])
-                    if kind is not None:
-                        total[kind] += int(line.split()[1]) / 1024
-        return total
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return total / 1024
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
         """One request; the answer has been read, and its body is in `body`."""

@@ -80,9 +80,9 @@ def _targets(results: Results) -> Iterator[str]:
 def _memory(results: Results) -> Iterator[str]:
     if results.memory:
         yield "\n### Memory, MiB (PSS of all processes of a server)\n"
-        columns = ("idle", "loaded", "files")
+        columns = ("idle", "loaded", "full")
         rows = [[name, *(f"{each[column]:.0f}" for column in columns)] for name, each in results.memory.items()]
-        yield from _table(["server", "own, idle", "own, after the load", "files besides"], rows)
+        yield from _table(["server", "idle", "after the load", "with thousands of answers"], rows)
 
 
 def _start_up(results: Results) -> Iterator[str]:

@@ -49,7 +49,7 @@ class Results:
     missing: dict[str, str] = field(default_factory=dict)
     cases: dict[str, Case] = field(default_factory=dict)
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By peer: MiB of its own, idle and after the load, and of files that it has mapped then."""
+    """By peer: MiB of PSS, idle, after the load on a few answers, and after thousands were stored."""
     start_up: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     """By peer and number of routes: seconds to the first 200, and of processor time."""
     builds: dict[str, dict[str, float]] = field(default_factory=dict)
