@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from cli_project import STATIC, call, spawn
 
+from millpond.build.manifest import read_manifest
+
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
     from ponds import Project
 
 USERS = """\
@@ -147,6 +155,49 @@ def test_explain_says_what_a_fresh_path_reads_again(project: Project, capsys: py
     lines = call(project.folder, capsys, "explain", "/", "--dir", folder).out.splitlines()
     assert [line for line in lines if line.startswith(("froze", "reads", "to read"))] == [
         "reads    clock (time.time, app/route.py:5)"
+    ]
+
+
+@contextmanager
+def killed_after(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
+    """So that what is waited for in vain ends the test, and nothing hangs."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def test_workers_that_take_over_a_new_build_say_which_it_is_and_what_differs(
+    shop: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, builds = str(shop.folder), []
+
+    def build() -> None:
+        assert call(shop.folder, capsys, "build", "--dir", folder).code == 0
+        manifest = read_manifest(shop.folder)
+        assert manifest is not None
+        builds.append(manifest.build)
+
+    build()
+    arguments = ("start", "--dir", folder, "--port", "0", "--workers", "2", "--log-format", "json")
+    logged = []
+    with spawn(*arguments) as process, killed_after(process, 60):
+        assert process.stderr is not None
+        for line in process.stderr:
+            logged.append(json.loads(line)["message"])
+            if "serving build" in line and len(builds) == 1:
+                monkeypatch.setenv("API_URL", "else")
+                build()
+                process.send_signal(signal.SIGHUP)
+            elif "serving build" in line:
+                process.terminate()
+    told = [message for message in logged if "API_URL" in message or "serving build" in message]
+    assert [message.split(" on ")[0].split(". ")[0] for message in told] == [
+        f"serving build {builds[0]}",
+        "API_URL isn't what it was at build",
+        f"serving build {builds[1]}",
     ]
 
 

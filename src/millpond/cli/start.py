@@ -76,17 +76,21 @@ def start(
 
 def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int:
     project = (serving.folder / APP).absolute().parent
-    config, manifest = load_config(project), _needed(read_manifest(project), project)
+    config = load_config(project)
+    _needed(read_manifest(project), project)
     if config.cache.store == "memory":
         raise UsageError(
             f'--workers {workers} doesn\'t go with [cache] store = "memory": each worker would have a cache of its '
             'own, and an invalidation would reach one of them. Use store = "lmdb", or one worker.'
         )
-    for sentence in drift(project, manifest, os.environ):
-        environment_log.warning("%s", sentence)
     with bound(host, port) as sockets:
 
         def started() -> None:
+            manifest = _served(project)
+            if manifest is None:
+                return
+            for sentence in drift(project, manifest, os.environ):
+                environment_log.warning("%s", sentence)
             log.info("serving build %s on %s with %d workers", manifest.build, address_of(sockets), workers)
 
         well = run_workers(serving, sockets, workers, config.server.shutdown_timeout, started)
@@ -97,6 +101,15 @@ def _needed(manifest: Manifest | None, project: Path) -> Manifest:
     if manifest is None:
         raise BuildError(f"no build in {project / OUTPUT}; run `millpond build` first.")
     return manifest
+
+
+def _served(project: Path) -> Manifest | None:
+    """The build that workers have begun to serve; None, and a word in the log, if it has gone since."""
+    try:
+        return _needed(read_manifest(project), project)
+    except BuildError as error:
+        log.warning("%s", error)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class Workers(Multiprocess):
             self.processes[place] = new
             old.terminate()
             self._join([old])
+        self._when_started()
 
     def handle_ttin(self) -> None:
         """One worker more."""
@@ -232,7 +233,7 @@ def run_workers(
         sockets: bound; all of them accept from the same.
         count: how many.
         shutdown_timeout: seconds that they take to end; those that take longer are killed.
-        started: called when all of them serve.
+        started: called when all of them serve, and again when all have been replaced.
     """
     with _signals_restored():
         workers = Workers(work, sockets, count, shutdown_timeout + GRACE, started)
