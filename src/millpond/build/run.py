@@ -86,16 +86,24 @@ async def make_build(
         functions=used,
         environment=fingerprints(key, records, used, os.environ),
     )
-    failures = [failure for result in results for failure in result.failures]
-    failures += refused_crons(crons, [result.plan for result in results])
-    if prerenderer.config.frozen == "error":
-        failures += frozen_failures(records, cache_components=prerenderer.passes is not None)
+    failures = _failures(results, records, prerenderer, crons)
     if not failures:
         write_build(project, manifest, entries, key)
     warnings = [warning for route in routes for warning in route.warnings]
     warnings += [result.warning for result in results if result.warning is not None]
     warnings += idle_allowances(routes, records)
     return Built(manifest, failures, warnings, time.perf_counter() - started)
+
+
+def _failures(
+    results: list[RouteResult], records: list[RouteRecord], prerenderer: Prerenderer, crons: Sequence[CronConfig]
+) -> list[Failure]:
+    """What keeps the build from taking the former one's place."""
+    failures = [failure for result in results for failure in result.failures]
+    failures += refused_crons(crons, [result.plan for result in results])
+    if prerenderer.config.frozen == "error":
+        failures += frozen_failures(records, cache_components=prerenderer.passes is not None)
+    return failures
 
 
 def _draft_secret(project: Path) -> str:

@@ -12,7 +12,7 @@ from millpond.render.run import SERVER
 from millpond.routes.path import slash_redirect
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message
+    from starlette.types import ASGIApp, Message, Scope
 
     from millpond.config import Config
 
@@ -31,33 +31,9 @@ async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
 
     Raises:
         NotRun: it was answered from the cache.
-        MalformedPath: the path has a bad escape.
+        MalformedPath: as `slash_redirect` does.
         Exception: whatever middleware in front of the application raises; handlers' errors are a 500.
     """
-    encoded = quote(path, safe=_SAFE)
-    encoded = slash_redirect(encoded.encode("ascii"), config.trailing_slash) or encoded
-    raw_path = quote(config.base_path, safe=_SAFE) + encoded
-    headers = {
-        "host": SERVER[0],
-        "authorization": authorization(),
-        "user-agent": "millpond-cron",
-        NAME_HEADER: schedule,
-    }
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": unquote(raw_path),
-        "raw_path": raw_path.encode("ascii"),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()],
-        "client": None,
-        "server": SERVER,
-        "state": {},
-    }
     status = 500
     cached = asked = False
 
@@ -74,7 +50,35 @@ async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
             status = message["status"]
             cached = has(message.get("headers", ()), b"x-nextjs-cache")
 
-    await app(scope, receive, send)
+    await app(_scope(config, path, schedule), receive, send)
     if cached:
         raise NotRun
     return status
+
+
+def _scope(config: Config, path: str, schedule: str) -> Scope:
+    """The request, as a server would hand it over."""
+    encoded = quote(path, safe=_SAFE)
+    encoded = slash_redirect(encoded.encode("ascii"), config.trailing_slash) or encoded
+    raw_path = quote(config.base_path, safe=_SAFE) + encoded
+    headers = {
+        "host": SERVER[0],
+        "authorization": authorization(),
+        "user-agent": "millpond-cron",
+        NAME_HEADER: schedule,
+    }
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": unquote(raw_path),
+        "raw_path": raw_path.encode("ascii"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()],
+        "client": None,
+        "server": SERVER,
+        "state": {},
+    }

@@ -54,49 +54,70 @@ def direct_handler(route: APIRoute) -> Handler | None:
     Args:
         route: its function answers at once, and is no generator; its result is Encoded unless it has a model.
     """
-    dependant, field = route.dependant, route.response_field
-    call = dependant.call
-    if call is None or not _is_simple(dependant) or not _is_untouched():
+    dependant = route.dependant
+    if dependant.call is None or not _is_simple(dependant) or not _is_untouched():
         return None
-    awaited, context = is_async(call), _context(call)
-    requests = [name for name in (getattr(dependant, each) for each in _REQUEST) if name is not None]
-    texts = [each.name for each in dependant.path_params if _is_any_text(each)]
-    sources = [
-        (fields, read)
-        for kind, read in _READ.items()
-        if (fields := [each for each in getattr(dependant, kind) if not _is_any_text(each)])
-    ]
+    named = (getattr(dependant, each) for each in _REQUEST)
+    validated = {kind: [each for each in getattr(dependant, kind) if not _is_any_text(each)] for kind in _READ}
+    return _Direct(
+        call=dependant.call,
+        awaited=is_async(dependant.call),
+        requests=[name for name in named if name is not None],
+        texts=[each.name for each in dependant.path_params if _is_any_text(each)],
+        sources=[(fields, _READ[kind]) for kind, fields in validated.items() if fields],
+        field=route.response_field,
+        path=dependant.path,
+    )
 
-    async def handle(request: Request) -> Response:
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Direct:
+    """What is known of an operation before anybody asks for it."""
+
+    call: Callable[..., Any]
+    awaited: bool
+    requests: list[str]
+    """Parameters that are the request."""
+    texts: list[str]
+    """Those that are parts of the path, as they are."""
+    sources: list[tuple[list[ModelField], Callable[[Request], Any]]]
+    """Those that are validated, by where they are read."""
+    field: ModelField | None
+    """The model of the response."""
+    path: str | None
+
+    async def __call__(self, request: Request) -> Response:
         if request.scope.get(TELEMETRY) is not None:
             raise NotDirect
-        values: dict[str, Any] = dict.fromkeys(requests, request)
-        for name in texts:
+        values = self._values(request)
+        result = await (self.call(**values) if self.awaited else run_in_threadpool(self.call, **values))
+        if isinstance(result, Response):
+            return result
+        content = result.body if self.field is None else await self._filtered(result, request)
+        return Response(content, media_type="application/json")
+
+    def _values(self, request: Request) -> dict[str, Any]:
+        values: dict[str, Any] = dict.fromkeys(self.requests, request)
+        for name in self.texts:
             values[name] = request.path_params[name]
-        for fields, read in sources:
+        for fields, read in self.sources:
             found, errors = request_params_to_args(fields, read(request))
             if errors:
                 raise NotDirect
             values.update(found)
-        result = await (call(**values) if awaited else run_in_threadpool(call, **values))
-        if isinstance(result, Response):
-            return result
-        content = result.body if field is None else await filtered(result, request)
-        return Response(content, media_type="application/json")
+        return values
 
-    async def filtered(result: Any, request: Request) -> bytes:
+    async def _filtered(self, result: Any, request: Request) -> bytes:
         """As the model of the response has it."""
-        path = f"{request.method} {request.scope.get('root_path', '').rstrip('/')}{dependant.path}"
+        path = f"{request.method} {request.scope.get('root_path', '').rstrip('/')}{self.path}"
         body: bytes = await routing.serialize_response(
-            field=field,
+            field=self.field,
             response_content=result,
-            is_coroutine=awaited,
-            endpoint_ctx=EndpointContext(**{**context, "path": path}),
+            is_coroutine=self.awaited,
+            endpoint_ctx=EndpointContext(**{**_context(self.call), "path": path}),
             dump_json=True,
         )
         return body
-
-    return handle
 
 
 def _is_simple(dependant: Dependant) -> bool:
