@@ -160,6 +160,24 @@ async def test_another_spelling_of_the_own_path_is_a_circle_too(
     assert "waits for itself" in caplog.text or "circle" in caplog.text
 
 
+async def test_a_cached_function_may_ask_the_live_route_that_calls_it_for_something_else(project: Project) -> None:
+    project.routes(
+        {
+            "/": """
+from millpond import cached, fetch
+dynamic = "force-dynamic"
+@cached
+async def other():
+    return (await fetch("/?page=2")).text
+async def GET(page: int = 1):
+    return await other() if page == 1 else "the second"
+"""
+        }
+    )
+    async with project.started() as running:
+        assert await body(running) == '"the second"'
+
+
 async def test_a_build_refuses_a_circle(project: Project) -> None:
     project.routes({"/a": reading("/b", config="revalidate = 60"), "/b": reading("/a", config="revalidate = 60")})
     failures = await project.failures()

@@ -185,6 +185,32 @@ async def test_data_is_read_again_by_the_path_that_was_invalidated(project: Proj
             assert (await running.get("/a")).json() == ["/data 2", 2]
 
 
+NESTED = """
+from millpond import cached
+runs = 0
+@cached
+async def inner():
+    global runs
+    runs += 1
+    return runs
+@cached
+async def outer():
+    return await inner()
+async def GET():
+    return await outer()
+"""
+
+
+async def test_so_is_what_a_cached_function_reads_for_it(project: Project) -> None:
+    project.config["cache_components"] = True
+    project.routes({"/a": NESTED})
+    async with project.started() as running:
+        assert (await running.get("/a")).json() == 1
+        assert (await running.get("/a")).json() == 1
+        revalidate_path("/a")
+        assert (await running.get("/a")).json() == 2
+
+
 async def test_other_paths_keep_the_data(project: Project) -> None:
     async with upstream() as source:
         live = READER.replace("URL", source.url).format(config='dynamic = "force-dynamic"')

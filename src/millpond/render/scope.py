@@ -152,8 +152,8 @@ class Scope:
 
     @property
     def path(self) -> str:
-        """The canonical path that is being answered."""
-        return "" if self.target is None or self.purpose is Purpose.FILL else self.target.path
+        """The canonical path that is being answered, or is going to use what is being filled."""
+        return "" if self.target is None else self.target.path
 
     @property
     def own_tags(self) -> tuple[str, ...]:
