@@ -19,6 +19,8 @@ from ponds import turns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from millpond.cron.record import Record
     from ponds import Project
 
@@ -153,6 +155,18 @@ async def test_a_run_that_takes_too_long_is_cancelled_and_the_next_one_comes(pro
         one.module.GATE.set()
         await one.move(300)
         assert await outcomes(one) == [Outcome.TIMED_OUT, Outcome.OK]
+
+
+async def test_an_error_in_front_of_the_application_is_a_failure_and_no_time_out(project: Project) -> None:
+    def failing(_: ASGIApp) -> ASGIApp:
+        async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+            raise TimeoutError("its own")
+
+        return fail
+
+    async with hosts(project) as one:
+        one.ponds[0].add_outer_middleware(failing)
+        assert (await one.ponds[0].jobs()[0].run(NOON + 300)).outcome is Outcome.FAILED
 
 
 async def test_a_run_may_end_while_the_server_ends(project: Project) -> None:

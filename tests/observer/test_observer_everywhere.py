@@ -16,6 +16,8 @@ from millpond.render.observe import observer
 from millpond.render.observe.profiling import ProfilingSource
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ponds import Project
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +101,32 @@ async def test_what_a_function_of_a_library_does_in_a_thread_is_the_line_that_ga
     )
     texts = ["file /dev/null", "file /dev/null", "env NOT_SET", "file /dev/null"]
     assert [(one.text, one.line) for one in inputs] == list(zip(texts, marked(project, "app/route.py"), strict=True))
+
+
+async def test_what_a_library_gives_to_a_thread_for_itself_is_nobodys(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "stopwatch_library.py").write_text(
+        "import time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "def lap():\n    with ThreadPoolExecutor(1) as pool:\n        return pool.submit(time.time).result()\n"
+    )
+    monkeypatch.syspath_prepend(outside)
+    inputs = await inputs_of(
+        project,
+        f"""
+        import time
+        from concurrent.futures import ThreadPoolExecutor
+        from stopwatch_library import lap
+        def GET():
+            lap()
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(time.time).result()  {HERE}
+            return 1
+        """,
+    )
+    assert [(one.text, one.line) for one in inputs] == [("clock (time.time)", marked(project, "app/route.py")[0])]
 
 
 async def test_a_client_that_connects_in_a_task_of_its_own_is_the_line_that_asks(project: Project) -> None:

@@ -264,6 +264,27 @@ async def test_middleware_of_the_inner_application_sees_what_is_run_directly(pro
             assert (answer.status_code, answer.headers["x-seen"]) == (status, "1")
 
 
+async def test_a_limit_on_bodies_that_the_application_was_given_holds(project: Project) -> None:
+    project.write({"instrumentation.py": "def register(app): app.max_body_size = 4\n"})
+    project.routes(
+        {"/": "from millpond import Request\nasync def POST(request: Request): return await request.body()\n"}
+    )
+    async with project.started() as running:
+        assert [(await running.client.post("/", content=sent)).status_code for sent in (b"1234", b"12345")] == [
+            200,
+            413,
+        ]
+
+
+async def test_a_root_path_that_the_application_was_given_is_seen_each_time(project: Project) -> None:
+    project.write({"instrumentation.py": "def register(app): app.root_path = '/below'\n"})
+    project.routes(
+        {"/": "from millpond import Request\ndef GET(request: Request): return request.scope['root_path']\n"}
+    )
+    async with project.started() as running:
+        assert [(await running.get("/")).json() for _ in range(3)] == ["/below"] * 3
+
+
 class Replaced:
     """What tracers put in place of a function: it can be called, and says that it is the function."""
 

@@ -139,9 +139,10 @@ async def test_a_server_may_want_a_certificate(papers: Papers, caplog: pytest.Lo
         await assert_shared(f"{url}&ssl_certfile={papers.client}&ssl_keyfile={papers.client}")
 
 
-def test_a_file_that_is_not_there_is_named_at_the_start() -> None:
-    cache = parse_config({"cache": {"store": "valkeys://cache?ssl_ca_certs=/nowhere/ca.pem"}}, "millpond.toml").cache
-    with pytest.raises(ConfigError, match=r"names /nowhere/ca\.pem as ssl_ca_certs, and there is no such file"):
+@pytest.mark.parametrize("file", ["/nowhere/ca.pem", "/"])
+def test_a_file_that_is_not_there_is_named_at_the_start(file: str) -> None:
+    cache = parse_config({"cache": {"store": f"valkeys://cache?ssl_ca_certs={file}"}}, "millpond.toml").cache
+    with pytest.raises(ConfigError, match=f"names {re.escape(file)} as ssl_ca_certs, and there is no such file"):
         shared_address(cache)
 
 
