@@ -41,7 +41,8 @@ def targets(results: Results) -> Iterator[Target]:
     )
     yield Target("a live answer, by Next's", 1 / 5, _ratio(results, "live", "millpond", "next"))
     yield Target("a live answer, by FastAPI's ready Response", 1.0, _ratio(results, "live", "millpond", "fastapi-raw"))
-    yield Target("memory of a worker after load, by Next's", 0.5, _memory(results))
+    yield Target("memory of a worker after load, by Next's", 0.5, _memory(results, "loaded"))
+    yield Target("the same with thousands of answers stored", 0.5, _memory(results, "full"))
     yield Target("seconds that 1,000 routes start later than one", 1.0, _start_up(results))
     yield Target("trivial pages prerendered per second and core", 2000, _pages(results), at_least=True)
 
@@ -60,9 +61,9 @@ def _slowest(results: Results) -> float | None:
     return ours.p99_ms / theirs.p99_ms if ours and theirs else None
 
 
-def _memory(results: Results) -> float | None:
+def _memory(results: Results, when: str) -> float | None:
     ours, theirs = results.memory.get("millpond"), results.memory.get("next")
-    return ours["loaded"] / theirs["loaded"] if ours and theirs else None
+    return ours[when] / theirs[when] if ours and theirs else None
 
 
 def _start_up(results: Results) -> float | None:
