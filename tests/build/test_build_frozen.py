@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from frozen_sources import CACHED, CLOCK, ENV, ERROR, STATIC
 
 from millpond.build.report import facts
 from millpond.errors import RouteModuleError
@@ -14,24 +15,6 @@ if TYPE_CHECKING:
     from ponds import Project
 
 pytestmark = pytest.mark.anyio
-
-ERROR = {"build": {"frozen": "error"}}
-
-CLOCK = """
-import time
-{config}
-
-async def GET():
-    return time.time()
-"""
-ENV = """
-import os
-{config}
-
-def GET():
-    return os.environ.get("SHOP_NAME")
-"""
-STATIC = 'dynamic = "force-static"'
 
 
 def told(record: RouteRecord) -> list[tuple[str, str, bool, bool]]:
@@ -222,71 +205,6 @@ async def test_a_route_that_the_build_renders_nothing_of_may_declare_what_it_wil
     assert (await project.build()).warnings == []
 
 
-CACHED = """
-import os, time
-from millpond import cached, cache_tag
-{config}
-
-@cached{options}
-def load():
-    {call}
-    return [time.time(), os.environ.get("SHOP_NAME")]
-
-@cached
-def outer():
-    return load()
-
-def GET():
-    return {used}()
-"""
-
-
-async def functions(project: Project, **parts: str) -> list[tuple[str, list[str], list[tuple[str, bool]]]]:
-    project.routes({"/": CACHED.format(config=STATIC, **{"options": "", "call": "pass", "used": "load", **parts})})
-    outcome = await project.build(**ERROR)
-    assert outcome.failures == []
-    assert [record.inputs for record in outcome.manifest.routes] == [[]]
-    return [
-        (function.name, function.routes, [(one.subject, one.refreshed) for one in function.inputs])
-        for function in outcome.manifest.functions
-    ]
-
-
-async def test_a_cached_function_without_lifetime_and_tag_freezes_and_is_no_fault_of_the_route(
-    project: Project,
-) -> None:
-    frozen = [("clock", False), ("env SHOP_NAME", False)]
-    assert await functions(project) == [("load()", ["/"], frozen)]
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {"options": "(revalidate=60)"},
-        {"options": '(life="hours")'},
-        {"options": '(tags=["a"])'},
-        {"call": 'cache_tag("a")'},
-    ],
-)
-async def test_a_cached_function_with_one_of_them_reads_again(project: Project, parts: dict[str, str]) -> None:
-    assert await functions(project, **parts) == [("load()", ["/"], [("clock", True), ("env SHOP_NAME", False)])]
-
-
-async def test_a_function_is_used_by_the_routes_that_use_it_by_way_of_others(project: Project) -> None:
-    [(name, routes, _)] = [each for each in await functions(project, used="outer") if each[0] == "load()"]
-    assert (name, routes) == ("load()", ["/"])
-
-
-async def test_a_second_route_uses_a_function_that_the_first_has_filled(project: Project) -> None:
-    project.write(
-        {"lib/data.py": "import time\nfrom millpond import cached\n@cached\ndef load(): return time.time()\n"}
-    )
-    source = f"from lib.data import load\n{STATIC}\ndef GET(): return load()\n"
-    project.routes({"/a": source, "/b": source})
-    manifest = (await project.build(build={"concurrency": 1})).manifest
-    assert [function.routes for function in manifest.functions] == [["/a", "/b"]]
-
-
 async def test_with_cache_components_what_ends_no_prerender_is_told(project: Project) -> None:
     project.write({"data.txt": "a"})
     project.routes(
@@ -345,45 +263,6 @@ async def test_with_cache_components_a_memo_of_the_first_pass_hides_nothing(proj
     )
     project.config["cache_components"] = True
     assert [one.subject for one in (await project.built())["/"].inputs] == ["env A"]
-
-
-async def test_a_variable_that_is_not_set_at_build_is_named_with_what_to_do(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("APP_SECRET", raising=False)
-    source = "import os\nfrom lib.settings import secret\n{}\nasync def GET():\n    return secret()\n"
-    project.write({"lib/settings.py": "import os\ndef secret():\n    return os.environ['APP_SECRET']\n"})
-    project.routes({"/": source.format(STATIC)})
-    assert await project.failures() == [
-        "/  (app/route.py)\n  lib/settings.py:3: APP_SECRET is read at build time by a static route, and isn't set; "
-        'set it for `millpond build`, or read it in a live one: connection() before it, or dynamic = "force-dynamic".'
-    ]
-    project.config["cache_components"] = True
-    project.routes({"/": source.format("")})
-    [failure] = await project.failures()
-    assert failure.endswith("or read it in a live one: connection() before it.")
-
-
-async def test_one_that_generate_static_params_needs_is_named_as_well(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("APP_IDS", raising=False)
-    project.routes(
-        {
-            "/[id]": "import os\ndef generate_static_params():\n    return os.environ['APP_IDS']\n"
-            "def GET(id): return id\n"
-        }
-    )
-    assert await project.failures() == [
-        "app/[id]/route.py\n  app/[id]/route.py:3: APP_IDS is read at build time by generate_static_params, and isn't "
-        "set; set it for `millpond build`, or give it a default."
-    ]
-
-
-async def test_a_key_that_a_handler_misses_elsewhere_is_an_ordinary_error(project: Project) -> None:
-    project.routes({"/": f"{STATIC}\ndef GET():\n    return {{}}['APP_SECRET']\n"})
-    [failure] = await project.failures()
-    assert failure.endswith("KeyError: 'APP_SECRET'")
 
 
 async def test_machines_are_told_what_is_frozen_and_what_is_read_again(project: Project) -> None:
