@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import millpond.app
 from millpond import Millpond
-from millpond.build.watch import Watch
+from millpond.prerender.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

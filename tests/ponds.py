@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from millpond.build.manifest import RouteRecord
-    from millpond.build.run import Built
     from millpond.cache.responses import Responses
     from millpond.policy.entry import Entry
+    from millpond.prerender.manifest import RouteRecord
+    from millpond.prerender.run import Built
     from millpond.routes.route import Route
 
 NOON = 1_800_000_000.0

@@ -13,13 +13,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millpond.build.environment import drift
-from millpond.build.manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
-from millpond.build.prerender import Prerenderer
-from millpond.build.run import Built, make_build, new_build_id
-from millpond.build.undecided import development_plans, unbuilt_plans
-from millpond.build.verify import in_idle_loop, observed
-from millpond.build.watch import Watch
 from millpond.cache.active import activate, deactivate
 from millpond.cache.fetch import close_client
 from millpond.cache.observed import ObservedFunctions
@@ -29,6 +22,13 @@ from millpond.errors import BuildError
 from millpond.metadata import inventory
 from millpond.metadata.loading import loader
 from millpond.policy.compat import Compat
+from millpond.prerender.environment import drift
+from millpond.prerender.manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
+from millpond.prerender.prerenderer import Prerenderer
+from millpond.prerender.run import Built, make_build, new_build_id
+from millpond.prerender.undecided import development_plans, unbuilt_plans
+from millpond.prerender.verify import in_idle_loop, observed
+from millpond.prerender.watch import Watch
 from millpond.render.handler import around
 from millpond.render.passes import Passes
 from millpond.routes.imports import import_project_file
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from millpond.build.manifest import Manifest
-    from millpond.build.plan import Plan
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
+    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.plan import Plan
     from millpond.serve.hits import Hits
     from millpond.stores.contract import Store
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from millpond.build.inputs import InputRecord
-    from millpond.build.manifest import Manifest
+    from millpond.prerender.inputs import InputRecord
+    from millpond.prerender.manifest import Manifest
     from ponds import Project
 
 HERE = "# here"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from millpond.build.manifest import RouteRecord
+    from millpond.prerender.manifest import RouteRecord
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

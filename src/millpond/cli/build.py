@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from millpond.build.frozen_table import frozen_notes, frozen_table
-from millpond.build.manifest import read_entries
-from millpond.build.report import facts, failure_facts
-from millpond.build.table import build_table, legend
 from millpond.cli.console import complain, machine_readable, notices, output, print_json, print_table, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.errors import UsageError
+from millpond.prerender.frozen_table import frozen_notes, frozen_table
+from millpond.prerender.manifest import read_entries
+from millpond.prerender.report import facts, failure_facts
+from millpond.prerender.table import build_table, legend
 from millpond.serve.logs import configure_logs
 from millpond.stores.choosing import shared_store
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from millpond.app import Millpond
-    from millpond.build.manifest import Manifest
-    from millpond.build.run import Built
+    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.run import Built
 
 
 def build(

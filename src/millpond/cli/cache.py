@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from millpond.build.table import route_table
 from millpond.cache.invalidate import tag_of_path
 from millpond.cli.console import complain, machine_readable, output, print_json, print_table
 from millpond.cli.options import HERE, Dir, Json
@@ -25,6 +24,7 @@ from millpond.cli.stored import (
 )
 from millpond.errors import MillpondError, UsageError
 from millpond.policy.entry import Kind  # noqa: TC001 - the command line is made of it
+from millpond.prerender.table import route_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

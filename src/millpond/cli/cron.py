@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from millpond.build.table import route_table
 from millpond.cli.console import machine_readable, output, print_json, print_table
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.cron.job import Busy
 from millpond.cron.record import Outcome
 from millpond.errors import MillpondError, UsageError
+from millpond.prerender.table import route_table
 from millpond.serve.logs import configure_logs
 
 if TYPE_CHECKING:

@@ -10,21 +10,21 @@ from urllib.parse import quote
 
 from starlette.routing import Match
 
-from millpond.build.frozen import remedies
-from millpond.build.manifest import plans_of, read_entries
-from millpond.build.report import whole
-from millpond.build.undecided import unbuilt_plans
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, fresh_for, judge
 from millpond.policy.tags import is_own
+from millpond.prerender.frozen import remedies
+from millpond.prerender.manifest import plans_of, read_entries
+from millpond.prerender.report import whole
+from millpond.prerender.undecided import unbuilt_plans
 from millpond.render.target import Target
 from millpond.routes.table import Table
 from millpond.serve.incoming import Refused, segments_of
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
-    from millpond.build.manifest import Manifest
-    from millpond.build.plan import Plan
+    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.plan import Plan
 
 _REFUSALS = {400: "its percent-encoding is malformed", 414: "the path is longer than [server] max_path_bytes allows"}
 

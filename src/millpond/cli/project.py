@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.app import Millpond
-from millpond.build.failure import failure_message
-from millpond.build.manifest import edited_since, plans_of
 from millpond.errors import BuildError, MillpondError
+from millpond.prerender.failure import failure_message
+from millpond.prerender.manifest import edited_since, plans_of
 from millpond.serve.leaving import run_loop
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from millpond.build.manifest import Manifest
+    from millpond.prerender.manifest import Manifest
 
 APP = "app"
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.build.report import route_facts
-from millpond.build.table import legend, route_table
 from millpond.cli.console import machine_readable, output, print_json, print_table, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import build_of, open_project
+from millpond.prerender.report import route_facts
+from millpond.prerender.table import legend, route_table
 from millpond.render.static import candidacy
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
-    from millpond.build.manifest import RouteRecord
+    from millpond.prerender.manifest import RouteRecord
     from millpond.routes.route import Route
 
 CANDIDATE = "?"

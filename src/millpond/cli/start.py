@@ -11,14 +11,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from millpond.app import environment_log
-from millpond.build.environment import drift
-from millpond.build.manifest import OUTPUT, read_manifest
 from millpond.cli.console import complain, print_anything
 from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.cli.project import APP, open_project, run_project
 from millpond.config import load_config
 from millpond.cron.clockwork import Clockwork
 from millpond.errors import BuildError, MillpondError, UsageError
+from millpond.prerender.environment import drift
+from millpond.prerender.manifest import OUTPUT, read_manifest
 from millpond.serve.hits import access
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.server import address_of, bound, fastest_loop, serve
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.app import Millpond
-    from millpond.build.manifest import Manifest
+    from millpond.prerender.manifest import Manifest
 
 log = logging.getLogger("millpond.serve")
 

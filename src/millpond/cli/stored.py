@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
-from millpond.build.manifest import read_manifest
-from millpond.build.report import whole
 from millpond.cli.project import APP
 from millpond.config import load_config
 from millpond.errors import BuildError, UsageError
 from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
 from millpond.policy.lifetime import duration_cell
 from millpond.policy.tags import TagRow, is_own
+from millpond.prerender.manifest import read_manifest
+from millpond.prerender.report import whole
 from millpond.stores.choosing import inspection_of, upkeep_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from millpond.build.failure import failure_message
 from millpond.errors import MillpondError, Place
+from millpond.prerender.failure import failure_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,11 +21,11 @@ from millpond.serve.sending import send_cached, send_plain
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from millpond.build.plan import Plan
     from millpond.cache.responses import Responses
     from millpond.config import Config
     from millpond.policy.freshness import Clock
     from millpond.policy.reply import Asked
+    from millpond.prerender.plan import Plan
     from millpond.routes.table import Table
     from millpond.serve.hits import Known
     from millpond.serve.live import LiveRunner

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from millpond.build.failure import failure_message
+from millpond.prerender.failure import failure_message
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from millpond.serve.hits import size_of
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-    from millpond.build.plan import Plan
     from millpond.config import ServerConfig
+    from millpond.prerender.plan import Plan
     from millpond.render.target import Target
 
 _MOST = 4096

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from millpond.build.plan import Plan
     from millpond.config import Config
     from millpond.policy.freshness import Clock
+    from millpond.prerender.plan import Plan
     from millpond.purge.purges import Purges
     from millpond.stores.contract import Store
 

@@ -6,17 +6,17 @@ import hmac
 import os
 from typing import TYPE_CHECKING
 
-from millpond.build.manifest import OUTPUT, key_name
 from millpond.errors import Place
 from millpond.policy.inputs import Kind
+from millpond.prerender.manifest import OUTPUT, key_name
 from millpond.render.observe.environment import EVERY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from millpond.build.inputs import FunctionRecord, InputRecord
-    from millpond.build.manifest import Manifest, RouteRecord
+    from millpond.prerender.inputs import FunctionRecord, InputRecord
+    from millpond.prerender.manifest import Manifest, RouteRecord
 
 KEY_BYTES = 32
 

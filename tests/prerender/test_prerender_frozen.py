@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from frozen_sources import CACHED, CLOCK, ENV, ERROR, STATIC
 
-from millpond.build.report import facts
 from millpond.errors import RouteModuleError
+from millpond.prerender.report import facts
 
 if TYPE_CHECKING:
-    from millpond.build.manifest import RouteRecord
+    from millpond.prerender.manifest import RouteRecord
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

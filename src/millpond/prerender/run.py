@@ -8,25 +8,25 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millpond.build.crons import refused_crons
-from millpond.build.environment import KEY_BYTES, fingerprints
-from millpond.build.frozen import frozen_failures, idle_allowances
-from millpond.build.inputs import functions_of, inputs_of
-from millpond.build.manifest import VERSION, Manifest, PathRecord, RouteRecord, read_manifest, write_build
 from millpond.errors import BuildError
 from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.policy.tags import is_own
+from millpond.prerender.crons import refused_crons
+from millpond.prerender.environment import KEY_BYTES, fingerprints
+from millpond.prerender.frozen import frozen_failures, idle_allowances
+from millpond.prerender.inputs import functions_of, inputs_of
+from millpond.prerender.manifest import VERSION, Manifest, PathRecord, RouteRecord, read_manifest, write_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from millpond.build.failure import Failure
-    from millpond.build.inputs import RouteInputs
-    from millpond.build.prerender import Prerenderer, RouteResult
     from millpond.cache.observed import ObservedFunctions
     from millpond.config import CronConfig
     from millpond.policy.entry import Entry
+    from millpond.prerender.failure import Failure
+    from millpond.prerender.inputs import RouteInputs
+    from millpond.prerender.prerenderer import Prerenderer, RouteResult
     from millpond.routes.route import Route
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from millpond.build.manifest import OUTPUT, Manifest, read_entries, read_manifest, write_build
 from millpond.errors import BuildError
+from millpond.prerender.manifest import OUTPUT, Manifest, read_entries, read_manifest, write_build
 from ponds import NOON, Project, cache_of
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.concurrency import run_in_threadpool
 
-from millpond.build.failure import Failure, failure_message, unset_message
-from millpond.build.plan import Plan
 from millpond.cache.answer import entry_of
 from millpond.cache.coded import coded
 from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
+from millpond.prerender.failure import Failure, failure_message, unset_message
+from millpond.prerender.plan import Plan
 from millpond.render.escape import result_of
 from millpond.render.inputs import together
 from millpond.render.passes import Passes, PassTimeout
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from millpond.build.watch import Watch
     from millpond.config import BuildConfig
     from millpond.policy.coding import Coding
     from millpond.policy.compat import Compat
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
+    from millpond.prerender.watch import Watch
     from millpond.render.inputs import Inputs
     from millpond.render.run import Rendered, Renderer
     from millpond.routes.route import Route

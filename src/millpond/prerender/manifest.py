@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.build.inputs import FunctionRecord, InputRecord
-from millpond.build.plan import Plan
 from millpond.errors import BuildError, Place
 from millpond.policy.entry import decode_frame, encode_frame
+from millpond.prerender.inputs import FunctionRecord, InputRecord
+from millpond.prerender.plan import Plan
 from millpond.render.static import Why
 
 if TYPE_CHECKING:

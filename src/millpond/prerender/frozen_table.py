@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.build.frozen import remedies
-from millpond.build.table import route_table
 from millpond.errors import Place
+from millpond.prerender.frozen import remedies
+from millpond.prerender.table import route_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.table import Table
 
-    from millpond.build.inputs import InputRecord
-    from millpond.build.manifest import Manifest
+    from millpond.prerender.inputs import InputRecord
+    from millpond.prerender.manifest import Manifest
 
 _LINES = 8
 """Inputs of one route, or function, that are listed."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from millpond.build.failure import Failure
+from millpond.prerender.failure import Failure
 from millpond.routes.path import MalformedPath, canonical, split
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from millpond.build.plan import Plan
     from millpond.config import CronConfig
+    from millpond.prerender.plan import Plan
 
 _SOURCE = "[[cron]]"
 

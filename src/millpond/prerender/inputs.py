@@ -14,9 +14,9 @@ from millpond.render.observe.use import connects
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from millpond.build.prerender import Page, RouteResult
     from millpond.cache.observed import ObservedFunction, ObservedFunctions
     from millpond.policy.inputs import Allowance
+    from millpond.prerender.prerenderer import Page, RouteResult
     from millpond.render.inputs import CachedFunction
     from millpond.render.observe.use import Observation
 

@@ -9,9 +9,9 @@ from millpond.errors import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from millpond.build.failure import Failure
-    from millpond.build.inputs import InputRecord
-    from millpond.build.manifest import Manifest, PathRecord, RouteRecord
+    from millpond.prerender.failure import Failure
+    from millpond.prerender.inputs import InputRecord
+    from millpond.prerender.manifest import Manifest, PathRecord, RouteRecord
 
 
 def facts(manifest: Manifest, warnings: Sequence[str], seconds: float) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.build.plan import Plan
-from millpond.build.prerender import list_params
+from millpond.prerender.plan import Plan
+from millpond.prerender.prerenderer import list_params
 from millpond.render.static import candidacy
 from millpond.routes.path import canonical
 from millpond.routes.table import build_segments

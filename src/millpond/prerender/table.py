@@ -12,7 +12,7 @@ from millpond.policy.lifetime import duration_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from millpond.build.manifest import Manifest, PathRecord, RouteRecord
+    from millpond.prerender.manifest import Manifest, PathRecord, RouteRecord
 
 SLOW = 0.3
 """Seconds from which on the table says how long a path took (R8.4)."""

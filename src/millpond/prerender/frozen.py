@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.build.failure import Failure
 from millpond.policy.inputs import Allowance, Kind
+from millpond.prerender.failure import Failure
 from millpond.render.observe.environment import EVERY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from millpond.build.inputs import InputRecord
-    from millpond.build.manifest import RouteRecord
+    from millpond.prerender.inputs import InputRecord
+    from millpond.prerender.manifest import RouteRecord
     from millpond.routes.route import Route
 
 OPTION = "frozen_ok"
