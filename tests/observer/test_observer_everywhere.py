@@ -103,6 +103,60 @@ async def test_what_a_function_of_a_library_does_in_a_thread_is_the_line_that_ga
     assert [(one.text, one.line) for one in inputs] == list(zip(texts, marked(project, "app/route.py"), strict=True))
 
 
+HANDED_OVER = {
+    "to_thread": "await asyncio.to_thread({call})",
+    "anyio": "await anyio.to_thread.run_sync({call})",
+    "the loop's pool": "await asyncio.get_running_loop().run_in_executor(None, {call})",
+    "a pool": "pool.submit({call}).result()",
+    "a partial": "pool.submit(functools.partial({call})).result()",
+    "a thread": "await asyncio.to_thread(lambda: threading.Thread(target={call}).start())",
+}
+"""Ways to have a function in C called by a thread."""
+
+
+@pytest.mark.parametrize("way", HANDED_OVER)
+async def test_a_function_in_c_that_is_given_to_a_thread_is_the_line_that_gave_it_away(
+    project: Project, way: str
+) -> None:
+    inputs = await inputs_of(
+        project,
+        f"""
+        import anyio, asyncio, functools, threading, time
+        from concurrent.futures import ThreadPoolExecutor
+        pool = ThreadPoolExecutor(1)
+        async def GET():
+            {HANDED_OVER[way].format(call="time.time")}  {HERE}
+            return 1
+        """,
+    )
+    assert [(one.text, one.line) for one in inputs] == [("clock (time.time)", marked(project, "app/route.py")[0])]
+
+
+@pytest.mark.parametrize("call", ["time.localtime, 0", "time.strftime, '%Y', (2027,) + 8 * (1,)", "abs, -1"])
+async def test_a_function_in_c_that_uses_nothing_may_be_given_to_a_thread(project: Project, call: str) -> None:
+    source = f"import asyncio, time\nasync def GET():\n    return str(await asyncio.to_thread({call}))\n"
+    assert await inputs_of(project, source) == []
+
+
+async def test_a_statement_that_a_thread_executes_is_told_once_with_its_text(project: Project) -> None:
+    inputs = await inputs_of(
+        project,
+        f"""
+        import asyncio, sqlite3
+        from concurrent.futures import ThreadPoolExecutor
+        pool = ThreadPoolExecutor(1)
+        db = sqlite3.connect(":memory:", check_same_thread=False)
+        async def GET():
+            await asyncio.to_thread(db.execute, "SELECT 1")  {HERE}
+            pool.submit(db.execute, "SELECT 1").result()  {HERE}
+            return 1
+        """,
+    )
+    assert [(one.text, one.line) for one in inputs] == [
+        ("database (sqlite3 execute: SELECT ?)", line) for line in marked(project, "app/route.py")
+    ]
+
+
 async def test_what_a_library_gives_to_a_thread_for_itself_is_nobodys(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,12 +59,16 @@ class Blame:
         """By file name of code: its path in the project, if it is the user's."""
         self._handed = HandOvers()
 
-    def note_handover(self, frame: FrameType) -> None:
-        """Remember the work that the function of `frame` hands over, if it does and a render asks for it."""
+    def note_handover(self, frame: FrameType) -> HandOver | None:
+        """Remember the work that the function of `frame` hands over, if it does and a render asks for it.
+
+        Returns:
+            Who gave it; None when the work is nobody's.
+        """
         work = given_in(frame)
         scope = self._scope(frame) if work is not None else None
         if scope is None:
-            return
+            return None
         place, carried = None, True
         for outer in outwards(frame.f_back):
             place, given = self._place(outer), None
@@ -73,9 +77,18 @@ class Blame:
             if place is not None or given is not None:
                 break
             if _is_frameworks(outer):
-                return
+                return None
             carried = carried and (carries(outer) or files.opens_for_caller(outer))
-        self._handed.note(work, HandOver(scope, place, carried))
+        handover = HandOver(scope, place, carried)
+        self._handed.note(work, handover)
+        return handover
+
+    def asked_by(self, handover: HandOver, use: Use) -> Asked | None:
+        """Who asks for a use that is what was handed over; None when a library does, for itself."""
+        scope, place, carried = handover
+        if place is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
+            return None
+        return Asked(scope, scope.inputs, place, handed_over=True) if carried or use.kind in _DRIVEN else None
 
     def asked(self, frame: FrameType | None, use: Use) -> Asked | None:
         """Who asks for a use that `frame` makes; None when a library does, or it is nobody's render."""

@@ -10,15 +10,18 @@ import socket
 import sys
 import time
 from functools import partial
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from millpond.policy.inputs import Kind
-from millpond.render.observe.statements import statement_at
+from millpond.render.observe.statements import shortened, statement_at
 from millpond.render.observe.use import Use
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType
+
+    from millpond.render.observe.handover import Work
 
 _ASYNCIO = f"{os.sep}asyncio{os.sep}"
 _CONVERSIONS = {"localtime": 1, "gmtime": 1, "ctime": 1, "strftime": 2}
@@ -28,6 +31,7 @@ _DATES = frozenset({"now", "utcnow", "today"})
 _SOCKET = frozenset({"connect", "connect_ex", "recv", "recv_into", "recvfrom", "send", "sendall", "sendmsg", "sendto"})
 _SYSTEM = frozenset({"getrandom", "urandom"})
 _STATEMENTS = frozenset({"execute", "executemany", "executescript"})
+_IN_C = BuiltinFunctionType  # also of methods, bound to their object
 
 NAMES = _CLOCKS | _DATES | _SOCKET | _SYSTEM | _STATEMENTS | {"getrandbits", "random", "randbytes", "sleep"}
 """What functions in C are called that may be uses."""
@@ -44,9 +48,22 @@ def use_of_call(function: Any, owner: Any, frame: FrameType) -> Use | None:
         owner: what it belongs to: a module, a class, or the object whose method it is.
         frame: the caller's.
     """
+    return _use(function, owner, partial(_number_of_arguments, frame), partial(statement_at, frame))
+
+
+def use_of_work(work: Work) -> Use | None:
+    """What a function in C that is handed over to a thread is a use of; None for any other function."""
+    function, arguments = work
+    if not isinstance(function, _IN_C) or function.__name__ not in NAMES:
+        return None
+    statement = shortened(arguments[0]) if arguments else ""
+    return _use(function, function.__self__, lambda: len(arguments), lambda: statement)
+
+
+def _use(function: Any, owner: Any, arguments: Callable[[], int], statement: Callable[[], str]) -> Use | None:
     name: str = function.__name__
     if owner is time:
-        return _of_time(name, frame)
+        return _of_time(name, arguments)
     if isinstance(owner, type):
         dated = issubclass(owner, datetime.date) and name in _DATES
         return Use(Kind.CLOCK, f"{owner.__name__}.{name}") if dated else None
@@ -56,8 +73,7 @@ def use_of_call(function: Any, owner: Any, frame: FrameType) -> Use | None:
         return Use(Kind.RANDOM, f"random.{name}") if is_shared(owner) else None
     if name in _STATEMENTS and owner is not None and not isinstance(owner, ModuleType):
         driver = next((kind for kind in type(owner).__mro__ if name in vars(kind)), type(owner))
-        what = f"{driver.__module__.partition('.')[0]} {name}"
-        return Use(Kind.DATABASE, what, partial(statement_at, frame), is_raw=True)
+        return Use(Kind.DATABASE, f"{driver.__module__.partition('.')[0]} {name}", statement, is_raw=True)
     if isinstance(owner, socket.socket) and name in _SOCKET:
         return Use(Kind.NETWORK, f"socket.{name}", is_raw=True)
     return None
@@ -73,10 +89,10 @@ def is_shared(generator: object) -> bool:
     return generator is random._inst or isinstance(generator, random.SystemRandom)  # noqa: SLF001 - what the module's functions are bound to
 
 
-def _of_time(name: str, frame: FrameType) -> Use | None:
+def _of_time(name: str, arguments: Callable[[], int]) -> Use | None:
     if name == "sleep":
         return Use(Kind.WAIT, "time.sleep")
-    if name not in _CLOCKS or _number_of_arguments(frame) >= _CONVERSIONS.get(name, sys.maxsize):
+    if name not in _CLOCKS or arguments() >= _CONVERSIONS.get(name, sys.maxsize):
         return None
     return Use(Kind.CLOCK, f"time.{name}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +30,18 @@ _GIVEN = {
 NAMES = frozenset(name.rpartition(".")[2] for _, name in _GIVEN)
 """What they are called."""
 
+_RUN_IN = frozenset(
+    {
+        ("concurrent.futures.thread", "_WorkItem.run"),
+        ("concurrent.futures.thread", "WorkerContext.run"),  # as of Python 3.14
+        ("anyio._backends._asyncio", "WorkerThread.run"),
+        ("threading", "Thread.run"),
+    }
+)
+"""Functions of a thread's own machinery that call the work."""
+
+_MOST_WRAPPED = 8
+
 _CARRIERS = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "starlette"})
 """Packages that only carry what they are given to a thread or a task."""
 
@@ -40,6 +54,14 @@ class HandOver(NamedTuple):
     """The user's line."""
     carried: bool
     """Whether only carriers stand between that line and the hand-over."""
+
+
+class Work(NamedTuple):
+    """What a hand-over is going to call."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+    """Those that go by position."""
 
 
 class HandOvers:
@@ -72,6 +94,31 @@ def given_in(frame: FrameType) -> Any:
     """The work that the function of a frame hands over; None when it isn't one that does."""
     argument = _GIVEN.get(function_of(frame))
     return None if argument is None else frame.f_locals.get(argument)
+
+
+def work_in(frame: FrameType) -> Work:
+    """What the function of a frame hands over, out of what only wraps it: a partial, a run in a context.
+
+    A function in C that is called by another one in C, as these do, is told by no event: not by the profiler's, and
+    not by sys.monitoring's. Here it can still be seen.
+    """
+    function: Any = given_in(frame)
+    arguments = tuple(frame.f_locals.get("args", ()))
+    if isinstance(function, threading.Thread):
+        function, arguments = getattr(function, "_target", None), tuple(getattr(function, "_args", ()))
+    for _ in range(_MOST_WRAPPED):
+        if isinstance(function, functools.partial):
+            arguments, function = (*function.args, *arguments), function.func
+        elif isinstance(getattr(function, "__self__", None), contextvars.Context) and arguments:
+            function, arguments = arguments[0], arguments[1:]
+        else:
+            break
+    return Work(function, arguments)
+
+
+def runs_work(frame: FrameType) -> bool:
+    """Whether a frame is a thread's own machinery, which calls what was handed over: that was told already."""
+    return frame.f_code.co_name == "run" and function_of(frame) in _RUN_IN
 
 
 def taken_in(frame: FrameType) -> Any:

@@ -61,17 +61,25 @@ class Observer:
 
     def called(self, function: Any, owner: Any, frame: FrameType) -> None:
         """`frame` calls a function in C whose name is one of `calls.NAMES`."""
-        self._tell(calls.use_of_call(function, owner, frame), frame)
+        if not handover.runs_work(frame):
+            self._tell(calls.use_of_call(function, owner, frame), frame)
 
     def begun(self, frame: FrameType) -> None:
         """A function in Python whose name is one of the tables' has begun as `frame`."""
         if frame.f_code.co_name in handover.NAMES:
-            self._blame.note_handover(frame)
+            self._handed_over(frame)
         self._tell(functions.use_of_function(frame), frame.f_back)
 
     def audited(self, use: Use, frame: FrameType) -> None:
         """`frame` has caused an audit event."""
         self._tell(use, frame)
+
+    def _handed_over(self, frame: FrameType) -> None:
+        given = self._blame.note_handover(frame)
+        use = calls.use_of_work(handover.work_in(frame)) if given is not None else None
+        asked = self._blame.asked_by(given, use) if given is not None and use is not None else None
+        if use is not None and asked is not None and use.kind in FREEZABLE:
+            _note(asked.inputs, use, asked.place, asked.scope.project)
 
     def _tell(self, use: Use | None, frame: FrameType | None) -> None:
         if use is None or frame is None:
