@@ -44,6 +44,8 @@ lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.12
+	$(BIN)/mypy --python-version 3.14
 	MYPYPATH=bench/compare $(BIN)/mypy --no-error-summary bench/compare/*.py
 	MYPYPATH=examples/shop $(BIN)/mypy --no-error-summary --package shop --module instrumentation
 	find examples/shop/app -name '*.py' -print0 | MYPYPATH=examples/shop xargs -0 -n 1 $(BIN)/mypy --no-error-summary

@@ -14,7 +14,7 @@ import selectors
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from millpond.render.scope import current
 
@@ -177,7 +177,8 @@ def _observe_again() -> None:
 def _noting_tasks(
     loop: asyncio.AbstractEventLoop, coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any
 ) -> asyncio.Task[Any]:
-    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    # A generator is what coroutines were before Python 3.12; tasks take it, and some versions' types say otherwise.
+    task: asyncio.Task[Any] = asyncio.Task(cast("Coroutine[Any, Any, Any]", coroutine), loop=loop, **options)
     scope = _watched()
     if scope is not None:
         scope.started[task] = None
