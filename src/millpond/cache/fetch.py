@@ -156,7 +156,13 @@ def _read(key: str, request: httpx2.Request, plan: FetchPlan, tags: tuple[str, .
 
 def _key(request: httpx2.Request, given: frozenset[str], credentials: bytes) -> str:
     """Method, URL, headers in any order and case, and body (R5.18); credentials of URL and client count as a header."""
-    left_out = _NOT_IN_KEY | (_OF_THE_CLIENT - given)
+    usual = {
+        **shared_client().headers,
+        "host": request.url.netloc.decode("ascii"),
+        "content-length": request.headers.get("content-length"),
+    }
+    # A client may have a Host or a User-Agent of its own, and an upstream another answer for it.
+    left_out = _NOT_IN_KEY | {name for name in _OF_THE_CLIENT - given if request.headers.get(name) == usual.get(name)}
     headers = sorted(
         name.lower() + b"\0" + value
         for name, value in request.headers.raw
