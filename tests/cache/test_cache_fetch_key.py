@@ -107,11 +107,18 @@ async def with_client(project: Project, *clients: httpx2.AsyncClient) -> list[st
         return [await asked(running, "http://up/x", client=client) for client in clients]
 
 
-async def test_headers_that_a_client_adds_are_part_of_the_key(project: Project) -> None:
+@pytest.mark.parametrize("header", ["x-tenant", "host", "user-agent", "accept-encoding"])
+async def test_headers_that_a_client_adds_are_part_of_the_key(project: Project, header: str) -> None:
     transport = httpx2.MockTransport(echo)
-    clients = [httpx2.AsyncClient(transport=transport, headers={"x-tenant": name}) for name in "ab"]
+    clients = [httpx2.AsyncClient(transport=transport, headers={header: name}) for name in "ab"]
     first, second = await with_client(project, *clients)
     assert first != second
+
+
+async def test_what_every_client_sends_is_no_part_of_the_key(project: Project) -> None:
+    names = iter("ab")
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, text=next(names)))
+    assert await with_client(project, *(httpx2.AsyncClient(transport=transport) for _ in range(2))) == ["a", "a"]
 
 
 async def test_the_auth_of_a_client_is_part_of_the_key(project: Project) -> None:

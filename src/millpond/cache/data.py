@@ -13,6 +13,7 @@ from millpond.cache.flight import CircularWait, Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.cache.lending import Lending
 from millpond.cache.own_routes import note_circle
+from millpond.config.cache import CacheConfig
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, judge, pause_after_failure
 from millpond.policy.profiles import BUILT_IN, Profile
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from millpond.stores.contract import Lease, Store
 
 log = logging.getLogger("millpond.cache")
+
+MAX_FETCH_BYTES = CacheConfig().max_fetch_bytes
+"""Where no application says otherwise."""
 
 _ATTEMPTS = 3
 _COMPLETE = 200  # any other status of an upstream keeps the last good data (R5.11)
@@ -76,6 +80,8 @@ class DataCache:
     max_data_bytes: int
     patience: float
     """Seconds to wait for data that another process is fetching."""
+    max_fetch_bytes: int = MAX_FETCH_BYTES
+    """The largest body of an upstream that is read, decoded."""
     cache_components: bool = False
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx2
 
 from millpond.cache.active import cache_of
-from millpond.cache.data import Filled, Read
+from millpond.cache.data import MAX_FETCH_BYTES, Filled, Read
 from millpond.cache.own_routes import client_of_own, is_own, on_the_way, way_to
+from millpond.cache.upstream import Limits, credentials, send, shared_client, whole_answer
 from millpond.cache.upstream import close_client as close_client
-from millpond.cache.upstream import credentials, send, shared_client
 from millpond.errors import UsageError
 from millpond.policy.fetching import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
 from millpond.policy.key import data_key
@@ -33,7 +33,7 @@ DEFAULT_TIMEOUT = 30.0
 _STORED_STATUS = 200
 _NOT_IN_KEY = frozenset({"traceparent", "tracestate"})  # they differ on each request, and change no answer
 _OF_THE_CLIENT = frozenset({"accept-encoding", "connection", "content-length", "host", "user-agent"})
-_DECODED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})  # describe bytes as they came
+_OF_ONE_CALLER = frozenset({b"set-cookie", b"set-cookie2"})  # what is stored answers others, too
 
 
 async def fetch(
@@ -54,6 +54,10 @@ async def fetch(
     A cached answer's lifetime and tags become those of the answer that is being made (R4.17, R6.3); an uncached
     call ends a static render (R3.9). Only status 200 is stored (R5.11). Several calls for one key are one.
 
+    The body is decoded, and the headers are those of the decoded body: without `content-encoding`, `content-length` and
+    `transfer-encoding`. What is stored has no `set-cookie`: a cookie is one caller's. A handler may return the answer
+    as it is, to pass it on.
+
     Args:
         url: an absolute URL; or a path of this application, which is answered in process (DESIGN D19).
         method: the HTTP method.
@@ -68,7 +72,7 @@ async def fetch(
 
     Raises:
         UsageError: an option has no meaning, or contradicts the route's `fetch_cache` (R5.2, R5.6).
-        httpx2.HTTPError: the upstream can't be reached, or takes too long.
+        httpx2.HTTPError: the upstream can't be reached, takes too long, or answers more than `cache.max_fetch_bytes`.
     """
     scope = current()
     own = is_own(url)
@@ -84,10 +88,11 @@ async def fetch(
         call.method, url, headers=headers, json=json, content=content, timeout=httpx2.Timeout(timeout)
     )
     way = way_to(url, scope) if own else ()
+    limits = Limits(timeout, MAX_FETCH_BYTES if store is None else store.max_fetch_bytes)
 
     async def answer() -> httpx2.Response:
         with on_the_way(way):
-            return await send(sender, request, timeout)
+            return await send(sender, request, limits)
 
     if scope is None or store is None or scope.draft.enabled:
         return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
@@ -151,7 +156,13 @@ def _read(key: str, request: httpx2.Request, plan: FetchPlan, tags: tuple[str, .
 
 def _key(request: httpx2.Request, given: frozenset[str], credentials: bytes) -> str:
     """Method, URL, headers in any order and case, and body (R5.18); credentials of URL and client count as a header."""
-    left_out = _NOT_IN_KEY | (_OF_THE_CLIENT - given)
+    usual = {
+        **shared_client().headers,
+        "host": request.url.netloc.decode("ascii"),
+        "content-length": request.headers.get("content-length"),
+    }
+    # A client may have a Host or a User-Agent of its own, and an upstream another answer for it.
+    left_out = _NOT_IN_KEY | {name for name in _OF_THE_CLIENT - given if request.headers.get(name) == usual.get(name)}
     headers = sorted(
         name.lower() + b"\0" + value
         for name, value in request.headers.raw
@@ -174,7 +185,7 @@ async def _credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> b
 def _filled(response: httpx2.Response, plan: FetchPlan, tags: tuple[str, ...]) -> Filled:
     return Filled(
         status=response.status_code,
-        headers=tuple((name.lower(), value) for name, value in response.headers.raw if name.lower() not in _DECODED),
+        headers=tuple((name, value) for name, value in response.headers.raw if name not in _OF_ONE_CALLER),
         body=response.content,
         lifetime=Lifetime(plan.revalidate),
         tags=tags,
@@ -183,7 +194,7 @@ def _filled(response: httpx2.Response, plan: FetchPlan, tags: tuple[str, ...]) -
 
 
 def _response(entry: Entry, request: httpx2.Request) -> httpx2.Response:
-    return httpx2.Response(entry.status, headers=list(entry.headers), content=entry.body, request=request)
+    return whole_answer(entry.status, entry.headers, entry.body, request)
 
 
 def _for_eyes(url: httpx2.URL) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
 
+from millpond.cache.decoding import too_large
 from millpond.cache.upstream import no_cookies, shared_client
 from millpond.errors import UsageError
 from millpond.render.run import SERVER
@@ -16,7 +17,8 @@ from millpond.routes.path import MalformedPath, canonical, split
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Send
+    from starlette.types import Scope as ASGIScope
 
     from millpond.cache.data import DataCache
     from millpond.render.scope import Scope
@@ -40,23 +42,48 @@ def client_of_own(url: str, cache: DataCache | None) -> httpx2.AsyncClient:
     """
     if cache is None or cache.application is None:
         raise UsageError(f'fetch("{url}"): a path needs the application that has it; outside of it give a whole URL.')
-    return httpx2.AsyncClient(transport=_InProcess(cache.application), base_url=_ORIGIN, cookies=no_cookies())
+    transport = _InProcess(cache.application, cache.max_fetch_bytes)
+    return httpx2.AsyncClient(transport=transport, base_url=_ORIGIN, cookies=no_cookies())
 
 
 class _InProcess(httpx2.AsyncBaseTransport):
     """The application's own answers; where they redirect to another host, that host's."""
 
-    def __init__(self, application: ASGIApp) -> None:
-        self._inside = httpx2.ASGITransport(application)
+    def __init__(self, application: ASGIApp, max_bytes: int) -> None:
+        self._application, self._max_bytes = application, max_bytes
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
         if (url.scheme, url.host, url.port) == (_ORIGIN.scheme, _ORIGIN.host, _ORIGIN.port):
-            return await self._inside.handle_async_request(request)
+            return await self._inside(request)
         answer = await shared_client().send(request, stream=True)
         return httpx2.Response(
             answer.status_code, headers=answer.headers.raw, stream=answer.stream, extensions=answer.extensions
         )
+
+    async def _inside(self, request: httpx2.Request) -> httpx2.Response:
+        """From the application; httpx2 keeps whatever an application sends, so what is too much isn't let through."""
+        refused: list[httpx2.ReadError] = []
+
+        async def bounded(scope: ASGIScope, receive: Receive, send: Send) -> None:
+            size, whole = 0, False
+
+            async def counted(message: Message) -> None:
+                nonlocal size, whole
+                size += len(message.get("body", b""))
+                if size > self._max_bytes:
+                    refused[:] = [too_large(request, self._max_bytes)]
+                    raise refused[0]
+                await send(message)
+                whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+            await self._application(scope, receive, counted)
+            if refused:  # the application has taken it for its own error, and dealt with it
+                raise refused[0]
+            if not whole:
+                raise httpx2.RemoteProtocolError(f"{request.url.path} failed in mid-answer", request=request)
+
+        return await httpx2.ASGITransport(bounded).handle_async_request(request)
 
 
 class _Step(NamedTuple):

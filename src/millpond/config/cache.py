@@ -47,6 +47,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The largest answer that is stored; a GET that answers more is live."""
     max_data_bytes: int = 2 * 1024 * 1024
     """The largest fetched answer or function result that is stored; a larger one is used, and not kept."""
+    max_fetch_bytes: int = 32 * 1024 * 1024
+    """The largest answer of an upstream that `fetch` reads, decoded; a larger one is an error."""
     max_query_variants: int = 100
     """How many answers of one path are kept for different queries, where a route has `cache_query`."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
@@ -74,6 +76,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.max_bytes": self.max_bytes,
                 "cache.max_entry_bytes": self.max_entry_bytes,
                 "cache.max_data_bytes": self.max_data_bytes,
+                "cache.max_fetch_bytes": self.max_fetch_bytes,
                 "cache.max_query_variants": self.max_query_variants,
                 "cache.render_timeout": self.render_timeout,
                 "cache.lease_seconds": self.lease_seconds,

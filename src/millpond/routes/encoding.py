@@ -6,15 +6,25 @@ handlers return such a value to begin with; msgspec writes it as it is, once it 
 
 from __future__ import annotations
 
+import dataclasses
+from collections import deque
+from enum import Enum
+from pathlib import PurePath
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from fastapi.encoders import jsonable_encoder
+from fastapi.encoders import ENCODERS_BY_TYPE, jsonable_encoder
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefinedType
 from starlette.responses import JSONResponse
+
+from millpond.routes.contents import NotData, check_kind, contents_of, key_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from millpond.errors import Place
 
 _encode = msgspec.json.Encoder().encode
 
@@ -25,19 +35,56 @@ _LEAST, _MOST = 1e-4, 1e16
 _SQLALCHEMYS = b'"_sa'
 """FastAPI drops keys that begin so."""
 
+_CONTAINERS = frozenset({dict, list, tuple})
+_LISTED = (list, set, frozenset, GeneratorType, tuple, deque)
+_LOOKED_INTO = (list, set, frozenset, tuple, deque)
+"""What can be looked into twice."""
+_WRITTEN = (Enum, PurePath, str, int, float, type(None), PydanticUndefinedType)
+_ENCODED = tuple(ENCODERS_BY_TYPE)
+"""Those whose subclasses FastAPI encodes, too. What an application adds later counts for its very type."""
 
-def json_bytes(value: Any) -> bytes:
-    """The body of `JSONResponse(jsonable_encoder(value))`.
+
+def json_bytes(value: Any, place: Place | None = None) -> bytes:
+    """The body of `JSONResponse(jsonable_encoder(value))`, where that publishes nothing but data.
+
+    Args:
+        value: what a handler returned.
+        place: the handler, for messages.
 
     Raises:
-        Exception: what those two raise for it.
+        UsageError: something in it isn't data; FastAPI would publish its attributes.
+        Exception: what FastAPI raises for it.
     """
     if _is_plain((value,)):
         body = _encode(value)
         if _SQLALCHEMYS not in body:
             return body
-    value = _simplified(value)
+    value = simplified(value, place)
     return _encode(value) if _is_plain((value,)) else bytes(JSONResponse(value).body)
+
+
+def simplified(value: Any, place: Place | None = None) -> Any:
+    """As `jsonable_encoder`: the value in types that JSON knows, and nothing that isn't data.
+
+    Raises:
+        UsageError, Exception: as `json_bytes`.
+    """
+    try:
+        return _simplified(value)
+    except NotData as refused:
+        raise refused.error(place) from None
+
+
+def refuse_in(value: Any, place: Place | None = None) -> None:
+    """For a value that pydantic writes as it is: refuse what isn't data in it.
+
+    Raises:
+        UsageError: something in it isn't data.
+    """
+    try:
+        _refuse_in(value)
+    except NotData as refused:
+        raise refused.error(place) from None
 
 
 def _is_plain(values: Iterable[Any]) -> bool:
@@ -61,20 +108,80 @@ def _is_plain(values: Iterable[Any]) -> bool:
 
 
 def _simplified(value: Any) -> Any:
-    """As `jsonable_encoder`, which is asked for what isn't common."""
     kind = type(value)
     if kind in _AS_THEY_ARE or kind is float:
         return value
-    if kind is list or kind is tuple:
+    if kind not in _CONTAINERS:
+        value, done = _taken_apart(value)
+        if done:
+            return value
+    step: Any = 0
+    try:
+        if type(value) is dict:
+            fields = {}
+            for step, item in value.items():
+                if type(step) is str:
+                    if not step.startswith("_sa"):
+                        fields[step] = _simplified(item)
+                elif not isinstance(step, str) or not step.startswith("_sa"):
+                    fields[jsonable_encoder(step)] = _simplified(item)
+            return fields
         items = []
-        for item in value:  # no comprehension: it would halve the depth that fits into Python's stack
-            items.append(_simplified(item))  # noqa: PERF401
-        return items
-    if kind is dict and all(type(key) is str and not key.startswith("_sa") for key in value):
-        fields = {}
-        for key, item in value.items():
-            fields[key] = _simplified(item)
-        return fields
+        # No comprehension: it would halve the depth that fits into Python's stack.
+        for step, item in enumerate(value):  # noqa: B007 - for whoever learns what can't be published
+            items.append(_simplified(item))
+    except NotData as refused:
+        refused.within(key_step(step))
+        raise
+    return items
+
+
+def _taken_apart(value: Any) -> tuple[Any, bool]:
+    """What isn't JSON's own, one step simpler: a dict or list to go on with, or what FastAPI makes of it for good.
+
+    In the order in which FastAPI asks, as a value may be several things at once.
+    """
+    kind = type(value)
     if isinstance(value, BaseModel):
-        return _simplified(value.model_dump(mode="json", by_alias=True))
-    return jsonable_encoder(value)
+        check_kind(value)
+        return value.model_dump(mode="json", by_alias=True), False
+    if dataclasses.is_dataclass(kind):
+        return _fields_of(value), False
+    if isinstance(value, _WRITTEN):
+        return jsonable_encoder(value), True
+    if isinstance(value, dict):
+        return dict(value.items()), False
+    if isinstance(value, _LISTED):
+        return [*value], False
+    if kind in ENCODERS_BY_TYPE or isinstance(value, _ENCODED) or _is_of_pydantic_1(kind):
+        return jsonable_encoder(value), True
+    return contents_of(value), False
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    check_kind(value)
+    try:
+        return dataclasses.asdict(value)
+    except Exception:
+        # It copies what it doesn't know. What can't be copied, a client say, is told by what it is.
+        _simplified({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        raise
+
+
+def _refuse_in(value: Any) -> None:
+    step: Any = 0
+    try:
+        if isinstance(value, (dict, *_LOOKED_INTO)):
+            steps = value.items() if isinstance(value, dict) else enumerate(value)
+            for step, item in steps:  # noqa: B007 - for whoever learns what can't be published
+                _refuse_in(item)
+        elif not isinstance(value, (*_WRITTEN, *_ENCODED)):
+            check_kind(value)
+    except NotData as refused:
+        refused.within(key_step(step))
+        raise
+
+
+def _is_of_pydantic_1(kind: type) -> bool:
+    """FastAPI refuses those models by an error of its own."""
+    return any(base.__module__ == "pydantic.v1.main" for base in kind.__mro__)

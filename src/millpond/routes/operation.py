@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from millpond.errors import Place, RouteModuleError
 from millpond.routes.direct import NotDirect, direct_handler
-from millpond.routes.returned import EncodedResponse, encoding
-from millpond.routes.signature import adapt
+from millpond.routes.returned import EncodedResponse, Results, passes_on
+from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,9 +56,9 @@ class OperationRoute(APIRoute):
     """A FastAPI route whose handler runs inside `around`."""
 
     def __init__(
-        self, path: str, endpoint: Callable[..., Any], around: Callable[[Handler], Handler], **kw: Any
+        self, path: str, endpoint: Callable[..., Any], around: Callable[[Handler], Handler], place: Place, **kw: Any
     ) -> None:
-        self.around = around
+        self.around, self.place = around, place
         self._through: Callable[[Endpoint], Endpoint] | None = None
         super().__init__(path, endpoint, response_class=Default(EncodedResponse), **kw)
         self.runs = OperationApp(self)
@@ -68,9 +68,11 @@ class OperationRoute(APIRoute):
         """Made for the first request: of many routes few are asked for at once, and a start shouldn't wait for all."""
         generates = _generates(self.endpoint)
         call = self.endpoint if self._through is None else self._through(self.endpoint)
-        self.dependant = replace(
-            self.dependant, call=encoding(call) if self.response_field is None and not generates else call
-        )
+        if generates:
+            call = Results(self.place, self.stream_item_type).of_each(call)
+        else:
+            call = Results(self.place, self.response_model).of(call)
+        self.dependant = replace(self.dependant, call=call)
         direct = None if generates else direct_handler(self)
         whole = super().get_route_handler()
         return Ways(None if direct is None else self.around(direct), self.around(whole))
@@ -149,11 +151,15 @@ def make_operation(module: RouteModule, method: str, around: Callable[[Handler],
     path = api_path(segments)
     summary, description = _texts(function)
     endpoint = adapt(function, module.file.params, place)
+    models: dict[str, Any] = {}
+    if passes_on(signature_of(function, place).return_annotation):
+        models["response_model"] = None
     try:
         api_route = OperationRoute(
             path,
             endpoint,
             around,
+            place,
             methods=[method],
             name=operation_name(method, segments),
             operation_id=operation_name(method, segments),
@@ -161,6 +167,7 @@ def make_operation(module: RouteModule, method: str, around: Callable[[Handler],
             summary=summary or f"{method} {path}",
             description=description,
             include_in_schema=module.file.metadata is None,  # icons and sitemaps are no part of an API
+            **models,
         )
     except Exception as error:
         reason = str(error) or type(error).__name__

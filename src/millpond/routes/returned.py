@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, is_typeddict
 
+import httpx2
+from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from millpond.routes.encoding import json_bytes
+from millpond.routes.contents import why_not_data
+from millpond.routes.encoding import json_bytes, refuse_in, simplified
+from millpond.routes.passed_on import passed_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from millpond.errors import Place
+
+Change = Callable[[Any], Any]
 
 
 class Encoded(str):
@@ -27,9 +38,37 @@ class EncodedResponse(JSONResponse):
         return content.body if isinstance(content, Encoded) else super().render(content)
 
 
-def encoding(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, whose result is a Response or Encoded: in a thread of the pool, where that is where it runs."""
-    return _Async(function) if is_async(function) else _Sync(function)
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What becomes of a handler's results before FastAPI sees them."""
+
+    place: Place
+    model: Any = None
+    """The response model, or what it declares for each item of a stream; None: there is none."""
+
+    def of(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function` with another result, in a thread of the pool, where that is where it runs.
+
+        It is a Response, or Encoded; where there is a model, what that is to be applied to.
+        """
+        return _Async(function, self._whole()) if is_async(function) else _Sync(function, self._whole())
+
+    def of_each(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The generator `function`, which yields what FastAPI writes as it is, or by the model."""
+        kind = _EachAsync if inspect.isasyncgenfunction(inspect.unwrap(function)) else _Each
+        return kind(function, self._item())
+
+    def _whole(self) -> Change:
+        if self.model is None:
+            return functools.partial(_encoded, place=self.place)
+        return functools.partial(_to_be_modelled, place=self.place, check=not _names_fields(self.model))
+
+    def _item(self) -> Change:
+        if self.model is None:
+            return functools.partial(simplified, place=self.place)
+        if _names_fields(self.model):
+            return lambda item: item
+        return functools.partial(_to_be_modelled, place=self.place, check=True)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -38,26 +77,83 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(shown) or inspect.iscoroutinefunction(type(shown).__call__)
 
 
-def _encoded(result: Any) -> Response | Encoded:
+def passes_on(annotation: Any) -> bool:
+    """Whether a handler is declared to return what `fetch` gave: no response model can be made of that."""
+    return any(isinstance(each, type) and issubclass(each, httpx2.Response) for each in _leaves(annotation))
+
+
+def _encoded(result: Any, place: Place) -> Response | Encoded:
     if isinstance(result, Response):
         return result
+    if isinstance(result, httpx2.Response):
+        return passed_on(result, place)
     encoded = Encoded()
-    encoded.body = json_bytes(result)
+    encoded.body = json_bytes(result, place)
     return encoded
+
+
+def _to_be_modelled(result: Any, place: Place, *, check: bool) -> Any:
+    if isinstance(result, Response):
+        return result
+    if isinstance(result, httpx2.Response):
+        return passed_on(result, place)
+    if check:  # a model that says `Any` or `dict` lets everything through that pydantic can write
+        refuse_in(result, place)
+    return result
+
+
+def _names_fields(model: Any) -> bool:
+    """Whether the model says by itself what is published of an object: what it doesn't name is left out."""
+    return any(
+        isinstance(each, type)
+        and (issubclass(each, BaseModel) or is_dataclass(each) or is_typeddict(each))
+        and why_not_data(each) is None
+        for each in _leaves(model)
+    )
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from _leaves(inner[0])
+    elif inner and not isinstance(annotation, type):
+        for each in inner:
+            yield from _leaves(each)
+    else:
+        yield annotation
 
 
 class _Sync:
     """An object and no function: FastAPI's messages name the file of a function, and it would be this one."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], change: Change) -> None:
+        self._function, self._change = function, change
         functools.update_wrapper(self, function)
 
-    def __call__(self, **values: Any) -> Response | Encoded:
-        return _encoded(self._function(**values))
+    def __call__(self, **values: Any) -> Any:
+        return self._change(self._function(**values))
 
 
 class _Async(_Sync):
-    async def __call__(self, **values: Any) -> Response | Encoded:  # type: ignore[override]  # awaited by FastAPI
+    async def __call__(self, **values: Any) -> Any:  # awaited by FastAPI
         result = self._function(**values)
-        return _encoded(await result if inspect.isawaitable(result) else result)
+        return self._change(await result if inspect.isawaitable(result) else result)
+
+
+class _Each(_Sync):
+    def __call__(self, **values: Any) -> Iterator[Any]:
+        return self._items(self._function(**values))
+
+    def _items(self, items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            yield self._change(item)
+
+
+class _EachAsync(_Sync):
+    def __call__(self, **values: Any) -> AsyncIterator[Any]:
+        return self._items(self._function(**values))
+
+    async def _items(self, items: AsyncGenerator[Any]) -> AsyncIterator[Any]:
+        async with aclosing(items):
+            async for item in items:
+                yield self._change(item)

@@ -51,7 +51,7 @@ class LiveRunner:
             status = 204 if method == "OPTIONS" else 405
             answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
             inner = {**asgi, **self._seen(target, asgi), OPERATION: answer}
-            return await self._through(inner, target, receive, self._sending(send, asgi, decision))
+            return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
         scope = self.renderer.scope(target, method, Purpose.DRAFT if draft else Purpose.LIVE)
         scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
         if method in ("GET", "HEAD"):
@@ -64,13 +64,13 @@ class LiveRunner:
             ran = operation.api_route
             own = {"route": ran, "endpoint": ran.endpoint, OPERATION: ran.runs}
             inner = {**asgi, **self._seen(target, asgi), **own}
-            return await self._through(inner, target, receive, self._sending(send, asgi, decision))
+            return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
         finally:
             leave(token)
             self.afterwards.begin(scope)
 
-    def _sending(self, send: Send, asgi: Scope, decision: Decision) -> LiveSend:
-        return LiveSend(send, asgi["method"], decision, fronted=self.fronted)
+    def _sending(self, send: Send, asgi: Scope, target: Target, decision: Decision) -> LiveSend:
+        return LiveSend(send, asgi["method"], decision, fronted=self.fronted, name=target.route.file.file)
 
     def _seen(self, target: Target, asgi: Scope) -> dict[str, Any]:
         """What every operation finds in its scope."""

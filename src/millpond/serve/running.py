@@ -112,6 +112,7 @@ def _data_cache(around: Surroundings, store: Store, purges: Purges | None) -> Da
         clock=around.clock,
         expire_time=config.expire_time,
         max_data_bytes=config.cache.max_data_bytes,
+        max_fetch_bytes=config.cache.max_fetch_bytes,
         cache_components=config.cache_components,
         patience=config.cache.render_timeout,
         lease_seconds=config.cache.lease_seconds,

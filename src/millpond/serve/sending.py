@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from typing import TYPE_CHECKING
 
-from millpond.policy.headers import lasting_headers, live_headers, moment_headers
+from millpond.errors import UsageError
+from millpond.policy.headers import has, lasting_headers, live_headers, moment_headers
 from millpond.policy.reply import Asked, reply
 
 if TYPE_CHECKING:
@@ -16,7 +19,11 @@ if TYPE_CHECKING:
     from millpond.policy.reply import Reply
     from millpond.policy.surrogate import Surrogates
 
+log = logging.getLogger("millpond.serve")
+
 _BODILESS = (204, 205, 304)
+_FRAMING = (b"content-length", b"transfer-encoding")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
 async def send_plain(
@@ -55,22 +62,81 @@ def length_of(chosen: Reply) -> list[tuple[bytes, bytes]]:
 
 
 class LiveSend:
-    """The `send` of a live run: tells how the answer came about, and keeps the body of a HEAD back (R1.42)."""
+    """The `send` of a live run: what leaves is one whole answer, or the connection ends.
 
-    def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool) -> None:
-        """`fronted`: there are caches in front, which keep what doesn't say otherwise."""
+    It tells how the answer came about, and keeps the body of a HEAD back (R1.42), as where the status forbids one.
+    The length is that of the body, whatever the handler said; where the body is a stream, what was said must come true
+    (RFC 9110 §8.6): a client would wait for what is missing, and take what is too much for the next answer.
+    """
+
+    def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str) -> None:
+        """`fronted`: there are caches in front, which keep what doesn't say otherwise; `name`: the route's file."""
         self._send = send
         self._head = method == "HEAD"
         self._decision = decision
         self._fronted = fronted
+        self._name = name
         self.status: int | None = None
         """None until the answer has begun."""
+        self._start: Message | None = None
+        """Held back until it is known whether the body is whole; a stream without a length isn't kept waiting."""
+        self._missing: int | None = None
+        """Bytes of the declared length of a stream that are still to come."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = live_headers(message.get("headers", ()), self._decision, fronted=self._fronted)
-            message = {**message, "headers": headers}
-        elif message["type"] == "http.response.body" and self._head:
+            await self._begin(message)
+        elif message["type"] == "http.response.body":
+            await self._go_on(message)
+        else:
+            await self._release()
+            await self._send(message)
+
+    async def _begin(self, message: Message) -> None:
+        status = message["status"]
+        if not 200 <= status <= 599:
+            raise UsageError(f"{self._name}: the answer's status is {status}; it must be from 200 to 599.")
+        headers = live_headers(message.get("headers", ()), self._decision, fronted=self._fronted)
+        # How an answer is framed is the server's business: with two framings, two readers see two bodies.
+        dropped = _FRAMING if status in _BODILESS else (b"transfer-encoding",)
+        headers = [pair for pair in headers if pair[0] not in dropped]
+        self._start = {**message, "headers": headers}
+        if not has(headers, b"content-length"):
+            await self._release()
+
+    async def _go_on(self, message: Message) -> None:
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if self._start is not None:
+            self._start["headers"] = self._with_length(self._start["headers"], len(body), more=more)
+            await self._release()
+        if self._head or self.status in _BODILESS:
             message = {**message, "body": b""}
+        elif self._missing is not None:
+            self._missing -= len(body)
+            if self._missing < 0 or (self._missing and not more):
+                shorter_or_longer = "longer" if self._missing < 0 else "shorter"
+                raise UsageError(
+                    f"{self._name}: the streamed body is {shorter_or_longer} than the content-length that the answer "
+                    "declares; leave that header out."
+                )
         await self._send(message)
+
+    def _with_length(self, headers: list[tuple[bytes, bytes]], size: int, *, more: bool) -> list[tuple[bytes, bytes]]:
+        """The headers, with one length that is true. The answer declares one, and the first `size` bytes are there."""
+        declared = {value.strip() for name, value in headers if name == b"content-length"}
+        others = [pair for pair in headers if pair[0] != b"content-length"]
+        if not more and not (self._head and not size):
+            return [*others, (b"content-length", b"%d" % size)]
+        [length, *more_lengths] = declared
+        if more_lengths or not _LENGTH.fullmatch(length):
+            log.warning("%s: the answer declares the content-length %s, which isn't sent", self._name, sorted(declared))
+            return others
+        if not self._head:
+            self._missing = int(length)
+        return [*others, (b"content-length", length)]
+
+    async def _release(self) -> None:
+        if self._start is not None:
+            start, self._start = self._start, None
+            self.status = start["status"]
+            await self._send(start)
