@@ -12,6 +12,9 @@ from millpond.routes.imports import import_project_file
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond import Millpond
     from millpond.prerender.manifest import RouteRecord
     from ponds import Project
 
@@ -336,6 +339,25 @@ async def test_a_guard_lets_the_authorised_in_on_demand(project: Project) -> Non
             assert (answer.status_code, answer.json()) == (200, f"{slug} for you")
             assert "x-nextjs-cache" not in answer.headers
             assert (await running.get(f"/items/{slug}")).status_code == 401
+
+
+async def test_a_guard_that_raises_lets_the_authorised_in_on_demand(project: Project) -> None:
+    source = PURE.format("if not scope['state'].get('user'): raise PermissionError('who are you?')")
+    project.write({"instrumentation.py": source})
+    project.routes({"/items/[slug]": ON_DEMAND})
+    await project.built()
+
+    def known(pond: Millpond) -> ASGIApp:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["state"] = {"user": "me"} if (b"authorization", b"me") in scope["headers"] else {}
+            await pond(scope, receive, send)
+
+        return app
+
+    async with project.started(wrap=known) as running:
+        assert (await running.get("/items/oak")).status_code == 500
+        answer = await running.get("/items/oak", headers={"authorization": "me"})
+        assert (answer.status_code, answer.json()) == (200, "oak for you")
 
 
 @pytest.mark.parametrize("status", [200, 307, 401, 404, 503])

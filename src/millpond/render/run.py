@@ -130,9 +130,11 @@ class Renderer:
             await self.app(self._asgi_scope(scope, target), _empty_body(), collector.send)
         except MEANT_FOR_THE_LOOP:
             raise
-        except Exception:
+        except Exception as error:
             if scope.dynamic_use is None:
-                raise
+                if scope.entered or scope.purpose is Purpose.BUILD:  # a build shows the whole traceback
+                    raise
+                raise _intercepted(scope, f"raised {type(error).__name__}") from error
         except BaseException as error:  # from a streamed body, say; what the handler raises is ordinary by now
             if scope.dynamic_use is None:
                 raise escaped(error) from error
@@ -182,7 +184,7 @@ class Renderer:
         if collector.status is None:
             raise RuntimeError("the application ended without an answer")
         if not scope.entered:
-            raise StaticEnded(_interception(scope, collector.status), intercepted=True)
+            raise _intercepted(scope, f"answered {collector.status}")
         return Rendered(
             status=collector.status,
             headers=tuple((bytes(name), bytes(value)) for name, value in collector.headers),
@@ -193,11 +195,10 @@ class Renderer:
         )
 
 
-def _interception(scope: Scope, status: int) -> DynamicUse:
-    """Why an answer isn't the route's: its operation never ran."""
-    standing = scope.standing
-    name, place = ("the inner application", None) if standing is None else standing
-    return DynamicUse(f"{name} answered {status} in place of GET", place)
+def _intercepted(scope: Scope, did: str) -> StaticEnded:
+    """What came of the render isn't the route's: its operation never ran."""
+    name, place = scope.standing or ("the inner application", None)
+    return StaticEnded(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
 
 
 def _forgiving_afterwork(operation: ASGIApp) -> ASGIApp:
