@@ -209,7 +209,7 @@ class Responses:
     async def _turned_dynamic(self, target: Target, ended: StaticEnded, generation: int) -> None:
         log.warning(
             "%s was static at build, and now its answer is one request's own: %s. It runs live meanwhile. "
-            'Say dynamic = "force-dynamic" in %s, or keep request data out of GET.',
+            'Say dynamic = "force-dynamic" in %s, or keep request data out of GET and of middleware around renders.',
             target.path,
             ended.use,
             target.route.file.file,

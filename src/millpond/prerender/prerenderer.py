@@ -245,6 +245,12 @@ class Prerenderer:
     def _ended(self, target: Target, ended: StaticEnded, seconds: float) -> Page | Failure:
         """Live, unless the file promises otherwise (R3.15; DESIGN D5)."""
         config = target.route.config
+        if ended.intercepted and (config.forces_static or config.forbids_dynamic):
+            return self._failure(
+                target,
+                f'  {ended.use}: under dynamic = "{config.dynamic}" every visitor would get that; '
+                "put the middleware in front of everything (add_outer_middleware), or make the route live.",
+            )
         if ended.unshareable and (config.forces_static or config.forbids_dynamic):
             return self._failure(
                 target,

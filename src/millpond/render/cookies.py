@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from starlette.responses import Response
 
 from millpond.errors import UsageError
-from millpond.render.scope import Phase
+from millpond.render.scope import Phase, refuse_in_fill
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -28,6 +28,7 @@ class Cookies(Mapping[str, str]):
         yield
 
     def _values(self) -> dict[str, str]:
+        refuse_in_fill("cookies()")  # a cached function may have come by what another scope was given
         request = self._scope.request
         values: dict[str, str | None] = dict(request.cookies) if request is not None else {}
         values.update(self._scope.written_cookies)
@@ -94,6 +95,7 @@ class Cookies(Mapping[str, str]):
         self._scope.written_cookies[name] = None
 
     def _writable(self, api: str) -> None:
+        refuse_in_fill(api)
         scope = self._scope
         if scope.phase is Phase.AFTER:
             raise UsageError(f"{api} in an after() callback comes too late: the answer is out; set it in the handler.")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
 from millpond.render.outcome import outcome_in
 from millpond.render.scope import required
-from millpond.render.tracked import TrackedRequest
+from millpond.render.tracked import watch
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,9 +27,9 @@ def around(inner: Handler) -> Handler:
 
     async def handle(request: Request) -> Response:
         scope = required("a route's handler")
-        view = TrackedRequest(request, scope) if scope.tracked else request
+        scope.entered = True
         try:
-            response = await inner(view)
+            response = await inner(watch(request, scope))
         except (Exception, *MEANT_FOR_THE_LOOP):
             raise
         except BaseException as error:

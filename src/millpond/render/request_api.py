@@ -8,7 +8,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from millpond.render.cookies import Cookies
-from millpond.render.scope import Purpose, required
+from millpond.render.scope import refuse_in_fill, required
+from millpond.render.tracked import watched
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 DRAFT_COOKIE = "__prerender_bypass"
 
 
+@watched
 class RequestHeaders(Headers):
     """What `headers()` returns: read-only. May be awaited, to no effect."""
+
+    def touch(self, key: object) -> None:
+        refuse_in_fill("headers()", key)  # a cached function may have come by what another scope was given
 
     def __await__(self) -> Generator[None, None, RequestHeaders]:
         return self
@@ -107,8 +112,7 @@ class DraftMode:
         self._scope.draft.enabled = False
 
     def _end_static(self, api: str) -> None:
-        if self._scope.purpose is Purpose.FILL:
-            self._scope.misuse(api)
+        refuse_in_fill(api)
         if self._scope.watched:  # also under force-static (R3.13): a cookie for everybody can't be meant
             self._scope.end(api)
 

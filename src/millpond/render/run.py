@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.policy.lifetime import Lifetime
 from millpond.render.after import drop_after
+from millpond.render.asgi import RENDER
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
 from millpond.render.inputs import Inputs
 from millpond.render.scope import DynamicUse, Purpose, Scope, enter, leave
@@ -36,11 +37,13 @@ SERVER = ("localhost", 3000)
 class StaticEnded(Exception):
     """A shared render used request data: its answer is one request's own."""
 
-    def __init__(self, use: DynamicUse, *, unshareable: bool = False) -> None:
+    def __init__(self, use: DynamicUse, *, unshareable: bool = False, intercepted: bool = False) -> None:
         super().__init__(str(use))
         self.use = use
         self.unshareable = unshareable
         """The answer itself said so (a cookie, `private`): what is stored for the path is no longer meant for all."""
+        self.intercepted = intercepted
+        """The operation never ran: a middleware answered the made-up request, and may answer others otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class _Collector:
             self.status, self.headers = message["status"], list(message.get("headers", ()))
         elif message["type"] == "http.response.body":
             self._keep(message.get("body", b""))
+            self.scope.whole = not message.get("more_body", False)
 
     def _keep(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -102,7 +106,8 @@ class Renderer:
         """Run GET for everybody: without a request, watched as the route's config says (annex A.2).
 
         Raises:
-            StaticEnded: request data was read, also when the handler swallowed the end (R3.10).
+            StaticEnded: request data was read, also when the handler swallowed the end (R3.10); or something that
+                stands around the operation answered in its place.
             Exception: whatever the handler raised.
         """
         scope = self.scope(target, "GET", purpose)
@@ -122,12 +127,14 @@ class Renderer:
         collector = _Collector(scope, self.max_bytes)
         token = enter(scope)
         try:
-            await self.app(self._asgi_scope(target), _empty_body(), collector.send)
+            await self.app(self._asgi_scope(scope, target), _empty_body(), collector.send)
         except MEANT_FOR_THE_LOOP:
             raise
-        except Exception:
+        except Exception as error:
             if scope.dynamic_use is None:
-                raise
+                if scope.entered or scope.purpose is Purpose.BUILD:  # a build shows the whole traceback
+                    raise
+                raise _intercepted(scope, f"raised {type(error).__name__}") from error
         except BaseException as error:  # from a streamed body, say; what the handler raises is ordinary by now
             if scope.dynamic_use is None:
                 raise escaped(error) from error
@@ -150,7 +157,7 @@ class Renderer:
             inputs=Inputs() if purpose is Purpose.BUILD else None,
         )
 
-    def _asgi_scope(self, target: Target) -> dict[str, Any]:
+    def _asgi_scope(self, scope: Scope, target: Target) -> dict[str, Any]:
         route = target.route.operations["GET"].api_route
         return {
             "type": "http",
@@ -170,11 +177,14 @@ class Renderer:
             "route": route,
             "endpoint": route.endpoint,
             OPERATION: OperationApp(route, _forgiving_afterwork),
+            RENDER: scope,
         }
 
     def _rendered(self, scope: Scope, collector: _Collector) -> Rendered:
         if collector.status is None:
             raise RuntimeError("the application ended without an answer")
+        if not scope.entered:
+            raise _intercepted(scope, f"answered {collector.status}")
         return Rendered(
             status=collector.status,
             headers=tuple((bytes(name), bytes(value)) for name, value in collector.headers),
@@ -183,6 +193,12 @@ class Renderer:
             tags=tuple(scope.tags),
             inputs=scope.inputs,
         )
+
+
+def _intercepted(scope: Scope, did: str) -> StaticEnded:
+    """What came of the render isn't the route's: its operation never ran."""
+    name, place = scope.standing or ("the inner application", None)
+    return StaticEnded(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
 
 
 def _forgiving_afterwork(operation: ASGIApp) -> ASGIApp:

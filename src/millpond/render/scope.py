@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import fastapi
 import starlette
+from starlette.requests import Request
 
 from millpond.errors import Place, StaticOnlyError, UsageError
 from millpond.policy.compat import Compat
@@ -20,11 +21,9 @@ from millpond.policy.lifetime import FOREVER, Lifetime
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, MutableMapping
     from contextvars import Token
     from types import FrameType
-
-    from starlette.requests import Request
 
     from millpond.policy.segment import SegmentConfig
     from millpond.render.inputs import Inputs
@@ -56,6 +55,9 @@ class Purpose(Enum):
         return self in (Purpose.BUILD, Purpose.REGENERATE)
 
 
+_FILL = Purpose.FILL  # a look at an Enum takes longer than all else that `refuse_in_fill` does
+
+
 class Phase(Enum):
     """How far a scope has come."""
 
@@ -72,6 +74,13 @@ class DynamicUse(NamedTuple):
 
     def __str__(self) -> str:
         return self.api if self.place is None else f"{self.api} · {self.place}"
+
+
+class Standing(NamedTuple):
+    """A middleware of the user's that stands around renders."""
+
+    name: str
+    place: Place | None
 
 
 def refusal(use: DynamicUse) -> str:
@@ -117,7 +126,7 @@ class Scope:
     project: Path
     target: Target | None = None
     """What is being answered, or is going to use the cached function that is being filled."""
-    request: Request | None = None
+    asgi: MutableMapping[str, Any] | None = None
     """The request whose headers and cookies may be read; None for a shared render, which has none."""
     draft: DraftState = field(default_factory=DraftState)
     phase: Phase = Phase.HANDLER
@@ -147,8 +156,22 @@ class Scope:
     started: dict[asyncio.Task[Any], None] = field(default_factory=dict)
     """Tasks that a verified render has started and that haven't ended, in their order."""
     after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    entered: bool = False
+    """Whether the operation has been reached: what middleware answers in its place is no answer of the route."""
+    whole: bool = False
+    """Whether the answer of a shared render is complete: no middleware can change it any more."""
+    standing: Standing | None = None
+    """The innermost middleware that a shared render has reached."""
+    _request: Request | None = field(default=None, init=False, repr=False)
     inputs: Inputs | None = None
     """What was used besides the request; None while serving, when nobody looks."""
+
+    @property
+    def request(self) -> Request | None:
+        """`asgi` as a request that isn't watched: for `headers()`, `cookies()` and what answers."""
+        if self._request is None and self.asgi is not None:
+            self._request = Request(self.asgi)
+        return self._request
 
     @property
     def path(self) -> str:
@@ -225,7 +248,10 @@ class Scope:
 
     def end(self, api: str) -> NoReturn:
         """End a shared render: its answer would be one request's own."""
-        self.end_with(DynamicUse(api, self.place()))
+        place, standing = self.place(), _standing.get()
+        if place is None and standing is not None:  # a library's middleware: none of the user's code is running
+            self.end_with(DynamicUse(f"{api} in {standing.name}", standing.place))
+        self.end_with(DynamicUse(api, place))
 
     def end_with(self, use: DynamicUse) -> NoReturn:
         """As `end`, where the place is known."""
@@ -276,6 +302,7 @@ def _cookie_identity(set_cookie: str) -> tuple[str, ...]:
 
 
 _current: ContextVar[Scope | None] = ContextVar("millpond_scope", default=None)
+_standing: ContextVar[Standing | None] = ContextVar("millpond_standing", default=None)
 
 
 def current() -> Scope | None:
@@ -301,6 +328,41 @@ def required(function: str) -> Scope:
 def enter(scope: Scope) -> Token[Scope | None]:
     """Make `scope` the current one in this context; undo it with `leave`."""
     return _current.set(scope)
+
+
+@contextmanager
+def standing_in(middleware: Standing | None) -> Iterator[None]:
+    """Within the block it is `middleware` whose code runs; None for the operation's."""
+    token = _standing.set(middleware)
+    try:
+        yield
+    finally:
+        _standing.reset(token)
+
+
+def in_fill() -> bool:
+    """Whether this code runs inside of a cached function."""
+    reader = _current.get()
+    return reader is not None and reader.purpose is _FILL
+
+
+def refuse_in_fill(api: str, key: object = None) -> None:
+    """Part of a request is read: inside of a cached function its result would be that request's own (R5.24).
+
+    Args:
+        key: what is asked for, where `api` is a mapping.
+
+    Raises:
+        UsageError: a cached function is being run here.
+    """
+    reader = _current.get()
+    if reader is not None and reader.purpose is _FILL:
+        reader.misuse(named(api, key))
+
+
+def named(api: str, key: object) -> str:
+    """How messages call one key of a mapping, or all of it where `key` is None."""
+    return api if key is None else f'{api}["{key}"]'
 
 
 @contextmanager

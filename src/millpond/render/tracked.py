@@ -2,17 +2,27 @@
 
 FastAPI asks every request for its headers, cookies and query on every call, even where the handler declares
 nothing; it looks *into* them only for what is declared. So the mappings are watched, not the properties.
+
+Two kinds of reads matter: in a watched render any of them ends it, and inside of a cached function none is allowed,
+however the function came by the request.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from starlette.datastructures import URL, Headers, QueryParams
-from starlette.requests import Request
+from starlette.datastructures import URL, Headers, QueryParams, State
+from starlette.requests import HTTPConnection, Request, cookie_parser
+
+from millpond.render.asgi import plain_of, unwatched
+from millpond.render.scope import in_fill, named, refuse_in_fill
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Iterator
+    from types import FrameType
 
     from starlette._utils import AwaitableOrContextManager
     from starlette.datastructures import Address, FormData
@@ -40,39 +50,43 @@ READS_OF_ALL = (
     "values",
 )
 
+Touch = Callable[[object], None]
 _Mapping = TypeVar("_Mapping", bound="type[Any]")
 
 
-def _watched(mapping: _Mapping) -> _Mapping:
-    """Class decorator: each read tells `self.touch(key)`, or `self.touch(None)` when it isn't about one key."""
-    for name in (*READS_OF_ONE_KEY, *READS_OF_ALL):
-        if getattr(mapping, name, None) is not None:  # a Mapping that can't be reversed says so by None
-            setattr(mapping, name, _telling(getattr(mapping, name), keyed=name in READS_OF_ONE_KEY))
+def watched(mapping: _Mapping) -> _Mapping:
+    """Class decorator: each read calls `self.touch(key)`, or `self.touch(None)` when it isn't about one key."""
+    for names, telling in ((READS_OF_ONE_KEY, _telling_of_key), (READS_OF_ALL, _telling_of_all)):
+        for name in names:
+            method = getattr(mapping, name, None)  # None: a Mapping that can't be reversed says so
+            if method is not None and method is not getattr(Mapping, name, None):  # else it goes by way of the others
+                setattr(mapping, name, telling(method))
     return mapping
 
 
-def _telling(method: Callable[..., Any], *, keyed: bool) -> Callable[..., Any]:
+def _telling_of_key(method: Callable[..., Any]) -> Callable[..., Any]:
+    def read(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
+        self.touch(key)
+        return method(self, key, *args, **kwargs)
+
+    return read
+
+
+def _telling_of_all(method: Callable[..., Any]) -> Callable[..., Any]:
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.touch(args[0] if keyed and args else None)
+        self.touch(None)
         return method(self, *args, **kwargs)
 
     return read
 
 
-def _named(api: str, key: object) -> str:
-    return api if key is None else f'{api}["{key}"]'
-
-
-@_watched
+@watched
 class TrackedHeaders(Headers):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    def __init__(self, request: Request, scope: Scope) -> None:
-        super().__init__(scope=request.scope)
-        self._scope = scope
-
-    def touch(self, key: str | None) -> None:
-        self._scope.touch(_named("request.headers", key))
+    def __init__(self, raw: list[tuple[bytes, bytes]], touch: Touch) -> None:
+        super().__init__(raw=raw)
+        self.touch = touch
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
@@ -80,50 +94,39 @@ class TrackedHeaders(Headers):
         return super().raw
 
 
-@_watched
+@watched
 class TrackedQuery(QueryParams):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    def __init__(self, request: Request, scope: Scope) -> None:
-        super().__init__(request.scope["query_string"])
-        self._scope = scope
-
-    def touch(self, key: str | None) -> None:
-        if not self._scope.segment.cache_query:  # else what is visible is part of the key
-            self._scope.touch(_named("request.query_params", key))
+    def __init__(self, query_string: bytes, touch: Touch) -> None:
+        super().__init__(query_string)
+        self.touch = touch
 
 
-@_watched
+@watched
 class TrackedCookies(dict[str, str]):
     """Starlette's cookies are a plain dict."""
 
-    def __init__(self, cookies: dict[str, str], scope: Scope) -> None:
+    def __init__(self, cookies: dict[str, str], touch: Touch) -> None:
         super().__init__(cookies)
-        self._scope = scope
-
-    def touch(self, key: str | None) -> None:
-        self._scope.touch(_named("request.cookies", key))
+        self.touch = touch
 
 
 class TrackedURL(URL):
     """The path is free, and so are the parts that name the server; query and whole URL are request data (R3.9)."""
 
-    def __init__(self, request: Request, scope: Scope) -> None:
-        self._plain = URL(scope=request.scope)
-        self._scope = scope
+    def __init__(self, request: RefusingRequest) -> None:
+        self._plain = URL(scope=unwatched(request.plain))
+        self._request = request
 
     def __getattribute__(self, name: str) -> Any:
         if name in _FREE_PARTS:
+            refuse_in_fill(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
         if name in _TELLING_PARTS:
-            if not object.__getattribute__(self, "_keyed")(name):
-                object.__getattribute__(self, "_scope").touch(f"request.url.{name}")
+            object.__getattribute__(self, "_request").touch(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
         return super().__getattribute__(name)
-
-    def _keyed(self, name: str) -> bool:
-        """Whether the part is part of the key, and therefore free."""
-        return name == "query" and bool(object.__getattribute__(self, "_scope").segment.cache_query)
 
     def __eq__(self, other: object) -> bool:
         return str(self) == str(other)
@@ -132,11 +135,11 @@ class TrackedURL(URL):
         return hash(str(self))
 
     def __str__(self) -> str:
-        self._scope.touch("request.url")
+        self._request.touch("request.url")
         return str(self._plain)
 
     def __repr__(self) -> str:
-        self._scope.touch("request.url")
+        self._request.touch("request.url")
         return repr(self._plain)
 
 
@@ -152,89 +155,185 @@ _REQUEST_DATA = frozenset({"auth", "client", "headers", "query_string", "session
 """Keys under which the request, itself a mapping, shows what the properties do."""
 
 
-class TrackedRequest(Request):
-    """A request that tells its scope what was asked for (R3.9). In a shared render it is empty, too."""
+class RefusingRequest(Request):
+    """A request that tells a cached function nothing: what comes of it would go to other requests, too (R5.24).
 
-    def __init__(self, request: Request, scope: Scope) -> None:
-        super().__init__(request.scope, request.receive, request._send)  # noqa: SLF001 - early hints need it
-        self._watch = scope
+    It is for live runs, and costs them a look at who reads.
+    """
+
+    def touch(self, api: str, key: object = None) -> None:
+        """Something of the request is read.
+
+        Args:
+            api: what messages call it.
+            key: what is asked for, where `api` is a mapping.
+        """
+        refuse_in_fill(api, key)
+
+    def touch_of(self, api: str) -> Touch:
+        """What a mapping of the request calls for each read."""
+        return partial(refuse_in_fill, api)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The ASGI scope, for those who watch."""
+        scope: dict[str, Any] = self.__dict__["scope"]
+        return scope
+
+    @property
+    def scope(self) -> Any:
+        if in_fill():
+            _refuse_but_app(sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
+        return self.__dict__["scope"]
+
+    @scope.setter
+    def scope(self, scope: Any) -> None:
+        self.__dict__["scope"] = scope
 
     @property
     def headers(self) -> Headers:
         if not hasattr(self, "_headers"):
-            self._headers = TrackedHeaders(self, self._watch)
+            headers = plain_of(self.__dict__["scope"], "headers")
+            self._headers = TrackedHeaders(headers, self.touch_of("request.headers"))
         return self._headers
 
     @property
     def query_params(self) -> QueryParams:
         if not hasattr(self, "_query_params"):
-            self._query_params = TrackedQuery(self, self._watch)
+            query = plain_of(self.__dict__["scope"], "query_string")
+            self._query_params = TrackedQuery(query, self.touch_of("request.query_params"))
         return self._query_params
 
     @property
     def cookies(self) -> dict[str, str]:
         if not hasattr(self, "_cookies"):
-            self._cookies = TrackedCookies(Request(self.scope).cookies, self._watch)
+            sent = Headers(raw=plain_of(self.plain, "headers")).getlist("cookie")
+            parsed = [cookie_parser(header) for header in sent]
+            cookies = {name: value for each in parsed for name, value in each.items()}
+            self._cookies = TrackedCookies(cookies, self.touch_of("request.cookies"))
         return self._cookies
 
     @property
     def url(self) -> URL:
         if not hasattr(self, "_url"):
-            self._url = TrackedURL(self, self._watch)
+            self._url = TrackedURL(self)
         return self._url
 
     def __getitem__(self, key: str) -> Any:
         if key in _REQUEST_DATA:
-            self._watch.touch(f'request["{key}"]')
-        return super().__getitem__(key)
+            self.touch(f'request["{key}"]')
+        refuse_in_fill("request", key)
+        return self.plain[key]
+
+    def __iter__(self) -> Iterator[str]:
+        refuse_in_fill("request")
+        return iter(self.plain)
+
+    @property
+    def state(self) -> State:
+        refuse_in_fill("request.state")
+        return super().state
 
     @property
     def receive(self) -> Receive:
-        self._watch.touch("request.receive")
+        self.touch("request.receive")
         return super().receive
 
     @property
     def base_url(self) -> URL:
-        self._watch.touch("request.base_url")
-        return super().base_url
+        self.touch("request.base_url")
+        return Request(unwatched(self.plain)).base_url
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
-        self._watch.touch("request.url_for()")
+        self.touch("request.url_for()")
         return super().url_for(name, **path_params)
 
     @property
     def client(self) -> Address | None:
-        self._watch.touch("request.client")
-        return super().client
+        self.touch("request.client")
+        return Request(unwatched(self.plain)).client
 
     @property
     def session(self) -> dict[str, Any]:
-        self._watch.touch("request.session")
+        self.touch("request.session")
         return super().session
 
     @property
     def auth(self) -> Any:
-        self._watch.touch("request.auth")
+        self.touch("request.auth")
         return super().auth
 
     @property
     def user(self) -> Any:
-        self._watch.touch("request.user")
+        self.touch("request.user")
         return super().user
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        self._watch.touch("request.stream()")
+        self.touch("request.stream()")
         async for chunk in super().stream():
             yield chunk
 
     async def body(self) -> bytes:
-        self._watch.touch("request.body()")
+        self.touch("request.body()")
         return await super().body()
 
     async def json(self) -> Any:
-        self._watch.touch("request.json()")
+        self.touch("request.json()")
         return await super().json()
 
     def form(self, **limits: Any) -> AwaitableOrContextManager[FormData]:
-        self._watch.touch("request.form()")
+        self.touch("request.form()")
         return super().form(**limits)
+
+
+_QUERY = frozenset({"request.query_params", "request.url.query"})
+
+
+class TrackedRequest(RefusingRequest):
+    """A request that tells its scope, too, what was asked for (R3.9). In a shared render it is empty."""
+
+    _watch: Scope
+
+    def touch(self, api: str, key: object = None) -> None:
+        refuse_in_fill(api, key)
+        if not (api in _QUERY and self._watch.segment.cache_query):  # else what is visible is part of the key
+            self._watch.touch(named(api, key))
+
+    def touch_of(self, api: str) -> Touch:
+        return partial(self.touch, api)
+
+
+def _refuse_but_app(reader: FrameType) -> None:
+    """The application is everybody's: a cached function may reach its database through it."""
+    name = reader.f_code.co_name if reader.f_code.co_filename == _STARLETTES else "scope"
+    if name != "app":
+        refuse_in_fill(f"request.{name}")
+
+
+_STARLETTES = HTTPConnection.__init__.__code__.co_filename
+
+
+def watch(request: Request, scope: Scope) -> Request:
+    """The same request, watched from now on as its scope wants it: a copy would have a body, and a cost, of its own."""
+    if scope.tracked:
+        request.__class__ = _of_kind(TrackedRequest, type(request))
+        cast("TrackedRequest", request)._watch = scope  # noqa: SLF001 - this is where it is made
+        return request
+    return refuse(request)
+
+
+def refuse(request: Request) -> Request:
+    """The same request, that tells cached functions nothing from now on."""
+    kind = type(request)
+    request.__class__ = RefusingRequest if kind is Request else _of_kind(RefusingRequest, kind)
+    return request
+
+
+@cache
+def _of_kind(watching: type[RefusingRequest], kind: type[Request]) -> type[Request]:
+    """`watching` on top of a subclass of Request, such as the one that BaseHTTPMiddleware gives to its function."""
+    if issubclass(kind, watching):
+        return kind
+    if issubclass(watching, kind):
+        return watching
+    return type(kind.__name__, (watching, kind), {})

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from millpond.render.run import OPERATION
+from millpond.render.standing import layered, watched_scope
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 
@@ -67,6 +68,7 @@ class PassableStack(ServerErrorMiddleware):
         if not isinstance(operation, OperationApp) or (direct := operation.route.ways.direct) is None:
             await super().__call__(scope, receive, send)
             return
+        scope = watched_scope(scope)
         scope.setdefault("router", self._router)
         request = Request(scope, receive, send)
         try:
@@ -139,7 +141,12 @@ class InnerApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's, with a way past it where nothing of the user's is in it."""
-        stack = super().build_middleware_stack()
+        added = self.user_middleware
+        self.user_middleware = layered(added)  # for the moment: it is the user's list, and he may look at it
+        try:
+            stack = super().build_middleware_stack()
+        finally:
+            self.user_middleware = added
         if self.user_middleware or self.max_body_size is not None or not isinstance(stack, ServerErrorMiddleware):
             return stack
         return PassableStack(stack, self.router)

@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 
+from millpond.render.asgi import guarded
 from millpond.render.escape import MEANT_FOR_THE_LOOP
 from millpond.render.run import OPERATION, SERVER
 from millpond.render.scope import DraftState, Purpose, enter, leave
@@ -58,12 +58,12 @@ class LiveRunner:
             receive = _without_body(receive)  # R1.29
         if scope.stubbed:
             asgi = _stub(asgi)
-        scope.request = Request(asgi)
+        scope.asgi = asgi
         token = enter(scope)
         try:
             ran = operation.api_route
             own = {"route": ran, "endpoint": ran.endpoint, OPERATION: ran.runs}
-            inner = {**asgi, **self._seen(target, asgi), **own}
+            inner = {**asgi, **self._seen(target, asgi), **own, **guarded(asgi)}
             return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
         finally:
             leave(token)

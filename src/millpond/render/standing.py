@@ -1,0 +1,118 @@
+"""Middleware that stands around renders: what it reads counts as the handler's, what it answers is not the route's."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from millpond.errors import Place
+from millpond.render.asgi import RENDER, WatchedScope
+from millpond.render.escape import MEANT_FOR_THE_LOOP
+from millpond.render.scope import Standing, in_project, standing_in
+from millpond.render.tracked import refuse, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Iterator
+    from pathlib import Path
+    from types import CodeType
+
+    from starlette.middleware.base import DispatchFunction, RequestResponseEndpoint
+    from starlette.types import ASGIApp, Message, Receive, Send
+    from starlette.types import Scope as ASGIScope
+
+    from millpond.render.scope import Scope
+
+
+def layered(added: Iterable[Middleware]) -> list[Middleware]:
+    """The user's middleware, outermost first, each with a layer around it that sees what it does to a render."""
+    return [*_each_in_its_layer(added), Middleware(Layer, None)]
+
+
+def _each_in_its_layer(added: Iterable[Middleware]) -> Iterator[Middleware]:
+    for middleware in added:
+        yield Middleware(Layer, middleware)
+        yield middleware
+
+
+def watched_scope(scope: ASGIScope) -> ASGIScope:
+    """What the surroundings of an operation, and the operation, see of a request: all of it, where it is a real one."""
+    render: Scope | None = scope.get(RENDER)
+    if render is None or not render.tracked or isinstance(scope, WatchedScope):
+        return scope
+    return WatchedScope(dict(scope), render)
+
+
+class Layer:
+    """Stands around one middleware, or around the operation; does nothing in a live run."""
+
+    def __init__(self, app: ASGIApp, around: Middleware | None) -> None:
+        self.app = app
+        self._around = around
+        if around is not None and isinstance(app, BaseHTTPMiddleware):
+            app.dispatch_func = _watching(app.dispatch_func)
+
+    def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
+        if RENDER not in scope:
+            return self.app(scope, receive, send)
+        return self._in_render(scope[RENDER], scope, receive, send)
+
+    async def _in_render(self, render: Scope, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """A middleware further out sees an ordinary answer where this one has ended the render."""
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        standing = None if self._around is None else _standing(self._around, self.app, render.project)
+        render.standing = standing or render.standing
+        try:
+            with standing_in(standing):
+                await self.app(watched_scope(scope), receive, noting)
+        except MEANT_FOR_THE_LOOP:
+            raise
+        except BaseException:
+            if begun or render.dynamic_use is None:
+                raise
+        if render.dynamic_use is not None and not begun:
+            await Response()(scope, receive, send)  # nobody gets it: whoever began the render looks at the scope first
+
+
+def _watching(dispatch: DispatchFunction) -> DispatchFunction:
+    """The function of a BaseHTTPMiddleware, with a request that is watched."""
+
+    def watching(request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
+        render: Scope | None = request.scope.get(RENDER)
+        if render is None:
+            return dispatch(refuse(request), call_next)
+        # Its own request goes on to hand the body down, unwatched.
+        return dispatch(watch(Request(request.scope, request.receive), render), call_next)
+
+    watching.__wrapped__ = dispatch  # type: ignore[attr-defined]
+    return watching
+
+
+def _standing(middleware: Middleware, app: Any, project: Path) -> Standing:
+    """What messages call a middleware, and where the user has written it, if he has."""
+    function = _function_of(app)
+    named: Any = function if type(app) is BaseHTTPMiddleware else middleware.cls
+    code: CodeType | None = getattr(function, "__code__", None)
+    file = None if code is None else in_project(code.co_filename, project)
+    place = None if code is None or file is None else Place(file, code.co_firstlineno)
+    return Standing(getattr(named, "__name__", type(named).__name__), place)
+
+
+def _function_of(app: Any) -> Any:
+    """The function that a middleware consists of, or the method of its class that is called."""
+    if isinstance(app, BaseHTTPMiddleware):
+        called: Any = app.dispatch_func
+    else:
+        called = app if inspect.isfunction(app) else type(app).__call__
+    called = inspect.unwrap(called)
+    return getattr(called, "__func__", called)
