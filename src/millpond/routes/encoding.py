@@ -164,7 +164,11 @@ def _fields_of(value: Any) -> dict[str, Any]:
         return dataclasses.asdict(value)
     except Exception:
         # It copies what it doesn't know. What can't be copied, a client say, is told by what it is.
-        _simplified({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        try:
+            _simplified({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        except NotData as refused:
+            if not refused.formless:
+                raise
         raise
 
 
