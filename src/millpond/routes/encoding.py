@@ -163,13 +163,22 @@ def _fields_of(value: Any) -> dict[str, Any]:
     try:
         return dataclasses.asdict(value)
     except Exception:
-        # It copies what it doesn't know. What can't be copied, a client say, is told by what it is.
-        try:
-            _simplified({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-        except NotData as refused:
-            if not refused.formless:
-                raise
+        # It copies what it doesn't know. What can't be copied, a client say, is told by what it is; any other error
+        # is FastAPI's.
+        refused = _refused_in({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        if refused is not None:
+            raise refused from None
         raise
+
+
+def _refused_in(fields: dict[str, Any]) -> NotData | None:
+    try:
+        _simplified(fields)
+    except NotData as refused:
+        return None if refused.formless else refused
+    except Exception:  # noqa: BLE001 - the caller has an error already
+        return None
+    return None
 
 
 def _refuse_in(value: Any) -> None:
