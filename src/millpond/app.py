@@ -96,7 +96,7 @@ class Millpond:
             refuse_replaced_config(route.module for route in self.routes)
         self._inventory = inventory.Inventory(self.routes, self.project, self.config)
         self.fastapi: FastAPI = InnerApp(
-            [operation.api_route for route in self.routes for operation in route.operations.values()]
+            [operation.api_route for route in self.routes for operation in route.operations.values()], self.project
         )
         self._clock = clock
         self._store = store

@@ -150,6 +150,49 @@ async def test_a_render_for_everybody_is_refused_it_as_a_live_run_is(project: Pr
     assert "app/route.py:9: request.path_params inside of the cached function " in failure
 
 
+@pytest.mark.parametrize("kept", ["ContextVar", "global"])
+async def test_a_request_that_middleware_keeps_is_refused(
+    project: Project, caplog: pytest.LogCaptureFixture, kept: str
+) -> None:
+    project.write(
+        {
+            "instrumentation.py": """
+            from contextvars import ContextVar
+            request_var = ContextVar("request_var", default=None)
+            class kept: request = None
+            def register(app):
+                @app.middleware("http")
+                async def keep(request, call_next):
+                    request.headers.get("x-user"), request.cookies.get("user")
+                    kept.request = request
+                    request_var.set(request)
+                    return await call_next(request)
+            """
+        }
+    )
+    seen = "request_var.get()" if kept == "ContextVar" else "kept.request"
+    project.routes(
+        {
+            "/": f"""
+            from millpond import cached
+            from instrumentation import kept, request_var
+            dynamic = "force-dynamic"
+            @cached
+            async def who():
+                try: return {seen}.headers["x-user"]
+                except BaseException: return "swallowed"
+            async def GET(): return await who()
+            """
+        }
+    )
+    async with project.started() as running:
+        answers = await as_users(running)
+        assert not any("alice" in text for _, text in answers)
+        assert not any(b"alice" in entry.body for entry in running.pond.store.entries())
+        if kept == "global":
+            assert [status for status, _ in answers] == [500, 500]
+
+
 async def test_a_refresh_of_a_stale_value_is_refused_it(project: Project) -> None:
     project.routes(
         {

@@ -162,13 +162,14 @@ async def test_the_language_of_one_visitor_is_not_anothers(project: Project) -> 
 async def test_a_library_in_place_of_a_line_is_named(project: Project) -> None:
     record = await record_with(
         project,
-        """
+        """\
         from starlette.middleware.gzip import GZipMiddleware
         def register(app):
             app.add_middleware(GZipMiddleware)
         """,
     )
-    assert (record.glyph, record.why, record.place) == ("λ", "request.headers in GZipMiddleware", None)
+    assert (record.glyph, record.why) == ("λ", "request.headers in GZipMiddleware")
+    assert record.place == ("instrumentation.py", 3)
 
 
 LIBRARIES = {
@@ -291,6 +292,14 @@ async def test_force_static_gives_middleware_an_empty_request_to_read(project: P
     async with project.serving() as running:
         answer = await running.get("/", headers={"accept-language": "de"})
         assert (answer.json(), answer.headers["x-nextjs-cache"]) == ("en", "HIT")
+
+
+async def test_under_force_static_a_body_that_middleware_reads_reaches_the_handler(project: Project) -> None:
+    project.write({"instrumentation.py": FUNCTION.format("await request.body()")})
+    project.routes({"/": 'dynamic = "force-static"\nasync def GET(request): return (await request.body()).decode()\n'})
+    async with project.serving() as running:
+        answer = await running.get("/")
+        assert (answer.json(), answer.headers["x-nextjs-cache"]) == ("", "HIT")
 
 
 async def test_under_error_a_read_in_middleware_fails_the_build(project: Project) -> None:

@@ -191,9 +191,9 @@ class Scope:
     @property
     def tracked(self) -> bool:
         """Whether reads of the request must be seen: they have consequences, or in 14 the next fetch's default has."""
-        if self.purpose.shared:
-            return not self.stubbed
-        return self.purpose is Purpose.LIVE and self.compat is Compat.V14
+        if self.purpose is Purpose.LIVE:
+            return self.compat is Compat.V14
+        return self.purpose.shared and not self.stubbed
 
     @property
     def route_revalidate(self) -> float | None:

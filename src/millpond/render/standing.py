@@ -17,7 +17,7 @@ from millpond.render.scope import Standing, in_project, standing_in
 from millpond.render.tracked import refuse, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Iterator
+    from collections.abc import Awaitable, Iterable, Mapping
     from pathlib import Path
     from types import CodeType
 
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     from millpond.render.scope import Scope
 
 
-def layered(added: Iterable[Middleware]) -> list[Middleware]:
-    """The user's middleware, outermost first, each with a layer around it that sees what it does to a render."""
-    return [*_each_in_its_layer(added), Middleware(Layer, None)]
+def layered(added: Iterable[Middleware], added_at: Mapping[int, Place | None]) -> list[Middleware]:
+    """The user's middleware, outermost first, each with a layer around it that sees what it does to a render.
 
-
-def _each_in_its_layer(added: Iterable[Middleware]) -> Iterator[Middleware]:
+    Args:
+        added: what the user has added.
+        added_at: by the `id` of each, where.
+    """
+    layers = []
     for middleware in added:
-        yield Middleware(Layer, middleware)
-        yield middleware
+        layers += [Middleware(Layer, middleware, added_at.get(id(middleware))), middleware]
+    return [*layers, Middleware(Layer, None, None)]
 
 
 def watched_scope(scope: ASGIScope) -> ASGIScope:
@@ -50,9 +52,9 @@ def watched_scope(scope: ASGIScope) -> ASGIScope:
 class Layer:
     """Stands around one middleware, or around the operation; does nothing in a live run."""
 
-    def __init__(self, app: ASGIApp, around: Middleware | None) -> None:
+    def __init__(self, app: ASGIApp, around: Middleware | None, added_at: Place | None) -> None:
         self.app = app
-        self._around = around
+        self._around, self._added_at = around, added_at
         if around is not None and isinstance(app, BaseHTTPMiddleware):
             app.dispatch_func = _watching(app.dispatch_func)
 
@@ -70,7 +72,7 @@ class Layer:
             begun = True
             await send(message)
 
-        standing = None if self._around is None else _standing(self._around, self.app, render.project)
+        standing = self._standing(render.project)
         render.standing = standing or render.standing
         try:
             with standing_in(standing):
@@ -83,29 +85,30 @@ class Layer:
         if render.dynamic_use is not None and not begun:
             await Response()(scope, receive, send)  # nobody gets it: whoever began the render looks at the scope first
 
+    def _standing(self, project: Path) -> Standing | None:
+        """What messages call the middleware; where the user has written it, or has added a library's."""
+        if self._around is None:
+            return None
+        function = _function_of(self.app)
+        named: Any = function if type(self.app) is BaseHTTPMiddleware else self._around.cls
+        code: CodeType | None = getattr(function, "__code__", None)
+        file = None if code is None else in_project(code.co_filename, project)
+        place = self._added_at if code is None or file is None else Place(file, code.co_firstlineno)
+        return Standing(getattr(named, "__name__", type(named).__name__), place)
+
 
 def _watching(dispatch: DispatchFunction) -> DispatchFunction:
     """The function of a BaseHTTPMiddleware, with a request that is watched."""
 
     def watching(request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
         render: Scope | None = request.scope.get(RENDER)
-        if render is None:
+        if render is None or not render.tracked:
             return dispatch(refuse(request), call_next)
-        # Its own request goes on to hand the body down, unwatched.
+        # The request itself hands the body down, to whoever asks for it there: that is no read of the middleware's.
         return dispatch(watch(Request(request.scope, request.receive), render), call_next)
 
     watching.__wrapped__ = dispatch  # type: ignore[attr-defined]
     return watching
-
-
-def _standing(middleware: Middleware, app: Any, project: Path) -> Standing:
-    """What messages call a middleware, and where the user has written it, if he has."""
-    function = _function_of(app)
-    named: Any = function if type(app) is BaseHTTPMiddleware else middleware.cls
-    code: CodeType | None = getattr(function, "__code__", None)
-    file = None if code is None else in_project(code.co_filename, project)
-    place = None if code is None or file is None else Place(file, code.co_firstlineno)
-    return Standing(getattr(named, "__name__", type(named).__name__), place)
 
 
 def _function_of(app: Any) -> Any:

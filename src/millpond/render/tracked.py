@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.datastructures import URL, Headers, QueryParams, State
@@ -50,7 +50,7 @@ READS_OF_ALL = (
     "values",
 )
 
-Touch = Callable[[object], None]
+Ask = Callable[[str, object], None]
 _Mapping = TypeVar("_Mapping", bound="type[Any]")
 
 
@@ -84,9 +84,11 @@ def _telling_of_all(method: Callable[..., Any]) -> Callable[..., Any]:
 class TrackedHeaders(Headers):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    def __init__(self, raw: list[tuple[bytes, bytes]], touch: Touch) -> None:
-        super().__init__(raw=raw)
-        self.touch = touch
+    ask: Ask = staticmethod(refuse_in_fill)
+    """What is asked before a read; that of the request, where the request is tracked."""
+
+    def touch(self, key: object) -> None:
+        self.ask("request.headers", key)
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
@@ -98,18 +100,20 @@ class TrackedHeaders(Headers):
 class TrackedQuery(QueryParams):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    def __init__(self, query_string: bytes, touch: Touch) -> None:
-        super().__init__(query_string)
-        self.touch = touch
+    ask: Ask = staticmethod(refuse_in_fill)
+
+    def touch(self, key: object) -> None:
+        self.ask("request.query_params", key)
 
 
 @watched
 class TrackedCookies(dict[str, str]):
     """Starlette's cookies are a plain dict."""
 
-    def __init__(self, cookies: dict[str, str], touch: Touch) -> None:
-        super().__init__(cookies)
-        self.touch = touch
+    ask: Ask = staticmethod(refuse_in_fill)
+
+    def touch(self, key: object) -> None:
+        self.ask("request.cookies", key)
 
 
 class TrackedURL(URL):
@@ -161,6 +165,9 @@ class RefusingRequest(Request):
     It is for live runs, and costs them a look at who reads.
     """
 
+    _watch: Scope | None = None
+    """What wants to be told of each read."""
+
     def touch(self, api: str, key: object = None) -> None:
         """Something of the request is read.
 
@@ -169,10 +176,6 @@ class RefusingRequest(Request):
             key: what is asked for, where `api` is a mapping.
         """
         refuse_in_fill(api, key)
-
-    def touch_of(self, api: str) -> Touch:
-        """What a mapping of the request calls for each read."""
-        return partial(refuse_in_fill, api)
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -193,24 +196,28 @@ class RefusingRequest(Request):
     @property
     def headers(self) -> Headers:
         if not hasattr(self, "_headers"):
-            headers = plain_of(self.__dict__["scope"], "headers")
-            self._headers = TrackedHeaders(headers, self.touch_of("request.headers"))
+            self._headers = headers = TrackedHeaders(raw=plain_of(self.__dict__["scope"], "headers"))
+            if self._watch is not None:
+                headers.ask = self.touch
         return self._headers
 
     @property
     def query_params(self) -> QueryParams:
         if not hasattr(self, "_query_params"):
-            query = plain_of(self.__dict__["scope"], "query_string")
-            self._query_params = TrackedQuery(query, self.touch_of("request.query_params"))
+            self._query_params = query = TrackedQuery(plain_of(self.__dict__["scope"], "query_string"))
+            if self._watch is not None:
+                query.ask = self.touch
         return self._query_params
 
     @property
     def cookies(self) -> dict[str, str]:
         if not hasattr(self, "_cookies"):
             sent = Headers(raw=plain_of(self.plain, "headers")).getlist("cookie")
-            parsed = [cookie_parser(header) for header in sent]
-            cookies = {name: value for each in parsed for name, value in each.items()}
-            self._cookies = TrackedCookies(cookies, self.touch_of("request.cookies"))
+            self._cookies = cookies = TrackedCookies()
+            for header in sent:
+                cookies.update(cookie_parser(header))
+            if self._watch is not None:
+                cookies.ask = self.touch
         return self._cookies
 
     @property
@@ -298,9 +305,6 @@ class TrackedRequest(RefusingRequest):
         refuse_in_fill(api, key)
         if not (api in _QUERY and self._watch.segment.cache_query):  # else what is visible is part of the key
             self._watch.touch(named(api, key))
-
-    def touch_of(self, api: str) -> Touch:
-        return partial(self.touch, api)
 
 
 def _refuse_but_app(reader: FrameType) -> None:

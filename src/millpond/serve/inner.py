@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +14,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from millpond.render.run import OPERATION
+from millpond.render.scope import user_place
 from millpond.render.standing import layered, watched_scope
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from starlette.datastructures import URLPath
     from starlette.routing import Router
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from millpond.errors import Place
     from millpond.routes.operation import OperationRoute
 
 
@@ -111,8 +115,12 @@ def _handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
 class InnerApp(FastAPI):
     """FastAPI, with the operations of the route files in its OpenAPI document and nowhere on its way."""
 
-    def __init__(self, operations: Sequence[OperationRoute], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, operations: Sequence[OperationRoute], project: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(redirect_slashes=False)
+        self._project = project
+        self._added_at: dict[int, Place | None] = {}
         self._clock, self._looks_again = clock, 0.0
         self._unobserved = False
         self._operations = list(operations)
@@ -139,10 +147,16 @@ class InnerApp(FastAPI):
             self._unobserved = telemetry is not None and not telemetry.enabled()
         return self._unobserved
 
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """FastAPI's; the line is remembered, for what the build says about a library's middleware."""
+        super().add_middleware(middleware_class, *args, **kwargs)
+        frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
+        self._added_at[id(self.user_middleware[0])] = user_place(frame, self._project)
+
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's, with a way past it where nothing of the user's is in it."""
         added = self.user_middleware
-        self.user_middleware = layered(added)  # for the moment: it is the user's list, and he may look at it
+        self.user_middleware = layered(added, self._added_at)  # for the moment: it is the user's own list
         try:
             stack = super().build_middleware_stack()
         finally:

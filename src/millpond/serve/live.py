@@ -62,8 +62,9 @@ class LiveRunner:
         token = enter(scope)
         try:
             ran = operation.api_route
-            own = {"route": ran, "endpoint": ran.endpoint, OPERATION: ran.runs}
-            inner = {**asgi, **self._seen(target, asgi), **own, **guarded(asgi)}
+            inner = {**asgi, **self._seen(target, asgi), **guarded(asgi)}
+            inner.update(route=ran, endpoint=ran.endpoint)
+            inner[OPERATION] = ran.runs
             return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
         finally:
             leave(token)
