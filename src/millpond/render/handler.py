@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from millpond.render.agents import Reads, View
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
 from millpond.render.outcome import outcome_in
 from millpond.render.scope import required
-from millpond.render.tracked import TrackedRequest
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,10 +27,12 @@ def around(inner: Handler) -> Handler:
 
     async def handle(request: Request) -> Response:
         scope = required("a route's handler")
-        view = TrackedRequest(request, scope) if scope.tracked else request
+        view = View(request, Reads(scope)) if scope.tracked else request
         try:
             response = await inner(view)
         except (Exception, *MEANT_FOR_THE_LOOP):
+            if isinstance(view, View):
+                view.reads.end()
             raise
         except BaseException as error:
             if scope.dynamic_use is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Address, FormData
     from starlette.types import Receive
 
-    from millpond.render.scope import Scope
+    from millpond.render.agents import Reads
 
 READS_OF_ONE_KEY = ("__contains__", "__delitem__", "__getitem__", "get", "getlist", "pop", "setdefault")
 READS_OF_ALL = (
@@ -67,7 +67,7 @@ def _named(api: str, key: object) -> str:
 class TrackedHeaders(Headers):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    def __init__(self, request: Request, scope: Scope) -> None:
+    def __init__(self, request: Request, scope: Reads) -> None:
         super().__init__(scope=request.scope)
         self._scope = scope
 
@@ -84,7 +84,7 @@ class TrackedHeaders(Headers):
 class TrackedQuery(QueryParams):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    def __init__(self, request: Request, scope: Scope) -> None:
+    def __init__(self, request: Request, scope: Reads) -> None:
         super().__init__(request.scope["query_string"])
         self._scope = scope
 
@@ -97,7 +97,7 @@ class TrackedQuery(QueryParams):
 class TrackedCookies(dict[str, str]):
     """Starlette's cookies are a plain dict."""
 
-    def __init__(self, cookies: dict[str, str], scope: Scope) -> None:
+    def __init__(self, cookies: dict[str, str], scope: Reads) -> None:
         super().__init__(cookies)
         self._scope = scope
 
@@ -108,7 +108,7 @@ class TrackedCookies(dict[str, str]):
 class TrackedURL(URL):
     """The path is free, and so are the parts that name the server; query and whole URL are request data (R3.9)."""
 
-    def __init__(self, request: Request, scope: Scope) -> None:
+    def __init__(self, request: Request, scope: Reads) -> None:
         self._plain = URL(scope=request.scope)
         self._scope = scope
 
@@ -155,7 +155,7 @@ _REQUEST_DATA = frozenset({"auth", "client", "headers", "query_string", "session
 class TrackedRequest(Request):
     """A request that tells its scope what was asked for (R3.9). In a shared render it is empty, too."""
 
-    def __init__(self, request: Request, scope: Scope) -> None:
+    def __init__(self, request: Request, scope: Reads) -> None:
         super().__init__(request.scope, request.receive, request._send)  # noqa: SLF001 - early hints need it
         self._watch = scope
 
