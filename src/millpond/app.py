@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import inspect
 import logging
 import os
 import secrets
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.active import activate, deactivate
+from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch import close_client
 from millpond.cache.observed import ObservedFunctions
 from millpond.config import Config, load_config
@@ -107,6 +107,7 @@ class Millpond:
         self._life: Life | None = None
         self._starting = asyncio.Lock()
         self._registered = False
+        self._clean = CleanContext()  # last: route files may have set context variables when they were imported
 
     @property
     def store(self) -> Store:
@@ -163,16 +164,21 @@ class Millpond:
         async with self._starting:
             if self._stack is not None:
                 return self._stack
-            await self._begin_life()
-            try:
-                await self.store.open()
-                running = join(self._surroundings, self.store, await self._decide())
-            except BaseException:
-                await self._end_life()
-                raise
-            self._running = running
-            activate(running.data)
-            return self._put_together(running)
+            await self._register()
+            # A first request may have come here, and what is begun now outlives it.
+            return await asyncio.create_task(self._start(), context=self._clean.copy())
+
+    async def _start(self) -> ASGIApp:
+        await self._begin_life()
+        try:
+            await self.store.open()
+            running = join(self._surroundings, self.store, await self._decide())
+        except BaseException:
+            await self._end_life()
+            raise
+        self._running = running
+        activate(running.data)
+        return self._put_together(running)
 
     async def shutdown(self) -> None:
         """Finish regenerations, `after` callbacks and purges within `[server] shutdown_timeout`, then let go of all."""
@@ -206,11 +212,15 @@ class Millpond:
             return await in_idle_loop(lambda: self._verified_build(progress))
         watch = Watch(self.project, self.routes)
         with watch.installed():
-            return await self._build(progress, watch)
+            return await self._registered_build(progress, watch)
 
     async def _verified_build(self, progress: Callable[[int, int], None]) -> Built:
         with observed(self.project):  # from the start, as threads that begin earlier aren't observed
-            return await self._build(progress, None)
+            return await self._registered_build(progress, None)
+
+    async def _registered_build(self, progress: Callable[[int, int], None], watch: Watch | None) -> Built:
+        await self._register()
+        return await asyncio.create_task(self._build(progress, watch), context=self._clean.copy())
 
     async def _build(self, progress: Callable[[int, int], None], watch: Watch | None) -> Built:
         store = memory_store(self.config.cache, self._clock)
@@ -274,7 +284,9 @@ class Millpond:
 
     @property
     def _surroundings(self) -> Surroundings:
-        return Surroundings(self.project, self.config, self.fastapi, self._clock, self.development, self._state)
+        return Surroundings(
+            self.project, self.config, self.fastapi, self._clock, self.development, self._clean, self._state
+        )
 
     async def _decide(self) -> Decided:
         """By the build, where there is one and it is to be served."""
@@ -312,7 +324,6 @@ class Millpond:
 
     async def _begin_life(self) -> None:
         if self._life is None:
-            await self._register()
             life = Life(self.fastapi, self._state)
             await life.begin()
             self._life = life
@@ -327,18 +338,21 @@ class Millpond:
     async def _register(self) -> None:
         """Call `register(app)` of the project's instrumentation.py with the inner application (R10.4).
 
-        Once, however often this Millpond starts: the inner application keeps what it was given.
+        Once, however often this Millpond starts: the inner application keeps what it was given. Context variables that
+        it sets are there in each render.
         """
         path = self.project / INSTRUMENTATION
         if self._registered or not path.is_file():
             return
-        register = getattr(import_project_file(path, self.project), "register", None)
-        if register is None:
-            log.warning("%s has no function register(app), so nothing of it is used", INSTRUMENTATION)
-            return
-        result = register(self.fastapi)
-        if inspect.isawaitable(result):
-            await result
+
+        def register() -> object:
+            function = getattr(import_project_file(path, self.project), "register", None)
+            if function is None:
+                log.warning("%s has no function register(app), so nothing of it is used", INSTRUMENTATION)
+                return None
+            return function(self.fastapi)
+
+        await self._clean.extend(register)
         self._registered = True
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from millpond.cache.flight import FlightCancelled, Flights
+from millpond.cache.flight import CircularWait, FlightCancelled, Flights
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -252,7 +252,7 @@ async def test_an_error_that_many_raise_has_one_short_traceback(flights: Flights
     assert max(depths) < 10
 
 
-async def test_the_work_runs_in_a_copy_of_the_leaders_context(flights: Flights[str]) -> None:
+async def test_the_work_runs_in_no_callers_context(flights: Flights[str]) -> None:
     name: ContextVar[str] = ContextVar("name", default="nobody")
 
     async def work() -> str:
@@ -261,8 +261,56 @@ async def test_the_work_runs_in_a_copy_of_the_leaders_context(flights: Flights[s
         return found
 
     name.set("leader")
-    assert await flights.run("k", work) == ("leader", False)
+    assert await flights.run("k", work) == ("nobody", False)
     assert name.get() == "leader"
+
+
+async def test_work_that_is_done_alone_is_nobody_elses(flights: Flights[str]) -> None:
+    first, second = Work("first"), Work("second")
+    alone = asyncio.create_task(flights.alone("k", first))
+    await turns()
+    assert not flights.under_way("k")
+    shared = asyncio.create_task(flights.run("k", second))
+    await turns()
+    first.gate.set()
+    second.gate.set()
+    assert (await alone, await shared) == ("first", ("second", False))
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), Stop("dynamic"), SystemExit(3)])
+async def test_what_work_that_is_done_alone_raises_is_the_callers(
+    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]], error: BaseException
+) -> None:
+    work = Work(error)
+    work.gate.set()
+    with pytest.raises(type(error)) as raised:
+        await flights.alone("k", work)
+    assert raised.value is error
+    assert reported == []
+
+
+async def test_work_that_is_done_alone_ends_with_its_caller(
+    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]]
+) -> None:
+    work = Work()
+    caller = asyncio.create_task(flights.alone("k", work))
+    await turns()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await turns()
+    assert (work.cancelled, reported) == (True, [])
+
+
+async def test_a_circle_by_way_of_work_that_is_done_alone_is_refused(flights: Flights[str]) -> None:
+    async def outer() -> str:
+        return await flights.alone("between", inner)
+
+    async def inner() -> str:
+        return (await flights.run("outer", outer))[0]
+
+    with pytest.raises(CircularWait, match="outer → between → outer"):
+        await asyncio.wait_for(flights.run("outer", outer), 5)
 
 
 async def test_begin_starts_in_the_background_once(flights: Flights[str]) -> None:

@@ -448,3 +448,27 @@ async def test_a_dependency_that_answers_belongs_to_the_route(project: Project, 
     async with project.serving() as running:
         assert [await running.cache("/items/oak") for _ in range(2)] == ["MISS", "HIT"]
         assert (await running.get("/items/oak")).status_code == status
+
+
+# Handlers of errors
+
+SOLD = """
+from starlette.responses import PlainTextResponse
+class Sold(Exception): pass
+async def sold(request, error):
+    return PlainTextResponse({}, {})
+def register(app):
+    app.add_exception_handler(Sold, sold)
+"""
+RAISES = "from instrumentation import Sold\nrevalidate = 60\ndef GET(): raise Sold\n"
+
+
+async def test_what_a_handler_of_errors_reads_counts_as_the_handlers(project: Project) -> None:
+    record = await record_with(project, SOLD.format('request.headers.get("accept-language", "en")', 404), RAISES)
+    assert (record.glyph, record.why) == ("λ", 'request.headers["accept-language"]')
+    assert record.place == ("instrumentation.py", 5)
+
+
+async def test_an_answer_of_a_handler_of_errors_that_reads_nothing_is_stored(project: Project) -> None:
+    record = await record_with(project, SOLD.format('"sold"', 404), RAISES)
+    assert record.static

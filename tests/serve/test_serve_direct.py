@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi import routing
+from fastapi import FastAPI, routing
 from opentelemetry import trace
+from starlette.applications import Starlette
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Router
 
 from millpond.serve.inner import InnerApp
 
@@ -300,7 +305,7 @@ class Replaced:
         return self.function(*args, **kwargs)
 
 
-@pytest.mark.parametrize("name", ["get_request_handler", "run_endpoint_function"])
+@pytest.mark.parametrize("name", ["get_request_handler", "run_endpoint_function", "serialize_response"])
 async def test_whoever_has_replaced_a_part_of_fastapi_sees_what_goes_through_it(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -310,6 +315,33 @@ async def test_whoever_has_replaced_a_part_of_fastapi_sees_what_goes_through_it(
     async with project.started() as running:
         assert await machinery(running) == MACHINERY
         assert replaced.calls == 1
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["before", "meanwhile"])
+@pytest.mark.parametrize("kind", [Starlette, FastAPI, Router, ServerErrorMiddleware, ExceptionMiddleware])
+async def test_whoever_has_replaced_a_way_in_sees_each_request_and_each_render(
+    project: Project, monkeypatch: pytest.MonkeyPatch, kind: type[Any], later: bool
+) -> None:
+    calls: list[str] = []
+    original = kind.__call__
+
+    @functools.wraps(original)
+    async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        calls.append(scope["path"])
+        await original(self, scope, receive, send)
+
+    project.routes({"/": SHOWING.format(""), "/p/[n]": "revalidate = 60\nasync def GET(n): return n\n"})
+    async with project.started() as running:
+        if later:
+            assert await machinery(running) == []
+            inner = running.pond.fastapi
+            assert isinstance(inner, InnerApp)
+            now = time.monotonic()
+            monkeypatch.setattr(inner, "_clock", lambda: now + 1)
+        monkeypatch.setattr(kind, "__call__", replacement)
+        assert await machinery(running) == MACHINERY
+        assert (await running.get("/p/1")).text == '"1"'
+        assert calls == ["/", "/p/1"]
 
 
 class Provider(trace.TracerProvider):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from millpond.cache.clean_context import CleanContext
 from millpond.cache.flight import CircularWait, Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.cache.lending import Lending
@@ -17,7 +18,6 @@ from millpond.config.cache import CacheConfig
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, judge, pause_after_failure
 from millpond.policy.profiles import BUILT_IN, Profile
-from millpond.render.scope import nobodys
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class DataCache:
     lease_seconds: float = LEASE_SECONDS
     observed: ObservedFunctions | None = None
     """What functions have used that are filled; None while serving, when nobody looks."""
+    clean: CleanContext = field(default_factory=CleanContext)
+    """The context that fills begin in."""
     flights: Flights[Entry] = field(init=False)
     lending: Lending = field(default_factory=Lending)
     _arriving: dict[str, Entry] = field(default_factory=dict)
@@ -100,7 +102,7 @@ class DataCache:
     _storing: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.flights = Flights(on_error=_report)
+        self.flights = Flights(on_error=_report, clean=self.clean)
 
     async def obtain(self, read: Read, fill: Callable[[], Awaitable[Filled]]) -> Entry:
         """The stored entry, or the one that `fill` makes; several callers share one fill (DESIGN D23).
@@ -128,7 +130,7 @@ class DataCache:
             made, joined = await self._shared(read, fill)
             if not joined or self.usable(made, read):
                 return made
-        return await self._fill(read, fill, background=False)
+        return await self.flights.alone(read.key, lambda: self._fill(read, fill, background=False), read.name)
 
     async def _shared(self, read: Read, fill: Callable[[], Awaitable[Filled]]) -> tuple[Entry, bool]:
         try:
@@ -153,8 +155,7 @@ class DataCache:
         entry = self._entry(read, filled, generation, rendered_at)
         if filled.storable:
             self._arriving[read.key] = entry
-            with nobodys():
-                task = asyncio.create_task(self._store(read, entry, None))
+            task = self.clean.begin(lambda: self._store(read, entry, None))
             self._storing.add(task)
             task.add_done_callback(lambda done: self._arrived(read.key, entry, done))
         return entry

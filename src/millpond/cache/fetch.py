@@ -102,6 +102,8 @@ async def fetch(
     if not plan.cached:
         return await answer()
     key = _key(request, call.header_names, await _credentials(sender, request))
+    for name in _NOT_IN_KEY:
+        request.headers.pop(name, None)  # the answer is everybody's: an upstream mustn't put one caller's trace in it
 
     async def fill() -> Filled:
         return _filled(await answer(), plan, good_tags)

@@ -63,7 +63,7 @@ def scope_of_fill(definition: Definition, cache: DataCache, parent: Scope | None
 async def fill(
     definition: Definition, cache: DataCache, parent: Scope | None, run: Callable[[], Awaitable[Any]]
 ) -> Filled:
-    """Run the function and write its result down.
+    """Run the function and write its result down; called by a flight, whose context is nobody's.
 
     Raises:
         UsageError: it used request data, also when it swallowed the error (R5.32); or its result is no data.
@@ -79,14 +79,14 @@ async def fill(
 
 
 def fill_in_place(definition: Definition, cache: DataCache, parent: Scope | None, run: Callable[[], Any]) -> Filled:
-    """As `fill`, for a function that runs in this thread."""
-    scope = scope_of_fill(definition, cache, parent)
-    token = enter(scope)
-    try:
-        value = run()
-    finally:
-        leave(token)
-    return finished(definition, cache, scope, value)
+    """As `fill`, for a function that runs in this thread: in a context of its own there, too."""
+
+    def in_own_context() -> Filled:
+        scope = scope_of_fill(definition, cache, parent)
+        enter(scope)
+        return finished(definition, cache, scope, run())
+
+    return cache.clean.run(in_own_context)
 
 
 def finished(definition: Definition, cache: DataCache, scope: Scope, value: object) -> Filled:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+from millpond.cache.clean_context import CleanContext, innermost
 from millpond.errors import UsageError
-from millpond.render.scope import nobodys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 UNWIND_SECONDS = 1.0
 """How long `drain` waits for what it cancelled: work that ignores its cancellation can't hold up a shutdown."""
@@ -32,11 +32,7 @@ class CircularWait(UsageError):
     """Some work needs its own result, by way of other work or not: it would wait for itself for ever."""
 
 
-_innermost: ContextVar[_Flight[Any] | None] = ContextVar("millpond_flight", default=None)
-"""The flight whose work this code is part of."""
-
-
-class _Flight(Generic[T]):
+class Flight(Generic[T]):
     """One run of some work, and those who wait for it.
 
     The task itself never fails: what the work raised is kept here. So nothing is ever "never retrieved", and a
@@ -47,7 +43,7 @@ class _Flight(Generic[T]):
         self.key = key
         self.name = name
         self.background = background
-        self.waits_for: list[_Flight[Any]] = []
+        self.waits_for: list[Flight[Any]] = []
         self.callers = 0
         self.heard = False
         self.ended = False
@@ -55,8 +51,8 @@ class _Flight(Generic[T]):
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
 
-    async def fly(self, work: Callable[[], Awaitable[T]], table: dict[str, _Flight[T]]) -> T | None:
-        _innermost.set(self)
+    async def fly(self, work: Callable[[], Awaitable[T]], table: dict[str, Flight[T]]) -> T | None:
+        innermost.set(self)
         try:
             return await work()
         except asyncio.CancelledError:
@@ -69,11 +65,11 @@ class _Flight(Generic[T]):
             self.leave(table)
             self.ended = True
 
-    def leave(self, table: dict[str, _Flight[T]]) -> None:
+    def leave(self, table: dict[str, Flight[T]]) -> None:
         if table.get(self.key) is self:
             del table[self.key]
 
-    def way_to(self, other: _Flight[Any]) -> list[str] | None:
+    def way_to(self, other: Flight[Any]) -> list[str] | None:
         """The names of the flights by which this one waits for `other`, both included; None when it doesn't."""
         if other is self:
             return [self.name]
@@ -101,18 +97,20 @@ class _Flight(Generic[T]):
 class Flights(Generic[T]):
     """Single flight within a process, apart for each event loop (R4.13; DESIGN §4, one render per key).
 
-    The work runs in a task of its own, in a copy of the context of whoever came first. A caller who is cancelled
-    cancels neither the work nor the others. What the work raises, any BaseException, reaches every caller.
+    The work runs in a task of its own, in a clean context: in no caller's. A caller who is cancelled cancels neither
+    the work nor the others. What the work raises, any BaseException, reaches every caller.
 
     Args:
         on_error: is told the key and the error of a flight that failed in the background, or whose callers had all
             gone away.
+        clean: the context that work begins in; when not given, the one that the flights are made in.
     """
 
-    def __init__(self, on_error: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, on_error: Callable[[str, BaseException], None], clean: CleanContext | None = None) -> None:
         self._on_error = on_error
+        self._clean = CleanContext() if clean is None else clean
         self._lock = threading.Lock()
-        self._tables: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Flight[T]]] = WeakKeyDictionary()
+        self._tables: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Flight[T]]] = WeakKeyDictionary()
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> tuple[T, bool]:
         """The result of `work`, or of the flight of `key` that is under way; and whether it was another's.
@@ -135,6 +133,28 @@ class Flights(Generic[T]):
             flight = self._start(table, key, work, name, background=False)
         elif caller is not None:
             _refuse_circle(caller, flight)
+        return await self._result(flight, caller), joined
+
+    async def alone(self, key: str, work: Callable[[], Awaitable[R]], name: str = "") -> R:
+        """The result of `work` for this caller only, in a clean context: nobody joins it, and it ends with the caller.
+
+        Args:
+            key: what is made.
+            work: makes it.
+            name: what messages call it; the key when not given.
+
+        Raises:
+            FlightCancelled: the work was cancelled, though this caller was not.
+            BaseException: whatever the work raised.
+        """
+        nobodys: dict[str, Flight[R]] = {}
+        flight = self._start(nobodys, key, work, name, background=False)
+        try:
+            return await self._result(flight, _caller())
+        finally:
+            flight.task.cancel()  # of no effect on work that has ended
+
+    async def _result(self, flight: Flight[R], caller: Flight[Any] | None) -> R:
         flight.callers += 1
         if caller is not None:
             caller.waits_for.append(flight)
@@ -148,7 +168,7 @@ class Flights(Generic[T]):
                 caller.waits_for.remove(flight)
             flight.callers -= 1
             self._report_unheard(flight)
-        return flight.result(), joined
+        return flight.result()
 
     def begin(self, key: str, work: Callable[[], Awaitable[T]]) -> bool:
         """Start `work` in the background, unless a flight of `key` is under way: then False."""
@@ -176,30 +196,28 @@ class Flights(Generic[T]):
         return len(rest)
 
     def _start(
-        self, table: dict[str, _Flight[T]], key: str, work: Callable[[], Awaitable[T]], name: str, *, background: bool
-    ) -> _Flight[T]:
-        flight: _Flight[T] = _Flight(key, name or key.replace("\0", " "), background=background)
-        with nobodys():
-            task = asyncio.get_running_loop().create_task(flight.fly(work, table), name=f"flight {key}")
-        flight.task = task
+        self, table: dict[str, Flight[R]], key: str, work: Callable[[], Awaitable[R]], name: str, *, background: bool
+    ) -> Flight[R]:
+        flight: Flight[R] = Flight(key, name or key.replace("\0", " "), background=background)
+        flight.task = task = self._clean.begin(lambda: flight.fly(work, table), name=f"flight {key}")
         if not task.done():  # an eager task factory may have run it to its end already
             table[key] = flight
         task.add_done_callback(lambda _: self._land(table, flight))
         return flight
 
-    def _land(self, table: dict[str, _Flight[T]], flight: _Flight[T]) -> None:
+    def _land(self, table: dict[str, Flight[R]], flight: Flight[R]) -> None:
         flight.leave(table)  # a task that was cancelled before its first step never ran `fly`
         if flight.background:
             self._report(flight)
         else:
             self._report_unheard(flight)
 
-    def _report_unheard(self, flight: _Flight[T]) -> None:
+    def _report_unheard(self, flight: Flight[Any]) -> None:
         if flight.task.done() and not flight.callers and not flight.heard and not flight.background:
             flight.heard = True
             self._report(flight)
 
-    def _report(self, flight: _Flight[T]) -> None:
+    def _report(self, flight: Flight[Any]) -> None:
         failure = flight.failure()
         if failure is not None:
             self._on_error(flight.key, failure)
@@ -208,7 +226,7 @@ class Flights(Generic[T]):
         current = asyncio.current_task()
         return [flight.task for flight in self._table().values() if flight.task is not current]
 
-    def _table(self) -> dict[str, _Flight[T]]:
+    def _table(self) -> dict[str, Flight[T]]:
         loop = asyncio.get_running_loop()
         with self._lock:
             table = self._tables.get(loop)
@@ -220,13 +238,13 @@ class Flights(Generic[T]):
             return table
 
 
-def _caller() -> _Flight[Any] | None:
+def _caller() -> Flight[Any] | None:
     """The flight that this code is part of, unless it has ended: what `after` runs is no part of it any more."""
-    flight = _innermost.get()
+    flight = innermost.get()
     return None if flight is None or flight.ended else flight
 
 
-def _refuse_circle(caller: _Flight[Any], wanted: _Flight[Any]) -> None:
+def _refuse_circle(caller: Flight[Any], wanted: Flight[Any]) -> None:
     way = wanted.way_to(caller)
     if way is not None:
         circle = " → ".join([*way, wanted.name])

@@ -90,7 +90,7 @@ def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
             return fill(definition, cache, scope, run)
 
         if definition.bypasses(scope, cache_components=cache.cache_components):
-            filled = await make()
+            filled = await cache.flights.alone(definition.name, make)
             contribute(scope, definition, filled)
             return definition.codec.decode(filled.body)
         entry = await cache.obtain(read_of(definition, scope, args, kwargs), make)

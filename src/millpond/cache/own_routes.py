@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
 
+from millpond.cache.clean_context import fetch_circles, fetch_way
 from millpond.cache.decoding import too_large
 from millpond.cache.upstream import no_cookies, shared_client
 from millpond.errors import UsageError
@@ -96,10 +96,6 @@ class _Step(NamedTuple):
 
 Way = tuple[_Step, ...]
 
-_way: ContextVar[Way] = ContextVar("millpond_fetch_way", default=())
-_circles: ContextVar[list[UsageError] | None] = ContextVar("millpond_fetch_circles", default=None)
-"""The circles that were found on the way: a live run answers 500 for one, and whoever asked it must not keep that."""
-
 
 def way_to(url: str, scope: Scope | None) -> Way:
     """The answers that wait for this one.
@@ -107,7 +103,7 @@ def way_to(url: str, scope: Scope | None) -> Way:
     Raises:
         UsageError: one of them is what is asked for, and would wait for itself; or there is no end of them.
     """
-    way = _way.get()
+    way = fetch_way.get()
     if scope is not None:
         way = (*way, _Step(scope.path, scope.watched))
     path = _canonical(url)
@@ -119,7 +115,7 @@ def way_to(url: str, scope: Scope | None) -> Way:
 
 def note_circle(circle: UsageError) -> UsageError:
     """Let everybody on the way know, whatever becomes of the error itself; returns it."""
-    circles = _circles.get()
+    circles = fetch_circles.get()
     if circles is not None:
         circles.append(circle)
     return circle
@@ -132,15 +128,15 @@ def on_the_way(way: Way) -> Iterator[None]:
     Raises:
         UsageError: it went in a circle.
     """
-    circles = _circles.get()
+    circles = fetch_circles.get()
     if circles is None:
         circles = []
-    token, noting = _way.set(way), _circles.set(circles)
+    token, noting = fetch_way.set(way), fetch_circles.set(circles)
     try:
         yield
     finally:
-        _circles.reset(noting)
-        _way.reset(token)
+        fetch_circles.reset(noting)
+        fetch_way.reset(token)
     if circles:
         raise circles[0]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from millpond.cache.answer import entry_of
+from millpond.cache.clean_context import CleanContext
 from millpond.cache.coded import coded_aside
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
@@ -23,6 +25,7 @@ from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextvars import Context
 
     from millpond.cache.variants import Variants
     from millpond.policy.coding import Coding
@@ -74,12 +77,14 @@ class Responses:
     lease_seconds: float = LEASE_SECONDS
     codings: Sequence[Coding] = ()
     """Those in which bodies are stored besides the plain ones."""
+    clean: CleanContext = field(default_factory=CleanContext)
+    """The context that renders begin in."""
     flights: Flights[Regenerated] = field(init=False)
     _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
     """Paths that turned dynamic: until when they are run live, and why."""
 
     def __post_init__(self) -> None:
-        self.flights = Flights(on_error=_report_background_failure)
+        self.flights = Flights(on_error=_report_background_failure, clean=self.clean)
 
     def hit(self, key: str) -> Cached | None:
         """A fresh answer that is at hand, or None; never waits."""
@@ -112,7 +117,7 @@ class Responses:
             after = self.judge(made.entry, self.clock())
             if not joined or after.servable:
                 return _just_rendered(made, judgement.reason, after, joined=joined)
-        made = await self._regenerate(target)
+        made = await self.flights.alone(key, lambda: self._regenerate(target))
         return _just_rendered(made, Reason.TAG, self.judge(made.entry, self.clock()), joined=False)
 
     def judge(self, entry: Entry, now: float) -> Judgement:
@@ -167,14 +172,16 @@ class Responses:
 
     async def _render_and_commit(self, target: Target, lease: Lease | None) -> Regenerated:
         generation, now = self.store.generation(), self.clock()
+        context = copy_context()
         try:
-            rendered = await self._render(target)
+            rendered = await self._render(target, context)
             entry = entry_of(rendered, target, rendered_at=now, generation=generation, build=self.build)
         except StaticEnded as ended:
             await self._turned_dynamic(target, ended, generation)
             raise
         except Exception as error:
-            log.exception("rendering %s (%s) failed", target.path, target.route.file.file)
+            # In the render's context: there an error tracker knows what it was about, and that it has seen it.
+            context.run(log.exception, "rendering %s (%s) failed", target.path, target.route.file.file)
             await self._pause(target.key, generation)
             raise RenderFailed(target.path) from error
         if not storable_status(entry.status):
@@ -196,9 +203,9 @@ class Responses:
                 await self.store.remove(surplus)
         return outcome is Commit.STORED
 
-    async def _render(self, target: Target) -> Rendered:
+    async def _render(self, target: Target, context: Context) -> Rendered:
         """A render in a task of its own: one that takes too long is left behind, and its result is dropped."""
-        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE))
+        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE), context=context)
         done, _ = await asyncio.wait({task}, timeout=self.render_timeout)
         if not done:
             task.cancel()

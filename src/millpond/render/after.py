@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from millpond.errors import UsageError
-from millpond.render.scope import Phase, Purpose, enter, required
+from millpond.render.scope import Phase, Purpose, required
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,56 +41,59 @@ def after(work: Callable[..., object] | Awaitable[object], *args: Any, **kwargs:
     if inspect.isawaitable(work):
         if args or kwargs:
             raise UsageError("after(awaitable) takes no further arguments; give after(function, …) what it needs.")
-        scope.after.append(_Awaited(work))
-    elif callable(work):
-        context = contextvars.copy_context()
-        scope.after.append(lambda: _call(context, work, args, kwargs))
-    else:
+    elif not callable(work):
         raise UsageError(f"after() takes a function or an awaitable, not {type(work).__name__}.")
+    scope.after.append(_Later(work, args, kwargs))
 
 
-class _Awaited:
-    """An awaitable that was given to `after`."""
+class _Later:
+    """What was given to `after`, with the context that it was given in: that of the handler, and so of its scope."""
 
-    def __init__(self, work: Awaitable[object]) -> None:
-        self.work = work
+    def __init__(
+        self, work: Callable[..., object] | Awaitable[object], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._work, self._args, self._kwargs = work, args, kwargs
+        self._context = contextvars.copy_context()
 
     async def __call__(self) -> None:
-        await self.work
+        await asyncio.get_running_loop().create_task(self._run(), context=self._context)
+
+    async def _run(self) -> None:
+        try:
+            await self._outcome()
+        except Exception:  # logged here, where an error tracker still knows whose request it was
+            log.exception("an after() callback failed")
+
+    async def _outcome(self) -> None:
+        work = self._work
+        if not callable(work):
+            await work
+            return
+        in_loop = inspect.iscoroutinefunction(work)
+        result = work(*self._args, **self._kwargs) if in_loop else await self._in_thread(work)
+        if inspect.isawaitable(result):
+            await result
+
+    async def _in_thread(self, work: Callable[..., object]) -> object:
+        return await run_in_threadpool(work, *self._args, **self._kwargs)
 
     def drop(self) -> None:
-        if inspect.iscoroutine(self.work):
-            self.work.close()  # nobody will await it, and Python would complain
-
-
-async def _call(
-    context: contextvars.Context, work: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    if inspect.iscoroutinefunction(work):
-        await asyncio.get_running_loop().create_task(work(*args, **kwargs), context=context)
-        return
-    result = await run_in_threadpool(context.run, work, *args, **kwargs)
-    if inspect.isawaitable(result):
-        await result
+        if inspect.iscoroutine(self._work):
+            self._work.close()  # nobody will await it, and Python would complain
 
 
 async def run_after(scope: Scope) -> None:
     """Run what `after` collected, in order, with what the callbacks add themselves. Errors are logged (R10.2)."""
     scope.phase = Phase.AFTER
-    enter(scope)  # for awaitables, which run in this task's context; a function brings the handler's
     while scope.after:
-        work = scope.after.pop(0)
-        try:
-            await work()
-        except Exception:
-            log.exception("an after() callback failed")
+        await scope.after.pop(0)()
 
 
 def drop_after(scope: Scope) -> None:
     """Forget what `after` collected in a render that ended: the live run that follows collects its own."""
     while scope.after:
         work = scope.after.pop()
-        if isinstance(work, _Awaited):
+        if isinstance(work, _Later):
             work.drop()
 
 

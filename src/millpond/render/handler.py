@@ -31,6 +31,7 @@ def around(inner: Handler) -> Handler:
         try:
             response = await inner(watch(request, scope))
         except (Exception, *MEANT_FOR_THE_LOOP):
+            scope.raised = True
             raise
         except BaseException as error:
             if scope.dynamic_use is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from millpond.policy.lifetime import Lifetime
+from millpond.policy.storing import storable_status
 from millpond.render.after import drop_after
 from millpond.render.asgi import RENDER
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
@@ -140,6 +141,8 @@ class Renderer:
                 raise escaped(error) from error
         finally:
             leave(token)
+        if collector.status is not None and storable_status(collector.status):  # no other answer is kept for others
+            scope.dynamic_use = scope.dynamic_use or scope.use_after_error
         if scope.dynamic_use is not None:
             raise StaticEnded(scope.dynamic_use)
         return self._rendered(scope, collector)

@@ -136,6 +136,10 @@ class Scope:
     """Whether a live run has read request data: in 14 a bare fetch is uncached from then on (R5.10)."""
     dynamic_use: DynamicUse | None = None
     """The first use that ended a watched render."""
+    raised: bool = False
+    """Whether the operation has raised. Error reports show the variables of its frames, and so read a whole request."""
+    use_after_error: DynamicUse | None = None
+    """The first use since then: it ends nothing, and counts when a handler of errors has made an answer to keep."""
     set_cookies: list[str] = field(default_factory=list)
     """Set-Cookie values that `cookies()` and `draft_mode()` want in the answer."""
     written_cookies: dict[str, str | None] = field(default_factory=dict)
@@ -218,7 +222,11 @@ class Scope:
         if self.purpose is Purpose.FILL:
             self.misuse(api)
         self.used_request = True
-        if self.watched and not self.stubbed:
+        if not self.watched or self.stubbed:
+            return
+        if self.raised:
+            self.use_after_error = self.use_after_error or self._use_of(api)
+        else:
             self.end(api)
 
     def require_live(self, api: str) -> None:
@@ -248,10 +256,13 @@ class Scope:
 
     def end(self, api: str) -> NoReturn:
         """End a shared render: its answer would be one request's own."""
+        self.end_with(self._use_of(api))
+
+    def _use_of(self, api: str) -> DynamicUse:
         place, standing = self.place(), _standing.get()
         if place is None and standing is not None:  # a library's middleware: none of the user's code is running
-            self.end_with(DynamicUse(f"{api} in {standing.name}", standing.place))
-        self.end_with(DynamicUse(api, place))
+            return DynamicUse(f"{api} in {standing.name}", standing.place)
+        return DynamicUse(api, place)
 
     def end_with(self, use: DynamicUse) -> NoReturn:
         """As `end`, where the place is known."""

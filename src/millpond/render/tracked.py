@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from starlette.datastructures import URL, Headers, QueryParams, State
 from starlette.requests import HTTPConnection, Request, cookie_parser
 
+from millpond.render.agents import read_by_agent
 from millpond.render.asgi import plain_of, unwatched
 from millpond.render.scope import in_fill, named, refuse_in_fill
 
@@ -303,8 +304,32 @@ class TrackedRequest(RefusingRequest):
 
     def touch(self, api: str, key: object = None) -> None:
         refuse_in_fill(api, key)
-        if not (api in _QUERY and self._watch.segment.cache_query):  # else what is visible is part of the key
+        if api in _QUERY and self._watch.segment.cache_query:
+            return  # what is visible is part of the key
+        if not read_by_agent(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
             self._watch.touch(named(api, key))
+
+    # An agent gets what isn't tracked, as it may keep it and look into it later.
+
+    @property
+    def headers(self) -> Headers:
+        return self._unwatched.headers if read_by_agent(sys._getframe(1)) else super().headers  # noqa: SLF001
+
+    @property
+    def query_params(self) -> QueryParams:
+        return self._unwatched.query_params if read_by_agent(sys._getframe(1)) else super().query_params  # noqa: SLF001
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return self._unwatched.cookies if read_by_agent(sys._getframe(1)) else super().cookies  # noqa: SLF001
+
+    @property
+    def url(self) -> URL:
+        return self._unwatched.url if read_by_agent(sys._getframe(1)) else super().url  # noqa: SLF001
+
+    @property
+    def _unwatched(self) -> Request:
+        return Request(unwatched(self.plain))
 
 
 def _refuse_but_app(reader: FrameType) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from operator import attrgetter
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from fastapi import params, routing
@@ -19,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from millpond.routes.returned import is_async
+from millpond.routes.untouched import untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,8 +131,8 @@ def _is_simple(dependant: Dependant) -> bool:
 
 def _is_untouched() -> bool:
     """Whether nobody has put something of their own into FastAPI, to see what goes through it, as tracers do."""
-    passed_by = (routing.get_request_handler, routing.run_endpoint_function)
-    return all(type(each) is FunctionType and each.__module__ == routing.__name__ for each in passed_by)
+    passed_by = (routing.get_request_handler, routing.run_endpoint_function, routing.serialize_response)
+    return untouched(passed_by, "fastapi")
 
 
 def _is_any_text(field: ModelField) -> bool:

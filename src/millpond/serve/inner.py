@@ -7,32 +7,43 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.routing import BaseRoute, Match, NoMatchFound, Router
 
 from millpond.render.run import OPERATION
 from millpond.render.scope import user_place
 from millpond.render.standing import layered, watched_scope
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
+from millpond.routes.untouched import untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from starlette.datastructures import URLPath
-    from starlette.routing import Router
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.errors import Place
-    from millpond.routes.operation import OperationRoute
+    from millpond.routes.operation import Handler, OperationRoute
 
 
 _LOOKS_EVERY = 1.0
-"""Seconds after which somebody who has set up OpenTelemetry meanwhile is noticed."""
+"""Seconds after which somebody who has begun to observe the application meanwhile is noticed."""
+
+
+def _passed_by_is_untouched() -> bool:
+    """Whether the ways in that a short cut leaves out are Starlette's and FastAPI's own, which do nothing more."""
+    starlettes = (Starlette, ServerErrorMiddleware, ExceptionMiddleware, Router)
+    return untouched((each.__call__ for each in starlettes), "starlette") and untouched(
+        (each.__call__ for each in (FastAPI, AsyncExitStackMiddleware)), "fastapi"
+    )
 
 
 class MatchedOperation(BaseRoute):
@@ -63,17 +74,17 @@ class PassableStack(ServerErrorMiddleware):
     because those who instrument an application look for one.
     """
 
-    def __init__(self, stack: ServerErrorMiddleware, router: Router) -> None:
+    def __init__(self, stack: ServerErrorMiddleware, inner: InnerApp) -> None:
         super().__init__(stack.app, stack.handler, stack.debug)
-        self._router = router
+        self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = scope.get(OPERATION)
-        if not isinstance(operation, OperationApp) or (direct := operation.route.ways.direct) is None:
+        if not isinstance(operation, OperationApp) or (direct := self._direct(operation)) is None:
             await super().__call__(scope, receive, send)
             return
         scope = watched_scope(scope)
-        scope.setdefault("router", self._router)
+        scope.setdefault("router", self._inner.router)
         request = Request(scope, receive, send)
         try:
             response = await direct(request)
@@ -88,6 +99,9 @@ class PassableStack(ServerErrorMiddleware):
             rest = operation.around(_handling_errors(response, request))
         scope[OPERATION] = rest
         await super().__call__(scope, receive, send)
+
+    def _direct(self, operation: OperationApp) -> Handler | None:
+        return operation.route.ways.direct if self._inner.unobserved else None
 
 
 def _is_plain(response: Response) -> bool:
@@ -122,7 +136,8 @@ class InnerApp(FastAPI):
         self._project = project
         self._added_at: dict[int, Place | None] = {}
         self._clock, self._looks_again = clock, 0.0
-        self._unobserved = False
+        self.unobserved = False
+        """Whether nobody was seen who observes requests: the one condition for short cuts."""
         self._operations = list(operations)
         for operation in self._operations:  # so that `dependency_overrides` reaches them, as tests expect of FastAPI
             operation.dependency_overrides_provider = self
@@ -130,7 +145,7 @@ class InnerApp(FastAPI):
         self.add_exception_handler(Exception, _empty_500)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if OPERATION in scope and self._is_unobserved():
+        if OPERATION in scope and self._look():
             scope.setdefault(TELEMETRY, None)
             if self.middleware_stack is not None and not self.root_path:
                 scope["app"] = self  # what FastAPI and Starlette do, one after the other
@@ -138,14 +153,17 @@ class InnerApp(FastAPI):
                 return
         await super().__call__(scope, receive, send)
 
-    def _is_unobserved(self) -> bool:
-        """Whether nobody has set up OpenTelemetry; FastAPI would look for that at each request, and in no hurry."""
+    def _look(self) -> bool:
+        """Whether nobody has set up OpenTelemetry, and no agent has put itself into Starlette's or FastAPI's calls.
+
+        FastAPI would look for the former at each request, and in no hurry.
+        """
         now = self._clock()
         if now >= self._looks_again:
             self._looks_again = now + _LOOKS_EVERY
             telemetry = getattr(self, "_native_telemetry", None)
-            self._unobserved = telemetry is not None and not telemetry.enabled()
-        return self._unobserved
+            self.unobserved = telemetry is not None and not telemetry.enabled() and _passed_by_is_untouched()
+        return self.unobserved
 
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
         """FastAPI's; the line is remembered, for what the build says about a library's middleware."""
@@ -163,7 +181,7 @@ class InnerApp(FastAPI):
             self.user_middleware = added
         if self.user_middleware or self.max_body_size is not None or not isinstance(stack, ServerErrorMiddleware):
             return stack
-        return PassableStack(stack, self.router)
+        return PassableStack(stack, self)
 
     @property
     def routes(self) -> list[BaseRoute]:

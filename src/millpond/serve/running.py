@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
     from millpond.policy.freshness import Clock
     from millpond.prerender.plan import Plan
@@ -52,6 +53,8 @@ class Surroundings:
     inner: FastAPI
     clock: Clock
     development: bool
+    clean: CleanContext
+    """The context that renders and fills begin in."""
     state: dict[str, Any] = field(default_factory=dict)
     """What the inner application's lifespan yields."""
 
@@ -119,6 +122,7 @@ def _data_cache(around: Surroundings, store: Store, purges: Purges | None) -> Da
         profiles=config.profiles(),
         loop=asyncio.get_running_loop(),
         purges=purges,
+        clean=around.clean,
     )
 
 
@@ -138,9 +142,16 @@ def _renderer(around: Surroundings, data: DataCache, afterwards: Afterwards) -> 
 
 def _responses(around: Surroundings, store: Store, renderer: Renderer, build: str) -> Responses:
     config = around.config.cache
-    variants = Variants(config.max_query_variants)
     return Responses(
-        store, renderer, around.clock, build, config.render_timeout, variants, config.lease_seconds, config.codings
+        store=store,
+        renderer=renderer,
+        clock=around.clock,
+        build=build,
+        render_timeout=config.render_timeout,
+        variants=Variants(config.max_query_variants),
+        lease_seconds=config.lease_seconds,
+        codings=config.codings,
+        clean=around.clean,
     )
 
 
