@@ -178,6 +178,22 @@ async def test_others_have_their_turn_while_a_large_body_is_decoded() -> None:
     assert turns > LARGE // 2**20
 
 
+async def test_an_answer_knows_how_it_came(project: Project) -> None:
+    async with upstream() as source:
+        source.headers = {"Content-Type": "text/plain; charset=latin-1", "X-Own": "1"}
+        source.body = "é".encode("latin-1")
+        answers = [
+            await send(shared_client(), httpx2.Request(method, source.url), Limits(5, LIMIT))
+            for method in ("GET", "HEAD")
+        ]
+    for answer in answers:
+        assert (answer.http_version, answer.reason_phrase, answer.is_closed) == ("HTTP/1.1", "Whatever", True)
+        assert answer.elapsed.total_seconds() > 0
+        assert (answer.headers["x-own"], str(answer.url)) == ("1", source.url)
+    # What a HEAD is asked for: there is no body that has another length.
+    assert [(answer.text, answer.headers.get("content-length")) for answer in answers] == [("é", None), ("", "1")]
+
+
 # What httpx2 does around single requests is done for it, and alike.
 
 

@@ -226,6 +226,7 @@ async def GET():
 ITEMS = """
 import httpx2
 from typing import Any
+from typing_extensions import TypedDict
 from pydantic import BaseModel
 from fastapi import Depends
 from collections.abc import AsyncIterator, Iterator
@@ -238,6 +239,8 @@ class Settings(BaseModel):
     def settings_customise_sources(cls): ...
 class Shown(BaseModel):
     name: str = "n"
+class Named(TypedDict):
+    name: str
 class Stored(Settings):
     name: str = "stored"
 dynamic = "{dynamic}"
@@ -267,6 +270,8 @@ UNPUBLISHED = {
     "settings as their own model": "def GET() -> Settings: return Settings()",
     "settings in any dict": "def GET() -> dict[str, Any]: return {'all': Settings()}",
     "settings in anything": "async def GET(x=Depends(nothing)) -> Any: return [Settings()]",
+    "settings where a model is one choice": "def GET() -> Shown | dict[str, Any]: return {'all': Settings()}",
+    "settings in a bare list": "def GET() -> list: return [{'all': Settings()}]",
     "stream": "def GET():\n    yield {'answer': ANSWER}",
     "asynchronous stream": "async def GET():\n    yield ANSWER",
     "stream of a declared kind": "async def GET() -> AsyncIterator[dict[str, Any]]:\n    yield {'all': Settings()}",
@@ -291,6 +296,8 @@ async def test_what_isnt_data_is_published_by_no_way(
 SHOWN = {
     "a model that filters settings": ("def GET() -> Shown: return Stored()", {"name": "stored"}),
     "a list of one": ("def GET() -> list[Shown]: return [Stored()]", [{"name": "stored"}]),
+    "a dict that names its keys": ("def GET() -> Named: return {'name': 'n', 'more': ANSWER}", {"name": "n"}),
+    "any dict of data": ("def GET() -> dict[str, Any]: return {'a': [Shown(), {1}]}", {"a": [{"name": "n"}, [1]]}),
     "a stream of data": ("def GET():\n    yield {'a': {1}}\n    yield Shown()", [{"a": [1]}, {"name": "n"}]),
     "an asynchronous stream": ("async def GET():\n    yield Shown()", [{"name": "n"}]),
     "a stream of a model": ("async def GET() -> AsyncIterator[Shown]:\n    yield Shown()", [{"name": "n"}]),

@@ -169,7 +169,7 @@ def test_a_refusal_says_where_and_what_and_what_to_do() -> None:
         json_bytes({"user": {"all": [1, {"answer": ANSWER}]}}, Place("app/x/route.py", 3))
     assert str(refusal.value) == (
         'app/x/route.py:3: data["user"]["all"][1]["answer"] is of the type httpx2.Response, which isn\'t published: '
-        "an upstream's answer is passed on only when it is all that a handler returns. "
+        "an upstream's answer is passed on alone, and in data there is room for what it holds, its json(). "
         "Return a dict or a pydantic model that has what clients may see, or declare it as the response model."
     )
 

@@ -27,7 +27,10 @@ _SQLALCHEMYS = "_sa"
 """FastAPI drops attributes and keys that begin so."""
 
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (httpx2.Response, "an upstream's answer is passed on only when it is all that a handler returns"),
+    (
+        httpx2.Response,
+        "an upstream's answer is passed on alone, and in data there is room for what it holds, its json()",
+    ),
     (HTTPConnection, "it holds the whole request"),
     (BaseException, "an error is raised, not returned"),
     (ModuleType, "it is a module"),

@@ -81,6 +81,8 @@ def refuse_in(value: Any, place: Place | None = None) -> None:
     Raises:
         UsageError: something in it isn't data.
     """
+    if _is_plain((value,)):
+        return
     try:
         _refuse_in(value)
     except NotData as refused:

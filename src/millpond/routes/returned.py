@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, is_typeddict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import httpx2
-from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
+from typing_extensions import is_typeddict  # it knows its own as well, which pydantic demands before Python 3.12
 
 from millpond.routes.contents import why_not_data
 from millpond.routes.encoding import json_bytes, refuse_in, simplified
 from millpond.routes.passed_on import passed_on
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from millpond.errors import Place
 
 Change = Callable[[Any], Any]
+
+_COLLECTIONS = (Collection, Iterator)
+"""A string is one, too; it is looked at for nothing."""
 
 
 class Encoded(str):
@@ -61,14 +64,12 @@ class Results:
     def _whole(self) -> Change:
         if self.model is None:
             return functools.partial(_encoded, place=self.place)
-        return functools.partial(_to_be_modelled, place=self.place, check=not _names_fields(self.model))
+        return functools.partial(_to_be_modelled, place=self.place, check=_lets_through(self.model))
 
     def _item(self) -> Change:
         if self.model is None:
             return functools.partial(simplified, place=self.place)
-        if _names_fields(self.model):
-            return lambda item: item
-        return functools.partial(_to_be_modelled, place=self.place, check=True)
+        return functools.partial(_checked_item, place=self.place, check=_lets_through(self.model))
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -102,12 +103,19 @@ def _to_be_modelled(result: Any, place: Place, *, check: bool) -> Any:
     return result
 
 
-def _names_fields(model: Any) -> bool:
-    """Whether the model says by itself what is published of an object: what it doesn't name is left out."""
+def _checked_item(item: Any, place: Place, *, check: bool) -> Any:
+    if check:
+        refuse_in(item, place)
+    return item
+
+
+def _lets_through(model: Any) -> bool:
+    """Whether what is published depends on the value: the model doesn't name all fields, or names a client's."""
     return any(
-        isinstance(each, type)
-        and (issubclass(each, BaseModel) or is_dataclass(each) or is_typeddict(each))
-        and why_not_data(each) is None
+        not isinstance(each, type)
+        or each in (Any, object)
+        or (issubclass(each, _COLLECTIONS) and not is_typeddict(each))
+        or why_not_data(each) is not None
         for each in _leaves(model)
     )
 
