@@ -1,4 +1,4 @@
-"""Agents around a handler, as error trackers put them there: what they read of a request is no part of its answer."""
+"""Who reads a request: its handler, or an agent around it, as error trackers are, which has no part in the answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fastapi
+import starlette
 from starlette.requests import Request
 
 from millpond import routes
@@ -21,32 +22,45 @@ if TYPE_CHECKING:
     from millpond.policy.segment import SegmentConfig
     from millpond.render.scope import Scope
 
-_SEAM = str(Path(__file__).with_name("handler.py"))
-_RUNS_HANDLERS = tuple(f"{folder}{os.sep}" for folder in (*fastapi.__path__, *routes.__path__))
+_HERE = Path(__file__).parent
+_FASTAPI = Path(fastapi.__file__).parent
+
+_WITHIN = (
+    *(f"{folder}{os.sep}" for folder in (*routes.__path__, _FASTAPI / "dependencies")),
+    *(str(_FASTAPI / name) for name in ("concurrency.py", "routing.py")),
+)
+"""What calls handlers and dependencies."""
+_AROUND = (
+    f"{_HERE.parent / 'serve'}{os.sep}",
+    *(str(_HERE / name) for name in ("handler.py", "passes.py", "run.py")),
+    str(_HERE.parent / "cache" / "responses.py"),
+    str(Path(starlette.__file__).with_name("_exception_handler.py")),
+)
+"""What calls those, and what agents have put around them; and what deals with errors that come out of them."""
 
 
 def read_by_agent(frame: FrameType | None) -> bool:
-    """Whether `frame` was called in between the seam and what runs handlers: neither by the handler, nor for it.
+    """Whether what `frame` is part of is called from around handlers, and not by one, or for one.
 
     Sentry puts itself into `fastapi.routing.get_request_handler`, and asks each request for its length and its cookies
-    before the handler does anything. In a thread the seam isn't on the stack: there every read is the handler's.
+    before the handler does anything. Of an error it reports the variables of all frames, the request among them. Where
+    neither is on the stack, as in a thread or a task of its own, the read is the handler's.
     """
     while frame is not None:
         file = frame.f_code.co_filename
-        if file == _SEAM:
-            return True
-        if file.startswith(_RUNS_HANDLERS):
+        if file.startswith(_WITHIN):
             return False
+        if file.startswith(_AROUND):
+            return True
         frame = frame.f_back
     return False
 
 
 class Reads:
-    """Tells a scope what is read of its request, for as long as it is the handler that reads."""
+    """Tells a scope what its handler reads of the request."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._over = False
 
     @property
     def segment(self) -> SegmentConfig:
@@ -54,12 +68,8 @@ class Reads:
 
     def touch(self, api: str) -> None:
         """As the scope's."""
-        if not self._over and not read_by_agent(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller
+        if not read_by_agent(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller
             self._scope.touch(api)
-
-    def end(self) -> None:
-        """The handler has failed: whoever shows the variables of its frames, as error reports do, reads them, too."""
-        self._over = True
 
 
 class View(TrackedRequest):
@@ -67,7 +77,6 @@ class View(TrackedRequest):
 
     def __init__(self, request: Request, reads: Reads) -> None:
         super().__init__(request, reads)
-        self.reads = reads
         self._plain = Request(request.scope)
 
     @property

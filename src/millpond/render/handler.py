@@ -31,8 +31,6 @@ def around(inner: Handler) -> Handler:
         try:
             response = await inner(view)
         except (Exception, *MEANT_FOR_THE_LOOP):
-            if isinstance(view, View):
-                view.reads.end()
             raise
         except BaseException as error:
             if scope.dynamic_use is not None:
