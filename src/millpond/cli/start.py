@@ -19,10 +19,12 @@ from millpond.cron.clockwork import Clockwork
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.environment import drift
 from millpond.prerender.manifest import OUTPUT, read_manifest
+from millpond.serve.event_loop import fastest_loop
 from millpond.serve.hits import access
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
-from millpond.serve.server import address_of, bound, fastest_loop, serve
-from millpond.serve.workers import name_worker, run_workers
+from millpond.serve.server import address_of, bound, serve
+from millpond.serve.worker import name_worker
+from millpond.serve.workers import run_workers
 
 if TYPE_CHECKING:
     import socket
@@ -93,8 +95,7 @@ def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int
                 environment_log.warning("%s", sentence)
             log.info("serving build %s on %s with %d workers", manifest.build, address_of(sockets), workers)
 
-        well = run_workers(serving, sockets, workers, config.server.shutdown_timeout, started)
-    return 0 if well else FAILED
+        return run_workers(serving, sockets, workers, config.server, started)
 
 
 def _needed(manifest: Manifest | None, project: Path) -> Manifest:

@@ -16,6 +16,7 @@ from millpond.cache.lease import kept
 from millpond.config.schedule import Schedule
 from millpond.cron.asking import NotRun, ask
 from millpond.cron.record import Outcome, Record, Run, entry_of, key_of, record_in
+from millpond.render.escape import contained
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class Job:
         limit = asyncio.timeout(self.cron.timeout)
         try:
             async with limit:
-                status = await ask(self.app, self.config, self.cron.path, self.cron.schedule)
+                asking = ask(self.app, self.config, self.cron.path, self.cron.schedule)
+                status = await contained(asking, "middleware in front of the application")
         except NotRun:
             log.error(
                 '%s was answered from the cache, so its handler did not run: say dynamic = "force-dynamic" in its '

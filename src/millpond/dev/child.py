@@ -21,9 +21,10 @@ from millpond.app import Millpond
 from millpond.config import ServerConfig
 from millpond.dev.page import ErrorPage, page, text
 from millpond.dev.problem import Problem, problem_of
+from millpond.serve.event_loop import fastest_loop
 from millpond.serve.leaving import leave, run_loop
 from millpond.serve.logs import configure_logs
-from millpond.serve.server import fastest_loop, serve
+from millpond.serve.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from millpond.errors import UsageError
+from millpond.render.escape import contained, ends_this_task
 from millpond.render.scope import Phase, Purpose, enter, required
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ async def _call(
     context: contextvars.Context, work: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     if inspect.iscoroutinefunction(work):
-        await asyncio.get_running_loop().create_task(work(*args, **kwargs), context=context)
+        # A task, as nothing else runs a coroutine in a context.
+        running = contained(work(*args, **kwargs), "an after() callback")
+        await asyncio.get_running_loop().create_task(running, context=context)
         return
     result = await run_in_threadpool(context.run, work, *args, **kwargs)
     if inspect.isawaitable(result):
@@ -75,14 +78,19 @@ async def _call(
 
 
 async def run_after(scope: Scope) -> None:
-    """Run what `after` collected, in order, with what the callbacks add themselves. Errors are logged (R10.2)."""
+    """Run what `after` collected, in order, with what the callbacks add themselves.
+
+    Errors are logged (R10.2), whatever they are: nobody is left to tell, and the callbacks that follow are to run.
+    """
     scope.phase = Phase.AFTER
     enter(scope)  # for awaitables, which run in this task's context; a function brings the handler's
     while scope.after:
         work = scope.after.pop(0)
         try:
             await work()
-        except Exception:
+        except BaseException as error:
+            if ends_this_task(error):
+                raise
             log.exception("an after() callback failed")
 
 

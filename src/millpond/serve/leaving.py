@@ -19,10 +19,15 @@ PATIENCE = 0.5
 
 
 def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
-    """`asyncio.run`, without its wait of minutes for a thread that hangs in a handler."""
+    """`asyncio.run`, without its wait of minutes for a thread that hangs in a handler.
+
+    In a loop that `loop_factory` doesn't make, a SystemExit of some task doesn't end `work`.
+    """
     import asyncio  # here, as each command ends by way of this module, and `--help` needs no loop
 
-    runner = asyncio.Runner(loop_factory=loop_factory)
+    from millpond.serve.event_loop import default_loop
+
+    runner = asyncio.Runner(loop_factory=loop_factory or default_loop())
     try:
         return runner.run(_settled(work))
     finally:
@@ -30,8 +35,16 @@ def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.Ab
             runner.close()
 
 
+def code_of(error: SystemExit) -> int:
+    """The exit code that Python would end with; what is no number it would print."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    return 1
+
+
 def leave(code: int) -> NoReturn:
     """End the process with `code`."""
+    logging.raiseExceptions = False  # what is still logged while the interpreter is taken down reaches nobody
     if not _left_behind():
         sys.exit(code)
     # The interpreter would wait for these threads, and they may never end: a handler that ran out of time can't be
