@@ -16,6 +16,7 @@ from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.cli.project import APP, open_project, run_project
 from millpond.config import load_config
 from millpond.cron.clockwork import Clockwork
+from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.environment import drift
 from millpond.prerender.manifest import OUTPUT, read_manifest
@@ -146,6 +147,8 @@ class _Serving:
 
     def serve(self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None]) -> None:
         """Serve until it is to end."""
+
+        authorization()  # refuses a secret of crons that can be guessed, before anybody tries
 
         async def live() -> None:
             async with app.lifespan(), Clockwork(app.jobs(), app.config.server.shutdown_timeout).going():
