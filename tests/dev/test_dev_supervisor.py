@@ -124,6 +124,23 @@ def test_an_error_in_a_file_is_a_page_until_it_is_mended(project: Project) -> No
     assert "warning  app/route.py:5: post" in said
 
 
+def test_another_host_is_refused_on_pages_and_error_pages_until_the_configuration_allows_it(project: Project) -> None:
+    project.routes({"/": returns("one")})
+    other = {"host": "shop.test"}
+    with developing(project) as dev:
+        refused = dev.client.get("/", headers=other)
+        assert (refused.status_code, 'allowed_hosts = ["shop.test"]' in refused.text) == (403, True)
+        assert dev.get().json() == "one"
+        dev.write("def GET(:\n")
+        dev.until(lambda answer: answer.status_code == 500)
+        assert dev.client.get("/", headers=other).status_code == 403
+        project.write({"millpond.toml": '[dev]\nallowed_hosts = [".test"]\n'})
+        deadline = time.monotonic() + SECONDS
+        while dev.client.get("/", headers=other).status_code != 500:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def test_what_a_start_raises_is_a_page(project: Project) -> None:
     project.routes({"/": returns("fine")})
     project.write({"instrumentation.py": "def register(app):\n    raise OSError('no collector')\n"})
@@ -157,7 +174,7 @@ def test_a_process_that_ends_by_itself_is_told_and_not_started_in_a_loop(project
 
 
 def test_a_process_that_cannot_even_tell_of_an_end_waits_for_a_change(project: Project) -> None:
-    with Child(project.folder, []) as child:
+    with Child(project.folder, "127.0.0.1", []) as child:
         child.start(crashed=7)
         assert child._process is not None
         child._process.kill()

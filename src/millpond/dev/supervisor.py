@@ -31,11 +31,12 @@ class WatchError(MillpondError):
     """The system can't watch so many files."""
 
 
-def supervise(project: Path, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
+def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
     """Serve `project` on `sockets`, reloading at each change, until SIGINT or SIGTERM.
 
     Args:
         project: its folder, absolute.
+        host: the name or address that the sockets are bound to.
         sockets: bound. Connections that come during a reload wait in their queue.
         tell: prints one line for the user.
 
@@ -45,7 +46,7 @@ def supervise(project: Path, sockets: Sequence[socket.socket], tell: Callable[[s
     for each in sockets:
         each.listen(_BACKLOG)
     seen = contents(project)
-    with _until_signalled() as stop, Child(project, sockets) as child:
+    with _until_signalled() as stop, Child(project, host, sockets) as child:
         child.start()
         for touched in _wakes(project, stop):
             code = child.crashed()
@@ -103,8 +104,8 @@ def _until_signalled() -> Iterator[threading.Event]:
 class Child:
     """The serving process, or the one after it."""
 
-    def __init__(self, project: Path, sockets: Sequence[socket.socket]) -> None:
-        self._project, self._sockets = project, sockets
+    def __init__(self, project: Path, host: str, sockets: Sequence[socket.socket]) -> None:
+        self._project, self._host, self._sockets = project, host, sockets
         self._process: subprocess.Popen[bytes] | None = None
         self._hopeless = False
 
@@ -121,7 +122,7 @@ class Child:
         """Start it; `crashed` is the exit code of the one before, when that ended by itself."""
         descriptors = [each.fileno() for each in self._sockets]
         state = "-" if crashed is None else str(crashed)
-        arguments = [str(self._project), str(self._alive), state, *map(str, descriptors)]
+        arguments = [str(self._project), self._host, str(self._alive), state, *map(str, descriptors)]
         # -P: what can be imported doesn't depend on the folder that the command was called in.
         command = [sys.executable, "-P", "-m", "millpond.dev.child", *arguments]
         self._process = subprocess.Popen(command, pass_fds=[self._alive, *descriptors])  # noqa: S603 - our own
