@@ -17,6 +17,7 @@ from cli_project import address_in, spawn
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from ponds import Project
 
@@ -40,7 +41,7 @@ class Server:
     """`millpond start` with several workers."""
 
     def __init__(self, project: Project, process: subprocess.Popen[str], address: str) -> None:
-        self.folder, self.process = project.folder, process
+        self.folder, self.process, self.address = project.folder, process, address
         self.said: list[str] = []
         """Lines of its standard error so far."""
         # All the time: a server that can't write what it logs can do nothing else.
@@ -57,9 +58,13 @@ class Server:
     def get(self, path: str) -> httpx2.Response:
         return self._client.get(path)
 
+    def stream(self, path: str) -> AbstractContextManager[httpx2.Response]:
+        """An answer whose body hasn't been read."""
+        return self._client.stream("GET", path)
+
     def begun(self, path: str) -> int:
         """The status of an answer, whether its body comes to an end or not."""
-        with self._client.stream("GET", path) as answer:
+        with self.stream(path) as answer:
             return answer.status_code
 
     def pid(self) -> int:

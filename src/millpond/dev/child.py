@@ -23,6 +23,7 @@ from millpond.dev.hosts import Hosts, OwnHosts
 from millpond.dev.page import ErrorPage, page, text
 from millpond.dev.problem import Problem, problem_of
 from millpond.errors import ConfigError
+from millpond.serve.descriptors import raise_limit
 from millpond.serve.event_loop import fastest_loop
 from millpond.serve.leaving import leave, run_loop
 from millpond.serve.logs import configure_logs
@@ -43,6 +44,7 @@ PATIENCE = 1.0
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal comes, or the supervisor is gone."""
     project, host, alive, crashed, *descriptors = arguments
+    raise_limit()
     configure_logs("text", "info", project=Path(project))
     _end_with(int(alive))
     sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
@@ -98,9 +100,15 @@ def _hosts(project: Path, host: str, sockets: list[socket.socket]) -> Hosts:
     return Hosts(host, tuple(each.getsockname()[0] for each in sockets), allowed)
 
 
+def _impatient(bounds: ServerConfig) -> ServerConfig:
+    return msgspec.structs.replace(bounds, shutdown_timeout=PATIENCE, stream_timeout=0)
+
+
 async def _live(app: Millpond | ErrorPage, hosts: Hosts, sockets: list[socket.socket]) -> None:
     if isinstance(app, ErrorPage):
-        await serve(OwnHosts(app, hosts), sockets, ServerConfig(shutdown_timeout=PATIENCE, stream_timeout=0))
+        await serve(
+            OwnHosts(app, hosts), sockets, ServerConfig(shutdown_timeout=PATIENCE, stream_timeout=0), hurries=False
+        )
         return
     bounds = msgspec.structs.replace(app.config.server, shutdown_timeout=PATIENCE, stream_timeout=0)
     app.config = msgspec.structs.replace(app.config, server=bounds)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from watchfiles import watch
@@ -46,7 +47,7 @@ def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: 
     for each in sockets:
         each.listen(_BACKLOG)
     seen = contents(project)
-    with _until_signalled() as stop, Child(project, host, sockets) as child:
+    with _until_signalled() as (stop, again), Child(project, host, sockets, again) as child:
         child.start()
         for touched in _wakes(project, stop):
             code = child.crashed()
@@ -91,11 +92,16 @@ def _wakes(project: Path, stop: threading.Event) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _until_signalled() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+def _until_signalled() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Set when a signal says that all is to end, and when one says so once more."""
+    stop, again = threading.Event(), threading.Event()
+
+    def hear(*_: object) -> None:
+        (again if stop.is_set() else stop).set()
+
+    former = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield stop, again
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
@@ -104,8 +110,9 @@ def _until_signalled() -> Iterator[threading.Event]:
 class Child:
     """The serving process, or the one after it."""
 
-    def __init__(self, project: Path, host: str, sockets: Sequence[socket.socket]) -> None:
-        self._project, self._host, self._sockets = project, host, sockets
+    def __init__(self, project: Path, host: str, sockets: Sequence[socket.socket], hurry: threading.Event) -> None:
+        """`hurry`: set when it may no longer take its time to end."""
+        self._project, self._host, self._sockets, self._hurry = project, host, sockets, hurry
         self._process: subprocess.Popen[bytes] | None = None
         self._hopeless = False
 
@@ -139,9 +146,9 @@ class Child:
         if self._process is None:
             return
         self._process.terminate()
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:  # a handler that doesn't give way
-            self._process.kill()
-            self._process.wait()
+        ends = time.monotonic() + _GRACE
+        while self._process.poll() is None:
+            if self._hurry.wait(_LOOK_MS / 10_000) or time.monotonic() > ends:  # a handler that doesn't give way
+                self._process.kill()
+                self._process.wait()
         self._process = None

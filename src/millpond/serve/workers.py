@@ -214,6 +214,7 @@ class Workers(Multiprocess):
         if len(ending) < (1 if self.should_exit.is_set() else 2):
             return False
         self.code = 128 + ending[-1]
+        log.warning("%s came once more: all workers are ended at once", signal.Signals(ending[-1]).name)
         return True
 
 
