@@ -121,8 +121,7 @@ class Job:
         limit = asyncio.timeout(self.cron.timeout)
         try:
             async with limit:
-                asking = ask(self.app, self.config, self.cron.path, self.cron.schedule)
-                status = await contained(asking, "middleware in front of the application")
+                status = await contained(self._ask, "middleware in front of the application")
         except NotRun:
             log.error(
                 '%s was answered from the cache, so its handler did not run: say dynamic = "force-dynamic" in its '
@@ -136,6 +135,9 @@ class Job:
             log.exception("%s raised", self.cron.path)
             return Outcome.FAILED, None
         return (Outcome.OK if status < 400 else Outcome.FAILED), status
+
+    async def _ask(self) -> int:
+        return await ask(self.app, self.config, self.cron.path, self.cron.schedule)
 
     def _with_what_was_cut_short(self, record: Record) -> Record:
         """Nobody else holds the lease, so a run that hasn't ended never will."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ async def _call(
 ) -> None:
     if inspect.iscoroutinefunction(work):
         # A task, as nothing else runs a coroutine in a context.
-        running = contained(work(*args, **kwargs), "an after() callback")
+        running = contained(functools.partial(work, *args, **kwargs), "an after() callback")
         await asyncio.get_running_loop().create_task(running, context=context)
         return
     result = await run_in_threadpool(context.run, work, *args, **kwargs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 
@@ -38,15 +38,15 @@ def ends_this_task(error: BaseException) -> bool:
     return isinstance(error, GeneratorExit)
 
 
-async def contained(work: Awaitable[T], who: str) -> T:
-    """What a user's `work` returns, for a task of its own: a task that raises SystemExit would end the loop.
+async def contained(work: Callable[[], Awaitable[T]], who: str) -> T:
+    """What a user's `work` comes to, for a task of its own: a task that raises SystemExit would end the loop.
 
     Raises:
         Escaped: in the place of whatever would pass an `except Exception`.
         Exception: what the work raised.
     """
     try:
-        return await work
+        return await work()
     except Exception:
         raise
     except BaseException as error:

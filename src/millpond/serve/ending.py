@@ -85,7 +85,8 @@ class Ending:
     @contextlib.contextmanager
     def going(self) -> Iterator[None]:
         """Within the block the time runs."""
-        streams, running = len(list(self._streams())), len(self._runs.running())
+        streams = len(list(self._streams()))
+        running = sum(scope["type"] == "http" for scope in self._runs.running())  # uvicorn tells WebSockets at once
         if running:
             log.info(
                 "to end: %s within %g s (server.shutdown_timeout), %s within %g s (server.stream_timeout)",

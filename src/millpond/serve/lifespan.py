@@ -31,7 +31,7 @@ class Life:
 
     async def _run(self, begun: asyncio.Future[None]) -> None:
         try:
-            await contained(self._live(begun), "the application's lifespan")
+            await contained(lambda: self._live(begun), "the application's lifespan")
         except Exception as error:
             if begun.done():
                 raise

@@ -72,7 +72,10 @@ class Workers(Multiprocess):
         first = self._begin()
         self.processes.append(first)
         if not self._await([first]):
-            self.code = 0 if self._is_to_end() else _FAILED
+            if not self._is_to_end():
+                self.code = _FAILED
+                if (first.exitcode or 0) < 0:  # else it has said why itself
+                    log.error("worker %s %s before it served", first.pid, _how(first.exitcode))
             self.should_exit.set()
             return
         others = [self._begin() for _ in range(self.processes_num - 1)]
