@@ -148,3 +148,31 @@ def test_only_time_in_which_the_parent_could_hear_counts_as_silence(caplog: pyte
         workers._kill_silent(worker)
     assert worker.has_ended()
     assert "it can't tell: native code holds the interpreter, or the process was stopped" in caplog.text
+
+
+def test_a_system_that_gives_no_further_process_is_asked_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([0.0, 1.0, 1.5, 2.0])
+    with _signals_restored():
+        workers = Workers(Deaf(), [], 1, 1.0, lambda: None, 30.0, lambda: next(moments))
+        ended = workers._begin()
+        ended.kill()
+        ended.join()
+        ended.has_served = True
+        workers.processes = [ended]
+
+        def refuse() -> None:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "_begin", refuse)
+            workers._replace(0, ended)
+        workers._replace(0, ended)  # too early
+        assert workers.workers == [ended]
+        workers._replace(0, ended)
+        (new,) = workers.workers
+        assert new is not ended
+        new.kill()
+        new.join()
+    assert "no worker can be started: [Errno 11] Resource temporarily unavailable" in caplog.text

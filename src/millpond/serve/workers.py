@@ -78,7 +78,7 @@ class Workers(Multiprocess):
                     log.error("worker %s %s before it served", first.pid, _how(first.exitcode))
             self.should_exit.set()
             return
-        others = [self._begin() for _ in range(self.processes_num - 1)]
+        others = [worker for worker in (self._try_to_begin() for _ in range(self.processes_num - 1)) if worker]
         self.processes.extend(others)
         self._await(others)  # one that has ended is replaced, like those that end later
         if not self._is_to_end():
@@ -119,7 +119,9 @@ class Workers(Multiprocess):
     def restart_all(self) -> None:
         """Bring a new worker into service for each, before the old one goes: a new build is taken over so."""
         for place, old in enumerate(self.workers):
-            new = self._begin()
+            new = self._try_to_begin()
+            if new is None:
+                return
             if not self._await([new]):
                 new.kill()
                 new.join()
@@ -133,8 +135,10 @@ class Workers(Multiprocess):
 
     def handle_ttin(self) -> None:
         """One worker more."""
-        self.processes_num += 1
-        self.processes.append(self._begin())
+        new = self._try_to_begin()
+        if new is not None:
+            self.processes_num += 1
+            self.processes.append(new)
 
     def handle_ttou(self) -> None:
         """One worker less, unless it is the last."""
@@ -159,6 +163,14 @@ class Workers(Multiprocess):
         worker.start()
         return worker
 
+    def _try_to_begin(self) -> Worker | None:
+        """None where the system gives no further process, which may pass."""
+        try:
+            return self._begin()
+        except OSError as error:
+            log.error("no worker can be started: %s", error)
+            return None
+
     def _await(self, workers: Sequence[Worker]) -> bool:
         """Whether all come to serve; not when one ends, or all are to."""
         while not all(worker.begins_to_serve() for worker in workers):
@@ -176,7 +188,12 @@ class Workers(Multiprocess):
             ended.due = now + self._pause_after(ended)
         if self.should_exit.is_set() or now < ended.due:
             return
-        self.processes[place] = new = self._begin()
+        new = self._try_to_begin()
+        if new is None:
+            self._failures += 1
+            ended.due = now + self._pause()
+            return
+        self.processes[place] = new
         log.info("worker %s takes the place of worker %s", new.pid, ended.pid)
 
     def _pause_after(self, ended: Worker) -> float:
@@ -185,16 +202,23 @@ class Workers(Multiprocess):
             log.warning("worker %s %s", ended.pid, _how(ended.exitcode))
             return 0.0
         self._failures += 1
-        alone = all(worker.has_ended() for worker in self.workers)
-        pause = min(2.0 ** min(self._failures - 1, 10), _LONGEST_OUTAGE if alone else _LONGEST_PAUSE)
+        pause = self._pause()
         log.error(
             "worker %s can't start (it %s)%s; the next try in %g s",
             ended.pid,
             _how(ended.exitcode),
-            ", and no other serves" if alone else "",
+            ", and no other serves" if self._all_have_ended() else "",
             pause,
         )
         return pause
+
+    def _pause(self) -> float:
+        """Seconds after so many failures; fewer while nobody serves."""
+        longest = _LONGEST_OUTAGE if self._all_have_ended() else _LONGEST_PAUSE
+        return min(2.0 ** min(self._failures - 1, 10), longest)
+
+    def _all_have_ended(self) -> bool:
+        return all(worker.has_ended() for worker in self.workers)
 
     def _join(self, workers: Sequence[Worker]) -> None:
         ends = time.monotonic() + self._patience
