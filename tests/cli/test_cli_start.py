@@ -139,3 +139,13 @@ def test_long_paths_and_headers_are_refused(project: Project, capsys: pytest.Cap
         assert client.get("/", headers={"x": "a" * 2100}).status_code == 431
         assert client.get("/", headers={"x": "a" * 200_000}).status_code == 431
         assert client.get("/").status_code == 200
+
+
+def test_a_secret_of_crons_that_can_be_guessed_keeps_the_server_from_starting(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.routes({"/": STATIC})
+    call(project.folder, capsys, "build", "--dir", str(project.folder))
+    done = execute("start", "--dir", str(project.folder), "--port", "0", CRON_SECRET="short")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert '"CRON_SECRET" has 5 characters; use 16 or more' in done.err

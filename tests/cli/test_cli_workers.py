@@ -1,100 +1,15 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
-from cli_project import ITEMS, STATIC, address_in, call, execute, spawn
+from cli_project import ITEMS, STATIC, call, execute
+from many_workers import PATIENCE, PID, is_running, started, until
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
-
     from ponds import Project
-
-PID = """\
-import os
-import time
-
-dynamic = "force-dynamic"
-
-
-async def GET():
-    time.sleep(0.03)  # a worker that is busy leaves the next connection to another
-    return {"pid": os.getpid()}
-"""
-
-PATIENCE = 20
-"""Seconds for what other processes do."""
-
-
-class Server:
-    """`millpond start` with several workers."""
-
-    def __init__(self, project: Project, process: subprocess.Popen[str], address: str) -> None:
-        self.folder, self.process = project.folder, process
-        # A new connection for each request, which any worker may take.
-        limits = httpx2.Limits(max_keepalive_connections=0)
-        self._client = httpx2.Client(base_url=address, trust_env=False, timeout=PATIENCE, limits=limits)
-
-    def get(self, path: str) -> httpx2.Response:
-        return self._client.get(path)
-
-    def pid(self) -> int:
-        """Of some worker."""
-        pid: int = self.get("/pid").json()["pid"]
-        return pid
-
-    def pids(self, count: int) -> set[int]:
-        """The workers that answer, once there are so many."""
-        found: set[int] = set()
-
-        def complete() -> bool:
-            found.update(pool.map(lambda _: self.pid(), range(4)))
-            return len(found) == count
-
-        with ThreadPoolExecutor(4) as pool:
-            until(complete)
-        return found
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> list[dict[str, Any]]:
-        """What it has logged, once it has ended."""
-        self.process.send_signal(number)
-        _, err = self.process.communicate(timeout=PATIENCE)
-        return [json.loads(line) for line in err.splitlines()]
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for what other processes do."""
-    ends = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@contextmanager
-def started(project: Project, workers: int = 2) -> Iterator[Server]:
-    process = spawn("start", "--dir", str(project.folder), "--port", "0", "--workers", str(workers))
-    try:
-        yield Server(project, process, address_in(process))
-    finally:
-        if process.poll() is None:
-            process.terminate()  # not killed: it has workers to end
-            process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -129,9 +44,7 @@ def test_a_replacement_that_cant_start_leaves_the_others_alone_and_is_tried_agai
         route = built.folder / "app" / "pid" / "route.py"
         route.write_text("def GET(:\n", "utf-8")
         os.kill(min(before), signal.SIGKILL)
-        assert server.process.stderr is not None
-        complaint = next(line for line in server.process.stderr if line.startswith("error: "))
-        assert "app/pid/route.py" in complaint
+        until(lambda: any(line.startswith("error: ") and "app/pid/route.py" in line for line in server.said))
         assert server.pids(1) == {max(before)}
         route.write_text(PID, "utf-8")
         assert max(before) in server.pids(2)
@@ -168,7 +81,7 @@ def test_workers_without_a_parent_end(built: Project) -> None:
     with started(built) as server:
         pids = server.pids(2)
         server.process.kill()
-        server.process.communicate(timeout=PATIENCE)
+        server.process.wait(PATIENCE)
         until(lambda: not any(map(is_running, pids)))
 
 

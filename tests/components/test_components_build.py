@@ -132,6 +132,24 @@ async def test_nothing_that_a_handler_raises_ends_a_verified_build(project: Proj
     assert "app/route.py:3 in GET" in failure
 
 
+async def test_an_exit_in_a_task_of_a_handlers_own_ends_no_verified_build(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    await assert_static(
+        project,
+        """
+import asyncio, sys
+kept = []
+async def leave(): sys.exit(3)
+async def GET():
+    kept.append(asyncio.create_task(leave()))
+    await asyncio.sleep(0)
+    return 1
+""",
+    )
+    assert "a task or a callback of the application raised SystemExit" in caplog.text
+
+
 NEVER = {
     "spins": "async def GET():\n    while not enough(): await asyncio.sleep(0)\n",
     "waits for a lock in a thread": "def GET():\n    while not enough(): lock.acquire(timeout=0.01)\n",

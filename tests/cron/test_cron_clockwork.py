@@ -157,10 +157,15 @@ async def test_a_run_that_takes_too_long_is_cancelled_and_the_next_one_comes(pro
         assert await outcomes(one) == [Outcome.TIMED_OUT, Outcome.OK]
 
 
-async def test_an_error_in_front_of_the_application_is_a_failure_and_no_time_out(project: Project) -> None:
+@pytest.mark.parametrize(
+    "error", [TimeoutError("its own"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr
+)
+async def test_an_error_in_front_of_the_application_is_a_failure_and_no_time_out(
+    project: Project, error: BaseException
+) -> None:
     def failing(_: ASGIApp) -> ASGIApp:
         async def fail(scope: Scope, receive: Receive, send: Send) -> None:
-            raise TimeoutError("its own")
+            raise error
 
         return fail
 
@@ -210,14 +215,15 @@ async def test_a_run_whose_process_died_is_not_run_again_and_the_next_one_says_s
         assert "the run before was cut short" in caplog.text
 
 
+@pytest.mark.parametrize("error", [OSError("no such host"), SystemExit(3)], ids=repr)
 async def test_a_store_that_fails_is_logged_and_the_next_time_is_tried_again(
-    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     async with hosts(project) as one, going(one):
         one.module.GATE.set()
 
         async def broken(key: str, seconds: float) -> None:
-            raise OSError("no such host")
+            raise error
 
         with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
             patch.setattr(one.ponds[0].store, "acquire", broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import time
@@ -14,27 +15,77 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def count(trace: Path) -> int:
+    """How many processes have begun, this one included."""
+    with trace.open("a") as file:
+        file.write("x")
+    return trace.stat().st_size
+
+
 @dataclass(frozen=True)
 class Deaf:
     """Serves, and doesn't hear SIGTERM."""
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        started()
-        time.sleep(60)
+
+        async def serve() -> None:
+            started()
+            await asyncio.sleep(60)
+
+        asyncio.run(serve())
         return 0
 
 
 @dataclass(frozen=True)
-class Once:
-    """The first process of all serves, and dies; the others can't even start."""
+class Never:
+    """Can't even start."""
 
     trace: Path
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
-        with self.trace.open("a") as file:
-            file.write("x")
-        if self.trace.stat().st_size == 1:
-            started()
-            time.sleep(1)
+        count(self.trace)
         sys.exit(3)
+
+
+@dataclass(frozen=True)
+class Mortal:
+    """The loop of the first process of all is ended by an exit, while a thread of it runs for long. The second process
+    is killed while it starts. The third is well."""
+
+    trace: Path
+
+    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+        number = count(self.trace)
+        if number == 2:
+            signal.raise_signal(signal.SIGKILL)
+
+        async def serve() -> None:
+            started()
+            if number == 1:
+                asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+                asyncio.get_running_loop().call_later(0.1, sys.exit, 4)
+            await asyncio.sleep(60)
+
+        asyncio.new_event_loop().run_until_complete(serve())
+        return 0
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """The first process of all serves, and then does nothing but one thing; a thread of it is well all the while."""
+
+    trace: Path
+
+    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+        first = count(self.trace) == 1
+
+        async def serve() -> None:
+            started()
+            await asyncio.sleep(0.1)
+            if first:
+                time.sleep(60)  # noqa: ASYNC251 - that is what it is about
+            await asyncio.sleep(60)
+
+        asyncio.run(serve())
+        return 0

@@ -123,6 +123,54 @@ async def test_nothing_that_a_handler_raises_ends_the_server(project: Project, r
             assert (answer.status_code, answer.content) == (500, b"")
 
 
+@pytest.mark.parametrize("raised", ["OSError", "SystemExit(3)", "KeyboardInterrupt"])
+async def test_what_a_background_task_raises_unmakes_no_answer(project: Project, raised: str) -> None:
+    handler = f"""
+        from starlette.background import BackgroundTask
+        from millpond import JSONResponse
+        def fail(): raise {raised}
+        """
+    project.routes(
+        {
+            "/live": f"{handler}\n        def GET(): return JSONResponse(1, background=BackgroundTask(fail))\n",
+            "/fresh": f"{handler}\n        revalidate = 60\n"
+            "        def GET(): return JSONResponse(1, background=BackgroundTask(fail))\n",
+        }
+    )
+    async with project.started() as running:
+        for path in ("/live", "/fresh", "/fresh"):
+            answer = await running.get(path)
+            assert (answer.status_code, answer.text) == (200, "1")
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt", "asyncio.CancelledError"])
+async def test_what_one_callback_raises_keeps_none_that_follows(
+    project: Project, raised: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.routes(
+        {
+            "/": f"""
+            import asyncio
+            from millpond import after, headers
+            done = []
+            def sync(): raise {raised}
+            async def later(): raise {raised}
+            async def GET():
+                headers()
+                after(sync)
+                after(later)
+                after(later())
+                after(done.append, 1)
+            """
+        }
+    )
+    async with project.serving() as running:
+        await running.get("/")
+        await running.settle()
+        assert running.module("/").done == [1]
+    assert caplog.text.count("an after() callback failed") == 3
+
+
 async def test_the_users_own_exception_handlers_answer(project: Project) -> None:
     project.write(
         {

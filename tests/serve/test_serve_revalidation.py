@@ -71,15 +71,33 @@ async def test_a_wrong_secret_is_401_and_changes_nothing(project: Project, autho
         assert await pond.cache("/list") == "HIT"
 
 
-async def test_more_calls_than_a_minute_allows_are_429_with_the_time_to_wait(project: Project) -> None:
+async def test_more_wrong_secrets_than_a_minute_allows_are_429_with_the_time_to_wait(project: Project) -> None:
     async with shop(project, per_minute=2) as pond:
         statuses = [(await pond.post("/api/revalidate", json={})).status_code for _ in range(3)]
         assert statuses == [401, 401, 429]
-        refused = await pond.post("/api/revalidate", headers=RIGHT, json={"tags": ["prices"]})
+        refused = await pond.post("/api/revalidate", headers={"authorization": "Bearer wrong"}, json={})
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) == 31
         project.clock.move(31)
-        assert (await pond.post("/api/revalidate", headers=RIGHT, json={"tags": ["prices"]})).status_code == 200
+        assert (await pond.post("/api/revalidate", json={})).status_code == 401
+
+
+async def test_who_knows_the_secret_is_never_held_up_by_those_who_guess(project: Project) -> None:
+    async with shop(project, per_minute=2) as pond:
+        for _ in range(5):
+            await pond.post("/api/revalidate", json={})
+            answer = await pond.post("/api/revalidate", headers=RIGHT, json={"tags": ["prices"]})
+            assert answer.status_code == 200
+        assert (await pond.post("/api/revalidate", json={})).status_code == 429
+
+
+async def test_the_log_of_wrong_secrets_grows_no_faster_than_they_are_let_through(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with shop(project, per_minute=2) as pond:
+        for _ in range(50):
+            await pond.post("/api/revalidate", json={})
+    assert caplog.text.count("had no right secret") == 2
 
 
 @pytest.mark.parametrize(
@@ -127,13 +145,26 @@ async def test_the_secret_can_come_from_the_environment(project: Project, monkey
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     async with project.serving(revalidate_endpoint=endpoint) as pond:
         assert (await pond.post("/hook", headers=RIGHT, json={"tags": ["prices"]})).status_code == 200
+    monkeypatch.setenv("WEBHOOK_SECRET", f" {SECRET}\n")  # as a file may have it
+    async with project.started(revalidate_endpoint=endpoint) as pond:
+        assert (await pond.post("/hook", headers=RIGHT, json={"tags": ["prices"]})).status_code == 200
+    monkeypatch.setenv("WEBHOOK_SECRET", f"{SECRET[:15]}     ")
+    with pytest.raises(ConfigError, match=r'"WEBHOOK_SECRET" has 15 characters; use 16 or more.*openssl'):
+        await project.pond(revalidate_endpoint=endpoint).startup()
     monkeypatch.delenv("WEBHOOK_SECRET")
     with pytest.raises(ConfigError, match="WEBHOOK_SECRET, which is not set"):
         await project.pond(revalidate_endpoint=endpoint).startup()
 
 
 @pytest.mark.parametrize(
-    "endpoint", [{}, {"secret": "short"}, {"secret": SECRET, "secret_env": "X"}, {"secret": SECRET, "path": "hook"}]
+    "endpoint",
+    [
+        {},
+        {"secret": "short"},
+        {"secret": "short" + 11 * " "},
+        {"secret": SECRET, "secret_env": "X"},
+        {"secret": SECRET, "path": "hook"},
+    ],
 )
 async def test_an_endpoint_that_could_not_be_safe_is_a_configuration_error(
     project: Project, endpoint: dict[str, str]

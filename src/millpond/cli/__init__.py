@@ -26,6 +26,7 @@ def run(arguments: Sequence[str]) -> int:
     from millpond.cli.commands import app
     from millpond.cli.console import complain, notices, print_anything
     from millpond.errors import MillpondError
+    from millpond.serve.leaving import code_of
 
     print_anything()
     try:
@@ -37,4 +38,6 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit as error:  # of the project's own code, while it is imported, say
+        return code_of(error)
     return code if isinstance(code, int) else 0

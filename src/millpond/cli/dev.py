@@ -17,5 +17,5 @@ def dev(*, dir: Dir = HERE, host: Host = LOCALHOST, port: Port = PORT) -> int:  
     console = notices()
     with bound(host, port) as sockets:
         console.print(f"{address_of(sockets)}  (nothing is cached; Ctrl-C ends)")
-        supervise(project, sockets, console.print)
+        supervise(project, host, sockets, console.print)
     return 0

@@ -79,7 +79,7 @@ def run_project(
         return run_loop(work, loop_factory)
     except MillpondError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ProjectError(f"the project's own code failed:\n{failure_message(error, app.project)}") from error
 
 

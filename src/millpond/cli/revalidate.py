@@ -189,12 +189,12 @@ def _secret(given: str | None, endpoint: RevalidateEndpointConfig | None) -> str
     name = given or (endpoint.secret_env if endpoint is not None else None)
     if name is None:
         if endpoint is not None and endpoint.secret is not None:
-            return endpoint.secret
+            return endpoint.secret.strip()
         raise UsageError(
             "the server wants a secret: name the environment variable that holds it, with --secret-env or as "
             "secret_env in [revalidate_endpoint]."
         )
-    secret = os.environ.get(name, "")
+    secret = os.environ.get(name, "").strip()
     if not secret:
         raise UsageError(f"the environment variable {name} isn't set; it is to hold the server's secret.")
     return secret
@@ -205,7 +205,7 @@ def _meaning(answer: httpx2.Response) -> str:
     if answer.status_code == 401:
         return "the secret isn't the server's."
     if answer.status_code == 429:
-        return f"too many calls; try again in {answer.headers.get('retry-after', 'a few')} s."
+        return f"too many calls with a wrong secret; try again in {answer.headers.get('retry-after', 'a few')} s."
     if answer.status_code in (404, 405):
         return "there is no endpoint; the server's configuration needs [revalidate_endpoint]."
     return f"{said}." if said else "that is not what Millpond's endpoint says; is it the right address?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from dataclasses import dataclass
@@ -16,13 +17,18 @@ from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.cli.project import APP, open_project, run_project
 from millpond.config import load_config
 from millpond.cron.clockwork import Clockwork
+from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.environment import drift
 from millpond.prerender.manifest import OUTPUT, read_manifest
+from millpond.serve.descriptors import raise_limit
+from millpond.serve.event_loop import fastest_loop
 from millpond.serve.hits import access
+from millpond.serve.leaving import further_signals
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
-from millpond.serve.server import address_of, bound, fastest_loop, serve
-from millpond.serve.workers import name_worker, run_workers
+from millpond.serve.server import address_of, bound, serve
+from millpond.serve.worker import name_worker
+from millpond.serve.workers import run_workers
 
 if TYPE_CHECKING:
     import socket
@@ -61,6 +67,7 @@ def start(
     """Answer from the build."""
     serving = _Serving(dir, log_format, log_level, access_log, server, proxy_headers)
     serving.configure_logs()
+    raise_limit()
     if workers > 1:
         return _start_workers(serving, host, port, workers)
     app = open_project(dir)
@@ -70,7 +77,7 @@ def start(
         def started() -> None:
             log.info("serving build %s on %s", manifest.build, address_of(sockets))
 
-        serving.serve(app, sockets, started)
+        serving.serve(app, sockets, started, hurries=True)
     return 0
 
 
@@ -93,8 +100,7 @@ def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int
                 environment_log.warning("%s", sentence)
             log.info("serving build %s on %s with %d workers", manifest.build, address_of(sockets), workers)
 
-        well = run_workers(serving, sockets, workers, config.server.shutdown_timeout, started)
-    return 0 if well else FAILED
+        return run_workers(serving, sockets, workers, config.server, started)
 
 
 def _needed(manifest: Manifest | None, project: Path) -> Manifest:
@@ -132,7 +138,7 @@ class _Serving:
         try:
             app = open_project(self.folder)
             _needed(app.manifest(), app.project)
-            self.serve(app, sockets, started)
+            self.serve(app, sockets, started, hurries=False)
         except MillpondError as error:
             complain(str(error))
             return FAILED
@@ -143,19 +149,25 @@ class _Serving:
         if not self.access_log:
             access.setLevel(logging.WARNING)
 
-    def serve(self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None]) -> None:
-        """Serve until it is to end."""
+    def serve(
+        self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, hurries: bool
+    ) -> None:
+        """Serve until it is to end; `hurries`: a second signal ends it at once."""
+        authorization()  # refuses a secret of crons that can be guessed, before anybody tries
 
         async def live() -> None:
-            async with app.lifespan(), Clockwork(app.jobs(), app.config.server.shutdown_timeout).going():
-                await serve(
-                    app,
-                    sockets,
-                    app.config.server,
-                    hits=app.hits if self.way == "socket" else None,
-                    proxy_headers=self.proxy_headers,
-                    started=started,
-                )
-                log.info("stopping")
+            with contextlib.ExitStack() as ending:
+                async with app.lifespan(), Clockwork(app.jobs(), app.config.server.shutdown_timeout).going():
+                    await serve(
+                        app,
+                        sockets,
+                        app.config.server,
+                        hits=app.hits if self.way == "socket" else None,
+                        proxy_headers=self.proxy_headers,
+                        hurries=hurries,
+                        started=started,
+                    )
+                    ending.enter_context(further_signals(hurry=hurries))
+                    log.info("stopping")
 
         run_project(app, live(), fastest_loop())

@@ -4,6 +4,7 @@ from millpond.config.build import BuildConfig
 from millpond.config.cache import STORES, CacheConfig
 from millpond.config.cdn import CdnConfig
 from millpond.config.cron import CronConfig
+from millpond.config.dev import DevConfig
 from millpond.config.life import CacheLife
 from millpond.config.loading import FILE_NAME, Config, load_config, parse_config
 from millpond.config.revalidation import RevalidateEndpointConfig
@@ -18,6 +19,7 @@ __all__ = [
     "CdnConfig",
     "Config",
     "CronConfig",
+    "DevConfig",
     "RevalidateEndpointConfig",
     "ServerConfig",
     "load_config",

@@ -13,6 +13,7 @@ from millpond.config.build import BuildConfig
 from millpond.config.cache import CacheConfig
 from millpond.config.cdn import CdnConfig
 from millpond.config.cron import CronConfig
+from millpond.config.dev import DevConfig
 from millpond.config.life import CacheLife
 from millpond.config.ranges import not_a_prefix, not_positive
 from millpond.config.revalidation import RevalidateEndpointConfig
@@ -44,6 +45,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: CacheConfig = CacheConfig()
     build: BuildConfig = BuildConfig()
     server: ServerConfig = ServerConfig()
+    dev: DevConfig = DevConfig()
     revalidate_endpoint: RevalidateEndpointConfig | None = None
     cdn: CdnConfig | None = None
     cron: tuple[CronConfig, ...] = ()
@@ -62,7 +64,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.profiles()
         except InvalidLife as error:
             yield f"in [cache_life]: {error}"
-        for table in (self.cache, self.build, self.server, self.revalidate_endpoint, self.cdn, *self.cron):
+        for table in (self.cache, self.build, self.server, self.dev, self.revalidate_endpoint, self.cdn, *self.cron):
             if table is not None:
                 yield from table.complaints()
 

@@ -26,8 +26,8 @@ def not_a_prefix(name: str, path: str, example: str) -> Iterator[str]:
 
 def too_short(name: str, secret: str | None) -> Iterator[str]:
     """A complaint about a secret that can be guessed."""
-    if secret is not None and len(secret) < SHORTEST_SECRET:
+    if secret is not None and len(secret.strip()) < SHORTEST_SECRET:
         yield (
-            f'"{name}" has {len(secret)} characters; '
+            f'"{name}" has {len(secret.strip())} characters; '
             f"use {SHORTEST_SECRET} or more, such as the output of: openssl rand -hex 32"
         )

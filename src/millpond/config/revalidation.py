@@ -21,7 +21,7 @@ class RevalidateEndpointConfig(msgspec.Struct, frozen=True, forbid_unknown_field
     secret_env: str | None = None
     """The environment variable that holds the secret."""
     per_minute: int = 60
-    """Calls within a minute, with and without the right secret; more are answered 429."""
+    """Calls with a wrong secret within a minute, in each process; more are answered 429. The right one passes."""
 
     def complaints(self) -> Iterator[str]:
         """What is wrong with the values."""

@@ -21,6 +21,10 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Longer request headers are answered 431."""
     shutdown_timeout: float = 30.0
     """Seconds that a shutdown waits for requests, regenerations and `after` callbacks."""
+    stream_timeout: float = 1.0
+    """Seconds that a shutdown leaves to streams: answers that have begun, and don't say how long they are. 0: none."""
+    worker_timeout: float = 30.0
+    """Seconds for which a worker's event loop may be busy; one that is for longer is killed and replaced."""
 
     def complaints(self) -> Iterator[str]:
         """What is wrong with the values."""
@@ -29,5 +33,8 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "server.max_path_bytes": self.max_path_bytes,
                 "server.max_header_bytes": self.max_header_bytes,
                 "server.shutdown_timeout": self.shutdown_timeout,
+                "server.worker_timeout": self.worker_timeout,
             }
         )
+        if self.stream_timeout < 0:
+            yield f'"server.stream_timeout" is {self.stream_timeout}; it must be 0 or more.'

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.cron.job import Busy
+from millpond.render.escape import ends_this_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -99,7 +100,9 @@ class Clockwork:
             await job.run(due)
         except Busy:
             log.debug("%s is another process's", job.cron.path)
-        except Exception:
+        except BaseException as error:
+            if ends_this_task(error):
+                raise
             log.exception("%s can't be run", job.cron.path)
 
 

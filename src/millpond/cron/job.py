@@ -16,6 +16,7 @@ from millpond.cache.lease import kept
 from millpond.config.schedule import Schedule
 from millpond.cron.asking import NotRun, ask
 from millpond.cron.record import Outcome, Record, Run, entry_of, key_of, record_in
+from millpond.render.escape import contained
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Job:
         limit = asyncio.timeout(self.cron.timeout)
         try:
             async with limit:
-                status = await ask(self.app, self.config, self.cron.path, self.cron.schedule)
+                status = await contained(self._ask, "middleware in front of the application")
         except NotRun:
             log.error(
                 '%s was answered from the cache, so its handler did not run: say dynamic = "force-dynamic" in its '
@@ -134,6 +135,9 @@ class Job:
             log.exception("%s raised", self.cron.path)
             return Outcome.FAILED, None
         return (Outcome.OK if status < 400 else Outcome.FAILED), status
+
+    async def _ask(self) -> int:
+        return await ask(self.app, self.config, self.cron.path, self.cron.schedule)
 
     def _with_what_was_cut_short(self, record: Record) -> Record:
         """Nobody else holds the lease, so a run that hasn't ended never will."""

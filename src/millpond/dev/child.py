@@ -1,7 +1,7 @@
 """The process that serves while you write; the supervisor starts another one after each change.
 
-python -m millpond.dev.child PROJECT ALIVE CRASHED SOCKET...: ALIVE and the SOCKETs are file descriptors; CRASHED is the
-exit code of the process before this one when that ended by itself, or "-".
+python -m millpond.dev.child PROJECT HOST ALIVE CRASHED SOCKET...: HOST is what the supervisor listens on, ALIVE and the
+SOCKETs are file descriptors; CRASHED is the exit code of the process before this one when that ended by itself, or "-".
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.app import Millpond
-from millpond.config import ServerConfig
+from millpond.config import ServerConfig, load_config
+from millpond.dev.hosts import Hosts, OwnHosts
 from millpond.dev.page import ErrorPage, page, text
 from millpond.dev.problem import Problem, problem_of
+from millpond.errors import ConfigError
+from millpond.serve.descriptors import raise_limit
+from millpond.serve.event_loop import fastest_loop
 from millpond.serve.leaving import leave, run_loop
 from millpond.serve.logs import configure_logs
-from millpond.serve.server import fastest_loop, serve
+from millpond.serve.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +43,14 @@ PATIENCE = 1.0
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal comes, or the supervisor is gone."""
-    project, alive, crashed, *descriptors = arguments
+    project, host, alive, crashed, *descriptors = arguments
+    raise_limit()
     configure_logs("text", "info", project=Path(project))
     _end_with(int(alive))
     sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
     app = _application(Path(project)) if crashed == "-" else _crash_page(crashed)
     try:
-        run_loop(_live(app, sockets), fastest_loop())
+        run_loop(_live(app, _hosts(Path(project), host, sockets), sockets), fastest_loop())
     except KeyboardInterrupt:  # Ctrl-C before the server had begun
         return 130
     return 0
@@ -87,19 +92,33 @@ def _crash_page(code: str) -> ErrorPage:
     return ErrorPage(Problem(f"The server process ended with exit code {code}; its output says more."))
 
 
-async def _live(app: Millpond | ErrorPage, sockets: list[socket.socket]) -> None:
+def _hosts(project: Path, host: str, sockets: list[socket.socket]) -> Hosts:
+    try:
+        allowed = load_config(project).dev.allowed_hosts
+    except ConfigError:  # the page says it
+        allowed = ()
+    return Hosts(host, tuple(each.getsockname()[0] for each in sockets), allowed)
+
+
+def _impatient(bounds: ServerConfig) -> ServerConfig:
+    return msgspec.structs.replace(bounds, shutdown_timeout=PATIENCE, stream_timeout=0)
+
+
+async def _live(app: Millpond | ErrorPage, hosts: Hosts, sockets: list[socket.socket]) -> None:
     if isinstance(app, ErrorPage):
-        await serve(app, sockets, ServerConfig(shutdown_timeout=PATIENCE))
+        await serve(
+            OwnHosts(app, hosts), sockets, ServerConfig(shutdown_timeout=PATIENCE, stream_timeout=0), hurries=False
+        )
         return
-    bounds = msgspec.structs.replace(app.config.server, shutdown_timeout=PATIENCE)
+    bounds = msgspec.structs.replace(app.config.server, shutdown_timeout=PATIENCE, stream_timeout=0)
     app.config = msgspec.structs.replace(app.config, server=bounds)
     try:
         await app.startup()
     except Exception as error:  # noqa: BLE001 - as above
-        await serve(_error_page(error, app.project), sockets, bounds)
+        await serve(OwnHosts(_error_page(error, app.project), hosts), sockets, bounds)
         return
     try:
-        await serve(app, sockets, bounds)
+        await serve(OwnHosts(app, hosts), sockets, bounds)
     finally:
         await app.shutdown()
 

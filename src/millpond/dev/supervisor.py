@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from watchfiles import watch
@@ -31,11 +32,12 @@ class WatchError(MillpondError):
     """The system can't watch so many files."""
 
 
-def supervise(project: Path, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
+def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
     """Serve `project` on `sockets`, reloading at each change, until SIGINT or SIGTERM.
 
     Args:
         project: its folder, absolute.
+        host: the name or address that the sockets are bound to.
         sockets: bound. Connections that come during a reload wait in their queue.
         tell: prints one line for the user.
 
@@ -45,7 +47,7 @@ def supervise(project: Path, sockets: Sequence[socket.socket], tell: Callable[[s
     for each in sockets:
         each.listen(_BACKLOG)
     seen = contents(project)
-    with _until_signalled() as stop, Child(project, sockets) as child:
+    with _until_signalled() as (stop, again), Child(project, host, sockets, again) as child:
         child.start()
         for touched in _wakes(project, stop):
             code = child.crashed()
@@ -90,11 +92,16 @@ def _wakes(project: Path, stop: threading.Event) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _until_signalled() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+def _until_signalled() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Set when a signal says that all is to end, and when one says so once more."""
+    stop, again = threading.Event(), threading.Event()
+
+    def hear(*_: object) -> None:
+        (again if stop.is_set() else stop).set()
+
+    former = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield stop, again
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
@@ -103,8 +110,9 @@ def _until_signalled() -> Iterator[threading.Event]:
 class Child:
     """The serving process, or the one after it."""
 
-    def __init__(self, project: Path, sockets: Sequence[socket.socket]) -> None:
-        self._project, self._sockets = project, sockets
+    def __init__(self, project: Path, host: str, sockets: Sequence[socket.socket], hurry: threading.Event) -> None:
+        """`hurry`: set when it may no longer take its time to end."""
+        self._project, self._host, self._sockets, self._hurry = project, host, sockets, hurry
         self._process: subprocess.Popen[bytes] | None = None
         self._hopeless = False
 
@@ -121,7 +129,7 @@ class Child:
         """Start it; `crashed` is the exit code of the one before, when that ended by itself."""
         descriptors = [each.fileno() for each in self._sockets]
         state = "-" if crashed is None else str(crashed)
-        arguments = [str(self._project), str(self._alive), state, *map(str, descriptors)]
+        arguments = [str(self._project), self._host, str(self._alive), state, *map(str, descriptors)]
         # -P: what can be imported doesn't depend on the folder that the command was called in.
         command = [sys.executable, "-P", "-m", "millpond.dev.child", *arguments]
         self._process = subprocess.Popen(command, pass_fds=[self._alive, *descriptors])  # noqa: S603 - our own
@@ -138,9 +146,9 @@ class Child:
         if self._process is None:
             return
         self._process.terminate()
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:  # a handler that doesn't give way
-            self._process.kill()
-            self._process.wait()
+        ends = time.monotonic() + _GRACE
+        while self._process.poll() is None:
+            if self._hurry.wait(_LOOK_MS / 10_000) or time.monotonic() > ends:  # a handler that doesn't give way
+                self._process.kill()
+                self._process.wait()
         self._process = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from millpond.errors import UsageError
+from millpond.render.escape import ends_this_task
 from millpond.render.scope import Phase, Purpose, required
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class _Later:
     async def _run(self) -> None:
         try:
             await self._outcome()
-        except Exception:  # logged here, where an error tracker still knows whose request it was
+        except BaseException as error:  # here an error tracker still knows whose request it was
+            if ends_this_task(error):
+                raise
             log.exception("an after() callback failed")
 
     async def _outcome(self) -> None:
@@ -83,7 +86,10 @@ class _Later:
 
 
 async def run_after(scope: Scope) -> None:
-    """Run what `after` collected, in order, with what the callbacks add themselves. Errors are logged (R10.2)."""
+    """Run what `after` collected, in order, with what the callbacks add themselves.
+
+    Errors are logged (R10.2), whatever they are: nobody is left to tell, and the callbacks that follow are to run.
+    """
     scope.phase = Phase.AFTER
     while scope.after:
         await scope.after.pop(0)()

@@ -16,6 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
+from millpond.render.lasting import LastingLoop
 from millpond.render.scope import current
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class _Arrival:
             self.callback(*self.args)
 
 
-class IdleLoop(asyncio.SelectorEventLoop):
+class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
     """A loop that can be looked at whenever it would block, and which notes the tasks that a render starts."""
 
     def __init__(self) -> None:

@@ -217,7 +217,7 @@ def _forgiving_afterwork(operation: ASGIApp) -> ASGIApp:
 
         try:
             await operation(scope, receive, noting)
-        except Exception:
+        except (Exception, SystemExit, KeyboardInterrupt):
             if not whole:
                 raise
             log.exception("a background task of %s failed", scope["path"])

@@ -70,9 +70,9 @@ def differences(load: Callable[[str], Any] = importlib.import_module) -> Iterato
         yield f"HttpToolsProtocol.on_message_begin sets {', '.join(sorted(prepared ^ _PREPARED))}"
     for kind, attributes in (
         (protocol, _ATTRIBUTES),
-        (state, {"default_headers", "total_requests"}),
+        (state, {"connections", "default_headers", "total_requests"}),
         (control, {"write_paused"}),
-        (cycle, {"keep_alive", "response_complete"}),
+        (cycle, {"chunked_encoding", "keep_alive", "response_complete", "response_started", "scope"}),
     ):
         for name in sorted(attributes - _stored(kind.__init__)):
             yield f"{kind.__name__} sets no {name}"

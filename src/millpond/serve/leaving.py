@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
 T = TypeVar("T")
+
+log = logging.getLogger("millpond.serve")
 
 PATIENCE = 0.5
 """Seconds for threads that are about to end."""
 
 
 def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
-    """`asyncio.run`, without its wait of minutes for a thread that hangs in a handler."""
+    """`asyncio.run`, without its wait of minutes for a thread that hangs in a handler.
+
+    In a loop that `loop_factory` doesn't make, a SystemExit of some task doesn't end `work`.
+    """
     import asyncio  # here, as each command ends by way of this module, and `--help` needs no loop
 
-    runner = asyncio.Runner(loop_factory=loop_factory)
+    from millpond.serve.event_loop import default_loop
+
+    runner = asyncio.Runner(loop_factory=loop_factory or default_loop())
     try:
         return runner.run(_settled(work))
     finally:
@@ -30,8 +39,16 @@ def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.Ab
             runner.close()
 
 
+def code_of(error: SystemExit) -> int:
+    """The exit code that Python would end with; what is no number it would print."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    return 1
+
+
 def leave(code: int) -> NoReturn:
     """End the process with `code`."""
+    logging.raiseExceptions = False  # what is still logged while the interpreter is taken down reaches nobody
     if not _left_behind():
         sys.exit(code)
     # The interpreter would wait for these threads, and they may never end: a handler that ran out of time can't be
@@ -40,6 +57,31 @@ def leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def end_at_once(number: int) -> NoReturn:
+    """End the process now, by a signal that came once more; for a signal handler.
+
+    The exit code is what shells report of a process that a signal ended. What is stored bears it.
+    """
+    with contextlib.suppress(Exception):  # the signal may have come in the midst of a write
+        log.warning("%s came once more: ended at once", signal.Signals(number).name)
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def further_signals(*, hurry: bool) -> Iterator[None]:
+    """Within the block, which is the end of the process, SIGTERM and SIGINT end it at once, or are ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = (lambda number, _: end_at_once(number)) if hurry else signal.SIG_IGN
+    former = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler_before in former.items():
+            signal.signal(number, handler_before)
 
 
 async def _settled(work: Coroutine[Any, Any, T]) -> T:

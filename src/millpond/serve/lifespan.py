@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from millpond.render.escape import contained
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -17,23 +19,26 @@ class Life:
         self._over = asyncio.Event()
 
     async def begin(self) -> None:
-        """Enter it; raises what it raises."""
+        """Enter it; raises what it raises, as an Exception."""
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(begun))
         await begun
 
     async def end(self) -> None:
-        """Leave it; raises what it raises."""
+        """Leave it; raises what it raises, as an Exception."""
         self._over.set()
         await self._task
 
     async def _run(self, begun: asyncio.Future[None]) -> None:
         try:
-            async with self._app.router.lifespan_context(self._app) as state:
-                self._state.update(state or {})
-                begun.set_result(None)
-                await self._over.wait()
+            await contained(lambda: self._live(begun), "the application's lifespan")
         except Exception as error:
             if begun.done():
                 raise
             begun.set_exception(error)
+
+    async def _live(self, begun: asyncio.Future[None]) -> None:
+        async with self._app.router.lifespan_context(self._app) as state:
+            self._state.update(state or {})
+            begun.set_result(None)
+            await self._over.wait()

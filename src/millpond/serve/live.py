@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from millpond.render.asgi import guarded
-from millpond.render.escape import MEANT_FOR_THE_LOOP
+from millpond.render.escape import ends_this_task
 from millpond.render.run import OPERATION, SERVER
 from millpond.render.scope import DraftState, Purpose, enter, leave
 from millpond.serve.sending import LiveSend, send_plain
@@ -80,9 +80,9 @@ class LiveRunner:
     async def _through(self, asgi: Scope, target: Target, receive: Receive, send: LiveSend) -> int:
         try:
             await self.renderer.app(asgi, receive, send)
-        except MEANT_FOR_THE_LOOP:
-            raise
-        except BaseException:  # a redirect() in a streamed body, say, comes too late to be an answer
+        except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
+            if ends_this_task(error):
+                raise
             log.exception("%s %s (%s) raised", asgi["method"], target.path, target.route.file.file)
             if send.status is None:
                 await send_plain(send, 500)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from millpond.cache.invalidate import expire_after_of, invalidate_tags, tag_of_path
+from millpond.config.ranges import too_short
 from millpond.errors import ConfigError, UsageError
 from millpond.policy.tags import checked_tags
 from millpond.serve.sending import send_plain
@@ -57,7 +58,7 @@ class _Refused(Exception):
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket: so many calls a minute, and at most that many at once."""
+    """A token bucket: so many takes a minute, and at most that many at once."""
 
     per_minute: int
     clock: Clock
@@ -68,7 +69,7 @@ class Bucket:
         self._tokens, self._since = float(self.per_minute), self.clock()
 
     def take(self) -> float:
-        """0 when a call may pass; otherwise the seconds after which one may."""
+        """0 when there was one to take; otherwise the seconds after which there is."""
         now = self.clock()
         passed, self._since = max(0.0, now - self._since), now
         self._tokens = min(self.per_minute, self._tokens + passed * self.per_minute / 60)
@@ -84,7 +85,8 @@ class RevalidateEndpoint:
 
     path: str
     secret: bytes
-    bucket: Bucket
+    failures: Bucket
+    """Of calls with a wrong secret: who has the right one isn't held up by those who haven't."""
     store: Store
     profiles: Mapping[str, Profile]
     purges: Purges | None = None
@@ -94,22 +96,17 @@ class RevalidateEndpoint:
         """The endpoint that the configuration describes, to invalidate what `data` reads.
 
         Raises:
-            ConfigError: the environment variable of the secret isn't set.
+            ConfigError: the environment variable of the secret isn't set, or what it holds can be guessed.
         """
-        secret = config.secret if config.secret_env is None else os.environ.get(config.secret_env, "")
-        if not secret:
-            raise ConfigError(
-                f"[revalidate_endpoint] takes its secret from the environment variable {config.secret_env}, "
-                "which is not set; set it for the server."
-            )
-        bucket = Bucket(config.per_minute, data.clock)
-        return cls(config.path, secret.encode("utf-8"), bucket, data.store, data.profiles, data.purges)
+        given = config.secret or "" if config.secret_env is None else _secret_in(config.secret_env)
+        secret, failures = given.strip().encode("utf-8"), Bucket(config.per_minute, data.clock)
+        return cls(config.path, secret, failures, data.store, data.profiles, data.purges)
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> int:
         """Answer a request to the endpoint's path; returns the status.
 
-        200 with the report of the invalidation; 401 for a wrong secret, 405 for anything but POST, 413 and 400 for
-        a body that is too long or makes no sense, 429 for too many calls.
+        200 with the report of the invalidation; 401 for a wrong secret, 429 for a wrong one after too many others,
+        405 for anything but POST, 413 and 400 for a body that is too long or makes no sense.
         """
         try:
             self._admit(asgi)
@@ -124,14 +121,15 @@ class RevalidateEndpoint:
     def _admit(self, asgi: Scope) -> None:
         if asgi["method"] != "POST":
             raise _Refused(405, "only POST is taken here", [(b"allow", b"POST")])
-        wait = self.bucket.take()
-        if wait:
-            raise _Refused(429, "too many calls", [(b"retry-after", b"%d" % (int(wait) + 1))])
         given = next((value for name, value in asgi["headers"] if name == b"authorization"), b"")
         scheme, _, secret = given.partition(b" ")
-        if not hmac.compare_digest(secret.strip(), self.secret) or scheme.lower() != b"bearer":
-            log.warning("a call to %s had no right secret", self.path)
-            raise _Refused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
+        if hmac.compare_digest(secret.strip(), self.secret) and scheme.lower() == b"bearer":
+            return
+        wait = self.failures.take()
+        if wait:  # not logged: somebody who guesses doesn't write the log, either
+            raise _Refused(429, "too many calls with a wrong secret", [(b"retry-after", b"%d" % (int(wait) + 1))])
+        log.warning("a call to %s had no right secret", self.path)
+        raise _Refused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
 
     def _carry_out(self, order: Order) -> dict[str, int]:
         tags, complaints = checked_tags(order.tags)
@@ -151,6 +149,19 @@ class RevalidateEndpoint:
             if each
         ]
         return {"tags": len(tags), "paths": len(of_paths), "generation": done[-1].generation}
+
+
+def _secret_in(variable: str) -> str:
+    secret = os.environ.get(variable, "")
+    if not secret:
+        raise ConfigError(
+            f"[revalidate_endpoint] takes its secret from the environment variable {variable}, which is not set; "
+            "set it for the server."
+        )
+    complaint = next(too_short(variable, secret), None)
+    if complaint is not None:
+        raise ConfigError(f"[revalidate_endpoint] takes its secret from the environment, where {complaint}")
+    return secret
 
 
 async def _body(receive: Receive) -> bytes:

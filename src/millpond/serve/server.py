@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Literal
 import uvicorn
 
 from millpond.errors import MillpondError
+from millpond.serve.descriptors import Descriptors
+from millpond.serve.ending import Ending, Runs
 from millpond.serve.internals import differences
+from millpond.serve.leaving import end_at_once
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
     from starlette.types import ASGIApp
 
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
     from millpond.serve.hits import Hits
 
 log = logging.getLogger("millpond.serve")
+
+_UNWIND = 2
+"""Seconds for tasks that were cancelled."""
 
 
 class AddressError(MillpondError):
@@ -88,15 +95,6 @@ def address_of(sockets: Sequence[socket.socket]) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What makes event loops: uvloop's where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
 async def serve(
     app: ASGIApp,
     sockets: Sequence[socket.socket],
@@ -104,11 +102,12 @@ async def serve(
     *,
     hits: Hits | None = None,
     proxy_headers: bool = False,
+    hurries: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then finish the requests that run, for at most `bounds.shutdown_timeout`.
 
-    `app` has been started: the lifespan is its owner's.
+    Streams, which may never end, have `bounds.stream_timeout`. `app` has been started: the lifespan is its owner's.
 
     Args:
         app: any ASGI application.
@@ -116,10 +115,12 @@ async def serve(
         bounds: on paths, headers and the shutdown.
         hits: what is answered at the socket, before `app` is called; None for nothing.
         proxy_headers: believe `X-Forwarded-For` and `X-Forwarded-Proto`, from wherever they come.
+        hurries: a second signal ends the process at once. Not for the child of a parent that passes signals on.
         started: called when connections are accepted.
     """
+    runs = Runs(app)
     config = uvicorn.Config(
-        app,
+        runs,
         http=protocol_for(bounds, hits),
         lifespan="off",
         log_config=None,
@@ -127,9 +128,9 @@ async def serve(
         server_header=False,
         proxy_headers=proxy_headers,
         forwarded_allow_ips="*" if proxy_headers else None,
-        timeout_graceful_shutdown=math.ceil(bounds.shutdown_timeout),
+        timeout_graceful_shutdown=math.ceil(bounds.shutdown_timeout) + _UNWIND,  # for what doesn't heed being cut off
     )
-    await _Server(config, started).serve(list(sockets))
+    await _Server(config, runs, bounds, started, hurries=hurries).serve(list(sockets))
 
 
 def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protocol] | Literal["auto"]:
@@ -153,13 +154,31 @@ def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protoc
 class _Server(uvicorn.Server):
     """uvicorn's server, which ends by returning: a clean stop is no failure, whoever asked for it."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, runs: Runs, bounds: ServerConfig, started: Callable[[], None], *, hurries: bool
+    ) -> None:
         super().__init__(config)
-        self._when_started = started
+        self._when_started, self._hurries = started, hurries
+        self._ending = Ending(runs, self.server_state, bounds)
+        self._descriptors = Descriptors(lambda: len(self.server_state.connections))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._descriptors.replace_tracebacks()
         await super().startup(sockets)
         self._when_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        self._descriptors.look()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        with self._ending.going():
+            await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit and self._hurries:
+            end_at_once(sig)
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,101 +4,44 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
-import os
 import signal
-import threading
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
-from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess, Process
+from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess
 
-from millpond.serve.leaving import leave
+from millpond.serve.worker import Worker
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
 
+    from millpond.config import ServerConfig
+    from millpond.serve.worker import Work
+
 log = logging.getLogger("millpond.serve")
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LOOK_AGAIN_SECONDS = 0.05
-_LONGEST_PAUSE = 30.0
-"""Seconds between two tries to replace a worker that can't start."""
+_LONGEST_STEP = 1.0
+"""Seconds between two looks that count, at most: a parent that was stopped itself has heard nobody."""
+_LONGEST_PAUSE, _LONGEST_OUTAGE = 30.0, 5.0
+"""Seconds between two tries to replace a worker that can't start: while others serve, and while none does."""
+_FAILED = 1
 GRACE = 5.0
 """Seconds beyond the shutdown's own deadline in which a worker may close what it has open."""
-
-
-class Work(Protocol):
-    """What a worker does. It is pickled, and called in a process of its own."""
-
-    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
-        """Serve until SIGTERM, call `started` once connections are accepted, and return the exit code.
-
-        What keeps it from starting has been said to the user when it returns.
-        """
-        ...
-
-
-class Worker(Process):
-    """One process that works. uvicorn's, with other work than a uvicorn.Server's."""
-
-    def __init__(self, config: uvicorn.Config, work: Work, sockets: list[socket.socket]) -> None:
-        self._work = work
-        self._accepts = False  # said in the worker
-        self._asked = False  # and these in the parent
-        self.has_served = False
-        self.due = 0.0
-        """When its place is to be taken, by the monotonic clock; for a worker that has ended."""
-        super().__init__(config, sockets)
-
-    def target(self, sockets: list[socket.socket] | None = None) -> None:
-        """Runs in the worker."""
-        # Ctrl-C is the parent's to hear, which ends its workers one way, and once.
-        os.setpgrp()
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        threading.Thread(target=self.always_pong, daemon=True).start()
-        leave(self._work(sockets or [], self._say_started))
-
-    def pong(self) -> None:
-        """Answer one question of the parent: it is alive, and serves or not yet."""
-        self.child_conn.recv()
-        self.child_conn.send(self._accepts)
-
-    def _say_started(self) -> None:
-        self._accepts = True
-
-    def _healthcheck(self, timeout: float) -> bool | None:
-        """As uvicorn's. A question without an answer isn't asked again: the next call waits for its answer."""
-        try:
-            if not self._asked:
-                self.parent_conn.send(b"ping")
-                self._asked = True
-            if not self.parent_conn.poll(timeout):
-                return None
-            self._asked = False
-            accepts: bool = self.parent_conn.recv()
-        except (OSError, EOFError):
-            return None
-        return accepts
-
-    def begins_to_serve(self) -> bool:
-        """Whether it serves; never waits."""
-        self.has_served = self.has_served or self.is_ready(0)
-        return self.has_served
-
-    def has_ended(self) -> bool:
-        return not self.process.is_alive()
 
 
 class Workers(Multiprocess):
     """uvicorn's process manager for Millpond's workers.
 
-    The first worker starts alone: what keeps it from starting is said once, and the cache is seeded once. Later
-    a worker that ended is replaced. A replacement that can't start leaves the others alone, and is tried again.
-    SIGTERM and SIGINT end all; SIGHUP replaces one after the other, each by one that serves already; SIGTTIN and
-    SIGTTOU add and end one.
+    The first worker starts alone: what keeps it from starting is said once, and ends the server; and the cache is
+    seeded once. From then on the server goes on: a worker that ended is replaced, and so is one whose event loop has
+    been silent for `worker_timeout`. A replacement that can't start leaves the others alone, and is tried again, after
+    longer and longer pauses, whether any of the others is left or not.
+    SIGTERM and SIGINT end all, the second one at once; SIGHUP replaces one after the other, each by one that serves
+    already; SIGTTIN and SIGTTOU add and end one.
     """
 
     def __init__(
@@ -108,12 +51,17 @@ class Workers(Multiprocess):
         count: int,
         patience: float,
         started: Callable[[], None],
+        longest_silence: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         config = uvicorn.Config("", workers=count, log_config=None, access_log=False)
         super().__init__(config, list(sockets))
         self._work, self._patience, self._when_started = work, patience, started
+        self._longest_silence = longest_silence
         self._failures = 0
-        self.failed = False
+        self._clock, self._looked = clock, clock()
+        self.code = 0
+        """The exit code."""
 
     @property
     def workers(self) -> list[Worker]:
@@ -121,31 +69,59 @@ class Workers(Multiprocess):
 
     def init_processes(self) -> None:
         """Start the first, and the others when it serves."""
-        for count in (1, self.processes_num - 1):
-            begun = [self._begin() for _ in range(count)]
-            self.processes.extend(begun)
-            if not self._await(begun):
-                self.failed = not self._is_to_end()
-                self.should_exit.set()
-                return
-        self._when_started()
+        first = self._begin()
+        self.processes.append(first)
+        if not self._await([first]):
+            if not self._is_to_end():
+                self.code = _FAILED
+                if (first.exitcode or 0) < 0:  # else it has said why itself
+                    log.error("worker %s %s before it served", first.pid, _how(first.exitcode))
+            self.should_exit.set()
+            return
+        others = [worker for worker in (self._try_to_begin() for _ in range(self.processes_num - 1)) if worker]
+        self.processes.extend(others)
+        self._await(others)  # one that has ended is replaced, like those that end later
+        if not self._is_to_end():
+            self._when_started()
 
     def keep_subprocess_alive(self) -> None:
         """Replace what has ended or hangs."""
+        now = self._clock()
+        passed, self._looked = min(now - self._looked, _LONGEST_STEP), now
         for place, worker in enumerate(self.workers):
             if self._is_to_end():
                 return
             if worker.has_ended():
                 self._replace(place, worker)
-            elif worker.begins_to_serve() and not worker.ping(self.config.timeout_worker_healthcheck):
-                log.error("worker %s hangs and is killed", worker.pid)
-                worker.kill()
-                worker.join()
+                continue
+            had_served = worker.has_served
+            worker.look(passed)
+            if worker.has_served and not had_served:
+                self._failures = 0
+            if worker.has_served and worker.silent >= self._longest_silence:
+                self._kill_silent(worker)
+
+    def _kill_silent(self, worker: Worker) -> None:
+        where = worker.where()
+        if where is None:
+            return
+        log.error(
+            "worker %s is killed: its event loop has been busy with one thing for %.0f s (server.worker_timeout is "
+            "%g), and answers nobody. It stands here:\n%s",
+            worker.pid,
+            worker.silent,
+            self._longest_silence,
+            where,
+        )
+        worker.kill()
+        worker.join()
 
     def restart_all(self) -> None:
         """Bring a new worker into service for each, before the old one goes: a new build is taken over so."""
         for place, old in enumerate(self.workers):
-            new = self._begin()
+            new = self._try_to_begin()
+            if new is None:
+                return
             if not self._await([new]):
                 new.kill()
                 new.join()
@@ -159,8 +135,18 @@ class Workers(Multiprocess):
 
     def handle_ttin(self) -> None:
         """One worker more."""
-        self.processes_num += 1
-        self.processes.append(self._begin())
+        new = self._try_to_begin()
+        if new is not None:
+            self.processes_num += 1
+            self.processes.append(new)
+
+    def handle_ttou(self) -> None:
+        """One worker less, unless it is the last."""
+        if self.processes_num > 1:
+            self.processes_num -= 1
+            last = cast("Worker", self.processes.pop())
+            last.terminate()
+            self._join([last])
 
     def join_all(self) -> None:
         """Wait for all to end, and kill those that don't."""
@@ -177,6 +163,14 @@ class Workers(Multiprocess):
         worker.start()
         return worker
 
+    def _try_to_begin(self) -> Worker | None:
+        """None where the system gives no further process, which may pass."""
+        try:
+            return self._begin()
+        except OSError as error:
+            log.error("no worker can be started: %s", error)
+            return None
+
     def _await(self, workers: Sequence[Worker]) -> bool:
         """Whether all come to serve; not when one ends, or all are to."""
         while not all(worker.begins_to_serve() for worker in workers):
@@ -189,59 +183,90 @@ class Workers(Multiprocess):
         return self.should_exit.is_set() or any(number in self.signal_queue for number in _ENDING)
 
     def _replace(self, place: int, ended: Worker) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if not ended.due:
             ended.due = now + self._pause_after(ended)
         if self.should_exit.is_set() or now < ended.due:
             return
-        self.processes[place] = new = self._begin()
+        new = self._try_to_begin()
+        if new is None:
+            self._failures += 1
+            ended.due = now + self._pause()
+            return
+        self.processes[place] = new
         log.info("worker %s takes the place of worker %s", new.pid, ended.pid)
 
     def _pause_after(self, ended: Worker) -> float:
         """Seconds until its place is taken."""
         if ended.has_served:
             log.warning("worker %s %s", ended.pid, _how(ended.exitcode))
-            self._failures = 0
             return 0.0
         self._failures += 1
-        if all(worker.has_ended() for worker in self.workers):
-            self.failed = True
-            self.should_exit.set()
-        pause = min(2.0 ** (self._failures - 1), _LONGEST_PAUSE)
-        log.error("worker %s can't start (it %s); the next try in %g s", ended.pid, _how(ended.exitcode), pause)
+        pause = self._pause()
+        log.error(
+            "worker %s can't start (it %s)%s; the next try in %g s",
+            ended.pid,
+            _how(ended.exitcode),
+            ", and no other serves" if self._all_have_ended() else "",
+            pause,
+        )
         return pause
+
+    def _pause(self) -> float:
+        """Seconds after so many failures; fewer while nobody serves."""
+        longest = _LONGEST_OUTAGE if self._all_have_ended() else _LONGEST_PAUSE
+        return min(2.0 ** min(self._failures - 1, 10), longest)
+
+    def _all_have_ended(self) -> bool:
+        return all(worker.has_ended() for worker in self.workers)
 
     def _join(self, workers: Sequence[Worker]) -> None:
         ends = time.monotonic() + self._patience
-        for worker in workers:
-            worker.process.join(max(0.0, ends - time.monotonic()))
-        for worker in workers:
-            if worker.has_ended():
-                continue
-            log.warning("worker %s didn't end within %g s and was killed", worker.pid, self._patience)
+        while left := [worker for worker in workers if not worker.has_ended()]:
+            if self._is_hurried():
+                break
+            seconds = ends - time.monotonic()
+            if seconds <= 0:
+                for worker in left:
+                    log.warning("worker %s didn't end within %g s and was killed", worker.pid, self._patience)
+                break
+            left[0].process.join(min(seconds, _LOOK_AGAIN_SECONDS))
+        for worker in left:
             worker.kill()
             worker.process.join()
 
+    def _is_hurried(self) -> bool:
+        """Whether SIGTERM or SIGINT came once more: all is to end now."""
+        ending = [number for number in self.signal_queue if number in _ENDING]
+        if len(ending) < (1 if self.should_exit.is_set() else 2):
+            return False
+        self.code = 128 + ending[-1]
+        log.warning("%s came once more: all workers are ended at once", signal.Signals(ending[-1]).name)
+        return True
+
 
 def run_workers(
-    work: Work, sockets: Sequence[socket.socket], count: int, shutdown_timeout: float, started: Callable[[], None]
-) -> bool:
-    """Let `count` processes do `work` until SIGINT or SIGTERM; False when they couldn't start.
+    work: Work, sockets: Sequence[socket.socket], count: int, bounds: ServerConfig, started: Callable[[], None]
+) -> int:
+    """Let `count` processes do `work` until SIGINT or SIGTERM; returns the exit code.
+
+    0; 1 when they couldn't start; 128 and the signal's number when a second one ended them at once.
 
     Args:
         work: what each does.
         sockets: bound; all of them accept from the same.
         count: how many.
-        shutdown_timeout: seconds that they take to end; those that take longer are killed.
+        bounds: how long they may take to end, and may be silent.
         started: called when all of them serve, and again when all have been replaced.
     """
     with _signals_restored():
-        workers = Workers(work, sockets, count, shutdown_timeout + GRACE, started)
+        patience = bounds.shutdown_timeout + GRACE
+        workers = Workers(work, sockets, count, patience, started, bounds.worker_timeout)
         try:
             workers.run()
         finally:
             workers.kill_all()
-    return not workers.failed
+    return workers.code
 
 
 @contextlib.contextmanager
@@ -254,29 +279,7 @@ def _signals_restored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _end_with_parent() -> None:
-    """A worker without a parent would hold the port for ever: nobody could end it by ending the server."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _how(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"ended with exit code {exitcode}"
     return f"was ended by {signal.Signals(-exitcode).name}"
-
-
-class NamedWorker(logging.Filter):
-    """Puts the process id into the fields of each log record."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.fields = {**getattr(record, "fields", {}), "worker": os.getpid()}
-        return True
-
-
-def name_worker() -> None:
-    """Let the logs of this process say which worker it is."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(NamedWorker())

@@ -1,0 +1,111 @@
+"""For which hosts `millpond dev` answers.
+
+Its pages show source lines. A page of anybody's, open in the browser of whoever develops, could read them from a name
+of its own that it points to this machine (DNS rebinding): the browser takes both for one site. The Host header has that
+name, so only names are answered that nobody else can point here. An address isn't looked up, so it can't be rebound.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+_HOST = re.compile(rb"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::[0-9]{0,5})?")
+"""RFC 9110 §7.2, without what no name has that is in use."""
+_LONGEST_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The hosts that are this server's own.
+
+    Args:
+        listens: what `--host` says: a name or an address.
+        addresses: those that it stands for, and that are listened on.
+        allowed: what `[dev] allowed_hosts` says.
+    """
+
+    listens: str
+    addresses: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+    def own(self, host: str) -> bool:
+        """Whether requests for `host`, a name or an address without a port, are answered."""
+        host = _plain(host)
+        address = _address(host)
+        if address is not None:
+            return address.is_loopback or self._everywhere() or address in map(_address, self._named())
+        return host == "localhost" or host.endswith(".localhost") or any(_covers(name, host) for name in self._named())
+
+    def _everywhere(self) -> bool:
+        """Whether it listens on all addresses of the machine; which those are, others may say (NAT, containers)."""
+        return any(address.is_unspecified for address in map(_address, self.addresses) if address is not None)
+
+    def _named(self) -> Iterable[str]:
+        yield from map(_plain, (self.listens, *self.addresses, *self.allowed))
+        if self._everywhere():
+            name = _plain(socket.gethostname())
+            short = name.partition(".")[0]
+            yield from (name, short, f"{short}.local")
+
+
+class OwnHosts:
+    """Answers requests for other hosts with 403, and what to do."""
+
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal([value for name, value in scope["headers"] if name == b"host"])
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: 403
+        else:
+            await refusal(scope, receive, send)
+
+    def _refusal(self, given: list[bytes]) -> PlainTextResponse | None:
+        if len(given) != 1:
+            return PlainTextResponse("a request has one Host header (RFC 9112 section 3.2)\n", 400)
+        found = _HOST.fullmatch(given[0].strip())
+        if found is None:
+            return PlainTextResponse("the Host header is no host\n", 400)
+        host = (found["address"] or found["name"]).decode("ascii")
+        if self._hosts.own(host):
+            return None
+        shown = _plain(host)[:_LONGEST_SHOWN]
+        return PlainTextResponse(
+            f"millpond dev doesn't answer for the host {shown}. If it is yours, write into millpond.toml:\n\n"
+            f'[dev]\nallowed_hosts = ["{shown}"]\n',
+            403,
+        )
+
+
+def _plain(host: str) -> str:
+    """As it is compared: a name may end in a dot, and an address be in brackets."""
+    return host.strip("[]").removesuffix(".").lower()
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _covers(allowed: str, name: str) -> bool:
+    return name == allowed.removeprefix(".") or (allowed.startswith(".") and name.endswith(allowed))
