@@ -331,9 +331,9 @@ async def test_the_folder_that_was_made_and_its_files_are_the_users_alone(folder
 async def test_a_folder_that_was_there_keeps_its_mode(folder: Path) -> None:
     """It is shared, perhaps, and others would be locked out of it."""
     os.makedirs(folder)
-    os.chmod(folder, 0o2770)
+    os.chmod(folder, 0o2740)
     store = await reopened(folder)
-    assert modes_in(folder.parent) == {0o2770}
+    assert modes_in(folder.parent) == {0o2740}
     assert modes_in(folder) == {0o600}
     await store.close()
 

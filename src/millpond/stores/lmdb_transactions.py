@@ -154,15 +154,19 @@ class Transactions:
         with environment.begin() as txn:
             yield Reading(txn, environment.tables)
 
-    def write(self, work: Callable[[Writing], T], seconds: float = _SECONDS_TO_WRITE) -> T:
+    def write(self, work: Callable[[Writing], T], *, surely: bool = False) -> T:
         """Do `work` in one write transaction; when there is no room, make some and try once more.
 
+        Args:
+            work: what is written.
+            surely: it is worth waiting longer for, and giving up entries again and again.
+
         Raises:
-            lmdb.Error: it didn't come about, within `seconds`; nothing was changed.
+            lmdb.Error: it didn't come about; nothing was changed.
         """
-        environment = self.environment
+        environment, seconds = self.environment, _SECONDS_TO_WRITE_SURELY if surely else _SECONDS_TO_WRITE
         with environment.lock.held(seconds, environment.last_transaction):
-            return self._written(environment, work)
+            return self._written(environment, work, surely=surely)
 
     async def write_soon(self, work: Callable[[Writing], T], seconds: float = _SECONDS_TO_WRITE) -> T:
         """As `write`, but the loop goes on while another has the right to write."""
@@ -195,7 +199,7 @@ class Transactions:
             StoreError: it didn't come about; nothing was changed.
         """
         try:
-            return self.write(work, _SECONDS_TO_WRITE_SURELY)
+            return self.write(work, surely=True)
         except lmdb.Error as error:
             raise self.refusal(what, error) from error
 
@@ -221,11 +225,11 @@ class Transactions:
             self._warned[kind] = now
             log.warning(message, self.folder, error)
 
-    def _written(self, environment: Environment, work: Callable[[Writing], T]) -> T:
+    def _written(self, environment: Environment, work: Callable[[Writing], T], *, surely: bool = False) -> T:
         try:
             return _transact(environment, work)
         except lmdb.Error as error:
-            if not environment.is_full(error) or self._monotonic() < self._try_again_at:
+            if not environment.is_full(error) or (not surely and self._monotonic() < self._try_again_at):
                 raise
         # Once: where it is of no use, as while a reader holds on to old pages, it would cost all that is stored.
         self._try_again_at = self._monotonic() + _SECONDS_BETWEEN_EVICTIONS
