@@ -154,6 +154,7 @@ async def test_workers_go_on_with_the_new_file_and_everything_older_is_unknown(
     assert served(one, clock) is None
     assert served(other, clock) is None
     assert len(files_of(one, other)) == 1
+    assert all(store._transactions.environment.is_in_place() for store in (one, other))
     assert min(one.generation(), other.generation()) > before
     assert {one.version(), other.version()}.isdisjoint(versions)
     assert await one.commit(old) is Commit.INVALIDATED

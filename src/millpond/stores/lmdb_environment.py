@@ -89,7 +89,7 @@ def release(environment: Environment) -> None:
 def _shared(path: Path, make: Callable[[], Environment], *, readonly: bool) -> Environment:
     with _opening:
         found = _opened.get(_identity(path))
-        if found is None:
+        if found is None or not (readonly or found.is_in_place()):
             try:
                 found = make()
             except lmdb.Error as error:
@@ -116,6 +116,8 @@ def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | Non
     try:
         with folder.opening(patience):
             folder.look_above()
+            if _identity(path) in _opened:  # with other lock files: nobody may open a data file twice
+                folder.break_up()
             if folder.claim(patience):
                 opened = _open_alone(folder, map_bytes, now)
             else:

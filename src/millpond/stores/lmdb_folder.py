@@ -116,14 +116,17 @@ class Folder:
             if self._left()[:2] == [_OPEN, _boot()]:
                 if self.broken() is None:
                     return False
-                # Those who have it open notice, and come over: see `is_in_place`.
-                (self.lock).unlink(missing_ok=True)
-                self._broken = True
+                self.break_up()
             # Whoever holds it has not opened the store to write, but looks into it: it may still need mending.
             self._locked(fcntl.LOCK_UN)
         if self._left()[:1] == [_DAMAGED]:
             raise StoreError(f"the store in {self.path} is damaged, and in use; stop all that use it, and start again.")
         raise StoreError(f"{self.path} is kept by another process that only looks into it; end that one first.")
+
+    def break_up(self) -> None:
+        """Let the files count as those of nobody; those who have them open notice, and come over (`is_in_place`)."""
+        self.lock.unlink(missing_ok=True)
+        self._broken = True
 
     def join(self) -> None:
         """Say that the store is in use, and let others in.
