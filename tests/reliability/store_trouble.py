@@ -7,16 +7,18 @@ import os
 import random
 import shutil
 import signal
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lmdb_process
 from history import History
-from lmdb_process import OtherProcess, store_at
 from served_pond import kill
+from stopped_writer import StoppedWriter
+
+from millpond.stores.lmdb import LmdbStore
 
 if TYPE_CHECKING:
     from served_pond import Served
@@ -49,9 +51,7 @@ class Trouble:
         if self.kills:
             kinds.append(self._kill_a_worker)
             weights.append(10)
-        with OtherProcess(self.store) as writer:
-            self._writer = writer
-            writer.call(lmdb_process.ready)
+        with StoppedWriter(self.store) as self._writer:
             while True:
                 await asyncio.sleep(self._random.uniform(0.05, most_seconds))
                 kind = self._random.choices(kinds, weights)[0]
@@ -65,18 +65,11 @@ class Trouble:
             await self._stopped(self._random.choice(workers))
 
     async def _stop_a_writer(self) -> None:
-        pid = self._writer.process.pid
-        assert pid is not None
-        self._writer.begin(lmdb_process.stand_still_in_a_write)
-        while not _is_stopped(pid):
-            if self._writer.answers(0):  # it couldn't write at all
-                self._writer.result()
-                return
-            await asyncio.sleep(0.005)
-        await self._stopped(pid)
-        while not self._writer.answers(0):
-            await asyncio.sleep(0.005)
-        self._writer.result()
+        await asyncio.to_thread(self._writer.stop)
+        try:
+            await asyncio.sleep(self._random.uniform(0.01, _LONGEST_STOP))
+        finally:
+            self._writer.go_on()
 
     async def _stopped(self, pid: int) -> None:
         with suppress(ProcessLookupError):
@@ -118,7 +111,7 @@ async def record_troubled_history(
     server: Served, operations: int, seed: int, *, most_seconds: float = 1.0, kills: bool = True
 ) -> tuple[History, Counter[str]]:
     """A history of so many operations over the workers of one host whose store is in trouble all the while."""
-    store = store_at(server.folder / ".millpond" / "cache", max_bytes=1 << 30)
+    store = LmdbStore(server.folder / ".millpond" / "cache", max_bytes=1 << 30, clock=time.time)
     await store.open()
     history = History([server], store, seed, troubled=True)
     trouble = Trouble(server, seed, kills=kills)
@@ -143,7 +136,3 @@ def workers_of(server: Served) -> list[int]:
                 if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
                     found.append(int(child))
     return sorted(found)
-
-
-def _is_stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

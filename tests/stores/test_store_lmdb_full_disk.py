@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -102,7 +103,7 @@ async def test_what_others_fill_leaves_room_for_invalidations(
 
 async def test_an_input_error_of_a_disk_with_room_is_no_want_of_room(store: LmdbStore) -> None:
     broken = lmdb.Error("Input/output error")
-    broken.code = 5
+    vars(broken)["code"] = errno.EIO
     assert not store._transactions.environment.is_full(broken)
 
 
