@@ -25,6 +25,7 @@ from history import record_history  # noqa: E402
 from raw_requests import script  # noqa: E402
 from served_pond import millpond, served, write_project  # noqa: E402
 from stampede import stampede  # noqa: E402
+from store_trouble import record_troubled_history  # noqa: E402
 from three_ways import three_ways  # noqa: E402
 
 from ponds import Project  # noqa: E402
@@ -44,6 +45,7 @@ def main() -> int:
     _allow_open_files(8192)
     parts: list[tuple[str, float, Callable[[Path], Outcome]]] = [
         ("history", chosen.operations, lambda folder: history(folder, chosen.operations, chosen.seed)),
+        ("troubled", chosen.operations, lambda folder: troubled(folder, chosen.operations, chosen.seed)),
         ("hosts", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=False)),
         ("faults", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=True)),
         ("cut", chosen.cut, lambda folder: cut_off(chosen.cut)),
@@ -72,6 +74,18 @@ def history(folder: Path, operations: int, seed: int) -> Outcome:
     with served(write_project(folder), WORKERS) as server:
         seen = asyncio.run(record_history(server, operations, seed))
     figures = f"{seen.reads} reads ({seen.hits} hits), {seen.invalidations} invalidations over {WORKERS} workers"
+    return figures, seen.violations
+
+
+def troubled(folder: Path, operations: int, seed: int) -> Outcome:
+    """The same while workers and writers are stopped and killed, and the store is removed and replaced."""
+    with served(write_project(folder), WORKERS) as server:
+        seen, faults = asyncio.run(record_troubled_history(server, operations, seed))
+    trouble = ", ".join(f"{number} times {name}" for name, number in sorted(faults.items()))
+    figures = (
+        f"{seen.reads} reads ({seen.hits} hits), {seen.invalidations} invalidations and {seen.refused} refused, "
+        f"{seen.interrupted} connections cut over {WORKERS} workers: {trouble}"
+    )
     return figures, seen.violations
 
 

@@ -38,6 +38,8 @@ class History:
     """All have one folder of what is true."""
     store: Store
     seed: int
+    troubled: bool = False
+    """Whether workers are killed meanwhile: then requests may end without an answer."""
     least: list[int] = field(default_factory=lambda: [0] * KEYS)
     written: list[int] = field(default_factory=lambda: [0] * KEYS)
     reads: int = 0
@@ -47,6 +49,8 @@ class History:
     """Invalidations that failed, and said so: the store couldn't be reached."""
     doubtful: int = 0
     """Answers that were labelled as possibly outdated."""
+    interrupted: int = 0
+    """Connections that ended without an answer."""
     violations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,11 +66,16 @@ class History:
 
     async def _client(self, operations: int) -> None:
         while self.operations < operations:
-            async with wire(self._random.choice(self.hosts)) as client:
-                for _ in range(_REQUESTS_PER_CONNECTION):
-                    if self.operations >= operations:
-                        return
-                    await self._step(client)
+            try:
+                async with wire(self._random.choice(self.hosts)) as client:
+                    for _ in range(_REQUESTS_PER_CONNECTION):
+                        if self.operations >= operations:
+                            return
+                        await self._step(client)
+            except (OSError, EOFError):
+                if not self.troubled:
+                    raise
+                self.interrupted += 1
 
     async def _step(self, client: Wire) -> None:
         key, chance = self._random.randrange(KEYS), self._random.random()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
+import signal
 import time
 from ctypes import c_longlong
 from functools import partial
@@ -145,3 +147,28 @@ async def fill_a_full_disk(store: LmdbStore) -> dict[str, Any]:
     seen["afterwards"] = (await store.commit(entry_at("/large", body=b"x" * 300_000))).name
     seen["invalidated"] = store.invalidate(["t"])
     return seen
+
+
+def stand_still_in_a_write(store: LmdbStore) -> None:
+    """Until somebody lets this process go on."""
+
+    def stop(writing: object) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    store._transactions.write(stop)
+
+
+def file_of(store: LmdbStore) -> tuple[int, int]:
+    """Device and inode of the file that the process has open."""
+    return store._transactions.environment.file
+
+
+async def served(store: LmdbStore, key: str) -> bytes | None:
+    """What the process would answer."""
+    entry = store.peek(key)
+    return entry.body if entry is not None and judge(entry, time.time(), store.row, BUILD).servable else None
+
+
+async def commit(store: LmdbStore, key: str, body: bytes) -> str:
+    entry = entry_at(key, time.time(), generation=store.generation(), body=body, tags=("t",))
+    return (await store.commit(entry)).name

@@ -321,10 +321,19 @@ async def test_a_frame_that_was_altered_is_a_miss(folder: Path) -> None:
 # Folders
 
 
-async def test_the_folder_and_its_files_are_the_users_alone(folder: Path) -> None:
-    os.makedirs(folder, mode=0o755)
+async def test_the_folder_that_was_made_and_its_files_are_the_users_alone(folder: Path) -> None:
     store = await reopened(folder)
     assert modes_in(folder.parent) == {0o700}
+    assert modes_in(folder) == {0o600}
+    await store.close()
+
+
+async def test_a_folder_that_was_there_keeps_its_mode(folder: Path) -> None:
+    """It is shared, perhaps, and others would be locked out of it."""
+    os.makedirs(folder)
+    os.chmod(folder, 0o2740)
+    store = await reopened(folder)
+    assert modes_in(folder.parent) == {0o2740}
     assert modes_in(folder) == {0o600}
     await store.close()
 

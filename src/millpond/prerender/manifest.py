@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from millpond.config.ownership import READ, whose
 from millpond.errors import BuildError, Place
 from millpond.policy.entry import decode_frame, encode_frame
 from millpond.prerender.inputs import FunctionRecord, InputRecord
@@ -129,7 +130,7 @@ def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry], key
         fresh.replace(former)
         _sweep(output, keep)
     except OSError as error:
-        raise BuildError(f"{output} can't be written: {error.strerror or error}.") from error
+        raise BuildError(f"{output} can't be written: {error.strerror or error}.{whose(output)}") from error
     return output
 
 
@@ -178,7 +179,7 @@ def read_manifest(project: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BuildError(f"{path} can't be read: {error.strerror}.") from error
+        raise BuildError(f"{path} can't be read: {error.strerror}.{_whose(path)}") from error
     try:
         made_by = msgspec.json.decode(content, type=_MadeBy).millpond
         if made_by != VERSION:
@@ -208,7 +209,14 @@ def read_entries(project: Path, manifest: Manifest) -> Iterator[Entry]:
                     raise BuildError(f"{path} is damaged; run `millpond build` again.")
                 yield entry
     except OSError as error:
-        raise BuildError(f"{path} can't be read: {error.strerror}; run `millpond build` again.") from error
+        owned = _whose(path)
+        remedy = f".{owned}" if owned else "; run `millpond build` again."
+        raise BuildError(f"{path} can't be read: {error.strerror}{remedy}") from error
+
+
+def _whose(path: Path) -> str:
+    """Why this process may not read a file of the build's, and what to do about it."""
+    return whose(path.parent, (path.name,), READ)
 
 
 def has_entries(project: Path, manifest: Manifest) -> bool:

@@ -18,6 +18,7 @@ from millpond.stores.contract import Commit
 from millpond.stores.lmdb_environment import max_bytes_in
 from millpond.stores.lmdb_hits import Hits
 from millpond.stores.lmdb_layout import digest
+from millpond.stores.lmdb_succession import LOOK_SECONDS
 from millpond.stores.lmdb_transactions import MAX_TAGS, Transactions
 from millpond.stores.moments import generation_at
 
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb_environment import Writing
+    from millpond.stores.lmdb_opened import Writing
 
 log = logging.getLogger("millpond.stores")
 
 _LOOK_AGAIN_SECONDS = 0.01
 _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
 """How many keys' reads are written down at once: few enough to take less than a millisecond."""
-_SECONDS_BETWEEN_REAPS = 60
+_SECONDS_BETWEEN_REAPS, _SECONDS_TO_SEED = 60, 10.0
 
 
 class LmdbStore:
@@ -73,6 +74,7 @@ class LmdbStore:
         self._clock, self._monotonic = clock, monotonic
         self._transactions = Transactions(folder, monotonic)
         self._hits: Hits | None = None
+        self._look_at = 0.0
         self._housekeeping: asyncio.Task[None] | None = None
         self._room, self._sweep_at = max_bytes, 0
 
@@ -82,12 +84,13 @@ class LmdbStore:
 
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
+        if self._monotonic() >= self._look_at:
+            self._follow()
         return (self._hits or self._known()).peek(key)
 
-    @property
-    def version(self) -> Callable[[], int]:
-        """Tells the number of the last transaction that was committed, by whatever process, as long as this is open."""
-        return self._known().version
+    def version(self) -> int:
+        """The number of the last transaction that was committed, by whatever process, in whatever file."""
+        return (self._hits or self._known()).environment.last_transaction()
 
     def generation(self) -> int:
         """How many invalidations there have been."""
@@ -109,10 +112,22 @@ class LmdbStore:
             StoreError: the folder or its file can't be used.
         """
         self._transactions.open(self._max_bytes, self._clock(), self._max_tags)
-        # While other processes go on with a smaller limit, theirs holds: the map can't grow under them.
-        self._room = min(self._max_bytes, max_bytes_in(self._transactions.environment.map_bytes, self._max_tags))
-        self._hits = Hits(self._transactions, self._transactions.environment, self._local_bytes)
+        self._begin()
         self._housekeeping = asyncio.create_task(self._keep_house())
+
+    def _begin(self) -> None:
+        """Know nothing yet of the file that is open."""
+        environment = self._transactions.environment
+        # While other processes go on with a smaller limit, theirs holds: the map can't grow under them.
+        self._room = min(self._max_bytes, max_bytes_in(environment.map_bytes, self._max_tags))
+        self._hits = Hits(self._transactions, environment, self._local_bytes, self._transactions.since)
+        self._look_at = self._monotonic() + LOOK_SECONDS
+
+    def _follow(self) -> None:
+        """See whether the file is still the folder's: somebody may have removed it, or put another in its place."""
+        self._look_at = self._monotonic() + LOOK_SECONDS
+        if self._transactions.follow(self._clock()):
+            self._begin()
 
     async def close(self) -> None:
         """Let go of the file; the last process syncs it. Does nothing when it isn't open."""
@@ -124,25 +139,28 @@ class LmdbStore:
         self._transactions.close()
 
     async def _keep_house(self) -> None:
-        """Each second, write down what was read since; each minute, free what dead readers held."""
+        """Each second, look after the file, and write down what was read; each minute, free what dead readers held."""
         for second in itertools.count(1):
             await asyncio.sleep(1)
+            self._follow()
             self._note_reads()
-            if second % _SECONDS_BETWEEN_REAPS == 0:
-                self._reap()
+            try:
+                self._transactions.look()
+                if second % _SECONDS_BETWEEN_REAPS == 0:
+                    self._transactions.environment.reap()
+            except lmdb.Error as error:
+                self._transactions.failed(error)
 
     def _note_reads(self) -> None:
-        reads = self._known().reads.take(_READS_PER_SECOND)
-        if not reads:
-            return
-        try:
-            self._transactions.write(lambda writing: lmdb_entries.note_reads(writing, reads))
-        except lmdb.Error as error:
-            self._transactions.failed(error)
+        """What can't be written down at once waits for the next time."""
+        reads = self._known().reads
 
-    def _reap(self) -> None:
+        def note(writing: Writing) -> None:
+            lmdb_entries.note_reads(writing, reads.take(_READS_PER_SECOND))
+
         try:
-            self._transactions.environment.reap()
+            if reads:
+                self._transactions.write_at_once(note)
         except lmdb.Error as error:
             self._transactions.failed(error)
 
@@ -155,7 +173,7 @@ class LmdbStore:
         frame = encode_frame(entry)
         reads = self._known().reads.take(_READS_PER_COMMIT)
         try:
-            outcome, transaction = self._transactions.write(
+            outcome, transaction = await self._transactions.write_soon(
                 lambda writing: self._commit(writing, entry, frame, lease, reads)
             )
         except lmdb.Error as error:
@@ -172,8 +190,10 @@ class LmdbStore:
         refused = self._refusal(writing, entry, frame, lease)
         if refused is not None:
             return refused, 0
+        # On a disk that is all but full an entry takes the place of others: what is left is for invalidations.
+        room = min(self._room, writing.state.size) if self._transactions.environment.is_tight() else self._room
         lmdb_entries.put(writing, entry, frame)
-        lmdb_entries.evict(writing, self._room)
+        lmdb_entries.evict(writing, room)
         return Commit.STORED, writing.txn.id()
 
     def _refusal(self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None) -> Commit | None:
@@ -183,9 +203,13 @@ class LmdbStore:
             return Commit.TOO_LARGE
         now, lost = self._clock(), writing.state.lost
         verdict = judge_tags(entry.tags, entry.generation, lambda tag: lmdb_tags.row_of(writing, tag, lost), now)
+        held = lmdb_entries.kept(writing, digest(entry.key))
         if entry.generation < writing.state.floor or verdict.cleanliness is Cleanliness.EXPIRED:
             return Commit.INVALIDATED
-        if lmdb_entries.is_superseded(lmdb_entries.kept(writing, digest(entry.key)), entry, now):
+        # From before the file was another: by now it only counts when it is what the file has.
+        if entry.generation < self._transactions.since and not lmdb_entries.is_kept(held, entry):
+            return Commit.INVALIDATED
+        if lmdb_entries.is_superseded(held, entry, now):
             return Commit.SUPERSEDED
         return None
 
@@ -197,7 +221,7 @@ class LmdbStore:
         """
         offered = list(entries)
         try:
-            self._transactions.write(lambda writing: self._seed(writing, offered))
+            await self._transactions.write_soon(lambda writing: self._seed(writing, offered), _SECONDS_TO_SEED)
         except lmdb.Error as error:
             self._transactions.failed(error)
 
@@ -218,9 +242,12 @@ class LmdbStore:
         """Forget the entry of `key`, if there is one.
 
         Raises:
-            StoreError: the disk is full, or the file damaged.
+            StoreError: the disk is full, the file damaged, or another process keeps it to itself.
         """
-        self._transactions.write_surely(lambda writing: lmdb_entries.drop(writing, digest(key)), "remove an entry")
+        try:
+            await self._transactions.write_soon(lambda writing: lmdb_entries.drop(writing, digest(key)))
+        except lmdb.Error as error:
+            raise self._transactions.refusal("remove an entry", error) from error
 
     def entries(self) -> Iterator[Entry]:
         """Every entry that is there now, in no particular order; those that go meanwhile are left out.
@@ -243,13 +270,19 @@ class LmdbStore:
         """Count one invalidation of all `tags` and return its generation; from any thread. See `Store.invalidate`.
 
         Raises:
-            StoreError: the disk is full, or the file damaged: nothing was invalidated.
+            StoreError: the disk is full, the file damaged, or another process keeps it to itself: nothing was
+                invalidated.
         """
         named = dict.fromkeys(tags)
-        return self._transactions.write_surely(
+        self._follow()
+        generation = self._transactions.write_surely(
             lambda writing: lmdb_tags.invalidate(writing, named, self._clock(), expire_after, self._max_tags),
             "invalidate",
         )
+        # Of a file that was just put in place of another, others may not know yet.
+        while (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
+            time.sleep(unsettled)
+        return generation
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:
         """The lease of `key` for `seconds`, or None while another holder's has not run out.
@@ -257,7 +290,7 @@ class LmdbStore:
         None also where it can't be written down: who renders without a lease is no outage.
         """
         try:
-            return self._transactions.write(lambda writing: self._acquire(writing, key, seconds))
+            return await self._transactions.write_soon(lambda writing: self._acquire(writing, key, seconds))
         except lmdb.Error as error:
             self._transactions.failed(error)
             return None
@@ -279,7 +312,7 @@ class LmdbStore:
             return held
 
         try:
-            return self._transactions.write(renewed)
+            return await self._transactions.write_soon(renewed)
         except lmdb.Error as error:
             self._transactions.failed(error)
             return False
@@ -287,7 +320,7 @@ class LmdbStore:
     async def release(self, lease: Lease) -> None:
         """Give a lease back; does nothing when it is no longer held."""
         try:
-            given = self._transactions.write(lambda writing: lmdb_leases.give_back(writing, lease))
+            given = await self._transactions.write_soon(lambda writing: lmdb_leases.give_back(writing, lease))
         except lmdb.Error as error:  # then it runs out
             self._transactions.failed(error)
             return

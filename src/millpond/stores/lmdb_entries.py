@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from millpond.policy.freshness import CLOCK_TOLERANCE
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from millpond.policy.entry import Entry
-    from millpond.stores.lmdb_environment import Reading, Writing
+    from millpond.stores.lmdb_opened import Reading, Writing
 
 
 def size_of(entry: Entry, frame: bytes) -> int:
@@ -62,10 +63,12 @@ def drop(writing: Writing, key: bytes) -> None:
     txn.delete(key, db=tables.entries)
 
 
-def evict(writing: Writing, max_bytes: int) -> None:
-    """Drop what was used least recently, until the rest counts no more than `max_bytes`."""
+def evict(writing: Writing, max_bytes: int, most: int | None = None) -> None:
+    """Drop what was used least recently, until the rest counts no more than `max_bytes`; no more than `most`."""
     txn, tables, state = writing
-    while state.size > max_bytes:
+    for _ in itertools.count() if most is None else range(most):
+        if state.size <= max_bytes:
+            return
         with txn.cursor(db=tables.by_use) as cursor:
             if not cursor.first():
                 return
@@ -106,6 +109,11 @@ def is_superseded(held: Kept | None, entry: Entry, now: float) -> bool:
         return True
     # A clock that was set back must not keep an entry "from the future" in place for ever.
     return entry.rendered_at < held.rendered_at <= now + CLOCK_TOLERANCE
+
+
+def is_kept(held: Kept | None, entry: Entry) -> bool:
+    """Whether the key has this very result."""
+    return held is not None and (held.generation, held.rendered_at) == (entry.generation, entry.rendered_at)
 
 
 def outlives_seed(held: Kept | None, seed: Entry) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
 import secrets
 import threading
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING
 
 import lmdb
 
 from millpond.errors import StoreError
-from millpond.stores.lmdb_folder import Folder, unusable
+from millpond.stores.lmdb_folder import DATA, Folder, unusable
 from millpond.stores.lmdb_layout import (
     IDENTITY_KEY,
     LAYOUT,
@@ -23,134 +21,18 @@ from millpond.stores.lmdb_layout import (
     number,
     pack_moment,
 )
-from millpond.stores.waiters import Waiters
+from millpond.stores.lmdb_lock import HeldUp, WriteLock
+from millpond.stores.lmdb_opened import Environment, Writing, is_damage
+from millpond.stores.lmdb_succession import announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_ENGINE = 0  # LMDB 0.9: its file format is the one that `_watch` knows
-_TRANSACTION_AT = 144  # bytes into each of the two meta pages: behind page header, magic, map and two root records
+_ENGINE = 0  # LMDB 0.9: its file format is the one that an `Environment` knows
 _MOST_READERS = 1024
 _ROOM_BESIDE, _ROOM_PER_TAG = 32 * 1024 * 1024, 1024
-_DAMAGE = (
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.PanicError,
-    lmdb.InvalidError,
-    lmdb.VersionMismatchError,
-    lmdb.IncompatibleError,
-)
-
-
-class Writing(NamedTuple):
-    """One write transaction, with the counters as it will leave them."""
-
-    txn: lmdb.Transaction[bytes]
-    tables: Tables
-    state: State
-
-
-class Reading(NamedTuple):
-    """One read transaction. It sees the store as it was when it began, and pins those pages until it ends."""
-
-    txn: lmdb.Transaction[bytes]
-    tables: Tables
-
-    def state(self) -> State:
-        return State.unpack(self.txn.get(STATE_KEY, b"", db=self.tables.meta))
-
-
-class Environment:
-    """An open environment, for any number of threads.
-
-    Pages are written to the page cache, and synced at the last close only (`sync=False`). So what was committed
-    survives the death of any process at any moment, and not a power cut: see `Folder.distrust`. They are written,
-    not mapped (`writemap`): on a full disk a write is an error, where a mapped page would be a bus error.
-    """
-
-    def __init__(self, folder: Folder, env: lmdb.Environment, tables: Tables) -> None:
-        self.folder, self.tables = folder, tables
-        self.waiters = Waiters()
-        self.users = 0
-        self.map_bytes = env.info()["map_size"]
-        self.readonly = env.flags()["readonly"]
-        self._env: lmdb.Environment | None = env
-        self.last_transaction = _watch(env, folder)
-        """The number of the last one that was committed, by whatever process: when it is the same, all is the same."""
-        self._why_not = "it was closed"
-
-    def begin(self) -> lmdb.Transaction[bytes]:
-        """A read transaction, to be ended soon."""
-        return self._usable().begin()
-
-    def write(self) -> lmdb.Transaction[bytes]:
-        """A write transaction; waits for any other to end, in whatever process."""
-        return self._usable().begin(write=True)
-
-    def reap(self) -> int:
-        """Free the slots of readers that died; how many there were."""
-        return self._usable().reader_check()
-
-    def facts(self) -> dict[str, int]:
-        """What the engine says of the file: sizes in bytes, readers, transactions."""
-        env = self._usable()
-        info, page = env.info(), env.stat()["psize"]
-        return {
-            "map_bytes": info["map_size"],
-            "file_bytes": (info["last_pgno"] + 1) * page,
-            "readers": sum(line.split()[:1] != [] for line in env.readers().splitlines()[1:]),
-            "last_transaction": info["last_txnid"],
-        }
-
-    def close(self) -> None:
-        """Sync if nobody else is left who could, and let go of the folder."""
-        env, self._env, self.last_transaction = self._usable(), None, self._refuse
-        last = self.folder.is_last()
-        try:
-            if last and not self.readonly:
-                env.sync(True)
-        finally:
-            env.close()
-            self.folder.close(synced=last and not self.readonly)
-
-    def inherit(self) -> None:
-        """In a forked child: LMDB's locks belong to the parent, so nothing may be used here."""
-        self._why_not = "this process was forked from one that had it open; open it after the fork"
-        self.last_transaction = self._refuse
-        # The object must live on, and stays in `_opened`: closing it would touch what the parent works with.
-        self._inherited, self._env = self._env, None
-        self.folder.leave()
-
-    def _usable(self) -> lmdb.Environment:
-        if self._env is None:
-            self._refuse()
-        return self._env
-
-    def _refuse(self) -> NoReturn:
-        raise StoreError(f"the store in {self.folder.path} can't be used: {self._why_not}.")
-
-
-def _watch(env: lmdb.Environment, folder: Folder) -> Callable[[], int]:
-    """Tells the number of the last transaction from the two meta pages, as the engine does: in 0.1 us instead of 1.
-
-    The offsets are those of LMDB 0.9's file format. Where they disagree with the engine, it is asked itself.
-    """
-    page = env.stat()["psize"]
-    with folder.data.open("rb") as file:
-        pages = mmap.mmap(file.fileno(), 2 * page, access=mmap.ACCESS_READ)
-    words = memoryview(pages).cast("Q")
-    one, other = _TRANSACTION_AT // 8, (page + _TRANSACTION_AT) // 8
-
-    def last() -> int:
-        number, another = words[one], words[other]
-        return number if number > another else another  # noqa: FURB136 - a third of the time, and each hit asks
-
-    def asked() -> int:
-        return env.info()["last_txnid"]
-
-    return last if last() == asked() else asked
-
+_PATIENCE_SECONDS = 10.0
 
 _opened: dict[tuple[int, int], Environment] = {}
 _opening = threading.Lock()
@@ -170,18 +52,19 @@ def max_bytes_in(map_bytes: int, max_tags: int) -> int:
     return max(map_bytes // 16, (map_bytes - map_bytes_for(0, max_tags)) // 4)
 
 
-def open_environment(path: Path, map_bytes: int, now: float) -> Environment:
+def open_environment(path: Path, map_bytes: int, now: float, patience: float | None = None) -> Environment:
     """The environment of a folder, for reading and writing; `release` gives it back.
 
     Args:
         path: the folder; it is made when missing, for this user only.
         map_bytes: what the file may grow to; others that have it open may have decided otherwise.
         now: seconds since the epoch.
+        patience: seconds to wait for others that are opening it; None: as long as at a start.
 
     Raises:
         StoreError: the folder or its file can't be used.
     """
-    return _shared(path, lambda: _open_to_write(path, map_bytes, now), readonly=False)
+    return _shared(path, lambda: _open_to_write(path, map_bytes, now, patience), readonly=False)
 
 
 def open_to_read(path: Path) -> Environment:
@@ -203,27 +86,15 @@ def release(environment: Environment) -> None:
             environment.close()
 
 
-def is_full(error: lmdb.Error) -> bool:
-    """Whether the map or the disk has no room left."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    # Those that the binding itself raises, rather than the engine, have no code.
-    return isinstance(error, (lmdb.MapFullError, lmdb.TxnFullError)) or getattr(error, "code", None) in full
-
-
-def is_damage(error: lmdb.Error) -> bool:
-    """Whether the file itself is not sound."""
-    return isinstance(error, _DAMAGE)
-
-
 def _shared(path: Path, make: Callable[[], Environment], *, readonly: bool) -> Environment:
     with _opening:
         found = _opened.get(_identity(path))
-        if found is None:
+        if found is None or not (readonly or found.is_in_place()):
             try:
                 found = make()
             except lmdb.Error as error:
                 raise StoreError(f"the store in {path} can't be opened: {error}.") from error
-            _opened[_identity(path)] = found
+            _opened[found.file] = found
         found.last_transaction()
         if found.readonly and not readonly:
             raise StoreError(f"the store in {path} is open for reading in this process; close that first.")
@@ -232,17 +103,25 @@ def _shared(path: Path, make: Callable[[], Environment], *, readonly: bool) -> E
 
 
 def _identity(path: Path) -> tuple[int, int]:
+    """Of the data file, which nobody else can have the number of while it is open; that of a folder is used again."""
     try:
-        about = path.stat()
+        about = (path / DATA).lstat()
     except OSError:
         return (0, 0)  # not there yet, so nobody has it open
     return (about.st_dev, about.st_ino)
 
 
-def _open_to_write(path: Path, map_bytes: int, now: float) -> Environment:
+def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | None) -> Environment:
     folder = Folder(path)
     try:
-        opened = _open_alone(folder, map_bytes, now) if folder.claim() else _open_as_is(folder)
+        with folder.opening(patience):
+            folder.look_above()
+            if _identity(path) in _opened:  # with other lock files: nobody may open a data file twice
+                folder.break_up()
+            if folder.claim(patience):
+                opened = _open_alone(folder, map_bytes, now)
+            else:
+                opened = _open_as_is(folder, patience=patience)
         opened.reap()
         return opened
     except BaseException:
@@ -254,6 +133,8 @@ def _open_alone(folder: Folder, map_bytes: int, now: float) -> Environment:
     reason = folder.distrust()
     if reason is not None:
         folder.move_aside(reason)
+    elif not folder.data.exists():
+        folder.unlink_engine_lock()
     try:
         opened = _made(folder, map_bytes, now)
     except lmdb.Error as error:
@@ -287,7 +168,9 @@ def _made(folder: Folder, map_bytes: int, now: float) -> Environment | None:
         txn.drop(tables.leases, delete=False)  # who is alone is no holder; after a reboot deadlines mean nothing
         if txn.get(STATE_KEY, db=tables.meta) is None:
             _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
-    return Environment(folder, env, tables)
+        if folder.may_have_former:
+            announce(Writing(txn, tables, State()))
+    return Environment(folder, env, tables, WriteLock(folder.data, folder.engine_lock, readonly=False))
 
 
 def _begin(writing: Writing, now: float, *, lost: bool) -> None:
@@ -300,20 +183,56 @@ def _begin(writing: Writing, now: float, *, lost: bool) -> None:
     txn.put(STATE_KEY, state.pack(), db=tables.meta)
 
 
-def _open_as_is(folder: Folder, *, readonly: bool = False) -> Environment:
+def _open_as_is(folder: Folder, *, readonly: bool = False, patience: float | None = None) -> Environment:
     """With the map's size that whoever was alone has chosen: it must be the same for all."""
     env = _engine(folder, map_size=0, readonly=readonly)
+    lock = WriteLock(folder.data, folder.engine_lock, readonly=readonly)
     try:
-        # Not in one transaction of ours: a table that a read transaction opened is closed with it.
-        tables = Tables(*(env.open_db(name.encode(), create=False) for name in Tables._fields))
+        tables = _tables(env, lock, _PATIENCE_SECONDS if patience is None else patience)
         with env.begin() as txn:
             said = txn.get(LAYOUT_KEY, db=tables.meta)
     except lmdb.NotFoundError:
         said = None
     if said != LAYOUT:
         env.close()
+        lock.close()
         raise StoreError(f"the store in {folder.path} is in use by another version of Millpond; stop that one first.")
-    return Environment(folder, env, tables)
+    return Environment(folder, env, tables, lock)
+
+
+def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
+    """The tables of a file in use. The engine opens each in a write transaction, for which it would wait without end.
+
+    Not in one transaction of ours: a table that a read transaction opened is closed with it.
+
+    Raises:
+        HeldUp: another process doesn't end its own.
+    """
+    names = Tables._fields
+    if env.flags()["readonly"]:
+        return Tables(*(env.open_db(name.encode(), create=False) for name in names))
+    with lock.held(patience, lambda: env.info()["last_txnid"]):
+        _meet_outsiders(env, lock, patience)
+        return Tables(*(env.open_db(name.encode(), create=False) for name in names))
+
+
+def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> None:
+    """See that nobody is in a write transaction who doesn't take our lock.
+
+    Raises:
+        HeldUp: somebody is.
+    """
+
+    def write_nothing() -> None:
+        with env.begin(write=True):
+            lock.find_word()
+
+    # A thread that waits for ever keeps nobody from ending the process.
+    meeting = threading.Thread(target=write_nothing, name="opening the store", daemon=True)
+    meeting.start()
+    meeting.join(patience)
+    if meeting.is_alive():
+        raise HeldUp("another process has been in a write transaction for too long")
 
 
 def _engine(folder: Folder, *, map_size: int, readonly: bool) -> lmdb.Environment:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmdb.verify import VerifyError, verify
 
+from millpond.config.ownership import whose
 from millpond.errors import StoreError
 
 try:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.stores")
 
-DATA, LOCK, ASIDE = "data.mdb", "store.lock", "data.mdb.aside"
+DATA, ENGINE_LOCK, LOCK, ASIDE = "data.mdb", "lock.mdb", "store.lock", "data.mdb.aside"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PATIENCE_SECONDS = 10.0
 _OPEN, _CLOSED, _DAMAGED = "open", "closed", "damaged"
@@ -36,17 +40,24 @@ class Folder:
     is how the store was left: a file that wasn't synced before the machine went down is not trusted, since the disk
     may have got some of its pages and not others. (Where the system doesn't tell one boot from another, it is.)
 
+    The three files belong together: who has only some of them in common with others would write where they write.
+    So the lock file says which the other two are, and a set that isn't whole is given up by the next who opens it.
+
+    Args:
+        path: the folder. It is made when missing, for this user only; one that is there keeps its owner and mode.
+
     Raises:
-        StoreError: the folder can't be made or written, or another process keeps it to itself.
+        StoreError: the folder can't be made or written, or has in it what isn't a file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.data = path / DATA
+        self.data, self.engine_lock, self.lock = path / DATA, path / ENGINE_LOCK, path / LOCK
+        self._above: int | None = None
+        self._crowded = self._broken = False
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.chmod(0o700)
-            self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _make(path)
+            self._lock = self._opened()
         except OSError as error:
             raise unusable(path, error) from error
         if fcntl is None:
@@ -60,29 +71,62 @@ class Folder:
         Raises:
             StoreError: there is none, or it has to be mended first.
         """
-        if not (path / DATA).exists():
+        if not _is_there(path / DATA):
             raise StoreError(f"there is no store in {path}; start the application once to make it.")
         folder = cls(path)
-        reason = folder.distrust() if folder.is_last() else None
+        reason = folder.distrust() if folder.is_last() else folder.broken()
         if reason is not None:
             folder.leave()
             raise StoreError(f"{folder.data} can't be read: {reason}. Start the application to make it anew.")
         folder._locked(fcntl.LOCK_SH)
         return folder
 
-    def claim(self) -> bool:
+    @contextlib.contextmanager
+    def opening(self, patience: float | None = None) -> Iterator[None]:
+        """While this process opens the store, or makes it: one at a time, so that all end up with the same files.
+
+        Args:
+            patience: seconds to wait for another that is at it; None: as long as at a start.
+
+        Raises:
+            StoreError: it takes longer, or the folder can't be made.
+        """
+        for _ in _tries(patience):
+            try:
+                _make(self.path)
+                folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                raise unusable(self.path, error) from error
+            try:
+                if _flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(folder, self.path):
+                    yield
+                    return
+            finally:
+                os.close(folder)
+        raise StoreError(f"{self.path} is being opened by another process, which doesn't get on; end that one first.")
+
+    def claim(self, patience: float | None = None) -> bool:
         """Lock the folder, and say whether this process is alone with it; `join` must follow then."""
-        for _ in _tries():
+        for _ in _tries(patience):
+            if not _is_at(self._lock, self.lock):
+                self._lock_anew()
             if self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
                 return True
             self._locked(fcntl.LOCK_SH)
-            if self._left() == [_OPEN, _boot()]:
-                return False
+            if self._left()[:2] == [_OPEN, _boot()]:
+                if self.broken() is None:
+                    return False
+                self.break_up()
             # Whoever holds it has not opened the store to write, but looks into it: it may still need mending.
             self._locked(fcntl.LOCK_UN)
         if self._left()[:1] == [_DAMAGED]:
             raise StoreError(f"the store in {self.path} is damaged, and in use; stop all that use it, and start again.")
         raise StoreError(f"{self.path} is kept by another process that only looks into it; end that one first.")
+
+    def break_up(self) -> None:
+        """Let the files count as those of nobody; those who have them open notice, and come over (`is_in_place`)."""
+        self.lock.unlink(missing_ok=True)
+        self._broken = True
 
     def join(self) -> None:
         """Say that the store is in use, and let others in.
@@ -91,28 +135,69 @@ class Folder:
             StoreError: the folder can't be written.
         """
         try:
-            self._leave_word(_OPEN, _boot())
+            self._leave_word(_OPEN, _boot(), *self._inodes())
         except OSError as error:
             raise unusable(self.path, error) from error
         self._locked(fcntl.LOCK_SH)
 
+    def broken(self) -> str | None:
+        """Why the files that are there aren't those that others have open, or None."""
+        left = self._left()
+        if left[:1] != [_OPEN] or left[2:] in ([], self._inodes()):
+            return None
+        return "its files were replaced while it was in use"
+
+    def is_in_place(self, files: tuple[tuple[int, int], ...]) -> bool:
+        """Whether the folder's files are still those that this process has open.
+
+        Args:
+            files: device and inode of the data file and of LMDB's lock file.
+        """
+        return (
+            _identity_at(self.data) == files[0]
+            and _identity_at(self.engine_lock) == files[1]
+            and _identity_at(self.lock) == _identity(os.fstat(self._lock))
+        )
+
+    @property
+    def may_have_former(self) -> bool:
+        """Whether there may be processes that have a former file of this folder open.
+
+        Those show in the folder above, which each process that has a store open keeps locked: nothing else outlives the
+        removal of a folder. Who may not look there can't know.
+        """
+        return self._above is None or self._crowded
+
+    def look_above(self) -> None:
+        """Find that out, and count as one who has a store from now on; to be called once, by who is opening it."""
+        try:
+            self._above = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return
+        self._crowded = not _flock(self._above, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(self._above, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
     def distrust(self) -> str | None:
         """Why the file that is there can't be used, or None. To be asked by who is alone."""
-        if not self.data.exists() or self.data.stat().st_size == 0:
+        if not _is_there(self.data) or self.data.stat().st_size == 0:
             return None
-        left = self._left()
-        if left == self._closed_now():
+        left, now = self._left(), self._closed_now()
+        if left == now:
             return None
         if left[:1] == [_OPEN]:
-            if left[1:] != [_boot()]:
+            if left[1:2] != [_boot()]:
                 return "the machine went down before it was written to disk"
+            if left[2:3] not in ([], self._inodes()[:1]):
+                return "another file was put in its place"
         elif left[:1] != [_CLOSED]:
             return "it was found to be damaged" if left else "it is not known how it came here"
+        elif len(left) == len(now):
+            return "another file was put in its place, or it was changed by something else"
         return _damage(self.path)
 
     def has_lost(self) -> bool:
         """Whether there was a store here whose file is gone: what it knew of invalidations is not known now."""
-        return bool(self._left())
+        return self._broken or bool(self._left())
 
     def move_aside(self, reason: str) -> None:
         """Keep the file under another name, in place of any that was moved before.
@@ -122,6 +207,7 @@ class Folder:
         """
         try:
             self._leave_word(_DAMAGED)
+            self.unlink_engine_lock()
             os.replace(self.data, self.path / ASIDE)
         except OSError as error:
             raise unusable(self.path, error) from error
@@ -132,6 +218,13 @@ class Folder:
             reason,
             ASIDE,
         )
+
+    def unlink_engine_lock(self) -> None:
+        """Let LMDB make its lock file anew: what a former one says belongs to a former data file.
+
+        Who is alone by `store.lock` need not be alone with that file, when somebody has removed others.
+        """
+        self.engine_lock.unlink(missing_ok=True)
 
     def mark_damaged(self) -> None:
         """Let the next process that is alone move the file aside."""
@@ -151,13 +244,34 @@ class Folder:
     def leave(self) -> None:
         """Give the lock back, with nothing said. A forked child lets go of its parent's so."""
         os.close(self._lock)
+        if self._above is not None:
+            os.close(self._above)
+
+    def _opened(self) -> int:
+        """The lock file. What stands in its place must be a file: a link could lead to one of somebody else's."""
+        for name in (DATA, ENGINE_LOCK, LOCK):
+            self._refuse_all_but_files(self.path / name)
+        return os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def _refuse_all_but_files(self, path: Path) -> None:
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISREG(mode):
+            raise StoreError(f"{path} is {_kind(mode)}, and the store takes files only; remove it.")
+
+    def _lock_anew(self) -> None:
+        """The lock file was removed: those who have it open notice, and come over to the new one."""
+        try:
+            fresh = self._opened()
+        except OSError as error:
+            raise unusable(self.path, error) from error
+        os.close(self._lock)
+        self._lock = fresh
 
     def _locked(self, operation: int) -> bool:
-        try:
-            fcntl.flock(self._lock, operation)
-        except BlockingIOError:
-            return False
-        return True
+        return _flock(self._lock, operation)
 
     def _left(self) -> list[str]:
         return os.pread(self._lock, 200, 0).decode(errors="replace").split()
@@ -173,19 +287,81 @@ class Folder:
         try:
             self._leave_word(*words)
         except OSError as error:
-            log.warning("%s can't be written: %s", self.path / LOCK, error)
+            log.warning("%s can't be written: %s", self.lock, error)
 
     def _closed_now(self) -> list[str]:
         about = self.data.stat()
-        return [_CLOSED, str(about.st_size), str(about.st_mtime_ns)]
+        # A copy has the size and time of the original, and maybe even its number, but not the time of the last change.
+        return [_CLOSED, *map(str, (about.st_size, about.st_mtime_ns, about.st_ino, about.st_ctime_ns))]
+
+    def _inodes(self) -> list[str]:
+        """Of the data file and of LMDB's lock file."""
+        return [str(_identity_at(path)[1]) for path in (self.data, self.engine_lock)]
 
 
 def unusable(path: Path, error: OSError) -> StoreError:
     """What to say of a folder that the system refuses."""
+    about = whose(path, (DATA, ENGINE_LOCK, LOCK)) if error.errno in _REFUSALS else ""
     return StoreError(
         f"the store can't be opened in {path}: {error.strerror or error}. Make that folder writable for the user who "
-        "runs the application, or name another one."
+        f"runs the application, or name another one.{about}"
     )
+
+
+_REFUSALS = (errno.EACCES, errno.EPERM)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:  # another's perhaps, who lets this user write: the way in which volumes are mounted
+        if not path.is_dir():
+            raise
+
+
+def _is_there(path: Path) -> bool:
+    """Raises StoreError: this process may not know."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unusable(path.parent, error) from error
+    return True
+
+
+def _flock(file: int, operation: int) -> bool:
+    try:
+        fcntl.flock(file, operation)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _identity(about: os.stat_result) -> tuple[int, int]:
+    return about.st_dev, about.st_ino
+
+
+def _identity_at(path: Path) -> tuple[int, int]:
+    """Of what is at `path`, and of no file where there is nothing."""
+    try:
+        return _identity(os.stat(path, follow_symlinks=False))
+    except OSError:
+        return (0, 0)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is still the one at `path`, to which links may lead."""
+    try:
+        return _identity(os.fstat(file)) == _identity(path.stat())
+    except OSError:
+        return False
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    return "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
 
 
 def _damage(path: Path) -> str | None:
@@ -204,8 +380,8 @@ def _boot() -> str:
         return "unknown"
 
 
-def _tries() -> Iterator[None]:
-    ends = time.monotonic() + _PATIENCE_SECONDS
+def _tries(seconds: float | None) -> Iterator[None]:
+    ends = time.monotonic() + (_PATIENCE_SECONDS if seconds is None else seconds)
     yield
     while time.monotonic() < ends:
         time.sleep(0.02)

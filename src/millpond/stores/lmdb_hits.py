@@ -9,13 +9,14 @@ import lmdb
 from millpond.policy.entry import decode_frame
 from millpond.policy.tags import TagRow
 from millpond.stores import lmdb_tags
-from millpond.stores.lmdb_environment import Reading
 from millpond.stores.lmdb_layout import digest, packed_version, version_of
+from millpond.stores.lmdb_opened import Reading
+from millpond.stores.lmdb_succession import superseding
 from millpond.stores.local import LocalEntries, Reads
 
 if TYPE_CHECKING:
     from millpond.policy.entry import Entry
-    from millpond.stores.lmdb_environment import Environment
+    from millpond.stores.lmdb_opened import Environment
     from millpond.stores.lmdb_transactions import Transactions
 
 _UNKNOWN = TagRow(2**63, expired=2**63)
@@ -49,32 +50,29 @@ class View:
 
 
 class Hits:
-    """Entries, the counter and rows, each read again once another transaction has been committed.
+    """Entries, the counter and rows of one file, each read again once another transaction has been committed.
 
     Threads need no lock: what is kept says which transaction it belongs to, so the worst that a race leaves is
     something older, which says so.
     """
 
-    def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int) -> None:
-        self._transactions, self._environment = transactions, environment
+    def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int, since: int) -> None:
+        self._transactions, self.environment, self._since = transactions, environment, since
         self._local: LocalEntries[Local] = LocalEntries(local_bytes)
         self.reads = Reads()
         self._view = View(-1, -1, 0)
 
     def peek(self, key: str) -> Entry | None:
-        now = self._environment.last_transaction()
+        now = self.environment.last_transaction()
         known = self._local.get(key)
         entry = known.entry if known is not None and known.seen == now else self._entry(key, known)
         if entry is not None:
             self.reads.note(key)
         return entry
 
-    def version(self) -> int:
-        return self._environment.last_transaction()
-
     def generation(self) -> int:
         view = self._view
-        if view.seen == self._environment.last_transaction():
+        if view.seen == self.environment.last_transaction():
             return view.generation
         found = self._look(view)
         # Where it can't be read, an older one only makes a render look older than it is.
@@ -82,7 +80,7 @@ class Hits:
 
     def row(self, tag: str) -> TagRow | None:
         view = self._view
-        if view.seen != self._environment.last_transaction():
+        if view.seen != self.environment.last_transaction():
             found = self._look(view)
             if found is None:
                 return _UNKNOWN
@@ -92,14 +90,15 @@ class Hits:
 
     def stored(self, entry: Entry, size: int, transaction: int) -> None:
         """Keep what this process wrote itself, rather than read it."""
-        self._local.keep(entry.key, Local(entry, size, packed_version(transaction), transaction))
+        seen = self.environment.base + transaction
+        self._local.keep(entry.key, Local(entry, size, packed_version(transaction), seen))
 
     def _look(self, view: View) -> View | None:
         """The view that holds now, which may be the one before; None where the file can't be read."""
-        environment = self._environment
+        environment = self.environment
         try:
             with environment.begin() as txn:
-                seen, state = txn.id(), Reading(txn, environment.tables).state()
+                seen, state = environment.base + txn.id(), Reading(txn, environment.tables).state()
         except lmdb.Error as error:
             self._transactions.failed(error)
             return None
@@ -109,22 +108,23 @@ class Hits:
         return view
 
     def _row(self, view: View, tag: str) -> TagRow | None:
-        environment = self._environment
+        environment = self.environment
         try:
             with environment.begin() as txn:
-                row = lmdb_tags.row_of(Reading(txn, environment.tables), tag, view.lost)
+                found = lmdb_tags.row_of(Reading(txn, environment.tables), tag, view.lost)
         except lmdb.Error as error:
             self._transactions.failed(error)
             return _UNKNOWN
+        row = superseding(found, self._since)
         view.remember(tag, row)
         return row
 
     def _entry(self, key: str, known: Local | None) -> Entry | None:
         """The entry as it is now; `known` is what it was, and needs no decoding while it is of the same version."""
-        environment, at = self._environment, digest(key)
+        environment, at = self.environment, digest(key)
         try:
             with environment.begin() as txn:
-                seen = txn.id()
+                seen = environment.base + txn.id()
                 record = txn.get(at, b"", db=environment.tables.kept)
                 if known is not None and known.version == version_of(record):
                     known.seen = seen

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.entry import decode_frame
 from millpond.stores.inspection import Found
-from millpond.stores.lmdb_environment import Reading, open_to_read, release
+from millpond.stores.lmdb_environment import open_to_read, release
 from millpond.stores.lmdb_layout import IDENTITY_KEY, Kept, digest, tag_in, unpack_row
+from millpond.stores.lmdb_opened import Reading
 from millpond.stores.lmdb_tags import row_of
 
 if TYPE_CHECKING:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 LAYOUT = b"millpond store, layout 1"
 """What the first record says; a file that says anything else is not read."""
 LAYOUT_KEY, IDENTITY_KEY, STATE_KEY = b"layout", b"identity", b"state"
+SETTLED_KEY = b"settled"
+"""When all processes of the machine know of this file, by their common clock."""
+SUCCEEDED_KEY = b"succeeded "
+"""With the identity of a file that this one has taken the place of -> device and inode of this one then."""
 
 DIGEST_BYTES, MARK_BYTES = 16, 8
 

@@ -20,7 +20,7 @@ from millpond.stores.lmdb_layout import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from millpond.stores.lmdb_environment import Reading, Writing
+    from millpond.stores.lmdb_opened import Reading, Writing
 
 _INVALIDATIONS_REMEMBERED = 10_000
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.entry import decode_frame
 from millpond.stores import lmdb_entries, lmdb_tags
-from millpond.stores.lmdb_environment import Reading
+from millpond.stores.lmdb_opened import Reading
 from millpond.stores.lmdb_transactions import Transactions
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from millpond.stores.inspection import Unwanted
-    from millpond.stores.lmdb_environment import Writing
+    from millpond.stores.lmdb_opened import Writing
 
 _AT_ONCE = 100
 """Entries looked at in one write transaction: few enough to hold nobody up for long."""

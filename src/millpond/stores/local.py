@@ -77,6 +77,9 @@ class Reads:
             finally:
                 self._lock.release()
 
+    def __len__(self) -> int:
+        return len(self._noted) + len(self._counted)
+
     def take(self, most: int) -> dict[str, int]:
         """Up to `most` keys with their counts, which are not given again."""
         with self._lock:
