@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.lifetime import YEAR, Lifetime
-from millpond.policy.tags import is_own
+from millpond.policy.tags import DIGESTED, digest_of, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,8 +30,6 @@ LONGEST_KEY = 32
 MANY = "mp-many"
 """The key of an answer whose keys don't fit. Every purge names it: what can't be told apart goes each time."""
 
-_DIGESTED = "mp-"
-_DIGEST_BYTES = 12
 _AS_IT_IS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=@-]*")
 """Of what no header, no JSON and no regular expression (a Varnish ban) makes anything else; but for the dot, which
 matches more than itself in the last, and so purges more."""
@@ -55,12 +52,11 @@ def key_of(tag: str) -> str:
     """How a tag is written in headers and in purges.
 
     As it is, if it is short and no cache can take it for anything else; otherwise its digest. Caches may hold keys
-    from before an upgrade, so this function stays as it is.
+    from before an upgrade, so this function stays as it is. A tag and what is kept of it (`kept_tag`) have one key.
     """
-    if len(tag) <= LONGEST_KEY and _AS_IT_IS.fullmatch(tag) and not tag.lower().startswith(_DIGESTED):
+    if len(tag) <= LONGEST_KEY and _AS_IT_IS.fullmatch(tag) and not tag.lower().startswith(DIGESTED):
         return tag
-    digest = blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES)
-    return _DIGESTED + digest.hexdigest()
+    return digest_of(tag)
 
 
 def purge_keys(tags: Iterable[str]) -> list[str]:

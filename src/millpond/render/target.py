@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from millpond.policy.key import canonical_query, response_key
+from millpond.policy.key import canonical_query, folders_of, response_key
 from millpond.policy.tags import own_tags
 from millpond.routes.path import canonical, readable
 
@@ -46,8 +46,7 @@ class Target:
     @cached_property
     def own_tags(self) -> tuple[str, ...]:
         """The tags that an answer has by where it is (R6.2)."""
-        folders = "/" + "/".join(self.route.file.file.split("/")[1:-1])
-        return own_tags(self.route.pattern, folders, self.path)
+        return own_tags(self.route.pattern, folders_of(self.route.file.file), self.path)
 
     @property
     def key(self) -> str:
