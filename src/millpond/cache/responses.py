@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,12 +12,12 @@ from millpond.cache.answer import entry_of
 from millpond.cache.coded import coded_aside
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
+from millpond.errors import OverdueError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_failure
 from millpond.policy.storing import storable_status
-from millpond.render.escape import result_of
+from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.run import StaticEnded
-from millpond.render.scope import Purpose
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from millpond.policy.coding import Coding
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
-    from millpond.render.run import Rendered, Renderer
+    from millpond.render.run import Renderer
     from millpond.render.scope import DynamicUse
     from millpond.render.target import Target
     from millpond.stores.contract import Lease, Store
@@ -74,11 +73,14 @@ class Responses:
     lease_seconds: float = LEASE_SECONDS
     codings: Sequence[Coding] = ()
     """Those in which bodies are stored besides the plain ones."""
+    max_overdue_renders: int = MOST_OVERDUE
+    renders: TimedRenders = field(init=False)
     flights: Flights[Regenerated] = field(init=False)
     _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
     """Paths that turned dynamic: until when they are run live, and why."""
 
     def __post_init__(self) -> None:
+        self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
         self.flights = Flights(on_error=_report_background_failure)
 
     def hit(self, key: str) -> Cached | None:
@@ -168,13 +170,16 @@ class Responses:
     async def _render_and_commit(self, target: Target, lease: Lease | None) -> Regenerated:
         generation, now = self.store.generation(), self.clock()
         try:
-            rendered = await self._render(target)
+            rendered = await self.renders.regenerate(target)
             entry = entry_of(rendered, target, rendered_at=now, generation=generation, build=self.build)
         except StaticEnded as ended:
             await self._turned_dynamic(target, ended, generation)
             raise
         except Exception as error:
-            log.exception("rendering %s (%s) failed", target.path, target.route.file.file)
+            if isinstance(error, OverdueError):  # nothing has run that a traceback could show
+                log.error("rendering %s (%s) failed: %s", target.path, target.route.file.file, error)
+            else:
+                log.exception("rendering %s (%s) failed", target.path, target.route.file.file)
             await self._pause(target.key, generation)
             raise RenderFailed(target.path) from error
         if not storable_status(entry.status):
@@ -195,16 +200,6 @@ class Responses:
             for surplus in self.variants.stored(target.path, entry.key):
                 await self.store.remove(surplus)
         return outcome is Commit.STORED
-
-    async def _render(self, target: Target) -> Rendered:
-        """A render in a task of its own: one that takes too long is left behind, and its result is dropped."""
-        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE))
-        done, _ = await asyncio.wait({task}, timeout=self.render_timeout)
-        if not done:
-            task.cancel()
-            task.add_done_callback(_swallow_late_result)
-            raise TimeoutError(f"no answer after {self.render_timeout:g} s (cache.render_timeout)")
-        return result_of(task)
 
     async def _turned_dynamic(self, target: Target, ended: StaticEnded, generation: int) -> None:
         log.warning(
@@ -238,11 +233,6 @@ def _just_rendered(made: Regenerated, reason: Reason, after: Judgement, *, joine
     lasting = made.stored and after.tag is None
     entry = made.entry if lasting else msgspec.structs.replace(made.entry, revalidate=0, expire=None)
     return Cached(entry, decision)
-
-
-def _swallow_late_result(task: asyncio.Task[Rendered]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.info("a render that took too long ended with %r", task.exception())
 
 
 def _report_background_failure(key: str, error: BaseException) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from millpond.errors import Place, RouteModuleError
 from millpond.routes.direct import NotDirect, direct_handler
-from millpond.routes.returned import EncodedResponse, encoding
+from millpond.routes.returned import EncodedResponse, encoding, is_async
 from millpond.routes.signature import adapt
 
 if TYPE_CHECKING:
@@ -137,6 +137,11 @@ class Operation:
     """Whether the function is a generator, so that its answer is a stream."""
     place: Place
 
+    @property
+    def threaded(self) -> bool:
+        """Whether the function, or a dependency of it, is a sync one, and so runs in a thread of the pool."""
+        return any(map(_in_thread, _calls(self.api_route.dependant)))
+
 
 def make_operation(module: RouteModule, method: str, around: Callable[[Handler], Handler]) -> Operation:
     """The operation of `module.functions[method]`; `around` wraps FastAPI's handler of one request.
@@ -197,6 +202,17 @@ def _texts(function: Callable[..., Any]) -> tuple[str | None, str | None]:
 def _generates(function: Callable[..., Any]) -> bool:
     inner = inspect.unwrap(function)
     return inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    if dependant.call is not None:
+        yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from _calls(dependency)
+
+
+def _in_thread(function: Callable[..., Any]) -> bool:
+    return not is_async(function) and not inspect.isasyncgenfunction(inspect.unwrap(function))
 
 
 def _declared(dependant: Dependant) -> Iterator[DeclaredInput]:

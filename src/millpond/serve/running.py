@@ -139,7 +139,15 @@ def _responses(around: Surroundings, store: Store, renderer: Renderer, build: st
     config = around.config.cache
     variants = Variants(config.max_query_variants)
     return Responses(
-        store, renderer, around.clock, build, config.render_timeout, variants, config.lease_seconds, config.codings
+        store,
+        renderer,
+        around.clock,
+        build,
+        config.render_timeout,
+        variants,
+        config.lease_seconds,
+        config.codings,
+        config.max_overdue_renders,
     )
 
 
