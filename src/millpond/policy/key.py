@@ -61,9 +61,12 @@ def canonical_query(names: Sequence[str], query_string: bytes) -> str:
     """
     if not names or not query_string:
         return ""
+    values: dict[str, list[str]] = {name: [] for name in names}
     given = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
-    last = list(dict.fromkeys(reversed(given)))[::-1]
-    return urlencode([(name, value) for wanted in names for name, value in last if name == wanted])
+    for name, value in list(dict.fromkeys(reversed(given)))[::-1]:
+        if name in values:
+            values[name].append(value)
+    return urlencode(values, doseq=True)
 
 
 def data_key(kind: str, *parts: bytes) -> str:
