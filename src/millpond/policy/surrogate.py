@@ -79,19 +79,37 @@ def key_headers(tags: tuple[str, ...], surrogates: Surrogates) -> tuple[tuple[by
 
 
 def _keys(tags: tuple[str, ...], separator: str, surrogates: Surrogates) -> str:
-    value = separator.join(dict.fromkeys(map(key_of, tags)))
-    return value if len(value) <= surrogates.max_header_bytes else MANY
+    keys = _that_fit(tags, separator, surrogates.max_header_bytes)
+    return MANY if keys is None else separator.join(keys)
+
+
+def _that_fit(tags: tuple[str, ...], separator: str, most: int) -> list[str] | None:
+    """The keys of all tags; None where they are more than a header may hold: no more are made than tell that."""
+    keys: dict[str, None] = {}
+    length = -len(separator)
+    for tag in tags:
+        key = key_of(tag)
+        if key not in keys:
+            keys[key] = None
+            length += len(separator) + len(key)
+        if length > most:
+            return None
+    return list(keys)
 
 
 def _groups(tags: tuple[str, ...], surrogates: Surrogates) -> str:
     """As many as fit: nothing is purged by them, so one that is missing costs an optimisation."""
-    value = ""
-    for key in dict.fromkeys(key_of(tag) for tag in tags if not is_own(tag)):
-        longer = f'{value}, "{key}"' if value else f'"{key}"'
-        if len(longer) > surrogates.max_header_bytes:
+    groups: dict[str, None] = {}
+    length = -len(", ")
+    for tag in tags:
+        group = f'"{key_of(tag)}"'
+        if is_own(tag) or group in groups:
+            continue
+        length += len(", ") + len(group)
+        if length > surrogates.max_header_bytes:
             break
-        value = longer
-    return value
+        groups[group] = None
+    return ", ".join(groups)
 
 
 def cdn_cache_control(lifetime: Lifetime, age: float, max_age: float | None) -> bytes:

@@ -86,6 +86,10 @@ def judge_tags(tags: Iterable[str], generation: int, row_of: Callable[[str], Tag
 MAX_TAGS, MAX_TAG_LENGTH = 128, 256
 """How many tags one call may give, and how long each may be (R5.3)."""
 
+MAX_TAGS_OF_ONE = 10_000
+"""How many an answer, or a function's result, may have from all calls; with more it isn't stored: without those that
+are too many it would outlive their invalidation."""
+
 _OWN = "\0"  # begins the tags that routes have by themselves; no tag of a user's may
 _ROUTE, _PATH, _BELOW = f"{_OWN}route:", f"{_OWN}path:", f"{_OWN}below:"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from millpond.policy.lifetime import Lifetime
+from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.after import drop_after
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
 from millpond.render.inputs import Inputs
@@ -133,6 +134,8 @@ class Renderer:
                 raise escaped(error) from error
         finally:
             leave(token)
+        if scope.dynamic_use is None and len(scope.tags) > MAX_TAGS_OF_ONE:
+            scope.dynamic_use = DynamicUse(f"an answer with more than {MAX_TAGS_OF_ONE} tags", None)
         if scope.dynamic_use is not None:
             raise StaticEnded(scope.dynamic_use)
         return self._rendered(scope, collector)
