@@ -218,6 +218,19 @@ async def test_no_path_makes_an_entry_large(files: Running, path: str) -> None:
     assert await files.cache(path) == "HIT"
 
 
+async def test_no_path_makes_a_line_in_the_log_long(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    broken = "def GET(path: list[str]): raise ValueError\n"
+    project.routes(
+        {"/a/[...path]": f"revalidate = 60\n{broken}", "/b/[...path]": f"dynamic = 'force-dynamic'\n{broken}"}
+    )
+    async with project.started() as running:
+        for folder in "ab":
+            assert (await running.get(f"/{folder}/{'%C3%A9' * 1000}")).status_code == 500
+    lines = [record.getMessage() for record in caplog.records if record.name in ("millpond.cache", "millpond.serve")]
+    assert len(lines) == 2
+    assert all("/%C3%A9%C3%A9" in line and len(line) < 300 for line in lines)
+
+
 async def test_a_request_reads_its_own_writes_below_a_long_path(project: Project) -> None:
     project.routes(
         {

@@ -177,15 +177,15 @@ class Responses:
             raise
         except Exception as error:
             if isinstance(error, OverdueError):  # nothing has run that a traceback could show
-                log.error("rendering %s (%s) failed: %s", target.path, target.route.file.file, error)
+                log.error("rendering %s (%s) failed: %s", target.label, target.route.file.file, error)
             else:
-                log.exception("rendering %s (%s) failed", target.path, target.route.file.file)
+                log.exception("rendering %s (%s) failed", target.label, target.route.file.file)
             await self._pause(target.key, generation)
-            raise RenderFailed(target.path) from error
+            raise RenderFailed(target.label) from error
         if not storable_status(entry.status):
             # Anyone can ask for what a handler refuses; only what breaks by itself is worth a warning.
             level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG
-            log.log(level, "rendering %s answered %d, which is not stored", target.path, entry.status)
+            log.log(level, "rendering %s answered %d, which is not stored", target.label, entry.status)
             await self._pause(target.key, generation)
             return Regenerated(entry, stored=False)
         entry = await coded_aside(entry, self.codings)
@@ -194,7 +194,7 @@ class Responses:
     async def _commit(self, target: Target, entry: Entry, lease: Lease | None) -> bool:
         outcome = await self.store.commit(entry, lease)
         if outcome is Commit.TOO_LARGE:  # else the former answer would be served, and rendered again, at each request
-            log.warning("%s is %d bytes, more than the store takes: not cached", target.path, entry.size)
+            log.warning("%s is %d bytes, more than the store takes: not cached", target.label, entry.size)
             await self.store.remove(entry.key)
         elif outcome is Commit.STORED and target.query:
             for surplus in self.variants.stored(target.path, entry.key):
@@ -205,7 +205,7 @@ class Responses:
         log.warning(
             "%s was static at build, and now its answer is one request's own: %s. It runs live meanwhile. "
             'Say dynamic = "force-dynamic" in %s, or keep request data out of GET.',
-            target.path,
+            target.label,
             ended.use,
             target.route.file.file,
         )

@@ -47,7 +47,8 @@ class TimedRenders:
 
     A render that takes longer is cancelled, but for one that is in a thread: cancelled, it would give its place in the
     pool away, and the next one would begin a further thread. It is left to end by itself, and its result is dropped.
-    While `most` of them are overdue, nothing begins that would run in a thread.
+    While `most` of them are overdue, nothing begins that would run in a thread; while half of `most` are of one route,
+    nothing of that route.
     """
 
     renderer: Renderer
@@ -78,11 +79,15 @@ class TimedRenders:
         return result_of(task)
 
     def _refuse_beside_too_many(self, target: Target) -> None:
-        if len(self._overdue) < self.most:
-            return
-        hangs = any(left.route == _named(target) for left in self._overdue.values())
-        if hangs or target.route.operations["GET"].threaded:
+        of_route = sum(left.route == _named(target) for left in self._overdue.values())
+        full = len(self._overdue) >= self.most and target.route.operations["GET"].threaded
+        if full or of_route >= self._most_of_one:
             raise OverdueError(self._message())
+
+    @property
+    def _most_of_one(self) -> int:
+        """Of one route: the others aren't to fail because of it."""
+        return max(1, self.most // 2)
 
     def _leave(self, task: asyncio.Task[Rendered], left: _Left) -> None:
         if not in_a_thread(task):
@@ -104,8 +109,9 @@ class TimedRenders:
         named = [f"{number} of {route} since {_moment(firsts[route])}" for route, number in numbers.items()]
         more = f" and {len(named) - _MOST_NAMED} more routes" if len(named) > _MOST_NAMED else ""
         return (
-            f"not begun, as {len(lefts)} renders are overdue (cache.max_overdue_renders = {self.most}), and each "
-            f"keeps a thread: {', '.join(named[:_MOST_NAMED])}{more}. Give what they wait for a timeout."
+            f"not begun, as {len(lefts)} renders are overdue (cache.max_overdue_renders = {self.most}, and half of "
+            f"them for one route), and each keeps a thread: {', '.join(named[:_MOST_NAMED])}{more}. "
+            "Give what they wait for a timeout."
         )
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from millpond.routes.route import Route
 
 
+_LONGEST_LABEL = 200
+
+
 @dataclass(frozen=True)
 class Target:
     """A route with the parameters that a path gives it."""
@@ -42,6 +45,11 @@ class Target:
     def readable(self) -> str:
         """The path for eyes."""
         return readable(self.segments)
+
+    @property
+    def label(self) -> str:
+        """The path for logs: visitors choose how long it is."""
+        return self.path if len(self.path) <= _LONGEST_LABEL else f"{self.path[:_LONGEST_LABEL]}…"
 
     @cached_property
     def own_tags(self) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ class LiveRunner:
         except MEANT_FOR_THE_LOOP:
             raise
         except BaseException:  # a redirect() in a streamed body, say, comes too late to be an answer
-            log.exception("%s %s (%s) raised", asgi["method"], target.path, target.route.file.file)
+            log.exception("%s %s (%s) raised", asgi["method"], target.label, target.route.file.file)
             if send.status is None:
                 await send_plain(send, 500)
         return send.status or 500
