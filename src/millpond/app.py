@@ -240,6 +240,7 @@ class Millpond:
                 passes=self._passes(running),
                 codings=self.config.cache.codings,
                 watch=watch,
+                deepest=self.config.server.max_path_segments,
             )
             data = functools.partial(self._data_in, store)
             crons = self.config.cron

@@ -50,6 +50,10 @@ class PurgeError(MillpondError):
     """A cache in front hasn't acknowledged a purge: it may still serve what was invalidated."""
 
 
+class OverdueError(MillpondError):
+    """A render wasn't begun: too many others hang, each in a thread that can't be stopped."""
+
+
 class StaticOnlyError(MillpondError):
     """`dynamic = "error"` promised an answer without request data, and the handler asked for some (R3.15)."""
 

@@ -10,6 +10,7 @@ from upstreams import upstream
 from millpond import revalidate_path
 from millpond.cache.invalidate import Invalidation
 from millpond.errors import UsageError
+from millpond.policy.entry import encode_frame
 from millpond.policy.tags import is_own
 
 if TYPE_CHECKING:
@@ -157,6 +158,100 @@ async def test_a_path_that_was_built_goes_too(project: Project) -> None:
         assert await running.cache("/a/1") == "HIT"
         revalidate_path("/a/1")
         assert await running.cache("/a/1") == "MISS"
+
+
+# Deep and long paths
+
+FILES = """
+revalidate = 1_000_000
+def GET(path: list[str]): return len(path)
+"""
+A, LONG = "/".join(["x"] * 62), "y" * 1000
+DEEP = [
+    f"/files/a/b/{'/'.join(['c' * 60] * 50)}",
+    f"/files/{A}",
+    f"/files/{LONG}/z",
+    f"/files/{LONG}/{'/'.join('z' * 50)}",
+]
+
+
+@pytest.fixture
+async def files(project: Project) -> AsyncIterator[Running]:
+    project.routes({"/(main)/files/[...path]": FILES})
+    async with project.started() as running:
+        for path in DEEP:
+            assert await running.cache(path) == "MISS"
+            assert await running.cache(path) == "HIT"
+        yield running
+
+
+ABOVE = [
+    ("/files/a/b", "layout", [DEEP[0]]),
+    (DEEP[0][:500].rpartition("/")[0], "layout", [DEEP[0]]),
+    (f"/files/{'/'.join(['x'] * 61)}", "layout", [DEEP[1]]),
+    (f"/files/{A}", None, [DEEP[1]]),
+    (f"/files/{A}", "layout", [DEEP[1]]),
+    (f"/files/{LONG}", "layout", DEEP[2:]),
+    (f"/files/{LONG}/z", None, [DEEP[2]]),
+    (f"/files/{LONG}/z", "layout", DEEP[2:]),
+    ("/files/[...path]", None, DEEP),
+    ("/(main)", "layout", DEEP),
+    ("/(main)/files/[...path]", "layout", DEEP),
+    (f"/files/{LONG[1:]}", "layout", []),
+]
+
+
+@pytest.mark.parametrize(("path", "kind", "expected"), ABOVE)
+async def test_what_is_above_reaches_all_below_however_deep_or_long(
+    files: Running, path: str, kind: Any, expected: list[str]
+) -> None:
+    assert revalidate_path(path, kind).tags == 1
+    assert [each for each in DEEP if await files.cache(each) != "HIT"] == expected
+
+
+@pytest.mark.parametrize("path", ["/files/" + "a" * 8000, "/files" + "/a" * 63, "/files" + ("/" + "a" * 120) * 63])
+async def test_no_path_makes_an_entry_large(files: Running, path: str) -> None:
+    assert await files.cache(path) == "MISS"
+    (entry,) = [entry for entry in files.pond.store.entries() if entry.body == b"%d" % (path.count("/") - 1)][-1:]
+    assert entry.size - len(entry.body) < 4096
+    assert len(encode_frame(entry)) - len(entry.body) < 4096
+    assert await files.cache(path) == "HIT"
+
+
+async def test_no_path_makes_a_line_in_the_log_long(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    broken = "def GET(path: list[str]): raise ValueError\n"
+    project.routes(
+        {"/a/[...path]": f"revalidate = 60\n{broken}", "/b/[...path]": f"dynamic = 'force-dynamic'\n{broken}"}
+    )
+    async with project.started() as running:
+        for folder in "ab":
+            assert (await running.get(f"/{folder}/{'%C3%A9' * 1000}")).status_code == 500
+    lines = [record.getMessage() for record in caplog.records if record.name in ("millpond.cache", "millpond.serve")]
+    assert len(lines) == 2
+    assert all("/%C3%A9%C3%A9" in line and len(line) < 300 for line in lines)
+
+
+async def test_a_request_reads_its_own_writes_below_a_long_path(project: Project) -> None:
+    project.routes(
+        {
+            "/[...path]": """
+            from millpond import cached, revalidate_path
+            dynamic = "force-dynamic"
+            runs = 0
+            @cached
+            async def value():
+                global runs
+                runs += 1
+                return runs
+            async def GET(path: list[str]):
+                before = await value()
+                revalidate_path("/" + path[0], "layout")
+                return [before, await value()]
+            """
+        }
+    )
+    async with project.started() as running:
+        assert (await running.get(f"/{'a' * 200}/b")).json() == [1, 2]
 
 
 # Data that a path reads (R6.4)

@@ -26,6 +26,16 @@ def test_the_memory_of_paths_is_bounded_and_forgets_no_entry() -> None:
     assert variants.stored("/more", "more") == ["k1"]
 
 
+def test_the_memory_of_paths_is_bounded_in_bytes_and_forgets_no_entry() -> None:
+    variants, kept = Variants(100, 1_000_000), set[str]()
+    for number in range(2000):
+        key = f"{number}{'k' * 600}"
+        kept = (kept | {key}) - set(variants.stored(f"/{number // 2}{'p' * 8000}", key))
+    assert 100 < len(kept) < 300
+    assert variants._bytes <= 1_000_000
+    assert variants._bytes > len(kept) * 600
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), max_size=60), st.integers(1, 4))
 def test_never_more_are_kept_than_allowed_and_never_the_newest_is_dropped(
     stored: list[tuple[str, int]], most: int

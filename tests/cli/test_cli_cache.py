@@ -114,6 +114,17 @@ def test_ls_folds_own_tags_away_unless_all_are_asked_for(pond: Pond) -> None:
     assert "path:/stock/north" in pond.listed("--route", "/stock/[shop]", "--all")[0]["tags"]
 
 
+def test_a_long_path_is_shown_found_and_invalidated_by_its_name(pond: Pond) -> None:
+    path = f"/stock/{'a' * 100}"
+    pond.ask(path)
+    (facts,) = (entry for entry in pond.listed("--all") if entry["path"] == path)
+    assert {f"path:{path}", f"below:{path}", "below:/stock", "route:/stock/[shop]"} <= set(facts["tags"])
+    assert pond.cache("show", path, "--json").facts["entries"][0]["path"] == path
+    assert pond.call("revalidate", "--path", path).code == 0
+    assert pond.ask(path) == ["MISS"]
+    assert pond.cache("purge", "--path", path, "--json").facts == {"removed": 1}
+
+
 @pytest.mark.parametrize(
     ("arguments", "paths"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.key import response_key
+from millpond.policy.key import folders_in, path_in, response_key
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 
@@ -46,3 +47,27 @@ def test_a_key_is_the_same_in_every_process() -> None:
         for seed in ("0", "1")
     }
     assert found == {ascii(response_key("app/a/route.py", "/a"))}
+
+
+@given(a=st.tuples(names, names), b=st.tuples(names, names))
+def test_long_paths_and_queries_are_told_apart_by_short_keys(a: tuple[str, str], b: tuple[str, str]) -> None:
+    long = [response_key("app/route.py", f"/{'a' * 300}{path}", f"{'q' * 8000}{query}") for path, query in (a, b)]
+    assert (long[0] == long[1]) is (a == b)
+    assert all(len(key) < 600 for key in long)
+
+
+def test_a_cut_path_is_nobodys_path() -> None:
+    """What stands for a long path can't be asked for: a path is encoded, and so is a query."""
+    key = response_key("app/route.py", "/" + "a" * 300)
+    assert not (path_in(key) or "").isascii()
+
+
+def test_a_key_says_where_its_answer_is() -> None:
+    key = response_key("app/(main)/shop/[id]/route.py", "/shop/7", "page=2")
+    assert (path_in(key), folders_in(key)) == ("/shop/7", "/(main)/shop/[id]")
+    assert path_in(response_key("app/route.py", "/" + "a" * 300)) == "/" + "a" * 199 + "…" + key_digest("a" * 300)
+    assert path_in("cron\0/a\0* * * * *\0UTC") is None
+
+
+def key_digest(path: str) -> str:
+    return hashlib.blake2b(f"/{path}".encode(), digest_size=20).hexdigest()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from millpond.policy import surrogate
 from millpond.policy.conditional import headers_of_304
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.entry import Entry, Pause
@@ -311,3 +312,17 @@ def test_a_draft_is_for_no_cache_whatever_its_handler_said(name: bytes, fronted:
     headers = live_headers([(name, b"max-age=99")], DRAFT, fronted=fronted)
     assert not any(value == b"max-age=99" for _, value in headers)
     assert one(headers, "cache-control") == UNCACHED.decode()
+
+
+def test_no_more_keys_are_made_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    def counting(tag: str) -> str:
+        nonlocal made
+        made += 1
+        return key_of(tag)
+
+    monkeypatch.setattr(surrogate, "key_of", counting)
+    headers = dict(key_headers(tuple(f"tag {number}" for number in range(10_000)), ALL))
+    assert headers[b"cache-tag"] == MANY.encode()
+    assert made < 5 * ALL.max_header_bytes / len(key_of("tag 1"))

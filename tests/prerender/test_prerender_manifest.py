@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from millpond.errors import BuildError
+from millpond.policy.entry import FRAME_VERSION
 from millpond.prerender.manifest import OUTPUT, Manifest, read_entries, read_manifest, write_build
 from ponds import NOON, Project, cache_of
 
@@ -179,6 +180,16 @@ async def test_a_build_of_another_version_is_refused(shop: Project) -> None:
     path.write_bytes(path.read_bytes().replace(b'"millpond": "', b'"millpond": "9.9-', 1))
     with pytest.raises(BuildError, match=r"was made by Millpond 9\.9-.*; run `millpond build` again\."):
         await shop.pond().startup()
+
+
+async def test_a_build_whose_entries_were_written_in_another_way_is_refused(shop: Project) -> None:
+    path = shop.folder / OUTPUT / "manifest.json"
+    for former in (b'"frames": 2', b'"former": 3'):  # the field came later than manifests did
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b'"frames": %d' % FRAME_VERSION, former, 1))
+        with pytest.raises(BuildError, match=r"\(entries [02]\), and this is .* run `millpond build` again\."):
+            await shop.pond().startup()
+        path.write_bytes(content)
 
 
 @pytest.mark.parametrize(

@@ -182,3 +182,11 @@ async def test_a_build_that_is_interrupted_leaves_no_task_behind(project: Projec
     with pytest.raises(asyncio.CancelledError):
         await building
     assert not (project.folder / ".millpond").exists()
+
+
+async def test_a_listed_path_that_no_server_would_answer_is_a_failure(project: Project) -> None:
+    listed = "def generate_static_params(): return [{'path': ['a'] * number} for number in (2, 3, 4)]"
+    project.routes({"/[...path]": f"{listed}\ndef GET(path: list[str]): return len(path)\n"})
+    (failure,) = await project.failures(server={"max_path_segments": 2})
+    assert "a path of 3 segments, and a server answers 414 to more than 2; raise [server] max_path_segments" in failure
+    assert "/[...path]" in (await project.built(server={"max_path_segments": 4}))

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cdns import TOKEN, cdn
+from cdns import TOKEN, WEBHOOK_SECRET, cdn
 
 from millpond import purged, revalidate_path, revalidate_tag, update_tag
 from millpond.errors import ConfigError, PurgeError, UsageError
@@ -109,6 +109,22 @@ async def test_what_an_invalidation_purges_is_what_the_answer_has(project: Proje
         await purged(revalidate_path("/items/8"), timeout=10)
         assert not set(cache.purged[-1].keys) & set(keys)
         assert cache.refused == []
+
+
+async def test_a_long_path_is_told_by_its_name_and_by_the_key_of_its_answer(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", WEBHOOK_SECRET)
+    project.routes(ROUTES)
+    path = f"/items/{'7' * 300}"
+    async with cdn() as cache:
+        hook = {"kind": "webhook", "url": f"{cache.url}/hook", "secret_env": "HOOK_SECRET", "again_after": 0}
+        async with project.serving(cdn={"headers": ["surrogate-key"], "purge": [hook]}) as pond:
+            keys = (await pond.get(path)).headers["surrogate-key"].split()
+            await purged(revalidate_path(path), timeout=10)
+            await purged(revalidate_path(path, "layout"), timeout=10)
+    assert [purge.data["paths"] + purge.data["below"] for purge in cache.purged] == [[path], [path]]
+    assert all(set(purge.keys) & set(keys) for purge in cache.purged)
 
 
 @pytest.mark.parametrize("call", [("POST", "tag=items"), ("PUT", "tag=items"), ("DELETE", "tag=items")])

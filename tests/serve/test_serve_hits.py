@@ -14,7 +14,7 @@ from millpond.policy.reply import ANYHOW, Asked
 from millpond.policy.surrogate import Surrogates
 from millpond.serve import hits as hits_module
 from millpond.serve import ready as ready_module
-from millpond.serve.hits import Hits, Request
+from millpond.serve.hits import Hits, Request, Sent
 from millpond.serve.ready import Moments
 
 if TYPE_CHECKING:
@@ -208,6 +208,39 @@ async def test_no_more_paths_are_known_than_memory_is_meant_for(
         assert [hits.recall(b"GET %d" % number) is not None for number in range(5)] == [False] * 3 + [True] * 2
         hits.remember(b"x" * 5000, request)
         assert hits.recall(b"x" * 5000) is None
+
+
+async def test_copies_of_answers_are_bounded_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hits_module, "_MOST_COPIED", 1000)
+    project.routes(ROUTES)
+    async with project.serving() as served:
+        hits = hits_of(served)
+        await warm(served, "/static")
+        known = hits.known(b"/static")
+        assert known is not None
+        assert known.ready is not None
+        requests = [Request(known, ANYHOW, "GET", b"/static") for _ in range(5)]
+        for number, request in enumerate(requests):
+            hits.remember(b"GET %d" % number, request)
+            request.sent = Sent(object(), known.ready.moment, [], 200, b"x" * 300)
+            hits.copied(300)
+        assert sum(len(request.sent.data) for request in requests if request.sent is not None) <= 1000
+        assert requests[-1].sent is None or requests[0].sent is None
+
+
+async def test_forms_are_bounded_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready_module, "_MOST_FORMS_OF_ALL", 6)
+    project.routes(
+        {"/[id]": "revalidate = 60\ndef generate_static_params():\n    return []\ndef GET(id: str):\n    return id\n"}
+    )
+    async with project.serving() as served:
+        hits = hits_of(served)
+        for number in range(20):
+            await warm(served, f"/{number}")
+            assert short_way(served, f"/{number}", ANYHOW) == b'"%d"' % number
+            readies = [known.ready for known in hits._known.values() if known.ready is not None]
+            assert sum(len(ready.forms) for ready in readies) <= 7
+        assert short_way(served, "/0", ANYHOW) == b'"0"'
 
 
 async def test_what_clients_ask_for_is_remembered_within_bounds(project: Project) -> None:

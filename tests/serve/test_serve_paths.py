@@ -139,6 +139,26 @@ async def test_paths_and_headers_over_their_bounds_are_refused(project: Project)
         assert (await ask(running.pond, b"/a", headers=[(b"x", b"y" * 96)] * 2))[0] == 431
 
 
+async def test_a_path_of_too_many_segments_is_refused(project: Project) -> None:
+    project.routes({"/[...path]": "def GET(path: list[str]): return len(path)"})
+    async with project.serving(server={"max_path_segments": 3}) as running:
+        for path, status in {
+            b"/a/b/c": 200,
+            b"/a%2Fb/b/c": 200,
+            b"/a/b/c/": 308,
+            b"//a/b//c": 308,
+            b"/a/b/c/d": 414,
+        }.items():
+            assert (await ask(running.pond, path))[0] == status
+        assert (await ask(running.pond, b"/" * 5000))[0] == 308
+
+
+async def test_base_path_is_no_part_of_the_depth(project: Project) -> None:
+    project.routes({"/[...path]": "def GET(path: list[str]): return len(path)"})
+    async with project.serving(base_path="/b/c", server={"max_path_segments": 2}) as running:
+        assert [(await running.get(f"/b/c{path}")).status_code for path in ("/x/y", "/x/y/z")] == [200, 414]
+
+
 async def test_below_a_base_path_only_its_urls_match_and_handlers_dont_see_it(project: Project) -> None:
     project.routes({"/": ECHO, "/live/[id]": ECHO, "/static": f"revalidate = 60\n{ECHO}"})
     async with project.serving(base_path="/b") as running:

@@ -111,6 +111,9 @@ async def test_the_log_of_wrong_secrets_grows_no_faster_than_they_are_let_throug
         (b'{"tags": ["a"], "expire": -1}', "expire = -1"),
         (b'{"paths": ["items"]}', 'write "/items"'),
         (b'{"tags": ["' + b"x" * 300 + b'"]}', "256"),
+        (b'{"paths": ["/' + b"x" * 2000 + b'"]}', "2001 characters is over 1024"),
+        (b'{"paths": [' + b'"/a", ' * 200 + b'"/b"]}', "201 paths are over 128"),
+        (b'{"tags": [' + b'"\\u0000", ' * 5000 + b'"t"]}', "4990 more"),
         (b"\xff", "no order"),
     ],
 )
@@ -119,6 +122,7 @@ async def test_a_body_that_makes_no_sense_is_400_and_says_why(project: Project, 
         answer = await pond.post("/api/revalidate", headers=RIGHT, content=body)
         assert answer.status_code == 400
         assert says in answer.json()["error"]
+        assert len(answer.content) < 2000
 
 
 async def test_a_body_over_the_limit_is_413(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from millpond.policy.compat import Compat
 from millpond.policy.lifetime import FOREVER
 from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
 from millpond.policy.segment import FetchCache, SegmentConfig
+from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.inputs import Inputs
 from millpond.render.scope import DraftState, Phase, Purpose, Scope, enter, leave
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache
     from millpond.cache.definition import Definition
     from millpond.policy.entry import Entry
+
+log = logging.getLogger("millpond.cache")
 
 _PLAIN_FETCH = SegmentConfig(fetch_cache=FetchCache.FORCE_NO_STORE)
 """Inside of a cached function of the classic model its own entry is the cache (R5.24)."""
@@ -106,6 +110,8 @@ def finished(definition: Definition, cache: DataCache, scope: Scope, value: obje
     default = cache.profiles[DEFAULT]
     lifetime = settled(chosen, scope.lifetime, default.lifetime if cache.cache_components else FOREVER)
     tags = tuple(scope.tags)
+    if len(tags) > MAX_TAGS_OF_ONE:
+        log.warning("@cached %s has more than %d tags: not cached", definition.name, MAX_TAGS_OF_ONE)
     if cache.observed is not None and scope.inputs is not None:
         cache.observed.note(definition.reported(scope.project), scope.inputs, lifetime, tags)
     return Filled(
@@ -114,7 +120,7 @@ def finished(definition: Definition, cache: DataCache, scope: Scope, value: obje
         body=definition.encode(value),
         lifetime=lifetime,
         tags=tags,
-        storable=lifetime.revalidate != 0,
+        storable=lifetime.revalidate != 0 and len(tags) <= MAX_TAGS_OF_ONE,
         short_lived=cache.cache_components and short_lived(lifetime, chosen.get("stale", default.stale)),
     )
 

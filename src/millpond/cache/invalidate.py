@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 from millpond.cache.active import required_cache
 from millpond.errors import UsageError, one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
-from millpond.policy.tags import below_tag, checked_tags, path_tag, route_tag
+from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
 from millpond.render.scope import Purpose, current
 from millpond.routes.path import MalformedPath, canonical, split
 
@@ -101,11 +101,13 @@ def revalidate_path(path: str, type: PathType | None = None) -> Invalidation:  #
 
 
 def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as above
-    """The tag that answers of a path, or of a pattern, have (R6.2).
+    """The tag that answers of a path, or of a pattern, have (R6.2), with the path in it; entries have its `kept_tag`.
 
     Raises:
-        UsageError: as `revalidate_path`.
+        UsageError: as `revalidate_path`, or the path is too long.
     """
+    if len(path) > MAX_PATH:
+        raise UsageError(f"revalidate_path(): a path of {len(path)} characters is over {MAX_PATH}.")
     if type not in (None, "route", "page", "layout"):
         raise UsageError(f"revalidate_path(): type is {type!r}; it is {one_of(('route', 'page', 'layout'))}, or None.")
     if not path.startswith("/"):
@@ -127,6 +129,11 @@ def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as abo
 def _is_group(folder: str) -> bool:
     """Whether it is a folder like "(main)", which is no part of URLs; "Mercury_(planet)" is an ordinary segment."""
     return folder.startswith("(") and folder.endswith(")")
+
+
+def checked_paths(paths: Sequence[str]) -> str | None:
+    """A complaint where one call names more paths than it may; each is a row that the store writes at once."""
+    return f"{len(paths)} paths are over {MAX_TAGS}; name fewer in one call" if len(paths) > MAX_TAGS else None
 
 
 def _tags(tags: Sequence[str], function: str) -> list[str]:
@@ -180,7 +187,7 @@ def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Inv
     done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
     scope = current()
     if scope is not None:
-        scope.own_invalidations.update(dict.fromkeys(tags, done.generation))
+        scope.own_invalidations.update(dict.fromkeys(map(kept_tag, tags), done.generation))
     return done
 
 
@@ -194,11 +201,11 @@ def invalidate_tags(
     Args:
         store: where.
         purges: whom to tell; None: nobody.
-        tags: checked.
+        tags: checked, or of `tag_of_path`.
         expire_after: seconds for which older entries may still be served as stale; 0: not at all; None: without limit.
     """
     if not tags:
         return Invalidation(0, store.generation())
-    generation = store.invalidate(tags, expire_after=expire_after)
+    generation = store.invalidate(map(kept_tag, tags), expire_after=expire_after)
     announced = purges.announce(tags, expire_after=expire_after) if purges is not None else 0
     return Invalidation(len(tags), generation, announced)

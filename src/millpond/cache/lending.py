@@ -9,11 +9,17 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from queue import SimpleQueue
+
+
+_THREADS = 40
+"""In which functions are refreshed, apart from the pool of handlers: those that hang leave handlers all of theirs."""
+_of_loop: RunVar[CapacityLimiter] = RunVar("millpond_lending_threads")
 
 
 class Work:
@@ -81,7 +87,7 @@ class Lending:
             offers = list(self._offers.get(key, ()))
         for orders in offers:
             orders.put(work)
-        pooled = asyncio.create_task(run_in_threadpool(work.carry_out))
+        pooled = asyncio.create_task(to_thread.run_sync(work.carry_out, limiter=_threads()))
         self._tasks.add(pooled)
         pooled.add_done_callback(self._tasks.discard)
         try:
@@ -91,3 +97,11 @@ class Lending:
                 if self._open.get(key) is work:
                     del self._open[key]
             pooled.cancel()  # gives up its place in the queue for a thread; a thread that runs is not stopped
+
+
+def _threads() -> CapacityLimiter:
+    try:
+        return _of_loop.get()
+    except LookupError:
+        _of_loop.set(threads := CapacityLimiter(_THREADS))
+        return threads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -15,23 +14,22 @@ from millpond.cache.clean_context import CleanContext
 from millpond.cache.coded import coded_aside
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
+from millpond.errors import OverdueError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_failure
 from millpond.policy.storing import storable_status
-from millpond.render.escape import result_of
+from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.run import StaticEnded
-from millpond.render.scope import Purpose
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextvars import Context
 
     from millpond.cache.variants import Variants
     from millpond.policy.coding import Coding
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
-    from millpond.render.run import Rendered, Renderer
+    from millpond.render.run import Renderer
     from millpond.render.scope import DynamicUse
     from millpond.render.target import Target
     from millpond.stores.contract import Lease, Store
@@ -77,6 +75,8 @@ class Responses:
     lease_seconds: float = LEASE_SECONDS
     codings: Sequence[Coding] = ()
     """Those in which bodies are stored besides the plain ones."""
+    max_overdue_renders: int = MOST_OVERDUE
+    renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
     flights: Flights[Regenerated] = field(init=False)
@@ -84,6 +84,7 @@ class Responses:
     """Paths that turned dynamic: until when they are run live, and why."""
 
     def __post_init__(self) -> None:
+        self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
         self.flights = Flights(on_error=_report_background_failure, clean=self.clean)
 
     def hit(self, key: str) -> Cached | None:
@@ -174,20 +175,23 @@ class Responses:
         generation, now = self.store.generation(), self.clock()
         context = copy_context()
         try:
-            rendered = await self._render(target, context)
+            rendered = await self.renders.regenerate(target, context)
             entry = entry_of(rendered, target, rendered_at=now, generation=generation, build=self.build)
         except StaticEnded as ended:
             await self._turned_dynamic(target, ended, generation)
             raise
         except Exception as error:
-            # In the render's context: there an error tracker knows what it was about, and that it has seen it.
-            context.run(log.exception, "rendering %s (%s) failed", target.path, target.route.file.file)
+            if isinstance(error, OverdueError):  # nothing has run that a traceback could show
+                log.error("rendering %s (%s) failed: %s", target.label, target.route.file.file, error)
+            else:
+                # In the render's context: there an error tracker knows what it was about, and that it has seen it.
+                context.run(log.exception, "rendering %s (%s) failed", target.label, target.route.file.file)
             await self._pause(target.key, generation)
-            raise RenderFailed(target.path) from error
+            raise RenderFailed(target.label) from error
         if not storable_status(entry.status):
             # Anyone can ask for what a handler refuses; only what breaks by itself is worth a warning.
             level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG
-            log.log(level, "rendering %s answered %d, which is not stored", target.path, entry.status)
+            log.log(level, "rendering %s answered %d, which is not stored", target.label, entry.status)
             await self._pause(target.key, generation)
             return Regenerated(entry, stored=False)
         entry = await coded_aside(entry, self.codings)
@@ -196,28 +200,18 @@ class Responses:
     async def _commit(self, target: Target, entry: Entry, lease: Lease | None) -> bool:
         outcome = await self.store.commit(entry, lease)
         if outcome is Commit.TOO_LARGE:  # else the former answer would be served, and rendered again, at each request
-            log.warning("%s is %d bytes, more than the store takes: not cached", target.path, entry.size)
+            log.warning("%s is %d bytes, more than the store takes: not cached", target.label, entry.size)
             await self.store.remove(entry.key)
         elif outcome is Commit.STORED and target.query:
             for surplus in self.variants.stored(target.path, entry.key):
                 await self.store.remove(surplus)
         return outcome is Commit.STORED
 
-    async def _render(self, target: Target, context: Context) -> Rendered:
-        """A render in a task of its own: one that takes too long is left behind, and its result is dropped."""
-        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE), context=context)
-        done, _ = await asyncio.wait({task}, timeout=self.render_timeout)
-        if not done:
-            task.cancel()
-            task.add_done_callback(_swallow_late_result)
-            raise TimeoutError(f"no answer after {self.render_timeout:g} s (cache.render_timeout)")
-        return result_of(task)
-
     async def _turned_dynamic(self, target: Target, ended: StaticEnded, generation: int) -> None:
         log.warning(
             "%s was static at build, and now its answer is one request's own: %s. It runs live meanwhile. "
             'Say dynamic = "force-dynamic" in %s, or keep request data out of GET and of middleware around renders.',
-            target.path,
+            target.label,
             ended.use,
             target.route.file.file,
         )
@@ -245,11 +239,6 @@ def _just_rendered(made: Regenerated, reason: Reason, after: Judgement, *, joine
     lasting = made.stored and after.tag is None
     entry = made.entry if lasting else msgspec.structs.replace(made.entry, revalidate=0, expire=None)
     return Cached(entry, decision)
-
-
-def _swallow_late_result(task: asyncio.Task[Rendered]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.info("a render that took too long ended with %r", task.exception())
 
 
 def _report_background_failure(key: str, error: BaseException) -> None:

@@ -24,6 +24,7 @@ from millpond.cli.stored import (
 )
 from millpond.errors import MillpondError, UsageError
 from millpond.policy.entry import Kind  # noqa: TC001 - the command line is made of it
+from millpond.policy.tags import kept_tag
 from millpond.prerender.table import route_table
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def _chosen(
     Raises:
         UsageError: the path has a bad escape, or no leading slash.
     """
-    wanted = tag_of_path(path, None) if path is not None else tag
+    wanted = kept_tag(tag_of_path(path, None)) if path is not None else tag
     return lambda name, entry: (
         (wanted is not None and entry is not None and wanted in entry.tags)
         or (key is not None and is_called(key, name, entry))

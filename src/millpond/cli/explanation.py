@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from millpond.prerender.manifest import Manifest
     from millpond.prerender.plan import Plan
 
-_REFUSALS = {400: "its percent-encoding is malformed", 414: "the path is longer than [server] max_path_bytes allows"}
+_REFUSALS = {
+    400: "its percent-encoding is malformed",
+    414: "the path is longer than [server] max_path_bytes or max_path_segments allow",
+}
 
 
 @dataclass(slots=True)

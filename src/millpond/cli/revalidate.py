@@ -13,13 +13,14 @@ import httpx2
 import msgspec
 from cyclopts import Parameter
 
-from millpond.cache.invalidate import expire_after_of, invalidate_tags, tag_of_path
+from millpond.cache.invalidate import checked_paths, expire_after_of, invalidate_tags, tag_of_path
 from millpond.cli.console import machine_readable, output, print_json, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
 from millpond.config import RevalidateEndpointConfig, load_config
 from millpond.errors import MillpondError, PurgeError, UsageError
+from millpond.policy.key import folders_of
 from millpond.policy.tags import checked_tags
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.purge.purges import Purges
-    from millpond.routes.scan import RouteFile
 
 _TIMEOUT = 10.0
 """Seconds for a server to answer."""
@@ -95,6 +95,8 @@ def _order(
         UsageError: there is nothing to do, or something makes no sense.
     """
     good, complaints = checked_tags(tags)
+    if (too_many := checked_paths(paths)) is not None:
+        complaints.append(too_many)
     if complaints:
         raise UsageError("; ".join(complaints))
     if not good and not paths:
@@ -226,7 +228,7 @@ def _unknown_paths(project: Path, paths: list[str], kind: PathType | None) -> li
     files = scan(app, project)
     below = kind == "layout"
     patterns = {
-        pattern for file in files for whole in (file.pattern, _folders(file)) for pattern in _heads(whole, below)
+        pattern for file in files for whole in (file.pattern, folders_of(file.file)) for pattern in _heads(whole, below)
     }
     # With "layout" a path that only begins like a route's counts, too.
     lengths = [range(len(file.segments) + 1) if below else (len(file.segments),) for file in files]
@@ -238,11 +240,6 @@ def _unknown_paths(project: Path, paths: list[str], kind: PathType | None) -> li
         for path in paths
         if (path.rstrip("/") or "/") not in patterns and not _matches(table, path)
     ]
-
-
-def _folders(file: RouteFile) -> str:
-    """The pattern with the groups in it, as `revalidate_path` takes it, too."""
-    return "/" + "/".join(file.file.split("/")[1:-1])
 
 
 def _heads(pattern: str, below: bool) -> list[str]:

@@ -11,8 +11,9 @@ from millpond.cli.project import APP
 from millpond.config import load_config
 from millpond.errors import BuildError, UsageError
 from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
+from millpond.policy.key import folders_in, path_in
 from millpond.policy.lifetime import duration_cell
-from millpond.policy.tags import TagRow, is_own
+from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.manifest import read_manifest
 from millpond.prerender.report import whole
 from millpond.stores.choosing import inspection_of, upkeep_of
@@ -99,8 +100,8 @@ def facts_of(
         **facts,
         "key": entry.key,
         "kind": entry.kind,
-        "route": _named_by(entry, "route:"),
-        "path": _named_by(entry, "path:"),
+        "route": _route_of(entry),
+        "path": path_in(entry.key),
         "status": entry.status,
         "age": int(age_of(entry, now)),
         "revalidate": whole(entry.revalidate, never=False),
@@ -108,7 +109,7 @@ def facts_of(
         "state": FRESH if judgement.fresh else STALE if judgement.servable else DEAD,
         "reason": judgement.reason,
         "ttl": None if ttl is None else int(ttl // 1),
-        "tags": [readable_tag(tag) for tag in entry.tags if own or not is_own(tag)],
+        "tags": _readable_tags(entry, own=own),
         "build": entry.build,
     }
 
@@ -137,14 +138,14 @@ def printed_key(key: str) -> str:
     return key.replace("\0", " ").strip()
 
 
-def readable_tag(tag: str) -> str:
-    """A tag on a terminal; an own one without its NUL."""
-    return tag.lstrip("\0")
+def _readable_tags(entry: Entry, *, own: bool) -> list[str]:
+    """Tags on a terminal; own ones without their NUL, and with the path that they stand for."""
+    wholes = whole_tags(_route_of(entry) or "", folders_in(entry.key), path_in(entry.key) or "") if own else {}
+    return [wholes.get(tag, tag).lstrip("\0") for tag in entry.tags if own or not is_own(tag)]
 
 
-def _named_by(entry: Entry, prefix: str) -> str | None:
-    own = (readable_tag(tag) for tag in entry.tags if is_own(tag))
-    return next((tag.removeprefix(prefix) for tag in own if tag.startswith(prefix)), None)
+def _route_of(entry: Entry) -> str | None:
+    return next((name for kind, name in map(named, entry.tags) if kind is Named.ROUTE), None)
 
 
 def entry_row(facts: dict[str, Any]) -> list[str]:

@@ -55,6 +55,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """In which answers are stored besides the plain form, where that saves 10 % or more; [] for none."""
     render_timeout: float = 60.0
     """Seconds after which a regeneration counts as failed."""
+    max_overdue_renders: int = 10
+    """Regenerations that took longer and go on in threads; while there are so many, those of sync handlers fail."""
     lease_seconds: float = 10.0
     """How long a worker that was killed in mid-render can delay others that want the same; a living one renews."""
 
@@ -79,6 +81,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.max_fetch_bytes": self.max_fetch_bytes,
                 "cache.max_query_variants": self.max_query_variants,
                 "cache.render_timeout": self.render_timeout,
+                "cache.max_overdue_renders": self.max_overdue_renders,
                 "cache.lease_seconds": self.lease_seconds,
             }
         )

@@ -17,6 +17,8 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     max_path_bytes: int = 8 * 1024
     """A longer path and query is answered 414."""
+    max_path_segments: int = 64
+    """A path of more is answered 414: an answer has a tag for each, by which `revalidate_path` finds it."""
     max_header_bytes: int = 64 * 1024
     """Longer request headers are answered 431."""
     shutdown_timeout: float = 30.0
@@ -31,6 +33,7 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         yield from not_positive(
             {
                 "server.max_path_bytes": self.max_path_bytes,
+                "server.max_path_segments": self.max_path_segments,
                 "server.max_header_bytes": self.max_header_bytes,
                 "server.shutdown_timeout": self.shutdown_timeout,
                 "server.worker_timeout": self.worker_timeout,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _MAGIC = b"MLPD"
-_VERSION = 2
+FRAME_VERSION = 3
+"""Of the frames, and of what stands in them: an entry with keys or tags of another spelling would never be found."""
 _PREFIX = struct.Struct(">4sBLQL")
 """Magic, version, length of the head, length of the bodies, CRC-32 of all."""
 
@@ -125,7 +126,7 @@ def encode_frame(entry: Entry) -> bytes:
     checksum = zlib.crc32(head)
     for body in bodies:
         checksum = zlib.crc32(body, checksum)
-    return b"".join((_PREFIX.pack(_MAGIC, _VERSION, len(head), sum(map(len, bodies)), checksum), head, *bodies))
+    return b"".join((_PREFIX.pack(_MAGIC, FRAME_VERSION, len(head), sum(map(len, bodies)), checksum), head, *bodies))
 
 
 def decode_frame(frame: bytes) -> Entry | None:
@@ -134,7 +135,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         return None
     magic, version, head_length, bodies_length, checksum = _PREFIX.unpack_from(frame)
     end = _PREFIX.size + head_length
-    if magic != _MAGIC or version != _VERSION or len(frame) != end + bodies_length:
+    if magic != _MAGIC or version != FRAME_VERSION or len(frame) != end + bodies_length:
         return None
     if zlib.crc32(memoryview(frame)[_PREFIX.size :]) != checksum:
         return None

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.lifetime import YEAR, Lifetime
-from millpond.policy.tags import is_own
+from millpond.policy.tags import DIGESTED, digest_of, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,8 +30,6 @@ LONGEST_KEY = 32
 MANY = "mp-many"
 """The key of an answer whose keys don't fit. Every purge names it: what can't be told apart goes each time."""
 
-_DIGESTED = "mp-"
-_DIGEST_BYTES = 12
 _AS_IT_IS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=@-]*")
 """Of what no header, no JSON and no regular expression (a Varnish ban) makes anything else; but for the dot, which
 matches more than itself in the last, and so purges more."""
@@ -55,12 +52,11 @@ def key_of(tag: str) -> str:
     """How a tag is written in headers and in purges.
 
     As it is, if it is short and no cache can take it for anything else; otherwise its digest. Caches may hold keys
-    from before an upgrade, so this function stays as it is.
+    from before an upgrade, so this function stays as it is. A tag and what is kept of it (`kept_tag`) have one key.
     """
-    if len(tag) <= LONGEST_KEY and _AS_IT_IS.fullmatch(tag) and not tag.lower().startswith(_DIGESTED):
+    if len(tag) <= LONGEST_KEY and _AS_IT_IS.fullmatch(tag) and not tag.lower().startswith(DIGESTED):
         return tag
-    digest = blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES)
-    return _DIGESTED + digest.hexdigest()
+    return digest_of(tag)
 
 
 def purge_keys(tags: Iterable[str]) -> list[str]:
@@ -83,19 +79,37 @@ def key_headers(tags: tuple[str, ...], surrogates: Surrogates) -> tuple[tuple[by
 
 
 def _keys(tags: tuple[str, ...], separator: str, surrogates: Surrogates) -> str:
-    value = separator.join(dict.fromkeys(map(key_of, tags)))
-    return value if len(value) <= surrogates.max_header_bytes else MANY
+    keys = _that_fit(tags, separator, surrogates.max_header_bytes)
+    return MANY if keys is None else separator.join(keys)
+
+
+def _that_fit(tags: tuple[str, ...], separator: str, most: int) -> list[str] | None:
+    """The keys of all tags; None where they are more than a header may hold: no more are made than tell that."""
+    keys: dict[str, None] = {}
+    length = -len(separator)
+    for tag in tags:
+        key = key_of(tag)
+        if key not in keys:
+            keys[key] = None
+            length += len(separator) + len(key)
+        if length > most:
+            return None
+    return list(keys)
 
 
 def _groups(tags: tuple[str, ...], surrogates: Surrogates) -> str:
     """As many as fit: nothing is purged by them, so one that is missing costs an optimisation."""
-    value = ""
-    for key in dict.fromkeys(key_of(tag) for tag in tags if not is_own(tag)):
-        longer = f'{value}, "{key}"' if value else f'"{key}"'
-        if len(longer) > surrogates.max_header_bytes:
+    groups: dict[str, None] = {}
+    length = -len(", ")
+    for tag in tags:
+        group = f'"{key_of(tag)}"'
+        if is_own(tag) or group in groups:
+            continue
+        length += len(", ") + len(group)
+        if length > surrogates.max_header_bytes:
             break
-        value = longer
-    return value
+        groups[group] = None
+    return ", ".join(groups)
 
 
 def cdn_cache_control(lifetime: Lifetime, age: float, max_age: float | None) -> bytes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import lru_cache
+from hashlib import blake2b
+from reprlib import Repr
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 
 class TagRow(NamedTuple):
@@ -84,34 +86,52 @@ def judge_tags(tags: Iterable[str], generation: int, row_of: Callable[[str], Tag
 MAX_TAGS, MAX_TAG_LENGTH = 128, 256
 """How many tags one call may give, and how long each may be (R5.3)."""
 
+MAX_TAGS_OF_ONE = 10_000
+"""How many an answer, or a function's result, may have from all calls; with more it isn't stored: without those that
+are too many it would outlive their invalidation."""
+
 _OWN = "\0"  # begins the tags that routes have by themselves; no tag of a user's may
 _ROUTE, _PATH, _BELOW = f"{_OWN}route:", f"{_OWN}path:", f"{_OWN}below:"
+
+LONGEST_NAME = 64
+"""Characters up to which a path stands in its own tags as it is; of a longer one there is a digest."""
+
+DIGESTED = "mp-"
+"""Begins digests of tags: own ones of long paths, and the keys that caches in front have (`policy/surrogate.py`)."""
+_DIGEST, _DIGEST_BYTES = f"{_OWN}{DIGESTED}", 12
+
+_COMPLAINTS = 10
 
 
 def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
     """The tags that can be used, each once, and complaints about the others (R5.3; DESIGN D11: commas are fine).
 
-    A single string is one tag, not as many as it has letters.
+    A single string is one tag, not as many as it has letters. However many are wrong, the complaints are few.
     """
     if isinstance(tags, str):
         tags = (tags,)
     good: dict[str, None] = {}
     complaints: list[str] = []
+    wrong = 0
     for tag in tags:
         complaint = _complaint(tag)
         if complaint is not None:
-            complaints.append(complaint)
+            wrong += 1
+            if wrong <= _COMPLAINTS:
+                complaints.append(complaint)
         elif len(good) == MAX_TAGS and tag not in good:
-            complaints.append(f"more than {MAX_TAGS} tags: {tag!r} and what follows are left out")
+            complaints.append(f"more than {MAX_TAGS} tags: {_shown(tag)} and what follows are left out")
             break
         else:
             good[str(tag)] = None
+    if wrong > _COMPLAINTS:
+        complaints.append(f"{wrong - _COMPLAINTS} more that can be no tags are left out")
     return list(good), complaints
 
 
 def _complaint(tag: object) -> str | None:
     if not isinstance(tag, str):
-        return f"the tag {tag!r} is of type {type(tag).__name__}, not a string; it is left out"
+        return f"the tag {_shown(tag)} is of type {type(tag).__name__}, not a string; it is left out"
     if len(tag) > MAX_TAG_LENGTH:
         return f"a tag of {len(tag)} characters is over {MAX_TAG_LENGTH}; it is left out"
     if tag.startswith(_OWN):
@@ -122,22 +142,40 @@ def _complaint(tag: object) -> str | None:
 def own_tags(pattern: str, folders: str, path: str) -> tuple[str, ...]:
     """The tags that an answer has by where it is (R6.2): its route, its path, and everything that encloses them.
 
+    As they are kept: what they cost together is bounded by the number of segments, however long the path is.
+
     Args:
         pattern: such as "/shop/[id]".
         folders: the same with groups, such as "/(main)/shop/[id]".
         path: canonical, such as "/shop/7".
     """
     above = (*_above_pattern(pattern), *_above_pattern(folders), *_above(path))
-    return (f"{_ROUTE}{pattern}", f"{_PATH}{path}", *dict.fromkeys(above))
+    return (route_tag(pattern), kept_tag(path_tag(path)), *dict.fromkeys(above))
 
 
 def _above(path: str) -> tuple[str, ...]:
-    """The tags of everything that encloses a path."""
-    return tuple(below_tag(part) for part in _prefixes(path))
+    """The tags of everything that encloses a path, as they are kept: each is made of the one before."""
+    parts = [f"/{part}" for part in path.split("/") if part]
+    whole, digest, end = "".join(parts), _digest(_BELOW), 0
+    tags = [EVERYTHING]
+    for part in parts:
+        end += len(part)
+        digest.update(_encoded(part))
+        tags.append(f"{_BELOW}{whole[:end]}" if end <= LONGEST_NAME else _DIGEST + digest.copy().hexdigest())
+    return tuple(tags)
 
 
 _above_pattern = lru_cache(maxsize=4096)(_above)
 """Patterns and folders are few, and each path of a route asks for the same ones."""
+
+
+def whole_tags(pattern: str, folders: str, path: str) -> dict[str, str]:
+    """The whole tags of those that `own_tags` gives for the same: for people to read, as all prefixes are large."""
+    wholes = [path_tag(path)]
+    for text in (pattern, folders, path):
+        parts = [part for part in text.split("/") if part]
+        wholes += [below_tag("/" + "/".join(parts[:end])) for end in range(len(parts) + 1)]
+    return {kept_tag(tag): tag for tag in wholes}
 
 
 def route_tag(pattern: str) -> str:
@@ -155,6 +193,31 @@ def below_tag(prefix: str) -> str:
     return f"{_BELOW}{prefix}"
 
 
+def kept_tag(tag: str) -> str:
+    """A tag as entries and stores have it: an own one of a long path as a digest, any other one as it is.
+
+    Who is told of an invalidation is told the tag itself, with the path in it. Patterns of routes stay whole: they are
+    as long as somebody has made a folder.
+    """
+    kind, colon, name = tag.partition(":")
+    if len(name) <= LONGEST_NAME or f"{kind}{colon}" not in (_PATH, _BELOW):
+        return tag
+    return _DIGEST + _digest(tag).hexdigest()
+
+
+def digest_of(tag: str) -> str:
+    """What stands for a tag where it can't be written as it is; the same for a tag and for what is kept of it."""
+    return tag.removeprefix(_OWN) if tag.startswith(_DIGEST) else DIGESTED + _digest(tag).hexdigest()
+
+
+def _digest(text: str) -> blake2b:
+    return blake2b(_encoded(text), digest_size=_DIGEST_BYTES)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 class Named(Enum):
     """What a tag names."""
 
@@ -163,12 +226,16 @@ class Named(Enum):
     ROUTE = "route"
     PATH = "path"
     BELOW = "below"
+    KEY = "key"
+    """What is kept of a long path's tag names nothing any more."""
 
 
 def named(tag: str) -> tuple[Named, str]:
     """What a tag names, and the name: a user's own tag, a pattern, a path, or what is below either."""
     if not is_own(tag):
         return Named.TAG, tag
+    if tag.startswith(_DIGEST):
+        return Named.KEY, tag.removeprefix(_OWN)
     kind, _, name = tag.removeprefix(_OWN).partition(":")
     return Named(kind), name
 
@@ -182,8 +249,10 @@ def is_own(tag: str) -> bool:
     return tag.startswith(_OWN)
 
 
-def _prefixes(path: str) -> Iterator[str]:
-    yield "/"
-    parts = [part for part in path.split("/") if part]
-    for end in range(1, len(parts) + 1):
-        yield "/" + "/".join(parts[:end])
+def _shown(value: object) -> str:
+    """A value in a message: it may be anything, of any size."""
+    return _repr.repr(value)
+
+
+_repr = Repr()
+_repr.maxstring = _repr.maxother = 80

@@ -13,7 +13,7 @@ import msgspec
 
 from millpond.config.ownership import READ, whose
 from millpond.errors import BuildError, Place
-from millpond.policy.entry import decode_frame, encode_frame
+from millpond.policy.entry import FRAME_VERSION, decode_frame, encode_frame
 from millpond.prerender.inputs import FunctionRecord, InputRecord
 from millpond.prerender.plan import Plan
 from millpond.render.static import Why
@@ -93,12 +93,15 @@ class Manifest(msgspec.Struct, frozen=True):
     functions: list[FunctionRecord] = []
     environment: dict[str, str] = {}
     """By variable that was read: what tells whether a server has another value, with the build's key."""
+    frames: int = FRAME_VERSION
+    """The version of the entries' frames; none of another version can be served."""
 
 
 class _MadeBy(msgspec.Struct):
-    """The one field that every version's manifest has."""
+    """The fields that say whether the others can be read."""
 
     millpond: str | None = None
+    frames: int = 0
 
 
 def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry], key: bytes = b"") -> Path:
@@ -181,11 +184,12 @@ def read_manifest(project: Path) -> Manifest | None:
     except OSError as error:
         raise BuildError(f"{path} can't be read: {error.strerror}.{_whose(path)}") from error
     try:
-        made_by = msgspec.json.decode(content, type=_MadeBy).millpond
-        if made_by != VERSION:
+        made_by = msgspec.json.decode(content, type=_MadeBy)
+        if (made_by.millpond, made_by.frames) != (VERSION, FRAME_VERSION):
+            other = made_by.millpond or "of an unknown version"
             raise BuildError(
-                f"the build in {path.parent} was made by Millpond {made_by or 'of an unknown version'}, and this is "
-                f"{VERSION}; run `millpond build` again."
+                f"the build in {path.parent} was made by Millpond {other} (entries {made_by.frames}), and this is "
+                f"{VERSION} (entries {FRAME_VERSION}); run `millpond build` again."
             )
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

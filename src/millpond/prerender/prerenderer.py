@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from millpond.cache.answer import entry_of
 from millpond.cache.coded import coded
+from millpond.config import ServerConfig
 from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
@@ -143,6 +144,8 @@ class Prerenderer:
     """Those in which bodies are stored besides the plain ones."""
     watch: Watch | None = None
     """Observes renders in the classic model."""
+    deepest: int = ServerConfig().max_path_segments
+    """The most segments of a path that a server answers."""
 
     async def run(self, routes: Sequence[Route], progress: Callable[[int, int], None]) -> list[RouteResult]:
         """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
@@ -205,7 +208,10 @@ class Prerenderer:
             lister = getattr(route.module.generate_static_params, "__name__", STATIC_PARAMS)
             result.failures.append(Failure(route.file.file, None, {}, self._why_not_listed(lister, error)))
             return []
-        return [Target.of(route, build_segments(route.file.segments, params), params) for params in listed]
+        targets = [Target.of(route, build_segments(route.file.segments, params), params) for params in listed]
+        deep = [target for target in targets if len(target.segments) > self.deepest]
+        result.failures += [self._failure(target, self._why_unreachable(target)) for target in deep[:1]]
+        return [] if deep else targets
 
     async def _try(self, target: Target, first: FirstPass) -> Page | Failure:
         started, now = time.perf_counter(), self.clock()
@@ -264,6 +270,12 @@ class Prerenderer:
     def _why_not_listed(self, lister: str, error: BaseException) -> str:
         unset = unset_message(error, self.project, lister, "give it a default")
         return f"  {unset}" if unset is not None else f"  {lister} failed:\n{failure_message(error, self.project)}"
+
+    def _why_unreachable(self, target: Target) -> str:
+        return (
+            f"  {STATIC_PARAMS} lists a path of {len(target.segments)} segments, and a server answers 414 to more than "
+            f"{self.deepest}; raise [server] max_path_segments, or leave the path out."
+        )
 
     def _why_not_rendered(self, error: BaseException) -> str:
         live = "connection() before it" if self.passes else 'connection() before it, or dynamic = "force-dynamic"'

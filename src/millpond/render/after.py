@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
+import itertools
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
 from millpond.errors import UsageError
 from millpond.render.escape import ends_this_task
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
     from millpond.render.scope import Scope
 
 log = logging.getLogger("millpond.after")
+
+AFTER_THREADS = 20
+"""Sync callbacks that run at a time, apart from the pool of handlers."""
+_SECONDS_BETWEEN_WARNINGS, _MOST_NAMED = 60.0, 5
 
 
 def after(work: Callable[..., object] | Awaitable[object], *args: Any, **kwargs: Any) -> None:
@@ -78,11 +86,55 @@ class _Later:
             await result
 
     async def _in_thread(self, work: Callable[..., object]) -> object:
-        return await run_in_threadpool(work, *self._args, **self._kwargs)
+        name = getattr(work, "__qualname__", type(work).__qualname__)
+        return await _threads().run(functools.partial(work, *self._args, **self._kwargs), name)
 
     def drop(self) -> None:
         if inspect.iscoroutine(self._work):
             self._work.close()  # nobody will await it, and Python would complain
+
+
+class _Threads:
+    """Threads for sync callbacks, apart from those of handlers: what hangs in them leaves handlers all of theirs.
+
+    Other callbacks wait meanwhile, and the log says for which ones. None is dropped: it may be somebody's order.
+    """
+
+    def __init__(self) -> None:
+        self._limiter = CapacityLimiter(AFTER_THREADS)
+        self._calls: dict[object, str] = {}
+        """In the order in which they get their threads."""
+        self._warn_at = 0.0
+
+    async def run(self, call: Callable[[], object], name: str) -> object:
+        if len(self._calls) >= AFTER_THREADS:
+            self._warn(name)
+        key = object()
+        self._calls[key] = name
+        try:
+            return await to_thread.run_sync(call, limiter=self._limiter)
+        finally:
+            del self._calls[key]
+
+    def _warn(self, name: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._warn_at:
+            return
+        self._warn_at = now + _SECONDS_BETWEEN_WARNINGS
+        running = Counter(itertools.islice(self._calls.values(), AFTER_THREADS)).most_common(_MOST_NAMED)
+        names = ", ".join(f"{number} of {each}" for each, number in running)
+        log.warning("after(%s) waits for a thread: all %d run callbacks: %s", name, AFTER_THREADS, names)
+
+
+_of_loop: RunVar[_Threads] = RunVar("millpond_after_threads")
+
+
+def _threads() -> _Threads:
+    try:
+        return _of_loop.get()
+    except LookupError:
+        _of_loop.set(threads := _Threads())
+        return threads
 
 
 async def run_after(scope: Scope) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.storing import storable_status
+from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.after import drop_after
 from millpond.render.asgi import RENDER
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
@@ -143,6 +144,8 @@ class Renderer:
             leave(token)
         if collector.status is not None and storable_status(collector.status):  # no other answer is kept for others
             scope.dynamic_use = scope.dynamic_use or scope.use_after_error
+        if scope.dynamic_use is None and len(scope.tags) > MAX_TAGS_OF_ONE:
+            scope.dynamic_use = DynamicUse(f"an answer with more than {MAX_TAGS_OF_ONE} tags", None)
         if scope.dynamic_use is not None:
             raise StaticEnded(scope.dynamic_use)
         return self._rendered(scope, collector)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from millpond.policy.key import canonical_query, response_key
+from millpond.policy.key import canonical_query, folders_of, response_key
 from millpond.policy.tags import own_tags
 from millpond.routes.path import canonical, readable
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.routes.route import Route
+
+
+_LONGEST_LABEL = 200
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,15 @@ class Target:
         """The path for eyes."""
         return readable(self.segments)
 
+    @property
+    def label(self) -> str:
+        """The path for logs: visitors choose how long it is."""
+        return self.path if len(self.path) <= _LONGEST_LABEL else f"{self.path[:_LONGEST_LABEL]}…"
+
     @cached_property
     def own_tags(self) -> tuple[str, ...]:
         """The tags that an answer has by where it is (R6.2)."""
-        folders = "/" + "/".join(self.route.file.file.split("/")[1:-1])
-        return own_tags(self.route.pattern, folders, self.path)
+        return own_tags(self.route.pattern, folders_of(self.route.file.file), self.path)
 
     @property
     def key(self) -> str:

@@ -69,6 +69,17 @@ def waits(task: asyncio.Task[Any], project: Path) -> Wait:
     return Wait(kind, _name(below, place, project), place)
 
 
+def in_a_thread(task: asyncio.Task[Any]) -> bool:
+    """Whether what a task waits for runs in a thread, which goes on whatever becomes of the task.
+
+    Not while it only waits for a thread to be free. What its own tasks wait for isn't seen.
+    """
+    codes = [frame.f_code for frame in frames_of(task.get_coro())]
+    if any(code.co_qualname.startswith("CapacityLimiter.") for code in codes):
+        return False
+    return any(code in (anyio.to_thread.run_sync.__code__, asyncio.to_thread.__code__) for code in codes)
+
+
 def blamed(of_all: Iterable[Wait]) -> Wait:
     """The wait that ends a render: the first for the outside; its place may be another's, who awaits it."""
     everyone = list(of_all)

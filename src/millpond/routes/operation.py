@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from millpond.errors import Place, RouteModuleError
 from millpond.routes.direct import NotDirect, direct_handler
-from millpond.routes.returned import EncodedResponse, Results, passes_on
+from millpond.routes.returned import EncodedResponse, Results, is_async, passes_on
 from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:
@@ -139,6 +139,11 @@ class Operation:
     """Whether the function is a generator, so that its answer is a stream."""
     place: Place
 
+    @property
+    def threaded(self) -> bool:
+        """Whether the function, or a dependency of it, is a sync one, and so runs in a thread of the pool."""
+        return any(map(_in_thread, _calls(self.api_route.dependant)))
+
 
 def make_operation(module: RouteModule, method: str, around: Callable[[Handler], Handler]) -> Operation:
     """The operation of `module.functions[method]`; `around` wraps FastAPI's handler of one request.
@@ -204,6 +209,17 @@ def _texts(function: Callable[..., Any]) -> tuple[str | None, str | None]:
 def _generates(function: Callable[..., Any]) -> bool:
     inner = inspect.unwrap(function)
     return inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    if dependant.call is not None:
+        yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from _calls(dependency)
+
+
+def _in_thread(function: Callable[..., Any]) -> bool:
+    return not is_async(function) and not inspect.isasyncgenfunction(inspect.unwrap(function))
 
 
 def _declared(dependant: Dependant) -> Iterator[DeclaredInput]:

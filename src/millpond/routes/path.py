@@ -31,6 +31,11 @@ def split(raw_path: bytes) -> list[str]:
     return [_decode(part) for part in raw_path.split(b"/") if part]
 
 
+def is_deeper(raw_path: bytes, most: int) -> bool:
+    """Whether a path as it was sent has more than `most` segments; none is decoded to tell."""
+    return raw_path.count(b"/") > most and len(list(filter(None, raw_path.split(b"/")))) > most
+
+
 def _decode(part: bytes) -> str:
     if b"%" in part:
         if _BAD_ESCAPE.search(part):

@@ -16,6 +16,7 @@ from millpond.policy.decision import Reason
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
 from millpond.serve.ready import Moments, Ready, sendable
+from millpond.serve.remembered import Remembered
 
 if TYPE_CHECKING:
     import weakref
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
 
 access = logging.getLogger("millpond.access")
 
-_MOST_KNOWN = 16_384
-"""Paths. A known one takes one to three kilobytes."""
+_MOST_KNOWN, _MOST_KNOWN_BYTES = 16_384, 16 * 1024 * 1024
 _LONGEST_KNOWN = 1024
-_MOST_REQUESTS = 16_384
+_MOST_REQUESTS, _MOST_REQUEST_BYTES = 16_384, 16 * 1024 * 1024
 _LONGEST_REQUEST = 2048
+_OBJECT = 500
+"""Bytes of what is remembered beside what the client chose."""
+_MOST_COPIED = 16 * 1024 * 1024
+"""Bytes of all answers that are kept as they went out."""
 _DRAFT = DRAFT_COOKIE.encode("ascii")
 
 
@@ -97,11 +101,12 @@ class Hits:
         self.bounds = bounds
         self.surrogates = surrogates
         """What caches in front are told; None where there are none."""
-        self._moments = Moments(surrogates)
+        self._moments = Moments(surrogates, self._forget_forms)
         self.at_socket = True
         """Whether the server may answer before the application is called: not with middleware in front of it."""
-        self._known: dict[bytes, Known] = {}
-        self._requests: dict[bytes, Request] = {}
+        self._known: Remembered[Known] = Remembered(_MOST_KNOWN, _MOST_KNOWN_BYTES)
+        self._requests: Remembered[Request] = Remembered(_MOST_REQUESTS, _MOST_REQUEST_BYTES)
+        self._copied = 0
         self.recall = self._requests.get
         """The request that a piece of data is, where that is remembered."""
         self.known = self._known.get
@@ -115,17 +120,26 @@ class Hits:
         queried = bool(target.route.config.cache_query)
         if queried and asgi.get("query_string"):
             return
-        if len(self._known) >= _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[path] = Known(target.key, heads="HEAD" not in target.route.operations, queried=queried)
+        known = Known(target.key, heads="HEAD" not in target.route.operations, queried=queried)
+        self._known.keep(path, known, len(path) + len(known.key) + _OBJECT)
 
     def remember(self, data: bytes, request: Request) -> None:
         """Remember what a parser said of `data`: that it is `request`, and nothing besides."""
         if len(data) > _LONGEST_REQUEST:
             return
-        if len(self._requests) >= _MOST_REQUESTS:
-            del self._requests[next(iter(self._requests))]
-        self._requests[data] = request
+        self._requests.keep(data, request, len(data) + len(request.path) + _OBJECT)
+
+    def copied(self, size: int) -> None:
+        """Note that an answer of `size` bytes is kept as it went out; when that is too much, none is."""
+        self._copied += size
+        if self._copied > _MOST_COPIED:
+            for request in self._requests.values():
+                request.sent = None
+            self._copied = size
+
+    def _forget_forms(self) -> None:
+        for known in self._known.values():
+            known.ready = None
 
     def asked(self, asgi: Scope) -> tuple[Known, Asked] | None:
         """What a request leads to, where its path is known and nothing in it speaks against a hit."""

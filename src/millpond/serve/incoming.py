@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.requests import cookie_parser
 
 from millpond.render.request_api import DRAFT_COOKIE
-from millpond.routes.path import MalformedPath, slash_redirect, split
+from millpond.routes.path import MalformedPath, is_deeper, slash_redirect, split
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -68,13 +68,14 @@ def without_base_path(scope: Scope, base_path: str) -> Scope:
 def segments_of(scope: Scope, config: Config) -> list[str] | Refused | None:
     """The decoded segments of the path; or an answer at once; or None for a path outside of `base_path`.
 
-    414 and 431 are for paths and headers over their bounds, 400 for bad escapes (R1.32), 308 for slashes (R1.47).
+    414 and 431 are for paths (their bytes, their segments) and headers over their bounds, 400 for bad escapes (R1.32),
+    308 for slashes (R1.47).
     """
     query: bytes = scope.get("query_string", b"")
     raw = below(config.base_path, scope)
     if raw is None:
         return None
-    if len(raw) + len(query) > config.server.max_path_bytes:
+    if len(raw) + len(query) > config.server.max_path_bytes or is_deeper(raw, config.server.max_path_segments):
         return Refused(414)
     if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > config.server.max_header_bytes:
         return Refused(431)

@@ -83,7 +83,7 @@ class LiveRunner:
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
             if ends_this_task(error):
                 raise
-            log.exception("%s %s (%s) raised", asgi["method"], target.path, target.route.file.file)
+            log.exception("%s %s (%s) raised", asgi["method"], target.label, target.route.file.file)
             if send.status is None:
                 await send_plain(send, 500)
         return send.status or 500

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.serve.hits import size_of
+from millpond.serve.remembered import Remembered
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from millpond.prerender.plan import Plan
     from millpond.render.target import Target
 
-_MOST = 4096
+_MOST, _MOST_BYTES = 4096, 8 * 1024 * 1024
 _LONGEST = 256
 """Bytes of a path; clients choose it."""
+_PART, _OBJECT = 60, 800
+"""Bytes of a segment, and of a match, beside what the client chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Matched:
     """The routes of paths, as they were sent, for one table of routes."""
 
     bounds: ServerConfig
-    _found: dict[bytes, tuple[Plan, Target]] = field(default_factory=dict)
+    _found: Remembered[tuple[Plan, Target]] = field(default_factory=lambda: Remembered(_MOST, _MOST_BYTES))
 
     def find(self, asgi: Scope) -> tuple[Plan, Target] | None:
         """What the path was matched to; None where the request is to be looked at in full."""
@@ -47,6 +50,5 @@ class Matched:
             return
         if not all(type(value) is str for value in target.params.values()):
             return
-        if len(self._found) >= _MOST:
-            del self._found[next(iter(self._found))]
-        self._found[path] = plan, target
+        size = 3 * len(path) + _PART * len(target.segments) + _OBJECT  # as it was sent, canonical, and in segments
+        self._found.keep(path, (plan, target), size)

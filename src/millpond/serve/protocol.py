@@ -214,11 +214,14 @@ class HitProtocol(BoundedProtocol):
             return None
         server, moment = self.server_state.default_headers, ready.moment
         head, body = form.head(moment, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
+        if request.sent is not None:
+            self.hits.copied(-len(request.sent.data))
         if request.moment is not moment or len(head) + len(body) > _REPEATED:
             request.moment, request.sent = moment, None
             return Sent(ready.mark, moment, server, form.status, head, body)
-        request.sent = Sent(ready.mark, moment, server, form.status, head + body)
-        return request.sent
+        request.sent = sent = Sent(ready.mark, moment, server, form.status, head + body)
+        self.hits.copied(len(sent.data))
+        return sent
 
     def _prepare_for_asgi(self) -> None:
         """Do what was left out in `on_message_begin`."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HIT = Decision(Action.HIT, Reason.FRESH)
 
-_MOST_FORMS = 8
+_MOST_FORMS, _MOST_FORMS_OF_ALL = 8, 32_768
 _MOST_MOMENTS = 4096
 _LONGEST_ASKED = 512
 """Bytes. What was asked is remembered with the answer to it, and clients choose what they ask."""
@@ -50,13 +50,22 @@ class Moments:
 
     Args:
         surrogates: what caches in front are told; None where there are none.
+        too_many: called when entries have more forms than are meant to be: each is some kilobytes.
     """
 
-    __slots__ = ("_shared", "surrogates")
+    __slots__ = ("_forms", "_shared", "_too_many", "surrogates")
 
-    def __init__(self, surrogates: Surrogates | None = None) -> None:
+    def __init__(self, surrogates: Surrogates | None = None, too_many: Callable[[], None] = lambda: None) -> None:
         self.surrogates = surrogates
+        self._too_many, self._forms = too_many, 0
         self._shared: dict[tuple[int, int | None], Moment] = {}
+
+    def made_form(self) -> None:
+        """Note that a form was made, of whatever entry."""
+        self._forms += 1
+        if self._forms > _MOST_FORMS_OF_ALL:
+            self._forms = 1
+            self._too_many()
 
     def of(self, entry: Entry, age: int, left: int | None, now: float) -> Moment:
         """That of a fresh entry, `age` seconds old, which stays fresh for `left` more."""
@@ -184,6 +193,7 @@ class Ready:
         if form is None:
             form = Form(chosen, lasting_headers(chosen.headers, entry, HIT, now, self._moments.surrogates))
             self._forms[chosen.status, chosen.headers] = form
+            self._moments.made_form()
         if len(asked.accepted) + sum(len(value) for _, value in asked.conditions) <= _LONGEST_ASKED:
             if len(self.forms) >= _MOST_FORMS:
                 self.forms.clear()

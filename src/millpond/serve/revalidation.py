@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from millpond.cache.invalidate import expire_after_of, invalidate_tags, tag_of_path
+from millpond.cache.invalidate import checked_paths, expire_after_of, invalidate_tags, tag_of_path
 from millpond.config.ranges import too_short
 from millpond.errors import ConfigError, UsageError
 from millpond.policy.tags import checked_tags
@@ -133,6 +133,8 @@ class RevalidateEndpoint:
 
     def _carry_out(self, order: Order) -> dict[str, int]:
         tags, complaints = checked_tags(order.tags)
+        if (too_many := checked_paths(order.paths)) is not None:
+            complaints.append(too_many)
         if complaints:
             raise _Refused(400, "; ".join(complaints))
         profile = {"expire": order.profile.expire} if isinstance(order.profile, _Expiry) else order.profile

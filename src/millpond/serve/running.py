@@ -151,6 +151,7 @@ def _responses(around: Surroundings, store: Store, renderer: Renderer, build: st
         variants=Variants(config.max_query_variants),
         lease_seconds=config.lease_seconds,
         codings=config.codings,
+        max_overdue_renders=config.max_overdue_renders,
         clean=around.clean,
     )
 

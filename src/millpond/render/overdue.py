@@ -1,0 +1,129 @@
+"""Renders within their time. What runs in a thread can't be stopped: what is left behind is counted, and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from anyio.to_thread import current_default_thread_limiter
+
+from millpond.errors import OverdueError
+from millpond.render.escape import result_of
+from millpond.render.scope import Purpose
+from millpond.render.waiting import in_a_thread
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from anyio import CapacityLimiter
+
+    from millpond.policy.freshness import Clock
+    from millpond.render.run import Rendered, Renderer
+    from millpond.render.target import Target
+
+log = logging.getLogger("millpond.render")
+
+MOST_OVERDUE = 10
+"""Where nothing else is said."""
+_MOST_NAMED = 5
+
+
+class _Left(NamedTuple):
+    """A render that nobody waits for any more."""
+
+    route: str
+    """Its pattern and its file."""
+    since: float
+    """When it began; seconds since the epoch."""
+    threads: CapacityLimiter
+    """Those of its loop. It holds one, so that one more is allowed meanwhile: others aren't to starve."""
+
+
+@dataclass(slots=True)
+class TimedRenders:
+    """Shared renders of a server, each within `seconds`.
+
+    A render that takes longer is cancelled, but for one that is in a thread: cancelled, it would give its place in the
+    pool away, and the next one would begin a further thread. It is left to end by itself, and its result is dropped.
+    While `most` of them are overdue, nothing begins that would run in a thread; while half of `most` are of one route,
+    nothing of that route.
+    """
+
+    renderer: Renderer
+    clock: Clock
+    seconds: float
+    most: int = MOST_OVERDUE
+    _overdue: dict[asyncio.Task[Rendered], _Left] = field(default_factory=dict)
+
+    @property
+    def overdue(self) -> int:
+        """How many renders are left behind, and haven't ended."""
+        return len(self._overdue)
+
+    async def regenerate(self, target: Target, context: Context | None = None) -> Rendered:
+        """As `Renderer.shared`, within the time, in a task of its own.
+
+        Args:
+            target: what to render.
+            context: that of the task; a copy of the caller's when not given.
+
+        Raises:
+            OverdueError: it wasn't begun, as too many others hang.
+            TimeoutError: it took too long.
+        """
+        self._refuse_beside_too_many(target)
+        since = self.clock()
+        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE), context=context)
+        done, _ = await asyncio.wait({task}, timeout=self.seconds)
+        if not done:
+            self._leave(task, _Left(_named(target), since, current_default_thread_limiter()))
+            raise TimeoutError(f"no answer after {self.seconds:g} s (cache.render_timeout)")
+        return result_of(task)
+
+    def _refuse_beside_too_many(self, target: Target) -> None:
+        of_route = sum(left.route == _named(target) for left in self._overdue.values())
+        full = len(self._overdue) >= self.most and target.route.operations["GET"].threaded
+        if full or of_route >= self._most_of_one:
+            raise OverdueError(self._message())
+
+    @property
+    def _most_of_one(self) -> int:
+        """Of one route: the others aren't to fail because of it."""
+        return max(1, self.most // 2)
+
+    def _leave(self, task: asyncio.Task[Rendered], left: _Left) -> None:
+        if not in_a_thread(task):
+            task.cancel()
+        self._overdue[task] = left
+        left.threads.total_tokens += 1
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Rendered]) -> None:
+        self._overdue.pop(task).threads.total_tokens -= 1
+        if not task.cancelled() and task.exception() is not None:
+            log.info("a render that took too long ended with %r", task.exception())
+
+    def _message(self) -> str:
+        """Which routes hang, and since when."""
+        lefts = sorted(self._overdue.values(), key=lambda left: left.since)
+        firsts = {left.route: left.since for left in reversed(lefts)}
+        numbers = Counter(left.route for left in lefts)
+        named = [f"{number} of {route} since {_moment(firsts[route])}" for route, number in numbers.items()]
+        more = f" and {len(named) - _MOST_NAMED} more routes" if len(named) > _MOST_NAMED else ""
+        return (
+            f"not begun, as {len(lefts)} renders are overdue (cache.max_overdue_renders = {self.most}, and half of "
+            f"them for one route), and each keeps a thread: {', '.join(named[:_MOST_NAMED])}{more}. "
+            "Give what they wait for a timeout."
+        )
+
+
+def _named(target: Target) -> str:
+    return f"{target.route.pattern} ({target.route.file.file})"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
