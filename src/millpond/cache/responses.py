@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.answer import entry_of
+from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.coded import coded_aside
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
+from millpond.errors import UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_failure
+from millpond.policy.sendable import stored_fault
 from millpond.policy.storing import storable_status
 from millpond.render.escape import result_of
 from millpond.render.run import StaticEnded
@@ -77,6 +79,8 @@ class Responses:
     flights: Flights[Regenerated] = field(init=False)
     _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
     """Paths that turned dynamic: until when they are run live, and why."""
+    _told: set[str] = field(default_factory=set)
+    """Files that were warned of bodies where none may be."""
 
     def __post_init__(self) -> None:
         self.flights = Flights(on_error=_report_background_failure)
@@ -116,7 +120,12 @@ class Responses:
         return _just_rendered(made, Reason.TAG, self.judge(made.entry, self.clock()), joined=False)
 
     def judge(self, entry: Entry, now: float) -> Judgement:
-        """What may be done with an entry of this build."""
+        """What may be done with an entry of this build.
+
+        One that can't be sent is none: an older version, or somebody else, has written it into the store.
+        """
+        if stored_fault(entry.status, entry.headers) is not None:
+            return self._missing()
         return judge(entry, now, self.store.row, self.build, in_touch=self.store.in_touch())
 
     async def _stored(self, key: str) -> Entry | None:
@@ -174,9 +183,13 @@ class Responses:
             await self._turned_dynamic(target, ended, generation)
             raise
         except Exception as error:
-            log.exception("rendering %s (%s) failed", target.path, target.route.file.file)
+            if isinstance(error, UnsendableError):  # it says all, and its traceback nothing of the handler
+                log.error("%s", error)
+            else:
+                log.exception("rendering %s (%s) failed", target.path, target.route.file.file)
             await self._pause(target.key, generation)
             raise RenderFailed(target.path) from error
+        warn_of_lost_body(rendered, target, self._told)
         if not storable_status(entry.status):
             # Anyone can ask for what a handler refuses; only what breaks by itself is worth a warning.
             level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG

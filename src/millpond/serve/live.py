@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from millpond.errors import Place, UnsendableError
 from millpond.render.escape import MEANT_FOR_THE_LOOP
 from millpond.render.run import OPERATION, SERVER
 from millpond.render.scope import DraftState, Purpose, enter, leave
@@ -35,6 +36,8 @@ class LiveRunner:
     secure_cookies: bool
     fronted: bool = False
     """There are caches in front (`[cdn]`)."""
+    _told: set[Place] = field(default_factory=set)
+    """Handlers that were warned of bodies where none may be."""
 
     async def run(
         self, target: Target, asgi: Scope, receive: Receive, send: Send, decision: Decision, *, draft: bool
@@ -79,13 +82,36 @@ class LiveRunner:
     async def _through(self, asgi: Scope, target: Target, receive: Receive, send: LiveSend) -> int:
         try:
             await self.renderer.app(asgi, receive, send)
+        except UnsendableError as error:
+            place, method = _place(target, asgi["method"]), asgi["method"]
+            log.error("%s: the answer of %s %s can't be sent: %s", place, method, target.readable, error)
+            if send.status is None:
+                await send_plain(send, 500)
         except MEANT_FOR_THE_LOOP:
             raise
         except BaseException:  # a redirect() in a streamed body, say, comes too late to be an answer
             log.exception("%s %s (%s) raised", asgi["method"], target.path, target.route.file.file)
             if send.status is None:
                 await send_plain(send, 500)
+        if send.lost and (place := _place(target, asgi["method"])) not in self._told:
+            self._told.add(place)
+            log.warning(
+                "%s: the answer of %s %s has the status %d, which allows no body, and had one: it is left out. "
+                "Return Response(status_code=%d).",
+                place,
+                asgi["method"],
+                target.readable,
+                send.status,
+                send.status,
+            )
         return send.status or 500
+
+
+def _place(target: Target, method: str) -> Place:
+    """Where the operation is that answers."""
+    operations = target.route.operations
+    operation = operations.get(method) or operations.get("GET")
+    return Place(target.route.file.file) if operation is None else operation.place
 
 
 def _without_body(receive: Receive) -> Receive:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from millpond.errors import UnsendableError
 from millpond.policy.headers import lasting_headers, live_headers, moment_headers
 from millpond.policy.reply import Asked, reply
+from millpond.policy.sendable import BODILESS, fault, framed, length_headers
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.cache.responses import Cached
     from millpond.policy.decision import Decision
@@ -16,16 +19,14 @@ if TYPE_CHECKING:
     from millpond.policy.reply import Reply
     from millpond.policy.surrogate import Surrogates
 
-_BODILESS = (204, 205, 304)
+log = logging.getLogger("millpond.serve")
 
 
 async def send_plain(
     send: Send, status: int, headers: list[tuple[bytes, bytes]] | None = None, body: bytes = b""
 ) -> None:
     """A whole answer."""
-    headers = list(headers or ())
-    if status not in _BODILESS:
-        headers.append((b"content-length", b"%d" % len(body)))
+    headers = [*(headers or ()), *length_headers(status, body)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -46,31 +47,67 @@ def headers_of(
 ) -> list[tuple[bytes, bytes]]:
     """All headers of a reply, in the order in which they are sent."""
     lasting = lasting_headers(chosen.headers, entry, decision, now, surrogates)
-    return lasting + moment_headers(entry, decision, now, surrogates) + length_of(chosen)
+    return lasting + moment_headers(entry, decision, now, surrogates) + length_headers(chosen.status, chosen.body)
 
 
-def length_of(chosen: Reply) -> list[tuple[bytes, bytes]]:
-    """Content-Length, where an answer of that status has one (RFC 9110 §8.6)."""
-    return [] if chosen.status in _BODILESS else [(b"content-length", b"%d" % len(chosen.body))]
+class FramedSend:
+    """The `send` of an application: what goes out is one answer, and no more than that."""
+
+    def __init__(self, send: Send, method: str) -> None:
+        self._send = send
+        self._bodiless = self._head = method == "HEAD"
+        self.status: int | None = None
+        """None until the answer has begun."""
+        self.lost = 0
+        """Bytes of a body that the status allows none of."""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = self._begun(message)
+        elif message["type"] == "http.response.body" and self._bodiless:
+            if not self._head:
+                self.lost += len(message.get("body", b""))
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    def _begun(self, message: Message) -> Message:
+        """The start of the answer as it is sent.
+
+        Raises:
+            UnsendableError: it can't be sent; nothing has been.
+        """
+        status, headers = message["status"], list(message.get("headers", ()))
+        wrong = fault(status, headers)
+        if wrong is not None:
+            raise UnsendableError(wrong)
+        self.status = status
+        self._bodiless = self._head or status in BODILESS
+        return {**message, "headers": framed(status, self._headers(headers))}
+
+    def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """In lower case."""
+        return [(name.lower(), value) for name, value in headers]
 
 
-class LiveSend:
+class LiveSend(FramedSend):
     """The `send` of a live run: tells how the answer came about, and keeps the body of a HEAD back (R1.42)."""
 
     def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool) -> None:
         """`fronted`: there are caches in front, which keep what doesn't say otherwise."""
-        self._send = send
-        self._head = method == "HEAD"
+        super().__init__(send, method)
         self._decision = decision
         self._fronted = fronted
-        self.status: int | None = None
-        """None until the answer has begun."""
 
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = live_headers(message.get("headers", ()), self._decision, fronted=self._fronted)
-            message = {**message, "headers": headers}
-        elif message["type"] == "http.response.body" and self._head:
-            message = {**message, "body": b""}
-        await self._send(message)
+    def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        return live_headers(headers, self._decision, fronted=self._fronted)
+
+
+async def pass_on(app: ASGIApp, asgi: Scope, receive: Receive, send: Send) -> None:
+    """Let an application answer that isn't a route file's operation; what can't be sent is 500."""
+    sending = FramedSend(send, asgi["method"])
+    try:
+        await app(asgi, receive, sending)
+    except UnsendableError as error:
+        log.error("the answer of %s %s can't be sent: %s", asgi["method"], asgi["path"], error)
+        if sending.status is None:
+            await send_plain(sending, 500)
