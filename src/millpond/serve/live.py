@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
 from millpond.render.escape import MEANT_FOR_THE_LOOP
+from millpond.render.incoming import INCOMING, Incoming
 from millpond.render.run import OPERATION, SERVER
 from millpond.render.scope import DraftState, Purpose, enter, leave
 from millpond.serve.sending import LiveSend, send_plain
@@ -59,15 +60,16 @@ class LiveRunner:
         scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
         if method in ("GET", "HEAD"):
             receive = _without_body(receive)  # R1.29
+        incoming = Incoming(receive)
         if scope.stubbed:
             asgi = _stub(asgi)
         scope.request = Request(asgi)
         token = enter(scope)
         try:
             ran = operation.api_route
-            own = {"route": ran, "endpoint": ran.endpoint, OPERATION: ran.runs}
+            own = {"route": ran, "endpoint": ran.endpoint, OPERATION: ran.runs, INCOMING: incoming}
             inner = {**asgi, **self._seen(target, asgi), **own}
-            return await self._through(inner, target, receive, self._sending(send, asgi, decision))
+            return await self._through(inner, target, incoming.receive, self._sending(send, asgi, decision))
         finally:
             leave(token)
             self.afterwards.begin(scope)
