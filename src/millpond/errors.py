@@ -46,6 +46,10 @@ class UsageError(MillpondError):
     """A function of Millpond was called where it can't work, or with arguments that make no sense."""
 
 
+class UnsendableError(MillpondError):
+    """An answer can't be written as HTTP: its status, or a header with a line break in it."""
+
+
 class PurgeError(MillpondError):
     """A cache in front hasn't acknowledged a purge: it may still serve what was invalidated."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.coding import SMALLEST, Coding, chosen, compressible, etag_of, pays, with_vary
+from millpond.policy.coding import LONGEST_ACCEPTED, SMALLEST, Coding, chosen, compressible, etag_of, pays, with_vary
 
 ALL: tuple[Coding, ...] = ("zstd", "br", "gzip")
 JSON = (b"content-type", b"application/json")
@@ -115,3 +115,9 @@ def test_caches_in_front_learn_that_the_answer_differs_by_coding() -> None:
     assert with_vary(both) == both
     other = (JSON, (b"vary", b"accept-language"))
     assert with_vary(other) == (*other, (b"vary", b"accept-encoding"))
+
+
+def test_a_list_beyond_the_bound_is_not_looked_at() -> None:
+    filler = b"x;q=0.1," * ((LONGEST_ACCEPTED - 4) // 8)
+    assert chosen(filler + b"gzip", ("gzip",)) == "gzip"
+    assert chosen(filler + b"gzip".ljust(20), ("gzip",)) is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.conditional import headers_of_304, not_modified
+from millpond.policy.conditional import LONGEST_DATE, LONGEST_TAGS, Conditions, headers_of_304, not_modified
 
 ETAG = ((b"etag", b'"abc"'),)
 MODIFIED = ((b"last-modified", b"Mon, 01 Jan 2024 00:00:00 GMT"),)
@@ -134,3 +134,31 @@ def test_a_304_repeats_what_caches_need_and_nothing_that_describes_the_body() ->
     ]
     body = [(b"content-type", b"text/plain"), (b"content-encoding", b"gzip"), (b"content-length", b"3")]
     assert headers_of_304([*body, *needed]) == needed
+
+
+def test_tags_beyond_the_bound_are_not_looked_at_and_neither_is_the_date_beside_them() -> None:
+    filler = b'"x",' * (LONGEST_TAGS // 4 - 2)
+    assert not_modified(asks(filler + b'"abc"'), 200, ETAG)
+    assert not not_modified(asks(filler + b'"y","y","abc"'), 200, ETAG)
+    assert not not_modified(asks(filler, b'"abc"', b'"yyyy"'), 200, ETAG)
+    assert not not_modified(asks(filler * 2) + since(b"Tue, 02 Jan 2024 00:00:00 GMT"), 200, ETAG + MODIFIED)
+
+
+def test_a_date_beyond_the_bound_is_not_looked_at() -> None:
+    date = b"Tue, 02 Jan 2024 00:00:00 GMT"
+    assert not_modified(since(date + b" " * (LONGEST_DATE - len(date))), 200, MODIFIED)
+    assert not not_modified(since(date + b" " * LONGEST_DATE), 200, MODIFIED)
+
+
+def test_the_conditions_of_a_request_are_read_once_for_all_forms_of_an_answer() -> None:
+    conditions = Conditions.of(asks(b'"a", W/"b"'))
+    assert conditions.tags == {b"a", b"b"}
+    assert conditions.hold(200, ((b"etag", b'W/"a"'),))
+    assert conditions.hold(200, ((b"etag", b'"b"'),))
+    assert not conditions.hold(200, ((b"etag", b'"c"'),))
+
+
+@pytest.mark.parametrize("unit", [b'"', b'"",', b"W/", b'"a', b"*,", b" ", b",", b"\xff"])
+def test_what_a_condition_costs_does_not_grow_beyond_the_bound(unit: bytes) -> None:
+    assert Conditions.of(asks(unit * 30_000)) == Conditions()
+    assert Conditions.of(asks(*[unit] * 30_000)) == Conditions()

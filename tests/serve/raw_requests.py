@@ -8,6 +8,9 @@ from typing import NamedTuple
 ETAG = b"@ETAG@"
 """Stands for the validator of the answer that is asked for."""
 
+_SMUGGLED = b"HTTP%2F1.1%20200%20OK%0D%0Acontent-length:%202%0D%0A%0D%0Aon"
+"""What a visitor would write behind the head of an answer without a body."""
+
 _TARGETS = (
     [b"/plain"] * 8
     + [b"/long"] * 4
@@ -16,6 +19,8 @@ _TARGETS = (
     + [b"/plain/", b"//plain", b"/plain#x", b"/plain?x#y", b"/%70lain", b"/items/%31", b"/plain%", b"/pl\xc3\xa4in"]
     + [b"http://other.example/plain", b"*", b"plain", b"/items/a%2Fb", b"/plain;v=1", b"/PLAIN", b"/plain\x00", b""]
     + [b"/" + b"a" * 1100, b"/plain?" + b"a" * 1100]
+    + [b"/emptied", b"/reset", b"/said/n" + _SMUGGLED, b"/told/n" + _SMUGGLED, b"/told/r" + _SMUGGLED, b"/told/m"]
+    + [b"/said/r%0D%0A", b"/said/x%0D%0Aset-cookie:%20a=b", b"/told/x%0Aset-cookie:%20a=b", b"/said/odd", b"/told/odd"]
 )
 _GOOD_METHODS = [b"GET"] * 14 + [b"HEAD"] * 4 + [b"POST", b"OPTIONS", b"DELETE"]
 _BAD_METHODS = [b"get", b"PRI", b"CONNECT", b"G\xc3T", b""]

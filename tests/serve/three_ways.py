@@ -75,6 +75,41 @@ ROUTES = {
     def HEAD():
         return Response(headers={"x-own": "head"})
     """,
+    "/emptied": "from millpond import JSONResponse\nrevalidate = 60\ndef GET():\n    return JSONResponse(None, 204)\n",
+    "/reset": "from millpond import Response\ndynamic = 'force-static'\ndef GET():\n    return Response('form', 205)\n",
+    "/said/[slug]": """
+    from millpond import PlainTextResponse, Response
+
+    revalidate = 600
+    STATUS = {"n": 204, "r": 205}
+
+
+    def generate_static_params():
+        return []
+
+
+    def GET(slug: str):
+        if slug[0] in STATUS:
+            return PlainTextResponse(slug, STATUS[slug[0]])
+        response = Response(slug, 999 if slug == "odd" else 200)
+        response.raw_headers.append((b"x-said", slug.encode()))
+        return response
+    """,
+    "/told/[slug]": """
+    from millpond import PlainTextResponse, Response
+
+    dynamic = "force-dynamic"
+    STATUS = {"n": 204, "r": 205, "m": 304}
+
+
+    def GET(slug: str):
+        if slug[0] in STATUS:
+            length = {"content-length": str(len(slug)), "transfer-encoding": "chunked"}
+            return PlainTextResponse(slug, STATUS[slug[0]], length)
+        response = Response(slug, 999 if slug == "odd" else 200)
+        response.raw_headers.append((b"x-said", slug.encode()))
+        return response
+    """,
     "/live": """
     from millpond import Request
 
@@ -100,6 +135,10 @@ KNOWN = (
     "/picked?size=1",
     "/picked?size=2",
     "/own-head",
+    "/emptied",
+    "/reset",
+    "/said/n%0D%0A",
+    "/said/r%0D%0A",
 )
 BOUNDS = {"max_path_bytes": 1000, "max_header_bytes": 2000, "shutdown_timeout": 2.0}
 
@@ -148,6 +187,7 @@ class Way:
     """One of the ways; each connection is a new one."""
 
     def __init__(self, pond: Millpond, protocol: type[Any], log: _Log) -> None:
+        self.pond = pond
         self.config = uvicorn.Config(pond, log_config=None, access_log=False, server_header=False, ws="none")
         self.config.load()
         self._protocol, self._log = protocol, log

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from millpond.errors import UnsendableError
 from millpond.policy.entry import Entry
 from millpond.policy.headers import has, strong_etag
+from millpond.policy.sendable import BODILESS, fault
 from millpond.policy.storing import kept_headers, unshareable
 from millpond.render.run import StaticEnded
 from millpond.render.scope import DynamicUse
@@ -13,6 +16,9 @@ from millpond.render.scope import DynamicUse
 if TYPE_CHECKING:
     from millpond.render.run import Rendered
     from millpond.render.target import Target
+
+
+log = logging.getLogger("millpond.cache")
 
 
 def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generation: int, build: str) -> Entry:
@@ -27,18 +33,25 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
 
     Raises:
         StaticEnded: its headers forbid giving it to everybody (DESIGN D5).
+        UnsendableError: it can't be written as HTTP; see `millpond.policy.sendable`.
     """
-    headers = kept_headers(rendered.headers)
-    refusal = unshareable(headers)
+    place = target.route.operations["GET"].place
+    # All headers count here: one that `Connection` lists isn't kept, and yet the handler has set a cookie.
+    refusal = unshareable((name.lower(), value) for name, value in rendered.headers)
     if refusal is not None:
-        raise StaticEnded(DynamicUse(refusal, target.route.operations["GET"].place), unshareable=True)
+        raise StaticEnded(DynamicUse(refusal, place), unshareable=True)
+    headers = kept_headers(rendered.headers)
+    wrong = fault(rendered.status, headers)
+    if wrong is not None:
+        raise UnsendableError(f"{place}: the answer of {target.readable} can't be sent: {wrong}.")
+    body = b"" if rendered.status in BODILESS else rendered.body
     if 200 <= rendered.status < 300 and not has(headers, b"etag"):
-        headers += ((b"etag", strong_etag(rendered.body)),)
+        headers += ((b"etag", strong_etag(body)),)
     return Entry(
         key=target.key,
         status=rendered.status,
         headers=headers,
-        body=rendered.body,
+        body=body,
         rendered_at=rendered_at,
         revalidate=rendered.lifetime.revalidate,
         expire=rendered.lifetime.expire,
@@ -46,3 +59,25 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
         generation=generation,
         build=build,
     )
+
+
+def warn_of_lost_body(rendered: Rendered, target: Target, told: set[str]) -> None:
+    """Say once for each route that an answer's status allows no body, where it had one.
+
+    Args:
+        rendered: the answer.
+        target: what it is the answer of.
+        told: the files that were named already.
+    """
+    file = target.route.file.file
+    if rendered.status in BODILESS and rendered.body and file not in told:
+        told.add(file)
+        log.warning(
+            "%s: the answer of %s has the status %d, which allows no body, and a body of %d bytes: it is left out. "
+            "Return Response(status_code=%d).",
+            target.route.operations["GET"].place,
+            target.readable,
+            rendered.status,
+            len(rendered.body),
+            rendered.status,
+        )

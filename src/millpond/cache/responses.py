@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.answer import entry_of
+from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coded import coded_aside
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
-from millpond.errors import OverdueError
+from millpond.errors import OverdueError, UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_failure
+from millpond.policy.sendable import stored_fault
 from millpond.policy.storing import storable_status
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.run import StaticEnded
@@ -82,6 +83,8 @@ class Responses:
     flights: Flights[Regenerated] = field(init=False)
     _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
     """Paths that turned dynamic: until when they are run live, and why."""
+    _told: set[str] = field(default_factory=set)
+    """Files that were warned of bodies where none may be."""
 
     def __post_init__(self) -> None:
         self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
@@ -122,7 +125,12 @@ class Responses:
         return _just_rendered(made, Reason.TAG, self.judge(made.entry, self.clock()), joined=False)
 
     def judge(self, entry: Entry, now: float) -> Judgement:
-        """What may be done with an entry of this build."""
+        """What may be done with an entry of this build.
+
+        One that can't be sent is none: an older version, or somebody else, has written it into the store.
+        """
+        if stored_fault(entry.status, entry.headers) is not None:
+            return self._missing()
         return judge(entry, now, self.store.row, self.build, in_touch=self.store.in_touch())
 
     async def _stored(self, key: str) -> Entry | None:
@@ -181,13 +189,17 @@ class Responses:
             await self._turned_dynamic(target, ended, generation)
             raise
         except Exception as error:
-            if isinstance(error, OverdueError):  # nothing has run that a traceback could show
+            # Of the first two nothing has run that a traceback could show, or nothing of the handler's.
+            if isinstance(error, OverdueError):
                 log.error("rendering %s (%s) failed: %s", target.label, target.route.file.file, error)
+            elif isinstance(error, UnsendableError):
+                log.error("%s", error)
             else:
                 # In the render's context: there an error tracker knows what it was about, and that it has seen it.
                 context.run(log.exception, "rendering %s (%s) failed", target.label, target.route.file.file)
             await self._pause(target.key, generation)
             raise RenderFailed(target.label) from error
+        warn_of_lost_body(rendered, target, self._told)
         if not storable_status(entry.status):
             # Anyone can ask for what a handler refuses; only what breaks by itself is worth a warning.
             level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG

@@ -15,6 +15,9 @@ SMALLEST = 256
 _MOST_KEPT = 0.9
 """A coding has to save 10 %."""
 
+LONGEST_ACCEPTED = 1024
+"""Bytes of Accept-Encoding, all lines together. A longer one isn't looked at: the bytes as they are always do."""
+
 _TYPES = re.compile(
     rb"text/.+|(?:.+\+(?:json|xml|text))|application/(?:json|javascript|ecmascript|xml|wasm|manifest\+json|x-ndjson|"
     rb"x-javascript|rtf|vnd\.ms-fontobject|x-font-ttf)|font/(?:ttf|otf|collection)|image/(?:bmp|x-icon|vnd\.microsoft\.icon)"
@@ -54,6 +57,8 @@ def chosen(accepted: bytes, available: tuple[Coding, ...]) -> Coding | None:
         accepted: the value of Accept-Encoding; what can't be parsed in it is passed over.
         available: what there is, best first.
     """
+    if len(accepted) > LONGEST_ACCEPTED:
+        return None
     qualities = _qualities(accepted.lower())
     anything = qualities.get(b"*", 0.0)
     best, worth = None, qualities.get(b"identity", anything if b"*" in qualities and not anything else _LEAST)

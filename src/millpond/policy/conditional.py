@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.surrogate import CACHE_GROUPS, CDN_CACHE_CONTROL, KEY_HEADERS
 
@@ -30,21 +30,58 @@ _SENT_WITH_304 = {
 }
 
 
-def not_modified(request: Iterable[tuple[bytes, bytes]], status: int, response: Headers) -> bool:
-    """Whether the client already holds this answer.
+LONGEST_TAGS = 4096
+"""Bytes of If-None-Match, all lines together. A longer one isn't looked at: the answer itself is always right."""
 
-    If-None-Match wins over If-Modified-Since (§13.1.3), is compared weakly (§13.1.2) and may stand in several
-    lines. If-Modified-Since counts only against a Last-Modified that the handler set. Names are lower case.
-    """
-    if not 200 <= status < 300:
-        return False
-    candidates = [value for name, value in request if name == b"if-none-match"]
-    if candidates:
-        return _matches(b",".join(candidates), _first(response, b"etag"))
-    since, modified = _first(request, b"if-modified-since"), _first(response, b"last-modified")
-    if since is None or modified is None:
-        return False
-    return _not_later(modified, since)
+LONGEST_DATE = 64
+"""Bytes of If-Modified-Since; an HTTP date has at most 33."""
+
+
+class Conditions(NamedTuple):
+    """What a request says that its client holds."""
+
+    tags: frozenset[bytes] = frozenset()
+    """The opaque tags of If-None-Match, without quotes and weakness: they are compared weakly (§13.1.2)."""
+    anything: bool = False
+    """`If-None-Match: *`."""
+    since: bytes | None = None
+    """If-Modified-Since; None where there is an If-None-Match, which wins (§13.1.3)."""
+
+    @classmethod
+    def of(cls, request: Iterable[tuple[bytes, bytes]]) -> Conditions:
+        """From headers with lower-case names; If-None-Match may stand in several lines."""
+        request = tuple(request)
+        lines = [value for name, value in request if name == b"if-none-match"]
+        if not lines:
+            since = _first(request, b"if-modified-since")
+            return cls(since=since if since is not None and len(since) <= LONGEST_DATE else None)
+        if sum(map(len, lines)) + len(lines) > LONGEST_TAGS:
+            return cls()
+        candidates = b",".join(lines)
+        if candidates.strip() == b"*":
+            return cls(anything=True)
+        return cls(frozenset(match[1] for match in _ENTITY_TAG.finditer(candidates)))
+
+    def hold(self, status: int, response: Headers) -> bool:
+        """Whether the client already holds this answer, and a 304 is sent for it.
+
+        If-Modified-Since counts only against a Last-Modified that the handler set. Names are lower case.
+        """
+        if not 200 <= status < 300:
+            return False
+        if self.anything:
+            return True
+        if self.tags:
+            etag = _first(response, b"etag")
+            own = _ENTITY_TAG.fullmatch(etag.strip()) if etag is not None else None
+            return own is not None and own[1] in self.tags
+        modified = _first(response, b"last-modified")
+        return self.since is not None and modified is not None and _not_later(modified, self.since)
+
+
+def not_modified(request: Iterable[tuple[bytes, bytes]], status: int, response: Headers) -> bool:
+    """Whether the client already holds this answer; see `Conditions`."""
+    return Conditions.of(request).hold(status, response)
 
 
 def headers_of_304(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -54,13 +91,6 @@ def headers_of_304(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, 
 
 def _first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     return next((value for have, value in headers if have == name), None)
-
-
-def _matches(candidates: bytes, etag: bytes | None) -> bool:
-    if candidates.strip() == b"*":
-        return True
-    own = _ENTITY_TAG.fullmatch(etag.strip()) if etag is not None else None
-    return own is not None and any(match[1] == own[1] for match in _ENTITY_TAG.finditer(candidates))
 
 
 def _not_later(modified: bytes, since: bytes) -> bool:

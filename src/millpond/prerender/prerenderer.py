@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.concurrency import run_in_threadpool
 
-from millpond.cache.answer import entry_of
+from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.coded import coded
 from millpond.config import ServerConfig
 from millpond.errors import MillpondError
@@ -146,6 +146,8 @@ class Prerenderer:
     """Observes renders in the classic model."""
     deepest: int = ServerConfig().max_path_segments
     """The most segments of a path that a server answers."""
+    told: set[str] = field(default_factory=set)
+    """Files that were warned of bodies where none may be."""
 
     async def run(self, routes: Sequence[Route], progress: Callable[[int, int], None]) -> list[RouteResult]:
         """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
@@ -224,6 +226,7 @@ class Prerenderer:
             return self._ended(target, outcome, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             return self._failure(target, self._why_not_rendered(error))
+        warn_of_lost_body(rendered, target, self.told)
         if not storable_status(entry.status):
             get = target.route.operations["GET"]
             use = DynamicUse(f"answered {entry.status} at build", get.place)

@@ -1,1 +1,5 @@
 """Run a handler, and learn what its answer depended on."""
+
+from millpond.render.unquoting import install
+
+install()

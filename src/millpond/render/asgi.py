@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import starlette
 from starlette.datastructures import URL
 
+from millpond.render.agents import read_by_agent
 from millpond.render.scope import refuse_in_fill
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ def _read(render: Scope, key: str) -> None:
     api = "request.url" if _makes_a_url(frame) else _READ_OFF[key]
     refuse_in_fill(api)
     if render.whole or not render.tracked or (key == "query_string" and render.segment.cache_query):
+        return
+    if read_by_agent(frame):
         return
     reader = _outside(frame)
     if reader is None or reader.f_code.co_filename != _RESPONSES:  # a file's range: what is stored is whole (DESIGN D9)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
+from millpond.render.incoming import attentive
 from millpond.render.outcome import outcome_in
 from millpond.render.scope import required
 from millpond.render.tracked import watch
@@ -43,7 +44,7 @@ def around(inner: Handler) -> Handler:
             if not outcome.keeps_cookies:
                 return response
         _add_cookies(scope, response)
-        return response
+        return attentive(response, request.scope)
 
     return handle
 

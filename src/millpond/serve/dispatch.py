@@ -16,7 +16,7 @@ from millpond.routes.path import canonical
 from millpond.serve.hits import Hits, access, log_access
 from millpond.serve.incoming import Refused, is_draft, segments_of, without_base_path
 from millpond.serve.ready import HIT
-from millpond.serve.sending import send_cached, send_plain
+from millpond.serve.sending import pass_on, send_cached, send_plain
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -86,7 +86,7 @@ class Dispatcher:
             return await self.endpoint(asgi, receive, send), None
         found = self._find(segments, asgi.get("query_string", b"")) if segments is not None else None
         if found is None:
-            await self.inner(asgi, receive, send)
+            await pass_on(self.inner, asgi, receive, send)
             return None, None
         self.matched.learn(asgi, *found)
         return await self._answer_route(*found, asgi, receive, send)

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from millpond.policy.decision import Reason
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
-from millpond.serve.ready import Moments, Ready, sendable
+from millpond.serve.ready import Moments, Ready, is_short
 from millpond.serve.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Hits:
         ready = known.ready
         if ready is None or ready.entry() is not entry:
             ready = (
-                Ready(entry, known.forget, self._moments) if sendable(entry.headers) and entry.pause is None else None
+                Ready(entry, known.forget, self._moments) if entry.pause is None and is_short(entry.headers) else None
             )
         if ready is None or not (ready.still_fresh(generation, now) or self._is_fresh(entry, now)):
             return None

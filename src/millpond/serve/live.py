@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from millpond.errors import Place, UnsendableError
 from millpond.render.asgi import guarded
 from millpond.render.escape import ends_this_task
+from millpond.render.incoming import INCOMING, Incoming
 from millpond.render.run import OPERATION, SERVER
 from millpond.render.scope import DraftState, Purpose, enter, leave
 from millpond.serve.sending import LiveSend, send_plain
@@ -35,6 +37,8 @@ class LiveRunner:
     secure_cookies: bool
     fronted: bool = False
     """There are caches in front (`[cdn]`)."""
+    _told: set[Place] = field(default_factory=set)
+    """Handlers that were warned of bodies where none may be."""
 
     async def run(
         self, target: Target, asgi: Scope, receive: Receive, send: Send, decision: Decision, *, draft: bool
@@ -56,6 +60,7 @@ class LiveRunner:
         scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
         if method in ("GET", "HEAD"):
             receive = _without_body(receive)  # R1.29
+        incoming = Incoming(receive)
         if scope.stubbed:
             asgi = _stub(asgi)
         scope.asgi = asgi
@@ -64,8 +69,8 @@ class LiveRunner:
             ran = operation.api_route
             inner = {**asgi, **self._seen(target, asgi), **guarded(asgi)}
             inner.update(route=ran, endpoint=ran.endpoint)
-            inner[OPERATION] = ran.runs
-            return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
+            inner[OPERATION], inner[INCOMING] = ran.runs, incoming
+            return await self._through(inner, target, incoming.receive, self._sending(send, asgi, target, decision))
         finally:
             leave(token)
             self.afterwards.begin(scope)
@@ -80,13 +85,36 @@ class LiveRunner:
     async def _through(self, asgi: Scope, target: Target, receive: Receive, send: LiveSend) -> int:
         try:
             await self.renderer.app(asgi, receive, send)
+        except UnsendableError as error:
+            place, method = _place(target, asgi["method"]), asgi["method"]
+            log.error("%s: the answer of %s %s can't be sent: %s", place, method, target.readable, error)
+            if send.status is None:
+                await send_plain(send, 500)
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
             if ends_this_task(error):
                 raise
             log.exception("%s %s (%s) raised", asgi["method"], target.label, target.route.file.file)
             if send.status is None:
                 await send_plain(send, 500)
+        if send.lost and (place := _place(target, asgi["method"])) not in self._told:
+            self._told.add(place)
+            log.warning(
+                "%s: the answer of %s %s has the status %d, which allows no body, and had one: it is left out. "
+                "Return Response(status_code=%d).",
+                place,
+                asgi["method"],
+                target.readable,
+                send.status,
+                send.status,
+            )
         return send.status or 500
+
+
+def _place(target: Target, method: str) -> Place:
+    """Where the operation is that answers."""
+    operations = target.route.operations
+    operation = operations.get(method) or operations.get("GET")
+    return Place(target.route.file.file) if operation is None else operation.place
 
 
 def _without_body(receive: Receive) -> Receive:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import weakref
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import oldest_fresh
 from millpond.policy.headers import lasting_headers, moment_headers
 from millpond.policy.reply import reply
-from millpond.serve.sending import length_of
+from millpond.policy.sendable import length_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,8 +28,6 @@ _MOST_MOMENTS = 4096
 _LONGEST_ASKED = 512
 """Bytes. What was asked is remembered with the answer to it, and clients choose what they ask."""
 _MOST_HEADER_BYTES = 8192
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Moment:
@@ -100,7 +97,7 @@ class Form:
 
     def __init__(self, chosen: Reply, lasting: list[tuple[bytes, bytes]]) -> None:
         self.status, self.body = chosen.status, chosen.body
-        self._headers, self._length = lasting, length_of(chosen)
+        self._headers, self._length = lasting, length_headers(chosen.status, chosen.body)
         self._start = status_line(chosen.status)
         self._before, self._after = lines_of(lasting), lines_of(self._length) + b"\r\n"
         self._moment: Moment | None = None
@@ -210,14 +207,9 @@ def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
 
 
-def sendable(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether headers can be written as lines as they are; if not, the server finds words for what is wrong."""
-    total = 0
-    for name, value in headers:
-        total += len(name) + len(value) + 4
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            return False
-    return total <= _MOST_HEADER_BYTES
+def is_short(headers: Headers) -> bool:
+    """Whether headers are few enough to be kept as lines besides."""
+    return sum(len(name) + len(value) + 4 for name, value in headers) <= _MOST_HEADER_BYTES
 
 
 def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -167,18 +167,16 @@ def _secret_in(variable: str) -> str:
 
 
 async def _body(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size, more = 0, True
+    body, more = bytearray(), True  # one: a list of what comes a byte at a time is a hundred times as long
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _Refused(400, "the request ended before its body")
-        chunk, more = message.get("body", b""), message.get("more_body", False)
-        size += len(chunk)
-        if size > MAX_BODY:
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY:
             raise _Refused(413, f"the body is over {MAX_BODY} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def _decoded(body: bytes) -> Order:

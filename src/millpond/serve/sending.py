@@ -6,12 +6,13 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from millpond.errors import UsageError
+from millpond.errors import UnsendableError
 from millpond.policy.headers import has, lasting_headers, live_headers, moment_headers
 from millpond.policy.reply import Asked, reply
+from millpond.policy.sendable import BODILESS, fault, framed, length_headers
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.cache.responses import Cached
     from millpond.policy.decision import Decision
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.serve")
 
-_BODILESS = (204, 205, 304)
-_FRAMING = (b"content-length", b"transfer-encoding")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
@@ -30,9 +29,7 @@ async def send_plain(
     send: Send, status: int, headers: list[tuple[bytes, bytes]] | None = None, body: bytes = b""
 ) -> None:
     """A whole answer."""
-    headers = list(headers or ())
-    if status not in _BODILESS:
-        headers.append((b"content-length", b"%d" % len(body)))
+    headers = [*(headers or ()), *length_headers(status, body)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -53,31 +50,28 @@ def headers_of(
 ) -> list[tuple[bytes, bytes]]:
     """All headers of a reply, in the order in which they are sent."""
     lasting = lasting_headers(chosen.headers, entry, decision, now, surrogates)
-    return lasting + moment_headers(entry, decision, now, surrogates) + length_of(chosen)
+    return lasting + moment_headers(entry, decision, now, surrogates) + length_headers(chosen.status, chosen.body)
 
 
-def length_of(chosen: Reply) -> list[tuple[bytes, bytes]]:
-    """Content-Length, where an answer of that status has one (RFC 9110 §8.6)."""
-    return [] if chosen.status in _BODILESS else [(b"content-length", b"%d" % len(chosen.body))]
+class FramedSend:
+    """The `send` of an application: what leaves is one whole answer, or the connection ends.
 
-
-class LiveSend:
-    """The `send` of a live run: what leaves is one whole answer, or the connection ends.
-
-    It tells how the answer came about, and keeps the body of a HEAD back (R1.42), as where the status forbids one.
     The length is that of the body, whatever the handler said; where the body is a stream, what was said must come true
-    (RFC 9110 §8.6): a client would wait for what is missing, and take what is too much for the next answer.
+    (RFC 9110 §8.6): a client would wait for what is missing, and take what is too much for the next answer. The body of
+    a HEAD is kept back (R1.42), and so is one that the status forbids.
     """
 
-    def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str) -> None:
-        """`fronted`: there are caches in front, which keep what doesn't say otherwise; `name`: the route's file."""
+    def __init__(self, send: Send, method: str, name: str) -> None:
+        """`name`: whose answer it is, for messages."""
         self._send = send
         self._head = method == "HEAD"
-        self._decision = decision
-        self._fronted = fronted
+        self._bodiless = False
+        """Whether the status allows no body."""
         self._name = name
         self.status: int | None = None
         """None until the answer has begun."""
+        self.lost = 0
+        """Bytes of a body that the status allows none of."""
         self._start: Message | None = None
         """Held back until it is known whether the body is whole; a stream without a length isn't kept waiting."""
         self._missing: int | None = None
@@ -93,31 +87,36 @@ class LiveSend:
             await self._send(message)
 
     async def _begin(self, message: Message) -> None:
-        status = message["status"]
-        if not 200 <= status <= 599:
-            raise UsageError(f"{self._name}: the answer's status is {status}; it must be from 200 to 599.")
-        headers = live_headers(message.get("headers", ()), self._decision, fronted=self._fronted)
-        # How an answer is framed is the server's business: with two framings, two readers see two bodies.
-        dropped = _FRAMING if status in _BODILESS else (b"transfer-encoding",)
-        headers = [pair for pair in headers if pair[0] not in dropped]
+        """Raises UnsendableError: the answer can't be sent; nothing has been."""
+        status, headers = message["status"], list(message.get("headers", ()))
+        wrong = fault(status, headers)
+        if wrong is not None:
+            raise UnsendableError(wrong)
+        self._bodiless = status in BODILESS
+        headers = framed(status, self._headers(headers))
         self._start = {**message, "headers": headers}
         if not has(headers, b"content-length"):
             await self._release()
 
     async def _go_on(self, message: Message) -> None:
+        """Raises UnsendableError: a stream isn't as long as it said."""
         body, more = message.get("body", b""), message.get("more_body", False)
+        if self._bodiless:
+            self.lost += 0 if self._head else len(body)
+            body = b""
         if self._start is not None:
-            self._start["headers"] = self._with_length(self._start["headers"], len(body), more=more)
+            if not self._bodiless:
+                self._start["headers"] = self._with_length(self._start["headers"], len(body), more=more)
             await self._release()
-        if self._head or self.status in _BODILESS:
+        if self._head or self._bodiless:
             message = {**message, "body": b""}
         elif self._missing is not None:
             self._missing -= len(body)
             if self._missing < 0 or (self._missing and not more):
                 shorter_or_longer = "longer" if self._missing < 0 else "shorter"
-                raise UsageError(
-                    f"{self._name}: the streamed body is {shorter_or_longer} than the content-length that the answer "
-                    "declares; leave that header out."
+                raise UnsendableError(
+                    f"its streamed body is {shorter_or_longer} than the content-length that it declares; "
+                    "leave that header out."
                 )
         await self._send(message)
 
@@ -140,3 +139,31 @@ class LiveSend:
             start, self._start = self._start, None
             self.status = start["status"]
             await self._send(start)
+
+    def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """In lower case."""
+        return [(name.lower(), value) for name, value in headers]
+
+
+class LiveSend(FramedSend):
+    """The `send` of a live run: it tells how the answer came about."""
+
+    def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str) -> None:
+        """`fronted`: there are caches in front, which keep what doesn't say otherwise; `name`: the route's file."""
+        super().__init__(send, method, name)
+        self._decision = decision
+        self._fronted = fronted
+
+    def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        return live_headers(headers, self._decision, fronted=self._fronted)
+
+
+async def pass_on(app: ASGIApp, asgi: Scope, receive: Receive, send: Send) -> None:
+    """Let an application answer that isn't a route file's operation; what can't be sent is 500."""
+    sending = FramedSend(send, asgi["method"], asgi["path"])
+    try:
+        await app(asgi, receive, sending)
+    except UnsendableError as error:
+        log.error("the answer of %s %s can't be sent: %s", asgi["method"], asgi["path"], error)
+        if sending.status is None:
+            await send_plain(sending, 500)

@@ -1,0 +1,148 @@
+"""Two who listen to one client: one for the body, and one for its going away."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from millpond.render.incoming import Incoming
+from ponds import turns
+
+if TYPE_CHECKING:
+    from starlette.types import Message
+
+pytestmark = pytest.mark.anyio
+
+GONE = {"type": "http.disconnect"}
+
+
+class Client:
+    """What a server would have received."""
+
+    def __init__(self) -> None:
+        self.messages: asyncio.Queue[Message] = asyncio.Queue()
+        self.asked = self.at_once = 0
+
+    def send(self, body: bytes, *, more: bool = True) -> None:
+        self.messages.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    def leave(self) -> None:
+        self.messages.put_nowait(GONE)
+
+    async def receive(self) -> Message:
+        self.asked += 1
+        self.at_once += 1
+        assert self.at_once == 1, "a server bears one at a time"
+        try:
+            return await self.messages.get()
+        finally:
+            self.at_once -= 1
+
+
+async def read(incoming: Incoming) -> list[bytes]:
+    parts, more = [], True
+    while more:
+        message = await incoming.receive()
+        if message == GONE:
+            parts.append(b"gone")
+            break
+        parts.append(message["body"])
+        more = message["more_body"]
+    return parts
+
+
+async def test_who_waits_for_the_client_to_go_takes_nothing_of_the_body() -> None:
+    client = Client()
+    incoming = Incoming(client.receive)
+    listener = asyncio.create_task(incoming.gone())
+    client.send(b"a")
+    await turns()
+    reader = asyncio.create_task(read(incoming))
+    await turns()
+    client.send(b"b")
+    await turns()
+    client.send(b"c", more=False)
+    assert await reader == [b"a", b"b", b"c"]
+    assert not listener.done()
+    client.leave()
+    assert await listener == GONE
+
+
+async def test_both_learn_that_the_client_has_gone() -> None:
+    client = Client()
+    incoming = Incoming(client.receive)
+    reader = asyncio.create_task(read(incoming))
+    await turns()
+    listener = asyncio.create_task(incoming.gone())
+    client.send(b"a")
+    await turns()
+    client.leave()
+    assert await reader == [b"a", b"gone"]
+    assert await listener == GONE
+    assert await incoming.receive() == GONE
+    assert client.asked == 2
+
+
+async def test_a_listener_that_is_ended_loses_nothing() -> None:
+    client = Client()
+    incoming = Incoming(client.receive)
+    listener = asyncio.create_task(incoming.gone())
+    await turns()
+    client.send(b"a")
+    await turns()
+    listener.cancel()
+    await turns()
+    client.send(b"b", more=False)
+    assert await read(incoming) == [b"a", b"b"]
+
+
+async def test_no_more_is_held_than_the_bound_allows() -> None:
+    client = Client()
+    incoming = Incoming(client.receive, held=10)
+    listener = asyncio.create_task(incoming.gone())
+    for _ in range(8):
+        client.send(b"x" * 4)
+    client.leave()
+    await turns(100)
+    assert client.messages.qsize() == 6  # three are held, and fill it
+    for _ in range(3):
+        await incoming.receive()
+    await turns(100)
+    assert client.messages.qsize() == 3
+    listener.cancel()
+
+
+async def test_a_body_that_the_handler_leaves_alone_keeps_nobody_from_noticing_that_the_client_has_gone() -> None:
+    client = Client()
+    incoming = Incoming(client.receive, held=10, patience=0.01)
+    for _ in range(8):
+        client.send(b"x" * 4)
+    client.leave()
+    async with asyncio.timeout(5):
+        assert await incoming.gone() == GONE
+    with pytest.raises(RuntimeError, match=r"left unread for 0\.01 s"):
+        await incoming.receive()
+
+
+async def test_a_handler_that_waits_for_a_slow_client_keeps_the_body() -> None:
+    client = Client()
+    incoming = Incoming(client.receive, held=10, patience=0.01)
+    reads = asyncio.Event()
+
+    async def send(message: Message) -> None:
+        await reads.wait()
+
+    async def answer() -> None:
+        await incoming.sending(send)({"type": "http.response.body"})
+
+    sending = asyncio.create_task(answer())
+    listener = asyncio.create_task(incoming.gone())
+    for number in range(8):
+        client.send(b"%04d" % number, more=number < 7)
+    await asyncio.sleep(0.05)  # several times the patience
+    reads.set()
+    await sending
+    assert await read(incoming) == [b"%04d" % number for number in range(8)]
+    listener.cancel()
