@@ -110,7 +110,9 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 4000)})
         self.written = bytearray()
-        self.closed = self.ended = False
+        self.closed = self.ended = self.paused = False
+        self.unread = 0
+        """What the client hasn't taken yet, in bytes."""
 
     def write(self, data: Any) -> None:
         if not self.closed and not self.ended:
@@ -128,11 +130,17 @@ class Wire(asyncio.Transport):
     def write_eof(self) -> None:
         self.ended = True
 
+    def abort(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
     def pause_reading(self) -> None:
-        """Pieces are handed over one by one anyway."""
+        self.paused = True
 
     def resume_reading(self) -> None:
-        """As `pause_reading`."""
+        self.paused = False
 
 
 class Seen(NamedTuple):
@@ -152,10 +160,10 @@ class Way:
         self.config.load()
         self._protocol, self._log = protocol, log
 
-    def connect(self) -> tuple[Any, Wire, ServerState]:
+    def connect(self, loop: Any = None) -> tuple[Any, Wire, ServerState]:
         state, wire = ServerState(), Wire()
         state.default_headers = [(b"date", b"Fri, 27 Nov 2026 12:00:00 GMT")]
-        protocol = self._protocol(self.config, state, {})
+        protocol = self._protocol(self.config, state, {}, loop)
         protocol.connection_made(wire)
         return protocol, wire, state
 

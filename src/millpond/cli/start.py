@@ -19,6 +19,7 @@ from millpond.cron.clockwork import Clockwork
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.environment import drift
 from millpond.prerender.manifest import OUTPUT, read_manifest
+from millpond.serve.forwarded import LOCAL, Proxies
 from millpond.serve.hits import access
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.server import address_of, bound, fastest_loop, serve
@@ -55,11 +56,16 @@ def start(
         Way, Parameter(help='"socket" answers hits before the application is called; "asgi" takes no short cut.')
     ] = "socket",
     proxy_headers: Annotated[
-        bool, Parameter(negative="", help="Believe X-Forwarded-For and -Proto: only behind a proxy that sets them.")
+        bool, Parameter(negative="", help="Believe X-Forwarded-For and -Proto of the proxies that are trusted.")
     ] = False,
+    forwarded_allow_ips: Annotated[
+        str | None,
+        Parameter(help=f'The trusted proxies: addresses and networks, or "*" for everybody. [default: {LOCAL}]'),
+    ] = None,
 ) -> int:
     """Answer from the build."""
-    serving = _Serving(dir, log_format, log_level, access_log, server, proxy_headers)
+    proxies = _trusted(forwarded_allow_ips, proxy_headers=proxy_headers)
+    serving = _Serving(dir, log_format, log_level, access_log, server, proxies)
     serving.configure_logs()
     if workers > 1:
         return _start_workers(serving, host, port, workers)
@@ -72,6 +78,14 @@ def start(
 
         serving.serve(app, sockets, started)
     return 0
+
+
+def _trusted(allowed: str | None, *, proxy_headers: bool) -> Proxies | None:
+    if proxy_headers:
+        return Proxies(LOCAL if allowed is None else allowed)
+    if allowed is not None:
+        raise UsageError("--forwarded-allow-ips says whose headers --proxy-headers believes; give both.")
+    return None
 
 
 def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int:
@@ -121,7 +135,7 @@ class _Serving:
     log_level: LogLevel
     access_log: bool
     way: Way
-    proxy_headers: bool
+    proxies: Proxies | None
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
         """What a worker does."""
@@ -153,7 +167,7 @@ class _Serving:
                     sockets,
                     app.config.server,
                     hits=app.hits if self.way == "socket" else None,
-                    proxy_headers=self.proxy_headers,
+                    proxies=self.proxies,
                     started=started,
                 )
                 log.info("stopping")

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.config import ServerConfig
+    from millpond.serve.forwarded import Proxies
     from millpond.serve.hits import Hits
 
 log = logging.getLogger("millpond.serve")
+
+_LONGEST_WAIT = 24 * 60 * 60
+"""Seconds, where uvicorn wants a number and there is no bound."""
 
 
 class AddressError(MillpondError):
@@ -103,7 +107,7 @@ async def serve(
     bounds: ServerConfig,
     *,
     hits: Hits | None = None,
-    proxy_headers: bool = False,
+    proxies: Proxies | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then finish the requests that run, for at most `bounds.shutdown_timeout`.
@@ -113,20 +117,20 @@ async def serve(
     Args:
         app: any ASGI application.
         sockets: bound; they are closed at the end.
-        bounds: on paths, headers and the shutdown.
+        bounds: on what clients send, on how long they take, and on the shutdown.
         hits: what is answered at the socket, before `app` is called; None for nothing.
-        proxy_headers: believe `X-Forwarded-For` and `X-Forwarded-Proto`, from wherever they come.
+        proxies: whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; None for nobody's.
         started: called when connections are accepted.
     """
     config = uvicorn.Config(
-        app,
+        app if proxies is None else proxies.around(app),
         http=protocol_for(bounds, hits),
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=proxy_headers,
-        forwarded_allow_ips="*" if proxy_headers else None,
+        proxy_headers=False,
+        timeout_keep_alive=math.ceil(min(bounds.keep_alive_timeout, _LONGEST_WAIT)),
         timeout_graceful_shutdown=math.ceil(bounds.shutdown_timeout),
     )
     await _Server(config, started).serve(list(sockets))
@@ -137,8 +141,9 @@ def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protoc
     unknown = next(differences(), None)
     if unknown is not None:
         log.warning(
-            "uvicorn %s isn't known well enough (%s): hits go through ASGI, and the length of an unfinished head isn't "
-            "bounded. Millpond works with it; an older uvicorn is faster.",
+            "uvicorn %s isn't known well enough (%s): hits go through ASGI, and of [server] only max_path_bytes, "
+            "max_header_bytes of a whole head, keep_alive_timeout and shutdown_timeout hold. Millpond works with it "
+            "behind a proxy that bounds what clients send; an older uvicorn is faster.",
             uvicorn.__version__,
             unknown,
         )
