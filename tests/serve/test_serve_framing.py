@@ -251,6 +251,14 @@ def test_after_an_expectation_the_connection_ends_as_nobody_knows_whether_the_bo
     assert seen.requests[0][3] == b"x" * 40
 
 
+def test_nobody_is_told_to_continue_with_a_body_that_is_broken() -> None:
+    seen = Seen()
+    answer, _ = told(CHUNKED[:-2] + b"Expect: 100-continue\r\n\r\nZZ\r\n", app=seen)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert seen.ends == ["http.disconnect"]
+
+
 def test_who_speaks_an_old_version_expects_nothing() -> None:
     head = b"POST /e HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     answer, _ = told(head, b"hi")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h11
 import httptools
 import uvicorn
+from moved_loop import Timers
 from raw_requests import ETAG
 from uvicorn.server import ServerState
 
@@ -167,16 +168,22 @@ class Way:
         protocol.connection_made(wire)
         return protocol, wire, state
 
-    async def say(self, pieces: Sequence[bytes]) -> Seen:
-        """All that is answered to `pieces`, when nothing goes on any more, and nobody asks for anything first."""
-        seen = await self._say(pieces)
+    async def say(self, pieces: Sequence[bytes], pause: float = 0) -> Seen:
+        """All that is answered to `pieces`, when nothing goes on any more, and nobody asks for anything first.
+
+        Args:
+            pieces: what is said.
+            pause: seconds after each, by a clock that is moved.
+        """
+        seen = await self._say(pieces, pause)
         while b"x-nextjs-cache: MISS" in seen.written:
-            seen = await self._say(pieces)
+            seen = await self._say(pieces, pause)
         return seen
 
-    async def _say(self, pieces: Sequence[bytes]) -> Seen:
+    async def _say(self, pieces: Sequence[bytes], pause: float) -> Seen:
         self._log.records.clear()
-        protocol, wire, state = self.connect()
+        timers = Timers() if pause else None
+        protocol, wire, state = self.connect(timers)
         for piece in pieces:
             if wire.closed:
                 break
@@ -184,6 +191,9 @@ class Way:
             await turns(10)
             while state.tasks and not protocol.cycle.more_body:
                 await asyncio.wait(state.tasks)
+                await turns(10)
+            if timers is not None:
+                timers.move(pause)
                 await turns(10)
         seen = Seen(bytes(wire.written), wire.closed or wire.ended, state.total_requests, list(self._log.records))
         protocol.connection_lost(None)
@@ -220,8 +230,7 @@ class Ways:
         """Compare, and hold the answers against what a strict parser makes of the requests."""
         pieces = [piece.replace(ETAG, self.etag) for piece in script.pieces]
         seen, whole = await self.compare(pieces), b"".join(pieces)
-        # uvicorn passes over what comes in one piece with an upgrade that nobody wants.
-        asked = None if b"Upgrade: " in whole else requests_in(whole)
+        asked = requests_in(whole)
         if asked is None or b"HTTP/1.1 400 " in seen.written:  # either parser may be the stricter one
             return
         try:
@@ -232,16 +241,16 @@ class Ways:
         if answered != len(asked) and not seen.closed:
             self.differences.append(f"{pieces!r}\n  {len(asked)} requests, {answered} answers")
 
-    async def compare(self, pieces: Sequence[bytes]) -> Seen:
+    async def compare(self, pieces: Sequence[bytes], pause: float = 0) -> Seen:
         """Say the same in all ways; what differs is noted.
 
         A request can be answered before what follows it turns out to be none, or after that; which one depends on
         how the network cuts. So the short ways may also answer as the long one does when each request comes alone.
         """
-        expected = await self.long.say(pieces)
+        expected = await self.long.say(pieces, pause)
         for way in (self.asgi, self.socket):
-            seen = await way.say(pieces)
-            if seen != expected and seen != await self.long.say(one_by_one(pieces)):
+            seen = await way.say(pieces, pause)
+            if seen != expected and seen != await self.long.say(one_by_one(pieces), pause):
                 self.differences.append(f"{pieces!r}\n  {seen}\n  {expected}")
         return seen
 

@@ -176,9 +176,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _stopped(self, error: httptools.HttpParserError) -> None:
         """The parser has: for what came, or as it was told to."""
-        cause = error.__context__
-        if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(cause, _Refusal):
-            log.error("a request couldn't be read", exc_info=cause)
+        if self._status is None and isinstance(error, httptools.HttpParserCallbackError):
+            log.error("a request couldn't be read", exc_info=error)
         self._refuse(self._status or 400)
 
     def _upgrade(self, rest: bytes) -> None:
@@ -364,8 +363,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:
-    """The handler's `receive` says so, and what it sends is dropped."""
-    cycle.disconnected = True
+    """The handler's `receive` says so, and says nothing to the client; what it sends is dropped."""
+    cycle.disconnected, cycle.waiting_for_100_continue = True, False
     cycle.message_event.set()
 
 
