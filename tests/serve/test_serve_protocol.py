@@ -87,6 +87,22 @@ async def test_a_limit_on_concurrency_is_left_to_uvicorn(project: Project) -> No
         assert bytes(wire.written).startswith(b"HTTP/1.1 503 ")
 
 
+async def test_a_body_that_breaks_is_one_line_in_the_log_and_no_traceback(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = b"POST /live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nZZ\r\n"
+    async with three_ways(project) as ways:
+        for way in (ways.socket, ways.asgi):
+            caplog.clear()
+            with caplog.at_level(logging.INFO):
+                seen = await way.say([broken[:70], broken[70:]])
+            assert seen.written.startswith(b"HTTP/1.1 400 ")
+            (told,) = [record for record in caplog.records if record.name != "millpond.access"]
+            assert told.getMessage() == "POST /live: the client went away before the body's end"
+            assert told.exc_info is None
+            assert seen.logged[-1][0] == "POST /live 499"
+
+
 @pytest.mark.parametrize("secret", [b"Authorization: Bearer x", b"Cookie: session=1", b"Proxy-Authorization: Basic x"])
 async def test_a_request_with_a_secret_is_answered_and_not_remembered(project: Project, secret: bytes) -> None:
     request = b"GET /plain HTTP/1.1\r\nHost: x\r\n" + secret + b"\r\n\r\n"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import socket
+import struct
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -322,6 +324,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def give_up(self, wait: Wait) -> None:
         """See `Timeouts`."""
         if wait is Wait.READER:
+            opened = self.transport.get_extra_info("socket")
+            if opened is not None:  # else the kernel would keep what isn't read for minutes more
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
         elif wait is Wait.BODY or self._has_begun():
             self._refuse(408)

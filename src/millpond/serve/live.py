@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from millpond.render.escape import MEANT_FOR_THE_LOOP
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from millpond.render.target import Target
 
 log = logging.getLogger("millpond.serve")
+
+_CLIENT_CLOSED = 499
+"""In the access log, as nginx has it: nobody was there to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,9 @@ class LiveRunner:
             await self.renderer.app(asgi, receive, send)
         except MEANT_FOR_THE_LOOP:
             raise
+        except ClientDisconnect:  # in the middle of its body: nobody's mistake here
+            log.info("%s %s: the client went away before the body's end", asgi["method"], target.path)
+            return _CLIENT_CLOSED
         except BaseException:  # a redirect() in a streamed body, say, comes too late to be an answer
             log.exception("%s %s (%s) raised", asgi["method"], target.path, target.route.file.file)
             if send.status is None:
