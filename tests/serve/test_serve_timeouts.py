@@ -54,9 +54,9 @@ class Slow:
 class Server:
     """Connections of one server, whose clock is moved."""
 
-    def __init__(self, bounds: ServerConfig = BOUNDS) -> None:
+    def __init__(self, bounds: ServerConfig = BOUNDS, ws: Any = "none") -> None:
         self.app, self.timers, self.state = Slow(), Timers(), ServerState()
-        self._config = uvicorn.Config(self.app, log_config=None, access_log=False, server_header=False, ws="none")
+        self._config = uvicorn.Config(self.app, log_config=None, access_log=False, server_header=False, ws=ws)
         self._config.load()
         self._kind = bounded_protocol(bounds)
 
@@ -295,6 +295,46 @@ async def test_a_handler_that_wants_its_body_reads_no_requests_after_it() -> Non
     protocol.data_received(GET)
     await turns(5)
     assert wire.written.count(b"200 OK") == 3003
+
+
+WEBSOCKET = (
+    b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def test_a_websocket_is_silent_as_long_as_it_likes() -> None:
+    server = Server(ws="wsproto")
+    accepted: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        accepted.append(scope["type"])
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    server._config.loaded_app = app
+    protocol, wire = server.connect()
+    protocol.data_received(WEBSOCKET + GET * 100)  # what comes after the head is no request
+    await turns(10)
+    assert accepted == ["websocket"]
+    assert wire.written.startswith(b"HTTP/1.1 101 ")
+    assert wire.protocol is not None
+    server.timers.move(3600)
+    assert not wire.closed
+    assert server.timers.waiting == 0
+
+
+async def test_no_other_protocol_begins_in_the_middle_of_an_answer() -> None:
+    server = Server(ws="wsproto")
+    protocol, wire = server.connect()
+    protocol.data_received(GET + WEBSOCKET)
+    await turns(5)
+    server.app.go.set()
+    await turns(10)
+    assert wire.protocol is None
+    assert wire.closed
+    assert wire.written.count(b"HTTP/1.1") == 1
 
 
 async def test_requests_that_wait_begin_in_a_context_of_their_own() -> None:

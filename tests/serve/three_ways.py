@@ -114,6 +114,8 @@ class Wire(asyncio.Transport):
         self.closed = self.ended = self.paused = False
         self.unread = 0
         """What the client hasn't taken yet, in bytes."""
+        self.protocol: asyncio.BaseProtocol | None = None
+        """Who has taken the connection over."""
 
     def write(self, data: Any) -> None:
         if not self.closed and not self.ended:
@@ -136,6 +138,9 @@ class Wire(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self.unread
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
     def pause_reading(self) -> None:
         self.paused = True
