@@ -162,16 +162,23 @@ class Understood(NamedTuple):
     whole: bool
 
 
+_SPACES = re.compile(rb"\A([!-~]+) +([!-~]+) +(HTTP/1\.[01]\r\n)")
+"""A request line, perhaps with more than one space between its words. h11 refuses those; llhttp and nginx read them,
+and read the same (RFC 9112 §3: a recipient may)."""
+
+
 def understood_by_h11(data: bytes) -> tuple[list[Understood], str]:
     """The requests in `data`, and what h11 has against the rest; `""` for nothing."""
     found: list[Understood] = []
     while data := data.lstrip(b"\r\n"):  # which h11 doesn't pass over, and servers should (RFC 9112 §2.2)
         server = h11.Connection(h11.SERVER, max_incomplete_event_size=10**6)
-        server.receive_data(data)
+        server.receive_data(_SPACES.sub(rb"\1 \2 \3", data, count=1))
         try:
             request = server.next_event()
             if not isinstance(request, h11.Request):
                 return found, ""  # more is to come
+            if request.http_version not in (b"1.0", b"1.1"):
+                return found, "another version"
             headers, body = [(name, value) for name, value in request.headers], b""
             found.append(Understood(request.method, request.target, headers, b"", whole=False))
             while isinstance(event := server.next_event(), h11.Data):

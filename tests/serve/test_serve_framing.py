@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from echo_server import SMALL, serving, talk
 
+from millpond.config import ServerConfig
 from millpond.serve.framing import is_host, origin_form, refusal
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ def told(*pieces: bytes, app: Any = None) -> tuple[bytes, Seen]:
     return next(iter(told_each({"": pieces}, seen).values())), seen
 
 
-def told_each(clients: Mapping[str, Sequence[bytes]], seen: Seen) -> dict[str, bytes]:
+def told_each(clients: Mapping[str, Sequence[bytes]], seen: Seen, bounds: ServerConfig = SMALL) -> dict[str, bytes]:
     """What each of many clients is answered that talk to one server at once."""
 
     async def run() -> list[bytes]:
-        async with serving(seen) as port:
+        async with serving(seen, bounds) as port:
             return await asyncio.gather(*(talk(port, *pieces) for pieces in clients.values()))
 
     return dict(zip(clients, asyncio.run(run()), strict=True))
@@ -210,6 +211,27 @@ def test_a_head_that_may_mean_two_things_is_refused_before_anybody_sees_it(statu
         assert answer.startswith(b"HTTP/1.1 %d " % status), name
         assert answer.count(b"HTTP/1.1") == 1, name
     assert seen.ends == []
+
+
+def test_a_body_over_its_bound_is_413_before_the_handler_runs_where_its_length_is_said() -> None:
+    bounds = ServerConfig(max_body_bytes=10, shutdown_timeout=2)
+    said = b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    seen = Seen()
+    clients = {
+        "said": [said % (1, 11)],
+        "said, and sent": [said % (2, 11) + b"x" * 11 + LAST],
+        "as long as the bound": [said % (3, 10) + b"x" * 10 + LAST],
+        "chunked": [CHUNKED + b"6\r\n123456\r\n", b"6\r\n123456\r\n0\r\n\r\n"],
+    }
+    answers = told_each(clients, seen, bounds)
+    assert {name: answer[:12] for name, answer in answers.items()} == {
+        "said": b"HTTP/1.1 413",
+        "said, and sent": b"HTTP/1.1 413",
+        "as long as the bound": b"HTTP/1.1 200",
+        "chunked": b"HTTP/1.1 413",
+    }
+    assert sorted(path for _, path, _, _ in seen.requests) == ["/3", "/last"]
+    assert seen.ends.count("http.disconnect") == 1
 
 
 def test_an_old_client_needs_no_host() -> None:

@@ -22,6 +22,8 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A longer path and query is answered 414."""
     max_header_bytes: int = 64 * 1024
     """Longer request headers, or trailers, are answered 431."""
+    max_body_bytes: int | None = None
+    """A longer body of a request is answered 413; None: it may be as long as it likes."""
     max_connections: int = 10_000
     """Of one process. One more is answered 503."""
     header_timeout: float = 30.0

@@ -17,7 +17,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from millpond.serve.framing import origin_form, refusal, with_host, without_upgrade
+from millpond.serve.framing import length_of, origin_form, refusal, with_host, without_upgrade
 from millpond.serve.timeouts import Timeouts, Wait
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
     most_url: int
     most_head: int
     most_trailers: int
+    most_body: int | None
     most_connections: int
     timeouts: Timeouts
 
@@ -91,6 +92,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """Whether either happened in the piece that is being read."""
     _trailers = 0
     """Bytes of the trailers that were dropped."""
+    _body = 0
+    """Bytes of the body that came."""
     _pieces = 0
     """How often something came."""
     _answers = 0
@@ -220,9 +223,11 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _Refusal
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._progressed, self._trailers = False, True, 0
+        self._in_head, self._progressed, self._trailers, self._body = False, True, 0, 0
         method, version, headers = self.parser.get_method(), self.parser.get_http_version(), self.headers
         self._status = refusal(method, version, self.url, headers)
+        if self._status is None and self.most_body is not None and length_of(headers) > self.most_body:
+            self._status = 413
         if self._status is not None:
             raise _Refusal
         if self.parser.should_upgrade():
@@ -242,6 +247,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._progressed = True
+        self._body += len(body)
+        if self.most_body is not None and self._body > self.most_body:
+            self._status = 413
+            raise _Refusal
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
@@ -386,6 +395,7 @@ def bounds_of(bounds: ServerConfig) -> dict[str, Any]:
         "most_url": min(bounds.max_path_bytes + ROOM, _LONGEST_URL),
         "most_head": bounds.max_path_bytes + ROOM + bounds.max_header_bytes,
         "most_trailers": bounds.max_header_bytes,
+        "most_body": bounds.max_body_bytes,
         "most_connections": bounds.max_connections,
         "timeouts": Timeouts(bounds),
     }

@@ -72,6 +72,11 @@ def _of_codings(version: str, headers: Headers) -> int | None:
     return 501 if listed[-1] == b"chunked" and b"chunked" not in listed[:-1] else 400
 
 
+def length_of(headers: Headers) -> int:
+    """The length of the body, where it was said; else 0. llhttp has checked that it is one number."""
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
+
+
 def origin_form(target: bytes) -> tuple[bytes, bytes] | None:
     """Authority, and path with query, of a target in absolute form (RFC 9112 §3.2.2); None where it is none.
 
