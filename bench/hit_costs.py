@@ -52,6 +52,9 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 async def nothing(*_: object) -> dict[str, Any]:
     return {}

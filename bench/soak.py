@@ -22,6 +22,8 @@ import endurance  # noqa: E402
 import killed_ponds  # noqa: E402
 import shared_soak  # noqa: E402
 from history import record_history  # noqa: E402
+from hostile import Target, misunderstanding  # noqa: E402
+from hostile import hostile as hostile_bytes  # noqa: E402
 from raw_requests import script  # noqa: E402
 from served_pond import millpond, served, write_project  # noqa: E402
 from stampede import stampede  # noqa: E402
@@ -52,6 +54,7 @@ def main() -> int:
         ("stampede", chosen.stampedes, lambda folder: stampedes(folder, chosen.requests, chosen.stampedes)),
         ("kills", chosen.kills, lambda folder: kills(folder, chosen.kills, chosen.seed)),
         ("ways", chosen.ways, lambda folder: ways(folder, chosen.ways, chosen.seed)),
+        ("hostile", chosen.hostile, lambda folder: hostile(folder, chosen.hostile, chosen.seed)),
         ("endurance", chosen.minutes, lambda folder: enduring(folder, chosen.minutes * 60)),
     ]
     broken: list[str] = []
@@ -146,6 +149,27 @@ def ways(folder: Path, requests: int, seed: int) -> Outcome:
     return asyncio.run(run())
 
 
+def hostile(folder: Path, requests: int, seed: int) -> Outcome:
+    """Whatever comes in, no request is understood as another."""
+    folder.mkdir()
+
+    async def run() -> Outcome:
+        wrong: list[str] = []
+        said, number = 0, seed * 1_000_000_000
+        async with three_ways(Project(folder)) as ways:
+            target = Target(ways.pond)
+            async with target.listening():
+                while said < requests and len(wrong) < 20:
+                    pieces, contained = hostile_bytes(number)
+                    difference = misunderstanding(pieces, await target.hear(pieces))
+                    if difference:
+                        wrong.append(f"{number}: {pieces!r}\n  {difference}")
+                    said, number = said + contained, number + 1
+        return f"{said} mutated requests, over sockets, compared with h11", wrong
+
+    return asyncio.run(run())
+
+
 def enduring(folder: Path, seconds: float) -> Outcome:
     with served(write_project(folder, {"max_bytes": endurance.MAX_BYTES}), WORKERS) as server:
         pids = sorted(asyncio.run(server.workers(WORKERS)))
@@ -169,6 +193,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stampedes", type=int, default=10)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--ways", type=int, default=1_000_000, help="generated requests, compared in three ways")
+    parser.add_argument("--hostile", type=int, default=100_000, help="mutated requests, compared with another parser")
     parser.add_argument("--minutes", type=float, default=10.0, help="of endurance")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

@@ -58,6 +58,21 @@ def test_start_refuses_routes_that_were_not_built(project: Project, capsys: pyte
     assert done.err.splitlines()[-1].startswith("error: app/added/route.py was added after the build")
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--forwarded-allow-ips", "10.0.0.1"], "--forwarded-allow-ips says whose headers --proxy-headers believes"),
+        (["--proxy-headers", "--forwarded-allow-ips", "localhost"], '"localhost" is no address'),
+    ],
+)
+def test_start_refuses_proxies_that_it_cannot_tell(project: Project, options: list[str], complaint: str) -> None:
+    done = execute("start", "--dir", str(project.folder), "--port", "0", *options)
+    assert done.code == 1
+    assert done.err.startswith("error: ")
+    assert complaint in done.err
+    assert len(done.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_answers_from_the_build_and_ends_cleanly_when_it_is_told_to(
     project: Project, capsys: pytest.CaptureFixture[str], number: signal.Signals

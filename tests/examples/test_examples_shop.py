@@ -103,7 +103,7 @@ def test_a_product_that_does_not_exist_is_a_stored_404(shop: RunningShop) -> Non
     assert [(answer.status_code, cache_of(answer)) for answer in answers] == [(404, "MISS"), (404, "HIT")]
 
 
-@pytest.mark.parametrize("slug", ["%2e%2e", "a%3Fb", "a%2Fb", "x" * 200])
+@pytest.mark.parametrize("slug", ["..%2F..", "a%3Fb", "a%2Fb", "x" * 200])
 def test_what_cannot_be_a_product_is_404_and_never_asked_for_upstream(shop: RunningShop, slug: str) -> None:
     before = shop.upstream_calls()
     assert shop.client.get(f"/api/products/{slug}").status_code == 404

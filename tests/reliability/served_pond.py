@@ -180,12 +180,15 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, workers: int, *, build: bool = True) -> Iterator[Served]:
-    """The project, built unless it is already, and served on a free port; it has ended afterwards."""
+def served(folder: Path, workers: int, *more: str, build: bool = True) -> Iterator[Served]:
+    """The project, built unless it is already, and served on a free port; it has ended afterwards.
+
+    `more` are further options of `millpond start`.
+    """
     if build:
         built = millpond(folder, "build")
         assert built.returncode == 0, built.stderr
-    options = ["--port", "0", "--workers", str(workers), "--log-format", "text"]
+    options = ["--port", "0", "--workers", str(workers), "--log-format", "text", *more]
     with (folder / "start.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "millpond", "start", "--dir", str(folder), *options],

@@ -30,6 +30,13 @@ from millpond import cookies
 def GET():
     return {"name": cookies().get("name")}
 """
+WHO = """\
+from millpond import Request
+
+
+def GET(request: Request):
+    return [request.client.host, request.url.scheme]
+"""
 
 AROUND = """\
 {user}
@@ -75,12 +82,13 @@ def nginx(folder: Path, port: int, backend: int) -> Iterator[None]:
 def fronted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, httpx2.Client]]:
     folder, port = tmp_path_factory.mktemp("fronted"), free_port()
     write_project(folder / "pond")
-    (folder / "pond" / "app" / "mine").mkdir()
-    (folder / "pond" / "app" / "mine" / "route.py").write_text(MINE, "utf-8")
+    for name, route in (("mine", MINE), ("who", WHO)):
+        (folder / "pond" / "app" / name).mkdir()
+        (folder / "pond" / "app" / name / "route.py").write_text(route, "utf-8")
     with (folder / "pond" / "millpond.toml").open("a") as config:
         config.write("\n[cdn]\n")
     with (
-        served(folder / "pond", workers=1) as server,
+        served(folder / "pond", 1, "--proxy-headers") as server,
         nginx(folder / "nginx", port, server.port),
         httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as browser,
     ):
@@ -128,3 +136,11 @@ def test_nginx_keeps_nothing_of_what_is_one_visitors_own(fronted: tuple[Served, 
         assert (answer.json()["name"], answer.headers["x-cache"]) == (name, "MISS")
     draft = {"cookie": "__prerender_bypass=x"}
     assert [browser.get("/values/draft", headers=draft).headers["x-cache"] for _ in range(2)] == ["BYPASS"] * 2
+
+
+def test_who_asks_is_what_nginx_says_and_not_what_the_client_says(fronted: tuple[Served, httpx2.Client]) -> None:
+    _, browser = fronted
+    elsewhere = httpx2.HTTPTransport(local_address="127.0.0.2")  # as 127.0.0.1 is a trusted proxy's
+    forged = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https"}
+    with httpx2.Client(base_url=browser.base_url, transport=elsewhere, trust_env=False, timeout=20) as client:
+        assert client.get("/who", headers=forged).json() == ["127.0.0.2", "http"]

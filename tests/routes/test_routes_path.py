@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.routes.path import MalformedPath, canonical, readable, slash_redirect, split
+from millpond.routes.path import MalformedPath, canonical, dot_redirect, readable, slash_redirect, split
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 raw_paths = st.lists(st.one_of(st.sampled_from([b"/", b"//", b"\\", b"a.xml", b".well-known", b"%2F"]), st.binary()))
@@ -150,3 +152,48 @@ def test_what_a_redirect_leads_to_is_not_redirected_again(parts: list[bytes], tr
         assert slash_redirect(target.encode("ascii"), trailing_slash) is None
         assert split(target.encode("ascii")) == split(raw)
         assert not target.startswith("//")
+
+
+@pytest.mark.parametrize(
+    ("raw", "target"),
+    [
+        (b"/a", None),
+        (b"/a/...", None),
+        (b"/a/.b/..c/d..", None),
+        (b"/p/..%2f..", None),
+        (b"/p/%2e%2e%2Fx", None),
+        (b"/p/%252e%252e", None),
+        (b"/p/..", "/"),
+        (b"/p/%2e%2e", "/"),
+        (b"/p/.%2E/", "/"),
+        (b"/a/b/..", "/a/"),
+        (b"/a/b/../", "/a/"),
+        (b"/a/./b", "/a/b"),
+        (b"/a/%2E", "/a/"),
+        (b"/../../a", "/a"),
+        (b"/x/..//evil.example", "/evil.example"),
+        (b"/.//evil.example/", "/evil.example/"),
+        (b"/../\\evil.example", "/%5Cevil.example"),
+        (b"/./%2Fevil.example", "/%2Fevil.example"),
+        (b"/./caf%c3%a9", "/caf%C3%A9"),
+    ],
+)
+def test_dot_segments_are_sent_to_the_path_without_them(raw: bytes, target: str | None) -> None:
+    assert dot_redirect(raw) == target
+
+
+def test_dot_segments_before_a_bad_escape_are_malformed() -> None:
+    with pytest.raises(MalformedPath):
+        dot_redirect(b"/../%zz")
+
+
+@given(raw_paths)
+def test_a_path_without_dot_segments_has_none_and_one_leading_slash(parts: list[bytes]) -> None:
+    raw = b"/../" + b"".join(parts)
+    try:
+        target = dot_redirect(raw)
+    except MalformedPath:
+        return
+    assert target is not None
+    assert dot_redirect(target.encode("ascii")) is None
+    assert re.match(r"/(?![/\\])", target)

@@ -42,7 +42,13 @@ _BODIES = {
     (b"Content-Length", b"5"): b"hello",
     (b"Transfer-Encoding", b"chunked"): b"5\r\nhello\r\n0\r\n\r\n",
     (b"Transfer-Encoding", b"Chunked"): b"2\r\nhi\r\n0\r\nx: y\r\n\r\n",
+    (b"transfer-encoding", b"chunked"): b"2;a=b\r\nhi\r\n0\r\nIf-None-Match: *\r\nAuthorization: Bearer x\r\n\r\n",
 }
+_BROKEN_BODIES = [
+    *(b"ZZ\r\n", b"0x2\r\nhi\r\n0\r\n\r\n", b"-2\r\nhi\r\n", b"2\r\nhiX\r\n0\r\n\r\n", b"2\nhi\n0\n\n", b"\r\n"),
+    *(b"2\r\nhi\r\nZZ\r\n", b"F" * 18 + b"\r\n", b"2\r\nhi\r\n0\r\nbroken\r\n\r\n", b"2 \r\nhi\r\n", b"2\r\nh"),
+    *(b"0\r\n" + b"t: u\r\n" * 300 + b"\r\n", b"2;" + b"e" * 5000 + b"\r\nhi\r\n0\r\n\r\n"),
+]
 _BROKEN = (
     [(b"Content-Length", v) for v in (b"+5", b"5, 5", b"-1", b"99999999999999999999", b"0x5", b"")]
     + [(b"Transfer-Encoding", v) for v in (b"identity", b"xchunked", b"chunked, gzip", b"\x0bchunked")]
@@ -95,7 +101,13 @@ def _broken(chance: random.Random) -> bytes:
     """One with something wrong in it."""
     headers = [(b"Host", b"shop.example"), *chance.sample(_USUAL + _UNUSUAL, chance.randint(0, 2))]
     method, version, end, stray = b"GET", b"HTTP/1.1", b"\r\n", b""
-    match chance.randrange(5):
+    match chance.randrange(6):
+        case 5:
+            method = chance.choice((b"POST", b"POST", b"GET"))
+            headers.append((b"Transfer-Encoding", b"chunked"))
+            stray = chance.choice(_BROKEN_BODIES)
+        case 4:
+            headers = headers[1:]
         case 0:
             method = chance.choice(_BAD_METHODS)
         case 1:

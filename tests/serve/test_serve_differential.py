@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 GET = b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /live HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nhello worlds"
+CHUNKED = b"POST /live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,12 @@ async def test_generated_requests_get_the_same_bytes_in_every_way(project: Proje
         b"GET /plain HTTP/1.0\r\n\r\n" + GET,
         b"POST /live HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + GET,
         b"\r\n\r\n" + GET,
+        CHUNKED + b"2;a=b\r\nhi\r\n0\r\nIf-None-Match: *\r\nAuthorization: x\r\n\r\n" + GET,
+        CHUNKED.replace(b"POST /live", b"GET /plain") + b"0\r\nIf-None-Match: *\r\n\r\n" + GET,
+        CHUNKED + b"2\r\nhi\r\nZZ\r\n" + GET,
+        CHUNKED + b"2\r\nhiX\r\n0\r\n\r\n" + GET,
+        b"GET /plain HTTP/1.1\r\n\r\n" + GET,
+        b"POST /live HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi" + GET,
     ],
 )
 async def test_a_request_that_is_cut_anywhere_gets_the_same_bytes(project: Project, request_: bytes) -> None:
@@ -57,6 +65,19 @@ async def test_a_request_that_is_cut_anywhere_gets_the_same_bytes(project: Proje
             await ways.compare([whole[:at], whole[at:]])
         await ways.compare([whole[at : at + 1] for at in range(len(whole))])
     assert ways.differences == []
+
+
+@pytest.mark.parametrize("pause", [20, 100])
+async def test_a_request_that_comes_slowly_gets_the_same_bytes(project: Project, pause: float) -> None:
+    statuses: set[bytes] = set()
+    chunked = CHUNKED + b"2\r\nhi\r\n3;a=b\r\nyou\r\n0\r\nX-Trailer: y\r\n\r\n"
+    async with three_ways(project) as ways:
+        for whole in (GET, chunked, POST, GET + GET, GET + POST + GET):
+            for at in range(1, len(whole), 7):
+                seen = await ways.compare([whole[:at], whole[at : at + 9], whole[at + 9 :]], pause)
+                statuses |= set(re.findall(rb"HTTP/1.1 (...)", seen.written))
+    assert ways.differences == []
+    assert statuses == {b"200", b"408"}
 
 
 async def test_hits_between_live_answers_keep_their_place(project: Project) -> None:

@@ -15,7 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from millpond.config import ServerConfig
 from millpond.serve import server
-from millpond.serve.internals import differences
+from millpond.serve.bounded import BoundedProtocol
+from millpond.serve.internals import _METHODS, differences
 from millpond.serve.protocol import HitProtocol
 
 if TYPE_CHECKING:
@@ -100,16 +101,21 @@ def test_with_an_unknown_uvicorn_everything_goes_through_asgi_and_the_log_says_s
     ]
 
 
-def test_the_protocol_overrides_nothing_that_uvicorn_does_not_call() -> None:
-    overridden = {name for name in vars(HitProtocol) if hasattr(HttpToolsProtocol, name) and not name.startswith("__")}
-    assert overridden <= {
-        "data_received",
-        "on_message_begin",
-        "on_url",
-        "on_header",
-        "on_headers_complete",
-        "on_body",
-        "on_message_complete",
-        "connection_lost",
-        "_unset_keepalive_if_required",
+def test_each_method_that_is_overridden_is_looked_for() -> None:
+    overridden = {
+        name
+        for kind in (BoundedProtocol, HitProtocol)
+        for name in vars(kind)
+        if callable(getattr(HttpToolsProtocol, name, None)) and not name.startswith("__")
     }
+    assert overridden <= set(_METHODS)
+
+
+def test_another_flow_control_is_noticed() -> None:
+    def without_pause(module: Any) -> Any:
+        module.FlowControl = type("FlowControl", (module.FlowControl,), {"pause_reading": None})
+        return module
+
+    assert "FlowControl.pause_reading is missing" in list(
+        differences(changed("uvicorn.protocols.http.flow_control", without_pause))
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 import pytest
-from test_serve_server import serving
+from echo_server import serving
 
 if TYPE_CHECKING:
     from starlette.types import Message

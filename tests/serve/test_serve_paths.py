@@ -121,6 +121,40 @@ async def test_slashes_are_mended_by_308_for_every_method(
             assert (status, headers[b"location"].decode(), body) == (308, location, b"")
 
 
+@pytest.mark.parametrize("trailing", [False, True])
+async def test_dot_segments_are_taken_away_by_308_for_every_method(project: Project, trailing: bool) -> None:
+    project.routes({"/p/[id]": ECHO + "def POST(): return 1\n", "/[...rest]": ECHO})
+    async with project.serving(trailing_slash=trailing) as running:
+        for sent, location in {
+            b"/p/..": "/",
+            b"/p/%2e%2e": "/",
+            b"/p/%2E./x?b=/../c": "/x?b=/../c",
+            b"/no/route/here/..": "/no/route/",
+            b"/p/..//evil.example": "/evil.example",
+        }.items():
+            for method in ("GET", "POST"):
+                status, headers, body = await ask(running.pond, sent, method=method)
+                assert (status, headers[b"location"].decode(), body) == (308, location, b""), sent
+        path = b"/p/..%2f.." + (b"/" if trailing else b"")
+        assert b'"../.."' in (await ask(running.pond, path))[2]
+        assert (await ask(running.pond, b"/../%zz"))[0] == 400
+
+
+async def test_dot_segments_may_lead_out_of_a_base_path_and_of_a_mount(project: Project) -> None:
+    project.routes({"/p": ECHO})
+    async with project.serving(base_path="/b") as running:
+        for sent, root, location in (
+            (b"/b/../p", "", "/p"),
+            (b"/b/x/../p", "", "/b/p"),
+            (b"/x/../b/p", "", "/b/p"),
+            (b"/shop/b/../../p", "/shop", "/p"),
+            (b"/shop/b/x/../p", "/shop", "/shop/b/p"),
+            (b"/b/x/../p", "/shop", "/shop/b/p"),  # by a server that leaves root_path out of the path
+        ):
+            status, headers, _ = await ask(running.pond, sent, root_path=root)
+            assert (status, headers[b"location"].decode()) == (308, location), sent
+
+
 async def test_with_trailing_slashes_the_slash_is_no_part_of_parameters_and_keys(project: Project) -> None:
     project.routes({"/[id]": "def generate_static_params(): return [{'id': 'a'}]\ndef GET(id): return id\n"})
     async with project.serving(trailing_slash=True) as running:

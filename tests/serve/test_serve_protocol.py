@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from moved_loop import Timers
 from three_ways import Wire, three_ways
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ponds import Project
 
 pytestmark = pytest.mark.anyio
@@ -22,110 +19,10 @@ GET = b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
 LIVE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class Timers:
-    """The part of an event loop that tells the time, with a clock that is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._cancelled: set[int] = set()
-        self._number = itertools.count()
-
-    def time(self) -> float:
-        return self.now
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Any:
-        number = next(self._number)
-        heapq.heappush(self._due, (when, number, callback))
-
-        class Handle:
-            def cancel(_) -> None:  # noqa: N805
-                self._cancelled.add(number)
-
-        return Handle()
-
-    def call_later(self, delay: float, callback: Callable[[], None]) -> Any:
-        return self.call_at(self.now + delay, callback)
-
-    def create_task(self, work: Any) -> asyncio.Task[Any]:
-        return asyncio.get_running_loop().create_task(work)
-
-    def move(self, seconds: float) -> None:
-        ends = self.now + seconds
-        while self._due and self._due[0][0] <= ends:
-            self.now, number, callback = heapq.heappop(self._due)
-            if number not in self._cancelled:
-                callback()
-        self.now = ends
-
-    @property
-    def waiting(self) -> int:
-        return sum(number not in self._cancelled for _, number, _ in self._due)
-
-
 def connect(way: Any) -> tuple[Any, Wire, Timers]:
-    protocol, wire, _ = way.connect()
-    protocol.loop = timers = Timers()
+    timers = Timers()
+    protocol, wire, _ = way.connect(timers)
     return protocol, wire, timers
-
-
-async def test_an_idle_connection_is_closed_after_the_keep_alive_time_and_not_before(project: Project) -> None:
-    async with three_ways(project) as ways:
-        protocol, wire, timers = connect(ways.socket)
-        protocol.data_received(GET)
-        timers.move(3)
-        protocol.data_received(GET)  # the same bytes: remembered
-        timers.move(4.9)
-        assert not wire.closed
-        timers.move(0.2)
-        assert wire.closed
-        assert bytes(wire.written).count(b"200 OK") == 2
-
-
-async def test_a_request_that_has_begun_keeps_its_connection(project: Project) -> None:
-    async with three_ways(project) as ways:
-        protocol, wire, timers = connect(ways.socket)
-        protocol.data_received(GET)
-        protocol.data_received(GET[:10])
-        timers.move(60)
-        assert not wire.closed
-        protocol.data_received(GET[10:])
-        assert bytes(wire.written).count(b"200 OK") == 2
-
-
-async def test_a_hit_after_a_live_answer_prolongs_the_connection(project: Project) -> None:
-    async with three_ways(project) as ways:
-        protocol, wire, timers = connect(ways.socket)
-        protocol.data_received(LIVE)
-        await asyncio.gather(*protocol.server_state.tasks)
-        timers.move(4)
-        protocol.data_received(GET)
-        timers.move(4)  # uvicorn's own timer of the live answer is over by now
-        assert not wire.closed
-        timers.move(1.1)
-        assert wire.closed
-
-
-async def test_a_live_answer_after_a_hit_has_uvicorns_own_time(project: Project) -> None:
-    async with three_ways(project) as ways:
-        protocol, wire, timers = connect(ways.socket)
-        protocol.data_received(GET)
-        timers.move(4)
-        protocol.data_received(LIVE)
-        await asyncio.gather(*protocol.server_state.tasks)
-        timers.move(4)
-        assert not wire.closed
-        timers.move(1.1)
-        assert wire.closed
-
-
-async def test_a_lost_connection_leaves_no_timer(project: Project) -> None:
-    async with three_ways(project) as ways:
-        protocol, _, timers = connect(ways.socket)
-        protocol.data_received(GET)
-        assert timers.waiting == 1
-        protocol.connection_lost(ConnectionResetError())
-        assert timers.waiting == 0
 
 
 async def test_a_client_that_does_not_read_is_not_written_to(project: Project) -> None:
@@ -188,6 +85,22 @@ async def test_a_limit_on_concurrency_is_left_to_uvicorn(project: Project) -> No
         protocol.data_received(GET)
         await asyncio.gather(*state.tasks)
         assert bytes(wire.written).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_a_body_that_breaks_is_one_line_in_the_log_and_no_traceback(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = b"POST /live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nZZ\r\n"
+    async with three_ways(project) as ways:
+        for way in (ways.socket, ways.asgi):
+            caplog.clear()
+            with caplog.at_level(logging.INFO):
+                seen = await way.say([broken[:70], broken[70:]])
+            assert seen.written.startswith(b"HTTP/1.1 400 ")
+            (told,) = [record for record in caplog.records if record.name != "millpond.access"]
+            assert told.getMessage() == "POST /live: the client went away before the body's end"
+            assert told.exc_info is None
+            assert seen.logged[-1][0] == "POST /live 499"
 
 
 @pytest.mark.parametrize("secret", [b"Authorization: Bearer x", b"Cookie: session=1", b"Proxy-Authorization: Basic x"])

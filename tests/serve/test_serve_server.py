@@ -3,82 +3,29 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from echo_server import SMALL, ask, echo, talk
 
 from millpond.config import ServerConfig
 from millpond.serve.bounded import ROOM
+from millpond.serve.forwarded import Proxies
 from millpond.serve.server import AddressError, address_of, bind, serve
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from starlette.types import Receive, Scope, Send
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-SMALL = ServerConfig(max_path_bytes=1000, max_header_bytes=4000, shutdown_timeout=2)
-
-
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what it was asked: scheme, path, and length of the body."""
-    length, more = 0, True
-    while more:
-        message = await receive()
-        length, more = length + len(message.get("body", b"")), message.get("more_body", False)
-    body = f"{scope['scheme']} {scope['path']} {length};".encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
-    await send({"type": "http.response.body", "body": body})
-
-
-@asynccontextmanager
-async def serving(
-    app: ASGIApp = echo, bounds: ServerConfig = SMALL, *, proxy_headers: bool = False
-) -> AsyncIterator[int]:
-    """The port of a server, which a SIGTERM of our own ends afterwards."""
-    sockets = bind("127.0.0.1", 0)
-    port: int = sockets[0].getsockname()[1]
-    started = asyncio.Event()
-    task = asyncio.create_task(serve(app, sockets, bounds, proxy_headers=proxy_headers, started=started.set))
-    await asyncio.wait_for(started.wait(), 5)
-    try:
-        yield port
-    finally:
-        signal.raise_signal(signal.SIGTERM)
-        await asyncio.wait_for(task, 10)
-
-
-async def talk(port: int, *pieces: bytes) -> bytes:
-    """Everything that is answered to `pieces`, each sent by itself, until the server closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0.002)  # pieces that arrive together would be one
-        return await asyncio.wait_for(reader.read(), 5)
-    finally:
-        writer.close()
-
-
-def ask(talking: Callable[[int], Awaitable[bytes]], app: ASGIApp = echo, *, proxy_headers: bool = False) -> str:
-    async def run() -> bytes:
-        async with serving(app, proxy_headers=proxy_headers) as port:
-            return await talking(port)
-
-    return asyncio.run(run()).decode()
-
-
-LAST = b"GET /last HTTP/1.1\r\nconnection: close\r\n\r\n"
+LAST = b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 
 
 def test_a_header_that_does_not_end_is_431_and_the_connection_is_closed() -> None:
-    answer = ask(lambda port: talk(port, b"GET / HTTP/1.1\r\nx: ", *[b"a" * 1000] * 8))
+    answer = ask(lambda port: talk(port, b"GET / HTTP/1.1\r\nhost: x\r\nx: ", *[b"a" * 1000] * 8))
     assert answer == "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 def test_headers_that_do_not_end_are_431() -> None:
-    answer = ask(lambda port: talk(port, b"GET / HTTP/1.1\r\n", *[b"x: %b\r\n" % (b"a" * 990)] * 8))
+    answer = ask(lambda port: talk(port, b"GET / HTTP/1.1\r\nhost: x\r\n", *[b"x: %b\r\n" % (b"a" * 990)] * 8))
     assert answer.startswith("HTTP/1.1 431 ")
 
 
@@ -88,13 +35,13 @@ def test_a_request_line_that_does_not_end_is_414() -> None:
 
 
 def test_a_whole_request_with_a_path_that_no_parser_takes_is_414() -> None:
-    answer = ask(lambda port: talk(port, b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 70_000)))
+    answer = ask(lambda port: talk(port, b"GET /%b HTTP/1.1\r\nhost: x\r\n\r\n" % (b"a" * 70_000)))
     assert answer.startswith("HTTP/1.1 414 ")
 
 
 def test_a_path_near_the_bound_is_left_to_the_application() -> None:
     path = b"/" + b"a" * (SMALL.max_path_bytes + ROOM - 100)
-    answer = ask(lambda port: talk(port, b"GET %b HTTP/1.1\r\nconnection: close\r\n\r\n" % path))
+    answer = ask(lambda port: talk(port, b"GET %b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" % path))
     assert answer.startswith("HTTP/1.1 200 ")
 
 
@@ -103,25 +50,25 @@ def test_blank_lines_that_do_not_end_are_431() -> None:
 
 
 def test_a_malformed_request_is_400() -> None:
-    assert ask(lambda port: talk(port, b"GET / HTTP/1.1\r\nno colon\r\n\r\n")).startswith("HTTP/1.1 400 ")
+    assert ask(lambda port: talk(port, b"GET / HTTP/1.1\r\nhost: x\r\nno colon\r\n\r\n")).startswith("HTTP/1.1 400 ")
 
 
 def test_a_connection_carries_more_requests_than_one_head_may_be_long() -> None:
-    request = b"GET /x HTTP/1.1\r\nx: %b\r\n\r\n" % (b"a" * 900)
+    request = b"GET /x HTTP/1.1\r\nhost: x\r\nx: %b\r\n\r\n" % (b"a" * 900)
     answer = ask(lambda port: talk(port, *[request] * 20, LAST))
     assert answer.count("http /x 0;") == 20
     assert "http /last 0;" in answer
 
 
 def test_requests_that_arrive_in_one_piece_are_all_answered() -> None:
-    many = b"GET /x HTTP/1.1\r\nx: %b\r\n\r\n" % (b"a" * 100) * 100
+    many = b"GET /x HTTP/1.1\r\nhost: x\r\nx: %b\r\n\r\n" % (b"a" * 100) * 100
     answer = ask(lambda port: talk(port, many + LAST[:10], LAST[10:]))
     assert answer.count("http /x 0;") == 100
     assert "http /last 0;" in answer
 
 
 def test_a_head_that_begins_in_the_last_piece_of_a_long_body_is_counted_from_its_own_first_byte() -> None:
-    head = b"POST /body HTTP/1.1\r\ncontent-length: 20000\r\n\r\n"
+    head = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n"
     answer = ask(lambda port: talk(port, head, b"a" * 11_000, b"a" * 9_000 + LAST[:10], LAST[10:]))
     assert "http /body 20000;" in answer
     assert "http /last 0;" in answer
@@ -131,7 +78,9 @@ def test_a_head_in_many_small_pieces_is_fine_within_the_bounds() -> None:
     assert "http /last 0;" in ask(lambda port: talk(port, *(bytes([byte]) for byte in LAST)))
 
 
-@pytest.mark.parametrize("bad", [b"GET /" + b"a" * 8000, b"GET / HTTP/1.1\r\nx: " + b"a" * 8000, b"nonsense"])
+@pytest.mark.parametrize(
+    "bad", [b"GET /" + b"a" * 8000, b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 8000, b"nonsense"]
+)
 def test_a_refusal_does_not_cut_into_the_answer_before_it(bad: bytes) -> None:
     refused = asyncio.Event()
 
@@ -143,7 +92,7 @@ def test_a_refusal_does_not_cut_into_the_answer_before_it(bad: bytes) -> None:
 
     async def talking(port: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         begun = await reader.readuntil(b"be")
         writer.write(bad)
         await asyncio.sleep(0.05)
@@ -170,7 +119,7 @@ def test_a_stop_lets_the_running_request_finish() -> None:
         task = asyncio.create_task(serve(slow, sockets, SMALL, started=started.set))
         port = sockets[0].getsockname()[1]
         await started.wait()
-        answer = await talk(port, b"GET /x HTTP/1.1\r\n\r\n")
+        answer = await talk(port, b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n")
         await asyncio.wait_for(task, 5)
         return answer
 
@@ -198,7 +147,7 @@ def test_a_stop_waits_no_longer_than_the_configuration_says() -> None:
         task = asyncio.create_task(serve(endless, sockets, bounds, started=started.set))
         port = sockets[0].getsockname()[1]
         await started.wait()
-        await asyncio.wait_for(asyncio.gather(task, talk(port, b"GET /x HTTP/1.1\r\n\r\n")), 5)
+        await asyncio.wait_for(asyncio.gather(task, talk(port, b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n")), 5)
 
     asyncio.run(run())
     assert cancelled
@@ -206,8 +155,8 @@ def test_a_stop_waits_no_longer_than_the_configuration_says() -> None:
 
 @pytest.mark.parametrize(("believed", "scheme"), [(False, "http"), (True, "https")])
 def test_forwarded_headers_are_believed_only_when_told_to(believed: bool, scheme: str) -> None:
-    request = b"GET /x HTTP/1.1\r\nx-forwarded-proto: https\r\nconnection: close\r\n\r\n"
-    assert f"{scheme} /x 0;" in ask(lambda port: talk(port, request), proxy_headers=believed)
+    request = b"GET /x HTTP/1.1\r\nhost: x\r\nx-forwarded-proto: https\r\nconnection: close\r\n\r\n"
+    assert f"{scheme} /x 0;" in ask(lambda port: talk(port, request), proxies=Proxies() if believed else None)
 
 
 def test_the_server_does_not_name_itself() -> None:

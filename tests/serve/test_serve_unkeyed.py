@@ -185,7 +185,7 @@ async def test_no_spelling_and_no_header_of_a_request_changes_what_others_get(pr
         way, reached = Way(pond, protocol, _Log()), 0
 
         async def ask(method: str, request: bytes) -> Seen:
-            return parsed((await way._say([request])).written, method)
+            return parsed((await way._say([request], 0)).written, method)
 
         for target in TARGETS:
             await forget(running)

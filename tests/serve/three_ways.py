@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h11
 import httptools
 import uvicorn
+from moved_loop import Timers
 from raw_requests import ETAG
 from uvicorn.server import ServerState
 
@@ -149,7 +150,11 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 4000)})
         self.written = bytearray()
-        self.closed = self.ended = False
+        self.closed = self.ended = self.paused = False
+        self.unread = 0
+        """What the client hasn't taken yet, in bytes."""
+        self.protocol: asyncio.BaseProtocol | None = None
+        """Who has taken the connection over."""
 
     def write(self, data: Any) -> None:
         if not self.closed and not self.ended:
@@ -167,11 +172,20 @@ class Wire(asyncio.Transport):
     def write_eof(self) -> None:
         self.ended = True
 
+    def abort(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
     def pause_reading(self) -> None:
-        """Pieces are handed over one by one anyway."""
+        self.paused = True
 
     def resume_reading(self) -> None:
-        """As `pause_reading`."""
+        self.paused = False
 
 
 class Seen(NamedTuple):
@@ -192,23 +206,29 @@ class Way:
         self.config.load()
         self._protocol, self._log = protocol, log
 
-    def connect(self) -> tuple[Any, Wire, ServerState]:
+    def connect(self, loop: Any = None) -> tuple[Any, Wire, ServerState]:
         state, wire = ServerState(), Wire()
         state.default_headers = [(b"date", b"Fri, 27 Nov 2026 12:00:00 GMT")]
-        protocol = self._protocol(self.config, state, {})
+        protocol = self._protocol(self.config, state, {}, loop)
         protocol.connection_made(wire)
         return protocol, wire, state
 
-    async def say(self, pieces: Sequence[bytes]) -> Seen:
-        """All that is answered to `pieces`, when nothing goes on any more, and nobody asks for anything first."""
-        seen = await self._say(pieces)
+    async def say(self, pieces: Sequence[bytes], pause: float = 0) -> Seen:
+        """All that is answered to `pieces`, when nothing goes on any more, and nobody asks for anything first.
+
+        Args:
+            pieces: what is said.
+            pause: seconds after each, by a clock that is moved.
+        """
+        seen = await self._say(pieces, pause)
         while b"x-nextjs-cache: MISS" in seen.written:
-            seen = await self._say(pieces)
+            seen = await self._say(pieces, pause)
         return seen
 
-    async def _say(self, pieces: Sequence[bytes]) -> Seen:
+    async def _say(self, pieces: Sequence[bytes], pause: float) -> Seen:
         self._log.records.clear()
-        protocol, wire, state = self.connect()
+        timers = Timers() if pause else None
+        protocol, wire, state = self.connect(timers)
         for piece in pieces:
             if wire.closed:
                 break
@@ -216,6 +236,9 @@ class Way:
             await turns(10)
             while state.tasks and not protocol.cycle.more_body:
                 await asyncio.wait(state.tasks)
+                await turns(10)
+            if timers is not None:
+                timers.move(pause)
                 await turns(10)
         seen = Seen(bytes(wire.written), wire.closed or wire.ended, state.total_requests, list(self._log.records))
         protocol.connection_lost(None)
@@ -252,8 +275,7 @@ class Ways:
         """Compare, and hold the answers against what a strict parser makes of the requests."""
         pieces = [piece.replace(ETAG, self.etag) for piece in script.pieces]
         seen, whole = await self.compare(pieces), b"".join(pieces)
-        # uvicorn passes over what comes in one piece with an upgrade that nobody wants.
-        asked = None if b"Upgrade: " in whole else requests_in(whole)
+        asked = requests_in(whole)
         if asked is None or b"HTTP/1.1 400 " in seen.written:  # either parser may be the stricter one
             return
         try:
@@ -264,16 +286,16 @@ class Ways:
         if answered != len(asked) and not seen.closed:
             self.differences.append(f"{pieces!r}\n  {len(asked)} requests, {answered} answers")
 
-    async def compare(self, pieces: Sequence[bytes]) -> Seen:
+    async def compare(self, pieces: Sequence[bytes], pause: float = 0) -> Seen:
         """Say the same in all ways; what differs is noted.
 
         A request can be answered before what follows it turns out to be none, or after that; which one depends on
         how the network cuts. So the short ways may also answer as the long one does when each request comes alone.
         """
-        expected = await self.long.say(pieces)
+        expected = await self.long.say(pieces, pause)
         for way in (self.asgi, self.socket):
-            seen = await way.say(pieces)
-            if seen != expected and seen != await self.long.say(one_by_one(pieces)):
+            seen = await way.say(pieces, pause)
+            if seen != expected and seen != await self.long.say(one_by_one(pieces), pause):
                 self.differences.append(f"{pieces!r}\n  {seen}\n  {expected}")
         return seen
 

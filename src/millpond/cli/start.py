@@ -23,6 +23,7 @@ from millpond.prerender.environment import drift
 from millpond.prerender.manifest import OUTPUT, read_manifest
 from millpond.serve.descriptors import raise_limit
 from millpond.serve.event_loop import fastest_loop
+from millpond.serve.forwarded import LOCAL, Proxies
 from millpond.serve.hits import access
 from millpond.serve.leaving import further_signals
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
@@ -61,11 +62,16 @@ def start(
         Way, Parameter(help='"socket" answers hits before the application is called; "asgi" takes no short cut.')
     ] = "socket",
     proxy_headers: Annotated[
-        bool, Parameter(negative="", help="Believe X-Forwarded-For and -Proto: only behind a proxy that sets them.")
+        bool, Parameter(negative="", help="Believe X-Forwarded-For and -Proto of the proxies that are trusted.")
     ] = False,
+    forwarded_allow_ips: Annotated[
+        str | None,
+        Parameter(help=f'The trusted proxies: addresses and networks, or "*" for everybody. [default: {LOCAL}]'),
+    ] = None,
 ) -> int:
     """Answer from the build."""
-    serving = _Serving(dir, log_format, log_level, access_log, server, proxy_headers)
+    proxies = _trusted(forwarded_allow_ips, proxy_headers=proxy_headers)
+    serving = _Serving(dir, log_format, log_level, access_log, server, proxies)
     serving.configure_logs()
     raise_limit()
     if workers > 1:
@@ -79,6 +85,14 @@ def start(
 
         serving.serve(app, sockets, started, hurries=True)
     return 0
+
+
+def _trusted(allowed: str | None, *, proxy_headers: bool) -> Proxies | None:
+    if proxy_headers:
+        return Proxies(LOCAL if allowed is None else allowed)
+    if allowed is not None:
+        raise UsageError("--forwarded-allow-ips says whose headers --proxy-headers believes; give both.")
+    return None
 
 
 def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int:
@@ -127,7 +141,7 @@ class _Serving:
     log_level: LogLevel
     access_log: bool
     way: Way
-    proxy_headers: bool
+    proxies: Proxies | None
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
         """What a worker does."""
@@ -163,7 +177,7 @@ class _Serving:
                         sockets,
                         app.config.server,
                         hits=app.hits if self.way == "socket" else None,
-                        proxy_headers=self.proxy_headers,
+                        proxies=self.proxies,
                         hurries=hurries,
                         started=started,
                     )

@@ -13,6 +13,7 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SAFE = "!$&'()*+,;=:@"  # with the unreserved characters: all that a segment may hold (RFC 3986 §3.3)
 _DELIMITERS = frozenset("/?#%\\")
 _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@]*").fullmatch
+_DOTS = re.compile(rb"/(?:\.|%2[Ee]){1,2}(?:/|\Z)")
 _EXTENSION = re.compile(r".+\.\w+", re.DOTALL)
 
 
@@ -68,6 +69,28 @@ def readable_segment(segment: str) -> str:
         character if character.isprintable() and character not in _DELIMITERS else quote(character, safe="")
         for character in segment
     )
+
+
+def dot_redirect(raw_path: bytes) -> str | None:
+    """The path that a client is sent to with 308 whose path has `.` or `..` for segments, or None (RFC 3986 §5.2.4).
+
+    Encoded or not, proxies and clients take them away, so what is behind them must not be another path's. An encoded
+    slash stays inside its segment: `..%2f..` is one like others. The target is canonical, as that of `slash_redirect`.
+
+    Raises:
+        MalformedPath: as `split` does, where there are any.
+    """
+    if _DOTS.search(raw_path) is None:
+        return None
+    kept: list[str] = []
+    last = ""
+    for last in split(raw_path):
+        if last == "..":
+            del kept[-1:]
+        elif last != ".":
+            kept.append(last)
+    ends_in_slash = raw_path.endswith(b"/") or last in (".", "..")
+    return canonical(kept) + ("/" if kept and ends_in_slash else "")
 
 
 def slash_redirect(raw_path: bytes, trailing_slash: bool) -> str | None:

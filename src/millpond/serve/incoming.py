@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from millpond.render.request_api import DRAFT_COOKIE
-from millpond.routes.path import MalformedPath, is_deeper, slash_redirect, split
+from millpond.routes.path import MalformedPath, dot_redirect, is_deeper, slash_redirect, split
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -33,7 +33,7 @@ def below(prefix: str, scope: Scope) -> bytes | None:
 
     The prefix is what a mounting application has taken (`root_path`), and then `base_path` (R1.48).
     """
-    raw: bytes = scope.get("raw_path") or quote(scope["path"], safe=f"%{_SAFE}").encode("ascii")
+    raw = _sent(scope)
     if raw and not raw.startswith(b"/"):
         return None
     for part in (scope.get("root_path", ""), prefix):
@@ -49,6 +49,22 @@ def below(prefix: str, scope: Scope) -> bytes | None:
             return None
         raw = rest
     return raw or b"/"
+
+
+def _sent(scope: Scope) -> bytes:
+    raw: bytes = scope.get("raw_path") or quote(scope["path"], safe=f"%{_SAFE}").encode("ascii")
+    return raw
+
+
+def _without_dots(scope: Scope) -> str | None:
+    """Where a client is sent whose path has dot segments: they may lead out of `base_path`, or out of a mount."""
+    raw, root = _sent(scope), quote(scope.get("root_path", ""), safe=_SAFE).encode("ascii")
+    return dot_redirect(raw if raw.startswith(root) else root + raw)
+
+
+def _with_right_slashes(raw: bytes | None, scope: Scope, config: Config) -> str | None:
+    target = None if raw is None else slash_redirect(raw, config.trailing_slash)
+    return target and quote(scope.get("root_path", "") + config.base_path, safe=_SAFE) + target
 
 
 def without_base_path(scope: Scope, base_path: str) -> Scope:
@@ -70,23 +86,20 @@ def segments_of(scope: Scope, config: Config) -> list[str] | Refused | None:
     """The decoded segments of the path; or an answer at once; or None for a path outside of `base_path`.
 
     414 and 431 are for paths (their bytes, their segments) and headers over their bounds, 400 for bad escapes (R1.32),
-    308 for slashes (R1.47).
+    308 for slashes (R1.47) and dot segments (D42).
     """
     query: bytes = scope.get("query_string", b"")
     raw = below(config.base_path, scope)
-    if raw is None:
-        return None
-    if len(raw) + len(query) > config.server.max_path_bytes or is_deeper(raw, config.server.max_path_segments):
-        return Refused(414)
-    if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > config.server.max_header_bytes:
-        return Refused(431)
+    if raw is not None:
+        if len(raw) + len(query) > config.server.max_path_bytes or is_deeper(raw, config.server.max_path_segments):
+            return Refused(414)
+        if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > config.server.max_header_bytes:
+            return Refused(431)
     try:
-        target = slash_redirect(raw, config.trailing_slash)
+        target = _without_dots(scope) or _with_right_slashes(raw, scope, config)
         if target is not None:
-            prefix = quote(scope.get("root_path", "") + config.base_path, safe=_SAFE)
-            suffix = f"?{query.decode('latin-1')}" if query else ""
-            return Refused(308, prefix + target + suffix)
-        return split(raw)
+            return Refused(308, f"{target}?{query.decode('latin-1')}" if query else target)
+        return None if raw is None else split(raw)
     except MalformedPath:
         return Refused(400)
 

@@ -21,12 +21,18 @@ _METHODS = {
     "on_message_complete": ["self"],
     "on_response_complete": ["self"],
     "on_url": ["self", "url"],
-    "send_400_response": ["self", "msg"],
+    "connection_made": ["self", "transport"],
+    "handle_websocket_upgrade": ["self"],
     "shutdown": ["self"],
-    "timeout_keep_alive_handler": ["self"],
-    "_unset_keepalive_if_required": ["self"],
+    "_should_upgrade": ["self"],
+    "_start_asgi_task": ["self", "cycle", "app"],
+}
+_FLOW = {
+    "pause_reading": ["self"],
+    "resume_reading": ["self"],
 }
 _ATTRIBUTES = {
+    "connections",
     "cycle",
     "expect_100_continue",
     "flow",
@@ -37,9 +43,17 @@ _ATTRIBUTES = {
     "pipeline",
     "scope",
     "server_state",
-    "timeout_keep_alive",
-    "timeout_keep_alive_task",
     "transport",
+}
+_CYCLE = {
+    "chunked_encoding",
+    "disconnected",
+    "keep_alive",
+    "message_event",
+    "response_complete",
+    "response_started",
+    "scope",
+    "waiting_for_100_continue",
 }
 _PREPARED = {"url", "headers", "expect_100_continue", "scope"}
 """All that `on_message_begin` sets: what a hit leaves out is done later, in one piece."""
@@ -59,20 +73,21 @@ def differences(load: Callable[[str], Any] = importlib.import_module) -> Iterato
     except (ImportError, AttributeError, LookupError, TypeError) as error:
         yield str(error)
         return
-    for name, parameters in _METHODS.items():
-        method = getattr(protocol, name, None)
-        if method is None:
-            yield f"HttpToolsProtocol.{name} is missing"
-        elif list(inspect.signature(method).parameters)[: len(parameters)] != parameters:
-            yield f"HttpToolsProtocol.{name} takes other arguments"
+    for kind, methods in ((protocol, _METHODS), (control, _FLOW)):
+        for name, parameters in methods.items():
+            method = getattr(kind, name, None)
+            if method is None:
+                yield f"{kind.__name__}.{name} is missing"
+            elif list(inspect.signature(method).parameters)[: len(parameters)] != parameters:
+                yield f"{kind.__name__}.{name} takes other arguments"
     prepared = _stored(getattr(protocol, "on_message_begin", None))
     if prepared != _PREPARED:
         yield f"HttpToolsProtocol.on_message_begin sets {', '.join(sorted(prepared ^ _PREPARED))}"
     for kind, attributes in (
         (protocol, _ATTRIBUTES),
         (state, {"connections", "default_headers", "total_requests"}),
-        (control, {"write_paused"}),
-        (cycle, {"chunked_encoding", "keep_alive", "response_complete", "response_started", "scope"}),
+        (control, {"read_paused", "write_paused"}),
+        (cycle, _CYCLE),
     ):
         for name in sorted(attributes - _stored(kind.__init__)):
             yield f"{kind.__name__} sets no {name}"

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from millpond.render.target import Target
 
 log = logging.getLogger("millpond.serve")
+
+_CLIENT_CLOSED = 499
+"""In the access log, as nginx has it: nobody was there to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,9 @@ class LiveRunner:
             log.error("%s: the answer of %s %s can't be sent: %s", place, method, target.readable, error)
             if send.status is None:
                 await send_plain(send, 500)
+        except ClientDisconnect:  # in the middle of its body: nobody's mistake here
+            log.info("%s %s: the client went away before the body's end", asgi["method"], target.label)
+            return _CLIENT_CLOSED
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
             if ends_this_task(error):
                 raise

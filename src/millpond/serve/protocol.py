@@ -20,12 +20,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request_api import DRAFT_COOKIE
 from millpond.serve.bounded import BoundedProtocol, bounds_of
+from millpond.serve.framing import is_host
 from millpond.serve.hits import Request, Sent, access, decoded, log_access, size_of
 from millpond.serve.ready import HIT, lines_of
 
 if TYPE_CHECKING:
-    import asyncio
-
     from millpond.config import ServerConfig
     from millpond.serve.hits import Hits
     from millpond.serve.ready import Ready
@@ -36,7 +35,8 @@ _OTHERWISE = frozenset({b"content-length", b"transfer-encoding", b"range", b"exp
 """With one of these a request is none that a hit answers."""
 _SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 """A request with one of these isn't remembered."""
-_NOTED = TELLING | _OTHERWISE | _SECRETS
+_HOST = frozenset({b"host"})
+_NOTED = TELLING | _OTHERWISE | _SECRETS | _HOST
 _DRAFT = DRAFT_COOKIE.encode("ascii")
 _REPEATED = 4 * 1024
 """Bytes of an answer up to which it is kept as it went out, for the same request to come."""
@@ -71,19 +71,17 @@ class HitProtocol(BoundedProtocol):
     _noted: list[tuple[bytes, bytes]] | None = None
     _otherwise = False
     _secret = False
+    _hosted: bool | None = None
+    """Whether there is one Host header, and a good one; None where there is none yet."""
     _begun = 0
     """Messages that began in the piece that is being read."""
-    _in_message = False
     _only_messages = True
     """Whether all that came so far leaves the parser at the start of a message when no message is under way."""
     _answered: Request | None = None
     """The request that is being parsed, once it has its answer."""
-    _closes_at: float | None = None
-    """When the connection is closed, by the loop's clock, if nothing comes after a hit."""
-    _timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        if not self._in_message and self._only_messages:
+        if not self._in_message and self._only_messages and not self._held:
             request = self.hits.recall(data)
             if request is not None and self._is_idle() and self._answer(request):
                 return
@@ -97,11 +95,14 @@ class HitProtocol(BoundedProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._noted, self._otherwise, self._secret, self._answered = None, False, False, None
+        self._noted, self._hosted, self._otherwise, self._secret, self._answered = None, None, False, False, None
         self._begun += 1
         self._in_message = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            self._drop(name, value)
+            return
         name = name.lower()
         if name in _NOTED:
             self._note(name, value)
@@ -112,6 +113,8 @@ class HitProtocol(BoundedProtocol):
             if self._noted is None:
                 self._noted = []
             self._noted.append((name, value))
+        elif name in _HOST:
+            self._hosted = self._hosted is None and is_host(value)
         elif name in _SECRETS:
             self._secret = True
             self._otherwise = self._otherwise or _DRAFT in value
@@ -123,8 +126,7 @@ class HitProtocol(BoundedProtocol):
     def on_headers_complete(self) -> None:
         request = self._request()
         if request is not None and self._is_idle() and self._answer(request):
-            self._answered = request
-            self._completed, self._head_bytes = True, 0
+            self._answered, self._progressed = request, True
             return
         self._only_messages = (
             self._only_messages and self.parser.should_keep_alive() and not self.parser.should_upgrade()
@@ -145,7 +147,9 @@ class HitProtocol(BoundedProtocol):
         """The request whose head was parsed, if a hit may answer it: this is told by its bytes, and by nothing else."""
         path, question, _ = self.url.partition(b"?")
         known = self.hits.known(path)
-        if known is None or self._otherwise or (question and known.queried) or not self._is_in_bounds():
+        if known is None or self._otherwise or not self._hosted:
+            return None
+        if (question and known.queried) or not self._is_in_bounds():
             return None
         parser = self.parser
         method = parser.get_method()
@@ -202,7 +206,7 @@ class HitProtocol(BoundedProtocol):
         else:
             self.transport.write(sent.data)
         state.total_requests += 1
-        self._stay_open_for_a_while()
+        self._answers += 1
         if logs:
             log_access(request.method, decoded(request.path), sent.status, HIT, time.perf_counter() - started)
         return True
@@ -229,38 +233,6 @@ class HitProtocol(BoundedProtocol):
         HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)  # the list that the scope has
-
-    # The keep-alive time. uvicorn starts a timer after each answer, and stops it at the next byte. Here a hit writes
-    # down when the connection is to close, and one timer looks whether it still is.
-
-    def _is_new(self) -> bool:
-        return super()._is_new() and self._timer is None  # which a hit starts
-
-    def _stay_open_for_a_while(self) -> None:
-        if self.timeout_keep_alive_task is not None:
-            super()._unset_keepalive_if_required()
-        self._closes_at = self.loop.time() + self.timeout_keep_alive
-        if self._timer is None:
-            self._timer = self.loop.call_at(self._closes_at, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._closes_at is None:
-            return
-        if self._closes_at <= self.loop.time():
-            self.timeout_keep_alive_handler()
-        else:
-            self._timer = self.loop.call_at(self._closes_at, self._look)
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._closes_at = None
-        super()._unset_keepalive_if_required()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        super().connection_lost(exc)
 
 
 def hit_protocol(bounds: ServerConfig, hits: Hits) -> type[HitProtocol]:

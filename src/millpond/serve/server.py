@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.config import ServerConfig
+    from millpond.serve.forwarded import Proxies
     from millpond.serve.hits import Hits
 
 log = logging.getLogger("millpond.serve")
 
 _UNWIND = 2
 """Seconds for tasks that were cancelled."""
+_LONGEST_WAIT = 24 * 60 * 60
+"""Seconds, where uvicorn wants a number and there is no bound."""
 
 
 class AddressError(MillpondError):
@@ -101,7 +104,7 @@ async def serve(
     bounds: ServerConfig,
     *,
     hits: Hits | None = None,
-    proxy_headers: bool = False,
+    proxies: Proxies | None = None,
     hurries: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
@@ -112,13 +115,13 @@ async def serve(
     Args:
         app: any ASGI application.
         sockets: bound; they are closed at the end.
-        bounds: on paths, headers and the shutdown.
+        bounds: on what clients send, on how long they take, and on the shutdown.
         hits: what is answered at the socket, before `app` is called; None for nothing.
-        proxy_headers: believe `X-Forwarded-For` and `X-Forwarded-Proto`, from wherever they come.
+        proxies: whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; None for nobody's.
         hurries: a second signal ends the process at once. Not for the child of a parent that passes signals on.
         started: called when connections are accepted.
     """
-    runs = Runs(app)
+    runs = Runs(app if proxies is None else proxies.around(app))
     config = uvicorn.Config(
         runs,
         http=protocol_for(bounds, hits),
@@ -126,11 +129,15 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=proxy_headers,
-        forwarded_allow_ips="*" if proxy_headers else None,
-        timeout_graceful_shutdown=math.ceil(bounds.shutdown_timeout) + _UNWIND,  # for what doesn't heed being cut off
+        proxy_headers=False,
+        timeout_keep_alive=_whole(bounds.keep_alive_timeout),
+        timeout_graceful_shutdown=_whole(bounds.shutdown_timeout) + _UNWIND,  # for what doesn't heed being cut off
     )
     await _Server(config, runs, bounds, started, hurries=hurries).serve(list(sockets))
+
+
+def _whole(seconds: float) -> int:
+    return math.ceil(min(seconds, _LONGEST_WAIT))
 
 
 def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protocol] | Literal["auto"]:
@@ -138,8 +145,9 @@ def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protoc
     unknown = next(differences(), None)
     if unknown is not None:
         log.warning(
-            "uvicorn %s isn't known well enough (%s): hits go through ASGI, and the length of an unfinished head isn't "
-            "bounded. Millpond works with it; an older uvicorn is faster.",
+            "uvicorn %s isn't known well enough (%s): hits go through ASGI, and of [server] only max_path_bytes, "
+            "max_header_bytes of a whole head, keep_alive_timeout and shutdown_timeout hold. Millpond works with it "
+            "behind a proxy that bounds what clients send; an older uvicorn is faster.",
             uvicorn.__version__,
             unknown,
         )
