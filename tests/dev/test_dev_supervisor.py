@@ -143,12 +143,14 @@ def test_another_host_is_refused_on_pages_and_error_pages_until_the_configuratio
             time.sleep(0.05)
 
 
-def test_what_a_start_raises_is_a_page(project: Project) -> None:
+@pytest.mark.parametrize("error", ["OSError: no collector", "SystemExit: no collector"])
+def test_what_a_start_raises_is_a_page(project: Project, error: str) -> None:
     project.routes({"/": returns("fine")})
-    project.write({"instrumentation.py": "def register(app):\n    raise OSError('no collector')\n"})
+    raised = error.partition(":")[0]
+    project.write({"instrumentation.py": f"def register(app):\n    raise {raised}('no collector')\n"})
     with developing(project) as dev:
         facts = dev.get(accept="application/json").json()
-    assert (facts["error"], facts["file"], facts["line"]) == ("OSError: no collector", "instrumentation.py", 2)
+    assert (facts["error"], facts["file"], facts["line"]) == (error, "instrumentation.py", 2)
 
 
 def test_a_handler_that_raises_is_a_page_and_the_log_folds_frames(project: Project) -> None:

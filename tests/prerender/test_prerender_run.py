@@ -106,6 +106,15 @@ async def test_nothing_that_a_handler_raises_ends_the_build(project: Project, ra
     assert "app/stream/route.py:5 in body" in failures[1]
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_an_exit_in_a_list_of_parameters_fails_its_route_only(project: Project, kind: str) -> None:
+    listing = f"import sys\nrevalidate = 60\n{kind} generate_static_params(): sys.exit(3)\ndef GET(id): return id\n"
+    project.routes({"/[id]": listing, "/": "revalidate = 60\ndef GET(): raise OSError\n"})
+    failures = await project.failures()
+    assert len(failures) == 2
+    assert "generate_static_params raised SystemExit: 3" in "".join(failures)
+
+
 async def test_a_path_that_takes_too_long_is_tried_three_times_and_fails(project: Project) -> None:
     project.routes(
         {

@@ -69,7 +69,7 @@ def _end_with(alive: int) -> None:
 def _application(project: Path) -> Millpond | ErrorPage:
     try:
         app = Millpond(project / "app", development=True)
-    except Exception as error:  # noqa: BLE001 - whatever the project raises becomes a page
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the project raises becomes a page
         return _error_page(error, project)
 
     async def show(request: Request, error: Exception) -> Response:
@@ -82,7 +82,7 @@ def _application(project: Path) -> Millpond | ErrorPage:
     return app
 
 
-def _error_page(error: Exception, project: Path) -> ErrorPage:
+def _error_page(error: BaseException, project: Path) -> ErrorPage:
     problem = problem_of(error, project)
     log.error("%s", text(problem).rstrip())
     return ErrorPage(problem)
@@ -114,7 +114,7 @@ async def _live(app: Millpond | ErrorPage, hosts: Hosts, sockets: list[socket.so
     app.config = msgspec.structs.replace(app.config, server=bounds)
     try:
         await app.startup()
-    except Exception as error:  # noqa: BLE001 - as above
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
         await serve(OwnHosts(_error_page(error, app.project), hosts), sockets, bounds)
         return
     try:

@@ -18,7 +18,7 @@ from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
 from millpond.prerender.plan import Plan
-from millpond.render.escape import result_of
+from millpond.render.escape import contained, result_of
 from millpond.render.inputs import together
 from millpond.render.passes import Passes, PassTimeout
 from millpond.render.run import StaticEnded
@@ -205,7 +205,7 @@ class Prerenderer:
         if not route.params:
             return [Target.of(route, build_segments(route.file.segments, {}), {})]
         try:
-            listed = await list_params(route)
+            listed = await contained(lambda: list_params(route), STATIC_PARAMS)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             lister = getattr(route.module.generate_static_params, "__name__", STATIC_PARAMS)
             result.failures.append(Failure(route.file.file, None, {}, self._why_not_listed(lister, error)))
