@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -148,3 +150,30 @@ def rank(pattern: str, length: int) -> list[int]:
     strengths = {Kind.LITERAL: 0, Kind.PARAM: 1, Kind.CATCH_ALL: 2, Kind.OPTIONAL_CATCH_ALL: 3}
     ranks = [strengths[segment.kind] for segment in segments_of(pattern)]
     return ranks + [ranks[-1]] * (length - len(ranks))
+
+
+class Counted(dict[str, Any]):
+    """The literals of a node, which are asked once each time that the walk comes by."""
+
+    visits = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        Counted.visits += 1
+        return super().get(key, default)
+
+
+def test_no_path_makes_the_walk_come_by_a_position_twice() -> None:
+    """Each level has a literal and a parameter, so that nothing is decided before the end, which nothing fits."""
+    levels = [("a", f"[x{level}]") for level in range(7)]
+    found = table(*("/".join(["", *folders, "end"]) for folders in product(*levels)), "/a/[...rest]")
+    positions = 0
+    nodes = [found._root]
+    while nodes:
+        node = nodes.pop()
+        positions += 1
+        nodes += [*node.literals.values(), *([node.param] if node.param is not None else [])]
+        node.literals = Counted(node.literals)
+    for path in ("/" + "a/" * 64, "/" + "a/" * 7 + "no", "/" + "a/" * 7 + "end"):
+        Counted.visits = 0
+        list(found.match(split(path.encode())))
+        assert 7 < Counted.visits <= positions
