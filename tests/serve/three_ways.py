@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -305,23 +306,37 @@ def one_by_one(pieces: Sequence[bytes]) -> list[bytes]:
     ends = _Ends()
     parser: Any = httptools.HttpRequestParser(ends)
     cut: list[bytes] = []
+    request = b""
     for piece in pieces:
-        begins, reading = 0, True
+        begins = 0
         for at in range(len(piece)):
-            try:
-                if reading and parser is not None:
-                    parser.feed_data(piece[at : at + 1])
-            except httptools.HttpParserUpgrade:  # one that nobody wants: the rest of the piece is passed over
-                parser, reading, ends.met = httptools.HttpRequestParser(ends), False, False
-            except httptools.HttpParserError:
-                parser = None
+            request += piece[at : at + 1]
+            if parser is not None:
+                parser = _fed(parser, ends, piece[at : at + 1], request)
             if ends.met:
-                ends.met = False
+                ends.met, request = False, b""
                 cut.append(piece[begins : at + 1])
                 begins = at + 1
         if begins < len(piece):
             cut.append(piece[begins:])
     return cut
+
+
+_UPGRADE = re.compile(rb"(?i)\nupgrade:[^\n]*")
+
+
+def _fed(parser: Any, ends: _Ends, byte: bytes, request: bytes) -> Any:
+    """The parser that goes on after `byte`, the last one of `request` so far; None where there is no going on."""
+    try:
+        parser.feed_data(byte)
+        return parser
+    except httptools.HttpParserError:
+        return None
+    except httptools.HttpParserUpgrade:
+        ends.met, plain = False, _UPGRADE.sub(b"", request)
+        if plain == request:
+            return None
+        return _fed(httptools.HttpRequestParser(ends), ends, plain, plain)
 
 
 class _Ends:
