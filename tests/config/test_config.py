@@ -75,6 +75,7 @@ def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
         ({"expire_time": 0}, '"expire_time" is 0'),
         ({"cache": {"max_bytes": -1}}, '"cache.max_bytes" is -1'),
         ({"build": {"concurrency": 0}}, '"build.concurrency" is 0'),
+        ({"cache": {"max_fetch_bytes": 0}}, '"cache.max_fetch_bytes" is 0'),
         ({"cache": {"lease_seconds": 0}}, '"cache.lease_seconds" is 0'),
         ({"cache": {"store": "redis"}}, '"lmdb" or "memory"'),
         ({"cache_components": True, "compat": "15"}, 'belongs to compat = "16"'),
