@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from millpond.render.run import OPERATION
 from millpond.render.scope import user_place
 from millpond.render.standing import layered, watched_scope
+from millpond.render.tracked import refuse_connection
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 
@@ -118,7 +119,7 @@ class InnerApp(FastAPI):
     def __init__(
         self, operations: Sequence[OperationRoute], project: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(redirect_slashes=False)
+        super().__init__(redirect_slashes=False, dependencies=[Depends(refuse_connection)])
         self._project = project
         self._added_at: dict[int, Place | None] = {}
         self._clock, self._looks_again = clock, 0.0
