@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from millpond.errors import UsageError
+
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message
+
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
@@ -191,6 +195,71 @@ async def test_a_request_that_middleware_keeps_is_refused(
         assert not any(b"alice" in entry.body for entry in running.pond.store.entries())
         if kept == "global":
             assert [status for status, _ in answers] == [500, 500]
+
+
+OWN = """
+from fastapi import APIRouter, Request, WebSocket
+from millpond import cached
+router = APIRouter()
+def greeting(connection):
+    @cached(key=["x"])
+    async def inner():
+        try: return str({read})
+        except BaseException: return "swallowed"
+    return inner()
+@router.get("/included")
+@router.get("/own")
+async def own(request: Request): return await greeting(request)
+@router.websocket("/socket")
+async def socket(socket: WebSocket):
+    await socket.accept()
+    try: await socket.send_text(await greeting(socket))
+    except Exception as error: await socket.send_text(str(error))
+    await socket.close()
+def register(app):
+    app.get("/own")(own)
+    app.include_router(router, prefix="/more")
+"""
+OWN_READS = {
+    'connection.headers["x-user"]': 'request.headers["x-user"]',
+    'connection.cookies["user"]': 'request.cookies["user"]',
+    "connection.url.query": "request.url.query",
+    "connection.state": "request.state",
+}
+
+
+@pytest.mark.parametrize("read", OWN_READS)
+async def test_endpoints_of_the_inner_application_are_refused_it(project: Project, read: str) -> None:
+    project.write({"instrumentation.py": OWN.format(read=read)})
+    project.routes({"/": "def GET(): return 1\n"})
+    refusal = f"{OWN_READS[read]} inside of the cached function greeting.<locals>.inner()"
+    async with project.started() as running:
+        for path in ("/own", "/more/included"):
+            with pytest.raises(UsageError, match=re.escape(refusal)):
+                await as_users(running, path)
+        assert refusal in await told(running.pond, "/more/socket")
+
+
+async def told(app: ASGIApp, path: str) -> str:
+    """What a WebSocket is sent first."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"x-user", b"alice"), (b"cookie", b"user=alice")]
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "query_string": b"q=alice",
+        "headers": headers,
+        "client": ("1.2.3.4", 5),
+    }
+    await app(scope, receive, send)
+    return next(str(message["text"]) for message in sent if message["type"] == "websocket.send")
 
 
 async def test_a_refresh_of_a_stale_value_is_refused_it(project: Project) -> None:

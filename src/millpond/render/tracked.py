@@ -120,7 +120,7 @@ class TrackedCookies(dict[str, str]):
 class TrackedURL(URL):
     """The path is free, and so are the parts that name the server; query and whole URL are request data (R3.9)."""
 
-    def __init__(self, request: RefusingRequest) -> None:
+    def __init__(self, request: RefusingConnection) -> None:
         self._plain = URL(scope=unwatched(request.plain))
         self._request = request
 
@@ -160,10 +160,10 @@ _REQUEST_DATA = frozenset({"auth", "client", "headers", "query_string", "session
 """Keys under which the request, itself a mapping, shows what the properties do."""
 
 
-class RefusingRequest(Request):
-    """A request that tells a cached function nothing: what comes of it would go to other requests, too (R5.24).
+class RefusingConnection(HTTPConnection):
+    """A connection that tells a cached function nothing: what comes of it would go to other requests, too (R5.24).
 
-    It is for live runs, and costs them a look at who reads.
+    It is for live runs, and costs them a look at who reads. What Starlette's class has kept of itself isn't looked at.
     """
 
     _watch: Scope | None = None
@@ -196,36 +196,36 @@ class RefusingRequest(Request):
 
     @property
     def headers(self) -> Headers:
-        if not hasattr(self, "_headers"):
-            self._headers = headers = TrackedHeaders(raw=plain_of(self.__dict__["scope"], "headers"))
+        if not hasattr(self, "_own_headers"):
+            self._own_headers = headers = TrackedHeaders(raw=plain_of(self.__dict__["scope"], "headers"))
             if self._watch is not None:
                 headers.ask = self.touch
-        return self._headers
+        return self._own_headers
 
     @property
     def query_params(self) -> QueryParams:
-        if not hasattr(self, "_query_params"):
-            self._query_params = query = TrackedQuery(plain_of(self.__dict__["scope"], "query_string"))
+        if not hasattr(self, "_own_query_params"):
+            self._own_query_params = query = TrackedQuery(plain_of(self.__dict__["scope"], "query_string"))
             if self._watch is not None:
                 query.ask = self.touch
-        return self._query_params
+        return self._own_query_params
 
     @property
     def cookies(self) -> dict[str, str]:
-        if not hasattr(self, "_cookies"):
+        if not hasattr(self, "_own_cookies"):
             sent = Headers(raw=plain_of(self.plain, "headers")).getlist("cookie")
-            self._cookies = cookies = TrackedCookies()
+            self._own_cookies = cookies = TrackedCookies()
             for header in sent:
                 cookies.update(cookie_parser(header))
             if self._watch is not None:
                 cookies.ask = self.touch
-        return self._cookies
+        return self._own_cookies
 
     @property
     def url(self) -> URL:
-        if not hasattr(self, "_url"):
-            self._url = TrackedURL(self)
-        return self._url
+        if not hasattr(self, "_own_url"):
+            self._own_url = TrackedURL(self)
+        return self._own_url
 
     def __getitem__(self, key: str) -> Any:
         if key in _REQUEST_DATA:
@@ -241,11 +241,6 @@ class RefusingRequest(Request):
     def state(self) -> State:
         refuse_in_fill("request.state")
         return super().state
-
-    @property
-    def receive(self) -> Receive:
-        self.touch("request.receive")
-        return super().receive
 
     @property
     def base_url(self) -> URL:
@@ -275,6 +270,15 @@ class RefusingRequest(Request):
     def user(self) -> Any:
         self.touch("request.user")
         return super().user
+
+
+class RefusingRequest(RefusingConnection, Request):
+    """A request with a body that it tells no cached function either."""
+
+    @property
+    def receive(self) -> Receive:
+        self.touch("request.receive")
+        return super().receive
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         self.touch("request.stream()")
@@ -358,8 +362,14 @@ def refuse(request: Request) -> Request:
     return request
 
 
+async def refuse_connection(connection: HTTPConnection) -> None:
+    """A dependency for endpoints that aren't routes of files, WebSockets too: they call cached functions as well."""
+    kind = RefusingRequest if isinstance(connection, Request) else RefusingConnection
+    connection.__class__ = _of_kind(kind, type(connection))
+
+
 @cache
-def _of_kind(watching: type[RefusingRequest], kind: type[Request]) -> type[Request]:
+def _of_kind(watching: type[HTTPConnection], kind: type[HTTPConnection]) -> type[Any]:
     """`watching` on top of a subclass of Request, such as the one that BaseHTTPMiddleware gives to its function."""
     if issubclass(kind, watching):
         return kind

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Match, NoMatchFound, Router
 from millpond.render.run import OPERATION
 from millpond.render.scope import user_place
 from millpond.render.standing import layered, watched_scope
+from millpond.render.tracked import refuse_connection
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 from millpond.routes.untouched import untouched
@@ -138,7 +139,7 @@ class InnerApp(FastAPI):
     def __init__(
         self, operations: Sequence[OperationRoute], project: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(redirect_slashes=False)
+        super().__init__(redirect_slashes=False, dependencies=[Depends(refuse_connection)])
         self._project = project
         self._added_at: dict[int, Place | None] = {}
         self._clock, self._looks_again = clock, 0.0
