@@ -305,7 +305,7 @@ class Replaced:
         return self.function(*args, **kwargs)
 
 
-@pytest.mark.parametrize("name", ["get_request_handler", "run_endpoint_function", "serialize_response"])
+@pytest.mark.parametrize("name", ["get_request_handler", "run_endpoint_function", "solve_dependencies"])
 async def test_whoever_has_replaced_a_part_of_fastapi_sees_what_goes_through_it(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

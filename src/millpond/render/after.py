@@ -77,7 +77,7 @@ class _Later:
 
     async def _outcome(self) -> None:
         work = self._work
-        if not callable(work):
+        if inspect.isawaitable(work):
             await work
             return
         in_loop = inspect.iscoroutinefunction(work)

@@ -131,8 +131,14 @@ def _is_simple(dependant: Dependant) -> bool:
 
 def _is_untouched() -> bool:
     """Whether nobody has put something of their own into FastAPI, to see what goes through it, as tracers do."""
-    passed_by = (routing.get_request_handler, routing.run_endpoint_function, routing.serialize_response)
-    return untouched(passed_by, "fastapi")
+    names = (
+        "get_request_handler",
+        "request_response",
+        "run_endpoint_function",
+        "serialize_response",
+        "solve_dependencies",
+    )
+    return untouched((getattr(routing, name, None) for name in names), "fastapi")
 
 
 def _is_any_text(field: ModelField) -> bool:
