@@ -14,7 +14,7 @@ SHORTEST_SECRET = 16
 def not_positive(values: Mapping[str, float | None]) -> Iterator[str]:
     """Complaints about numbers that must be more than 0; None is fine."""
     for name, value in values.items():
-        if value is not None and value <= 0:
+        if value is not None and not value > 0:  # nor is nan
             yield f'"{name}" is {value}; it must be more than 0.'
 
 

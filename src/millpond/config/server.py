@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`: bounds on what a client may send, and on how long it may take.
 
-    Times are in seconds; `inf` is no bound. They are looked at once a second.
+    Times are in seconds. Connections are looked at once a second; `inf` is no bound on what a client takes.
     """
 
     max_path_bytes: int = 8 * 1024

@@ -14,9 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from millpond.serve.cycle import Flow, disconnect, refused
 from millpond.serve.framing import length_of, origin_form, refusal, with_host, without_upgrade
 from millpond.serve.timeouts import Timeouts, Wait
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Any
 
-    from starlette.types import Receive, Scope, Send
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from millpond.config import ServerConfig
@@ -53,16 +52,6 @@ class _Refusal(Exception):
     """Stops the parser."""
 
 
-class _Flow(FlowControl):
-    """uvicorn's, which a handler that wants its body doesn't resume while other requests wait for their answers."""
-
-    held = False
-
-    def resume_reading(self) -> None:
-        if not self.held:
-            super().resume_reading()
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """Bounds heads, trailers, requests that wait, and times; see the module, and the table in docs/reliability.md.
 
@@ -77,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
     most_connections: int
     timeouts: Timeouts
 
-    flow: _Flow
+    flow: Flow
     waits_since = 0.0
     waits_for = (Wait.HEAD, 0)
 
@@ -111,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
-        self.flow, self._held = _Flow(transport), bytearray()
+        self.flow, self._held = Flow(transport), bytearray()
         self._context = contextvars.copy_context()
         self.timeouts.watch(self, self.loop)
         excess = len(self.connections) - self.most_connections
@@ -125,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._held.clear()
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
-            _disconnect(self._running)  # uvicorn tells `cycle`, which may be one that waits
+            disconnect(self._running)  # uvicorn tells `cycle`, which may be one that waits
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
@@ -357,9 +346,9 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if self.pipeline:  # its own turn comes after others
             cycle.keep_alive = False
-            self.pipeline[0] = (cycle, partial(_refused, status))
+            self.pipeline[0] = (cycle, partial(refused, status))
             return
-        _disconnect(cycle)
+        disconnect(cycle)
         if cycle.response_started:
             self.transport.close()
         else:
@@ -374,19 +363,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.held = False
         self.flow.resume_reading()  # as what lies unread would reset the connection, too
         self.loop.call_later(_LINGER, self.transport.close)
-
-
-def _disconnect(cycle: RequestResponseCycle) -> None:
-    """The handler's `receive` says so, and says nothing to the client; what it sends is dropped."""
-    cycle.disconnected, cycle.waiting_for_100_continue = True, False
-    cycle.message_event.set()
-
-
-async def _refused(status: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """The application for a request whose body is broken."""
-    headers = [(b"content-length", b"0"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
 
 
 def bounds_of(bounds: ServerConfig) -> dict[str, Any]:
