@@ -280,7 +280,7 @@ class LmdbStore:
             "invalidate",
         )
         # Of a file that was just put in place of another, others may not know yet.
-        while (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
+        if (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
             time.sleep(unsettled)
         return generation
 
