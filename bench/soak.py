@@ -164,9 +164,7 @@ def enduring(folder: Path, seconds: float) -> Outcome:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=100_000, help="of each history")
-    parser.add_argument(
-        "--troubled", type=int, default=100_000, help="operations while the embedded store is in trouble"
-    )
+    parser.add_argument("--troubled", type=int, default=100_000, help="operations while the store is in trouble")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds that a host is cut off from a shared store")
     parser.add_argument("--requests", type=int, default=1000, help="at once, of a stampede")
     parser.add_argument("--stampedes", type=int, default=10)

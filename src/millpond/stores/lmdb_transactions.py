@@ -38,7 +38,7 @@ _SECONDS_TO_WRITE = 1.0
 """How long another may keep the right to write before it isn't waited for any longer."""
 _SECONDS_TO_WRITE_SURELY, _SECONDS_ON_A_LOOP = 5.0, 2.0
 """The same for what has to be written: in a thread; and where a loop stands still meanwhile, with hits and pings."""
-_SECONDS_TO_MOVE = 0.25
+_SECONDS_TO_MOVE = 0.1
 _LOOKS_BEFORE_RELEASE = 15
 """Who is in a transaction of a file that was given up, or waits for one, isn't after so many seconds of running."""
 _MOST_EVICTED_AT_ONCE = 256
@@ -130,6 +130,7 @@ class Transactions:
         except BaseException:
             release(found)
             raise
+        found.learn_when_settled()
         self._environment, self.since = found, since
         log.warning(
             "%s was removed or replaced while it was in use. From now on the file that is there now is used; what was "
