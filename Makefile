@@ -34,7 +34,7 @@ demo: $(VENV)/.run ## Build the example shop and serve it on PORT (8000)
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-soak: $(VENV)/.dev ## Run the long forms of tests: about three quarters of an hour
+soak: $(VENV)/.dev ## Run the long forms of tests: about an hour
 	$(BIN)/python bench/soak.py
 
 bench: $(VENV)/.dev ## Compare with nginx, Varnish, Next.js, FastAPI and Litestar: about ten minutes

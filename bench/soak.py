@@ -1,4 +1,4 @@
-"""The long forms of tests: `make soak`. Loopback only; about three quarters of an hour with the defaults."""
+"""The long forms of tests: `make soak`. Loopback only; about an hour with the defaults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main() -> int:
     _allow_open_files(8192)
     parts: list[tuple[str, float, Callable[[Path], Outcome]]] = [
         ("history", chosen.operations, lambda folder: history(folder, chosen.operations, chosen.seed)),
-        ("troubled", chosen.operations, lambda folder: troubled(folder, chosen.operations, chosen.seed)),
+        ("troubled", chosen.troubled, lambda folder: troubled(folder, chosen.troubled, chosen.seed)),
         ("hosts", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=False)),
         ("faults", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=True)),
         ("cut", chosen.cut, lambda folder: cut_off(chosen.cut)),
@@ -188,6 +188,7 @@ def enduring(folder: Path, seconds: float) -> Outcome:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=100_000, help="of each history")
+    parser.add_argument("--troubled", type=int, default=100_000, help="operations while the store is in trouble")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds that a host is cut off from a shared store")
     parser.add_argument("--requests", type=int, default=1000, help="at once, of a stampede")
     parser.add_argument("--stampedes", type=int, default=10)

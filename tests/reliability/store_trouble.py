@@ -93,9 +93,11 @@ class Trouble:
     async def _restore(self) -> None:
         """A copy takes the place of what was there a moment ago."""
         backup = self.store.parent / "backup"
-        try:
-            shutil.copytree(self.store, backup)
-        except (OSError, shutil.Error):  # somebody is about to make it anew
+        # By another process: one that has closed LMDB's lock file has lost the locks that it has on it itself.
+        copying = await asyncio.create_subprocess_exec(
+            "cp", "-a", self.store, backup, stderr=asyncio.subprocess.DEVNULL
+        )
+        if await copying.wait():  # somebody is about to make it anew
             shutil.rmtree(backup, ignore_errors=True)
             return
         await asyncio.sleep(self._random.uniform(0, 1))

@@ -170,8 +170,8 @@ class LmdbStore:
 
     async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
         """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
-        frame = encode_frame(entry)
-        reads = self._known().reads.take(_READS_PER_COMMIT)
+        frame, hits = encode_frame(entry), self._known()
+        reads = hits.reads.take(_READS_PER_COMMIT)
         try:
             outcome, transaction = await self._transactions.write_soon(
                 lambda writing: self._commit(writing, entry, frame, lease, reads)
@@ -180,7 +180,7 @@ class LmdbStore:
             self._transactions.failed(error)
             return Commit.FAILED
         if outcome is Commit.STORED:
-            self._known().stored(entry, len(frame), transaction)
+            hits.stored(entry, len(frame), transaction)
         return outcome
 
     def _commit(
@@ -280,7 +280,7 @@ class LmdbStore:
             "invalidate",
         )
         # Of a file that was just put in place of another, others may not know yet.
-        while (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
+        if (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
             time.sleep(unsettled)
         return generation
 

@@ -81,8 +81,8 @@ class Environment:
         """Added to the numbers of transactions: those of two files are never the same in this process."""
         self.last_transaction = _watch(env, folder, self.base)
         """The number of the last one that was committed, by whatever process: when it is the same, all is the same."""
-        with env.begin() as txn:
-            self.settled_at = settled_at(Reading(txn, tables))
+        self.settled_at = 0.0
+        self.learn_when_settled()
         self._why_not = "it was closed"
         self.gone = False
         """Whether it was abandoned."""
@@ -109,6 +109,11 @@ class Environment:
         """Whether this is still the folder's file."""
         self._held()
         return not self.gone and self.folder.is_in_place(self.lock.files)
+
+    def learn_when_settled(self) -> None:
+        """Find out when every process knows of this file."""
+        with self._held().begin() as txn:
+            self.settled_at = settled_at(Reading(txn, self.tables))
 
     def left(self) -> Predecessor:
         """What to know of this file when another takes its place."""

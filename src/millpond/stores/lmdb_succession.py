@@ -65,6 +65,7 @@ def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], n
     txn.drop(tables.journal, delete=False)
     txn.put(number(state.generation), pack_moment(now), db=tables.journal)
     txn.put(known, mark, db=tables.meta)
+    announce(writing)
     return state.lost
 
 

@@ -34,9 +34,11 @@ log = logging.getLogger("millpond.stores")
 MAX_TAGS = 100_000
 """Tag rows kept, where nothing else is said."""
 _SECONDS_BETWEEN_WARNINGS = _SECONDS_BETWEEN_EVICTIONS = 60.0
-_SECONDS_TO_WRITE, _SECONDS_TO_WRITE_SURELY = 1.0, 5.0
+_SECONDS_TO_WRITE = 1.0
 """How long another may keep the right to write before it isn't waited for any longer."""
-_SECONDS_TO_MOVE = 0.25
+_SECONDS_TO_WRITE_SURELY, _SECONDS_ON_A_LOOP = 5.0, 2.0
+"""The same for what has to be written: in a thread; and where a loop stands still meanwhile, with hits and pings."""
+_SECONDS_TO_MOVE = 0.1
 _LOOKS_BEFORE_RELEASE = 15
 """Who is in a transaction of a file that was given up, or waits for one, isn't after so many seconds of running."""
 _MOST_EVICTED_AT_ONCE = 256
@@ -128,6 +130,7 @@ class Transactions:
         except BaseException:
             release(found)
             raise
+        found.learn_when_settled()
         self._environment, self.since = found, since
         log.warning(
             "%s was removed or replaced while it was in use. From now on the file that is there now is used; what was "
@@ -164,7 +167,7 @@ class Transactions:
         Raises:
             lmdb.Error: it didn't come about; nothing was changed.
         """
-        environment, seconds = self.environment, _SECONDS_TO_WRITE_SURELY if surely else _SECONDS_TO_WRITE
+        environment, seconds = self.environment, _patience() if surely else _SECONDS_TO_WRITE
         with environment.lock.held(seconds, environment.last_transaction):
             return self._written(environment, work, surely=surely)
 
@@ -237,6 +240,14 @@ class Transactions:
         result = _transact(environment, work)
         self._try_again_at = -math.inf
         return result
+
+
+def _patience() -> float:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _SECONDS_TO_WRITE_SURELY
+    return _SECONDS_ON_A_LOOP
 
 
 def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
