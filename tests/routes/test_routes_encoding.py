@@ -263,6 +263,7 @@ def fastapis(value: Any) -> bytes:
 @example([Lazily([1]), "\ud800"])
 @example([10**5000])
 @example(Named(name="n"))
+@example(Point(defaultdict(list, {"": Slotted()})))
 def test_every_value_becomes_the_bytes_or_the_error_that_fastapi_makes_of_it(value: Any) -> None:
     assert outcome(json_bytes, value) == outcome(fastapis, value)
 
