@@ -225,6 +225,7 @@ async def GET():
 
 ITEMS = """
 import httpx2
+from dataclasses import dataclass
 from typing import Any
 from typing_extensions import TypedDict
 from pydantic import BaseModel
@@ -239,6 +240,9 @@ class Settings(BaseModel):
     def settings_customise_sources(cls): ...
 class Shown(BaseModel):
     name: str = "n"
+@dataclass
+class Held:
+    kept: Any
 class Named(TypedDict):
     name: str
 class Stored(Settings):
@@ -278,6 +282,7 @@ UNPUBLISHED = {
     "settings in any dict": "def GET() -> dict[str, Any]: return {'all': Settings()}",
     "settings in anything": "async def GET(x=Depends(nothing)) -> Any: return [Settings()]",
     "settings where a model is one choice": "def GET() -> Shown | dict[str, Any]: return {'all': Settings()}",
+    "settings in a dataclass": "def GET() -> Any: return Held(Settings())",
     "settings in a bare list": "def GET() -> list: return [{'all': Settings()}]",
     "stream": "def GET():\n    yield {'answer': ANSWER}",
     "asynchronous stream": "async def GET():\n    yield ANSWER",

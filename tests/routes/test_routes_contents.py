@@ -92,6 +92,13 @@ class Keeping:
         self.kept = kept
 
 
+@dataclass
+class Held:
+    """A dataclass, whose fields FastAPI copies first."""
+
+    kept: object
+
+
 class Hiding:
     def __init__(self) -> None:
         self.name, self._password = "n", SECRET
@@ -157,7 +164,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
 def test_what_acts_configures_or_hides_is_refused_wherever_it_stands(make: Callable[[], Any]) -> None:
     value = make()
     wholes: list[Any] = [value, [value], {"a": value}, (1, deque([value])), Keeping(value), SimpleNamespace(x=value)]
-    for whole in wholes:
+    for whole in [*wholes, Held(value), [Held({"a": value})]]:
         with pytest.raises((UsageError, ValueError)) as refusal:
             json_bytes(whole)
         assert SECRET not in str(refusal.value)

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse
 from millpond.routes.contents import NotData, check_kind, contents_of, key_step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from millpond.errors import Place
 
@@ -37,7 +37,7 @@ _SQLALCHEMYS = b'"_sa'
 
 _CONTAINERS = frozenset({dict, list, tuple})
 _LISTED = (list, set, frozenset, GeneratorType, tuple, deque)
-_LOOKED_INTO = (list, set, frozenset, tuple, deque)
+_LOOKED_INTO = (dict, list, set, frozenset, tuple, deque)
 """What can be looked into twice."""
 _WRITTEN = (Enum, PurePath, str, int, float, type(None), PydanticUndefinedType)
 _ENCODED = tuple(ENCODERS_BY_TYPE)
@@ -161,40 +161,55 @@ def _taken_apart(value: Any) -> tuple[Any, bool]:
 
 
 def _fields_of(value: Any) -> dict[str, Any]:
-    check_kind(value)
+    _refuse_dataclasses_in(value)
     try:
         return dataclasses.asdict(value)
-    except Exception:
-        # It copies what it doesn't know. What can't be copied, a client say, is told by what it is; any other error
-        # is FastAPI's.
-        refused = _refused_in({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-        if refused is not None:
-            raise refused from None
-        raise
+    except Exception as error:  # noqa: BLE001 - raised again where nothing says more
+        # It copies what it doesn't know. What can't be copied, a client say, is told by what it is.
+        refused = _refusal_of({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        raise (refused or error) from None
 
 
-def _refused_in(fields: dict[str, Any]) -> NotData | None:
+def _refusal_of(value: Any) -> NotData | None:
+    """Why it must not be published, if that is why it can't be encoded."""
     try:
-        _simplified(fields)
+        _simplified(value)
     except NotData as refused:
         return None if refused.formless else refused
-    except Exception:  # noqa: BLE001 - the caller has an error already
+    except Exception:  # noqa: BLE001 - FastAPI has failed before that, and with another error
         return None
     return None
 
 
+def _refuse_dataclasses_in(value: Any) -> None:
+    """`asdict` makes dicts of dataclasses that a dataclass holds; afterwards nobody knows what they were."""
+    if dataclasses.is_dataclass(type(value)):
+        check_kind(value)
+    elif not isinstance(value, (dict, list, tuple)):
+        return
+    _into(value, _refuse_dataclasses_in)
+
+
 def _refuse_in(value: Any) -> None:
-    step: Any = 0
-    try:
-        if isinstance(value, (dict, *_LOOKED_INTO)):
-            steps = value.items() if isinstance(value, dict) else enumerate(value)
-            for step, item in steps:  # noqa: B007 - for whoever learns what can't be published
-                _refuse_in(item)
-        elif not isinstance(value, (*_WRITTEN, *_ENCODED)):
-            check_kind(value)
-    except NotData as refused:
-        refused.within(key_step(step))
-        raise
+    if dataclasses.is_dataclass(type(value)) or not isinstance(value, (*_LOOKED_INTO, *_WRITTEN, *_ENCODED)):
+        check_kind(value)
+    _into(value, _refuse_in)
+
+
+def _into(value: Any, look: Callable[[Any], None]) -> None:
+    steps: Iterable[tuple[Any, Any]] = ()
+    if dataclasses.is_dataclass(type(value)):
+        steps = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    elif isinstance(value, dict):
+        steps = value.items()
+    elif isinstance(value, _LOOKED_INTO):
+        steps = enumerate(value)
+    for step, item in steps:
+        try:
+            look(item)
+        except NotData as refused:
+            refused.within(key_step(step))
+            raise
 
 
 def _is_of_pydantic_1(kind: type) -> bool:
