@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import lmdb
 
 from millpond import Millpond
+from millpond.stores import lmdb_transactions
 from millpond.stores.lmdb import LmdbStore
-from millpond.stores.lmdb_transactions import Transactions
 from ponds import client_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_a_full_disk_means_uncached_answers_and_keeps_nobody_waiting(
         }
     )
 
-    def full(self: Transactions, work: object) -> object:
+    def full(environment: object, work: object) -> object:
         raise lmdb.MapFullError("no room")
 
     async def seconds() -> float:
@@ -42,12 +42,13 @@ def test_a_full_disk_means_uncached_answers_and_keeps_nobody_waiting(
         pond = Millpond(project.folder / "app")
         async with pond.lifespan(), client_of(pond) as client:
             assert isinstance(pond.store, LmdbStore)
-            monkeypatch.setattr(Transactions, "write", full)
+            monkeypatch.setattr(lmdb_transactions, "_transact", full)
             began = time.monotonic()
             answers = await asyncio.gather(*(client.get(f"/items/{number}") for number in range(20)))
             took = time.monotonic() - began
             monkeypatch.undo()
             assert [answer.status_code for answer in answers] == [200] * 20
+            assert list(pond.store.entries()) == []
             return took
 
     assert asyncio.run(seconds()) < 5

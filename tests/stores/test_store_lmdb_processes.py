@@ -260,3 +260,20 @@ def test_a_process_that_was_forked_before_opens_a_store_of_its_own(tmp_path: Pat
     """
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=30)
     assert (ended.stdout.strip(), ended.stderr) == ("1500", "")
+
+
+async def test_slots_of_readers_that_were_killed_are_used_again_when_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millpond.stores.lmdb_environment._MOST_READERS", 3)
+    store = store_at(tmp_path / "store")
+    await store.open()
+    environment = store._transactions.environment
+    with OtherProcess(tmp_path / "store") as other:
+        other.call(lmdb_process.stay_in_a_read)
+        other.kill()
+    assert environment.facts()["readers"] == 1
+    reading = [environment.begin() for _ in range(3)]
+    assert environment.facts()["readers"] == 3
+    del reading
+    await store.close()

@@ -51,6 +51,9 @@ class LmdbStore:
     would be written now: it is never an error of who reads or commits. Only `invalidate` and `remove` raise then, since
     nobody may believe that they worked.
 
+    Files that are removed or replaced are noticed, and left for those that are there then. No call waits without end
+    for a process that is in a write transaction; the hit path never waits.
+
     Args:
         folder: on a local disk; made when missing, for this user only.
         max_bytes: what the entries may count together.

@@ -94,7 +94,9 @@ class Environment:
 
     def begin(self) -> lmdb.Transaction[bytes]:
         """A read transaction, to be ended soon."""
-        env = self._usable()
+        env = self._env
+        if env is None or self.gone:  # not by a call: a hit after a write comes by here
+            env = self._usable()
         try:
             return env.begin()
         except lmdb.ReadersFullError:
