@@ -90,7 +90,7 @@ ROUTES = {
         return []
 
 
-    def GET(slug: str):
+    async def GET(slug: str):
         if slug[0] in STATUS:
             return PlainTextResponse(slug, STATUS[slug[0]])
         response = Response(slug, 999 if slug == "odd" else 200)
@@ -104,7 +104,7 @@ ROUTES = {
     STATUS = {"n": 204, "r": 205, "m": 304}
 
 
-    def GET(slug: str):
+    async def GET(slug: str):
         if slug[0] in STATUS:
             length = {"content-length": str(len(slug)), "transfer-encoding": "chunked"}
             return PlainTextResponse(slug, STATUS[slug[0]], length)
