@@ -10,6 +10,8 @@ import pytest
 from moved_loop import Timers
 from three_ways import Wire, three_ways
 
+from ponds import turns
+
 if TYPE_CHECKING:
     from ponds import Project
 
@@ -39,6 +41,20 @@ async def test_a_client_that_does_not_read_is_not_written_to(project: Project) -
         while protocol.server_state.tasks:
             await asyncio.wait(protocol.server_state.tasks)
         assert bytes(wire.written) == once * 4
+
+
+async def test_remembered_bytes_keep_their_place_behind_requests_that_wait(project: Project) -> None:
+    async with three_ways(project) as ways:
+        await ways.socket.say([GET])  # so that they are remembered
+        protocol, wire, state = ways.socket.connect()
+        protocol.data_received(LIVE + LIVE)
+        for piece in (GET, LIVE, GET):
+            protocol.data_received(piece)
+            await asyncio.sleep(0)
+        while state.tasks or protocol.pipeline:
+            await turns(2)
+        told = [line for line in bytes(wire.written).split(b"\r\n") if line.startswith(b"{")]
+        assert [b"agent" in line for line in told] == [True, True, False, True, False]
 
 
 async def test_a_connection_that_is_closing_gets_nothing_more(project: Project) -> None:

@@ -81,7 +81,7 @@ class HitProtocol(BoundedProtocol):
     """The request that is being parsed, once it has its answer."""
 
     def data_received(self, data: bytes) -> None:
-        if not self._in_message and self._only_messages and not self._held:
+        if not self._in_message and self._only_messages:
             request = self.hits.recall(data)
             if request is not None and self._is_idle() and self._answer(request):
                 return
