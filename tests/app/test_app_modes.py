@@ -72,6 +72,25 @@ async def test_in_development_nothing_is_cached_and_the_build_is_not_looked_at(s
         assert (await running.get("/closed/2")).status_code == 404
 
 
+async def test_in_development_data_is_cached_all_the_same(project: Project) -> None:
+    project.routes(
+        {
+            "/": """
+            from millpond import cached
+            revalidate = 60
+            runs = []
+            @cached
+            def counted():
+                runs.append(1)
+                return len(runs)
+            def GET(): return counted()
+            """
+        }
+    )
+    async with project.started(development=True) as running:
+        assert [(await running.get("/")).json() for _ in range(2)] == [1, 1]
+
+
 async def test_in_development_a_damaged_build_is_no_matter(shop: Project) -> None:
     shop.write({".millpond/build/manifest.json": "{"})
     async with shop.started(development=True) as running:

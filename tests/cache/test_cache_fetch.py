@@ -37,7 +37,7 @@ async def read(running: Running, url: str, **options: Any) -> str:
 
 
 async def test_a_quiet_hour_costs_one_old_answer(project: Project) -> None:
-    """Annex C.5."""
+    """C.5."""
     project.routes({"/": LIVE})
     async with upstream() as source, project.started() as running:
         url, seen = source.url + "/x", []

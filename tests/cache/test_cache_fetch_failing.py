@@ -1,4 +1,4 @@
-"""An upstream that fails: what readers get, and how often it is asked (R5.14, DESIGN §4 Failure)."""
+"""An upstream that fails: what readers get, and how often it is asked (R5.14; docs/design.md, Failure)."""
 
 from __future__ import annotations
 

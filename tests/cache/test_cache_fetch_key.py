@@ -1,4 +1,4 @@
-"""What tells one fetch from another (R5.18, annex K.14), and what goes to the upstream."""
+"""What tells one fetch from another (R5.18, K.14), and what goes to the upstream."""
 
 from __future__ import annotations
 

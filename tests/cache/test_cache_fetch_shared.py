@@ -1,4 +1,4 @@
-"""fetch() in answers for everybody: what it brings for them (R4.17, R4.21, R6.3, annex B.4), and the build's data."""
+"""fetch() in answers for everybody: what it brings for them (R4.17, R4.21, R6.3, B.4), and the build's data."""
 
 from __future__ import annotations
 

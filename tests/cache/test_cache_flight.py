@@ -1,4 +1,4 @@
-"""One flight per key: regressions 21, 22 and 26, and all that a shared run owes to those who share it."""
+"""One flight per key (R4.13), and all that a shared run owes to those who share it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which calls of a cached function are the same (R5.21, R5.30, R5.31; regressions 2 and 5)."""
+"""Which calls of a cached function are the same (R5.21, R5.30, R5.31)."""
 
 from __future__ import annotations
 

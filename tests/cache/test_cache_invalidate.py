@@ -1,4 +1,4 @@
-"""revalidate_tag, update_tag: every form, from everywhere (R6.5 to R6.24; DESIGN D15, D26, D27, D31)."""
+"""revalidate_tag, update_tag: every form, from everywhere (R6.5 to R6.24; D15, D26, D27, D31)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def seen(running: Running, path: str = "/") -> tuple[object, str | None]:
     return answer.json(), cache_of(answer)
 
 
-# Forms (annex C.3)
+# Forms (C.3)
 
 HARD: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     (("t",), {}),
@@ -105,7 +105,7 @@ async def test_what_was_rendered_inside_a_window_stays_when_it_ends(project: Pro
         revalidate_tag("t", {"expire": 5})
         await seen(running)
         project.clock.move(100)
-        assert await seen(running) == (2, "HIT")  # DESIGN D27
+        assert await seen(running) == (2, "HIT")  # D27
 
 
 async def test_a_soft_invalidation_after_a_hard_one_revives_nothing(project: Project) -> None:
@@ -297,7 +297,7 @@ async def test_the_after_callback_of_a_shared_answer_may_invalidate(project: Pro
         assert await seen(running) == (2, "MISS")
 
 
-# A request reads its own writes (R6.19, DESIGN D26)
+# A request reads its own writes (R6.19, D26)
 
 WRITER = """
 from millpond import cached, fetch, revalidate_path, revalidate_tag, update_tag

@@ -1,4 +1,4 @@
-"""revalidate_path: literal, pattern, layout, in every spelling (R6.2, R6.4, R6.12; DESIGN D24, regression 29)."""
+"""revalidate_path: literal, pattern, layout, in every spelling (R6.2, R6.4, R6.12; D24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invalidations against work in flight: nothing older than an expire is served once it has returned (regression 27)."""
+"""Invalidations against work in flight: nothing older than an expire is served once it has returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cache_life() and cache_tag(): R5.33 to R5.36, annex K.15, and what nested functions bring."""
+"""cache_life() and cache_tag(): R5.33 to R5.36, K.15, and what nested functions bring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of a static answer while it is served: the timelines of annex C, with a clock that is moved."""
+"""The life of a static answer while it is served: the time lines C.1 to C.4, with a clock that is moved."""
 
 from __future__ import annotations
 

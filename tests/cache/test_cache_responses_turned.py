@@ -1,4 +1,4 @@
-"""Static routes whose answers turn out to be one request's own while they are served (DESIGN D5, D7)."""
+"""Static routes whose answers turn out to be one request's own while they are served (D5, D7)."""
 
 from __future__ import annotations
 

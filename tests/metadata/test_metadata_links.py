@@ -134,6 +134,12 @@ async def test_the_nearest_folder_of_each_kind_counts(project: Project) -> None:
         assert hrefs("/ab") == hrefs("/")
 
 
+async def test_several_images_of_a_folder_come_in_the_order_of_their_names(project: Project) -> None:
+    put(project, {"icon2.png": b"", "icon.png": b"", "icon1.py": "def icon(): ...\n"})
+    async with project.started():
+        assert hrefs("/") == ["/icon.png", "/icon1", "/icon2.png"]
+
+
 async def test_the_files_of_a_group_are_for_its_own_routes(project: Project) -> None:
     put(project, {"(shop)/icon.png": b"", "(press)/icon.png": b"", "icon.png": b""})
     project.write({"app/(shop)/chairs/route.py": "def GET(): ...\n", "app/about/route.py": "def GET(): ...\n"})

@@ -1,4 +1,4 @@
-"""Conditional requests: RFC 9110 §13, regressions 34 and 35."""
+"""Conditional requests: RFC 9110 §13 (D9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plan_fetch: the rules 1 to 8 of section 5.1 and the table of R5.6, for each compat version."""
+"""plan_fetch: the steps of docs/rules.md, 5.1, and the table of R5.6, for each compat version."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_fractions_of_seconds_are_seconds() -> None:
 
 @pytest.mark.parametrize("compat", ALL)
 def test_force_dynamic_makes_a_bare_call_uncached_in_every_version(compat: Compat) -> None:
-    assert not plan(NOTHING, compat, dynamic=Dynamic.FORCE_DYNAMIC, route=None).cached  # DESIGN D12
+    assert not plan(NOTHING, compat, dynamic=Dynamic.FORCE_DYNAMIC, route=None).cached  # D12
 
 
 @pytest.mark.parametrize("compat", ALL)

@@ -1,4 +1,4 @@
-"""Cache keys: R4.12, regressions 1, 5 and 8."""
+"""Cache keys: R4.12."""
 
 from __future__ import annotations
 

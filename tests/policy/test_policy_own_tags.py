@@ -1,4 +1,4 @@
-"""The tags that answers have by where they are, and those that users may give: R5.3, R6.2, annexes K.8 and K.9."""
+"""The tags that answers have by where they are, and those that users may give: R5.3, R6.2, K.8 and K.9."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_the_longest_tag_is_kept() -> None:
 
 
 def test_a_comma_breaks_no_tag() -> None:
-    assert checked_tags(["a,b"])[0] == ["a,b"]  # DESIGN D11
+    assert checked_tags(["a,b"])[0] == ["a,b"]  # D11
 
 
 def test_tags_are_case_sensitive() -> None:

@@ -1,4 +1,4 @@
-"""Named lifetimes: R5.33, R5.34, R5.36 and annex K.15."""
+"""Named lifetimes: R5.33, R5.34, R5.36 and K.15."""
 
 from __future__ import annotations
 

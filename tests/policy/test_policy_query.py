@@ -1,4 +1,4 @@
-"""What of a query is part of a key, and keys of data: R5.18, regressions 1 and 6."""
+"""What of a query is part of a key, and keys of data: R4.12, R5.18."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be stored and shared: R3.16, D5, D6, and regressions 9, 10 and 39."""
+"""What may be stored and shared: R3.16, R4.33, D5, D6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags and generations: R6.21 to R6.23 with windows, and DESIGN D27."""
+"""Tags and generations: R6.21 to R6.23 with windows, and D27."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ PARAMETERISED = [
     ("", "λ", None, None),
     ("revalidate = False\n", "λ", None, None),
     ("dynamic_params = False\n", "λ", None, None),
-    ("revalidate = 60\n", "●", "MISS", "MISS"),  # DESIGN D17
+    ("revalidate = 60\n", "●", "MISS", "MISS"),  # D17
     ('dynamic = "force-static"\n', "○", "MISS", "MISS"),
     ('dynamic = "force-static"\nrevalidate = 60\n', "○", "MISS", "MISS"),
     ('dynamic = "error"\n', "○", "MISS", "MISS"),
@@ -221,7 +221,7 @@ async def test_a_closed_route_leaves_other_paths_to_the_next_route(project: Proj
 
 
 async def test_two_routes_never_share_an_entry(project: Project) -> None:
-    """Keys hold the route's file and its path, apart (regressions 1 and 5)."""
+    """Keys hold the route's file and its path, apart (R4.1)."""
     project.routes(
         {
             "/a/[id]": EMPTY + "def GET(id): return 'param'\n",

@@ -1,4 +1,4 @@
-"""Draft mode, and the stub of force-static, while serving (R2.13 to R2.17, R3.12 to R3.14, R10.1; DESIGN D3, D14)."""
+"""Draft mode, and the stub of force-static, while serving (R2.13 to R2.17, R3.12 to R3.14, R10.1; D3, D14)."""
 
 from __future__ import annotations
 

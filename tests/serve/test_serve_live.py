@@ -67,6 +67,37 @@ async def test_a_method_that_is_missing_is_405_with_allow(project: Project, meth
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
+async def test_a_route_that_lacks_the_method_hands_nothing_on_to_a_weaker_one(project: Project) -> None:
+    project.routes({"/a/b": "def GET(): return 1\n", "/a/[x]": "def POST(x): return x\n"})
+    async with project.serving() as running:
+        assert (await running.post("/a/b")).status_code == 405
+        assert (await running.post("/a/c")).json() == "c"
+
+
+async def test_max_duration_ends_nothing(project: Project) -> None:
+    source = "import time\nmax_duration = 0\ndef GET():\n    time.sleep(0.01)\n    return 1\n"
+    project.routes({"/": source})
+    async with project.serving() as running:
+        assert (await running.get("/")).json() == 1
+
+
+@pytest.mark.parametrize("config", ["", "revalidate = 60"], ids=["live", "static"])
+async def test_no_answer_varies_by_what_a_router_of_pages_sends(project: Project, config: str) -> None:
+    project.routes({"/": f"{config}\ndef GET(): return 1\n"})
+    async with project.serving() as running:
+        assert "vary" not in (await running.get("/", headers={"rsc": "1"})).headers
+
+
+@pytest.mark.parametrize("config", ["", "revalidate = 60"], ids=["live", "static"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PUT"])
+async def test_nothing_is_said_of_other_origins(project: Project, config: str, method: str) -> None:
+    project.routes({"/": f"{config}\ndef GET(): return 1\n"})
+    asked = {"origin": "https://elsewhere.example", "access-control-request-method": "PUT"}
+    async with project.serving() as running:
+        answer = await running.client.request(method, "/", headers=asked)
+        assert [name for name in answer.headers if name.startswith("access-control")] == []
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_other_methods_run_beside_a_static_get_and_are_never_answered_from_the_cache(
     project: Project, method: str

@@ -166,6 +166,23 @@ async def test_cookies_set_earlier_are_read_back_and_deleted_ones_are_gone(proje
         assert "Max-Age=0" in deleted
 
 
+async def test_the_headers_of_a_request_can_not_be_changed(project: Project) -> None:
+    project.routes(
+        {
+            "/": """
+            from millpond import headers
+            def GET():
+                try:
+                    headers()["x-a"] = "2"
+                except TypeError:
+                    return headers()["x-a"]
+            """
+        }
+    )
+    async with project.serving() as running:
+        assert (await running.get("/", headers={"x-a": "1"})).json() == "1"
+
+
 async def test_setting_a_cookie_under_force_static_fails_the_build_with_its_line(project: Project) -> None:
     project.routes(
         {"/": 'from millpond import cookies\ndynamic = "force-static"\ndef GET(): cookies().set("a", "b")\n'}

@@ -32,7 +32,7 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
         build: the id of the build that is serving.
 
     Raises:
-        StaticEnded: its headers forbid giving it to everybody (DESIGN D5).
+        StaticEnded: its headers forbid giving it to everybody (D5).
         UnsendableError: it can't be written as HTTP; see `millpond.policy.sendable`.
     """
     place = target.route.operations["GET"].place

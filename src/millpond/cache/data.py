@@ -52,7 +52,7 @@ class Read(NamedTuple):
     tags: tuple[str, ...]
     """The call's tags and its route's own: an invalidation of any of them concerns this reader (R6.4)."""
     own_invalidations: Mapping[str, int]
-    """Tag -> generation, of what this request itself invalidated: it reads its own writes (R6.19; DESIGN D26)."""
+    """Tag -> generation, of what this request itself invalidated: it reads its own writes (R6.19; D26)."""
     waits: bool
     """The reader will itself be stored: it waits for fresh data instead of taking stale (R4.21)."""
 
@@ -85,7 +85,7 @@ class DataCache:
     cache_components: bool = False
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None
-    """Answers fetches of relative URLs, in process (DESIGN D19)."""
+    """Answers fetches of relative URLs, in process (D19)."""
     loop: asyncio.AbstractEventLoop | None = None
     """Where it is used from; other threads hand their work over."""
     purges: Purges | None = None
@@ -105,7 +105,7 @@ class DataCache:
         self.flights = Flights(on_error=_report, clean=self.clean)
 
     async def obtain(self, read: Read, fill: Callable[[], Awaitable[Filled]]) -> Entry:
-        """The stored entry, or the one that `fill` makes; several callers share one fill (DESIGN D23).
+        """The stored entry, or the one that `fill` makes; several callers share one fill (D23).
 
         A stale entry is returned, and refreshed in the background, unless the reader waits.
 

@@ -167,4 +167,4 @@ def _check_revalidate(revalidate: float | Literal[False] | None, where: str) -> 
     except InvalidLife as error:
         raise UsageError(f"{where}: {error}") from None
     if ages["revalidate"] == 0:
-        raise UsageError(f"{where}: revalidate = 0 keeps nothing; leave @cached out (R5.20).")
+        raise UsageError(f"{where}: revalidate = 0 keeps nothing; leave @cached out.")

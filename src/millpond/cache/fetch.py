@@ -59,7 +59,7 @@ async def fetch(
     as it is, to pass it on.
 
     Args:
-        url: an absolute URL; or a path of this application, which is answered in process (DESIGN D19).
+        url: an absolute URL; or a path of this application, which is answered in process (D19).
         method: the HTTP method.
         headers: request headers.
         json: a body to send as JSON.

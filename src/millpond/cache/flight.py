@@ -95,7 +95,7 @@ class Flight(Generic[T]):
 
 
 class Flights(Generic[T]):
-    """Single flight within a process, apart for each event loop (R4.13; DESIGN §4, one render per key).
+    """Single flight within a process, apart for each event loop (R4.13; docs/design.md, One render per key).
 
     The work runs in a task of its own, in a clean context: in no caller's. A caller who is cancelled cancels neither
     the work nor the others. What the work raises, any BaseException, reaches every caller.

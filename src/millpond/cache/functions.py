@@ -1,4 +1,4 @@
-"""@cached: results of functions, kept by their arguments (5.2 and 5.3 of the rules in one decorator)."""
+"""@cached: results of functions, kept by their arguments (docs/rules.md, 5.2 and 5.3, in one decorator)."""
 
 from __future__ import annotations
 

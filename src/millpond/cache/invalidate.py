@@ -1,4 +1,4 @@
-"""On-demand invalidation: revalidate_tag, update_tag, revalidate_path (section 6)."""
+"""On-demand invalidation: revalidate_tag, update_tag, revalidate_path (docs/rules.md, section 6)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
 
 
 def update_tag(tag: str) -> Invalidation:
-    """Invalidate every answer and all data with `tag`: the next reader waits for fresh (DESIGN D31).
+    """Invalidate every answer and all data with `tag`: the next reader waits for fresh (D31).
 
     Raises:
         UsageError: inside of a cached function, or without an application in this process.
@@ -81,7 +81,7 @@ def update_tag(tag: str) -> Invalidation:
 
 
 def revalidate_path(path: str, type: PathType | None = None) -> Invalidation:  # noqa: A002 - the original's name
-    """Invalidate the answers of a path or of a pattern, and the data that they read (R6.4, R6.12; DESIGN D24).
+    """Invalidate the answers of a path or of a pattern, and the data that they read (R6.4, R6.12; D24).
 
     Args:
         path: a path such as "/products/7", or a pattern such as "/products/[id]"; a slash at the end is ignored.

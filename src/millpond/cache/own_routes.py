@@ -1,4 +1,4 @@
-"""fetch() of the application's own paths: answered in process, without a port, and never in a circle (DESIGN D19)."""
+"""fetch() of the application's own paths: answered in process, without a port, and never in a circle (D19)."""
 
 from __future__ import annotations
 

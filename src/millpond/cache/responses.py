@@ -1,4 +1,4 @@
-"""The life of stored answers while serving: hit, stale, miss, and one render per key (4.1 to 4.5 of the rules)."""
+"""The life of stored answers while serving: hit, stale, miss, and one render per key (R4.1 to R4.34)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Responses:
         """The answer for everybody: stored, stale while it is rendered again, or rendered now (4.2).
 
         Raises:
-            StaticEnded: the route turned dynamic; the request is to be run live (DESIGN D7).
+            StaticEnded: the route turned dynamic; the request is to be run live (D7).
             RenderFailed: nothing servable is stored, and the render failed (R4.27).
         """
         key = target.key
@@ -151,7 +151,7 @@ class Responses:
         return Cached(entry, Decision(action, judgement.reason, tag=judgement.tag, ttl=ttl))
 
     def _refuse_if_live(self, key: str, now: float) -> None:
-        """Followers of a path that turned dynamic don't queue for another attempt (DESIGN §4)."""
+        """Followers of a path that turned dynamic don't queue for another attempt (docs/design.md)."""
         known = self._live.get(key)
         if known is None:
             return

@@ -107,7 +107,7 @@ def _path_of(given: str) -> tuple[str, list[str]]:
 def _refused(explanation: Explanation, refused: Refused) -> Explanation:
     explanation.status, explanation.location = refused
     if refused.location is not None:
-        explanation.rule = f"redirect to {refused.location}: that is how the URL is spelt, slashes included (R1.47)"
+        explanation.rule = f"redirect to {refused.location}: that is how the URL is spelt, slashes included"
     else:
         explanation.rule = f"no route is asked: {_REFUSALS[refused.status]}"
     return explanation
@@ -140,7 +140,7 @@ def _answered(
         explanation.mode = "live"
         explanation.rule = "run for each request"
         if plan.static:
-            explanation.rule += ": the build didn't render this path, and another path of the route is live (R3.17)"
+            explanation.rule += ": the build didn't render this path, and another path of the route is live"
     return explanation
 
 
@@ -161,8 +161,8 @@ def _add_inputs(explanation: Explanation, manifest: Manifest, target: Target, *,
 
 
 def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
-    first = "rendered at build" if listed else "rendered at its first request, and stored (R3.5)"
-    again = "; when it goes stale, rendered again in the background (R4.6)" if explanation.mode == "fresh" else ""
+    first = "rendered at build" if listed else "rendered at its first request, and stored"
+    again = "; when it goes stale, rendered again in the background" if explanation.mode == "fresh" else ""
     return f"one answer for everybody: {first}{again}"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from millpond.routes.scan import RouteFile
 
 REVALIDATED = "public, max-age=0, must-revalidate"
-"""Kept by browsers, and asked about each time: the URL doesn't change with the content (DESIGN D29)."""
+"""Kept by browsers, and asked about each time: the URL doesn't change with the content (D29)."""
 NOT_KEPT = "no-cache, no-store"
 """In development (R13.25)."""
 

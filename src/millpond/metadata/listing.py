@@ -91,7 +91,7 @@ class Listing:
     def static_params(self) -> Callable[..., Any] | None:
         """The file's `generate_static_params` with the ids added; None where folders' parameters aren't listed.
 
-        Ids are rendered at build in every version (DESIGN D29).
+        Ids are rendered at build in every version (D29).
         """
         outer = self.module.generate_static_params
         folders = tuple(segment for segment in self.module.file.params if segment.parameter != METADATA_ID)

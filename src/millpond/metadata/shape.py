@@ -27,7 +27,7 @@ _LIKENESS = 0.6
 
 
 class MetadataError(MillpondError):
-    """What a metadata file returned, or holds, can't be used (section 7 of the rules)."""
+    """What a metadata file returned, or holds, can't be used (docs/rules.md, section 7)."""
 
 
 def shaped(

@@ -34,7 +34,7 @@ class Reason(StrEnum):
     DRAFT = "draft"
     LIVE_ROUTE = "live"
     TURNED_DYNAMIC = "turned-dynamic"
-    """A static route asked for request data at run time, and was run live (DESIGN D7)."""
+    """A static route asked for request data at run time, and was run live (D7)."""
     DEVELOPMENT = "development"
     STORE_UNREACHABLE = "store-unreachable"
     """The shared store can't be reached: what was known last is served, or rendered for whoever asks."""

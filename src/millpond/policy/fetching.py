@@ -63,12 +63,12 @@ class FetchPlan:
     lowers: float | None
     """Seconds to which the call lowers the lifetime of what it is used in (R4.17)."""
     why: str
-    """In the vocabulary of annex E."""
+    """In the words of E.1."""
     warning: str | None = None
 
 
 def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
-    """The rules 1 to 8 of section 5.1 in their order.
+    """The steps of docs/rules.md, 5.1, in their order.
 
     Raises:
         FetchConflict: `only-cache` meets `no-store`, or `only-no-store` a cached call (R5.6).

@@ -1,4 +1,4 @@
-"""Freshness and validity: two questions about one entry (4.2 of the rules; DESIGN §4)."""
+"""Freshness and validity: two questions about one entry (R4.4 to R4.9; docs/design.md)."""
 
 from __future__ import annotations
 

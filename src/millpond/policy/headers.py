@@ -138,7 +138,7 @@ def live_headers(
 ) -> list[tuple[bytes, bytes]]:
     """The headers of an answer that was made for one request.
 
-    What an editor sees is nobody else's (DESIGN D14). With caches in front, an answer that doesn't say who may keep
+    What an editor sees is nobody else's (D14). With caches in front, an answer that doesn't say who may keep
     it is its client's alone, as is one that sets a cookie: a cache may keep what says nothing (RFC 9111 §4.2.2).
     """
     headers = [(name.lower(), value) for name, value in headers]

@@ -21,7 +21,7 @@ class Lifetime(NamedTuple):
         return Lifetime(lower(self.revalidate, other.revalidate), lower(self.expire, other.expire))
 
     def bounded(self, expire_time: float) -> Lifetime:
-        """A time-based answer without an end of its own ends at `expire_time` seconds (R4.20; DESIGN D21)."""
+        """A time-based answer without an end of its own ends at `expire_time` seconds (R4.20; D21)."""
         if self.expire is None and self.revalidate:
             return self._replace(expire=expire_time)
         return self

@@ -1,4 +1,4 @@
-"""Segment config: what a route file says about its GET in module constants (section 2 of the rules)."""
+"""Segment config: what a route file says about its GET in module constants (docs/rules.md, section 2)."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def parse_segment_config(constants: Mapping[str, object]) -> SegmentConfig:
     """The config out of a module's constants; names that aren't options are ignored.
 
     Raises:
-        InvalidOption: a value is outside the schema, in every compat version (R2.1; DESIGN D16).
+        InvalidOption: a value is outside the schema, in every compat version (R2.1; D16).
     """
     values = {name: parse(name, constants[name]) for name, parse in _PARSERS.items() if name in constants}
     return SegmentConfig(**values)

@@ -12,12 +12,12 @@ _PERMANENTLY_ABSENT = {404, 410}
 
 
 def storable_status(status: int) -> bool:
-    """2xx, 3xx, 404 and 410 (R3.16, DESIGN D6)."""
+    """2xx, 3xx, 404 and 410 (R3.16, D6)."""
     return (200 <= status < 400 and status not in _PARTIAL) or status in _PERMANENTLY_ABSENT
 
 
 def unshareable(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Why these response headers forbid giving the answer to everybody; None when they don't (DESIGN D5).
+    """Why these response headers forbid giving the answer to everybody; None when they don't (D5).
 
     Names are expected in lower case.
     """

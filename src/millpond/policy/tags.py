@@ -70,7 +70,7 @@ def invalidated(row: TagRow | None, generation: int, now: float, expire_after: f
 
 
 def judge_tags(tags: Iterable[str], generation: int, row_of: Callable[[str], TagRow | None], now: float) -> TagVerdict:
-    """Whether an entry that captured `generation` is clean; expired wins over stale (annex A.4)."""
+    """Whether an entry that captured `generation` is clean; expired wins over stale (A.4)."""
     verdict = CLEAN
     for tag in tags:
         row = row_of(tag)
@@ -104,7 +104,7 @@ _COMPLAINTS = 10
 
 
 def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
-    """The tags that can be used, each once, and complaints about the others (R5.3; DESIGN D11: commas are fine).
+    """The tags that can be used, each once, and complaints about the others (R5.3; D11: commas are fine).
 
     A single string is one tag, not as many as it has letters. However many are wrong, the complaints are few.
     """

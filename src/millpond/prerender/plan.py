@@ -30,5 +30,5 @@ class Plan:
         return self.static and (self.on_demand or path in self.listed)
 
     def declines(self, path: str) -> bool:
-        """Whether the route doesn't want the path, whatever the method (R1.10; DESIGN D2)."""
+        """Whether the route doesn't want the path, whatever the method (R1.10; D2)."""
         return self.closed and path not in self.listed

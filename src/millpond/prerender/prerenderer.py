@@ -1,4 +1,4 @@
-"""Render at build what can be rendered for everybody, and decide for each route (annex A.1, A.2)."""
+"""Render at build what can be rendered for everybody, and decide for each route (A.1, A.2)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class RouteResult:
 
     @property
     def plan(self) -> Plan:
-        """The decision (A.1, steps 9 and 10): one live path ends on-demand rendering for all others (R3.17)."""
+        """The decision (A.1): one live path ends on-demand rendering for all others (R3.17)."""
         live = [page for page in self.pages if page.entry is None]
         why = Why(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
         static = self.candidacy.static and bool(self.rendered or not live)
@@ -252,7 +252,7 @@ class Prerenderer:
         )
 
     def _ended(self, target: Target, ended: StaticEnded, seconds: float) -> Page | Failure:
-        """Live, unless the file promises otherwise (R3.15; DESIGN D5)."""
+        """Live, unless the file promises otherwise (R3.15; D5)."""
         config = target.route.config
         if ended.intercepted and (config.forces_static or config.forbids_dynamic):
             return self._failure(

@@ -1,4 +1,4 @@
-"""What a build found out, for eyes: the table (section 8 of the rules)."""
+"""What a build found out, for eyes: the table (docs/rules.md, section 8)."""
 
 from __future__ import annotations
 

@@ -27,5 +27,5 @@ async def in_idle_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def observed(project: Path) -> AbstractContextManager[None]:
-    """Within the block, what a render touches besides the request ends it (section 9.2; DESIGN D32)."""
+    """Within the block, what a render touches besides the request ends it (R9.7, D32)."""
     return Observer(project, ends=True).installed()

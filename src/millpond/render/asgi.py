@@ -198,7 +198,7 @@ def _read(render: Scope, key: str) -> None:
     if read_by_agent(frame):
         return
     reader = _outside(frame)
-    if reader is None or reader.f_code.co_filename != _RESPONSES:  # a file's range: what is stored is whole (DESIGN D9)
+    if reader is None or reader.f_code.co_filename != _RESPONSES:  # a file's range: what is stored is whole (D9)
         render.touch(api)
 
 

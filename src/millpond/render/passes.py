@@ -1,4 +1,4 @@
-"""Two passes that verify a static answer (section 9): the first fills caches, the second must not wait at all."""
+"""Two passes that verify a static answer (R9.2, R9.3): the first fills caches, the second must not wait at all."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Passes:
     async def final(self, target: Target) -> Rendered:
         """Run the handler with full caches: it must end without waiting for the outside (R9.3).
 
-        Its `after` callbacks run, those of the first pass don't (DESIGN D28).
+        Its `after` callbacks run, those of the first pass don't (D28).
 
         Raises:
             StaticEnded, PassTimeout: as `first`.

@@ -45,7 +45,7 @@ def headers() -> RequestHeaders:
     Makes a GET live (R3.9).
 
     Raises:
-        StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.3).
+        StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
     scope = required("headers()")
@@ -65,7 +65,7 @@ def cookies() -> Cookies:
     Makes a GET live (R3.9); under `force-static` there are none.
 
     Raises:
-        StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.3).
+        StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
     scope = required("cookies()")
@@ -77,7 +77,7 @@ def connection() -> Connection:
     """Say that what follows needs a real request: makes a GET live where it is *called* (R10.3).
 
     Raises:
-        StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.3).
+        StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
     required("connection()").require_live("connection()")
@@ -131,7 +131,7 @@ class DraftMode:
 
 
 def draft_mode() -> DraftMode:
-    """Draft mode: an editor's browser sees every route rendered afresh, past all caches (R10.1, DESIGN D14).
+    """Draft mode: an editor's browser sees every route rendered afresh, past all caches (R10.1, D14).
 
     Raises:
         UsageError: outside of a handler.

@@ -105,7 +105,7 @@ class Renderer:
     """What the application's lifespan put into `request.state`."""
 
     async def shared(self, target: Target, purpose: Purpose) -> Rendered:
-        """Run GET for everybody: without a request, watched as the route's config says (annex A.2).
+        """Run GET for everybody: without a request, watched as the route's config says (A.2).
 
         Raises:
             StaticEnded: request data was read, also when the handler swallowed the end (R3.10); or something that

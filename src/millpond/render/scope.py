@@ -46,7 +46,7 @@ class Purpose(Enum):
     LIVE = "live"
     """One request."""
     DRAFT = "draft"
-    """One editor's request: no cache is read or written (DESIGN D14)."""
+    """One editor's request: no cache is read or written (D14)."""
     FILL = "fill"
     """Whoever calls a cached function with the same arguments."""
 
@@ -189,7 +189,7 @@ class Scope:
 
     @property
     def stubbed(self) -> bool:
-        """`force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; DESIGN D3)."""
+        """`force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; D3)."""
         return self.method == "GET" and self.segment.forces_static
 
     @property
@@ -217,7 +217,7 @@ class Scope:
         """Request data is read through `api`: ends the render where its answer is for everybody.
 
         Under `force-static` it is empty, and reading it is fine. Under `dynamic = "error"` a live run allows what
-        the request object says, but not the functions (R2.3): they call `require_live` instead.
+        the request object says, but not the functions (R2.17): they call `require_live` instead.
         """
         if self.purpose is Purpose.FILL:
             self.misuse(api)
@@ -230,7 +230,7 @@ class Scope:
             self.end(api)
 
     def require_live(self, api: str) -> None:
-        """As `touch`, for the functions that `dynamic = "error"` refuses also while serving (R2.3).
+        """As `touch`, for the functions that `dynamic = "error"` refuses also while serving (R2.17).
 
         Raises:
             StaticOnlyError: in a live GET of a route with `dynamic = "error"`.

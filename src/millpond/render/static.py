@@ -1,4 +1,4 @@
-"""May a GET be rendered for everybody? What its file says, before anything has run (annex A.1, classic model)."""
+"""May a GET be rendered for everybody? What its file says, before anything has run (A.1, classic model)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _wanted(route: Route, compat: Compat) -> Candidacy:
 
 
 def _wanted_on_demand(route: Route) -> Candidacy:
-    """A parameterised route without `generate_static_params` (R3.4; a time-based one opts in, DESIGN D17)."""
+    """A parameterised route without `generate_static_params` (R3.4; a time-based one opts in, D17)."""
     module, config = route.module, route.config
     if config.forces_static or config.forbids_dynamic:
         return Candidacy(True, Why(f'dynamic = "{config.dynamic}"', module.place("dynamic")))

@@ -1,4 +1,4 @@
-"""Metadata files by their names: sitemap.py, robots.txt, icon1.png … and the URLs that they answer (section 7.1)."""
+"""Metadata files by their names: sitemap.py, robots.txt, icon1.png … and the URLs that they answer (R7.1 to R7.5)."""
 
 from __future__ import annotations
 

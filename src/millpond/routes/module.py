@@ -63,7 +63,7 @@ def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
 
     Raises:
         RouteModuleError: it can't be read, parsed or imported, a constant has a value outside its schema (R2.1,
-            in every version: DESIGN D16), or an export that must be a function isn't one.
+            in every version: D16), or an export that must be a function isn't one.
     """
     project, app_dir = project.absolute(), app_dir.absolute()
     source = read(file)

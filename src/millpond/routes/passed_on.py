@@ -28,7 +28,7 @@ def passed_on(upstreams: httpx2.Response, place: Place | None = None) -> Respons
 
     Left out are the headers of one connection and of one moment (`date`, `age`), the upstream's `server`, and those
     that describe the body as it came, which is decoded here. `Cache-Control`, `Vary` and `Set-Cookie` count as if the
-    handler itself had said so: they can make a route live (DESIGN D5).
+    handler itself had said so: they can make a route live (D5).
 
     Args:
         upstreams: what is passed on; its body has been read.

@@ -44,7 +44,7 @@ class Route:
 
     @property
     def allow(self) -> str:
-        """The value of `Allow`, for the automatic OPTIONS and for 405 (R1.23, DESIGN D2)."""
+        """The value of `Allow`, for the automatic OPTIONS and for 405 (R1.23, D2)."""
         return allow(self.operations)
 
     @property

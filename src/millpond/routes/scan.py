@@ -59,7 +59,7 @@ class RouteFile:
 
 
 def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[RouteFile]:
-    """The route files and metadata files below `app_dir`, strongest first (R1.8, annex K.1).
+    """The route files and metadata files below `app_dir`, strongest first (R1.8, K.1).
 
     With `placeholders`, as 16 has it, an image file below parameters has one URL, in which a "-" stands for each
     parameter (R7.4); otherwise it answers at every value.

@@ -24,7 +24,7 @@ def validate_static_params(returned: object, module: RouteModule) -> list[Params
 
     Raises:
         RouteModuleError: it isn't a list of dicts, or an item has a wrong key or value, or lacks one (R2.8, R2.11;
-            strict in every version: DESIGN D16).
+            strict in every version: D16).
     """
     place = module.place(STATIC_PARAMS)
     if not isinstance(returned, list | tuple):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from millpond.render.inputs import Call, Inputs
 
 _LET_BE = frozenset({Kind.ENV, Kind.FILE})
-"""Kinds that end no prerender (DESIGN D32)."""
+"""Kinds that end no prerender (D32)."""
 _SAME_EACH_TIME = frozenset({Kind.CLOCK, Kind.RANDOM})
 """Kinds of which one call is one input, however often it is made: in loops, finding the line again would be slow."""
 _MOST_NAMED = 500
