@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +69,25 @@ async def test_who_waits_for_the_client_to_go_takes_nothing_of_the_body() -> Non
     assert not listener.done()
     client.leave()
     assert await listener == GONE
+
+
+async def test_a_receive_that_never_waits_holds_nobody_up_and_keeps_nothing_more() -> None:
+    """Written by hand, as in tests of ASGI applications, it gives the same empty body each time."""
+    asked = 0
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    incoming = Incoming(receive)
+    listener = asyncio.create_task(incoming.gone())
+    await turns()
+    assert asked > 1
+    assert not listener.done()
+    listener.cancel()
+    assert await read(incoming) == [b""]
+    assert incoming._ahead == deque()
 
 
 async def test_both_learn_that_the_client_has_gone() -> None:

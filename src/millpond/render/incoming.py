@@ -47,6 +47,7 @@ class Incoming:
         "_sending",
         "_taken",
         "_turn",
+        "_whole",
     )
 
     def __init__(self, receive: Receive, *, held: int = HELD, patience: float = PATIENCE) -> None:
@@ -58,6 +59,8 @@ class Incoming:
         self._held = 0
         self._taken = asyncio.Event()
         self._gone = self._dropped = self._sending = False
+        self._whole = False
+        """Whether the end of the body is among what was kept: nothing of it comes after that."""
 
     async def receive(self) -> Message:
         """The next part of the body, or word that the client has gone.
@@ -86,6 +89,7 @@ class Incoming:
             async with self._turn:
                 if not self._gone:
                     self._keep(self._noted(await self._receive()))
+            await asyncio.sleep(0)  # a server waits for its client; a `receive` in somebody's tests may never wait
         return _DISCONNECT
 
     def sending(self, send: Send) -> Send:
@@ -105,9 +109,11 @@ class Incoming:
         return message
 
     def _keep(self, message: Message) -> None:
-        if not self._gone and not self._dropped:
-            self._ahead.append(message)
-            self._held += len(message.get("body", b""))
+        if self._gone or self._dropped or self._whole:
+            return
+        self._ahead.append(message)
+        self._held += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
 
     def _next(self) -> Message:
         message = self._ahead.popleft()
