@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import socket
-import struct
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from millpond.serve.cycle import Flow, disconnect, refused
+from millpond.serve.cycle import Flow, disconnect, refused, unchunked
 from millpond.serve.framing import length_of, origin_form, refusal, with_host, without_upgrade
+from millpond.serve.reset import reset
 from millpond.serve.timeouts import Timeouts, Wait
 
 if TYPE_CHECKING:
@@ -252,7 +251,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     def on_response_complete(self) -> None:
         """As uvicorn's; but the next request begins in a context of its own, and no timer is started."""
@@ -322,10 +321,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def give_up(self, wait: Wait) -> None:
         """See `Timeouts`."""
         if wait is Wait.READER:
-            opened = self.transport.get_extra_info("socket")
-            if opened is not None:  # else the kernel would keep what isn't read for minutes more
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
+            reset(self.transport)
         elif wait is Wait.BODY or self._has_begun():
             self._refuse(408)
         else:
