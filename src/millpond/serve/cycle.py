@@ -39,7 +39,7 @@ async def refused(status: int, scope: Scope, receive: Receive, send: Send) -> No
 def unchunked(cycle: RequestResponseCycle, app: Any) -> Any:
     """`app` for a client of HTTP/1.0: a body without a length ends with the connection (RFC 9112 §6.1, §6.3).
 
-    uvicorn would send it in chunks, which such a client takes for what is in the body. For uvicorn, any length is within
+    uvicorn would send it in chunks, which such a client takes for what is in the body. For uvicorn any length is within
     UNKNOWN. A body that isn't complete ends with a reset: a close would say that it is.
     """
 
