@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -212,6 +214,30 @@ async def test_who_does_not_read_is_cut_off_though_nothing_more_is_written() -> 
         server.timers.move(25)
         assert not wire.closed
     assert server.closed_after(wire, 5)
+
+
+async def test_who_reads_slowly_is_not_cut_off_while_the_kernel_has_enough_to_send() -> None:
+    server = Server()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)  # so that each read is told soon
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        loop = asyncio.get_running_loop()
+        timers: Any = server.timers
+        kind = partial(server._kind, server._config, server.state, {}, timers)
+        transport, _ = await loop.connect_accepted_socket(kind, accepted)
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(bytes(16_000_000))
+        for _ in range(5):  # far less than it takes for the kernel to want more
+            await asyncio.sleep(0.02)
+            client.recv(64 * 1024, socket.MSG_WAITALL)
+            await asyncio.sleep(0.02)
+            server.timers.move(25)
+            assert not transport.is_closing()
+        await asyncio.sleep(0.02)
+        server.timers.move(33)
+        assert transport.is_closing()
+    await turns()
 
 
 async def test_a_connection_that_is_being_closed_is_cut_off_when_nobody_reads_the_rest() -> None:

@@ -16,8 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from millpond.serve.cycle import Flow, disconnect, refused, unchunked
 from millpond.serve.framing import length_of, origin_form, refusal, with_host, without_upgrade
-from millpond.serve.reset import reset
 from millpond.serve.timeouts import Timeouts, Wait
+from millpond.serve.unread import reset, unacknowledged
 
 if TYPE_CHECKING:
     import asyncio
@@ -305,7 +305,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """See `Timeouts`."""
         unread = self.transport.get_write_buffer_size()
         if unread or self.transport.is_closing():
-            return Wait.READER, unread
+            # The kernel takes a megabyte at once, and then nothing until as much has been read.
+            return Wait.READER, unread + unacknowledged(self.transport)
         if self._in_body and (self.pipeline or self.flow.read_paused or self.cycle.waiting_for_100_continue):
             return Wait.ANSWER, 0
         if not self._in_head:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from millpond.serve.reset import UNKNOWN, reset
+from millpond.serve.unread import UNKNOWN, reset
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send

@@ -12,8 +12,8 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from millpond.serve.reset import UNKNOWN, reset
 from millpond.serve.sending import send_plain
+from millpond.serve.unread import UNKNOWN, reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
