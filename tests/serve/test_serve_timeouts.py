@@ -204,6 +204,30 @@ async def test_hits_prolong_a_connection_as_live_answers_do(project: Project) ->
         assert wire.written.count(b"200 OK") == 5
 
 
+async def test_who_sends_many_requests_at_once_lets_others_have_their_turn(project: Project) -> None:
+    """The event loop runs between two lots of hits; the answers are the same, in their order."""
+    post = b"POST /live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+    async with three_ways(project) as ways:
+        protocol, wire, state = ways.socket.connect()
+        protocol.data_received(GET)
+        await asyncio.gather(*state.tasks)
+        first = wire.written.count(b"HTTP/1.1 200 OK")
+        protocol.data_received(GET * 1000 + post * 3 + GET * 1000)
+        assert first == 1
+        assert wire.written.count(b"HTTP/1.1 200 OK") - first < 150
+        for _ in range(100):
+            protocol.data_received(GET[:9])
+            protocol.data_received(GET[9:])
+            await turns(5)
+        while state.tasks or protocol._held:
+            await turns(5)
+        answers = wire.written.split(b"HTTP/1.1 200 OK")[1:]
+        assert len(answers) == 1 + 1000 + 3 + 1000 + 100
+        assert [number for number, each in enumerate(answers) if b"detail=live" in each] == [1001, 1002, 1003]
+        assert not wire.paused
+        await asyncio.gather(*state.tasks)
+
+
 async def test_who_does_not_read_is_cut_off_though_nothing_more_is_written() -> None:
     server = Server()
     server.app.go.set()

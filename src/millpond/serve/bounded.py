@@ -39,6 +39,9 @@ _PIECE = 2048
 """Bytes that are parsed before it is looked whether answers wait: a bound on how many requests can wait, as each takes
 about a hundred times the bytes that it was sent in."""
 
+_MOST_AT_ONCE = 64
+"""Answers to one client before others have their turn: a single read may hold some thousand requests."""
+
 _MOST_HELD = 64 * 1024
 """Bytes that are read and not parsed while requests wait, besides the last piece."""
 
@@ -135,13 +138,18 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._hold(b"")
 
     def _read(self, data: bytes) -> None:
-        """Parse `data` until requests wait, and no more of it before the last of them is on its way."""
-        left = memoryview(data)
-        while left and not self.pipeline:
+        """Parse `data` until requests wait, and no more of it before the last of them is on its way.
+
+        Or until many have been answered, which is done at once for hits alone.
+        """
+        left, most = memoryview(data), self._answers + _MOST_AT_ONCE
+        while left and not self.pipeline and self._answers < most:
             self._feed(left[:_PIECE])
             left = left[_PIECE:]
-        if self.pipeline:
+        if left or self.pipeline:
             self._hold(left)
+            if not self._answering():  # else the end of that answer lets it go on
+                self.loop.call_soon(self._go_on, context=self._context)
 
     def _hold(self, data: bytes | memoryview) -> None:
         """Keep it for later. Some more is read all the same: a client that goes away is noticed by reading only."""
