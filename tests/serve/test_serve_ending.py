@@ -123,6 +123,18 @@ def test_a_stream_that_doesnt_listen_is_cut_off(
     assert errors(caplog) == []
 
 
+def test_a_stream_to_a_client_that_knows_no_chunks_is_told_like_any_other() -> None:
+    async def events() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        await asyncio.sleep(3600)
+
+    async def run() -> bytes:
+        async with stopping(StreamingResponse(events()), SOON, b"GET / HTTP/1.0\r\n\r\n") as (stream,):
+            return await stream
+
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == b""  # reset, as a close would say that it is whole
+
+
 def test_an_answer_that_says_how_long_it_is_is_no_stream() -> None:
     release = asyncio.Event()
 

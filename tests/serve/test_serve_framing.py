@@ -240,6 +240,48 @@ def test_an_old_client_needs_no_host() -> None:
     assert seen.requests[0][1] == "/old"
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_body_without_a_length_ends_with_the_connection_for_a_client_that_knows_no_chunks(
+    method: str, streamed: bool
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if streamed:
+            await send({"type": "http.response.body", "body": b"one, ", "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two"})
+
+    answer, _ = told(f"{method} / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode(), app=app)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert head.endswith(b"connection: close")
+    assert body == (b"" if method == "HEAD" else b"one, two" if streamed else b"two")
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_body_that_is_not_complete_does_not_pass_for_one_that_is(raises: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one, ", "more_body": True})
+        if raises:
+            raise ValueError("no more")
+
+    with pytest.raises(ConnectionResetError):
+        told(b"GET / HTTP/1.0\r\n\r\n", app=app)
+
+
+def test_an_answer_that_says_its_length_says_it_to_an_old_client_too() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Length", b"6")]})
+        await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+        await send({"type": "http.response.body", "body": b"def"})
+
+    answer, _ = told(b"GET / HTTP/1.0\r\n\r\n", app=app)
+    assert b"\r\ncontent-length: 6\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nabcdef")
+
+
 def test_the_host_of_a_target_in_absolute_form_stands_for_the_header() -> None:
     _, seen = told(b"GET http://a.example:81/p/q?r HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
     method, path, headers, _ = seen.requests[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -202,6 +204,30 @@ async def test_hits_prolong_a_connection_as_live_answers_do(project: Project) ->
         assert wire.written.count(b"200 OK") == 5
 
 
+async def test_who_sends_many_requests_at_once_lets_others_have_their_turn(project: Project) -> None:
+    """The event loop runs between two lots of hits; the answers are the same, in their order."""
+    post = b"POST /live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+    async with three_ways(project) as ways:
+        protocol, wire, state = ways.socket.connect()
+        protocol.data_received(GET)
+        await asyncio.gather(*state.tasks)
+        first = wire.written.count(b"HTTP/1.1 200 OK")
+        protocol.data_received(GET * 1000 + post * 3 + GET * 1000)
+        assert first == 1
+        assert wire.written.count(b"HTTP/1.1 200 OK") - first < 150
+        for _ in range(100):
+            protocol.data_received(GET[:9])
+            protocol.data_received(GET[9:])
+            await turns(5)
+        while state.tasks or protocol._held:
+            await turns(5)
+        answers = wire.written.split(b"HTTP/1.1 200 OK")[1:]
+        assert len(answers) == 1 + 1000 + 3 + 1000 + 100
+        assert [number for number, each in enumerate(answers) if b"detail=live" in each] == [1001, 1002, 1003]
+        assert not wire.paused
+        await asyncio.gather(*state.tasks)
+
+
 async def test_who_does_not_read_is_cut_off_though_nothing_more_is_written() -> None:
     server = Server()
     server.app.go.set()
@@ -212,6 +238,30 @@ async def test_who_does_not_read_is_cut_off_though_nothing_more_is_written() -> 
         server.timers.move(25)
         assert not wire.closed
     assert server.closed_after(wire, 5)
+
+
+async def test_who_reads_slowly_is_not_cut_off_while_the_kernel_has_enough_to_send() -> None:
+    server = Server()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)  # so that each read is told soon
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        loop = asyncio.get_running_loop()
+        timers: Any = server.timers
+        kind = partial(server._kind, server._config, server.state, {}, timers)
+        transport, _ = await loop.connect_accepted_socket(kind, accepted)
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(bytes(16_000_000))
+        for _ in range(5):  # far less than it takes for the kernel to want more
+            await asyncio.sleep(0.02)
+            client.recv(64 * 1024, socket.MSG_WAITALL)
+            await asyncio.sleep(0.02)
+            server.timers.move(25)
+            assert not transport.is_closing()
+        await asyncio.sleep(0.02)
+        server.timers.move(33)
+        assert transport.is_closing()
+    await turns()
 
 
 async def test_a_connection_that_is_being_closed_is_cut_off_when_nobody_reads_the_rest() -> None:

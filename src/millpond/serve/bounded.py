@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import socket
-import struct
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from millpond.serve.cycle import Flow, disconnect, refused
+from millpond.serve.cycle import Flow, disconnect, refused, unchunked
 from millpond.serve.framing import length_of, origin_form, refusal, with_host, without_upgrade
 from millpond.serve.timeouts import Timeouts, Wait
+from millpond.serve.unread import reset, unacknowledged
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,6 +38,9 @@ _LONGEST_URL = 65_535
 _PIECE = 2048
 """Bytes that are parsed before it is looked whether answers wait: a bound on how many requests can wait, as each takes
 about a hundred times the bytes that it was sent in."""
+
+_MOST_AT_ONCE = 64
+"""Answers to one client before others have their turn: a single read may hold some thousand requests."""
 
 _MOST_HELD = 64 * 1024
 """Bytes that are read and not parsed while requests wait, besides the last piece."""
@@ -136,13 +138,18 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._hold(b"")
 
     def _read(self, data: bytes) -> None:
-        """Parse `data` until requests wait, and no more of it before the last of them is on its way."""
-        left = memoryview(data)
-        while left and not self.pipeline:
+        """Parse `data` until requests wait, and no more of it before the last of them is on its way.
+
+        Or until many have been answered, which is done at once for hits alone.
+        """
+        left, most = memoryview(data), self._answers + _MOST_AT_ONCE
+        while left and not self.pipeline and self._answers < most:
             self._feed(left[:_PIECE])
             left = left[_PIECE:]
-        if self.pipeline:
+        if left or self.pipeline:
             self._hold(left)
+            if not self._answering():  # else the end of that answer lets it go on
+                self.loop.call_soon(self._go_on, context=self._context)
 
     def _hold(self, data: bytes | memoryview) -> None:
         """Keep it for later. Some more is read all the same: a client that goes away is noticed by reading only."""
@@ -252,7 +259,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     def on_response_complete(self) -> None:
         """As uvicorn's; but the next request begins in a context of its own, and no timer is started."""
@@ -306,7 +313,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """See `Timeouts`."""
         unread = self.transport.get_write_buffer_size()
         if unread or self.transport.is_closing():
-            return Wait.READER, unread
+            # The kernel takes a megabyte at once, and then nothing until as much has been read.
+            return Wait.READER, unread + unacknowledged(self.transport)
         if self._in_body and (self.pipeline or self.flow.read_paused or self.cycle.waiting_for_100_continue):
             return Wait.ANSWER, 0
         if not self._in_head:
@@ -322,10 +330,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def give_up(self, wait: Wait) -> None:
         """See `Timeouts`."""
         if wait is Wait.READER:
-            opened = self.transport.get_extra_info("socket")
-            if opened is not None:  # else the kernel would keep what isn't read for minutes more
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
+            reset(self.transport)
         elif wait is Wait.BODY or self._has_begun():
             self._refuse(408)
         else:

@@ -57,7 +57,7 @@ class Dispatcher:
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
         if asgi["type"] != "http":
-            await self.inner(asgi, receive, send)
+            await pass_on(self.inner, asgi, receive, send)
             return
         started = time.perf_counter()
         decision: Decision | None

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond.serve.sending import send_plain
+from millpond.serve.unread import UNKNOWN, reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,8 @@ class Ending:
         """
         for connection in self._state.connections:
             cycle = getattr(connection, "cycle", None)
-            if getattr(cycle, "chunked_encoding", False) and not getattr(cycle, "response_complete", True):
+            endless = getattr(cycle, "chunked_encoding", False) or _ends_with_connection(cycle)
+            if endless and not getattr(cycle, "response_complete", True):
                 yield connection
 
     def _tell(self) -> None:
@@ -121,7 +123,10 @@ class Ending:
         for connection in self._streams():
             if connection not in self._told:
                 self._told[connection] = now
-                connection.transport.close()
+                if _ends_with_connection(connection.cycle):
+                    reset(connection.transport)
+                else:
+                    connection.transport.close()
         for connection, since in self._told.items():
             if now - since >= _UNWIND:
                 self._told[connection] = math.inf
@@ -146,6 +151,10 @@ class Ending:
                 connection.transport.abort()
         for scope in late:
             self._runs.cut(scope)
+
+
+def _ends_with_connection(cycle: Any) -> bool:
+    return bool(getattr(cycle, "expected_content_length", 0) == UNKNOWN)
 
 
 def _counted(number: int, what: str) -> str:

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
-from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette._exception_handler import wrap_app_handling_exceptions
@@ -25,6 +24,7 @@ from millpond.render.tracked import refuse_connection
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 from millpond.routes.untouched import untouched
+from millpond.serve.faults import first_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.routes.operation import Handler, OperationRoute
 
-
-MOST_FAULTS = 100
-"""Of a request that isn't valid: a body of which nothing fits would make an answer of a hundred times its length, and
-hold up all others for ten seconds at a megabyte."""
 
 _LOOKS_EVERY = 1.0
 """Seconds after which somebody who has begun to observe the application meanwhile is noticed."""
@@ -150,7 +146,7 @@ class InnerApp(FastAPI):
             operation.dependency_overrides_provider = self
         self.router.routes.insert(0, MatchedOperation(self._operations))
         self.add_exception_handler(Exception, _empty_500)
-        self.exception_handlers[RequestValidationError] = _first_faults
+        self.exception_handlers[RequestValidationError] = first_faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if OPERATION in scope and self._look():
@@ -201,11 +197,3 @@ async def _empty_500(request: Request, error: Exception) -> Response:
     """A handler that raised: 500 without a body (R1.39); the error is logged where the request came in."""
     del request, error
     return Response(status_code=500)
-
-
-async def _first_faults(request: Request, error: RequestValidationError) -> Response:
-    """FastAPI's answer to a request that isn't valid, with as many of its faults as anybody reads."""
-    faults = error.errors()
-    if len(faults) > MOST_FAULTS:
-        error = RequestValidationError(faults[:MOST_FAULTS], body=error.body)
-    return await request_validation_exception_handler(request, error)

@@ -48,11 +48,13 @@ _ATTRIBUTES = {
 _CYCLE = {
     "chunked_encoding",
     "disconnected",
+    "expected_content_length",
     "keep_alive",
     "message_event",
     "response_complete",
     "response_started",
     "scope",
+    "transport",
     "waiting_for_100_continue",
 }
 _PREPARED = {"url", "headers", "expect_100_continue", "scope"}

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.serve")
 
+_WEBSOCKET = "websocket."
+_REFUSAL = f"{_WEBSOCKET}http.response."
+"""Begin the types of messages of WebSockets, and of the answer that refuses one (ASGI: "websocket denial response")."""
+
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
@@ -158,8 +162,58 @@ class LiveSend(FramedSend):
         return live_headers(headers, self._decision, fronted=self._fronted)
 
 
+class WebSocketSend:
+    """The `send` of a WebSocket's endpoint: before there is a connection, what it says is an answer like others."""
+
+    def __init__(self, send: Send, name: str) -> None:
+        """`name`: whose answer it is, for messages."""
+        self._send = send
+        self._refusal = FramedSend(self._refuse, "GET", name)
+        self.accepted = False
+
+    async def __call__(self, message: Message) -> None:
+        kind: str = message["type"]
+        if kind.startswith(_REFUSAL):
+            await self._refusal({**message, "type": kind.removeprefix(_WEBSOCKET)})
+            return
+        if kind == "websocket.accept":
+            _check_handshake(message)
+            self.accepted = True
+        await self._send(message)
+
+    async def fail(self, asgi: Scope) -> None:
+        """Say that there is no answer, where nothing has been said: 500, or 403 where the server knows no other."""
+        if self.accepted or self._refusal.status is not None:
+            return
+        if "websocket.http.response" in asgi.get("extensions", {}):
+            await send_plain(self._refusal, 500)
+        else:
+            await self._send({"type": "websocket.close", "code": 1011})
+
+    async def _refuse(self, message: Message) -> None:
+        await self._send({**message, "type": f"{_WEBSOCKET}{message['type']}"})
+
+
+def _check_handshake(message: Message) -> None:
+    """Raises UnsendableError: it can't be sent."""
+    headers = list(message.get("headers", ()))
+    if message.get("subprotocol") is not None:
+        headers.append((b"sec-websocket-protocol", message["subprotocol"].encode("latin-1", "replace")))
+    wrong = fault(200, headers)
+    if wrong is not None:
+        raise UnsendableError(wrong)
+
+
 async def pass_on(app: ASGIApp, asgi: Scope, receive: Receive, send: Send) -> None:
     """Let an application answer that isn't a route file's operation; what can't be sent is 500."""
+    if asgi["type"] != "http":
+        upgrading = WebSocketSend(send, asgi["path"])
+        try:
+            await app(asgi, receive, upgrading)
+        except UnsendableError as error:
+            log.error("the answer of WebSocket %s can't be sent: %s", asgi["path"], error)
+            await upgrading.fail(asgi)
+        return
     sending = FramedSend(send, asgi["method"], asgi["path"])
     try:
         await app(asgi, receive, sending)
