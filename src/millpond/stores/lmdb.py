@@ -126,7 +126,7 @@ class LmdbStore:
     def _follow(self) -> None:
         """See whether the file is still the folder's: somebody may have removed it, or put another in its place."""
         self._look_at = self._monotonic() + LOOK_SECONDS
-        if self._transactions.follow(self._clock()):
+        if self._transactions.follow(self._clock(), self._known().captured):
             self._begin()
 
     async def close(self) -> None:
