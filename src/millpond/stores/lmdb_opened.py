@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import mmap
@@ -144,7 +145,8 @@ class Environment:
         """Let everybody notice that the file can't be used."""
         self._overwritten = True
         if not self.readonly and self.folder.is_in_place(self.lock.files):  # nobody else has noticed yet
-            self.folder.break_up()
+            with contextlib.suppress(OSError):  # a folder that can't be written: each finds out by itself
+                self.folder.break_up()
 
     def learn_when_settled(self) -> None:
         """Find out when every process knows of this file."""
