@@ -164,6 +164,18 @@ class Environment:
         """Whether the disk has next to nothing left."""
         return self.lock.disk_bytes() < _TIGHT_BYTES
 
+    def spare_bytes(self, writing: Writing) -> int:
+        """What can be written without more of the disk: what no table uses, but for a quarter of the file.
+
+        That is for the copies of pages that each transaction makes, and for those that are free but too scattered.
+        """
+        env = self._usable()
+        used = sum(
+            about["branch_pages"] + about["leaf_pages"] + about["overflow_pages"]
+            for about in (env.stat(), *(writing.txn.stat(table) for table in writing.tables))
+        )
+        return max(0, (env.info()["last_pgno"] + 1) * 3 // 4 - used) * self._page
+
     def is_full(self, error: lmdb.Error) -> bool:
         """Whether it is for want of room, in the map or on the disk, that something failed."""
         code = getattr(error, "code", None)  # those that the binding itself raises, rather than the engine, have none
