@@ -81,3 +81,13 @@ def test_what_the_user_has_to_mend_is_one_error_with_exit_code_1(
 def test_python_m_millpond_is_the_command() -> None:
     done = execute("--version")
     assert (done.code, done.out) == (0, f"millpond {millpond.__version__}\n")
+
+
+def test_a_mistake_is_one_line_that_is_whole_however_long_it_is(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(project.folder, capsys, "start", "--log-level", 100 * "x")
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert done.err.endswith('"critical".\n')
+    assert done.err.count("\n") == 1

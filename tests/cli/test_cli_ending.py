@@ -120,3 +120,32 @@ def test_a_server_without_file_descriptors_says_so_in_one_line_and_recovers(
         process.kill()
         process.wait()
     assert [json.loads(line)["message"] for line in rest.splitlines()] == ["GET / 200", "stopping"]
+
+
+COUNTING = """\
+import logging
+import os
+
+from millpond.serve.descriptors import Descriptors
+
+logging.basicConfig(format="%(message)s")
+try:
+    while True:
+        os.dup(2)
+except OSError:
+    Descriptors(lambda: 7).look()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are counted otherwise there")
+def test_a_process_that_inherited_its_limit_finds_it_out_without_a_file() -> None:
+    """As a worker's is, which has had no cause to ask for it before."""
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES)),
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert done.stderr.startswith(f"out of file descriptors: 7 connections open, limit {FILES};")

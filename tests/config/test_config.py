@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import other_users
 from millpond.config import Config, load_config, parse_config
 from millpond.errors import ConfigError
 from millpond.policy.compat import Compat
@@ -44,6 +45,25 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None
     (tmp_path / "millpond.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"millpond\.toml is not valid TOML"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["millpond.toml", "pyproject.toml"])
+def test_what_stands_in_the_place_of_a_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match=rf"{name} can't be read: Is a directory\."):
+        load_config(tmp_path)
+
+
+@other_users.needed
+def test_a_file_of_another_user_is_named_with_its_owner(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    file = tmp_path / "millpond.toml"
+    file.write_text("")
+    file.chmod(0o600)
+    work = f"from millpond.config import load_config; load_config(Path({str(tmp_path)!r}))"
+    said = other_users.said_by(other_users.OTHER, work)
+    assert said.startswith(f"ConfigError {file} can't be read: Permission denied. {file} belongs to root (uid 0)")
 
 
 @pytest.mark.parametrize(

@@ -70,10 +70,11 @@ async def test_a_handler_can_ask_whether_it_is_its_cron(project: Project) -> Non
         assert one.module.RUNS == [True, False]
 
 
+@pytest.mark.parametrize("kept", [SECRET, f"{SECRET}\n"], ids=["itself", "as a file has it"])
 async def test_who_knows_the_secret_of_the_environment_may_run_it_too(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, kept: str
 ) -> None:
-    monkeypatch.setenv(VARIABLE, SECRET)
+    monkeypatch.setenv(VARIABLE, kept)
     async with hosts(project, handler=GUARDED) as one, client_of(one.ponds[0]) as client:
         answer = await client.get("/job", headers={"authorization": f"Bearer {SECRET}"})
         assert answer.status_code == 200

@@ -249,3 +249,23 @@ def test_a_second_signal_leaves_the_serving_process_no_time(project: Project, mo
 def _listens(address: tuple[str, int]) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(address) == 0
+
+
+def test_a_server_whose_loop_hangs_ends_soon_after_its_supervisor(project: Project) -> None:
+    project.routes({"/": "import time\n\ndynamic = 'force-dynamic'\n\nasync def GET():\n    time.sleep(60)\n"})
+    with developing(project) as dev:
+        with suppress(httpx2.ReadTimeout):
+            dev.client.get("/", timeout=2)
+        port = dev.client.base_url.port
+        dev.process.kill()
+        dev.process.wait(SECONDS)
+        ends = time.monotonic() + SECONDS
+        while is_taken(port):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+
+
+def is_taken(port: int | None) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port or 0)) == 0

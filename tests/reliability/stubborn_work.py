@@ -89,3 +89,24 @@ class Stuck:
 
         asyncio.run(serve())
         return 0
+
+
+@dataclass(frozen=True)
+class Slow:
+    """The first process of all is killed once it serves. The second hangs while it starts. The third is well."""
+
+    trace: Path
+
+    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+        number = count(self.trace)
+        if number == 2:
+            time.sleep(60)
+
+        async def serve() -> None:
+            started()
+            if number == 1:
+                asyncio.get_running_loop().call_later(1, signal.raise_signal, signal.SIGKILL)
+            await asyncio.sleep(60)
+
+        asyncio.run(serve())
+        return 0

@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stubborn_work import Deaf, Mortal, Never, Stuck
+from stubborn_work import Deaf, Mortal, Never, Slow, Stuck
 
 from millpond.serve.workers import Workers, _signals_restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import pytest
 
@@ -130,13 +133,61 @@ def test_neither_a_loop_that_ended_nor_a_kill_while_starting_ends_the_server(
     assert caplog.text.count("takes the place of") == 2
 
 
+def test_a_replacement_that_hangs_while_it_starts_is_killed_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millpond.serve.workers._TIMES_LONGER", 2)
+    trace = tmp_path / "trace"
+    workers = supervised(Slow(trace), serves(trace, 3), longest_silence=0.2)
+    assert workers.code == 0
+    (told,) = [record.getMessage() for record in caplog.records if "it has been starting for" in record.getMessage()]
+    assert "time.sleep(60)" in told
+    assert "can't start (it was ended by SIGKILL), and no other serves; the next try in 1 s" in caplog.text
+
+
+def test_what_a_start_may_take_goes_by_the_longest_one(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text("x")
+    with _signals_restored(), ended(1.0, Slow(trace), 2.0) as workers:
+        worker = workers._begin()
+        workers.processes = [worker]
+        workers._longest_start = 0.5
+        for _ in range(4):
+            workers._has_begun(worker, 1.0)
+        assert not worker.has_ended()
+        workers._has_begun(worker, 1.0)
+        assert worker.has_ended()
+
+
+PARENT = """\
+from millpond.serve.workers import Workers
+from stubborn_work import Deaf
+
+workers = Workers(Deaf(), [], 1, 0.3, lambda: print(workers.workers[0].pid, flush=True), 30.0)
+workers.run()
+"""
+
+
+def test_a_worker_that_doesnt_hear_ends_soon_after_its_parent() -> None:
+    path = {"PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env={**os.environ, **path}) as parent:
+        assert parent.stdout is not None
+        worker = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    try:
+        assert select.select([worker], [], [], SECONDS)[0]  # it has ended
+    finally:
+        os.close(worker)
+
+
 def test_only_time_in_which_the_parent_could_hear_counts_as_silence(caplog: pytest.LogCaptureFixture) -> None:
     moments = iter([0.0, 0.5, 600.0, 600.5])
     with _signals_restored():
         workers = Workers(Deaf(), [], 1, 1.0, lambda: None, 30.0, lambda: next(moments))
         worker = workers._begin()
         workers.processes = [worker]
-        while not worker.begins_to_serve():
+        while not worker.has_served:
+            worker.look()
             time.sleep(0.02)
         os.kill(worker.pid or 0, signal.SIGSTOP)
         os.waitpid(worker.pid or 0, os.WUNTRACED)

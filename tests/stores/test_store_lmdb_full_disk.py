@@ -110,3 +110,16 @@ async def test_an_input_error_of_a_disk_with_room_is_no_want_of_room(store: Lmdb
 @pytest.mark.parametrize("error", [lmdb.BadTxnError, lmdb.BadDbiError, lmdb.CorruptedError])
 async def test_what_shows_an_unsound_file_is_damage(error: type[lmdb.Error]) -> None:
     assert is_damage(error("mdb_get", 0))
+
+
+async def test_a_disk_that_stays_all_but_full_costs_a_store_no_more_than_the_entries_in_excess(
+    store: LmdbStore, disk: Path
+) -> None:
+    """However different their sizes are: none of them is said to be stored and isn't there."""
+    sizes = [100_000, 2_000, 900_000, 30_000, 2_000, 500_000]
+    for number in range(20 * len(sizes)):
+        size = sizes[number % len(sizes)]
+        outcome = await store.commit(entry_at(f"/{number}", body=os.urandom(size)))
+        assert (store.peek(f"/{number}") is not None) is (outcome is Commit.STORED)
+    counted = sum(len(entry.body) for entry in store.entries())
+    assert counted > DISK_BYTES // 4

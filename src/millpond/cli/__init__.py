@@ -24,14 +24,15 @@ def run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
     from millpond.cli.commands import app
-    from millpond.cli.console import complain, notices, print_anything
+    from millpond.cli.console import complain, print_anything
     from millpond.errors import MillpondError
     from millpond.serve.leaving import code_of
 
     print_anything()
     try:
-        code = app(arguments, exit_on_error=False, error_console=notices(), result_action="return_value")
-    except CycloptsError:  # it has printed what is wrong, and what was probably meant
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:  # it says what is wrong, and what was probably meant
+        complain(str(error))
         return MISUSED
     except MillpondError as error:
         complain(str(error))

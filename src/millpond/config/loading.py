@@ -15,6 +15,7 @@ from millpond.config.cdn import CdnConfig
 from millpond.config.cron import CronConfig
 from millpond.config.dev import DevConfig
 from millpond.config.life import CacheLife
+from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_prefix, not_positive
 from millpond.config.revalidation import RevalidateEndpointConfig
 from millpond.config.server import ServerConfig
@@ -89,10 +90,12 @@ def load_config(project: Path) -> Config:
     """
     for name, table in ((FILE_NAME, None), ("pyproject.toml", "millpond")):
         path = project / name
-        if not path.is_file():
-            continue
         try:
             values = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ConfigError(f"{path} can't be read: {error.strerror}.{whose(path, needed=READ)}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not valid TOML: {error}") from None
         if table is None:

@@ -34,7 +34,7 @@ def authorization() -> str:
     complaint = next(too_short(VARIABLE, given), None)
     if complaint is not None:
         raise ConfigError(f"{complaint}, in the environment")
-    return f"Bearer {given}"
+    return f"Bearer {given.strip()}"  # what comes out of a file ends in a line break
 
 
 def is_cron(request: Request) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -25,7 +24,7 @@ from millpond.dev.problem import Problem, problem_of
 from millpond.errors import ConfigError
 from millpond.serve.descriptors import raise_limit
 from millpond.serve.event_loop import fastest_loop
-from millpond.serve.leaving import leave, run_loop
+from millpond.serve.leaving import end_orphaned, leave, run_loop
 from millpond.serve.logs import configure_logs
 from millpond.serve.server import serve
 
@@ -39,6 +38,8 @@ log = logging.getLogger("millpond.dev")
 
 PATIENCE = 1.0
 """Seconds that a stop waits for requests and callbacks: the next version is to be seen."""
+_GRACE = 4.0
+"""Seconds in which this process ends when the supervisor is gone."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,7 +62,7 @@ def _end_with(alive: int) -> None:
 
     def watch() -> None:
         os.read(alive, 1)
-        os.kill(os.getpid(), signal.SIGTERM)
+        end_orphaned(_GRACE)
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -106,11 +107,9 @@ def _impatient(bounds: ServerConfig) -> ServerConfig:
 
 async def _live(app: Millpond | ErrorPage, hosts: Hosts, sockets: list[socket.socket]) -> None:
     if isinstance(app, ErrorPage):
-        await serve(
-            OwnHosts(app, hosts), sockets, ServerConfig(shutdown_timeout=PATIENCE, stream_timeout=0), hurries=False
-        )
+        await serve(OwnHosts(app, hosts), sockets, _impatient(ServerConfig()))
         return
-    bounds = msgspec.structs.replace(app.config.server, shutdown_timeout=PATIENCE, stream_timeout=0)
+    bounds = _impatient(app.config.server)
     app.config = msgspec.structs.replace(app.config, server=bounds)
     try:
         await app.startup()

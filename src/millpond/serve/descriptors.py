@@ -11,6 +11,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+if sys.platform != "win32":
+    import resource  # now: once the files have run out no module can be imported
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,8 +30,6 @@ def limit() -> int | None:
     """How many files this process may have open; None where the system doesn't say."""
     if sys.platform == "win32":
         return None
-    import resource
-
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
@@ -36,8 +37,6 @@ def raise_limit() -> None:
     """Have as many as whoever runs the process may have: the hard limit, for it and those that it starts."""
     if sys.platform == "win32":
         return
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # some systems name a hard limit that they don't give
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

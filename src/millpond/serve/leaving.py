@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -67,6 +68,16 @@ def end_at_once(number: int) -> NoReturn:
     with contextlib.suppress(Exception):  # the signal may have come in the midst of a write
         log.warning("%s came once more: ended at once", signal.Signals(number).name)
     os._exit(128 + number)
+
+
+def end_orphaned(seconds: float) -> NoReturn:
+    """End this process, whose parent is gone: as by SIGTERM, and after so many seconds at once.
+
+    Nobody else would, where the event loop hangs, and the port would stay taken. For a thread that is a daemon.
+    """
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(seconds)
+    os._exit(1)
 
 
 @contextlib.contextmanager

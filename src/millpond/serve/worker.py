@@ -7,7 +7,6 @@ import contextlib
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from uvicorn.supervisors.multiprocess import Process
 
-from millpond.serve.leaving import code_of, leave
+from millpond.serve.leaving import code_of, end_orphaned, leave
 
 if TYPE_CHECKING:
     import socket
@@ -49,13 +48,16 @@ class Work(Protocol):
 class Worker(Process):
     """One process that works. uvicorn's, with other work than a uvicorn.Server's, and questions that never wait."""
 
-    def __init__(self, config: uvicorn.Config, work: Work, sockets: list[socket.socket]) -> None:
-        self._work = work
+    def __init__(self, config: uvicorn.Config, work: Work, sockets: list[socket.socket], patience: float) -> None:
+        """`patience`: seconds in which it ends when it is told to."""
+        self._work, self._patience = work, patience
         self._loop: asyncio.AbstractEventLoop | None = None  # in the worker
         self._asked = False  # and these in the parent
         self.has_served = False
         self.silent = 0.0
         """Seconds for which its loop hasn't answered."""
+        self.starting = 0.0
+        """Seconds that it took to come to serve, or has taken so far."""
         self.due = 0.0
         """When its place is to be taken, by the monotonic clock; for a worker that has ended."""
         super().__init__(config, sockets)
@@ -66,7 +68,7 @@ class Worker(Process):
         """Runs in the worker, which ends with it, whatever comes out of it and whatever threads go on."""
         # Ctrl-C is the parent's to hear, which ends its workers one way, and once.
         os.setpgrp()
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=_end_with_parent, args=(self._patience,), daemon=True).start()
         threading.Thread(target=self._answer, args=(threading.Lock(),), daemon=True).start()
         leave(self._code(sockets or []))
 
@@ -107,6 +109,8 @@ class Worker(Process):
         Args:
             passed: seconds since the last look. They count as silence when nothing was said.
         """
+        if not self.has_served:
+            self.starting += passed
         try:
             while self.parent_conn.poll(0):
                 self._hear(self.parent_conn.recv())
@@ -127,16 +131,11 @@ class Worker(Process):
                 if isinstance(said, str):
                     return said
                 self._hear(said)
-                return None
+                if said:
+                    return None
         except (OSError, EOFError):
             return "it has ended"
         return "it can't tell: native code holds the interpreter, or the process was stopped"
-
-    def begins_to_serve(self) -> bool:
-        """Whether it serves; never waits."""
-        if not self.has_served:
-            self.look()
-        return self.has_served
 
     def has_ended(self) -> bool:
         return not self.process.is_alive()
@@ -147,12 +146,12 @@ class Worker(Process):
             self.has_served = self.has_served or said
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(patience: float) -> None:
     """A worker without a parent would hold the port for ever: nobody could end it by ending the server."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        end_orphaned(patience)
 
 
 def _standing() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import time
 from typing import TYPE_CHECKING, cast
@@ -29,6 +30,8 @@ _LONGEST_STEP = 1.0
 _LONGEST_PAUSE, _LONGEST_OUTAGE = 30.0, 5.0
 """Seconds between two tries to replace a worker that can't start: while others serve, and while none does."""
 _FAILED = 1
+_TIMES_LONGER = 10
+"""What another start may take, compared to the longest that was one."""
 GRACE = 5.0
 """Seconds beyond the shutdown's own deadline in which a worker may close what it has open."""
 
@@ -39,7 +42,8 @@ class Workers(Multiprocess):
     The first worker starts alone: what keeps it from starting is said once, and ends the server; and the cache is
     seeded once. From then on the server goes on: a worker that ended is replaced, and so is one whose event loop has
     been silent for `worker_timeout`. A replacement that can't start leaves the others alone, and is tried again, after
-    longer and longer pauses, whether any of the others is left or not.
+    longer and longer pauses, whether any of the others is left or not. One that hangs in its start is killed: earlier
+    starts say how long one takes.
     SIGTERM and SIGINT end all, the second one at once; SIGHUP replaces one after the other, each by one that serves
     already; SIGTTIN and SIGTTOU add and end one.
     """
@@ -59,6 +63,8 @@ class Workers(Multiprocess):
         self._work, self._patience, self._when_started = work, patience, started
         self._longest_silence = longest_silence
         self._failures = 0
+        self._longest_start = math.inf
+        """Seconds, of those that came to serve; nobody knows before the first."""
         self._clock, self._looked = clock, clock()
         self.code = 0
         """The exit code."""
@@ -78,6 +84,7 @@ class Workers(Multiprocess):
                     log.error("worker %s %s before it served", first.pid, _how(first.exitcode))
             self.should_exit.set()
             return
+        self._longest_start = first.starting
         others = [worker for worker in (self._try_to_begin() for _ in range(self.processes_num - 1)) if worker]
         self.processes.extend(others)
         self._await(others)  # one that has ended is replaced, like those that end later
@@ -86,20 +93,45 @@ class Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Replace what has ended or hangs."""
-        now = self._clock()
-        passed, self._looked = min(now - self._looked, _LONGEST_STEP), now
+        passed = self._passed()
         for place, worker in enumerate(self.workers):
             if self._is_to_end():
                 return
             if worker.has_ended():
                 self._replace(place, worker)
-                continue
-            had_served = worker.has_served
-            worker.look(passed)
-            if worker.has_served and not had_served:
-                self._failures = 0
-            if worker.has_served and worker.silent >= self._longest_silence:
-                self._kill_silent(worker)
+            elif not worker.has_served:
+                if self._has_begun(worker, passed):
+                    self._failures = 0
+            else:
+                worker.look(passed)
+                if worker.silent >= self._longest_silence:
+                    self._kill_silent(worker)
+
+    def _passed(self) -> float:
+        """Seconds since the last look that count."""
+        now = self._clock()
+        passed, self._looked = min(now - self._looked, _LONGEST_STEP), now
+        return passed
+
+    def _has_begun(self, worker: Worker, passed: float) -> bool:
+        """Whether a worker has come to serve; one that takes too long is killed."""
+        worker.look(passed)
+        if worker.has_served:
+            self._longest_start = max(self._longest_start, worker.starting)
+            return True
+        if worker.starting >= max(_TIMES_LONGER * self._longest_start, self._longest_silence):
+            log.error(
+                "worker %s is killed: it has been starting for %.0f s, and another took %.1f s (server.worker_timeout "
+                "is %g). It stands here:\n%s",
+                worker.pid,
+                worker.starting,
+                self._longest_start,
+                self._longest_silence,
+                worker.where(),
+            )
+            worker.kill()
+            worker.join()
+        return False
 
     def _kill_silent(self, worker: Worker) -> None:
         where = worker.where()
@@ -159,7 +191,7 @@ class Workers(Multiprocess):
                 worker.kill()
 
     def _begin(self) -> Worker:
-        worker = Worker(self.config, self._work, self.sockets)
+        worker = Worker(self.config, self._work, self.sockets, self._patience)
         worker.start()
         return worker
 
@@ -173,11 +205,16 @@ class Workers(Multiprocess):
 
     def _await(self, workers: Sequence[Worker]) -> bool:
         """Whether all come to serve; not when one ends, or all are to."""
-        while not all(worker.begins_to_serve() for worker in workers):
-            if self._is_to_end() or any(worker.has_ended() for worker in workers):
+        starting = list(workers)
+        while starting := self._still_starting(starting):
+            if self._is_to_end() or any(worker.has_ended() for worker in starting):
                 return False
             time.sleep(_LOOK_AGAIN_SECONDS)
         return True
+
+    def _still_starting(self, workers: Sequence[Worker]) -> list[Worker]:
+        passed = self._passed()
+        return [worker for worker in workers if worker.has_ended() or not self._has_begun(worker, passed)]
 
     def _is_to_end(self) -> bool:
         return self.should_exit.is_set() or any(number in self.signal_queue for number in _ENDING)

@@ -129,7 +129,7 @@ class LmdbStore:
     def _follow(self) -> None:
         """See whether the file is still the folder's: somebody may have removed it, or put another in its place."""
         self._look_at = self._monotonic() + LOOK_SECONDS
-        if self._transactions.follow(self._clock()):
+        if self._transactions.follow(self._clock(), self._known().captured):
             self._begin()
 
     async def close(self) -> None:
@@ -193,11 +193,21 @@ class LmdbStore:
         refused = self._refusal(writing, entry, frame, lease)
         if refused is not None:
             return refused, 0
-        # On a disk that is all but full an entry takes the place of others: what is left is for invalidations.
-        room = min(self._room, writing.state.size) if self._transactions.environment.is_tight() else self._room
+        room = self._room_now(writing, lmdb_entries.size_of(entry, frame))
         lmdb_entries.put(writing, entry, frame)
         lmdb_entries.evict(writing, room)
         return Commit.STORED, writing.txn.id()
+
+    def _room_now(self, writing: Writing, size: int) -> int:
+        """What entries may count once one of `size` is among them.
+
+        On a disk that is all but full the file stays as it is: an entry takes what is unused in it, or the place of
+        others. What is left of the disk is for invalidations.
+        """
+        environment = self._transactions.environment
+        if not environment.is_tight():
+            return self._room
+        return min(self._room, max(size, writing.state.size + environment.spare_bytes(writing)))
 
     def _refusal(self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None) -> Commit | None:
         if lease is not None and not lmdb_leases.holds(writing, lease, self._monotonic()):

@@ -60,6 +60,8 @@ class Hits:
         self._transactions, self.environment, self._since = transactions, environment, since
         self._local: LocalEntries[Local] = LocalEntries(local_bytes)
         self.reads = Reads()
+        self.captured = 0
+        """The highest generation that was given to anybody."""
         self._view = View(-1, -1, 0)
 
     def peek(self, key: str) -> Entry | None:
@@ -104,6 +106,7 @@ class Hits:
             return None
         if state.generation != view.generation:
             self._view = view = View(seen, state.generation, state.lost)
+            self.captured = max(self.captured, state.generation)
         view.seen = seen
         return view
 

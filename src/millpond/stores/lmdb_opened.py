@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import mmap
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import lmdb
 
 from millpond.errors import StoreError
-from millpond.stores.lmdb_layout import STATE_KEY, State
-from millpond.stores.lmdb_succession import left_behind, settled_at
+from millpond.stores.lmdb_layout import IDENTITY_KEY, STATE_KEY, State
+from millpond.stores.lmdb_succession import Predecessor, settled_at
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from millpond.stores.lmdb_folder import Folder
     from millpond.stores.lmdb_layout import Tables
     from millpond.stores.lmdb_lock import WriteLock
-    from millpond.stores.lmdb_succession import Predecessor
 
 _TRANSACTION_AT = 144  # bytes into each of the two meta pages: behind page header, magic, map and two root records
 _TRANSACTIONS_PER_FILE = 1 << 44
@@ -41,6 +41,10 @@ _DAMAGE = (
 
 class Gone(lmdb.Error):
     """The file is no longer the folder's, and no other could be opened yet."""
+
+
+class Overwritten(lmdb.Error):
+    """Another file's pages were copied into this one while it was in use."""
 
 
 class Writing(NamedTuple):
@@ -81,6 +85,11 @@ class Environment:
         """Added to the numbers of transactions: those of two files are never the same in this process."""
         self.last_transaction = _watch(env, folder, self.base)
         """The number of the last one that was committed, by whatever process: when it is the same, all is the same."""
+        self._latest = 0
+        """The highest that this process has seen."""
+        self._overwritten = False
+        with env.begin() as txn:
+            self._identity: bytes = txn.get(IDENTITY_KEY, b"", db=tables.meta)
         self.settled_at = 0.0
         self.learn_when_settled()
         self._why_not = "it was closed"
@@ -108,23 +117,66 @@ class Environment:
         return self._usable().begin(write=True)
 
     def is_in_place(self) -> bool:
-        """Whether this is still the folder's file."""
+        """Whether this is still the folder's file, and in it what was written there."""
         self._held()
-        return not self.gone and self.folder.is_in_place(self.lock.files)
+        if self.gone or self._overwritten:
+            return False
+        latest = self._latest  # first: other threads write
+        number = self.last_transaction()
+        if number < latest:
+            self._give_up()
+            return False
+        self._latest = number
+        return self.folder.is_in_place(self.lock.files)
+
+    def check_continued(self, txn: lmdb.Transaction[bytes]) -> None:
+        """See that a write transaction follows on the last one.
+
+        A backup that is copied over the file has the number that its own last transaction had.
+
+        Raises:
+            Overwritten: it doesn't.
+        """
+        number = self.base + txn.id()
+        if number <= self._latest or number != self.last_transaction() + 1:
+            self._give_up()
+            raise Overwritten("another file was copied over it while it was in use")
+        self._latest = number - 1
+
+    def _give_up(self) -> None:
+        """Let everybody notice that the file can't be used."""
+        self._overwritten = True
+        if not self.readonly and self.folder.is_in_place(self.lock.files):  # nobody else has noticed yet
+            with contextlib.suppress(OSError):  # a folder that can't be written: each finds out by itself
+                self.folder.break_up()
 
     def learn_when_settled(self) -> None:
         """Find out when every process knows of this file."""
         with self._held().begin() as txn:
             self.settled_at = settled_at(Reading(txn, self.tables))
 
-    def left(self) -> Predecessor:
-        """What to know of this file when another takes its place."""
+    def left(self, captured: int) -> Predecessor:
+        """What to know of this file when another takes its place; `captured`: the latest generation that was seen."""
+        if self._overwritten:
+            return Predecessor(self._identity, captured)
         with self._held().begin() as txn:
-            return left_behind(Reading(txn, self.tables))
+            return Predecessor(self._identity, max(captured, Reading(txn, self.tables).state().generation))
 
     def is_tight(self) -> bool:
         """Whether the disk has next to nothing left."""
         return self.lock.disk_bytes() < _TIGHT_BYTES
+
+    def spare_bytes(self, writing: Writing) -> int:
+        """What can be written without more of the disk: what no table uses, but for a quarter of the file.
+
+        That is for the copies of pages that each transaction makes, and for those that are free but too scattered.
+        """
+        env = self._usable()
+        used = sum(
+            about["branch_pages"] + about["leaf_pages"] + about["overflow_pages"]
+            for about in (env.stat(), *(writing.txn.stat(table) for table in writing.tables))
+        )
+        return max(0, (env.info()["last_pgno"] + 1) * 3 // 4 - used) * self._page
 
     def is_full(self, error: lmdb.Error) -> bool:
         """Whether it is for want of room, in the map or on the disk, that something failed."""

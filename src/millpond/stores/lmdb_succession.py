@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.tags import TagRow
 from millpond.stores.lmdb_layout import (
-    IDENTITY_KEY,
     SETTLED_KEY,
     SUCCEEDED_KEY,
     number,
@@ -30,10 +29,6 @@ class Predecessor(NamedTuple):
     identity: bytes
     generation: int
     """The counter, as it was left."""
-
-
-def left_behind(at: Reading) -> Predecessor:
-    return Predecessor(at.txn.get(IDENTITY_KEY, b"", db=at.tables.meta), at.state().generation)
 
 
 def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], now: float) -> int:

@@ -94,13 +94,14 @@ class Transactions:
         if environment is not None:
             release(environment)
 
-    def follow(self, now: float) -> bool:
+    def follow(self, now: float, captured: int) -> bool:
         """See whether the folder still has the file that is open; if not, go on with the one that it has.
 
         Where there is none, it is made. Where that can't be done nothing is stored or served until it can.
 
         Args:
             now: seconds since the epoch.
+            captured: the latest generation that a render of this process may have captured.
 
         Returns:
             Whether the environment is another one, or of no use, since the last call.
@@ -112,7 +113,7 @@ class Transactions:
             if environment.is_in_place():  # another thread has seen to it
                 return False
             try:
-                self._move(environment.left(), now)
+                self._move(environment.left(captured), now)
             except (lmdb.Error, StoreError, OSError) as error:
                 abandoned = not environment.gone
                 environment.abandon()
@@ -253,6 +254,7 @@ def _patience() -> float:
 def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
     with environment.write() as txn:
         environment.lock.find_word()
+        environment.check_continued(txn)
         before = txn.get(STATE_KEY, b"", db=environment.tables.meta)
         writing = Writing(txn, environment.tables, State.unpack(before))
         result = work(writing)
