@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import socket
 from functools import partial
@@ -18,6 +19,7 @@ from uvicorn.server import ServerState
 from millpond.config import ServerConfig
 from millpond.serve import timeouts
 from millpond.serve.bounded import BoundedProtocol, bounded_protocol
+from millpond.serve.turns import Turns
 from ponds import turns
 
 if TYPE_CHECKING:
@@ -226,6 +228,15 @@ async def test_who_sends_many_requests_at_once_lets_others_have_their_turn(proje
         assert [number for number, each in enumerate(answers) if b"detail=live" in each] == [1001, 1002, 1003]
         assert not wire.paused
         await asyncio.gather(*state.tasks)
+
+
+async def test_however_many_have_more_to_be_answered_one_of_them_goes_on_in_each_turn_of_the_loop() -> None:
+    turns_, loop, went = Turns(), asyncio.get_running_loop(), list[int]()
+    for number in range(5):
+        turns_.wait(partial(went.append, number), contextvars.copy_context(), loop)
+    for number in range(1, 6):
+        await asyncio.sleep(0)
+        assert went == list(range(number))
 
 
 async def test_who_does_not_read_is_cut_off_though_nothing_more_is_written() -> None:

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from millpond.serve.cycle import Flow, disconnect, refused, unchunked
 from millpond.serve.framing import length_of, origin_form, refusal, with_host, without_upgrade
 from millpond.serve.timeouts import Timeouts, Wait
+from millpond.serve.turns import Turns
 from millpond.serve.unread import reset, unacknowledged
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
     most_body: int | None
     most_connections: int
     timeouts: Timeouts
+    turns: Turns
 
     flow: Flow
     waits_since = 0.0
@@ -149,7 +151,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if left or self.pipeline:
             self._hold(left)
             if not self._answering():  # else the end of that answer lets it go on
-                self.loop.call_soon(self._go_on, context=self._context)
+                self.turns.wait(self._go_on, self._context, self.loop)
 
     def _hold(self, data: bytes | memoryview) -> None:
         """Keep it for later. Some more is read all the same: a client that goes away is noticed by reading only."""
@@ -379,6 +381,7 @@ def bounds_of(bounds: ServerConfig) -> dict[str, Any]:
         "most_body": bounds.max_body_bytes,
         "most_connections": bounds.max_connections,
         "timeouts": Timeouts(bounds),
+        "turns": Turns(),
     }
 
 
