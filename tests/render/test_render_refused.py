@@ -104,6 +104,7 @@ HOLDERS = {
     "cookies, asked for before": ("    had = request.cookies", "had['user']", 'request.cookies["user"]'),
     "a query, asked for before": ("    had = request.query_params", "had['q']", 'request.query_params["q"]'),
     "a URL, asked for before": ("    had = request.url", "str(had)", "request.url"),
+    "a state, asked for before": ("    had = request.state", "had.user", 'request.state["user"]'),
     "an ASGI scope": ("    had = request.scope", "dict(had['headers'])[b'x-user']", "request.headers"),
     "an ASGI scope's query": ("    had = request.scope", "had['query_string'].decode()", "request.query_params"),
     "an ASGI scope's client": ("    had = request.scope", "had['client'][0]", "request.client"),

@@ -15,7 +15,7 @@ import starlette
 from starlette.datastructures import URL
 
 from millpond.render.agents import read_by_agent
-from millpond.render.scope import refuse_in_fill
+from millpond.render.reader import refuse_elsewhere, refuse_in_fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,10 +62,10 @@ def _read_by(method: Callable[..., Any]) -> Callable[..., Any]:
 
 @_telling
 class HeaderList(list[tuple[bytes, bytes]]):
-    """`scope["headers"]` of a request that is answered live: refused to cached functions."""
+    """`scope["headers"]` of a request that is answered live: refused to all work for others."""
 
     def seen(self) -> None:
-        refuse_in_fill("request.headers")
+        refuse_elsewhere("request.headers")
 
     def __radd__(self, other: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         self.seen()
@@ -80,7 +80,7 @@ class QueryString(bytes):
     """`scope["query_string"]`, in the same way."""
 
     def seen(self) -> None:
-        refuse_in_fill("request.query_params")
+        refuse_elsewhere("request.query_params")
 
     def __radd__(self, other: bytes) -> bytes:
         self.seen()
@@ -95,7 +95,7 @@ class ClientAddress(tuple[Any, ...]):
     """`scope["client"]`, in the same way."""
 
     def seen(self) -> None:
-        refuse_in_fill("request.client")
+        refuse_elsewhere("request.client")
 
     def __radd__(self, other: tuple[Any, ...]) -> tuple[Any, ...]:
         self.seen()
@@ -169,7 +169,7 @@ class WatchedScope(dict[str, Any]):
 
 
 def guarded(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """What takes the place of a live request's data: the same values, refused to cached functions."""
+    """What takes the place of a live request's data: the same values, refused to work for others."""
     client = scope.get("client")
     return {
         "headers": HeaderList(scope["headers"]),

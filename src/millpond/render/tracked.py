@@ -3,8 +3,8 @@
 FastAPI asks every request for its headers, cookies and query on every call, even where the handler declares
 nothing; it looks *into* them only for what is declared. So the mappings are watched, not the properties.
 
-Two kinds of reads matter: in a watched render any of them ends it, and inside of a cached function none is allowed,
-however the function came by the request.
+Three kinds of reads matter: in a watched render any of them ends it; inside of a cached function none is allowed; and
+no render for everybody may read a visitor's request, however it came by it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from starlette.datastructures import URL, Headers, QueryParams, State
 from starlette.requests import HTTPConnection, Request, cookie_parser
 
 from millpond.render.agents import read_by_agent
-from millpond.render.asgi import plain_of, unwatched
-from millpond.render.scope import in_fill, named, refuse_in_fill
+from millpond.render.asgi import RENDER, plain_of, unwatched
+from millpond.render.reader import is_for_others, refuse_elsewhere, refuse_in_fill
+from millpond.render.scope import named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -85,7 +86,7 @@ def _telling_of_all(method: Callable[..., Any]) -> Callable[..., Any]:
 class TrackedHeaders(Headers):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    ask: Ask = staticmethod(refuse_in_fill)
+    ask: Ask = staticmethod(refuse_elsewhere)
     """What is asked before a read; that of the request, where the request is tracked."""
 
     def touch(self, key: object) -> None:
@@ -101,7 +102,7 @@ class TrackedHeaders(Headers):
 class TrackedQuery(QueryParams):
     """A subclass of Starlette's, because FastAPI asks for the type."""
 
-    ask: Ask = staticmethod(refuse_in_fill)
+    ask: Ask = staticmethod(refuse_elsewhere)
 
     def touch(self, key: object) -> None:
         self.ask("request.query_params", key)
@@ -111,7 +112,7 @@ class TrackedQuery(QueryParams):
 class TrackedCookies(dict[str, str]):
     """Starlette's cookies are a plain dict."""
 
-    ask: Ask = staticmethod(refuse_in_fill)
+    ask: Ask = staticmethod(refuse_elsewhere)
 
     def touch(self, key: object) -> None:
         self.ask("request.cookies", key)
@@ -126,7 +127,7 @@ class TrackedURL(URL):
 
     def __getattribute__(self, name: str) -> Any:
         if name in _FREE_PARTS:
-            refuse_in_fill(f"request.url.{name}")
+            object.__getattribute__(self, "_request").refuse(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
         if name in _TELLING_PARTS:
             object.__getattribute__(self, "_request").touch(f"request.url.{name}")
@@ -156,14 +157,38 @@ _TELLING_PARTS = frozenset(
 )
 
 
+class TrackedState(State):
+    """`request.state`, in which middleware keeps whom a request is from."""
+
+    def __init__(self, state: dict[str, Any], ask: Ask) -> None:
+        super().__init__(state)
+        object.__setattr__(self, "_ask", ask)
+
+    def __getattr__(self, key: str) -> Any:
+        self._ask("request.state", key)
+        return super().__getattr__(key)
+
+    def __getitem__(self, key: str) -> Any:
+        self._ask("request.state", key)
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        self._ask("request.state")
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._ask("request.state")
+        return super().__len__()
+
+
 _REQUEST_DATA = frozenset({"auth", "client", "headers", "query_string", "session", "user"})
 """Keys under which the request, itself a mapping, shows what the properties do."""
 
 
 class RefusingConnection(HTTPConnection):
-    """A connection that tells a cached function nothing: what comes of it would go to other requests, too (R5.24).
+    """A connection that tells neither a cached function anything, nor a render that has another request (R5.24).
 
-    It is for live runs, and costs them a look at who reads. What Starlette's class has kept of itself isn't looked at.
+    What comes of it would go to other visitors, too. It is for live runs, and costs them a look at who reads. What Starlette's class has kept of itself isn't looked at.
     """
 
     _watch: Scope | None = None
@@ -176,7 +201,15 @@ class RefusingConnection(HTTPConnection):
             api: what messages call it.
             key: what is asked for, where `api` is a mapping.
         """
-        refuse_in_fill(api, key)
+        self.refuse(api, key)
+
+    @property
+    def refuse(self) -> Ask:
+        """What is asked before a read that is free in the run that the request belongs to.
+
+        That of a shared render is made up: nothing of it is a visitor's.
+        """
+        return refuse_in_fill if RENDER in self.__dict__["scope"] else refuse_elsewhere
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -185,9 +218,14 @@ class RefusingConnection(HTTPConnection):
         return scope
 
     @property
+    def _is_of_render(self) -> bool:
+        """Whether it is told of each read, or of a render."""
+        return self._watch is not None or RENDER in self.__dict__["scope"]
+
+    @property
     def scope(self) -> Any:
-        if in_fill():
-            _refuse_but_app(sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
+        if is_for_others():
+            _refuse_but_app(self.refuse, sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
         return self.__dict__["scope"]
 
     @scope.setter
@@ -198,7 +236,7 @@ class RefusingConnection(HTTPConnection):
     def headers(self) -> Headers:
         if not hasattr(self, "_own_headers"):
             self._own_headers = headers = TrackedHeaders(raw=plain_of(self.__dict__["scope"], "headers"))
-            if self._watch is not None:
+            if self._is_of_render:
                 headers.ask = self.touch
         return self._own_headers
 
@@ -206,7 +244,7 @@ class RefusingConnection(HTTPConnection):
     def query_params(self) -> QueryParams:
         if not hasattr(self, "_own_query_params"):
             self._own_query_params = query = TrackedQuery(plain_of(self.__dict__["scope"], "query_string"))
-            if self._watch is not None:
+            if self._is_of_render:
                 query.ask = self.touch
         return self._own_query_params
 
@@ -217,7 +255,7 @@ class RefusingConnection(HTTPConnection):
             self._own_cookies = cookies = TrackedCookies()
             for header in sent:
                 cookies.update(cookie_parser(header))
-            if self._watch is not None:
+            if self._is_of_render:
                 cookies.ask = self.touch
         return self._own_cookies
 
@@ -230,17 +268,19 @@ class RefusingConnection(HTTPConnection):
     def __getitem__(self, key: str) -> Any:
         if key in _REQUEST_DATA:
             self.touch(f'request["{key}"]')
-        refuse_in_fill("request", key)
+        self.refuse("request", key)
         return self.plain[key]
 
     def __iter__(self) -> Iterator[str]:
-        refuse_in_fill("request")
+        self.refuse("request", None)
         return iter(self.plain)
 
     @property
     def state(self) -> State:
-        refuse_in_fill("request.state")
-        return super().state
+        self.refuse("request.state", None)
+        if not hasattr(self, "_own_state"):
+            self._own_state = TrackedState(self.plain.setdefault("state", {}), self.refuse)
+        return self._own_state
 
     @property
     def base_url(self) -> URL:
@@ -307,7 +347,7 @@ class TrackedRequest(RefusingRequest):
     _watch: Scope
 
     def touch(self, api: str, key: object = None) -> None:
-        refuse_in_fill(api, key)
+        self.refuse(api, key)
         if api in _QUERY and self._watch.segment.cache_query:
             return  # what is visible is part of the key
         if not read_by_agent(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
@@ -336,11 +376,11 @@ class TrackedRequest(RefusingRequest):
         return Request(unwatched(self.plain))
 
 
-def _refuse_but_app(reader: FrameType) -> None:
+def _refuse_but_app(refuse: Ask, reader: FrameType) -> None:
     """The application is everybody's: a cached function may reach its database through it."""
     name = reader.f_code.co_name if reader.f_code.co_filename == _STARLETTES else "scope"
     if name != "app":
-        refuse_in_fill(f"request.{name}")
+        refuse(f"request.{name}", None)
 
 
 _STARLETTES = HTTPConnection.__init__.__code__.co_filename

@@ -1,0 +1,40 @@
+"""Whoever reads part of a request, by the run that the code belongs to: what comes of it may be for others."""
+
+from __future__ import annotations
+
+from millpond.render.scope import Purpose, current, named
+
+_FILL, _LIVE = Purpose.FILL, Purpose.LIVE  # a look at an Enum takes longer than all else that happens here
+
+
+def is_for_others() -> bool:
+    """Whether this code runs inside of a cached function, or of a render for everybody."""
+    reader = current()
+    return reader is not None and reader.purpose is not _LIVE
+
+
+def refuse_in_fill(api: str, key: object = None) -> None:
+    """Part of a request is read: inside of a cached function its result would be that request's own (R5.24).
+
+    Args:
+        key: what is asked for, where `api` is a mapping.
+
+    Raises:
+        UsageError: a cached function is being run here.
+    """
+    reader = current()
+    if reader is not None and reader.purpose is _FILL:
+        reader.misuse(named(api, key))
+
+
+def refuse_elsewhere(api: str, key: object = None) -> None:
+    """As `refuse_in_fill`, for a visitor's request, which the user's code may have kept in a global: a render for
+    everybody that reads it ends, as it does where it asks for a request of its own (R3.9).
+
+    Raises:
+        UsageError: a cached function is being run here.
+        EndOfStatic: a render for everybody is.
+    """
+    reader = current()
+    if reader is not None and reader.purpose is not _LIVE:
+        reader.touch_anothers(named(api, key))
