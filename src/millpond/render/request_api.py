@@ -8,9 +8,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from millpond.render.cookies import Cookies
+from millpond.render.mappings import watched
 from millpond.render.reader import refuse_elsewhere, refuse_in_fill
 from millpond.render.scope import required
-from millpond.render.tracked import watched
 
 if TYPE_CHECKING:
     from collections.abc import Generator
