@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from millpond.cache.data import DataCache
 from millpond.errors import UsageError
 from millpond.render.scope import current
+from millpond.render.threads import carry_scopes
 
 if TYPE_CHECKING:
     from millpond.render.scope import Scope
@@ -16,6 +17,7 @@ _active: list[DataCache] = []
 
 def activate(cache: DataCache) -> None:
     """An application has started: code outside of its handlers may mean its cache."""
+    carry_scopes()
     _active.append(cache)
 
 

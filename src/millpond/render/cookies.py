@@ -30,9 +30,7 @@ class Cookies(Mapping[str, str]):
 
     def _values(self) -> dict[str, str]:
         request = self._scope.request
-        refuse = (
-            refuse_in_fill if request is None else refuse_elsewhere
-        )  # the scope may be another one than the reader's
+        refuse = refuse_in_fill if request is None else refuse_elsewhere  # whoever reads may have another scope
         refuse("cookies()")
         values: dict[str, str | None] = dict(request.cookies) if request is not None else {}
         values.update(self._scope.written_cookies)

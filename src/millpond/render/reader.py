@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from millpond.render.scope import Purpose, current, named
+from millpond.render.scope import Phase, Purpose, current, named
 
-_FILL, _LIVE = Purpose.FILL, Purpose.LIVE  # a look at an Enum takes longer than all else that happens here
+# A look at an Enum takes longer than all else that happens here.
+_FILL, _FOR_ONE, _RUNNING = Purpose.FILL, (Purpose.LIVE, Purpose.DRAFT), Phase.HANDLER
 
 
 def is_for_others() -> bool:
     """Whether this code runs inside of a cached function, or of a render for everybody."""
     reader = current()
-    return reader is not None and reader.purpose is not _LIVE
+    return reader is not None and reader.purpose not in _FOR_ONE
+
+
+def in_fill() -> bool:
+    """Whether this code runs inside of a cached function whose result isn't out yet."""
+    reader = current()
+    return reader is not None and reader.purpose is _FILL and reader.phase is _RUNNING
 
 
 def refuse_in_fill(api: str, key: object = None) -> None:
@@ -23,7 +30,7 @@ def refuse_in_fill(api: str, key: object = None) -> None:
         UsageError: a cached function is being run here.
     """
     reader = current()
-    if reader is not None and reader.purpose is _FILL:
+    if reader is not None and reader.purpose is _FILL and reader.phase is _RUNNING:
         reader.misuse(named(api, key))
 
 
@@ -36,5 +43,5 @@ def refuse_elsewhere(api: str, key: object = None) -> None:
         EndOfStatic: a render for everybody is.
     """
     reader = current()
-    if reader is not None and reader.purpose is not _LIVE:
+    if reader is not None and reader.purpose not in _FOR_ONE and reader.phase is _RUNNING:
         reader.touch_anothers(named(api, key))
