@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 RENDER = "millpond.render"
 """The key of an ASGI scope under which middleware's surroundings find the shared render that it stands around."""
 
+GUARDED = "millpond.guarded"
+"""The key of an ASGI scope that says whether request objects that are made of it refuse work for others."""
+
 _READ_OFF = {"headers": "request.headers", "query_string": "request.query_params", "client": "request.client"}
 """Keys of an ASGI scope with request data, and what messages call them."""
 _NO_READS = frozenset(
@@ -172,6 +175,7 @@ def guarded(scope: Mapping[str, Any]) -> dict[str, Any]:
     """What takes the place of a live request's data: the same values, refused to work for others."""
     client = scope.get("client")
     return {
+        GUARDED: True,
         "headers": HeaderList(scope["headers"]),
         "query_string": QueryString(scope["query_string"]),
         "client": None if client is None else ClientAddress(client),
@@ -180,7 +184,7 @@ def guarded(scope: Mapping[str, Any]) -> dict[str, Any]:
 
 def unwatched(scope: dict[str, Any]) -> dict[str, Any]:
     """The scope with plain values, for what is watched on its own."""
-    return {**scope, **{key: plain_of(scope, key) for key in _READ_OFF}}
+    return {**scope, GUARDED: False, **{key: plain_of(scope, key) for key in _READ_OFF}}
 
 
 def plain_of(scope: dict[str, Any], key: str) -> Any:

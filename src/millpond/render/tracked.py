@@ -17,7 +17,7 @@ from starlette.datastructures import URL, Headers, QueryParams
 from starlette.requests import HTTPConnection, Request, cookie_parser
 
 from millpond.render.agents import read_by_agent
-from millpond.render.asgi import RENDER, plain_of, unwatched
+from millpond.render.asgi import GUARDED, RENDER, plain_of, unwatched
 from millpond.render.mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
 from millpond.render.reader import is_for_others, refuse_elsewhere, refuse_in_fill
 from millpond.render.scope import named
@@ -299,6 +299,22 @@ async def refuse_connection(connection: HTTPConnection) -> None:
     """A dependency for endpoints that aren't routes of files, WebSockets too: they call cached functions as well."""
     kind = RefusingRequest if isinstance(connection, Request) else RefusingConnection
     connection.__class__ = _of_kind(kind, type(connection))
+
+
+def guard_requests() -> None:
+    """Let every request object that is made of a live run's ASGI scope refuse work for others, whoever makes it.
+
+    Middleware makes its own, and keeps it in a global or a context variable; what Starlette's class has read once, it
+    keeps as plain data. `HTTPConnection` has no `__new__`, and gets one: no other place sees each of them.
+    """
+    HTTPConnection.__new__ = _new  # type: ignore[method-assign, assignment]
+
+
+def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any) -> HTTPConnection:
+    del args, kwargs
+    if scope is not None and scope.get(GUARDED):
+        cls = _of_kind(RefusingRequest if issubclass(cls, Request) else RefusingConnection, cls)
+    return object.__new__(cls)
 
 
 @cache
