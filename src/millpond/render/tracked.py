@@ -291,7 +291,8 @@ def watch(request: Request, scope: Scope) -> Request:
 def refuse(request: Request) -> Request:
     """The same request, that tells cached functions nothing from now on."""
     kind = type(request)
-    request.__class__ = RefusingRequest if kind is Request else _of_kind(RefusingRequest, kind)
+    if kind is not RefusingRequest:  # as most are from the start
+        request.__class__ = RefusingRequest if kind is Request else _of_kind(RefusingRequest, kind)
     return request
 
 
@@ -313,6 +314,8 @@ def guard_requests() -> None:
 def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any) -> HTTPConnection:
     del args, kwargs
     if scope is not None and scope.get(GUARDED):
+        if cls is Request:
+            return object.__new__(RefusingRequest)
         cls = _of_kind(RefusingRequest if issubclass(cls, Request) else RefusingConnection, cls)
     return object.__new__(cls)
 
