@@ -129,6 +129,22 @@ async def test_the_auth_of_a_client_is_part_of_the_key(project: Project) -> None
     assert first == third
 
 
+def speaking_for(user: str) -> httpx2.AsyncClient:
+    """A client whose hook puts a user's token on each request, as clients that are made for one user often do."""
+
+    async def sign(request: httpx2.Request) -> None:
+        request.headers["x-token"] = user
+
+    def tell(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, text=request.headers["x-token"])
+
+    return httpx2.AsyncClient(transport=httpx2.MockTransport(tell), event_hooks={"request": [sign]})
+
+
+async def test_what_the_hooks_of_a_client_add_is_part_of_the_key(project: Project) -> None:
+    assert await with_client(project, *map(speaking_for, ("a", "b", "a"))) == ["a", "b", "a"]
+
+
 class AsksFirst(httpx2.Auth):
     """Gets a token from somewhere else: what it adds isn't known beforehand."""
 

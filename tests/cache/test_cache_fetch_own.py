@@ -223,3 +223,37 @@ async def test_a_diamond_is_no_circle(project: Project) -> None:
     )
     async with project.started() as running:
         assert await body(running) == "['200 1', '200 1']"
+
+
+async def test_a_cached_function_may_ask_for_what_reads_its_request(project: Project) -> None:
+    project.write(
+        {
+            "instrumentation.py": """
+            from fastapi import Request
+            def register(app):
+                @app.middleware("http")
+                async def spoken(request, call_next):
+                    request.headers.get("accept-language")
+                    return await call_next(request)
+                @app.get("/own")
+                async def own(request: Request): return request.headers.get("x-shop")
+            """
+        }
+    )
+    project.routes(
+        {
+            "/": """
+            from millpond import cached, fetch
+            dynamic = "force-dynamic"
+            @cached
+            async def asked(path: str, method: str) -> list[str]:
+                answer = await fetch(path, method=method, headers={"x-shop": "oak"})
+                return [str(answer.status_code), answer.text]
+            async def GET():
+                return [await asked("/own", "GET"), await asked("/live", "GET"), await asked("/live", "PUT")]
+            """,
+            "/live": 'dynamic = "force-dynamic"\ndef GET(request): return request.headers.get("x-shop")\n',
+        }
+    )
+    async with project.started() as running:
+        assert (await running.get("/")).json() == [["200", '"oak"'], ["200", '"oak"'], ["405", ""]]

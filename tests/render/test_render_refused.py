@@ -104,17 +104,22 @@ HOLDERS = {
     "cookies, asked for before": ("    had = request.cookies", "had['user']", 'request.cookies["user"]'),
     "a query, asked for before": ("    had = request.query_params", "had['q']", 'request.query_params["q"]'),
     "a URL, asked for before": ("    had = request.url", "str(had)", "request.url"),
+    "a state, asked for before": ("    had = request.state", "had.user", 'request.state["user"]'),
     "an ASGI scope": ("    had = request.scope", "dict(had['headers'])[b'x-user']", "request.headers"),
     "an ASGI scope's query": ("    had = request.scope", "had['query_string'].decode()", "request.query_params"),
     "an ASGI scope's client": ("    had = request.scope", "had['client'][0]", "request.client"),
     "a copy of an ASGI scope": ("    had = {**request.scope}", "had['headers'][0]", "request.headers"),
-    "a request of one's own": ("    had = Request(request.scope)", "had.headers['x-user']", "request.headers"),
-    "its cookies": ("    had = Request(request.scope)", "had.cookies['user']", "request.headers"),
-    "its query": ("    had = Request(request.scope)", "had.query_params['q']", "request.query_params"),
+    "a request of one's own": (
+        "    had = Request(request.scope)",
+        "had.headers['x-user']",
+        'request.headers["x-user"]',
+    ),
+    "its cookies": ("    had = Request(request.scope)", "had.cookies['user']", 'request.cookies["user"]'),
+    "its query": ("    had = Request(request.scope)", "had.query_params['q']", 'request.query_params["q"]'),
     "a WebSocket": (
         "    had = WebSocket({**request.scope, 'type': 'websocket'}, None, None)",
         "had.headers['x-user']",
-        "request.headers",
+        'request.headers["x-user"]',
     ),
     "headers()": ("    had = headers()", "had['x-user']", 'headers()["x-user"]'),
     "cookies()": ("    had = cookies()", "had['user']", "cookies()"),
@@ -195,6 +200,59 @@ async def test_a_request_that_middleware_keeps_is_refused(
         assert not any(b"alice" in entry.body for entry in running.pond.store.entries())
         if kept == "global":
             assert [status for status, _ in answers] == [500, 500]
+
+
+MADE = """
+from contextvars import ContextVar
+from starlette.datastructures import State
+from starlette.requests import HTTPConnection, Request
+class kept: request = None
+class Own(Request):
+    @property
+    def who(self): return self.headers["x-user"]
+class Keep:
+    def __init__(self, app): self.app = app
+    async def __call__(self, scope, receive, send):
+        made = {made}
+        made.headers.get("x-user"), made.cookies.get("user"), made.query_params.get("q"), str(made.url), made.client
+        made.state.user = made.headers.get("x-user")
+        kept.request = made
+        await self.app(scope, receive, send)
+def register(app): app.add_middleware(Keep)
+"""
+READS_OF_MADE = [
+    "kept.request.headers['x-user']",
+    "kept.request.cookies['user']",
+    "kept.request.query_params['q']",
+    "kept.request.url",
+    "kept.request.state.user",
+    "kept.request.client",
+    "kept.request.path_params",
+]
+
+
+@pytest.mark.parametrize("made", ["Request(scope, receive)", "HTTPConnection({**scope})", "Own(scope)"])
+async def test_a_request_that_middleware_makes_and_reads_is_refused(
+    project: Project, caplog: pytest.LogCaptureFixture, made: str
+) -> None:
+    project.write({"instrumentation.py": MADE.format(made=made)})
+    sources = [
+        f"""
+from millpond import cached
+from instrumentation import kept
+dynamic = "force-dynamic"
+@cached
+async def inner():
+    try: return str({read})
+    except BaseException: return "swallowed"
+async def GET(): return await inner()
+"""
+        for read in READS_OF_MADE
+    ]
+    refused = await refusals(project, caplog, sources)
+    assert [api.partition("[")[0] for api in refused] == [
+        read.removeprefix("kept.").partition("[")[0].removesuffix(".user") for read in READS_OF_MADE
+    ]
 
 
 OWN = """

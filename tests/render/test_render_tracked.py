@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import URL, Headers, QueryParams
 from starlette.requests import Request
 
-from millpond.render import tracked
+from millpond.render import mappings, tracked
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -236,9 +236,9 @@ def watched(kind: type, original: type) -> set[str]:
 @pytest.mark.parametrize(
     ("kind", "original", "free"),
     [
-        (tracked.TrackedHeaders, Headers, FREE_OF_HEADERS),
-        (tracked.TrackedQuery, QueryParams, FREE_OF_QUERY),
-        (tracked.TrackedCookies, dict, FREE_OF_COOKIES),
+        (mappings.TrackedHeaders, Headers, FREE_OF_HEADERS),
+        (mappings.TrackedQuery, QueryParams, FREE_OF_QUERY),
+        (mappings.TrackedCookies, dict, FREE_OF_COOKIES),
         (tracked.TrackedRequest, Request, FREE_OF_REQUEST),
     ],
 )
@@ -256,4 +256,4 @@ def test_every_operator_of_a_mapping_is_watched() -> None:
     plumbing = {"__class_getitem__", "__getattribute__", "__init__", "__new__", "__sizeof__", "__hash__", "__doc__"}
     ordering = {"__ge__", "__gt__", "__le__", "__lt__"}  # not supported between mappings
     operators = {name for name in vars(dict) if name.startswith("__")} - writing - plumbing - ordering
-    assert {name for name in operators if name not in vars(tracked.TrackedCookies)} == set()
+    assert {name for name in operators if name not in vars(mappings.TrackedCookies)} == set()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from millpond.cache.data import DataCache
 from millpond.errors import UsageError
 from millpond.render.scope import current
+from millpond.render.threads import carry_scopes
+from millpond.render.tracked import guard_requests
 
 if TYPE_CHECKING:
     from millpond.render.scope import Scope
@@ -16,6 +18,8 @@ _active: list[DataCache] = []
 
 def activate(cache: DataCache) -> None:
     """An application has started: code outside of its handlers may mean its cache."""
+    carry_scopes()
+    guard_requests()
     _active.append(cache)
 
 

@@ -11,7 +11,7 @@ import httpx2
 from millpond.cache.active import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES, Filled, Read
 from millpond.cache.own_routes import client_of_own, is_own, on_the_way, way_to
-from millpond.cache.upstream import Limits, credentials, send, shared_client, whole_answer
+from millpond.cache.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.upstream import close_client as close_client
 from millpond.errors import UsageError
 from millpond.policy.fetching import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
@@ -101,7 +101,7 @@ async def fetch(
     _contribute(scope, plan, good_tags)
     if not plan.cached:
         return await answer()
-    key = _key(request, call.header_names, await _credentials(sender, request))
+    key = _key(await hooked(sender, request), call.header_names, await _credentials(sender, request))
     for name in _NOT_IN_KEY:
         request.headers.pop(name, None)  # the answer is everybody's: an upstream mustn't put one caller's trace in it
 

@@ -79,6 +79,7 @@ async def fill(
         value = await run()
     finally:
         leave(token)
+        scope.phase = Phase.AFTER
     return finished(definition, cache, scope, value)
 
 
@@ -88,7 +89,11 @@ def fill_in_place(definition: Definition, cache: DataCache, parent: Scope | None
     def in_own_context() -> Filled:
         scope = scope_of_fill(definition, cache, parent)
         enter(scope)
-        return finished(definition, cache, scope, run())
+        try:
+            value = run()
+        finally:
+            scope.phase = Phase.AFTER
+        return finished(definition, cache, scope, value)
 
     return cache.clean.run(in_own_context)
 

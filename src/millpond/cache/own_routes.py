@@ -12,6 +12,7 @@ from millpond.cache.decoding import too_large
 from millpond.cache.upstream import no_cookies, shared_client
 from millpond.errors import UsageError
 from millpond.render.run import SERVER
+from millpond.render.scope import nobodys
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class _InProcess(httpx2.AsyncBaseTransport):
                 await send(message)
                 whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-            await self._application(scope, receive, counted)
+            with nobodys():  # what is asked for is a request of its own, and may be read where it is answered
+                await self._application(scope, receive, counted)
             if refused:  # the application has taken it for its own error, and dealt with it
                 raise refused[0]
             if not whole:

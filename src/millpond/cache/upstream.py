@@ -144,6 +144,17 @@ def whole_answer(
     return answer
 
 
+async def hooked(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Request:
+    """The request as the client's own hooks make it, which often put a token on it; `request` itself stays as it is."""
+    hooks = client.event_hooks["request"]
+    if not hooks:
+        return request
+    seen = httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
+    for hook in hooks:
+        await hook(seen)
+    return seen
+
+
 async def credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes | None:
     """The Authorization that the client's `auth` puts on the request when it is sent; b"" when it has none.
 

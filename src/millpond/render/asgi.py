@@ -15,7 +15,7 @@ import starlette
 from starlette.datastructures import URL
 
 from millpond.render.agents import read_by_agent
-from millpond.render.scope import refuse_in_fill
+from millpond.render.reader import refuse_elsewhere, refuse_in_fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 RENDER = "millpond.render"
 """The key of an ASGI scope under which middleware's surroundings find the shared render that it stands around."""
+
+GUARDED = "millpond.guarded"
+"""The key of an ASGI scope that says whether request objects that are made of it refuse work for others."""
 
 _READ_OFF = {"headers": "request.headers", "query_string": "request.query_params", "client": "request.client"}
 """Keys of an ASGI scope with request data, and what messages call them."""
@@ -62,10 +65,10 @@ def _read_by(method: Callable[..., Any]) -> Callable[..., Any]:
 
 @_telling
 class HeaderList(list[tuple[bytes, bytes]]):
-    """`scope["headers"]` of a request that is answered live: refused to cached functions."""
+    """`scope["headers"]` of a request that is answered live: refused to all work for others."""
 
     def seen(self) -> None:
-        refuse_in_fill("request.headers")
+        refuse_elsewhere("request.headers")
 
     def __radd__(self, other: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         self.seen()
@@ -80,7 +83,7 @@ class QueryString(bytes):
     """`scope["query_string"]`, in the same way."""
 
     def seen(self) -> None:
-        refuse_in_fill("request.query_params")
+        refuse_elsewhere("request.query_params")
 
     def __radd__(self, other: bytes) -> bytes:
         self.seen()
@@ -95,7 +98,7 @@ class ClientAddress(tuple[Any, ...]):
     """`scope["client"]`, in the same way."""
 
     def seen(self) -> None:
-        refuse_in_fill("request.client")
+        refuse_elsewhere("request.client")
 
     def __radd__(self, other: tuple[Any, ...]) -> tuple[Any, ...]:
         self.seen()
@@ -169,9 +172,10 @@ class WatchedScope(dict[str, Any]):
 
 
 def guarded(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """What takes the place of a live request's data: the same values, refused to cached functions."""
+    """What takes the place of a live request's data: the same values, refused to work for others."""
     client = scope.get("client")
     return {
+        GUARDED: True,
         "headers": HeaderList(scope["headers"]),
         "query_string": QueryString(scope["query_string"]),
         "client": None if client is None else ClientAddress(client),
@@ -180,7 +184,7 @@ def guarded(scope: Mapping[str, Any]) -> dict[str, Any]:
 
 def unwatched(scope: dict[str, Any]) -> dict[str, Any]:
     """The scope with plain values, for what is watched on its own."""
-    return {**scope, **{key: plain_of(scope, key) for key in _READ_OFF}}
+    return {**scope, GUARDED: False, **{key: plain_of(scope, key) for key in _READ_OFF}}
 
 
 def plain_of(scope: dict[str, Any], key: str) -> Any:

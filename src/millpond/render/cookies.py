@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from starlette.responses import Response
 
 from millpond.errors import UsageError
-from millpond.render.scope import Phase, refuse_in_fill
+from millpond.render.reader import refuse_elsewhere, refuse_in_fill
+from millpond.render.scope import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -28,8 +29,9 @@ class Cookies(Mapping[str, str]):
         yield
 
     def _values(self) -> dict[str, str]:
-        refuse_in_fill("cookies()")  # a cached function may have come by what another scope was given
         request = self._scope.request
+        refuse = refuse_in_fill if request is None else refuse_elsewhere  # whoever reads may have another scope
+        refuse("cookies()")
         values: dict[str, str | None] = dict(request.cookies) if request is not None else {}
         values.update(self._scope.written_cookies)
         return {name: value for name, value in values.items() if value is not None}

@@ -8,8 +8,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from millpond.render.cookies import Cookies
-from millpond.render.scope import refuse_in_fill, required
-from millpond.render.tracked import watched
+from millpond.render.mappings import watched
+from millpond.render.reader import refuse_elsewhere, refuse_in_fill
+from millpond.render.scope import required
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,7 +25,8 @@ class RequestHeaders(Headers):
     """What `headers()` returns: read-only. May be awaited, to no effect."""
 
     def touch(self, key: object) -> None:
-        refuse_in_fill("headers()", key)  # a cached function may have come by what another scope was given
+        if Headers.__len__(self):  # none are there under force-static
+            refuse_elsewhere("headers()", key)  # somebody may have come by what another scope was given
 
     def __await__(self) -> Generator[None, None, RequestHeaders]:
         return self

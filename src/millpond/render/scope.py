@@ -55,9 +55,6 @@ class Purpose(Enum):
         return self in (Purpose.BUILD, Purpose.REGENERATE)
 
 
-_FILL = Purpose.FILL  # a look at an Enum takes longer than all else that `refuse_in_fill` does
-
-
 class Phase(Enum):
     """How far a scope has come."""
 
@@ -229,6 +226,15 @@ class Scope:
         else:
             self.end(api)
 
+    def touch_anothers(self, api: str) -> None:
+        """Data of another run's request is read through `api`, which the user's code has kept: it isn't empty here."""
+        if self.purpose is Purpose.FILL:
+            self.misuse(api)
+        if self.raised and self.watched:
+            self.use_after_error = self.use_after_error or self._use_of(api)
+        elif self.watched and not self.whole:
+            self.end(api)
+
     def require_live(self, api: str) -> None:
         """As `touch`, for the functions that `dynamic = "error"` refuses also while serving (R2.17).
 
@@ -349,26 +355,6 @@ def standing_in(middleware: Standing | None) -> Iterator[None]:
         yield
     finally:
         _standing.reset(token)
-
-
-def in_fill() -> bool:
-    """Whether this code runs inside of a cached function."""
-    reader = _current.get()
-    return reader is not None and reader.purpose is _FILL
-
-
-def refuse_in_fill(api: str, key: object = None) -> None:
-    """Part of a request is read: inside of a cached function its result would be that request's own (R5.24).
-
-    Args:
-        key: what is asked for, where `api` is a mapping.
-
-    Raises:
-        UsageError: a cached function is being run here.
-    """
-    reader = _current.get()
-    if reader is not None and reader.purpose is _FILL:
-        reader.misuse(named(api, key))
 
 
 def named(api: str, key: object) -> str:

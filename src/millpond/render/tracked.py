@@ -3,118 +3,35 @@
 FastAPI asks every request for its headers, cookies and query on every call, even where the handler declares
 nothing; it looks *into* them only for what is declared. So the mappings are watched, not the properties.
 
-Two kinds of reads matter: in a watched render any of them ends it, and inside of a cached function none is allowed,
-however the function came by the request.
+Three kinds of reads matter: in a watched render any of them ends it; inside of a cached function none is allowed; and
+no render for everybody may read a visitor's request, however it came by it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from starlette.datastructures import URL, Headers, QueryParams, State
+from starlette.datastructures import URL, Headers, QueryParams
 from starlette.requests import HTTPConnection, Request, cookie_parser
 
 from millpond.render.agents import read_by_agent
-from millpond.render.asgi import plain_of, unwatched
-from millpond.render.scope import in_fill, named, refuse_in_fill
+from millpond.render.asgi import GUARDED, RENDER, plain_of, unwatched
+from millpond.render.mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
+from millpond.render.reader import is_for_others, refuse_elsewhere, refuse_in_fill
+from millpond.render.scope import named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
     from types import FrameType
 
     from starlette._utils import AwaitableOrContextManager
-    from starlette.datastructures import Address, FormData
+    from starlette.datastructures import Address, FormData, State
     from starlette.types import Receive
 
+    from millpond.render.mappings import Ask
     from millpond.render.scope import Scope
-
-READS_OF_ONE_KEY = ("__contains__", "__delitem__", "__getitem__", "get", "getlist", "pop", "setdefault")
-READS_OF_ALL = (
-    "__eq__",
-    "__iter__",
-    "__len__",
-    "__ne__",
-    "__or__",
-    "__repr__",
-    "__reversed__",
-    "__ror__",
-    "__str__",
-    "copy",
-    "items",
-    "keys",
-    "multi_items",
-    "mutablecopy",
-    "popitem",
-    "values",
-)
-
-Ask = Callable[[str, object], None]
-_Mapping = TypeVar("_Mapping", bound="type[Any]")
-
-
-def watched(mapping: _Mapping) -> _Mapping:
-    """Class decorator: each read calls `self.touch(key)`, or `self.touch(None)` when it isn't about one key."""
-    for names, telling in ((READS_OF_ONE_KEY, _telling_of_key), (READS_OF_ALL, _telling_of_all)):
-        for name in names:
-            method = getattr(mapping, name, None)  # None: a Mapping that can't be reversed says so
-            if method is not None and method is not getattr(Mapping, name, None):  # else it goes by way of the others
-                setattr(mapping, name, telling(method))
-    return mapping
-
-
-def _telling_of_key(method: Callable[..., Any]) -> Callable[..., Any]:
-    def read(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
-        self.touch(key)
-        return method(self, key, *args, **kwargs)
-
-    return read
-
-
-def _telling_of_all(method: Callable[..., Any]) -> Callable[..., Any]:
-    def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.touch(None)
-        return method(self, *args, **kwargs)
-
-    return read
-
-
-@watched
-class TrackedHeaders(Headers):
-    """A subclass of Starlette's, because FastAPI asks for the type."""
-
-    ask: Ask = staticmethod(refuse_in_fill)
-    """What is asked before a read; that of the request, where the request is tracked."""
-
-    def touch(self, key: object) -> None:
-        self.ask("request.headers", key)
-
-    @property
-    def raw(self) -> list[tuple[bytes, bytes]]:
-        self.touch(None)
-        return super().raw
-
-
-@watched
-class TrackedQuery(QueryParams):
-    """A subclass of Starlette's, because FastAPI asks for the type."""
-
-    ask: Ask = staticmethod(refuse_in_fill)
-
-    def touch(self, key: object) -> None:
-        self.ask("request.query_params", key)
-
-
-@watched
-class TrackedCookies(dict[str, str]):
-    """Starlette's cookies are a plain dict."""
-
-    ask: Ask = staticmethod(refuse_in_fill)
-
-    def touch(self, key: object) -> None:
-        self.ask("request.cookies", key)
 
 
 class TrackedURL(URL):
@@ -126,7 +43,7 @@ class TrackedURL(URL):
 
     def __getattribute__(self, name: str) -> Any:
         if name in _FREE_PARTS:
-            refuse_in_fill(f"request.url.{name}")
+            object.__getattribute__(self, "_request").refuse(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
         if name in _TELLING_PARTS:
             object.__getattribute__(self, "_request").touch(f"request.url.{name}")
@@ -161,9 +78,10 @@ _REQUEST_DATA = frozenset({"auth", "client", "headers", "query_string", "session
 
 
 class RefusingConnection(HTTPConnection):
-    """A connection that tells a cached function nothing: what comes of it would go to other requests, too (R5.24).
+    """A connection that tells neither a cached function anything, nor a render that has another request (R5.24).
 
-    It is for live runs, and costs them a look at who reads. What Starlette's class has kept of itself isn't looked at.
+    What comes of it would go to other visitors, too. It is for live runs, and costs them a look at who reads. What
+    Starlette's class has kept of itself isn't looked at.
     """
 
     _watch: Scope | None = None
@@ -176,7 +94,15 @@ class RefusingConnection(HTTPConnection):
             api: what messages call it.
             key: what is asked for, where `api` is a mapping.
         """
-        refuse_in_fill(api, key)
+        self.refuse(api, key)
+
+    @property
+    def refuse(self) -> Ask:
+        """What is asked before a read that is free in the run that the request belongs to.
+
+        That of a shared render is made up: nothing of it is a visitor's.
+        """
+        return refuse_in_fill if RENDER in self.__dict__["scope"] else refuse_elsewhere
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -185,9 +111,14 @@ class RefusingConnection(HTTPConnection):
         return scope
 
     @property
+    def _is_of_render(self) -> bool:
+        """Whether it is told of each read, or of a render."""
+        return self._watch is not None or RENDER in self.__dict__["scope"]
+
+    @property
     def scope(self) -> Any:
-        if in_fill():
-            _refuse_but_app(sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
+        if is_for_others():
+            _refuse_but_app(self.refuse, sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
         return self.__dict__["scope"]
 
     @scope.setter
@@ -198,7 +129,7 @@ class RefusingConnection(HTTPConnection):
     def headers(self) -> Headers:
         if not hasattr(self, "_own_headers"):
             self._own_headers = headers = TrackedHeaders(raw=plain_of(self.__dict__["scope"], "headers"))
-            if self._watch is not None:
+            if self._is_of_render:
                 headers.ask = self.touch
         return self._own_headers
 
@@ -206,7 +137,7 @@ class RefusingConnection(HTTPConnection):
     def query_params(self) -> QueryParams:
         if not hasattr(self, "_own_query_params"):
             self._own_query_params = query = TrackedQuery(plain_of(self.__dict__["scope"], "query_string"))
-            if self._watch is not None:
+            if self._is_of_render:
                 query.ask = self.touch
         return self._own_query_params
 
@@ -217,7 +148,7 @@ class RefusingConnection(HTTPConnection):
             self._own_cookies = cookies = TrackedCookies()
             for header in sent:
                 cookies.update(cookie_parser(header))
-            if self._watch is not None:
+            if self._is_of_render:
                 cookies.ask = self.touch
         return self._own_cookies
 
@@ -230,17 +161,19 @@ class RefusingConnection(HTTPConnection):
     def __getitem__(self, key: str) -> Any:
         if key in _REQUEST_DATA:
             self.touch(f'request["{key}"]')
-        refuse_in_fill("request", key)
+        self.refuse("request", key)
         return self.plain[key]
 
     def __iter__(self) -> Iterator[str]:
-        refuse_in_fill("request")
+        self.refuse("request", None)
         return iter(self.plain)
 
     @property
     def state(self) -> State:
-        refuse_in_fill("request.state")
-        return super().state
+        self.refuse("request.state", None)
+        if not hasattr(self, "_own_state"):
+            self._own_state = TrackedState(self.plain.setdefault("state", {}), self.refuse)
+        return self._own_state
 
     @property
     def base_url(self) -> URL:
@@ -307,7 +240,7 @@ class TrackedRequest(RefusingRequest):
     _watch: Scope
 
     def touch(self, api: str, key: object = None) -> None:
-        refuse_in_fill(api, key)
+        self.refuse(api, key)
         if api in _QUERY and self._watch.segment.cache_query:
             return  # what is visible is part of the key
         if not read_by_agent(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
@@ -336,11 +269,11 @@ class TrackedRequest(RefusingRequest):
         return Request(unwatched(self.plain))
 
 
-def _refuse_but_app(reader: FrameType) -> None:
+def _refuse_but_app(refuse: Ask, reader: FrameType) -> None:
     """The application is everybody's: a cached function may reach its database through it."""
     name = reader.f_code.co_name if reader.f_code.co_filename == _STARLETTES else "scope"
     if name != "app":
-        refuse_in_fill(f"request.{name}")
+        refuse(f"request.{name}", None)
 
 
 _STARLETTES = HTTPConnection.__init__.__code__.co_filename
@@ -358,7 +291,8 @@ def watch(request: Request, scope: Scope) -> Request:
 def refuse(request: Request) -> Request:
     """The same request, that tells cached functions nothing from now on."""
     kind = type(request)
-    request.__class__ = RefusingRequest if kind is Request else _of_kind(RefusingRequest, kind)
+    if kind is not RefusingRequest:  # as most are from the start
+        request.__class__ = RefusingRequest if kind is Request else _of_kind(RefusingRequest, kind)
     return request
 
 
@@ -366,6 +300,24 @@ async def refuse_connection(connection: HTTPConnection) -> None:
     """A dependency for endpoints that aren't routes of files, WebSockets too: they call cached functions as well."""
     kind = RefusingRequest if isinstance(connection, Request) else RefusingConnection
     connection.__class__ = _of_kind(kind, type(connection))
+
+
+def guard_requests() -> None:
+    """Let every request object that is made of a live run's ASGI scope refuse work for others, whoever makes it.
+
+    Middleware makes its own, and keeps it in a global or a context variable; what Starlette's class has read once, it
+    keeps as plain data. `HTTPConnection` has no `__new__`, and gets one: no other place sees each of them.
+    """
+    HTTPConnection.__new__ = _new  # type: ignore[method-assign, assignment]
+
+
+def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any) -> HTTPConnection:
+    del args, kwargs
+    if scope is not None and scope.get(GUARDED):
+        if cls is Request:
+            return object.__new__(RefusingRequest)
+        cls = _of_kind(RefusingRequest if issubclass(cls, Request) else RefusingConnection, cls)
+    return object.__new__(cls)
 
 
 @cache

@@ -6,6 +6,8 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from millpond.render import threads
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -14,17 +16,19 @@ _TURN_OF_THE_LOOP = asyncio.Handle._run.__code__  # noqa: SLF001 - the frame tha
 _ENDS = (_TURN_OF_THE_LOOP, asyncio.run.__code__, asyncio.Runner.run.__code__)
 _MODULES = frozenset({id(vars(asyncio.events)), id(vars(asyncio.runners))})
 """Of the code of _ENDS. While there is an audit hook, reading the code of a frame is slow, unlike its globals."""
+_CARRYING = vars(threads)
 
 
 def outwards(frame: FrameType | None) -> Iterator[FrameType]:
     """The frames from `frame` on outwards, to the end of the thread, or of the event loop's turn.
 
-    Whoever runs the loop has asked for nothing.
+    Whoever runs the loop has asked for nothing, and what carries a context along to a thread asks for nothing, either.
     """
     greenlets = sys.modules.get("greenlet")
     greenlet = greenlets.getcurrent() if greenlets is not None else None
     while frame is not None:
-        yield frame
+        if frame.f_globals is not _CARRYING:
+            yield frame
         if id(frame.f_globals) in _MODULES and frame.f_code in _ENDS:
             return
         frame = frame.f_back
