@@ -109,6 +109,11 @@ def path(name: str, start: str, unit: str) -> Input:
     return Input(f"path: {name}", PATH_BOUND, lambda length: get(start + filled(unit, length)))
 
 
+def segments(length: int) -> str:
+    """Nearly as many as a path may have, of `length` bytes together."""
+    return f"/{'a' * (length // 60 - 1)}" * 60
+
+
 def on_hit(name: str, unit: str) -> Input:
     return Input(f"{name}: on a hit", HEADER_BOUND, lambda n: get("/hit", f"{name}: {filled(unit, n)}".encode()))
 
@@ -122,11 +127,11 @@ AUTHORIZED = b"Authorization: Bearer " + KEY.encode()
 
 PATHS = [
     path("one segment", "/items/", "a"),
-    path("many segments", "/items", "/a"),
+    Input("path: many segments", PATH_BOUND, lambda n: get("/items" + segments(n))),
     path("escapes", "/items/", "%C3%A9"),
     path("slashes (308)", "/items/", "/"),
-    path("no route (404)", "/none", "/a"),
-    Input("path: rendered", PATH_BOUND, lambda n: get(f"/ondemand{filled('/a', n - 4)}/{next(NUMBERS)}")),
+    Input("path: no route (404)", PATH_BOUND, lambda n: get("/none" + segments(n))),
+    Input("path: rendered", PATH_BOUND, lambda n: get(f"/ondemand{segments(n)}/{next(NUMBERS)}")),
     path("query, parameters", "/items/a?", "a=1&"),
     path("query, escapes", "/items/a?a=", "%41"),
     path("query in the key", "/picked?", "a=1&"),
