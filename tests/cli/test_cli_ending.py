@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from cli_project import STATIC, address_in, call
+from cli_project import STATIC, address_in, call, execute
 from many_workers import PATIENCE, started, until
 
 if TYPE_CHECKING:
@@ -149,3 +149,24 @@ def test_a_process_that_inherited_its_limit_finds_it_out_without_a_file() -> Non
         check=True,
     )
     assert done.stderr.startswith(f"out of file descriptors: 7 connections open, limit {FILES};")
+
+
+POOL = """\
+import atexit
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor(1)
+atexit.register(print, "flushed at exit")
+dynamic = "force-static"
+
+
+def GET():
+    return pool.submit(len, "abc").result()
+"""
+
+
+def test_a_pool_of_threads_in_a_project_keeps_nothing_from_running_at_exit(project: Project) -> None:
+    """As error trackers and tracers send what they have then."""
+    project.routes({"/": POOL})
+    built = execute("build", "--dir", str(project.folder))
+    assert (built.code, built.out.splitlines()[-1]) == (0, "flushed at exit")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +13,6 @@ from millpond.config import Config, load_config, parse_config
 from millpond.errors import ConfigError
 from millpond.policy.compat import Compat
 from millpond.policy.profiles import BUILT_IN, Profile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def complaint(values: dict[str, Any]) -> str:
@@ -55,14 +54,14 @@ def test_what_stands_in_the_place_of_a_file_is_named(tmp_path: Path, name: str) 
 
 
 @other_users.needed
-def test_a_file_of_another_user_is_named_with_its_owner(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    file = tmp_path / "millpond.toml"
-    file.write_text("")
-    file.chmod(0o600)
-    work = f"from millpond.config import load_config; load_config(Path({str(tmp_path)!r}))"
-    said = other_users.said_by(other_users.OTHER, work)
+def test_a_file_of_another_user_is_named_with_its_owner() -> None:
+    with tempfile.TemporaryDirectory(prefix="millpond-") as folder:  # others may not enter the folder of the tests
+        file = Path(folder) / "millpond.toml"
+        file.parent.chmod(0o755)
+        file.write_text("")
+        file.chmod(0o600)
+        work = f"from millpond.config import load_config; load_config(Path({folder!r}))"
+        said = other_users.said_by(other_users.OTHER, work)
     assert said.startswith(f"ConfigError {file} can't be read: Permission denied. {file} belongs to root (uid 0)")
 
 

@@ -33,10 +33,19 @@ def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.Ab
     from millpond.serve.event_loop import default_loop
 
     runner = asyncio.Runner(loop_factory=loop_factory or default_loop())
+    hangs = False
+
+    async def settled() -> T:
+        nonlocal hangs
+        try:
+            return await work
+        finally:
+            hangs = not await _pool_ends()
+
     try:
-        return runner.run(_settled(work))
+        return runner.run(settled())
     finally:
-        if not _left_behind():
+        if not hangs:
             runner.close()
 
 
@@ -50,14 +59,19 @@ def code_of(error: SystemExit) -> int:
 def leave(code: int) -> NoReturn:
     """End the process with `code`."""
     logging.raiseExceptions = False  # what is still logged while the interpreter is taken down reaches nobody
-    if not _left_behind():
-        sys.exit(code)
-    # The interpreter would wait for these threads, and they may never end: a handler that ran out of time can't be
-    # stopped in its thread.
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    if _left_behind():
+        # The interpreter waits for these threads. Idle ones of a pool end then, and what is registered with atexit
+        # runs; others may never end: a handler that ran out of time can't be stopped in its thread.
+        threading.Thread(target=_end_if_it_hangs, args=(code,), daemon=True).start()
+    sys.exit(code)
+
+
+def _end_if_it_hangs(code: int) -> None:
+    if _left_behind():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def end_at_once(number: int) -> NoReturn:
@@ -95,14 +109,13 @@ def further_signals(*, hurry: bool) -> Iterator[None]:
             signal.signal(number, handler_before)
 
 
-async def _settled(work: Coroutine[Any, Any, T]) -> T:
+async def _pool_ends() -> bool:
+    """Whether the threads of the loop's own pool end in time; a loop that is closed waits for them for minutes."""
     import asyncio
 
-    try:
-        return await work
-    finally:
-        closing = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
-        await asyncio.wait({closing}, timeout=PATIENCE)
+    closing = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
+    ended, _ = await asyncio.wait({closing}, timeout=PATIENCE)
+    return bool(ended)
 
 
 def _left_behind() -> list[threading.Thread]:
