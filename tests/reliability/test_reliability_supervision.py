@@ -140,7 +140,8 @@ def test_a_replacement_that_hangs_while_it_starts_is_killed_and_tried_again(
     trace = tmp_path / "trace"
     workers = supervised(Slow(trace), serves(trace, 3), longest_silence=0.2)
     assert workers.code == 0
-    (told,) = [record.getMessage() for record in caplog.records if "it has been starting for" in record.getMessage()]
+    # On a busy machine the one that takes its place may be too slow as well, by bounds as short as these.
+    told, *_ = [record.getMessage() for record in caplog.records if "it has been starting for" in record.getMessage()]
     assert "time.sleep(60)" in told
     assert "can't start (it was ended by SIGKILL), and no other serves; the next try in 1 s" in caplog.text
 
