@@ -18,8 +18,7 @@ BODILESS = frozenset({204, 205, 304})
 _LENGTHLESS = frozenset({204, 304})
 """Those that end with their head, and say no length: 204 must not (§8.6), and of 304 it would be another answer's."""
 
-_CODING = frozenset({b"transfer-encoding"})
-_FRAMING = _CODING | {b"content-length"}
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _SHOWN = 60
@@ -52,15 +51,19 @@ def stored_fault(status: object, headers: Iterable[tuple[bytes, bytes]]) -> str 
     return fault(status, headers)
 
 
-def framed(status: int, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of a faultless answer, without what says otherwise than its status does where it ends.
+def unframed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
+    """The headers without those that say where the answer ends, and the lengths that were declared.
 
     The transfer coding is the server's affair: a handler that passes on the headers of another answer doesn't mean
-    that one's. A length is said only where there may be a body. Names are lower case.
+    that one's. Names are lower case.
     """
-    dropped = _FRAMING if status in BODILESS else _CODING
-    kept = [pair for pair in headers if pair[0] not in dropped]
-    return [*kept, (b"content-length", b"0")] if status == 205 else kept
+    kept, lengths = [], []
+    for pair in headers:
+        if pair[0] not in _FRAMING:
+            kept.append(pair)
+        elif pair[0] == b"content-length":
+            lengths.append(pair[1])
+    return kept, lengths
 
 
 def length_headers(status: int, body: bytes) -> list[tuple[bytes, bytes]]:

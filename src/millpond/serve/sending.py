@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
-from millpond.policy.headers import has, lasting_headers, live_headers, moment_headers
+from millpond.policy.headers import lasting_headers, live_headers, moment_headers
 from millpond.policy.reply import Asked, reply
-from millpond.policy.sendable import BODILESS, fault, framed, length_headers
+from millpond.policy.sendable import BODILESS, fault, length_headers, unframed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,6 +78,8 @@ class FramedSend:
         """Bytes of a body that the status allows none of."""
         self._start: Message | None = None
         """Held back until it is known whether the body is whole; a stream without a length isn't kept waiting."""
+        self._declared: list[bytes] = []
+        """The lengths that the handler said, one as a rule."""
         self._missing: int | None = None
         """Bytes of the declared length of a stream that are still to come."""
 
@@ -96,10 +98,12 @@ class FramedSend:
         wrong = fault(status, headers)
         if wrong is not None:
             raise UnsendableError(wrong)
+        headers, self._declared = unframed(self._headers(headers))
         self._bodiless = status in BODILESS
-        headers = framed(status, self._headers(headers))
+        if self._bodiless:
+            headers, self._declared = headers + length_headers(status, b""), []
         self._start = {**message, "headers": headers}
-        if not has(headers, b"content-length"):
+        if not self._declared:
             await self._release()
 
     async def _go_on(self, message: Message) -> None:
@@ -109,8 +113,7 @@ class FramedSend:
             self.lost += 0 if self._head else len(body)
             body = b""
         if self._start is not None:
-            if not self._bodiless:
-                self._start["headers"] = self._with_length(self._start["headers"], len(body), more=more)
+            self._start["headers"] += self._length(len(body), more=more)
             await self._release()
         if self._head or self._bodiless:
             message = {**message, "body": b""}
@@ -124,19 +127,18 @@ class FramedSend:
                 )
         await self._send(message)
 
-    def _with_length(self, headers: list[tuple[bytes, bytes]], size: int, *, more: bool) -> list[tuple[bytes, bytes]]:
-        """The headers, with one length that is true. The answer declares one, and the first `size` bytes are there."""
-        declared = {value.strip() for name, value in headers if name == b"content-length"}
-        others = [pair for pair in headers if pair[0] != b"content-length"]
+    def _length(self, size: int, *, more: bool) -> list[tuple[bytes, bytes]]:
+        """The one length that is true, where one was declared; the first `size` bytes of the body are there."""
         if not more and not (self._head and not size):
-            return [*others, (b"content-length", b"%d" % size)]
-        [length, *more_lengths] = declared
-        if more_lengths or not _LENGTH.fullmatch(length):
-            log.warning("%s: the answer declares the content-length %s, which isn't sent", self._name, sorted(declared))
-            return others
+            return [(b"content-length", b"%d" % size)]
+        [length, *others] = {value.strip() for value in self._declared}
+        if others or not _LENGTH.fullmatch(length):
+            shown = sorted({length, *others})
+            log.warning("%s: the answer declares the content-length %s, which isn't sent", self._name, shown)
+            return []
         if not self._head:
             self._missing = int(length)
-        return [*others, (b"content-length", length)]
+        return [(b"content-length", length)]
 
     async def _release(self) -> None:
         if self._start is not None:
