@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from lmdb_process import OtherProcess, store_at
 from millpond.errors import StoreError
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
+from millpond.stores.lmdb_lock import WriteLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -202,3 +205,30 @@ async def test_what_was_read_is_written_down_later_when_it_cannot_be_now(store: 
         other.result()
     store._note_reads()
     assert len(reads) == 0
+
+
+def test_another_number_is_not_taken_for_that_of_the_holder(tmp_path: Path) -> None:
+    """Taken for LMDB's lock, the word that counts transactions, or readers, would say for ever that somebody has it."""
+    data, lock = tmp_path / "data.mdb", tmp_path / "lock.mdb"
+    data.write_bytes(b"")
+    thread = threading.get_native_id()
+    held = WriteLock(data, lock_file(lock, thread, readers=thread, owner=thread), readonly=False)
+    held.note_held()
+    lock_file(lock, thread + 1, readers=thread, owner=0)
+    held.note_free()
+    assert held.take()
+    held.give()
+    lock_file(lock, thread + 1, readers=thread, owner=4_000_001)
+    assert not held.take()
+    held.close()
+
+
+def lock_file(path: Path, transaction: int, *, readers: int, owner: int) -> Path:
+    """The head of a file as LMDB has it: the last transaction, the number of readers, and the mutex of writers."""
+    words = [0] * 64
+    words[12], words[14], words[18] = transaction, readers, owner
+    if not path.exists():
+        path.write_bytes(bytes(256))
+    with path.open("r+b") as file:  # not anew: a WriteLock has it open
+        file.write(struct.pack("=64I", *words))
+    return path

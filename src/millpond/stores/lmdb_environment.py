@@ -225,7 +225,8 @@ def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> 
 
     def write_nothing() -> None:
         with env.begin(write=True):
-            lock.find_word()
+            lock.note_held()
+        lock.note_free()
 
     # A thread that waits for ever keeps nobody from ending the process.
     meeting = threading.Thread(target=write_nothing, name="opening the store", daemon=True)

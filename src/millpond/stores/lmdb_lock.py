@@ -38,7 +38,7 @@ class WriteLock:
 
     LMDB's own lock can only be waited for, and whoever waits stands still as long as its holder does. So each
     process takes this one first, which can be tried for: a flock on the data file. The kernel gives it back when its
-    holder dies. What isn't Millpond takes LMDB's lock only; that one is looked at as well, once `find_word` knows
+    holder dies. What isn't Millpond takes LMDB's lock only; that one is looked at as well, once it is known
     where it is.
 
     Args:
@@ -57,6 +57,7 @@ class WriteLock:
             raise
         self._threads = threading.Lock()
         self._word: int | None = None
+        self._candidates: set[int] = set()
         self._vain_at: int | None = None
         self.files = (_identity(self._data), _identity(self._lock))
         """Device and inode of both, which nobody else can have while they are open."""
@@ -121,13 +122,28 @@ class WriteLock:
         self._vain_at = transaction
         raise HeldUp(f"{self.describe_holder()} has been in a write transaction for too long")
 
-    def find_word(self) -> None:
-        """Find where LMDB's lock is in its file; to be called in a write transaction, by the thread that began it."""
+    def note_held(self) -> None:
+        """Look where in its file LMDB's lock may be; in a write transaction, by the thread that began it."""
         if self._word is None:
-            # Behind it come the readers, which have the same number in them.
             thread = threading.get_native_id()
-            words = _WORDS.unpack(os.pread(self._lock, _WORDS.size, 0).ljust(_WORDS.size, b"\0"))
-            self._word = next((4 * at for at, word in enumerate(words) if word & _TID == thread), -1)
+            self._candidates = {at for at, word in self._words() if word & _TID == thread}
+
+    def note_free(self) -> None:
+        """Find where it is; after that transaction.
+
+        The number of the thread may by chance be that of a transaction, or how many readers there are: small numbers
+        are usual in containers. Of those words none is 0 afterwards.
+        """
+        if self._word is None and self._candidates:
+            freed = [at for at, word in self._words() if at in self._candidates and word == 0]
+            # Behind it come the readers, which have the number of their process in them.
+            self._word = min(freed, default=None)
+            self._candidates = set()
+
+    def _words(self) -> Iterator[tuple[int, int]]:
+        """The first words of LMDB's lock file, with how far into it they are."""
+        words = _WORDS.unpack(os.pread(self._lock, _WORDS.size, 0).ljust(_WORDS.size, b"\0"))
+        return ((4 * at, word) for at, word in enumerate(words))
 
     def data_bytes(self) -> int:
         """How long the data file is, with what was allocated behind its end."""
@@ -154,7 +170,7 @@ class WriteLock:
 
     def _holding_thread(self) -> int | None:
         """The thread that has LMDB's lock, of whatever process; None: nobody, or it can't be told."""
-        if self._word is None or self._word < 0:
+        if self._word is None:
             return None
         return int.from_bytes(os.pread(self._lock, 4, self._word), sys.byteorder) & _TID or None
 

@@ -253,7 +253,7 @@ def _patience() -> float:
 
 def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
     with environment.write() as txn:
-        environment.lock.find_word()
+        environment.lock.note_held()
         environment.check_continued(txn)
         before = txn.get(STATE_KEY, b"", db=environment.tables.meta)
         writing = Writing(txn, environment.tables, State.unpack(before))
@@ -261,6 +261,7 @@ def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
         after = writing.state.pack()
         if after != before:
             txn.put(STATE_KEY, after, db=environment.tables.meta)
+    environment.lock.note_free()
     return result
 
 
