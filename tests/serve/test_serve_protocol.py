@@ -170,6 +170,35 @@ async def test_remembered_bytes_that_are_part_of_something_else_are_no_request(p
     assert ways.differences == []
 
 
+@pytest.mark.parametrize("last", [b"\n", b"\r\n", b"\n\r\n", b"\r\n\r\n", b"c\r\n\r\n"])
+async def test_the_end_of_a_head_that_was_read_twice_is_no_request(project: Project, last: bytes) -> None:
+    """Where an upgrade is ignored, the head is parsed again without it: from its start, not from that of the piece."""
+    head = b"GET /plain HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    async with three_ways(project) as ways:
+        await ways.socket.say([GET])
+        assert b"200 OK" in (await ways.compare([head[: -len(last)], last])).written
+        assert ways.pond.hits is not None
+        assert ways.pond.hits.recall(last) is None
+        assert (await ways.socket.say([b"\n"])).written == b""
+
+
+async def test_remembered_bytes_do_not_overtake_requests_that_were_sent_together(project: Project) -> None:
+    """Many hits sent at once are answered some at a time, and the rest is held: here, from the start of a message."""
+    head = b"HEAD /plain HTTP/1.1\r\nHost: x\r\nX-Padding: %s\r\n\r\n"
+    head %= b"p" * (64 - len(head % b""))
+    async with three_ways(project) as ways:
+        await ways.socket.say([GET])
+        once = bytes((await ways.socket.say([GET])).written)
+        protocol, wire, _ = ways.socket.connect()
+        protocol.data_received(head * 200)
+        protocol.data_received(GET)
+        await turns(20)
+        written = bytes(wire.written)
+        assert written.count(b"HTTP/1.1 200 OK") == 201
+        assert written.count(b'{"plain":true}') == 1
+        assert written.endswith(once)
+
+
 DRAWN = b"GET /drawn HTTP/1.1\r\nHost: x\r\n\r\n"
 DRAWING = """
 import secrets

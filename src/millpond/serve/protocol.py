@@ -6,7 +6,8 @@ doesn't read) goes on to uvicorn as if this class weren't there.
 
 What the parser said of a piece of data is remembered when the piece was one whole request and nothing else. The same
 bytes mean the same again, wherever the parser stands between two messages, so it isn't asked a second time. Between
-messages it stands only if everything before was complete and left it there: not after an upgrade or a last request.
+messages it stands only if everything before was complete and left it there: not after an upgrade or a last request, and
+not while something that came before is held. That holds for what is recalled, and for what is remembered.
 """
 
 from __future__ import annotations
@@ -81,14 +82,20 @@ class HitProtocol(BoundedProtocol):
     """The request that is being parsed, once it has its answer."""
 
     def data_received(self, data: bytes) -> None:
-        if not self._in_message and self._only_messages:
+        # What comes next is the start of a message, for the parser, and nothing that came before waits to be parsed.
+        from_the_start = not self._in_message and not self._held and self._only_messages
+        if from_the_start:
             request = self.hits.recall(data)
             if request is not None and self._is_idle() and self._answer(request):
                 return
         self._seen, self._begun, self._answered = len(data), 0, None
         super().data_received(data)
-        if self._answered is not None and self._begun == 1 and not self._in_message and not self._secret:
+        if self._answered is not None and self._may_remember(from_the_start):
             self.hits.remember(data, self._answered)
+
+    def _may_remember(self, from_the_start: bool) -> bool:
+        """Whether the piece was one whole request, and nothing besides; also not the end of a head read twice."""
+        return from_the_start and self._begun == 1 and not self._in_message and not self._secret
 
     def on_message_begin(self) -> None:
         # What uvicorn prepares for ASGI is prepared when it turns out to be needed.
