@@ -30,8 +30,8 @@ from engines import Engine, settle  # noqa: E402
 from millpond.cache.data import DataCache, Filled, Read  # noqa: E402
 from millpond.config.store_url import parse_store_url  # noqa: E402
 from millpond.policy.lifetime import Lifetime  # noqa: E402
-from millpond.stores.lmdb import LmdbStore  # noqa: E402
-from millpond.stores.valkey import ValkeyStore  # noqa: E402
+from millpond.stores.lmdb.store import LmdbStore  # noqa: E402
+from millpond.stores.valkey.store import ValkeyStore  # noqa: E402
 
 if TYPE_CHECKING:
     from millpond.stores.contract import Store

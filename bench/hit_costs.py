@@ -17,8 +17,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from millpond import Millpond
+from millpond.serve.connection.protocol import hit_protocol
 from millpond.serve.hits import access
-from millpond.serve.protocol import hit_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

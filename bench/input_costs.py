@@ -27,8 +27,8 @@ from uvicorn.server import ServerState
 
 from millpond import Millpond
 from millpond.config import parse_config
+from millpond.serve.connection.protocol import hit_protocol
 from millpond.serve.hits import access
-from millpond.serve.protocol import hit_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable

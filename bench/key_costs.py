@@ -25,7 +25,7 @@ from millpond.routes.folder import parse_folder
 from millpond.routes.path import canonical, split
 from millpond.routes.table import Table
 from millpond.serve.revalidation import Order
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

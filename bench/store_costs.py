@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from millpond.policy.entry import Entry
 from millpond.policy.freshness import judge
 from millpond.policy.tags import own_tags
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

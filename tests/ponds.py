@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from millpond.cache.responses import Responses
     from millpond.policy.entry import Entry
-    from millpond.prerender.manifest import RouteRecord
-    from millpond.prerender.run import Built
+    from millpond.prerender.build_manifest import RouteRecord
+    from millpond.prerender.whole_build import Built
     from millpond.routes.route import Route
 
 NOON = 1_800_000_000.0

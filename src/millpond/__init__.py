@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from starlette.responses import StreamingResponse as StreamingResponse
 
     from millpond.app import Millpond as Millpond
-    from millpond.cache.fetch import fetch as fetch
-    from millpond.cache.functions import cached as cached
+    from millpond.cache.fetching.fetch import fetch as fetch
+    from millpond.cache.functions.decorator import cached as cached
+    from millpond.cache.functions.life import cache_life as cache_life
+    from millpond.cache.functions.life import cache_tag as cache_tag
     from millpond.cache.invalidate import revalidate_path as revalidate_path
     from millpond.cache.invalidate import revalidate_tag as revalidate_tag
     from millpond.cache.invalidate import update_tag as update_tag
-    from millpond.cache.life import cache_life as cache_life
-    from millpond.cache.life import cache_tag as cache_tag
     from millpond.cache.purged import purged as purged
     from millpond.metadata.image_response import ImageResponse as ImageResponse
     from millpond.render.after import after as after
     from millpond.render.outcome import not_found as not_found
     from millpond.render.outcome import permanent_redirect as permanent_redirect
     from millpond.render.outcome import redirect as redirect
-    from millpond.render.request_api import connection as connection
-    from millpond.render.request_api import cookies as cookies
-    from millpond.render.request_api import draft_mode as draft_mode
-    from millpond.render.request_api import headers as headers
+    from millpond.render.request.request_api import connection as connection
+    from millpond.render.request.request_api import cookies as cookies
+    from millpond.render.request.request_api import draft_mode as draft_mode
+    from millpond.render.request.request_api import headers as headers
 
 _HOMES = {
     "HTMLResponse": "starlette.responses",
@@ -44,14 +44,14 @@ _HOMES = {
     "Response": "starlette.responses",
     "StreamingResponse": "starlette.responses",
     "after": "millpond.render.after",
-    "cache_life": "millpond.cache.life",
-    "cache_tag": "millpond.cache.life",
-    "cached": "millpond.cache.functions",
-    "connection": "millpond.render.request_api",
-    "cookies": "millpond.render.request_api",
-    "draft_mode": "millpond.render.request_api",
-    "fetch": "millpond.cache.fetch",
-    "headers": "millpond.render.request_api",
+    "cache_life": "millpond.cache.functions.life",
+    "cache_tag": "millpond.cache.functions.life",
+    "cached": "millpond.cache.functions.decorator",
+    "connection": "millpond.render.request.request_api",
+    "cookies": "millpond.render.request.request_api",
+    "draft_mode": "millpond.render.request.request_api",
+    "fetch": "millpond.cache.fetching.fetch",
+    "headers": "millpond.render.request.request_api",
     "not_found": "millpond.render.outcome",
     "permanent_redirect": "millpond.render.outcome",
     "purged": "millpond.cache.purged",

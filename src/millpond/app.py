@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.cache.active import activate, deactivate
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.fetch import close_client
-from millpond.cache.observed import ObservedFunctions
+from millpond.cache.fetching.fetch import close_client
+from millpond.cache.functions.observed import ObservedFunctions
 from millpond.config import Config, load_config
 from millpond.cron.job import Job
 from millpond.errors import BuildError
 from millpond.metadata import inventory
-from millpond.metadata.loading import loader
+from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
-from millpond.prerender.environment import drift
-from millpond.prerender.manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
+from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
+from millpond.prerender.frozen_environment import drift
 from millpond.prerender.prerenderer import Prerenderer
-from millpond.prerender.run import Built, make_build, new_build_id
 from millpond.prerender.undecided import development_plans, unbuilt_plans
-from millpond.prerender.verify import in_idle_loop, observed
+from millpond.prerender.verify.build_thread import in_idle_loop, observed
+from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
+from millpond.prerender.whole_build import Built, make_build, new_build_id
 from millpond.render.handler import around
-from millpond.render.passes import Passes
 from millpond.routes.imports import import_project_file
 from millpond.routes.module import refuse_replaced_config
 from millpond.routes.route import load_routes
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
-    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.build_manifest import Manifest
     from millpond.prerender.plan import Plan
     from millpond.serve.hits import Hits
     from millpond.stores.contract import Store

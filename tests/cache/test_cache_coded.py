@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from millpond.cache.coded import coded, coded_aside
+from millpond.cache.compression import coded, coded_aside
 from millpond.policy.entry import Entry
 
 if sys.version_info >= (3, 14):

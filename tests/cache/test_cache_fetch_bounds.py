@@ -16,7 +16,7 @@ import pytest
 from upstreams import upstream
 
 from millpond.cache.data import MAX_FETCH_BYTES
-from millpond.cache.upstream import Limits, send, shared_client
+from millpond.cache.fetching.upstream import Limits, send, shared_client
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond import cached
-from millpond.cache.definition import Definition
-from millpond.cache.identity import encode_identity, identity
+from millpond.cache.functions.definition import Definition
+from millpond.cache.functions.identity import encode_identity, identity
 from millpond.errors import UsageError
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def test_an_argument_that_contains_itself_is_refused() -> None:
 
 PROGRAM = """
 import sys
-from millpond.cache.definition import Definition
+from millpond.cache.functions.definition import Definition
 def make(n):
     words = {"a", "b", "c"}
     def inner(x): return x in {"a", "b", "c"} and n

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.cache import filling
+from millpond.cache.functions import filling
 from millpond.policy.tags import MAX_TAGS_OF_ONE
-from millpond.render import run
+from millpond.render import renderer as run
 
 if TYPE_CHECKING:
     from ponds import Project

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.cache.definition import Definition
-from millpond.cache.values import Codec
+from millpond.cache.functions.definition import Definition
+from millpond.cache.functions.values import Codec
 from millpond.errors import UsageError
 
 T = TypeVar("T")

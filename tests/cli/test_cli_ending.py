@@ -126,7 +126,7 @@ COUNTING = """\
 import logging
 import os
 
-from millpond.serve.descriptors import Descriptors
+from millpond.serve.processes.descriptors import Descriptors
 
 logging.basicConfig(format="%(message)s")
 try:

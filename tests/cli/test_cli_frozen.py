@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_project import STATIC, call, spawn
 
-from millpond.prerender.manifest import read_manifest
+from millpond.prerender.build_manifest import read_manifest
 
 if TYPE_CHECKING:
     import subprocess

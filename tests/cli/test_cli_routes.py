@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli_project import ITEMS, LIVE, STATIC, call
 
-from millpond.prerender.manifest import OUTPUT
+from millpond.prerender.build_manifest import OUTPUT
 
 if TYPE_CHECKING:
     import pytest

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from cli_project import ITEMS, STATIC, address_in, call, execute, spawn
 
-from millpond.prerender.manifest import OUTPUT
+from millpond.prerender.build_manifest import OUTPUT
 
 if TYPE_CHECKING:
     import subprocess

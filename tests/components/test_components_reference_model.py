@@ -18,7 +18,7 @@ from ponds import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from millpond.prerender.manifest import RouteRecord
+    from millpond.prerender.build_manifest import RouteRecord
 
 PRELUDE = """
 import asyncio, random, sqlite3, time

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from millpond.config import parse_config
-from millpond.config.cdn import CloudflareConfig, FastlyConfig, VarnishConfig, WebhookConfig
+from millpond.config.cdn_config import CloudflareConfig, FastlyConfig, VarnishConfig, WebhookConfig
 from millpond.errors import ConfigError
 from millpond.policy.surrogate import Surrogates
 

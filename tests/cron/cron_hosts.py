@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from millpond import Millpond
 from millpond.config import parse_config
 from millpond.routes.imports import forget
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 from ponds import Clock, turns
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from engines import any_engine, settle, soon
 from millpond.config.store_url import parse_store_url
 from millpond.cron.job import Busy
 from millpond.cron.record import Outcome
-from millpond.stores.valkey import ValkeyStore
+from millpond.stores.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.dev.files import changed, contents, counts
+from millpond.dev.watched_files import changed, contents, counts
 
 if TYPE_CHECKING:
     from ponds import Project

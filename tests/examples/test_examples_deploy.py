@@ -14,7 +14,7 @@ from millpond_process import COMMAND
 
 from millpond.cli import run
 from millpond.config import ServerConfig
-from millpond.serve.workers import GRACE
+from millpond.serve.processes.workers import GRACE
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy.md"
 VERIFY = shutil.which("systemd-analyze")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from millpond.metadata import Manifest, MetadataError
-from millpond.metadata.manifest import manifest_json
+from millpond.metadata.web_manifest import manifest_json
 
 
 def test_a_manifest_is_json_without_spaces_in_the_order_given() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from millpond.errors import RouteError
-from millpond.routes.metadata import is_metadata_path, metadata_file
+from millpond.routes.metadata_file import is_metadata_path, metadata_file
 from millpond.routes.scan import scan
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from millpond.prerender.inputs import InputRecord
-    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.input_records import InputRecord
     from ponds import Project
 
 HERE = "# here"

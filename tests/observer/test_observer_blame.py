@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy
 
+from millpond.observe.observer import Observer
 from millpond.policy.compat import Compat
 from millpond.policy.segment import SegmentConfig
 from millpond.render.inputs import Inputs
-from millpond.render.observe.observer import Observer
 from millpond.render.scope import Phase, Purpose, Scope, enter, leave
 from millpond.routes.imports import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from millpond.render.observe.use import Observation
+    from millpond.render.inputs import Observation
     from ponds import Project
 
 USERS = """\

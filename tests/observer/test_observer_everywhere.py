@@ -12,8 +12,8 @@ import anyio.to_thread
 import pytest
 from observed_project import HERE, SHAPES, Found, built, found, inputs_of, marked
 
-from millpond.render.observe import observer
-from millpond.render.observe.profiling import ProfilingSource
+from millpond.observe import observer
+from millpond.observe.profiling import ProfilingSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -293,7 +293,7 @@ SERVED = """
 import asyncio, sys, threading
 import httpx2
 from millpond import Millpond
-from millpond.render.observe import audit
+from millpond.observe import audit
 
 async def serve():
     pond = Millpond("app")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.render.observe.statements import LONGEST, is_housekeeping, shortened
+from millpond.observe.statements import LONGEST, is_housekeeping, shortened
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from millpond.policy.compat import Compat
-from millpond.policy.fetching import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
+from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
 from millpond.policy.segment import Dynamic, FetchCache, SegmentConfig
 
 V14, V15, V16 = Compat.V14, Compat.V15, Compat.V16

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.policy.inputs import FREEZABLE, Allowance, Kind, UnknownAllowance, is_refreshed, parse_allowance
+from millpond.policy.allowance import FREEZABLE, Allowance, Kind, UnknownAllowance, is_refreshed, parse_allowance
 from millpond.policy.segment import InvalidOption, parse_segment_config
 
 

@@ -9,7 +9,7 @@ import pytest
 from ponds import cache_of
 
 if TYPE_CHECKING:
-    from millpond.prerender.manifest import RouteRecord
+    from millpond.prerender.build_manifest import RouteRecord
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

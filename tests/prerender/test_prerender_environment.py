@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from millpond.prerender.environment import drift, fingerprint
-from millpond.prerender.manifest import OUTPUT, read_manifest
+from millpond.prerender.build_manifest import OUTPUT, read_manifest
+from millpond.prerender.frozen_environment import drift, fingerprint
 
 if TYPE_CHECKING:
-    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.build_manifest import Manifest
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

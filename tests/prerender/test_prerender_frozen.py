@@ -8,10 +8,10 @@ import pytest
 from frozen_sources import CACHED, CLOCK, ENV, ERROR, STATIC
 
 from millpond.errors import RouteModuleError
-from millpond.prerender.report import facts
+from millpond.prerender.build_report import facts
 
 if TYPE_CHECKING:
-    from millpond.prerender.manifest import RouteRecord
+    from millpond.prerender.build_manifest import RouteRecord
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

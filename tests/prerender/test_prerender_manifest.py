@@ -13,7 +13,7 @@ import pytest
 
 from millpond.errors import BuildError
 from millpond.policy.entry import FRAME_VERSION
-from millpond.prerender.manifest import OUTPUT, Manifest, read_entries, read_manifest, write_build
+from millpond.prerender.build_manifest import OUTPUT, Manifest, read_entries, read_manifest, write_build
 from ponds import NOON, Project, cache_of
 
 if TYPE_CHECKING:

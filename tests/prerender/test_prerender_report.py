@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from millpond.prerender.build_manifest import Manifest, PathRecord, RouteRecord
+from millpond.prerender.build_report import facts, failure_facts
+from millpond.prerender.build_table import build_table, legend, preview
 from millpond.prerender.failure import Failure
-from millpond.prerender.manifest import Manifest, PathRecord, RouteRecord
-from millpond.prerender.report import facts, failure_facts
-from millpond.prerender.table import build_table, legend, preview
 
 
 def path_record(path: str, seconds: float = 0.01, **more: Any) -> PathRecord:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from millpond.policy.tags import EVERYTHING
-from millpond.purge.waiting import FIRST_PAUSE, LONGEST_PAUSE, Batch, Waiting
+from millpond.purge.queue import FIRST_PAUSE, LONGEST_PAUSE, Batch, Waiting
 
 NOON = 1_800_000_000.0
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from served_pond import wire
 
-from millpond.stores.lmdb_inspection import Inspection
+from millpond.stores.lmdb.inspection import Inspection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

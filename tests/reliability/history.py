@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from served_pond import Served, wire
 
 from millpond.errors import StoreError
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from millpond import Millpond
-from millpond.stores.lmdb_inspection import Inspection
+from millpond.stores.lmdb.inspection import Inspection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from millpond.cache.data import DataCache, Filled, Read
 from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
 from millpond.policy.lifetime import Lifetime
-from millpond.render.run import Rendered, Renderer
+from millpond.render.renderer import Rendered, Renderer
 from ponds import Clock, Project, route_of, target_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from served_pond import millpond, served, write_project, write_settings
 
 from engines import settle
 from millpond.config.store_url import parse_store_url
-from millpond.stores.valkey import ValkeyStore
+from millpond.stores.valkey.store import ValkeyStore
 from proxy import Proxy
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 import lmdb
 
 from millpond.errors import StoreError
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 
 
 class StoppedWriter:

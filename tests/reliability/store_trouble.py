@@ -18,7 +18,7 @@ from history import History
 from served_pond import kill
 from stopped_writer import StoppedWriter
 
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
     from served_pond import Served

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import lmdb
 
 from millpond import Millpond
-from millpond.stores import lmdb_transactions
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb import transactions as lmdb_transactions
+from millpond.stores.lmdb.store import LmdbStore
 from ponds import client_of
 
 if TYPE_CHECKING:

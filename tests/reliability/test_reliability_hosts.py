@@ -16,7 +16,7 @@ from shared_hosts import PREFIX, Hosts, shared_hosts
 from stampede import renders_of
 
 from engines import Engine
-from millpond.stores.valkey_layout import Layout
+from millpond.stores.valkey.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from stubborn_work import Deaf, Mortal, Never, Slow, Stuck
 
-from millpond.serve.workers import Workers, _signals_restored
+from millpond.serve.processes.workers import Workers, _signals_restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pytest
 
-    from millpond.serve.worker import Work
+    from millpond.serve.processes.worker import Work
 
 SECONDS = 20
 
@@ -136,7 +136,7 @@ def test_neither_a_loop_that_ended_nor_a_kill_while_starting_ends_the_server(
 def test_a_replacement_that_hangs_while_it_starts_is_killed_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.serve.workers._TIMES_LONGER", 2)
+    monkeypatch.setattr("millpond.serve.processes.workers._TIMES_LONGER", 2)
     trace = tmp_path / "trace"
     workers = supervised(Slow(trace), serves(trace, 3), longest_silence=0.2)
     assert workers.code == 0
@@ -161,7 +161,7 @@ def test_what_a_start_may_take_goes_by_the_longest_one(tmp_path: Path) -> None:
 
 
 PARENT = """\
-from millpond.serve.workers import Workers
+from millpond.serve.processes.workers import Workers
 from stubborn_work import Deaf
 
 workers = Workers(Deaf(), [], 1, 0.3, lambda: print(workers.workers[0].pid, flush=True), 30.0)

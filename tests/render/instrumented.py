@@ -6,7 +6,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from millpond.prerender.manifest import RouteRecord
+    from millpond.prerender.build_manifest import RouteRecord
     from ponds import Project
 
 FRESH = "revalidate = 60\ndef GET(): return 1\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from millpond.prerender.manifest import RouteRecord
+    from millpond.prerender.build_manifest import RouteRecord
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

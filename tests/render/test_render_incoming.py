@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.render.incoming import Incoming
+from millpond.render.request.receiving import Incoming
 from ponds import turns
 
 if TYPE_CHECKING:

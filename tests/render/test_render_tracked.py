@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import URL, Headers, QueryParams
 from starlette.requests import Request
 
-from millpond.render import mappings, tracked
+from millpond.render.request import mappings, tracked
 
 if TYPE_CHECKING:
     from ponds import Project

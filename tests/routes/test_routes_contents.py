@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from millpond.errors import Place, UsageError
-from millpond.routes.encoding import json_bytes
+from millpond.routes.results.encoding import json_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

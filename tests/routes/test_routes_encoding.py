@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, SecretStr, compute
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.responses import JSONResponse
 
-from millpond.routes.encoding import json_bytes
+from millpond.routes.results.encoding import json_bytes
 
 
 class Colour(Enum):

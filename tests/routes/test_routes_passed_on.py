@@ -7,7 +7,7 @@ import pytest
 from fastapi import HTTPException
 
 from millpond.errors import Place, UsageError
-from millpond.routes.passed_on import passed_on
+from millpond.routes.results.passed_on import passed_on
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from millpond.config import ServerConfig
-from millpond.serve.server import bind, serve
+from millpond.serve.processes.server import bind, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

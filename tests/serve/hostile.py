@@ -20,7 +20,7 @@ import uvicorn
 from raw_requests import script
 from uvicorn.server import ServerState
 
-from millpond.serve.protocol import hit_protocol
+from millpond.serve.connection.protocol import hit_protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.render.unquoting import is_needed, unquote
-from millpond.serve.incoming import is_draft
+from millpond.render.request.unquoting import is_needed, unquote
+from millpond.serve.request_path import is_draft
 
 if TYPE_CHECKING:
     from ponds import Project

@@ -11,9 +11,9 @@ from starlette.responses import StreamingResponse
 
 from millpond.config import ServerConfig, parse_config
 from millpond.errors import ConfigError
-from millpond.serve.event_loop import default_loop, fastest_loop
-from millpond.serve.leaving import run_loop
-from millpond.serve.server import bind, serve
+from millpond.serve.processes.event_loop import default_loop, fastest_loop
+from millpond.serve.processes.leaving import run_loop
+from millpond.serve.processes.server import bind, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.serve.event_loop import default_loop, fastest_loop
-from millpond.serve.leaving import run_loop
+from millpond.serve.processes.event_loop import default_loop, fastest_loop
+from millpond.serve.processes.leaving import run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -10,7 +10,7 @@ import pytest
 from echo_server import SMALL, serving, talk
 
 from millpond.config import ServerConfig
-from millpond.serve.framing import is_host, origin_form, refusal
+from millpond.serve.connection.framing import is_host, origin_form, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

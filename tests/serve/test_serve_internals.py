@@ -14,10 +14,10 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from millpond.config import ServerConfig
-from millpond.serve import server
-from millpond.serve.bounded import BoundedProtocol
+from millpond.serve.connection.bounded import BoundedProtocol
+from millpond.serve.connection.protocol import HitProtocol
 from millpond.serve.internals import _METHODS, differences
-from millpond.serve.protocol import HitProtocol
+from millpond.serve.processes import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

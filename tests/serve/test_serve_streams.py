@@ -16,8 +16,8 @@ from hypercorn.config import Config as HypercornConfig
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from millpond.config import ServerConfig
-from millpond.serve.bounded import bounded_protocol
-from millpond.serve.server import bind
+from millpond.serve.connection.bounded import bounded_protocol
+from millpond.serve.processes.server import bind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,9 +17,9 @@ from three_ways import Wire, three_ways
 from uvicorn.server import ServerState
 
 from millpond.config import ServerConfig
-from millpond.serve import timeouts
-from millpond.serve.bounded import BoundedProtocol, bounded_protocol
-from millpond.serve.turns import Turns
+from millpond.serve.connection import timeouts
+from millpond.serve.connection.bounded import BoundedProtocol, bounded_protocol
+from millpond.serve.connection.turns import Turns
 from ponds import turns
 
 if TYPE_CHECKING:

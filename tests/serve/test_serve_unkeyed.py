@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 from three_ways import Way, _Log
 
-from millpond.serve.bounded import bounded_protocol
-from millpond.serve.protocol import hit_protocol
+from millpond.serve.connection.bounded import bounded_protocol
+from millpond.serve.connection.protocol import hit_protocol
 
 if TYPE_CHECKING:
     from millpond.policy.entry import Entry

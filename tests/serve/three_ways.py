@@ -19,8 +19,8 @@ from moved_loop import Timers
 from raw_requests import ETAG
 from uvicorn.server import ServerState
 
-from millpond.serve.bounded import bounded_protocol
-from millpond.serve.protocol import hit_protocol
+from millpond.serve.connection.bounded import bounded_protocol
+from millpond.serve.connection.protocol import hit_protocol
 from ponds import turns
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from conformance import BUILD, entry_at
 from other_process import spawn
 
 from millpond.policy.freshness import judge
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conformance import NOW, PLENTY, MovableClock, StoreConformance, World
 
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

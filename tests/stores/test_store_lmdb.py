@@ -14,8 +14,8 @@ from conformance import BUILD, NOW, PLENTY, MovableClock, entry_at, taken
 
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
-from millpond.stores.lmdb import LmdbStore
-from millpond.stores.lmdb_inspection import Inspection
+from millpond.stores.lmdb.inspection import Inspection
+from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -209,7 +209,7 @@ async def test_a_build_without_answers_drops_none(opened: Opener) -> None:
 async def test_a_seed_that_is_older_than_all_remembered_invalidations_is_concerned_by_each(
     opened: Opener, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb_tags._INVALIDATIONS_REMEMBERED", 5)
+    monkeypatch.setattr("millpond.stores.lmdb.tag_rows._INVALIDATIONS_REMEMBERED", 5)
     store = await opened()
     for _ in range(10):
         clock.advance(1)
@@ -233,7 +233,7 @@ async def test_a_clock_that_was_set_back_revives_no_seed(opened: Opener, clock: 
 
 
 async def test_rows_and_journal_are_bounded(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb_tags._INVALIDATIONS_REMEMBERED", 50)
+    monkeypatch.setattr("millpond.stores.lmdb.tag_rows._INVALIDATIONS_REMEMBERED", 50)
     store = await opened(max_tags=80)
     for number in range(1000):
         store.invalidate([f"tag {number}"])
@@ -312,7 +312,7 @@ async def test_a_reader_with_an_entry_in_hand_still_finds_the_row_that_fences_it
 async def test_a_full_map_costs_entries_until_there_is_room_again(
     opened: Opener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb_environment._ROOM_BESIDE", 0)
+    monkeypatch.setattr("millpond.stores.lmdb.environment._ROOM_BESIDE", 0)
     store = await opened(max_bytes=100_000, max_tags=10)
     reader = store._transactions.environment.begin()  # pins every page that it could still ask for
     for number in range(8):
@@ -331,7 +331,7 @@ async def test_room_that_does_not_come_is_not_asked_for_at_every_commit(
     opened: Opener, monkeypatch: pytest.MonkeyPatch, clock: MovableClock
 ) -> None:
     """Making room gives up entries and takes three transactions."""
-    monkeypatch.setattr("millpond.stores.lmdb_environment._ROOM_BESIDE", 0)
+    monkeypatch.setattr("millpond.stores.lmdb.environment._ROOM_BESIDE", 0)
     store = await opened(max_bytes=200_000, max_tags=10)
     environment, tries = store._transactions.environment, 0
     reap = environment.reap
@@ -355,7 +355,7 @@ async def test_a_larger_limit_waits_for_the_processes_that_have_a_smaller_one(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Theirs is the map, which must never be full: what can't be written can't be invalidated either."""
-    monkeypatch.setattr("millpond.stores.lmdb_environment._ROOM_BESIDE", 200_000)
+    monkeypatch.setattr("millpond.stores.lmdb.environment._ROOM_BESIDE", 200_000)
     small = await opened(max_bytes=100_000, max_tags=100)
     large = await opened(max_bytes=10_000_000, max_tags=100)
     for number in range(400):
@@ -387,7 +387,7 @@ async def test_leases_that_nobody_released_are_forgotten_in_time(opened: Opener,
 async def test_a_release_wakes_a_waiter_of_the_same_process_at_once(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb._LOOK_AGAIN_SECONDS", 60.0)
+    monkeypatch.setattr("millpond.stores.lmdb.store._LOOK_AGAIN_SECONDS", 60.0)
     store, other = await opened(), await opened()
     lease = await taken(store, "/a", 3600)
     waiting = [asyncio.create_task(one.wait("/a", 30)) for one in (store, other)]
@@ -422,7 +422,7 @@ async def test_what_was_read_is_written_down_without_any_commit(
         seconds.append(delay)
         await real_sleep(0)
 
-    monkeypatch.setattr("millpond.stores.lmdb.asyncio.sleep", sleep)
+    monkeypatch.setattr("millpond.stores.lmdb.store.asyncio.sleep", sleep)
     store = await opened()
     await store.commit(entry_at("/a"))
     store.peek("/a")

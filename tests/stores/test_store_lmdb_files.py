@@ -19,9 +19,9 @@ from millpond.errors import StoreError
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
-from millpond.stores.lmdb import LmdbStore
-from millpond.stores.lmdb_folder import _boot
-from millpond.stores.lmdb_inspection import Inspection
+from millpond.stores.lmdb.folder import _boot
+from millpond.stores.lmdb.inspection import Inspection
+from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ async def test_a_file_that_was_closed_in_peace_is_not_searched_for_damage(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(folder)
-    monkeypatch.setattr("millpond.stores.lmdb_folder._damage", lambda path: "searched")
+    monkeypatch.setattr("millpond.stores.lmdb.folder._damage", lambda path: "searched")
     store = await reopened(folder)
     assert store.generation() == 1
     await store.close()
@@ -290,7 +290,7 @@ async def test_damage_that_shows_while_in_use_costs_answers_and_is_mended_at_the
 
 
 async def test_a_store_that_others_found_damaged_is_not_joined(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb_folder._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("millpond.stores.lmdb.folder._PATIENCE_SECONDS", 0.1)
     with OtherProcess(folder) as other:
         other.call(lmdb_process.find_damage)
         with pytest.raises(StoreError, match="is damaged, and in use"):

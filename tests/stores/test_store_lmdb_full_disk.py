@@ -14,13 +14,13 @@ from lmdb_process import store_at
 
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
-from millpond.stores.lmdb_opened import is_damage
+from millpond.stores.lmdb.opened import is_damage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from millpond.stores.lmdb import LmdbStore
+    from millpond.stores.lmdb.store import LmdbStore
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from lmdb_process import OtherProcess, store_at
 from millpond.errors import StoreError
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
-from millpond.stores.lmdb_lock import WriteLock
+from millpond.stores.lmdb.lock import WriteLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from other_process import OtherProcess as AnyProcess
 
-    from millpond.stores.lmdb import LmdbStore
+    from millpond.stores.lmdb.store import LmdbStore
 
 pytestmark = pytest.mark.anyio
 
@@ -166,8 +166,8 @@ OPENING = """
     import asyncio, time
     from pathlib import Path
     from millpond.errors import StoreError
-    from millpond.stores import lmdb_environment
-    from millpond.stores.lmdb import LmdbStore
+    from millpond.stores.lmdb.store import environment as lmdb_environment
+    from millpond.stores.lmdb.store import LmdbStore
 
     lmdb_environment._PATIENCE_SECONDS = 0.5
     try:

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis.stateful import invariant, precondition, rule
 from test_store_machine import StoreMachine
 
-from millpond.stores.lmdb import LmdbStore
+from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
     from millpond.stores.contract import Store

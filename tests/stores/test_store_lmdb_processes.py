@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb import LmdbStore
+    from millpond.stores.lmdb.store import LmdbStore
 
 pytestmark = pytest.mark.anyio
 
@@ -193,7 +193,7 @@ def test_a_store_that_was_inherited_over_a_fork_is_refused(tmp_path: Path) -> No
     script = f"""
         import asyncio, os, sys, time
         from pathlib import Path
-        from millpond.stores.lmdb import LmdbStore
+        from millpond.stores.lmdb.store import LmdbStore
         from millpond.errors import StoreError
 
         folder = Path({str(tmp_path / "store")!r})
@@ -230,7 +230,7 @@ def test_a_process_that_was_forked_before_opens_a_store_of_its_own(tmp_path: Pat
     script = f"""
         import asyncio, os, sys, time
         from pathlib import Path
-        from millpond.stores.lmdb import LmdbStore
+        from millpond.stores.lmdb.store import LmdbStore
 
         async def count():
             store = LmdbStore(Path({str(tmp_path / "store")!r}), max_bytes=10**6, clock=time.time)
@@ -265,7 +265,7 @@ def test_a_process_that_was_forked_before_opens_a_store_of_its_own(tmp_path: Pat
 async def test_slots_of_readers_that_were_killed_are_used_again_when_there_is_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb_environment._MOST_READERS", 3)
+    monkeypatch.setattr("millpond.stores.lmdb.environment._MOST_READERS", 3)
     store = store_at(tmp_path / "store")
     await store.open()
     environment = store._transactions.environment

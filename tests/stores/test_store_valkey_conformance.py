@@ -9,7 +9,7 @@ import pytest
 from conformance import BUILD, NOW, PLENTY, MovableClock, StoreConformance, World
 
 from engines import any_engine, settle
-from millpond.stores.valkey import ValkeyStore
+from millpond.stores.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ from millpond.errors import StoreError
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
-from millpond.stores.valkey_layout import Layout
+from millpond.stores.valkey.layout import Layout
 from proxy import Proxy
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from other_process import OtherProcess
 
-    from millpond.stores.valkey import ValkeyStore
+    from millpond.stores.valkey.store import ValkeyStore
 
 __all__ = ["engine"]
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from test_store_machine import StoreMachine
 
 from engines import Engine, engine, settle
-from millpond.stores.valkey import ValkeyStore
+from millpond.stores.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
     import redis

@@ -13,14 +13,14 @@ from valkey_process import store_at
 from engines import Engine, engine, settle
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
-from millpond.stores.valkey_layout import Layout
-from millpond.stores.valkey_mirror import Local, Mirror, View
+from millpond.stores.valkey.layout import Layout
+from millpond.stores.valkey.mirror import Local, Mirror, View
 from proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from millpond.stores.valkey import ValkeyStore
+    from millpond.stores.valkey.store import ValkeyStore
 
 __all__ = ["engine"]
 

@@ -14,13 +14,13 @@ from engines import soon
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
-from millpond.stores.valkey_inspection import ValkeyInspection, ValkeyUpkeep
+from millpond.stores.valkey.inspection import ValkeyInspection, ValkeyUpkeep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from millpond.stores.valkey import ValkeyStore
+    from millpond.stores.valkey.store import ValkeyStore
 
 pytestmark = pytest.mark.anyio
 

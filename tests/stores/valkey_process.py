@@ -17,7 +17,7 @@ from millpond.errors import StoreError
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
-from millpond.stores.valkey import ValkeyStore
+from millpond.stores.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from millpond.cache.data import DataCache
 from millpond.errors import UsageError
+from millpond.render.request.tracked import guard_requests
 from millpond.render.scope import current
 from millpond.render.threads import carry_scopes
-from millpond.render.tracked import guard_requests
 
 if TYPE_CHECKING:
     from millpond.render.scope import Scope

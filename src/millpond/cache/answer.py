@@ -10,11 +10,11 @@ from millpond.policy.entry import Entry
 from millpond.policy.headers import has, strong_etag
 from millpond.policy.sendable import BODILESS, fault
 from millpond.policy.storing import kept_headers, unshareable
-from millpond.render.run import StaticEnded
+from millpond.render.renderer import StaticEnded
 from millpond.render.scope import DynamicUse
 
 if TYPE_CHECKING:
-    from millpond.render.run import Rendered
+    from millpond.render.renderer import Rendered
     from millpond.render.target import Target
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from contextvars import Context
 
+    from millpond.cache.fetching.own_routes import Way
     from millpond.cache.flight import Flight
-    from millpond.cache.own_routes import Way
     from millpond.errors import UsageError
 
 T = TypeVar("T")

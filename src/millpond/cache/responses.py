@@ -11,7 +11,7 @@ import msgspec
 
 from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.coded import coded_aside
+from millpond.cache.compression import coded_aside
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.errors import OverdueError, UnsendableError
@@ -20,7 +20,7 @@ from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_f
 from millpond.policy.sendable import stored_fault
 from millpond.policy.storing import storable_status
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
-from millpond.render.run import StaticEnded
+from millpond.render.renderer import StaticEnded
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from millpond.policy.coding import Coding
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
-    from millpond.render.run import Renderer
+    from millpond.render.renderer import Renderer
     from millpond.render.scope import DynamicUse
     from millpond.render.target import Target
     from millpond.stores.contract import Lease, Store

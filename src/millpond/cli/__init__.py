@@ -14,7 +14,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 def main() -> NoReturn:
     """The command `millpond`: run it, and end the process with its exit code."""
-    from millpond.serve.leaving import leave
+    from millpond.serve.processes.leaving import leave
 
     leave(run(sys.argv[1:]))
 
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
     from millpond.cli.commands import app
     from millpond.cli.console import complain, print_anything
     from millpond.errors import MillpondError
-    from millpond.serve.leaving import code_of
+    from millpond.serve.processes.leaving import code_of
 
     print_anything()
     try:

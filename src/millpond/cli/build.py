@@ -13,10 +13,10 @@ from millpond.cli.console import complain, machine_readable, notices, output, pr
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.errors import UsageError
+from millpond.prerender.build_manifest import read_entries
+from millpond.prerender.build_report import facts, failure_facts
+from millpond.prerender.build_table import build_table, legend
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
-from millpond.prerender.manifest import read_entries
-from millpond.prerender.report import facts, failure_facts
-from millpond.prerender.table import build_table, legend
 from millpond.serve.logs import configure_logs
 from millpond.stores.choosing import shared_store
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from millpond.app import Millpond
-    from millpond.prerender.manifest import Manifest
-    from millpond.prerender.run import Built
+    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.whole_build import Built
 
 
 def build(

@@ -25,7 +25,7 @@ from millpond.cli.stored import (
 from millpond.errors import MillpondError, UsageError
 from millpond.policy.entry import Kind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
-from millpond.prerender.table import route_table
+from millpond.prerender.build_table import route_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from millpond.cli.stored import ProjectCache
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
-    from millpond.stores.inspection import Found, Inspecting
+    from millpond.stores.entry_listing import Found, Inspecting
 
 cache = App(name="cache", help_format="plaintext")
 

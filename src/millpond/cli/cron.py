@@ -14,7 +14,7 @@ from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.cron.job import Busy
 from millpond.cron.record import Outcome
 from millpond.errors import MillpondError, UsageError
-from millpond.prerender.table import route_table
+from millpond.prerender.build_table import route_table
 from millpond.serve.logs import configure_logs
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from millpond.cli.console import notices
 from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.dev.supervisor import supervise
 from millpond.errors import UsageError
-from millpond.serve.server import address_of, bound
+from millpond.serve.processes.server import address_of, bound
 
 
 def dev(*, dir: Dir = HERE, host: Host = LOCALHOST, port: Port = PORT) -> int:  # noqa: A002 - the option's name

@@ -13,17 +13,17 @@ from starlette.routing import Match
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, fresh_for, judge
 from millpond.policy.tags import is_own
-from millpond.prerender.frozen import remedies
-from millpond.prerender.manifest import plans_of, read_entries
-from millpond.prerender.report import whole
+from millpond.prerender.build_manifest import plans_of, read_entries
+from millpond.prerender.build_report import whole
+from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.undecided import unbuilt_plans
 from millpond.render.target import Target
 from millpond.routes.table import Table
-from millpond.serve.incoming import Refused, segments_of
+from millpond.serve.request_path import Refused, segments_of
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
-    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.build_manifest import Manifest
     from millpond.prerender.plan import Plan
 
 _REFUSALS = {

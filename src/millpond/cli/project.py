@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.app import Millpond
 from millpond.errors import BuildError, MillpondError
+from millpond.prerender.build_manifest import edited_since, plans_of
 from millpond.prerender.failure import failure_message
-from millpond.prerender.manifest import edited_since, plans_of
-from millpond.serve.leaving import run_loop
+from millpond.serve.processes.leaving import run_loop
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.build_manifest import Manifest
 
 APP = "app"
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from millpond.cli.console import machine_readable, output, print_json, print_table, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import build_of, open_project
-from millpond.prerender.report import route_facts
-from millpond.prerender.table import legend, route_table
+from millpond.prerender.build_report import route_facts
+from millpond.prerender.build_table import legend, route_table
 from millpond.render.static import candidacy
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
-    from millpond.prerender.manifest import RouteRecord
+    from millpond.prerender.build_manifest import RouteRecord
     from millpond.routes.route import Route
 
 CANDIDATE = "?"

@@ -19,17 +19,17 @@ from millpond.config import load_config
 from millpond.cron.clockwork import Clockwork
 from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
-from millpond.prerender.environment import drift
-from millpond.prerender.manifest import OUTPUT, read_manifest
-from millpond.serve.descriptors import raise_limit
-from millpond.serve.event_loop import fastest_loop
+from millpond.prerender.build_manifest import OUTPUT, read_manifest
+from millpond.prerender.frozen_environment import drift
 from millpond.serve.forwarded import LOCAL, Proxies
 from millpond.serve.hits import access
-from millpond.serve.leaving import further_signals
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
-from millpond.serve.server import address_of, bound, serve
-from millpond.serve.worker import name_worker
-from millpond.serve.workers import run_workers
+from millpond.serve.processes.descriptors import raise_limit
+from millpond.serve.processes.event_loop import fastest_loop
+from millpond.serve.processes.leaving import further_signals
+from millpond.serve.processes.server import address_of, bound, serve
+from millpond.serve.processes.worker import name_worker
+from millpond.serve.processes.workers import run_workers
 
 if TYPE_CHECKING:
     import socket
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.app import Millpond
-    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.build_manifest import Manifest
 
 log = logging.getLogger("millpond.serve")
 

@@ -14,8 +14,8 @@ from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
 from millpond.policy.key import folders_in, path_in
 from millpond.policy.lifetime import duration_cell
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
-from millpond.prerender.manifest import read_manifest
-from millpond.prerender.report import whole
+from millpond.prerender.build_manifest import read_manifest
+from millpond.prerender.build_report import whole
 from millpond.stores.choosing import inspection_of, upkeep_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.policy.entry import Entry
-    from millpond.stores.inspection import Clearing, Found, Inspecting
+    from millpond.stores.entry_listing import Clearing, Found, Inspecting
 
 ID_LENGTH = 10
 """Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""

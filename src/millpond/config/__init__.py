@@ -1,14 +1,14 @@
 """millpond.toml, or [tool.millpond] in pyproject.toml, as a frozen Config. One module per table."""
 
-from millpond.config.build import BuildConfig
-from millpond.config.cache import STORES, CacheConfig
-from millpond.config.cdn import CdnConfig
-from millpond.config.cron import CronConfig
-from millpond.config.dev import DevConfig
-from millpond.config.life import CacheLife
+from millpond.config.build_config import BuildConfig
+from millpond.config.cache_config import STORES, CacheConfig
+from millpond.config.cdn_config import CdnConfig
+from millpond.config.cron_config import CronConfig
+from millpond.config.dev_config import DevConfig
+from millpond.config.endpoint_config import RevalidateEndpointConfig
+from millpond.config.life_config import CacheLife
 from millpond.config.loading import FILE_NAME, Config, load_config, parse_config
-from millpond.config.revalidation import RevalidateEndpointConfig
-from millpond.config.server import ServerConfig
+from millpond.config.server_config import ServerConfig
 
 __all__ = [
     "FILE_NAME",

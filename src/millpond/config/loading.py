@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
-from millpond.config.build import BuildConfig
-from millpond.config.cache import CacheConfig
-from millpond.config.cdn import CdnConfig
-from millpond.config.cron import CronConfig
-from millpond.config.dev import DevConfig
-from millpond.config.life import CacheLife
+from millpond.config.build_config import BuildConfig
+from millpond.config.cache_config import CacheConfig
+from millpond.config.cdn_config import CdnConfig
+from millpond.config.cron_config import CronConfig
+from millpond.config.dev_config import DevConfig
+from millpond.config.endpoint_config import RevalidateEndpointConfig
+from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_prefix, not_positive
-from millpond.config.revalidation import RevalidateEndpointConfig
-from millpond.config.server import ServerConfig
+from millpond.config.server_config import ServerConfig
 from millpond.errors import ConfigError, one_of
 from millpond.policy.compat import Compat
 from millpond.policy.lifetime import YEAR

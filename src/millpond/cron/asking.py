@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from millpond.cron.secret import authorization
 from millpond.policy.headers import has
-from millpond.render.run import SERVER
+from millpond.render.renderer import SERVER
 from millpond.routes.path import slash_redirect
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from millpond.policy.entry import Entry
 
 if TYPE_CHECKING:
-    from millpond.config.cron import CronConfig
+    from millpond.config.cron_config import CronConfig
 
 MOST_RUNS = 20
 

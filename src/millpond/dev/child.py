@@ -22,11 +22,11 @@ from millpond.dev.hosts import Hosts, OwnHosts
 from millpond.dev.page import ErrorPage, page, text
 from millpond.dev.problem import Problem, problem_of
 from millpond.errors import ConfigError
-from millpond.serve.descriptors import raise_limit
-from millpond.serve.event_loop import fastest_loop
-from millpond.serve.leaving import end_orphaned, leave, run_loop
 from millpond.serve.logs import configure_logs
-from millpond.serve.server import serve
+from millpond.serve.processes.descriptors import raise_limit
+from millpond.serve.processes.event_loop import fastest_loop
+from millpond.serve.processes.leaving import end_orphaned, leave, run_loop
+from millpond.serve.processes.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

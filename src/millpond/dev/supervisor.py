@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from watchfiles import watch
 
-from millpond.dev.files import changed, contents, counts
+from millpond.dev.watched_files import changed, contents, counts
 from millpond.errors import MillpondError
 
 if TYPE_CHECKING:

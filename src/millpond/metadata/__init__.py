@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from millpond.metadata.links import HeadLinks, head_links, head_links_async
-from millpond.metadata.manifest import (
+from millpond.metadata.robots import Robots, Rule
+from millpond.metadata.shape import MetadataError
+from millpond.metadata.sitemap import Alternates, SitemapEntry, SitemapRestriction, SitemapUploader, SitemapVideo
+from millpond.metadata.web_manifest import (
     FileHandler,
     LaunchHandler,
     Manifest,
@@ -16,9 +19,6 @@ from millpond.metadata.manifest import (
     ShareTarget,
     Shortcut,
 )
-from millpond.metadata.robots import Robots, Rule
-from millpond.metadata.shape import MetadataError
-from millpond.metadata.sitemap import Alternates, SitemapEntry, SitemapRestriction, SitemapUploader, SitemapVideo
 
 __all__ = [
     "Alternates",

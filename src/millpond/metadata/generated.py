@@ -13,15 +13,15 @@ from starlette.responses import PlainTextResponse, Response
 
 from millpond.errors import RouteModuleError
 from millpond.metadata.described import size_of
-from millpond.metadata.files import plain_answer
 from millpond.metadata.image_response import ImageResponse
 from millpond.metadata.listing import Listing, awaits, call
-from millpond.metadata.manifest import manifest_json
 from millpond.metadata.robots import robots_txt
 from millpond.metadata.shape import MetadataError
 from millpond.metadata.sitemap import sitemap_xml
+from millpond.metadata.static_files import plain_answer
+from millpond.metadata.web_manifest import manifest_json
 from millpond.policy.compat import Compat
-from millpond.routes.metadata import METADATA_ID, MetadataKind
+from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import METHODS, RouteModule, load
 from millpond.routes.signature import signature_of
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.errors import Place
-    from millpond.routes.metadata import MetadataFile
+    from millpond.routes.metadata_file import MetadataFile
     from millpond.routes.scan import RouteFile
 
 _TEXTS: dict[MetadataKind, tuple[Callable[[object], bytes], str]] = {

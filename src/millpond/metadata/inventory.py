@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.routes.folder import Segment
-    from millpond.routes.metadata import MetadataKind
+    from millpond.routes.metadata_file import MetadataKind
     from millpond.routes.route import Route
     from millpond.routes.scan import RouteFile
     from millpond.routes.static_params import Params

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from millpond.policy.inputs import Allowance, UnknownAllowance, parse_allowance
+from millpond.policy.allowance import Allowance, UnknownAllowance, parse_allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

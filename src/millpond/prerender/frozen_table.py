@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.errors import Place
-from millpond.prerender.frozen import remedies
-from millpond.prerender.table import route_table
+from millpond.prerender.build_table import route_table
+from millpond.prerender.frozen_inputs import remedies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.table import Table
 
-    from millpond.prerender.inputs import InputRecord
-    from millpond.prerender.manifest import Manifest
+    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.input_records import InputRecord
 
 _LINES = 8
 """Inputs of one route, or function, that are listed."""

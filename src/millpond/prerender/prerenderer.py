@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from starlette.concurrency import run_in_threadpool
 
 from millpond.cache.answer import entry_of, warn_of_lost_body
-from millpond.cache.coded import coded
+from millpond.cache.compression import coded
 from millpond.config import ServerConfig
 from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
 from millpond.prerender.plan import Plan
+from millpond.prerender.verify.passes import Passes, PassTimeout
 from millpond.render.escape import contained, result_of
 from millpond.render.inputs import together
-from millpond.render.passes import Passes, PassTimeout
-from millpond.render.run import StaticEnded
+from millpond.render.renderer import StaticEnded
 from millpond.render.scope import DynamicUse, Purpose, refusal
 from millpond.render.static import Candidacy, Why, candidacy
 from millpond.render.target import Target
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.prerender.watch import Watch
     from millpond.render.inputs import Inputs
-    from millpond.render.run import Rendered, Renderer
+    from millpond.render.renderer import Rendered, Renderer
     from millpond.routes.route import Route
 
     FirstPass = Inputs | StaticEnded | PassTimeout | None

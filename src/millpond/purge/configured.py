@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from millpond.config.cdn import BAN, CloudflareConfig, FastlyConfig, VarnishConfig
+from millpond.config.cdn_config import BAN, CloudflareConfig, FastlyConfig, VarnishConfig
 from millpond.errors import ConfigError
 from millpond.purge.cloudflare import CloudflarePurger
 from millpond.purge.delivery import Delivery
@@ -17,7 +17,7 @@ from millpond.purge.webhook import PREFIX, WebhookPurger, secret_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from millpond.config.cdn import AnyPurgerConfig, WebhookConfig
+    from millpond.config.cdn_config import AnyPurgerConfig, WebhookConfig
     from millpond.policy.freshness import Clock
     from millpond.purge.purger import Purger
 

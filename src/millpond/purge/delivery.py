@@ -14,7 +14,7 @@ from millpond.errors import PurgeError
 from millpond.policy.tags import Named, named
 from millpond.purge.exchange import Unanswered, exchange
 from millpond.purge.purger import Fate, Verdict
-from millpond.purge.waiting import Waiting
+from millpond.purge.queue import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.freshness import Clock
     from millpond.purge.purger import Purger
-    from millpond.purge.waiting import Batch, Item
+    from millpond.purge.queue import Batch, Item
 
 log = logging.getLogger("millpond.purge")
 

@@ -1,5 +1,5 @@
 """Run a handler, and learn what its answer depended on."""
 
-from millpond.render.unquoting import install
+from millpond.render.request.unquoting import install
 
 install()

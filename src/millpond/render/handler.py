@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
-from millpond.render.incoming import attentive
 from millpond.render.outcome import outcome_in
+from millpond.render.request.receiving import attentive
+from millpond.render.request.tracked import watch
 from millpond.render.scope import required
-from millpond.render.tracked import watch
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from millpond.errors import Place
-    from millpond.render.observe.use import Observation
+    from millpond.policy.allowance import Kind
 
     Call = tuple[str, int, int]
     """What is used, and by which instruction of which code."""
+
+
+class Observation(NamedTuple):
+    """One use, and where the user's code made it."""
+
+    kind: Kind
+    what: str
+    place: Place
+    name: str = ""
+    """A variable, a file, `host:port`, a program, or a statement without its values; "" when it can't be told."""
 
 
 class CachedFunction(NamedTuple):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from anyio.to_thread import current_default_thread_limiter
 
 from millpond.errors import OverdueError
+from millpond.render.awaits import in_a_thread
 from millpond.render.escape import result_of
 from millpond.render.scope import Purpose
-from millpond.render.waiting import in_a_thread
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anyio import CapacityLimiter
 
     from millpond.policy.freshness import Clock
-    from millpond.render.run import Rendered, Renderer
+    from millpond.render.renderer import Rendered, Renderer
     from millpond.render.target import Target
 
 log = logging.getLogger("millpond.render")

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.errors import Place
-from millpond.render.asgi import RENDER, WatchedScope
 from millpond.render.escape import MEANT_FOR_THE_LOOP
+from millpond.render.request.tracked import refuse, watch
+from millpond.render.request.watched_scope import RENDER, WatchedScope
 from millpond.render.scope import Standing, in_project, standing_in
-from millpond.render.tracked import refuse, watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from millpond.render.reader import in_fill, is_for_others
+from millpond.render.request.reader import in_fill, is_for_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable

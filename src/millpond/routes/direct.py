@@ -17,7 +17,7 @@ from fastapi.exceptions import EndpointContext
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from millpond.routes.returned import is_async
+from millpond.routes.results.returned import is_async
 from millpond.routes.untouched import untouched
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from millpond.errors import Place, RouteModuleError
 from millpond.routes.direct import NotDirect, direct_handler
-from millpond.routes.returned import EncodedResponse, Results, is_async, passes_on
+from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
 from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:

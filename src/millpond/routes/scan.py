@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from millpond.errors import RouteError
 from millpond.routes.exports import lines_of
 from millpond.routes.folder import Kind, Segment, parse_folder
-from millpond.routes.metadata import PLACEHOLDER, is_metadata_path, metadata_file
+from millpond.routes.metadata_file import PLACEHOLDER, is_metadata_path, metadata_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from millpond.routes.metadata import MetadataFile
+    from millpond.routes.metadata_file import MetadataFile
 
 FILE_NAME = "route.py"
 

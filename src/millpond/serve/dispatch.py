@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.reply import ANYHOW
-from millpond.render.run import StaticEnded
+from millpond.render.renderer import StaticEnded
 from millpond.render.target import Target
 from millpond.routes.path import canonical
 from millpond.serve.hits import Hits, access, log_access
-from millpond.serve.incoming import Refused, is_draft, segments_of, without_base_path
 from millpond.serve.ready import HIT
+from millpond.serve.request_path import Refused, is_draft, segments_of, without_base_path
 from millpond.serve.sending import pass_on, send_cached, send_plain
 
 if TYPE_CHECKING:

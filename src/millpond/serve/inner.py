@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound, Router
 
-from millpond.render.run import OPERATION
+from millpond.render.renderer import OPERATION
+from millpond.render.request.tracked import refuse_connection
 from millpond.render.scope import user_place
 from millpond.render.standing import layered, watched_scope
-from millpond.render.tracked import refuse_connection
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 from millpond.routes.untouched import untouched

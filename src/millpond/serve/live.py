@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
-from millpond.render.asgi import guarded
 from millpond.render.escape import ends_this_task
-from millpond.render.incoming import INCOMING, Incoming
-from millpond.render.run import OPERATION, SERVER
+from millpond.render.renderer import OPERATION, SERVER
+from millpond.render.request.receiving import INCOMING, Incoming
+from millpond.render.request.watched_scope import guarded
 from millpond.render.scope import DraftState, Purpose, enter, leave
 from millpond.serve.sending import LiveSend, send_plain
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.decision import Decision
     from millpond.render.after import Afterwards
-    from millpond.render.run import Renderer
+    from millpond.render.renderer import Renderer
     from millpond.render.target import Target
 
 log = logging.getLogger("millpond.serve")

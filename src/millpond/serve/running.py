@@ -12,7 +12,7 @@ from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.after import Afterwards
-from millpond.render.run import Renderer
+from millpond.render.renderer import Renderer
 from millpond.routes.table import Table
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from millpond.config.store_url import StoreAddress
     from millpond.policy.freshness import Clock
     from millpond.stores.contract import Store
-    from millpond.stores.inspection import Clearing, Inspecting
-    from millpond.stores.valkey import ValkeyStore
+    from millpond.stores.entry_listing import Clearing, Inspecting
+    from millpond.stores.valkey.store import ValkeyStore
 
 
 def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Clock) -> Store:
@@ -42,7 +42,7 @@ def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Cl
     if cache.kind == "valkey":
         return shared_store(project, cache, build or "", clock)
     # Engines are imported here, as a build and a command like `routes` need none.
-    from millpond.stores.lmdb import LmdbStore
+    from millpond.stores.lmdb.store import LmdbStore
 
     limit = cache.bytes_in(cache.kind)
     local = min(limit, cache.local_bytes)
@@ -63,7 +63,7 @@ def shared_store(project: Path, cache: CacheConfig, build: str, clock: Clock) ->
     """The store of a project whose configuration names a server; see `chosen_store`."""
     address = shared_address(cache)
     with needing_client(address):
-        from millpond.stores.valkey import ValkeyStore
+        from millpond.stores.valkey.store import ValkeyStore
     return ValkeyStore(
         address,
         prefix=prefix_of(project, cache),
@@ -85,9 +85,9 @@ def inspection_of(project: Path, cache: CacheConfig) -> Inspecting:
     if cache.kind == "valkey":
         address = shared_address(cache)
         with needing_client(address):
-            from millpond.stores.valkey_inspection import ValkeyInspection
+            from millpond.stores.valkey.inspection import ValkeyInspection
         return ValkeyInspection(address, prefix_of(project, cache), cache.store_timeout)
-    from millpond.stores.lmdb_inspection import Inspection
+    from millpond.stores.lmdb.inspection import Inspection
 
     return Inspection(store_folder(project, cache))
 
@@ -97,10 +97,10 @@ def upkeep_of(project: Path, cache: CacheConfig) -> Clearing:
     if cache.kind == "valkey":
         address = shared_address(cache)
         with needing_client(address):
-            from millpond.stores.valkey_inspection import ValkeyUpkeep
+            from millpond.stores.valkey.inspection import ValkeyUpkeep
         return ValkeyUpkeep(address, prefix_of(project, cache), cache.store_timeout)
-    from millpond.stores.lmdb_inspection import Inspection
-    from millpond.stores.lmdb_upkeep import Upkeep
+    from millpond.stores.lmdb.inspection import Inspection
+    from millpond.stores.lmdb.upkeep import Upkeep
 
     # To drop from what isn't there is a mistake, and not a reason to make it.
     with Inspection(store_folder(project, cache)):

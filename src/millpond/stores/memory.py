@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from millpond.policy.freshness import CLOCK_TOLERANCE
 from millpond.policy.tags import Cleanliness, TagRow, invalidated, judge_tags
 from millpond.stores.contract import Commit, Lease
-from millpond.stores.moments import generation_at
+from millpond.stores.tag_history import generation_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

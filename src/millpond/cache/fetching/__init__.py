@@ -1,0 +1,1 @@
+"""`fetch()`: upstream data, from the data cache where the rules allow it."""

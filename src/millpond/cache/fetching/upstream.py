@@ -1,0 +1,175 @@
+"""Sending what fetch() asks for: clients, limits of time and size, and what a client adds to a request by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from contextlib import aclosing
+from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx2
+
+from millpond.cache.fetching.decoding import decoded
+from millpond.routes.results.decoded import as_decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = weakref.WeakKeyDictionary()
+
+_NO_AUTH = httpx2.Auth()
+"""In place of the client's, which `send` applies itself."""
+
+
+class Limits(NamedTuple):
+    """What one answer of an upstream may take."""
+
+    seconds: float | None
+    """For the whole of it, redirects included; None: no limit."""
+    max_bytes: int
+    """Of its body, as it comes and decoded (`cache.max_fetch_bytes`)."""
+
+
+def no_cookies() -> CookieJar:
+    """A jar that keeps nothing: a cookie that an upstream sets for one visitor must not go with another's request."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
+def shared_client() -> httpx2.AsyncClient:
+    """One client for each event loop, made where it is first needed: connections belong to a loop."""
+    loop = asyncio.get_running_loop()
+    client = _clients.get(loop)
+    if client is None:
+        client = _clients[loop] = httpx2.AsyncClient(cookies=no_cookies())
+    return client
+
+
+async def close_client() -> None:
+    """Close this loop's client, if there is one."""
+    client = _clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.aclose()
+
+
+async def send(client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits) -> httpx2.Response:
+    """The whole answer, redirects followed; its body is decoded, and its headers are those of the decoded body.
+
+    Raises:
+        httpx2.ReadTimeout: it took longer. The client's own limits are for single reads, so an upstream that sends a
+            byte now and then, or an answer made in process, would never meet one.
+        httpx2.ReadError: it, or an answer on the way to it, is larger than `limits` allow.
+        httpx2.HTTPError: the upstream can't be reached, or its body can't be decoded.
+    """
+    try:
+        async with asyncio.timeout(limits.seconds) as limit:
+            return await _authenticated(client, request, limits.max_bytes)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise httpx2.ReadTimeout(f"no whole answer within {limits.seconds:g} s", request=request) from None
+
+
+# The client would read the bodies of redirects and of refused credentials as a whole, however large they are. So it
+# sends single requests here, and what it does around them is done with limits.
+
+
+async def _authenticated(client: httpx2.AsyncClient, request: httpx2.Request, max_bytes: int) -> httpx2.Response:
+    """As the client's `auth` says, which may send several requests."""
+    former: list[httpx2.Response] = []
+    flow = _auth_of(client, request).async_auth_flow(request)
+    try:
+        request = await anext(flow)
+        while True:
+            answer = await _followed(client, request, former, max_bytes)
+            try:
+                request = await flow.asend(answer)
+            except StopAsyncIteration:
+                return answer
+            former = [*former, answer]
+    finally:
+        await flow.aclose()
+
+
+def _auth_of(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Auth:
+    if client.auth is not None:
+        return client.auth
+    url = request.url
+    return httpx2.BasicAuth(url.username, url.password) if url.username or url.password else _NO_AUTH
+
+
+async def _followed(
+    client: httpx2.AsyncClient, request: httpx2.Request, former: list[httpx2.Response], max_bytes: int
+) -> httpx2.Response:
+    while True:
+        if len(former) > client.max_redirects:
+            raise httpx2.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
+        answer = await _answer(client, request, max_bytes)
+        answer.history = list(former)
+        if answer.next_request is None:
+            return answer
+        former = [*former, answer]
+        request = answer.next_request
+
+
+async def _answer(client: httpx2.AsyncClient, request: httpx2.Request, max_bytes: int) -> httpx2.Response:
+    """The answer to one request, read."""
+    began = time.perf_counter()
+    answer = await client.send(request, stream=True, auth=_NO_AUTH, follow_redirects=False)
+    if answer.has_redirect_location and answer.next_request is None:
+        await answer.aclose()
+        raise httpx2.RemoteProtocolError("Invalid URL in location header.", request=request)
+    try:
+        async with aclosing(decoded(answer, max_bytes)) as pieces:
+            body = b"".join([piece async for piece in pieces])
+    finally:
+        await answer.aclose()
+    headers = as_decoded(answer.headers.raw, head=request.method == "HEAD")
+    whole = whole_answer(answer.status_code, headers, body, answer.request)
+    whole.extensions = {name: value for name, value in answer.extensions.items() if name != "network_stream"}
+    whole.default_encoding = answer.default_encoding
+    whole.elapsed, whole.next_request = timedelta(seconds=time.perf_counter() - began), answer.next_request
+    return whole
+
+
+def whole_answer(
+    status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, request: httpx2.Request
+) -> httpx2.Response:
+    """An answer as fetch() gives it: with these headers and no others."""
+    answer = httpx2.Response(status, headers=list(headers), content=body, request=request)
+    if all(name != b"content-length" for name, _ in headers):
+        answer.headers.pop("content-length", None)  # which httpx2 adds; who changes the body would send a wrong one
+    return answer
+
+
+async def hooked(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Request:
+    """The request as the client's own hooks make it, which often put a token on it; `request` itself stays as it is."""
+    hooks = client.event_hooks["request"]
+    if not hooks:
+        return request
+    seen = httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
+    for hook in hooks:
+        await hook(seen)
+    return seen
+
+
+async def credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes | None:
+    """The Authorization that the client's `auth` puts on the request when it is sent; b"" when it has none.
+
+    None: it can't be told beforehand, as with a scheme that asks the server first.
+    """
+    if client.auth is None:
+        return b""
+    flow = client.auth.async_auth_flow(
+        httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
+    )
+    try:
+        first = await anext(flow)
+    finally:
+        await flow.aclose()
+    if first.url != request.url:
+        return None
+    added = first.headers.get("authorization")
+    return None if added is None else added.encode("latin-1")

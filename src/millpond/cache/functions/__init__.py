@@ -1,0 +1,1 @@
+"""`@cached`: results of functions, kept by their arguments."""

@@ -1,0 +1,152 @@
+"""@cached: results of functions, kept by their arguments (docs/rules.md, 5.2 and 5.3, in one decorator)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
+
+from anyio import from_thread
+
+from millpond.cache.active import cache_of
+from millpond.cache.functions.definition import Definition
+from millpond.cache.functions.filling import contribute, fill, fill_in_place, read_of
+from millpond.cache.functions.sync_bridge import from_loop_thread, from_other_thread
+from millpond.render.scope import current
+from millpond.routes.module import CACHED_MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from millpond.cache.data import DataCache, Filled
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def cached(function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+@overload
+def cached(
+    *,
+    revalidate: float | Literal[False] | None = None,
+    tags: Iterable[str] = (),
+    key: Sequence[object] | None = None,
+    life: str | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+
+def cached(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    revalidate: float | Literal[False] | None = None,
+    tags: Iterable[str] = (),
+    key: Sequence[object] | None = None,
+    life: str | None = None,
+) -> Any:
+    """Keep a function's results by its arguments. On sync and async functions, with or without parentheses.
+
+    The key is made of module, qualified name, source, arguments, and what the function closes over. Concurrent
+    calls are one. A stale result is returned while one refresh runs; where the reader will itself be stored, it
+    waits for the fresh one (R4.21). What is raised isn't kept (R5.46).
+
+    Args:
+        function: what is cached, where the decorator has no parentheses.
+        revalidate: seconds after which a result is stale; False: never.
+        tags: names under which the results can be invalidated.
+        key: values for the key, in place of what the function closes over.
+        life: the name of a lifetime, such as "hours" (R5.33).
+
+    Raises:
+        UsageError: on a method, or with options that make no sense.
+    """
+    if function is not None:
+        return _wrapped(Definition.of(function, None, (), None, None))
+    frozen_tags, frozen_key = (tags,) if isinstance(tags, str) else tuple(tags), None if key is None else tuple(key)
+    return lambda inner: _wrapped(Definition.of(inner, revalidate, frozen_tags, frozen_key, life))
+
+
+def _wrapped(definition: Definition) -> Callable[..., Any]:
+    wrapped = _wrapped_async(definition) if definition.is_async else _wrapped_sync(definition)
+    setattr(wrapped, CACHED_MARK, True)
+    return wrapped
+
+
+def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(definition.function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        scope = current()
+        cache = cache_of(scope)
+        if cache is None:
+            return await definition.function(*args, **kwargs)
+
+        async def run() -> Any:
+            return await definition.function(*args, **kwargs)
+
+        def make() -> Awaitable[Filled]:
+            return fill(definition, cache, scope, run)
+
+        if definition.bypasses(scope, cache_components=cache.cache_components):
+            filled = await cache.flights.alone(definition.name, make)
+            contribute(scope, definition, filled)
+            return definition.codec.decode(filled.body)
+        entry = await cache.obtain(read_of(definition, scope, args, kwargs), make)
+        contribute(scope, definition, entry)
+        return definition.codec.decode(entry.body)
+
+    return call
+
+
+def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
+    @functools.wraps(definition.function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        scope = current()
+        cache = cache_of(scope)
+        bound = functools.partial(definition.function, *args, **kwargs)
+        loop = _loop_of(cache)
+        if cache is None or loop is None:
+            return bound()
+        if definition.bypasses(scope, cache_components=cache.cache_components):
+            filled = fill_in_place(definition, cache, scope, bound)
+            contribute(scope, definition, filled)
+            return definition.codec.decode(filled.body)
+        read = read_of(definition, scope, args, kwargs)
+
+        async def refresh() -> Filled:
+            return await fill(definition, cache, scope, lambda: cache.lending.run(read.key, bound))
+
+        if _on_loop_thread(loop):
+            entry = from_loop_thread(definition, cache, scope, read, bound, refresh)
+        else:
+            entry = from_other_thread(definition, cache, scope, read, bound, refresh, loop)
+        contribute(scope, definition, entry)
+        return definition.codec.decode(entry.body)
+
+    return call
+
+
+def _loop_of(cache: DataCache | None) -> asyncio.AbstractEventLoop | None:
+    """The loop that the cache is used from; or the one that this thread works for, when that has ended.
+
+    Test clients start a loop for each request. None: there is no loop, so there is no cache to wait for.
+    """
+    if cache is None or (cache.loop is not None and cache.loop.is_running()):
+        return cache.loop if cache is not None else None
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    try:
+        return from_thread.run_sync(asyncio.get_running_loop)
+    except RuntimeError:  # no thread of a loop
+        return None
+
+
+def _on_loop_thread(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

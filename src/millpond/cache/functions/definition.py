@@ -1,0 +1,170 @@
+"""One cached function: its options, its identity, and how its results are written down."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from dataclasses import dataclass
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+
+from millpond.cache.functions.identity import captured_identity, encode_identity, identity, name_and_code
+from millpond.cache.functions.plain import NotPlain
+from millpond.cache.functions.values import Codec
+from millpond.errors import Place, UsageError
+from millpond.policy.key import data_key
+from millpond.policy.profiles import InvalidLife, ages_given
+from millpond.policy.tags import checked_tags
+from millpond.render.inputs import CachedFunction
+from millpond.render.scope import Purpose, in_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from millpond.render.scope import Scope
+
+log = logging.getLogger("millpond.cache")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What `@cached` was told."""
+
+    function: FunctionType
+    revalidate: float | Literal[False] | None
+    tags: tuple[str, ...]
+    key: tuple[object, ...] | None
+    life: str | None
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., Any],
+        revalidate: float | Literal[False] | None,
+        tags: tuple[str, ...],
+        key: tuple[object, ...] | None,
+        life: str | None,
+    ) -> Definition:
+        """Checked options.
+
+        Raises:
+            UsageError: `function` is a method, or not a function; or an option makes no sense (R5.20).
+        """
+        if not isinstance(function, FunctionType):
+            raise UsageError(f"@cached takes a function, not {type(function).__name__}.")
+        where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}: @cached {function.__qualname__}()"
+        if "." in function.__qualname__.rpartition("<locals>.")[2]:
+            raise UsageError(
+                f"{where}: a method can't be cached, because its object would be part of the key; "
+                "make it a function, and give it the values that it needs."
+            )
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise UsageError(f"{where}: a generator can't be cached; return a list.")
+        if revalidate is not None and life is not None:
+            raise UsageError(f"{where}: give revalidate or life, not both.")
+        _check_revalidate(revalidate, where)
+        good, complaints = checked_tags(tags)
+        for complaint in complaints:
+            log.warning("%s: %s", where, complaint)
+        return cls(function, revalidate, tuple(good), key, life)
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.function.__qualname__}()"
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    def reported(self, project: Path) -> CachedFunction:
+        """As reports name it."""
+        code = self.function.__code__
+        file = in_project(code.co_filename, project)
+        return CachedFunction(self.name, Place(file or code.co_filename, code.co_firstlineno))
+
+    def bypasses(self, scope: Scope | None, *, cache_components: bool) -> bool:
+        """Whether a call runs the function: for an editor (R5.25), or inside of another one (classic model, R5.24)."""
+        if scope is None:
+            return False
+        return scope.draft.enabled or (scope.purpose is Purpose.FILL and not cache_components)
+
+    def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """The key of one call (R5.21, R5.30).
+
+        Raises:
+            UsageError: an argument, or something that the function closes over, can't be part of a key.
+            TypeError: the arguments don't fit the function.
+        """
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return data_key("function", self._identity, self._captured(), self._arguments(bound.arguments))
+
+    @functools.cached_property
+    def codec(self) -> Codec:
+        declared = self._declared()
+        return Codec(None if declared in (Any, object) else declared, self.name)
+
+    def encode(self, value: object) -> bytes:
+        """Raises UsageError: the result can't be written down (R5.31)."""
+        try:
+            return self.codec.encode(value)
+        except NotPlain as problem:
+            raise UsageError(
+                f"@cached {self.name}: {problem}: return data (numbers, text, bytes, lists, dicts, dates, dataclasses, "
+                "Structs or pydantic models)."
+            ) from None
+        except RecursionError:
+            raise UsageError(f"@cached {self.name}: its result contains itself, or is nested too deeply.") from None
+
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @functools.cached_property
+    def _identity(self) -> bytes:
+        """An edited function has other keys, and nothing of its old results; so has an edited class of results."""
+        return encode_identity([name_and_code(self.function), self.codec.shape])
+
+    def _captured(self) -> bytes:
+        if self.key is not None:
+            return self._encoded({"key": self.key}, "of the option")
+        try:
+            return encode_identity(captured_identity(self.function, self.name))
+        except NotPlain as problem:
+            raise self._no_key(f"closed over {problem}", "give @cached(key=[…]) what tells its results apart") from None
+
+    def _arguments(self, arguments: Mapping[str, Any]) -> bytes:
+        return self._encoded(arguments, "the argument")
+
+    def _encoded(self, values: Mapping[str, Any], what: str) -> bytes:
+        try:
+            return encode_identity([[name, identity(value, f'"{name}"')] for name, value in values.items()])
+        except NotPlain as problem:
+            raise self._no_key(f"{what} {problem}", "pass plain data, such as an id") from None
+        except RecursionError:
+            raise self._no_key(f"{what} contains itself, or is nested too deeply", "pass plain data") from None
+
+    def _no_key(self, problem: str, remedy: str) -> UsageError:
+        return UsageError(f"@cached {self.name}: {problem}, so it can't be part of a key; {remedy}.")
+
+    def _declared(self) -> Any:
+        """The return annotation; Any where there is none, or one that can't be resolved here."""
+        try:
+            declared = get_type_hints(self.function, include_extras=True).get("return", Any)
+        except (NameError, AttributeError, TypeError):  # a name that only type checkers know, or one that isn't a type
+            return Any
+        return declared
+
+
+def _check_revalidate(revalidate: float | Literal[False] | None, where: str) -> None:
+    if revalidate is None or revalidate is False:
+        return
+    try:
+        ages = ages_given(revalidate=revalidate)
+    except InvalidLife as error:
+        raise UsageError(f"{where}: {error}") from None
+    if ages["revalidate"] == 0:
+        raise UsageError(f"{where}: revalidate = 0 keeps nothing; leave @cached out.")

@@ -1,0 +1,218 @@
+"""What tells one call of a cached function from another, as bytes that are the same in every process (R5.21, R5.30)."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import math
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, Flag
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pydantic
+
+from millpond.cache.functions.plain import NotPlain, fields_of, text_of
+
+_BY_TEXT = (datetime, date, time, timedelta, Decimal, UUID)
+_EXACT = frozenset({str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT})
+"""Their objects have no attributes of their own."""
+_SQLALCHEMYS = "_sa_"
+"""Attributes in which it keeps books on an object."""
+
+
+def identity(value: object, where: str) -> Any:
+    """`value` as nested lists that tell its types, for keys: 1, True, 1.0 and "1" differ, and so do equal-looking
+    dates and strings; dicts and sets have one order.
+
+    What a class of the user's own keeps beside that, in attributes that are no fields, tells values apart, too: a
+    function may read it.
+
+    Raises:
+        NotPlain: something in it has no such form.
+    """
+    shown = _shown(value, where)
+    if type(value) in _EXACT or isinstance(value, Enum):
+        return shown
+    hidden = _hidden(value)
+    return shown if not hidden else [shown, identity(hidden, where)]
+
+
+def _shown(value: object, where: str) -> Any:
+    if isinstance(value, Flag):
+        return [_class(value), str(value.value)]  # a combination may have no name
+    if isinstance(value, Enum):
+        return [_class(value), value.name]
+    if isinstance(value, float):
+        return [_class(value), "nan" if math.isnan(value) else value.hex()]
+    if isinstance(value, int):
+        return [_class(value), f"{value:x}"]
+    if isinstance(value, str):
+        return [_class(value), value.encode("utf-8", "surrogatepass")]
+    if value is None or isinstance(value, bytes):
+        return [_class(value), value]
+    if isinstance(value, list | tuple):
+        return [_class(value), [identity(item, f"{where}[{n}]") for n, item in enumerate(value)]]
+    if isinstance(value, set | frozenset):
+        return ["set", sorted(encode_identity(identity(item, f"an item of {where}")) for item in value)]
+    if isinstance(value, dict):
+        pairs = ([identity(k, f"a key of {where}"), identity(v, f"{where}[{k!r}]")] for k, v in value.items())
+        return ["dict", sorted(encode_identity(pair) for pair in pairs)]
+    fields = fields_of(value)
+    if fields is not None:
+        return [_class(value), [[name, identity(item, f"{where}.{name}")] for name, item in fields.items()]]
+    if isinstance(value, datetime | time) and type(value) in _BY_TEXT:
+        return [_class(value), text_of(value), value.fold, _zone(value)]
+    if type(value) in _BY_TEXT:
+        return [_class(value), text_of(value)]
+    raise NotPlain(value, where)
+
+
+def _hidden(value: object) -> dict[str, Any]:
+    """Attributes of an object that aren't among its fields, and can't be told from them."""
+    if isinstance(value, pydantic.BaseModel):
+        return dict(getattr(value, "__pydantic_private__", None) or {})
+    attributes: dict[str, Any] = getattr(value, "__dict__", {})
+    fields = fields_of(value) or {}
+    return {
+        name: attribute
+        for name, attribute in attributes.items()
+        if name not in fields
+        and not name.startswith(_SQLALCHEMYS)
+        and not isinstance(getattr(type(value), name, None), functools.cached_property)
+    }
+
+
+def _zone(value: datetime | time) -> str | None:
+    """Of two zones that have one offset now, one may have another in summer."""
+    zone = value.tzinfo
+    return zone.key if isinstance(zone, ZoneInfo) else value.tzname()
+
+
+def encode_identity(value: Any) -> bytes:
+    """The bytes of what `identity` gave."""
+    return msgspec.msgpack.encode(value)
+
+
+def _class(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+@functools.lru_cache(maxsize=4096)
+def name_and_code(function: FunctionType) -> Any:
+    """Module, qualified name, and a digest of source and code: an edited function is another one.
+
+    The source alone isn't enough: of two lambdas in one line, or under two decorators, it is the same.
+    """
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):  # made by exec, or typed into a shell
+        source = ""
+    codes = [_code(layer.__code__) for layer in _layers(function)]
+    digest = hashlib.sha256(encode_identity([source.encode("utf-8", "surrogatepass"), codes])).digest()
+    return [function.__module__, function.__qualname__, digest]
+
+
+def captured_identity(function: FunctionType, where: str, above: tuple[FunctionType, ...] = ()) -> Any:
+    """What a function, and what decorators have put around it, closes over, by name.
+
+    Decorators of a module's own function were called when it was imported, so they hold nothing of a request: what has
+    no form is left out there, such as the policy of a decorator that tries again.
+
+    Raises:
+        NotPlain: something of it has no such form.
+    """
+    *wrappers, inner = layers = _layers(function)
+    above = (*above, *layers)
+    around = [_captured(each, above, strict=_is_local(inner), defaults=True) for each in wrappers]
+    return [_captured(inner, above, strict=True, defaults=False), around]
+
+
+def _captured(function: FunctionType, above: tuple[FunctionType, ...], *, strict: bool, defaults: bool) -> Any:
+    """Of one function. Defaults of the cached function itself are arguments."""
+    values = _cells(function) + (_defaults(function) if defaults else [])
+    found = []
+    for name, value in values:
+        try:
+            found.append([name, _value(value, f'"{name}"', above)])
+        except NotPlain:
+            if strict:
+                raise
+    return found
+
+
+def _cells(function: FunctionType) -> list[tuple[str, Any]]:
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return [(name, _content(cell)) for name, cell in cells]
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return None
+
+
+def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount][code.co_argcount - len(values) :]
+    return [*zip(names, values, strict=True), *(function.__kwdefaults__ or {}).items()]
+
+
+def _is_local(function: FunctionType) -> bool:
+    """Whether it is made anew at each call of another one, so that it may hold what belongs to that call."""
+    return "<locals>" in function.__qualname__
+
+
+def _layers(function: FunctionType) -> list[FunctionType]:
+    """The function, and those that it wraps by functools.wraps; the innermost is last."""
+    layers = [function]
+    while isinstance(inner := getattr(layers[-1], "__wrapped__", None), FunctionType):
+        layers.append(inner)
+    return layers
+
+
+def _value(value: object, where: str, above: tuple[FunctionType, ...]) -> Any:
+    if isinstance(value, FunctionType):
+        if _layers(value)[-1] in above:  # it calls itself, or is what a decorator has wrapped
+            return [name_and_code(value), None]
+        defaults = _captured_defaults(value, above)
+        return [name_and_code(value), captured_identity(value, where, above), defaults]
+    if isinstance(value, ModuleType):
+        return [_class(value), value.__name__]
+    if isinstance(value, BuiltinFunctionType | type) and "<locals>" not in value.__qualname__:
+        return [_class(value), value.__module__, value.__qualname__]
+    return identity(value, where)
+
+
+def _captured_defaults(function: FunctionType, above: tuple[FunctionType, ...]) -> Any:
+    """Those of a function that is called by a cached one: nobody passes them there."""
+    inner = _layers(function)[-1]
+    if not _is_local(inner):
+        return None
+    return [[name, _value(value, f'"{name}"', (*above, inner))] for name, value in _defaults(inner)]
+
+
+def _code(code: CodeType) -> Any:
+    """What a code object does; not where it is, which differs from machine to machine."""
+    return [
+        code.co_code,
+        [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags],
+        [*code.co_names, None, *code.co_varnames, None, *code.co_freevars, None, *code.co_cellvars],
+        [_constant(constant) for constant in code.co_consts],
+    ]
+
+
+def _constant(constant: object) -> Any:
+    if isinstance(constant, CodeType):
+        return _code(constant)
+    if isinstance(constant, tuple):
+        return [_constant(item) for item in constant]
+    if isinstance(constant, frozenset):  # its order differs from process to process
+        return sorted(encode_identity(_constant(item)) for item in constant)
+    return [_class(constant), repr(constant)]

@@ -1,0 +1,119 @@
+"""The observer of a build: told of each use by its sources, it finds whose it is, and has the scope know."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from millpond.observe import calls
+from millpond.observe import context_propagation as handover
+from millpond.observe import python_functions as functions
+from millpond.observe.audit import audited_by
+from millpond.observe.blame import Blame
+from millpond.observe.files import is_installed, shown
+from millpond.observe.source import source_for
+from millpond.observe.statements import is_housekeeping
+from millpond.policy.allowance import FREEZABLE, Kind
+from millpond.render.inputs import Observation
+from millpond.render.scope import DynamicUse, current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import FrameType
+
+    from millpond.errors import Place
+    from millpond.observe.use import Use
+    from millpond.render.inputs import Call, Inputs
+
+_LET_BE = frozenset({Kind.ENV, Kind.FILE})
+"""Kinds that end no prerender (D32)."""
+_SAME_EACH_TIME = frozenset({Kind.CLOCK, Kind.RANDOM})
+"""Kinds of which one call is one input, however often it is made: in loops, finding the line again would be slow."""
+_MOST_NAMED = 500
+"""Observations of one scope from which on names are left out: a page may read thousands of files."""
+
+
+class Observer:
+    """Has the scope of a render, or of a cached function that is being filled, know what it uses, in any thread.
+
+    Args:
+        project: whose code is the user's.
+        ends: whether a use ends a watched render before it takes place, as with Cache Components; or is noted only.
+    """
+
+    def __init__(self, project: Path, *, ends: bool = False) -> None:
+        self._ends = ends
+        self._blame = Blame(project)
+        self._source = source_for(self, project)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Observe within the block."""
+        with audited_by(self), self._source.installed(throughout=self._ends):
+            yield
+
+    def render(self, *, whole: bool) -> AbstractContextManager[None]:
+        """Around each render that is only noted; with `whole` what is around the handler is seen in any case."""
+        return self._source.render(whole=whole)
+
+    def handler(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """What runs in place of a user's handler."""
+        return self._source.handler(call)
+
+    def called(self, function: Any, owner: Any, frame: FrameType) -> None:
+        """`frame` calls a function in C whose name is one of `calls.NAMES`."""
+        if not handover.runs_work(frame):
+            self._tell(calls.use_of_call(function, owner, frame), frame)
+
+    def begun(self, frame: FrameType) -> None:
+        """A function in Python whose name is one of the tables' has begun as `frame`."""
+        if frame.f_code.co_name in handover.NAMES:
+            self._handed_over(frame)
+        self._tell(functions.use_of_function(frame), frame.f_back)
+
+    def audited(self, use: Use, frame: FrameType) -> None:
+        """`frame` has caused an audit event."""
+        self._tell(use, frame)
+
+    def _handed_over(self, frame: FrameType) -> None:
+        given = self._blame.note_handover(frame)
+        use = calls.use_of_work(handover.work_in(frame)) if given is not None else None
+        asked = self._blame.asked_by(given, use) if given is not None and use is not None else None
+        if use is not None and asked is not None and use.kind in FREEZABLE:
+            _note(asked.inputs, use, asked.place, asked.scope.project)
+
+    def _tell(self, use: Use | None, frame: FrameType | None) -> None:
+        if use is None or frame is None:
+            return
+        call = (use.what, id(frame.f_code), frame.f_lasti)
+        if use.kind in _SAME_EACH_TIME and _is_noted(call):
+            return
+        asked = self._blame.asked(frame, use)
+        if asked is None:
+            return
+        scope, inputs, place, handed_over = asked
+        if self._ends and scope.watched and use.kind not in _LET_BE:
+            is_awaited = handed_over or use.what == functions.OPEN_CONNECTION
+            if not is_awaited:  # awaiting ends the render itself
+                scope.end_with(DynamicUse(f"{use.kind} ({use.what})", place))
+        elif use.kind in FREEZABLE:
+            inputs.calls.add(call)
+            _note(inputs, use, place, scope.project)
+
+
+def _is_noted(call: Call) -> bool:
+    """Whether the very same call has been noted of this render."""
+    scope = current()
+    return scope is not None and scope.inputs is not None and call in scope.inputs.calls
+
+
+def _note(inputs: Inputs, use: Use, place: Place, project: Path) -> None:
+    name = use.name() if len(inputs.observed) < _MOST_NAMED else ""
+    if use.kind is Kind.FILE and name:
+        if is_installed(name):
+            return
+        name = shown(name, project)
+    if not (use.kind is Kind.DATABASE and is_housekeeping(name)):
+        inputs.observed[Observation(use.kind, use.what, place, name)] = None

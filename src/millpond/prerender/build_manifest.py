@@ -1,0 +1,260 @@
+"""The build's output on disk: what was decided, and the entries that were rendered."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from millpond.config.ownership import READ, whose
+from millpond.errors import BuildError, Place
+from millpond.policy.entry import FRAME_VERSION, decode_frame, encode_frame
+from millpond.prerender.input_records import FunctionRecord, InputRecord
+from millpond.prerender.plan import Plan
+from millpond.render.static import Why
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from millpond.policy.entry import Entry
+    from millpond.routes.route import Route
+
+VERSION = version("millpond")
+
+OUTPUT = Path(".millpond") / "build"
+"""The output folder within a project; it may be copied to other machines."""
+
+_MANIFEST = "manifest.json"
+_LENGTH = 8  # bytes in front of each frame
+_UNDER_WAY_SECONDS = 3600
+"""The age from which a file that no manifest names is what a build left behind when it was killed."""
+
+
+class PathRecord(msgspec.Struct, frozen=True):
+    """One path that was rendered."""
+
+    path: str
+    """Canonical."""
+    readable: str
+    status: int
+    revalidate: float | None
+    expire: float | None
+    headers: dict[str, str]
+    tags: list[str]
+    seconds: float
+    """How long the render took."""
+    inputs: list[int] = []
+    """Which of its route's inputs are its."""
+
+
+class RouteRecord(msgspec.Struct, frozen=True):
+    """One route, and what was decided for it."""
+
+    pattern: str
+    file: str
+    digest: str
+    """SHA-256 of the file when it was built."""
+    glyph: str
+    why: str
+    place: tuple[str, int | None] | None
+    static: bool
+    on_demand: bool
+    closed: bool
+    revalidate: float | None
+    expire: float | None
+    paths: list[PathRecord]
+    inputs: list[InputRecord] = []
+
+    @property
+    def reason(self) -> Why:
+        return Why(self.why, Place(*self.place) if self.place is not None else None)
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """All that a server must know of a build."""
+
+    millpond: str
+    """The version that made it; another one refuses to serve it."""
+    build: str
+    """The build's id."""
+    built_at: float
+    """Seconds since the epoch."""
+    compat: str
+    draft_secret: str
+    """The cookie value that turns draft mode on (R10.1, R11.7)."""
+    entries: int
+    """How many entries there are: of the routes, and of what was fetched and computed for them."""
+    routes: list[RouteRecord]
+    functions: list[FunctionRecord] = []
+    environment: dict[str, str] = {}
+    """By variable that was read: what tells whether a server has another value, with the build's key."""
+    frames: int = FRAME_VERSION
+    """The version of the entries' frames; none of another version can be served."""
+
+
+class _MadeBy(msgspec.Struct):
+    """The fields that say whether the others can be read."""
+
+    millpond: str | None = None
+    frames: int = 0
+
+
+def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry], key: bytes = b"") -> Path:
+    """Put a build in place of the former one, in one step: a reader finds the old one or the new one.
+
+    `key` is what the manifest's fingerprints of variables were made with. It has a file of its own: whoever sees a
+    manifest, in a log say, learns nothing of the values.
+
+    The manifest names its entries and is put in place last. The former build's entries stay, for whoever has just
+    read the former manifest.
+
+    Raises:
+        BuildError: the folder can't be written.
+    """
+    output = project / OUTPUT
+    former = output / _MANIFEST
+    fresh = output / f"{_MANIFEST}-{manifest.build}"
+    try:
+        output.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep = {*_names(manifest), *_named_by(former)}
+        if manifest.environment:
+            (output / key_name(manifest)).touch(mode=0o600)
+            (output / key_name(manifest)).write_bytes(key)
+        with (output / _entries_name(manifest)).open("wb") as file:
+            for entry in entries:
+                frame = encode_frame(entry)
+                file.write(len(frame).to_bytes(_LENGTH, "big") + frame)
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        fresh.replace(former)
+        _sweep(output, keep)
+    except OSError as error:
+        raise BuildError(f"{output} can't be written: {error.strerror or error}.{whose(output)}") from error
+    return output
+
+
+def _entries_name(manifest: Manifest) -> str:
+    return f"entries-{manifest.build}.bin"
+
+
+def key_name(manifest: Manifest) -> str:
+    """The file that has the key of the manifest's fingerprints."""
+    return f"environment-{manifest.build}.key"
+
+
+def _names(manifest: Manifest) -> list[str]:
+    """The files that belong to a manifest."""
+    return [_entries_name(manifest), key_name(manifest)]
+
+
+def _named_by(manifest: Path) -> list[str]:
+    """Those of the manifest in this file; nothing where there is none, or one of another version."""
+    try:
+        return _names(msgspec.json.decode(manifest.read_bytes(), type=Manifest))
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return []
+
+
+def _sweep(output: Path, keep: set[str]) -> None:
+    """Remove what builds left behind; what is young may be of one that is under way."""
+    youngest = time.time() - _UNDER_WAY_SECONDS
+    for path in output.iterdir():
+        if path.name in keep or path.name == _MANIFEST:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another build, under way, has just renamed it
+            if path.stat().st_mtime < youngest:
+                path.unlink()
+
+
+def read_manifest(project: Path) -> Manifest | None:
+    """The manifest of the project's build; None when there is none.
+
+    Raises:
+        BuildError: it can't be read, or another version of Millpond made it.
+    """
+    path = project / OUTPUT / _MANIFEST
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BuildError(f"{path} can't be read: {error.strerror}.{_whose(path)}") from error
+    try:
+        made_by = msgspec.json.decode(content, type=_MadeBy)
+        if (made_by.millpond, made_by.frames) != (VERSION, FRAME_VERSION):
+            other = made_by.millpond or "of an unknown version"
+            raise BuildError(
+                f"the build in {path.parent} was made by Millpond {other} (entries {made_by.frames}), and this is "
+                f"{VERSION} (entries {FRAME_VERSION}); run `millpond build` again."
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BuildError(f"{path} is damaged ({error}); run `millpond build` again.") from error
+
+
+def read_entries(project: Path, manifest: Manifest) -> Iterator[Entry]:
+    """The entries of the build that `manifest` is of.
+
+    Raises:
+        BuildError: the file is missing or damaged.
+    """
+    path = project / OUTPUT / _entries_name(manifest)
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for _ in range(manifest.entries):
+                length = int.from_bytes(file.read(_LENGTH), "big")
+                entry = decode_frame(file.read(length)) if length <= size else None
+                if entry is None:
+                    raise BuildError(f"{path} is damaged; run `millpond build` again.")
+                yield entry
+    except OSError as error:
+        owned = _whose(path)
+        remedy = f".{owned}" if owned else "; run `millpond build` again."
+        raise BuildError(f"{path} can't be read: {error.strerror}{remedy}") from error
+
+
+def _whose(path: Path) -> str:
+    """Why this process may not read a file of the build's, and what to do about it."""
+    return whose(path.parent, (path.name,), READ)
+
+
+def has_entries(project: Path, manifest: Manifest) -> bool:
+    """Whether the build's answers are beside its manifest; a host whose store has them needs none."""
+    return (project / OUTPUT / _entries_name(manifest)).exists()
+
+
+def plans_of(manifest: Manifest, routes: Sequence[Route]) -> list[Plan]:
+    """The plans of a build, for the routes as they are now.
+
+    Raises:
+        BuildError: a route was added or removed since.
+    """
+    records: Mapping[str, RouteRecord] = {record.file: record for record in manifest.routes}
+    files = {route.file.file for route in routes}
+    changed = sorted(files.symmetric_difference(records))
+    if changed:
+        verb = "was added" if changed[0] in files else "was removed"
+        raise BuildError(f"{changed[0]} {verb} after the build; run `millpond build` again.")
+    return [_plan(route, records[route.file.file]) for route in routes]
+
+
+def _plan(route: Route, record: RouteRecord) -> Plan:
+    return Plan(
+        route=route,
+        why=record.reason,
+        static=record.static,
+        on_demand=record.on_demand,
+        closed=record.closed,
+        listed=frozenset(path.path for path in record.paths),
+    )
+
+
+def edited_since(manifest: Manifest, routes: Sequence[Route]) -> list[str]:
+    """The route files whose source is no longer what was built."""
+    digests = {record.file: record.digest for record in manifest.routes}
+    return [route.file.file for route in routes if digests.get(route.file.file) != route.module.digest]

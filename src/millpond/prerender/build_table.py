@@ -1,0 +1,128 @@
+"""What a build found out, for eyes: the table (docs/rules.md, section 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from millpond.policy.lifetime import duration_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from millpond.prerender.build_manifest import Manifest, PathRecord, RouteRecord
+
+SLOW = 0.3
+"""Seconds from which on the table says how long a path took (R8.4)."""
+
+LEGEND = {
+    "○": "static: rendered at build, one answer for everybody",
+    "●": "static with parameters: rendered at build, or at the first request for a path",
+    "λ": "live: run for each request",
+}
+
+_SUBJECTS = 3
+"""Frozen inputs that a route's row names."""
+_WHY = 24  # reasons in a narrower column are hard to read: from there on, long patterns are folded
+_LEAST = 8
+_GAP = 2
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    route: str
+    revalidate: str = ""
+    expire: str = ""
+    why: str = ""
+
+
+def build_table(manifest: Manifest, width: int) -> Table:
+    """The routes of a build, for a console of `width` columns. Nothing is cut off: what is too long is folded."""
+    rows = list(_rows(sorted(manifest.routes, key=lambda record: record.pattern)))
+    return route_table(["Route", "Revalidate", "Expire", "Why"], rows, width)
+
+
+def route_table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
+    """A table whose last column gives way first, and then its first one; a column without any value is left out."""
+    shown = [n for n in range(len(headings)) if n in (0, len(headings) - 1) or any(row[n] for row in rows)]
+    natural = [max(len(headings[n]), *(_width(row[n]) for row in rows), 0) for n in shown]
+    room = width - sum(natural[1:-1]) - _GAP * (len(shown) - 1)
+    last = min(natural[-1], max(room - natural[0], min(_WHY, room // 2), _LEAST))
+    first = min(natural[0], max(room - last, _LEAST))
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for n, size in zip(shown, [first, *natural[1:-1], last], strict=True):
+        table.add_column(headings[n], width=size, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[n]) for n in shown))
+    return table
+
+
+def _width(text: str) -> int:
+    """Columns of the longest line."""
+    return max(Text(line).cell_len for line in text.split("\n"))
+
+
+def legend(glyphs: Sequence[str]) -> list[str]:
+    """One line for each glyph that is used (R8.3)."""
+    return [f"{glyph}  {meaning}" for glyph, meaning in LEGEND.items() if glyph in glyphs]
+
+
+def _rows(records: Sequence[RouteRecord]) -> Iterator[Row]:
+    for position, record in enumerate(records):
+        last = position == len(records) - 1
+        corner = "─" if len(records) == 1 else "└" if last else "├" if position else "┌"
+        parameterised = "[" in record.pattern
+        own = "" if parameterised or not record.paths else _took(record.paths[0].seconds)
+        yield Row(
+            f"{corner} {record.glyph} {record.pattern}{own}",
+            duration_cell(record.revalidate),
+            duration_cell(record.expire),
+            _why(record),
+        )
+        if parameterised:
+            yield from _children(record, " " if last else "│")
+
+
+def _why(record: RouteRecord) -> str:
+    """The reason, and on a line of its own what the route froze without saying so."""
+    subjects = list(dict.fromkeys(found.subject for found in record.inputs if found.silent))
+    rest = f" and {len(subjects) - _SUBJECTS} more" if len(subjects) > _SUBJECTS else ""
+    frozen = f"\nfroze: {', '.join(subjects[:_SUBJECTS])}{rest}" if subjects else ""
+    return f"{record.reason}{frozen}"
+
+
+def _children(record: RouteRecord, trunk: str) -> Iterator[Row]:
+    """The paths of a parameterised route; the glyph is said again only where it differs (R8.5)."""
+    shown, rest = preview(record.paths)
+    glyph = " " if record.glyph != "λ" else "●"
+    for position, path in enumerate(shown):
+        corner = "└" if position == len(shown) - 1 and not rest else "├"
+        yield Row(
+            f"{trunk} {corner} {glyph} {path.readable}{_took(path.seconds)}",
+            duration_cell(path.revalidate),
+            duration_cell(path.expire),
+        )
+    if rest:
+        average = sum(path.seconds for path in rest) / len(rest)
+        yield Row(f"{trunk} └   [+{len(rest)} more paths]{_took(average, 'avg ')}")
+
+
+def preview(paths: Sequence[PathRecord]) -> tuple[list[PathRecord], list[PathRecord]]:
+    """The paths that the table shows, and those it counts (R8.4).
+
+    Three, or four where there are just four; when any was slow, seven or eight, slowest first.
+    """
+    ordered, most = list(paths), 3
+    if any(path.seconds > SLOW for path in paths):
+        ordered.sort(key=lambda path: -path.seconds if path.seconds > SLOW else 0)
+        most = 7
+    if len(ordered) == most + 1:
+        most += 1
+    return ordered[:most], ordered[most:]
+
+
+def _took(seconds: float, prefix: str = "") -> str:
+    return f" ({prefix}{seconds * 1000:.0f} ms)" if seconds > SLOW else ""

@@ -1,0 +1,83 @@
+"""Variables of the environment that a build has read: whether a server has the same values, without knowing them."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import TYPE_CHECKING
+
+from millpond.errors import Place
+from millpond.observe.environment import EVERY_VARIABLE
+from millpond.policy.allowance import Kind
+from millpond.prerender.build_manifest import OUTPUT, key_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from millpond.prerender.build_manifest import Manifest, RouteRecord
+    from millpond.prerender.input_records import FunctionRecord, InputRecord
+
+KEY_BYTES = 32
+
+_HEX_DIGITS = 4
+"""Of each fingerprint. With the key, 16 bits tell a change from none, but not a secret from other guesses."""
+
+
+def fingerprint(key: bytes, name: str, value: str | None) -> str:
+    """What differs, all but certainly, for two values of a variable; None is one that isn't set."""
+    told = b"" if value is None else b"\0" + os.fsencode(value)
+    return hmac.digest(key, os.fsencode(name) + told, "sha256").hex()[:_HEX_DIGITS]
+
+
+def fingerprints(
+    key: bytes, routes: Iterable[RouteRecord], functions: Iterable[FunctionRecord], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Those of all variables that routes and functions have read by name."""
+    inputs = [found for route in routes for found in route.inputs]
+    inputs += [found for function in functions for found in function.inputs]
+    return {name: fingerprint(key, name, environ.get(name)) for name in sorted(set(_variables(inputs)))}
+
+
+def drift(project: Path, manifest: Manifest, environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable whose value isn't the build's, naming the answers that hold it."""
+    if not manifest.environment:
+        return []
+    path = project / OUTPUT / key_name(manifest)
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        return [f"{path} can't be read ({error.strerror}): whether the environment is the build's can't be told."]
+    changed = {
+        name: _change(key, name, former, environ.get(name))
+        for name, former in manifest.environment.items()
+        if not hmac.compare_digest(former, fingerprint(key, name, environ.get(name)))
+    }
+    return [
+        f"{name} {change} at build. Until they are rendered again, the build's value is in "
+        f"{', '.join(_holders(manifest, name))}. Build with the server's environment, or read it in a live route."
+        for name, change in changed.items()
+    ]
+
+
+def _change(key: bytes, name: str, former: str, value: str | None) -> str:
+    if value is None:
+        return "isn't set here, and was"
+    return "is set here, and wasn't" if former == fingerprint(key, name, None) else "isn't what it was"
+
+
+def _holders(manifest: Manifest, name: str) -> Iterator[str]:
+    """The routes that have read a variable, and where; functions that have, with the routes that use them."""
+    for route in manifest.routes:
+        places = [str(Place(*record.place)) for record in route.inputs if name in _variables([record])]
+        if places:
+            yield f"{route.pattern} ({', '.join(places)})"
+    for function in manifest.functions:
+        places = [str(Place(*record.place)) for record in function.inputs if name in _variables([record])]
+        if places:
+            used = f", used by {', '.join(function.routes)}" if function.routes else ""
+            yield f"{function.label} ({', '.join(places)}{used})"
+
+
+def _variables(inputs: Iterable[InputRecord]) -> Iterator[str]:
+    return (record.name for record in inputs if record.kind is Kind.ENV and record.name not in ("", EVERY_VARIABLE))

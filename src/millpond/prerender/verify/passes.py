@@ -1,0 +1,130 @@
+"""Two passes that verify a static answer (R9.2, R9.3): the first fills caches, the second must not wait at all."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from millpond.errors import MillpondError
+from millpond.prerender.verify.idle_loop import IdleLoop, cancel_all
+from millpond.prerender.verify.waits import Waits, blamed, waits
+from millpond.render.after import drop_after
+from millpond.render.escape import result_of
+from millpond.render.renderer import Rendered, Renderer, StaticEnded
+from millpond.render.scope import DynamicUse, Purpose, Scope
+
+if TYPE_CHECKING:
+    from millpond.errors import Place
+    from millpond.render.inputs import Inputs
+    from millpond.render.target import Target
+
+_CLEAN_UP = 5.0
+"""Seconds that a cancelled render has to give its connections back."""
+
+
+class PassTimeout(MillpondError):
+    """A pass took longer than it may: a cache that isn't filled in time, or a thread that doesn't end (R5.43)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Runs renders in an IdleLoop."""
+
+    renderer: Renderer
+    timeout: float
+    """Seconds for one pass."""
+
+    async def first(self, target: Target) -> Inputs | None:
+        """Run the handler and let caches be filled. What it raises besides shows again in the second pass (R9.2).
+
+        Returns:
+            What it has used: a memo of the handler's own, filled here, hides it from the second pass.
+
+        Raises:
+            StaticEnded: the answer is one request's own, or waits for the outside world.
+            PassTimeout: there was none in time.
+        """
+        scope = self.renderer.scope(target, "GET", Purpose.BUILD)
+        try:
+            await _Pass(self, target, scope).run()
+        except (StaticEnded, PassTimeout, asyncio.CancelledError):
+            raise
+        except Exception:  # noqa: BLE001 - the second pass decides, and raises it again
+            return scope.inputs
+        finally:
+            drop_after(scope)
+        return scope.inputs
+
+    async def final(self, target: Target) -> Rendered:
+        """Run the handler with full caches: it must end without waiting for the outside (R9.3).
+
+        Its `after` callbacks run, those of the first pass don't (D28).
+
+        Raises:
+            StaticEnded, PassTimeout: as `first`.
+            Exception: whatever the handler raised.
+        """
+        scope = self.renderer.scope(target, "GET", Purpose.BUILD)
+        try:
+            return await _Pass(self, target, scope).run()
+        finally:
+            if scope.dynamic_use is None:
+                self.renderer.finish(scope)
+            else:
+                drop_after(scope)
+
+
+class _Pass:
+    """One run of a handler, looked at whenever the loop would block."""
+
+    def __init__(self, passes: Passes, target: Target, scope: Scope) -> None:
+        self._passes, self._target, self._scope = passes, target, scope
+        self._task: asyncio.Task[Rendered]
+        self._ended: asyncio.Future[None]
+
+    async def run(self) -> Rendered:
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, IdleLoop):
+            raise TypeError("passes need an IdleLoop")
+        self._ended = loop.create_future()
+        self._task = asyncio.create_task(self._passes.renderer.under(self._scope, self._target))
+        try:
+            with loop.watched_by(self._look, self._scope):
+                either: set[asyncio.Future[Any]] = {self._task, self._ended}
+                await asyncio.wait(either, timeout=self._passes.timeout, return_when=asyncio.FIRST_COMPLETED)
+            if self._task.done():
+                return result_of(self._task)
+            if self._scope.dynamic_use is None:
+                raise PassTimeout(self._too_late())
+            raise StaticEnded(self._scope.dynamic_use)
+        finally:
+            await cancel_all(self._task, self._scope.started, _CLEAN_UP)
+
+    def _look(self) -> bool:
+        """End the render when what it waits for is outside."""
+        if self._task.done() or self._ended.done():
+            return False
+        everyone = [waits(task, self._scope.project) for task in self._unfinished()]
+        kinds = {wait.kind for wait in everyone}
+        # Whether the handler awaits a task that waits for the outside can't be told. Beside a cache that is filled it
+        # may be one that is left running; the next look tells.
+        if Waits.FILL in kinds or (Waits.THREAD in kinds and Waits.OUTSIDE not in kinds):
+            return False
+        if self._scope.dynamic_use is None:
+            wait = blamed(everyone)
+            self._scope.dynamic_use = DynamicUse(f"awaits {wait.what}", wait.place or self._get_place())
+        self._ended.set_result(None)
+        return True
+
+    def _unfinished(self) -> list[asyncio.Task[Any]]:
+        return [task for task in (self._task, *self._scope.started) if not task.done()]
+
+    def _get_place(self) -> Place:
+        return self._target.route.operations["GET"].place
+
+    def _too_late(self) -> str:
+        return (
+            f"{self._get_place()}: no answer within {self._passes.timeout:g} s; make quicker what it waits for, raise "
+            "[build] timeout, or call `await connection()` first, so that the route is live."
+        )

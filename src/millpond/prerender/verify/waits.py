@@ -1,0 +1,105 @@
+"""What the tasks of a render wait for, told by their frames: a cache, a thread, each other, or the outside world."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import os
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
+import anyio.to_thread
+import fastapi
+import starlette
+
+from millpond.render.awaits import frames_of
+from millpond.render.scope import user_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+    from millpond.errors import Place
+
+
+class Waits(Enum):
+    """What a task waits for."""
+
+    FILL = "a cache"
+    """It is being filled: somebody will go on."""
+    THREAD = "a thread"
+    """Of the pool. It computes, or waits for a task itself."""
+    MEETING = "a meeting"
+    """Another task, by way of a lock, an event, a queue, a group."""
+    OUTSIDE = "the outside"
+
+
+class Wait(NamedTuple):
+    """One task's wait, and the user's line that waits."""
+
+    kind: Waits
+    what: str
+    place: Place | None
+
+
+_OURS = Path(__file__).parents[2]
+_CACHE = f"{_OURS / 'cache'}{os.sep}"
+_ANYIO = str(Path(anyio.__file__).parent)
+_FRAMEWORK = tuple(f"{folder}{os.sep}" for folder in (_OURS, *fastapi.__path__, *starlette.__path__))
+_IN_ASYNCIO = tuple(
+    str(Path(asyncio.__file__).with_name(f"{name}.py"))
+    for name in ("locks", "queues", "taskgroups", "tasks", "timeouts")
+)
+_IN_ANYIO = (f"{_ANYIO}{os.sep}_core{os.sep}_synchronization.py", f"{_ANYIO}{os.sep}streams{os.sep}memory.py")
+_ANYIO_GROUPS = ("TaskGroup.", "Event.", "Lock.", "Semaphore.", "CapacityLimiter.", "AsyncIOBackend.checkpoint")
+
+
+def waits(task: asyncio.Task[Any], project: Path) -> Wait:
+    """What a task waits for that isn't done, at a moment when nothing is ready to run."""
+    frames = frames_of(task.get_coro())
+    if any(frame.f_code.co_filename.startswith(_CACHE) for frame in frames):
+        return Wait(Waits.FILL, "", None)
+    if any(frame.f_code is anyio.to_thread.run_sync.__code__ for frame in frames):
+        return Wait(Waits.THREAD, "", None)
+    place, below = _user_part(frames, project)
+    kind = Waits.MEETING if all(_is_meeting(frame) for frame in below) else Waits.OUTSIDE
+    return Wait(kind, _name(below, place, project), place)
+
+
+def blamed(of_all: Iterable[Wait]) -> Wait:
+    """The wait that ends a render: the first for the outside; its place may be another's, who awaits it."""
+    everyone = list(of_all)
+    first = next((wait for wait in everyone if wait.kind is Waits.OUTSIDE), everyone[0])
+    if first.place is not None:
+        return first
+    return first._replace(place=next((wait.place for wait in everyone if wait.place is not None), None))
+
+
+def _user_part(frames: list[FrameType], project: Path) -> tuple[Place | None, list[FrameType]]:
+    """The innermost line of the user's, and the frames that it awaits."""
+    for position in range(len(frames) - 1, -1, -1):
+        place = user_place(frames[position], project, only_innermost=True)
+        if place is not None:
+            return place, frames[position + 1 :]
+    return None, frames
+
+
+def _is_meeting(frame: FrameType) -> bool:
+    code = frame.f_code
+    if code.co_filename in _IN_ASYNCIO:
+        return code is not asyncio.sleep.__code__
+    if code.co_filename.startswith(_ANYIO):
+        return code.co_filename in _IN_ANYIO or code.co_qualname.startswith(_ANYIO_GROUPS)
+    return code.co_filename.startswith(_FRAMEWORK)
+
+
+def _name(below: list[FrameType], place: Place | None, project: Path) -> str:
+    """The function that is awaited: `asyncio.sleep`; or the source of the line where it is none."""
+    if below:
+        plumbing = (*_FRAMEWORK, _ANYIO) if place is None else ()
+        called = next((frame for frame in below if not frame.f_code.co_filename.startswith(plumbing)), below[-1])
+        return f"{called.f_globals.get('__name__', '').partition('.')[0]}.{called.f_code.co_qualname}"
+    line = linecache.getline(str(project / place.file), place.line or 0).strip() if place is not None else ""
+    return line.removeprefix("return ").partition("await ")[2] or line or "something outside"

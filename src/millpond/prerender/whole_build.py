@@ -1,0 +1,167 @@
+"""A whole build: load, prerender, decide, write."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.errors import BuildError
+from millpond.policy.lifetime import FOREVER, Lifetime
+from millpond.policy.tags import is_own
+from millpond.prerender.build_manifest import VERSION, Manifest, PathRecord, RouteRecord, read_manifest, write_build
+from millpond.prerender.crons import refused_crons
+from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
+from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
+from millpond.prerender.input_records import functions_of, inputs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from millpond.cache.functions.observed import ObservedFunctions
+    from millpond.config import CronConfig
+    from millpond.policy.entry import Entry
+    from millpond.prerender.failure import Failure
+    from millpond.prerender.input_records import RouteInputs
+    from millpond.prerender.prerenderer import Prerenderer, RouteResult
+    from millpond.routes.route import Route
+
+
+@dataclass(frozen=True, slots=True, repr=False)  # asyncio asks for a representation, and drops it
+class Built:
+    """The outcome of a build. With failures nothing was written."""
+
+    manifest: Manifest
+    failures: list[Failure]
+    warnings: list[str]
+    seconds: float
+
+
+def new_build_id() -> str:
+    """Names one build, so that no entry of another is taken for its own."""
+    return secrets.token_hex(8)
+
+
+async def make_build(
+    routes: list[Route],
+    prerenderer: Prerenderer,
+    project: Path,
+    crons: Sequence[CronConfig],
+    data: Callable[[], Iterable[Entry]],
+    functions: ObservedFunctions,
+    progress: Callable[[int, int], None],
+) -> Built:
+    """Prerender `routes` and, when nothing failed, put the build in place of the former one.
+
+    Args:
+        routes: all of the application's.
+        prerenderer: renders them.
+        project: the folder that gets the output.
+        crons: the routes that are asked by the clock.
+        data: what was fetched and computed meanwhile; it ships with the build.
+        functions: what cached functions have used.
+        progress: told how many paths are done, and of how many.
+
+    Raises:
+        BuildError: the output folder can't be written.
+    """
+    started = time.perf_counter()
+    results = await prerenderer.run(routes, progress)
+    pages = [page.entry for result in results for page in result.rendered if page.entry is not None]
+    entries = [*pages, *data()]
+    records = [_record(result, prerenderer.renderer.expire_time) for result in results]
+    used = functions_of(functions, results)
+    key = secrets.token_bytes(KEY_BYTES)
+    manifest = Manifest(
+        millpond=VERSION,
+        build=prerenderer.build,
+        built_at=prerenderer.clock(),
+        compat=prerenderer.compat.value,
+        draft_secret=_draft_secret(project),
+        entries=len(entries),
+        routes=records,
+        functions=used,
+        environment=fingerprints(key, records, used, os.environ),
+    )
+    failures = _failures(results, records, prerenderer, crons)
+    if not failures:
+        write_build(project, manifest, entries, key)
+    warnings = [warning for route in routes for warning in route.warnings]
+    warnings += [result.warning for result in results if result.warning is not None]
+    warnings += idle_allowances(routes, records)
+    return Built(manifest, failures, warnings, time.perf_counter() - started)
+
+
+def _failures(
+    results: list[RouteResult], records: list[RouteRecord], prerenderer: Prerenderer, crons: Sequence[CronConfig]
+) -> list[Failure]:
+    """What keeps the build from taking the former one's place."""
+    failures = [failure for result in results for failure in result.failures]
+    failures += refused_crons(crons, [result.plan for result in results])
+    if prerenderer.config.frozen == "error":
+        failures += frozen_failures(records, cache_components=prerenderer.passes is not None)
+    return failures
+
+
+def _draft_secret(project: Path) -> str:
+    """The former build's, where there is one: an editor's cookie outlives a deploy."""
+    try:
+        former = read_manifest(project)
+    except BuildError:  # of another version, or damaged: this build replaces it
+        former = None
+    return former.draft_secret if former is not None else secrets.token_hex(32)
+
+
+def _record(result: RouteResult, expire_time: float) -> RouteRecord:
+    route, plan, inputs = result.route, result.plan, inputs_of(result)
+    lifetime = _lifetime(result, expire_time)
+    return RouteRecord(
+        pattern=route.pattern,
+        file=route.file.file,
+        digest=route.module.digest,
+        glyph=result.glyph,
+        why=plan.why.text,
+        place=None if plan.why.place is None else (plan.why.place.file, plan.why.place.line),
+        static=plan.static,
+        on_demand=plan.on_demand,
+        closed=plan.closed,
+        revalidate=lifetime.revalidate,
+        expire=lifetime.expire,
+        paths=_path_records(result, inputs),
+        inputs=inputs.records,
+    )
+
+
+def _lifetime(result: RouteResult, expire_time: float) -> Lifetime:
+    """What the table shows for the route: the lowest of its paths, or what its file says while there are none."""
+    if not result.plan.static:
+        return FOREVER
+    if not result.rendered:
+        revalidate = result.route.config.revalidate
+        return Lifetime(revalidate or None).bounded(expire_time)
+    lifetime = FOREVER
+    for page in result.rendered:
+        if page.entry is not None:
+            lifetime = lifetime.lowered(page.entry.lifetime)
+    return lifetime
+
+
+def _path_records(result: RouteResult, inputs: RouteInputs) -> list[PathRecord]:
+    return [
+        PathRecord(
+            path=page.target.path,
+            readable=page.target.readable,
+            status=page.entry.status,
+            revalidate=page.entry.revalidate,
+            expire=page.entry.expire,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in page.entry.headers},
+            tags=[tag for tag in page.entry.tags if not is_own(tag)],
+            seconds=page.seconds,
+            inputs=inputs.by_path[page.target.path],
+        )
+        for page in result.rendered
+        if page.entry is not None
+    ]

@@ -1,1 +1,0 @@
-"""What a render touches besides the request, seen while it is built."""

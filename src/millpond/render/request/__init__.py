@@ -1,0 +1,1 @@
+"""The request as handlers get it: every read is seen, and counts."""

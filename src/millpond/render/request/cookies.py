@@ -1,0 +1,109 @@
+"""The cookies of a request, and those that its answer will set (R13.1 to R13.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from starlette.responses import Response
+
+from millpond.errors import UsageError
+from millpond.render.request.reader import refuse_elsewhere, refuse_in_fill
+from millpond.render.scope import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from datetime import datetime
+
+    from millpond.render.scope import Scope
+
+
+class Cookies(Mapping[str, str]):
+    """What `cookies()` returns. Reads see earlier writes of the same request. May be awaited, to no effect."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __await__(self) -> Generator[None, None, Cookies]:
+        return self
+        yield
+
+    def _values(self) -> dict[str, str]:
+        request = self._scope.request
+        refuse = refuse_in_fill if request is None else refuse_elsewhere  # whoever reads may have another scope
+        refuse("cookies()")
+        values: dict[str, str | None] = dict(request.cookies) if request is not None else {}
+        values.update(self._scope.written_cookies)
+        return {name: value for name, value in values.items() if value is not None}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def set(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        expires: datetime | str | int | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: Literal["lax", "strict", "none"] | None = "lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Set a cookie with the answer (R13.2).
+
+        Args:
+            name: the cookie's name.
+            value: its value.
+            max_age: seconds that it lives; a session cookie when neither this nor `expires` is given.
+            expires: when it ends, as a date or as seconds from now.
+            path: the part of the site that it is for.
+            domain: the domain that it is for; this host alone when None.
+            secure: send it over TLS only.
+            httponly: hide it from scripts.
+            samesite: whether other sites' requests carry it.
+            partitioned: keep it apart for each embedding site.
+
+        Raises:
+            UsageError: in a static render, whose answer goes to everybody, or once the answer is out.
+        """
+        self._writable("cookies().set()")
+        carrier = Response()
+        carrier.set_cookie(
+            name, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned=partitioned
+        )
+        self._scope.send_cookie(carrier.headers["set-cookie"])
+        self._scope.written_cookies[name] = value
+
+    def delete(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
+        """Make the client forget a cookie; `path` and `domain` must be those it was set with.
+
+        Raises:
+            UsageError: as `set`.
+        """
+        self._writable("cookies().delete()")
+        carrier = Response()
+        carrier.delete_cookie(name, path, domain)
+        self._scope.send_cookie(carrier.headers["set-cookie"])
+        self._scope.written_cookies[name] = None
+
+    def _writable(self, api: str) -> None:
+        refuse_in_fill(api)
+        scope = self._scope
+        if scope.phase is Phase.AFTER:
+            raise UsageError(f"{api} in an after() callback comes too late: the answer is out; set it in the handler.")
+        if scope.purpose.shared:
+            where = scope.place()
+            raise UsageError(
+                f"{f'{where}: ' if where else ''}{api} in a static GET: its answer is stored and sent to everybody; "
+                'set cookies in a live route (dynamic = "force-dynamic") or in a POST.'
+            )

@@ -1,0 +1,1 @@
+"""What a handler returned, as the body of its answer."""

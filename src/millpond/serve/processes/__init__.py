@@ -1,0 +1,1 @@
+"""Servers as processes: sockets, workers, event loops, and how they end."""

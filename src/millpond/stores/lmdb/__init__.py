@@ -1,0 +1,1 @@
+"""The embedded store: LMDB, for the processes of one machine."""

@@ -1,0 +1,68 @@
+"""Leases in a transaction of the embedded store. Deadlines are of the clock that all processes of a machine share."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from millpond.stores.contract import Lease
+from millpond.stores.lmdb.layout import digest, pack_lease, unpack_lease
+
+if TYPE_CHECKING:
+    from millpond.stores.lmdb.opened import Reading, Writing
+
+_LEASES_UNTIL_SWEEP = 1024
+
+
+def is_free(at: Reading | Writing, key: str, now: float) -> bool:
+    """Whether nobody holds the lease of `key`."""
+    record = at.txn.get(digest(key), db=at.tables.leases)
+    return record is None or unpack_lease(record)[0] <= now
+
+
+def holds(at: Reading | Writing, lease: Lease, now: float) -> bool:
+    """Whether this lease is the one of its key, and has not run out."""
+    record = at.txn.get(digest(lease.key), db=at.tables.leases)
+    if record is None:
+        return False
+    deadline, token = unpack_lease(record)
+    return token == lease.token and deadline > now
+
+
+def grant(writing: Writing, key: str, now: float, seconds: float) -> Lease | None:
+    """The lease of `key`, or None while another's has not run out."""
+    if not is_free(writing, key, now):
+        return None
+    lease = Lease(key, secrets.token_hex(8))
+    extend(writing, lease, now, seconds)
+    return lease
+
+
+def extend(writing: Writing, lease: Lease, now: float, seconds: float) -> None:
+    """Let a lease last until `seconds` from now."""
+    writing.txn.put(digest(lease.key), pack_lease(now + seconds, lease.token), db=writing.tables.leases)
+
+
+def give_back(writing: Writing, lease: Lease) -> bool:
+    """End a lease; False when it is another's by now."""
+    key = digest(lease.key)
+    record = writing.txn.get(key, db=writing.tables.leases)
+    if record is None or unpack_lease(record)[1] != lease.token:
+        return False
+    writing.txn.delete(key, db=writing.tables.leases)
+    return True
+
+
+def sweep(writing: Writing, now: float, limit: int) -> int:
+    """Forget leases that ran out, when there are more than `limit`; the limit for the next time.
+
+    Doubling keeps this O(1) per lease.
+    """
+    txn, table = writing.txn, writing.tables.leases
+    if txn.stat(table)["entries"] <= limit:
+        return limit
+    with txn.cursor(db=table) as cursor:
+        over = [key for key, record in cursor if unpack_lease(record)[0] <= now]
+    for key in over:
+        txn.delete(key, db=table)
+    return max(_LEASES_UNTIL_SWEEP, 2 * txn.stat(table)["entries"])

@@ -1,0 +1,144 @@
+"""The hit path of the embedded store: what this process knows, as long as nobody has written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lmdb
+
+from millpond.policy.entry import decode_frame
+from millpond.policy.tags import TagRow
+from millpond.stores.lmdb import tag_rows as lmdb_tags
+from millpond.stores.lmdb.layout import digest, packed_version, version_of
+from millpond.stores.lmdb.opened import Reading
+from millpond.stores.lmdb.succession import superseding
+from millpond.stores.local import LocalEntries, Reads
+
+if TYPE_CHECKING:
+    from millpond.policy.entry import Entry
+    from millpond.stores.lmdb.opened import Environment
+    from millpond.stores.lmdb.transactions import Transactions
+
+_UNKNOWN = TagRow(2**63, expired=2**63)
+"""What is said of a tag that can't be looked up: nobody is served with what may have been invalidated."""
+_UNREAD = TagRow(-1)
+_MOST_ROWS = 50_000
+
+
+class Local:
+    """An entry as a transaction wrote it, and the latest transaction after which it was still the one of its key."""
+
+    __slots__ = ("entry", "seen", "size", "version")
+
+    def __init__(self, entry: Entry, size: int, version: bytes, seen: int) -> None:
+        self.entry, self.size, self.version, self.seen = entry, size, version, seen
+
+
+class View:
+    """The counter and the rows as they are since transaction `seen`: rows change with the generation only."""
+
+    __slots__ = ("generation", "lost", "rows", "seen")
+
+    def __init__(self, seen: int, generation: int, lost: int) -> None:
+        self.seen, self.generation, self.lost = seen, generation, lost
+        self.rows: dict[str, TagRow | None] = {}
+
+    def remember(self, tag: str, row: TagRow | None) -> None:
+        if len(self.rows) >= _MOST_ROWS:
+            self.rows.clear()
+        self.rows[tag] = row
+
+
+class Hits:
+    """Entries, the counter and rows of one file, each read again once another transaction has been committed.
+
+    Threads need no lock: what is kept says which transaction it belongs to, so the worst that a race leaves is
+    something older, which says so.
+    """
+
+    def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int, since: int) -> None:
+        self._transactions, self.environment, self._since = transactions, environment, since
+        self._local: LocalEntries[Local] = LocalEntries(local_bytes)
+        self.reads = Reads()
+        self.captured = 0
+        """The highest generation that was given to anybody."""
+        self._view = View(-1, -1, 0)
+
+    def peek(self, key: str) -> Entry | None:
+        now = self.environment.last_transaction()
+        known = self._local.get(key)
+        entry = known.entry if known is not None and known.seen == now else self._entry(key, known)
+        if entry is not None:
+            self.reads.note(key)
+        return entry
+
+    def generation(self) -> int:
+        view = self._view
+        if view.seen == self.environment.last_transaction():
+            return view.generation
+        found = self._look(view)
+        # Where it can't be read, an older one only makes a render look older than it is.
+        return max(0, (view if found is None else found).generation)
+
+    def row(self, tag: str) -> TagRow | None:
+        view = self._view
+        if view.seen != self.environment.last_transaction():
+            found = self._look(view)
+            if found is None:
+                return _UNKNOWN
+            view = found
+        row = view.rows.get(tag, _UNREAD)
+        return self._row(view, tag) if row is _UNREAD else row
+
+    def stored(self, entry: Entry, size: int, transaction: int) -> None:
+        """Keep what this process wrote itself, rather than read it."""
+        seen = self.environment.base + transaction
+        self._local.keep(entry.key, Local(entry, size, packed_version(transaction), seen))
+
+    def _look(self, view: View) -> View | None:
+        """The view that holds now, which may be the one before; None where the file can't be read."""
+        environment = self.environment
+        try:
+            with environment.begin() as txn:
+                seen, state = environment.base + txn.id(), Reading(txn, environment.tables).state()
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+            return None
+        if state.generation != view.generation:
+            self._view = view = View(seen, state.generation, state.lost)
+            self.captured = max(self.captured, state.generation)
+        view.seen = seen
+        return view
+
+    def _row(self, view: View, tag: str) -> TagRow | None:
+        environment = self.environment
+        try:
+            with environment.begin() as txn:
+                found = lmdb_tags.row_of(Reading(txn, environment.tables), tag, view.lost)
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+            return _UNKNOWN
+        row = superseding(found, self._since)
+        view.remember(tag, row)
+        return row
+
+    def _entry(self, key: str, known: Local | None) -> Entry | None:
+        """The entry as it is now; `known` is what it was, and needs no decoding while it is of the same version."""
+        environment, at = self.environment, digest(key)
+        try:
+            with environment.begin() as txn:
+                seen = environment.base + txn.id()
+                record = txn.get(at, b"", db=environment.tables.kept)
+                if known is not None and known.version == version_of(record):
+                    known.seen = seen
+                    return known.entry
+                frame = txn.get(at, b"", db=environment.tables.entries)
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+            return None
+        entry = decode_frame(frame)
+        if entry is None or entry.key != key:  # none, a damaged one, or one of another layout of frames
+            self._local.forget(key)
+            return None
+        self._local.keep(key, Local(entry, len(frame), version_of(record), seen))
+        return entry

@@ -1,0 +1,378 @@
+"""Entries in an LMDB file: one cache for all processes of a machine, exact to the next request, kept over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import lmdb
+from msgspec.structs import replace
+
+from millpond.policy.entry import decode_frame, encode_frame
+from millpond.policy.tags import Cleanliness, judge_tags
+from millpond.stores.contract import Commit
+from millpond.stores.lmdb import entries as lmdb_entries
+from millpond.stores.lmdb import leases as lmdb_leases
+from millpond.stores.lmdb import tag_rows as lmdb_tags
+from millpond.stores.lmdb.environment import max_bytes_in
+from millpond.stores.lmdb.layout import digest
+from millpond.stores.lmdb.local_reads import Hits
+from millpond.stores.lmdb.succession import LOOK_SECONDS
+from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
+from millpond.stores.tag_history import generation_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from millpond.policy.entry import Entry
+    from millpond.policy.tags import TagRow
+    from millpond.stores.contract import Lease
+    from millpond.stores.lmdb.opened import Writing
+
+log = logging.getLogger("millpond.stores")
+
+_LOOK_AGAIN_SECONDS = 0.01
+_READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
+"""How many keys' reads are written down at once: few enough to take less than a millisecond."""
+_SECONDS_BETWEEN_REAPS, _SECONDS_TO_SEED = 60, 10.0
+
+
+class LmdbStore:
+    """The `Store` of all processes of one machine that name the same folder.
+
+    The first three methods read one number in shared memory, and go on with what this process knows while it is
+    unchanged. So an invalidation in one process holds at the very next call in every other. What was read is written
+    down in batches, for eviction to take what was read least recently, in whatever process.
+
+    A process that is killed loses nothing that was committed, and leaves no lock behind; its leases run out. After
+    a power cut the file isn't trusted, and begins anew (see `Folder.distrust`). A full disk costs the entries that
+    would be written now: it is never an error of who reads or commits. Only `invalidate` and `remove` raise then, since
+    nobody may believe that they worked.
+
+    Files that are removed or replaced are noticed, and left for those that are there then. No call waits without end
+    for a process that is in a write transaction; the hit path never waits.
+
+    Args:
+        folder: on a local disk; made when missing, for this user only.
+        max_bytes: what the entries may count together.
+        clock: seconds since the epoch.
+        max_tags: tag rows kept. When there are more, the oldest go, together with the entries they fence.
+        monotonic: seconds, for leases, by a clock that all processes of the machine share.
+        local_bytes: what this process keeps of the entries in its own memory.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        clock: Callable[[], float],
+        max_tags: int = MAX_TAGS,
+        monotonic: Callable[[], float] = time.monotonic,
+        local_bytes: int = 32 * 1024 * 1024,
+    ) -> None:
+        self._max_bytes, self._max_tags, self._local_bytes = max_bytes, max_tags, local_bytes
+        self._clock, self._monotonic = clock, monotonic
+        self._transactions = Transactions(folder, monotonic)
+        self._hits: Hits | None = None
+        self._look_at = 0.0
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._room, self._sweep_at = max_bytes, 0
+
+    def in_touch(self) -> bool:
+        """Always: invalidations are where this process looks."""
+        return True
+
+    def peek(self, key: str) -> Entry | None:
+        """The entry of `key`; it is not judged."""
+        if self._monotonic() >= self._look_at:
+            self._follow()
+        return (self._hits or self._known()).peek(key)
+
+    def version(self) -> int:
+        """The number of the last transaction that was committed, by whatever process, in whatever file."""
+        return (self._hits or self._known()).environment.last_transaction()
+
+    def generation(self) -> int:
+        """How many invalidations there have been."""
+        return (self._hits or self._known()).generation()
+
+    def row(self, tag: str) -> TagRow | None:
+        """The row of `tag`; None when it was never invalidated, or only before any entry that is still there."""
+        return (self._hits or self._known()).row(tag)
+
+    def _known(self) -> Hits:
+        if self._hits is None:
+            raise self._transactions.not_open()
+        return self._hits
+
+    async def open(self) -> None:
+        """Open the folder's file; once per process and store, after any fork.
+
+        Raises:
+            StoreError: the folder or its file can't be used.
+        """
+        self._transactions.open(self._max_bytes, self._clock(), self._max_tags)
+        self._begin()
+        self._housekeeping = asyncio.create_task(self._keep_house())
+
+    def _begin(self) -> None:
+        """Know nothing yet of the file that is open."""
+        environment = self._transactions.environment
+        # While other processes go on with a smaller limit, theirs holds: the map can't grow under them.
+        self._room = min(self._max_bytes, max_bytes_in(environment.map_bytes, self._max_tags))
+        self._hits = Hits(self._transactions, environment, self._local_bytes, self._transactions.since)
+        self._look_at = self._monotonic() + LOOK_SECONDS
+
+    def _follow(self) -> None:
+        """See whether the file is still the folder's: somebody may have removed it, or put another in its place."""
+        self._look_at = self._monotonic() + LOOK_SECONDS
+        if self._transactions.follow(self._clock(), self._known().captured):
+            self._begin()
+
+    async def close(self) -> None:
+        """Let go of the file; the last process syncs it. Does nothing when it isn't open."""
+        housekeeping, self._housekeeping = self._housekeeping, None
+        if housekeeping is not None:
+            await _ended(housekeeping)
+            self._note_reads()
+        self._hits = None
+        self._transactions.close()
+
+    async def _keep_house(self) -> None:
+        """Each second, look after the file, and write down what was read; each minute, free what dead readers held."""
+        for second in itertools.count(1):
+            await asyncio.sleep(1)
+            self._follow()
+            self._note_reads()
+            try:
+                self._transactions.look()
+                if second % _SECONDS_BETWEEN_REAPS == 0:
+                    self._transactions.environment.reap()
+            except lmdb.Error as error:
+                self._transactions.failed(error)
+
+    def _note_reads(self) -> None:
+        """What can't be written down at once waits for the next time."""
+        reads = self._known().reads
+
+        def note(writing: Writing) -> None:
+            lmdb_entries.note_reads(writing, reads.take(_READS_PER_SECOND))
+
+        try:
+            if reads:
+                self._transactions.write_at_once(note)
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+
+    async def get(self, key: str) -> Entry | None:
+        """The entry of `key`; it is not judged."""
+        return self.peek(key)
+
+    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
+        """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
+        frame, hits = encode_frame(entry), self._known()
+        reads = hits.reads.take(_READS_PER_COMMIT)
+        try:
+            outcome, transaction = await self._transactions.write_soon(
+                lambda writing: self._commit(writing, entry, frame, lease, reads)
+            )
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+            return Commit.FAILED
+        if outcome is Commit.STORED:
+            hits.stored(entry, len(frame), transaction)
+        return outcome
+
+    def _commit(
+        self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, reads: dict[str, int]
+    ) -> tuple[Commit, int]:
+        lmdb_entries.note_reads(writing, reads)
+        refused = self._refusal(writing, entry, frame, lease)
+        if refused is not None:
+            return refused, 0
+        room = self._room_now(writing, lmdb_entries.size_of(entry, frame))
+        lmdb_entries.put(writing, entry, frame)
+        lmdb_entries.evict(writing, room)
+        return Commit.STORED, writing.txn.id()
+
+    def _room_now(self, writing: Writing, size: int) -> int:
+        """What entries may count once one of `size` is among them.
+
+        On a disk that is all but full the file stays as it is: an entry takes what is unused in it, or the place of
+        others. What is left of the disk is for invalidations.
+        """
+        environment = self._transactions.environment
+        if not environment.is_tight():
+            return self._room
+        return min(self._room, max(size, writing.state.size + environment.spare_bytes(writing)))
+
+    def _refusal(self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None) -> Commit | None:
+        if lease is not None and not lmdb_leases.holds(writing, lease, self._monotonic()):
+            return Commit.LEASE_LOST
+        if lmdb_entries.size_of(entry, frame) > self._room:
+            return Commit.TOO_LARGE
+        now, lost = self._clock(), writing.state.lost
+        verdict = judge_tags(entry.tags, entry.generation, lambda tag: lmdb_tags.row_of(writing, tag, lost), now)
+        held = lmdb_entries.kept(writing, digest(entry.key))
+        if entry.generation < writing.state.floor or verdict.cleanliness is Cleanliness.EXPIRED:
+            return Commit.INVALIDATED
+        # From before the file was another: by now it only counts when it is what the file has.
+        if entry.generation < self._transactions.since and not lmdb_entries.is_kept(held, entry):
+            return Commit.INVALIDATED
+        if lmdb_entries.is_superseded(held, entry, now):
+            return Commit.SUPERSEDED
+        return None
+
+    async def seed(self, entries: Iterable[Entry]) -> None:
+        """Store the build's entries in one step, ages preserved; a later render that is there already stays.
+
+        Their generation is the one that the counter had at their `rendered_at`; see `Store.seed`. Answers of other
+        builds go: nobody is served with them again.
+        """
+        offered = list(entries)
+        try:
+            await self._transactions.write_soon(lambda writing: self._seed(writing, offered), _SECONDS_TO_SEED)
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+
+    def _seed(self, writing: Writing, offered: list[Entry]) -> None:
+        lmdb_entries.drop_other_builds(writing, offered)
+        times = lmdb_tags.moments(writing)
+        for built in offered:
+            generation = generation_at(built.rendered_at, writing.state.generation, times)
+            entry = replace(built, generation=generation)
+            if lmdb_entries.outlives_seed(lmdb_entries.kept(writing, digest(entry.key)), entry):
+                continue
+            frame = encode_frame(entry)
+            if generation >= writing.state.floor and lmdb_entries.size_of(entry, frame) <= self._room:
+                lmdb_entries.put(writing, entry, frame)
+        lmdb_entries.evict(writing, self._room)
+
+    async def remove(self, key: str) -> None:
+        """Forget the entry of `key`, if there is one.
+
+        Raises:
+            StoreError: the disk is full, the file damaged, or another process keeps it to itself.
+        """
+        try:
+            await self._transactions.write_soon(lambda writing: lmdb_entries.drop(writing, digest(key)))
+        except lmdb.Error as error:
+            raise self._transactions.refusal("remove an entry", error) from error
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry that is there now, in no particular order; those that go meanwhile are left out.
+
+        Each is read by itself, so that a slow reader pins no pages.
+        """
+        with self._transactions.reading() as (txn, tables), txn.cursor(db=tables.kept) as cursor:
+            keys = list(cursor.iternext(keys=True, values=False))
+        return self._walk(keys)
+
+    def _walk(self, keys: list[bytes]) -> Iterator[Entry]:
+        for key in keys:
+            with self._transactions.reading() as (txn, tables):
+                frame = txn.get(key, db=tables.entries)
+            entry = None if frame is None else decode_frame(frame)
+            if entry is not None:
+                yield entry
+
+    def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
+        """Count one invalidation of all `tags` and return its generation; from any thread. See `Store.invalidate`.
+
+        Raises:
+            StoreError: the disk is full, the file damaged, or another process keeps it to itself: nothing was
+                invalidated.
+        """
+        named = dict.fromkeys(tags)
+        self._follow()
+        generation = self._transactions.write_surely(
+            lambda writing: lmdb_tags.invalidate(writing, named, self._clock(), expire_after, self._max_tags),
+            "invalidate",
+        )
+        # Of a file that was just put in place of another, others may not know yet.
+        if (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
+            time.sleep(unsettled)
+        return generation
+
+    async def acquire(self, key: str, seconds: float) -> Lease | None:
+        """The lease of `key` for `seconds`, or None while another holder's has not run out.
+
+        None also where it can't be written down: who renders without a lease is no outage.
+        """
+        try:
+            return await self._transactions.write_soon(lambda writing: self._acquire(writing, key, seconds))
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+            return None
+
+    def _acquire(self, writing: Writing, key: str, seconds: float) -> Lease | None:
+        now = self._monotonic()
+        lease = lmdb_leases.grant(writing, key, now, seconds)
+        self._sweep_at = lmdb_leases.sweep(writing, now, self._sweep_at)
+        return lease
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        """Extend a lease that is still held to `seconds` from now; False when it is no longer."""
+
+        def renewed(writing: Writing) -> bool:
+            now = self._monotonic()
+            held = lmdb_leases.holds(writing, lease, now)
+            if held:
+                lmdb_leases.extend(writing, lease, now, seconds)
+            return held
+
+        try:
+            return await self._transactions.write_soon(renewed)
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+            return False
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back; does nothing when it is no longer held."""
+        try:
+            given = await self._transactions.write_soon(lambda writing: lmdb_leases.give_back(writing, lease))
+        except lmdb.Error as error:  # then it runs out
+            self._transactions.failed(error)
+            return
+        if given:
+            self._transactions.environment.waiters.wake(lease.key)
+
+    async def wait(self, key: str, seconds: float) -> None:
+        """Return when nobody holds the lease of `key` any longer, or after `seconds`.
+
+        A release in this process wakes at once; one in another, and a lease that runs out, are noticed within 10 ms.
+        """
+        loop, waiters = asyncio.get_running_loop(), self._transactions.environment.waiters
+        # Two clocks: the caller's patience ends by real time even where a test holds the store's clock still.
+        ends, ends_really = self._monotonic() + seconds, loop.time() + seconds
+        while not self._is_free(key):
+            left = min(ends - self._monotonic(), ends_really - loop.time())
+            if left <= 0:
+                return
+            if await waiters.pause(key, min(left, _LOOK_AGAIN_SECONDS), lambda: self._is_free(key)):
+                return
+
+    def _is_free(self, key: str) -> bool:
+        try:
+            with self._transactions.reading() as reading:
+                return lmdb_leases.is_free(reading, key, self._monotonic())
+        except lmdb.Error as error:
+            self._transactions.failed(error)
+            return True
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """End a task, which may be of a loop that has ended itself."""
+    loop = task.get_loop()
+    if loop is asyncio.get_running_loop():
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("noting what was read failed", exc_info=error)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)

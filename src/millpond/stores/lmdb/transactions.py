@@ -1,0 +1,300 @@
+"""Transactions of the embedded store, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import math
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+import lmdb
+
+from millpond.errors import StoreError
+from millpond.stores.lmdb import entries as lmdb_entries
+from millpond.stores.lmdb.environment import map_bytes_for, open_environment, release
+from millpond.stores.lmdb.layout import STATE_KEY, State
+from millpond.stores.lmdb.lock import HeldUp
+from millpond.stores.lmdb.opened import Reading, Writing, is_damage
+from millpond.stores.lmdb.succession import succeed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from millpond.stores.lmdb.opened import Environment
+    from millpond.stores.lmdb.succession import Predecessor
+
+T = TypeVar("T")
+
+log = logging.getLogger("millpond.stores")
+
+MAX_TAGS = 100_000
+"""Tag rows kept, where nothing else is said."""
+_SECONDS_BETWEEN_WARNINGS = _SECONDS_BETWEEN_EVICTIONS = 60.0
+_SECONDS_TO_WRITE = 1.0
+"""How long another may keep the right to write before it isn't waited for any longer."""
+_SECONDS_TO_WRITE_SURELY, _SECONDS_ON_A_LOOP = 5.0, 2.0
+"""The same for what has to be written: in a thread; and where a loop stands still meanwhile, with hits and pings."""
+_SECONDS_TO_MOVE = 0.1
+_LOOKS_BEFORE_RELEASE = 15
+"""Who is in a transaction of a file that was given up, or waits for one, isn't after so many seconds of running."""
+_MOST_EVICTED_AT_ONCE = 256
+
+
+class Transactions:
+    """One store's way to its environment.
+
+    Args:
+        folder: where the file is.
+        monotonic: seconds, to keep a disk that stays full from filling the log as well.
+    """
+
+    def __init__(self, folder: Path, monotonic: Callable[[], float]) -> None:
+        self.folder, self._monotonic = folder, monotonic
+        self._environment: Environment | None = None
+        self._sizes = (0, MAX_TAGS)
+        self._try_again_at = -math.inf
+        self._warned: dict[str, float] = {}
+        self._moving = threading.Lock()
+        self._former: list[tuple[int, Environment]] = []
+        self._looks = 0
+        self.since = 0
+        """Entries of an earlier generation are of a former file: they may neither be stored nor served."""
+
+    @property
+    def environment(self) -> Environment:
+        """Raises StoreError: it isn't open."""
+        if self._environment is None:
+            raise self.not_open()
+        return self._environment
+
+    def not_open(self) -> StoreError:
+        return StoreError(f"the store in {self.folder} is not open.")
+
+    def open(self, max_bytes: int, now: float, max_tags: int = MAX_TAGS) -> None:
+        """Open the folder's file, with room for what `max_bytes` and `max_tags` allow; `now`: since the epoch.
+
+        Raises:
+            StoreError: the folder or its file can't be used, or it is open already.
+        """
+        if self._environment is not None:
+            raise StoreError(f"the store in {self.folder} is open already.")
+        self._sizes, self.since = (max_bytes, max_tags), 0
+        self._environment = open_environment(self.folder, map_bytes_for(max_bytes, max_tags), now)
+
+    def close(self) -> None:
+        """Let go of the file; does nothing when it isn't open."""
+        environment, self._environment = self._environment, None
+        former, self._former = self._former, []
+        for _, one in former:
+            release(one)
+        if environment is not None:
+            release(environment)
+
+    def follow(self, now: float, captured: int) -> bool:
+        """See whether the folder still has the file that is open; if not, go on with the one that it has.
+
+        Where there is none, it is made. Where that can't be done nothing is stored or served until it can.
+
+        Args:
+            now: seconds since the epoch.
+            captured: the latest generation that a render of this process may have captured.
+
+        Returns:
+            Whether the environment is another one, or of no use, since the last call.
+        """
+        if self.environment.is_in_place():
+            return False
+        with self._moving:
+            environment = self.environment
+            if environment.is_in_place():  # another thread has seen to it
+                return False
+            try:
+                self._move(environment.left(captured), now)
+            except (lmdb.Error, StoreError, OSError) as error:
+                abandoned = not environment.gone
+                environment.abandon()
+                self._warn("%s was removed or replaced while it was in use, and can't be followed: %s", error)
+                return abandoned
+            self._former.append((self._looks + _LOOKS_BEFORE_RELEASE, environment))
+            return True
+
+    def _move(self, predecessor: Predecessor, now: float) -> None:
+        max_bytes, max_tags = self._sizes
+        found = open_environment(self.folder, map_bytes_for(max_bytes, max_tags), now, _SECONDS_TO_MOVE)
+        try:
+            with found.lock.held(_SECONDS_TO_MOVE, found.last_transaction):
+                since = _transact(found, lambda writing: succeed(writing, predecessor, found.file, now))
+        except BaseException:
+            release(found)
+            raise
+        found.learn_when_settled()
+        self._environment, self.since = found, since
+        log.warning(
+            "%s was removed or replaced while it was in use. From now on the file that is there now is used; what was "
+            "stored and invalidated before is unknown, and is rendered again.",
+            found.folder.data,
+        )
+
+    def look(self) -> None:
+        """What is to be done each second: keep disk in reserve, and let go of files that were given up."""
+        self._looks += 1
+        while self._former and self._former[0][0] <= self._looks:
+            release(self._former.pop(0)[1])
+        environment = self.environment
+        if not environment.gone and environment.lock.take():
+            try:
+                environment.reserve()
+            finally:
+                environment.lock.give()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """A read transaction, to be left soon."""
+        environment = self.environment
+        with environment.begin() as txn:
+            yield Reading(txn, environment.tables)
+
+    def write(self, work: Callable[[Writing], T], *, surely: bool = False) -> T:
+        """Do `work` in one write transaction; when there is no room, make some and try once more.
+
+        Args:
+            work: what is written.
+            surely: it is worth waiting longer for, and giving up entries again and again.
+
+        Raises:
+            lmdb.Error: it didn't come about; nothing was changed.
+        """
+        environment, seconds = self.environment, _patience() if surely else _SECONDS_TO_WRITE
+        with environment.lock.held(seconds, environment.last_transaction):
+            return self._written(environment, work, surely=surely)
+
+    async def write_soon(self, work: Callable[[Writing], T], seconds: float = _SECONDS_TO_WRITE) -> T:
+        """As `write`, but the loop goes on while another has the right to write."""
+        environment = self.environment
+        if not environment.lock.take():
+            for pause in environment.lock.tries(seconds, environment.last_transaction):
+                await asyncio.sleep(pause)
+                if environment.lock.take():
+                    break
+        try:
+            return self._written(environment, work)
+        finally:
+            environment.lock.give()
+
+    def write_at_once(self, work: Callable[[Writing], object]) -> bool:
+        """Do `work` if nobody else is writing; whether it was done."""
+        environment = self.environment
+        if not environment.lock.take():
+            return False
+        try:
+            self._written(environment, work)
+        finally:
+            environment.lock.give()
+        return True
+
+    def write_surely(self, work: Callable[[Writing], T], what: str) -> T:
+        """As `write`, for what nobody may believe to have happened when it hasn't.
+
+        Raises:
+            StoreError: it didn't come about; nothing was changed.
+        """
+        try:
+            return self.write(work, surely=True)
+        except lmdb.Error as error:
+            raise self.refusal(what, error) from error
+
+    def refusal(self, what: str, error: lmdb.Error) -> StoreError:
+        """What to raise when something failed that nobody may believe to have happened."""
+        self.failed(error)
+        return StoreError(f"the store in {self.folder} can't {what}: {error}.")
+
+    def failed(self, error: lmdb.Error) -> None:
+        """Say that a transaction failed, once a minute; have a damaged file replaced at the next start."""
+        if is_damage(error):
+            self.environment.folder.mark_damaged()
+            self._warn("%s is damaged (%s). Nothing is cached until the application is started anew.", error)
+        elif isinstance(error, HeldUp):
+            self._warn("%s can't be written to: %s. Until that ends, what is rendered isn't cached.", error)
+        else:
+            self._warn("%s can't be used now (%s): answers are not cached.", error)
+
+    def _warn(self, message: str, error: Exception) -> None:
+        now, kind = self._monotonic(), type(error).__name__
+        last = self._warned.get(kind)
+        if last is None or now - last >= _SECONDS_BETWEEN_WARNINGS:
+            self._warned[kind] = now
+            log.warning(message, self.folder, error)
+
+    def _written(self, environment: Environment, work: Callable[[Writing], T], *, surely: bool = False) -> T:
+        try:
+            return _transact(environment, work)
+        except lmdb.Error as error:
+            if not environment.is_full(error) or (not surely and self._monotonic() < self._try_again_at):
+                raise
+        # Once: where it is of no use, as while a reader holds on to old pages, it would cost all that is stored.
+        self._try_again_at = self._monotonic() + _SECONDS_BETWEEN_EVICTIONS
+        _make_room(environment)
+        result = _transact(environment, work)
+        self._try_again_at = -math.inf
+        return result
+
+
+def _patience() -> float:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _SECONDS_TO_WRITE_SURELY
+    return _SECONDS_ON_A_LOOP
+
+
+def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
+    with environment.write() as txn:
+        environment.lock.note_held()
+        environment.check_continued(txn)
+        before = txn.get(STATE_KEY, b"", db=environment.tables.meta)
+        writing = Writing(txn, environment.tables, State.unpack(before))
+        result = work(writing)
+        after = writing.state.pack()
+        if after != before:
+            txn.put(STATE_KEY, after, db=environment.tables.meta)
+    environment.lock.note_free()
+    return result
+
+
+def _make_room(environment: Environment) -> None:
+    """Give up an eighth of the entries, and the pages that dead readers held.
+
+    In small steps at first: a transaction needs pages itself, and on a full disk it has those only that earlier ones
+    have freed.
+
+    Raises:
+        lmdb.Error: not even the smallest step can be made.
+    """
+    environment.reap()
+    with environment.begin() as txn:
+        size = Reading(txn, environment.tables).state().size
+    most, at_once = size * 7 // 8, 1
+    while size > most:
+        try:
+            size = _transact(environment, functools.partial(_evicted, max_bytes=most, entries=at_once))
+        except lmdb.Error as error:
+            if at_once == 1 or not environment.is_full(error):
+                raise
+            at_once = 1
+        else:
+            at_once = min(2 * at_once, _MOST_EVICTED_AT_ONCE)
+    _transact(environment, _turn_over)
+
+
+def _evicted(writing: Writing, max_bytes: int, entries: int) -> int:
+    lmdb_entries.evict(writing, max_bytes, entries)
+    return writing.state.size
+
+
+def _turn_over(writing: Writing) -> None:
+    """Write something: the pages that a transaction freed are used by the next but one."""
+    writing.state.uses += 1

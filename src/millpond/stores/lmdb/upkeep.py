@@ -1,0 +1,86 @@
+"""Clearing out the embedded store from the command line, while it is in use or not."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from millpond.policy.entry import decode_frame
+from millpond.stores.lmdb import entries as lmdb_entries
+from millpond.stores.lmdb import tag_rows as lmdb_tags
+from millpond.stores.lmdb.opened import Reading
+from millpond.stores.lmdb.transactions import Transactions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from millpond.stores.entry_listing import Unwanted
+    from millpond.stores.lmdb.opened import Writing
+
+_AT_ONCE = 100
+"""Entries looked at in one write transaction: few enough to hold nobody up for long."""
+
+
+class Upkeep:
+    """A store that is there, open for dropping entries; a context manager.
+
+    Args:
+        folder: of the store.
+        max_bytes: what its entries may count together.
+
+    Raises:
+        StoreError: the folder or its file can't be used.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._transactions = Transactions(folder, time.monotonic)
+        self._transactions.open(max_bytes, time.time())
+
+    def __enter__(self) -> Upkeep:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transactions.close()
+
+    def builds(self) -> set[str]:
+        """None: each start gives up the answers of all builds but its own."""
+        return set()
+
+    def drop(self, unwanted: Unwanted) -> int:
+        """Drop the entries that are unwanted, and say how many those were.
+
+        Each is judged again in the transaction that drops it: one that was rendered anew meanwhile stays.
+
+        Raises:
+            StoreError: the disk is full, or the file damaged.
+        """
+        with self._transactions.reading() as (txn, tables), txn.cursor(db=tables.kept) as cursor:
+            keys = list(cursor.iternext(keys=True, values=False))
+        dropped = 0
+        for start in range(0, len(keys), _AT_ONCE):
+            with self._transactions.reading() as reading:
+                going = [key for key in keys[start : start + _AT_ONCE] if _is(unwanted, reading, key)]
+            if going:
+                dropped += self._drop(unwanted, going)
+        return dropped
+
+    def _drop(self, unwanted: Unwanted, keys: list[bytes]) -> int:
+        def work(writing: Writing) -> int:
+            going = [key for key in keys if _is(unwanted, writing, key)]
+            for key in going:
+                lmdb_entries.drop(writing, key)
+            return len(going)
+
+        return self._transactions.write_surely(work, "remove entries")
+
+
+def _is(unwanted: Unwanted, at: Reading | Writing, key: bytes) -> bool:
+    """Whether the entry with that digest is there and unwanted."""
+    if lmdb_entries.kept(at, key) is None:
+        return False
+    lost = Reading(at.txn, at.tables).state().lost
+    entry = decode_frame(at.txn.get(key, b"", db=at.tables.entries))
+    return unwanted(key.hex(), entry, lambda tag: lmdb_tags.row_of(at, tag, lost))

@@ -1,0 +1,1 @@
+"""The shared store: Valkey or Redis, for many machines."""

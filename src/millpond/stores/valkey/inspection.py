@@ -1,0 +1,213 @@
+"""Looking into a shared store from outside of a server, and clearing it out: for the command line."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from millpond.errors import StoreError
+from millpond.policy.tags import TagRow
+from millpond.stores.entry_listing import Found
+from millpond.stores.valkey.background import Background
+from millpond.stores.valkey.layout import Kept, Layout, as_bytes, bucket_of, unpack_row
+from millpond.stores.valkey.scripts import DROP
+from millpond.stores.valkey.server import Refused, Server, Unreachable, gathered
+from millpond.stores.valkey.session import Known, Session
+from millpond.stores.valkey.walk import index_of, read
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from millpond.config.store_url import StoreAddress
+    from millpond.stores.entry_listing import Unwanted
+    from millpond.stores.valkey.walk import Indexed
+
+T = TypeVar("T")
+
+_AT_ONCE = 100
+
+
+class Stats(NamedTuple):
+    """The store in numbers."""
+
+    identity: str
+    """Given when the server began the application's state: another one, another state."""
+    generation: int
+    lost_below: int
+    """The generation below which invalidations are unknown, since the server lost them; 0: none."""
+    entries: int
+    bytes: int
+    """What all entries count."""
+    tags: int
+    mirrors: int
+    """Processes that are in touch."""
+    builds: list[str]
+    """Those that they serve."""
+
+
+class _Visit:
+    """A process that asks a shared store, and takes no part in it.
+
+    Args:
+        address, prefix: whose state it is.
+        timeout: seconds for each exchange.
+
+    Raises:
+        StoreError: the server can't be asked, or has nothing of the application.
+    """
+
+    def __init__(self, address: StoreAddress, prefix: str, timeout: float) -> None:
+        self._address, self._layout = address, Layout(prefix, "")
+        self._background = Background()
+        try:
+            self._session = self._call(self._begin(timeout))
+        except BaseException:
+            self._background.stop()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call(self._session.server.close())
+        self._background.stop()
+
+    def row(self, tag: str) -> TagRow | None:
+        """The row of a tag, as the store's users see it."""
+        return self._call(self._row(tag))
+
+    async def _begin(self, seconds: float) -> Session:
+        server = Server(self._address, seconds)
+        if not await server.command("EXISTS", self._layout.state[0]):
+            await server.close()
+            raise StoreError(
+                f"there is no store with this prefix at {self._address}; start the application once to make it."
+            )
+        session = Session(server, self._layout, time.time)
+        await session.attach(Known())
+        session.is_up = True
+        return session
+
+    async def _row(self, tag: str) -> TagRow | None:
+        name, server = as_bytes(tag), self._session.server
+        found = await server.command("HGET", self._layout.rows, name)
+        found = found or await server.command("HGET", self._layout.buckets, bucket_of(tag))
+        if found is not None:
+            return unpack_row(found)
+        floor = await self._lost_below()
+        return TagRow(floor, expired=floor) if floor else None
+
+    async def _builds(self) -> set[str]:
+        mirrors = await self._session.server.command("HVALS", self._layout.mirrors)
+        return {says.split(b" ")[2].decode() for says in mirrors} - {""}
+
+    async def _lost_below(self) -> int:
+        state = await self._session.server.command("HMGET", self._layout.state[0], "lost", "floor")
+        return int(state[1]) if state[0] == b"1" else 0
+
+    async def _floor(self) -> int:
+        return int(await self._session.server.command("HGET", self._layout.state[0], "floor") or 0)
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self._background.call(work)
+        except (Unreachable, Refused) as error:
+            raise StoreError(f"the store at {self._address} can't be asked: {error}.") from error
+
+
+class ValkeyInspection(_Visit):
+    """A shared store, open for reading; a context manager. See `_Visit`."""
+
+    def entries(self) -> Iterator[Found]:
+        """Every entry that is there now, those that can't be read included."""
+        index = sorted(self._call(index_of(self._session.server, self._layout)).items())
+        floor = self._call(self._floor())
+        for start in range(0, len(index), _AT_ONCE):
+            yield from self._call(self._found(index[start : start + _AT_ONCE], floor))
+
+    def stats(self) -> Stats:
+        """The store in numbers, at one moment or nearly so."""
+        return self._call(self._stats())
+
+    async def _found(self, part: list[tuple[str, Kept]], floor: int) -> list[Found]:
+        server, names = self._session.server, [name for name, _ in part]
+        entries, hits, uses = await gathered(
+            (
+                read(server, self._layout, part),
+                server.command("HMGET", self._layout.hits, *names),
+                server.command("ZMSCORE", self._layout.use, *names),
+            )
+        )
+        return [
+            _as_found(one, floor, int(count or 0), int(use or 0))
+            for one, count, use in zip(entries, hits, uses, strict=True)
+            if one.is_there
+        ]
+
+    async def _stats(self) -> Stats:
+        server, layout = self._session.server, self._layout
+        state, entries, tags, mirrors, builds = await gathered(
+            (
+                server.command("HMGET", layout.state[0], "epoch", "generation", "size"),
+                server.command("HLEN", layout.index),
+                server.command("HLEN", layout.rows),
+                server.command("HLEN", layout.mirrors),
+                self._builds(),
+            )
+        )
+        return Stats(
+            identity=state[0].decode(),
+            generation=int(state[1]),
+            lost_below=await self._lost_below(),
+            entries=entries,
+            bytes=int(state[2]),
+            tags=tags,
+            mirrors=mirrors,
+            builds=sorted(builds),
+        )
+
+
+def _as_found(one: Indexed, floor: int, hits: int, use: int) -> Found:
+    """What was rendered before the server lost something is nobody's any more."""
+    entry = one.entry if one.kept.generation >= floor else None
+    return Found(entry, one.name, one.kept.size, one.kept.generation, hits, use)
+
+
+class ValkeyUpkeep(_Visit):
+    """A shared store, open for dropping entries; a context manager. See `_Visit`."""
+
+    def builds(self) -> set[str]:
+        """The builds that processes serve which are in touch."""
+        return self._call(self._builds())
+
+    def drop(self, unwanted: Unwanted) -> int:
+        """Drop the entries that are unwanted, and those whose frames have run out; say how many the former were.
+
+        One that was rendered anew meanwhile stays.
+        """
+        index = sorted(self._call(index_of(self._session.server, self._layout)).items())
+        floor = self._call(self._floor())
+        dropped = 0
+        for start in range(0, len(index), _AT_ONCE):
+            part = self._call(read(self._session.server, self._layout, index[start : start + _AT_ONCE]))
+            going = {one.name for one in part if one.is_there and self._is(unwanted, one, floor)}
+            gone = [one for one in part if not one.is_there or one.name in going]
+            if gone:
+                dropped += len(going & self._call(self._drop(gone)))
+        return dropped
+
+    def _is(self, unwanted: Unwanted, one: Indexed, floor: int) -> bool:
+        return unwanted(one.name, one.entry if one.kept.generation >= floor else None, self.row)
+
+    async def _drop(self, gone: list[Indexed]) -> set[str]:
+        server, layout = self._session.server, self._layout
+        frames = "" if server.is_cluster else layout.frames
+        pairs = [part for one in gone for part in (one.name, one.kept.version)]
+        dropped = {name.decode() for name in await self._session.ask(DROP, frames, *pairs)}
+        if server.is_cluster:
+            await gathered(server.command("UNLINK", layout.frame(name)) for name in dropped)
+        return dropped
