@@ -37,7 +37,7 @@ from millpond.routes.route import load_routes
 from millpond.routes.scan import scan
 from millpond.serve.inner import InnerApp
 from millpond.serve.lifespan import Life
-from millpond.serve.running import Decided, Running, Surroundings, join
+from millpond.serve.running import AppContext, Runtime, ServedBuild, assemble
 from millpond.stores.choosing import chosen_store, memory_store
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
     from millpond.serve.hits import Hits
     from millpond.stores.contract import Store
@@ -102,7 +102,7 @@ class Millpond:
         self._store = store
         self._state: dict[str, Any] = {}
         self._outer: list[Callable[[ASGIApp], ASGIApp]] = []
-        self._running: Running | None = None
+        self._running: Runtime | None = None
         self._stack: ASGIApp | None = None
         self._life: Life | None = None
         self._starting = asyncio.Lock()
@@ -172,7 +172,7 @@ class Millpond:
         await self._begin_life()
         try:
             await self.store.open()
-            running = join(self._surroundings, self.store, await self._decide())
+            running = assemble(self._surroundings, self.store, await self._decide())
         except BaseException:
             await self._end_life()
             raise
@@ -225,8 +225,8 @@ class Millpond:
     async def _build(self, progress: Callable[[int, int], None], watch: Watch | None) -> Built:
         store = memory_store(self.config.cache, self._clock)
         await self._begin_life()
-        decided = Decided(await self._development_plans(), new_build_id(), None)
-        running = join(self._surroundings, store, decided)
+        decided = ServedBuild(await self._development_plans(), new_build_id(), None)
+        running = assemble(self._surroundings, store, decided)
         running.data.observed = functions = ObservedFunctions()
         activate(running.data)
         try:
@@ -256,7 +256,7 @@ class Millpond:
         """The crons of the configuration, to be run by whoever serves; see `millpond.cron.clockwork`."""
         return [Job(cron, self, self.config, self.store, self._clock) for cron in self.config.cron]
 
-    def manifest(self) -> Manifest | None:
+    def manifest(self) -> BuildManifest | None:
         """The project's build, if there is one.
 
         Raises:
@@ -269,7 +269,7 @@ class Millpond:
         kinds = ("fetch",) if self.config.cache_components else ("fetch", "function")
         return [entry for entry in store.entries() if entry.kind in kinds]
 
-    def _passes(self, running: Running) -> Passes | None:
+    def _passes(self, running: Runtime) -> Passes | None:
         if not self.config.cache_components:
             return None
         return Passes(running.renderer, self.config.build.timeout)
@@ -284,21 +284,21 @@ class Millpond:
         return chosen_store(self.project, self.config.cache, None if manifest is None else manifest.build, self._clock)
 
     @property
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(
+    def _surroundings(self) -> AppContext:
+        return AppContext(
             self.project, self.config, self.fastapi, self._clock, self.development, self._clean, self._state
         )
 
-    async def _decide(self) -> Decided:
+    async def _decide(self) -> ServedBuild:
         """By the build, where there is one and it is to be served."""
         if self.development:
             plans = await self._development_plans()
-            return Decided(plans, new_build_id(), secrets.token_hex(32))
+            return ServedBuild(plans, new_build_id(), secrets.token_hex(32))
         manifest = self.manifest()
         if manifest is None:
             log.warning("no build in %s: static answers are rendered at their first request", self.project)
             plans = await unbuilt_plans(self.routes, self.config.compat, cache_components=self.config.cache_components)
-            return Decided(plans, new_build_id(), secrets.token_hex(32))
+            return ServedBuild(plans, new_build_id(), secrets.token_hex(32))
         if manifest.compat != self.config.compat:
             raise BuildError(
                 f'the build was made with compat = "{manifest.compat}", and the configuration now says '
@@ -312,9 +312,9 @@ class Millpond:
             log.info("build %s has no answers here: those come from the store, or are rendered", manifest.build)
         else:
             await self.store.seed(read_entries(self.project, manifest))
-        return Decided(plans_of(manifest, self.routes), manifest.build, manifest.draft_secret)
+        return ServedBuild(plans_of(manifest, self.routes), manifest.build, manifest.draft_secret)
 
-    def _put_together(self, running: Running) -> ASGIApp:
+    def _put_together(self, running: Runtime) -> ASGIApp:
         stack: ASGIApp = running.dispatcher
         for wrap in self._outer:
             stack = wrap(stack)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from millpond.cache.compression import coded, coded_aside
+from millpond.cache.compression import compressed, compressed_in_thread
 from millpond.policy.entry import Entry
 
 if sys.version_info >= (3, 14):
@@ -39,38 +39,38 @@ def stored(body: bytes, kind: bytes = b"text/plain", **more: bytes) -> Entry:
 
 
 def test_every_coding_is_made_and_says_the_same() -> None:
-    made = coded(stored(TEXT), ALL)
-    assert sorted(each.coding for each in made.coded) == sorted(ALL)
-    assert {DECODE[each.coding](each.body) for each in made.coded} == {TEXT}
+    made = compressed(stored(TEXT), ALL)
+    assert sorted(each.coding for each in made.compressed) == sorted(ALL)
+    assert {DECODE[each.coding](each.body) for each in made.compressed} == {TEXT}
     assert made.body == TEXT
 
 
 def test_the_smallest_stands_first() -> None:
-    sizes = [len(each.body) for each in coded(stored(TEXT), ALL).coded]
+    sizes = [len(each.body) for each in compressed(stored(TEXT), ALL).compressed]
     assert sizes == sorted(sizes)
 
 
 def test_only_the_codings_that_are_wanted_are_made() -> None:
-    assert [each.coding for each in coded(stored(TEXT), ("gzip",)).coded] == ["gzip"]
+    assert [each.coding for each in compressed(stored(TEXT), ("gzip",)).compressed] == ["gzip"]
     plain = stored(TEXT)
-    assert coded(plain, ()) is plain
+    assert compressed(plain, ()) is plain
 
 
 def test_what_does_not_get_smaller_stays_as_it_is() -> None:
     noise = stored(bytes(value * 73 % 251 for value in range(100)) * 3)
     random = stored(brotli.compress(bytes(range(256)) * 400, quality=1) * 1 + bytes(range(256)))
-    assert coded(random, ALL) is random
-    assert coded(noise, ALL).coded
+    assert compressed(random, ALL) is random
+    assert compressed(noise, ALL).compressed
 
 
 def test_equal_bodies_give_equal_bytes_so_that_their_validator_stays() -> None:
-    assert coded(stored(TEXT), ALL) == coded(stored(TEXT), ALL)
+    assert compressed(stored(TEXT), ALL) == compressed(stored(TEXT), ALL)
 
 
 @pytest.mark.anyio
 async def test_a_large_body_is_compressed_in_a_thread_and_comes_out_the_same() -> None:
     large = stored(TEXT * 100)
-    assert await coded_aside(large, ALL) == coded(large, ALL)
+    assert await compressed_in_thread(large, ALL) == compressed(large, ALL)
 
 
 @pytest.mark.anyio

@@ -64,7 +64,7 @@ def flights(reported: list[tuple[str, BaseException]]) -> Flights[str]:
 
 
 @pytest.fixture
-async def complaints() -> AsyncIterator[None]:
+async def problems() -> AsyncIterator[None]:
     """What the event loop had to say about tasks and futures that nobody looked after."""
     said: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
@@ -87,7 +87,7 @@ async def test_a_single_caller_gets_the_result_of_its_own_work(flights: Flights[
     assert await flights.run("k", instantly) == ("instant", False)
 
 
-async def test_a_thousand_callers_share_one_run(flights: Flights[str], complaints: None) -> None:
+async def test_a_thousand_callers_share_one_run(flights: Flights[str], problems: None) -> None:
     work = Work()
     callers = [asyncio.create_task(flights.run("k", work)) for _ in range(1000)]
     await turns()
@@ -151,7 +151,7 @@ async def test_work_may_be_any_awaitable(flights: Flights[str]) -> None:
 
 
 async def test_a_leader_who_goes_away_cancels_neither_the_work_nor_the_others(
-    flights: Flights[str], complaints: None
+    flights: Flights[str], problems: None
 ) -> None:
     work = Work()
     leader = asyncio.create_task(flights.run("k", work))
@@ -166,7 +166,7 @@ async def test_a_leader_who_goes_away_cancels_neither_the_work_nor_the_others(
     assert (work.runs, work.cancelled) == (1, False)
 
 
-async def test_a_follower_who_goes_away_disturbs_nobody(flights: Flights[str], complaints: None) -> None:
+async def test_a_follower_who_goes_away_disturbs_nobody(flights: Flights[str], problems: None) -> None:
     work = Work()
     leader = asyncio.create_task(flights.run("k", work))
     follower = asyncio.create_task(flights.run("k", work))
@@ -178,7 +178,7 @@ async def test_a_follower_who_goes_away_disturbs_nobody(flights: Flights[str], c
     assert await leader == ("done", False)
 
 
-async def test_work_goes_on_when_all_callers_have_gone(flights: Flights[str], complaints: None) -> None:
+async def test_work_goes_on_when_all_callers_have_gone(flights: Flights[str], problems: None) -> None:
     work = Work()
     leader = asyncio.create_task(flights.run("k", work))
     await turns()
@@ -203,7 +203,7 @@ async def test_a_timeout_of_a_caller_is_a_timeout_and_no_more(flights: Flights[s
 
 @pytest.mark.parametrize("error", [ValueError("broken"), Stop("dynamic"), SystemExit(3), KeyboardInterrupt()])
 async def test_an_error_reaches_the_leader_and_the_followers(
-    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]], error: BaseException
+    flights: Flights[str], problems: None, reported: list[tuple[str, BaseException]], error: BaseException
 ) -> None:
     work = Work(error)
     raised: list[BaseException] = []
@@ -279,7 +279,7 @@ async def test_work_that_is_done_alone_is_nobody_elses(flights: Flights[str]) ->
 
 @pytest.mark.parametrize("error", [ValueError("broken"), Stop("dynamic"), SystemExit(3)])
 async def test_what_work_that_is_done_alone_raises_is_the_callers(
-    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]], error: BaseException
+    flights: Flights[str], problems: None, reported: list[tuple[str, BaseException]], error: BaseException
 ) -> None:
     work = Work(error)
     work.gate.set()
@@ -290,7 +290,7 @@ async def test_what_work_that_is_done_alone_raises_is_the_callers(
 
 
 async def test_work_that_is_done_alone_ends_with_its_caller(
-    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]]
+    flights: Flights[str], problems: None, reported: list[tuple[str, BaseException]]
 ) -> None:
     work = Work()
     caller = asyncio.create_task(flights.alone("k", work))
@@ -341,7 +341,7 @@ async def test_a_caller_joins_a_background_flight(flights: Flights[str]) -> None
 
 @pytest.mark.parametrize("error", [ValueError("broken"), Stop("dynamic"), SystemExit(3)])
 async def test_a_background_failure_is_reported(
-    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]], error: BaseException
+    flights: Flights[str], problems: None, reported: list[tuple[str, BaseException]], error: BaseException
 ) -> None:
     work = Work(error)
     work.gate.set()
@@ -365,7 +365,7 @@ async def test_a_background_failure_reaches_who_joined_it_and_is_reported(
 
 
 async def test_a_failure_whose_callers_have_all_gone_is_reported(
-    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]]
+    flights: Flights[str], problems: None, reported: list[tuple[str, BaseException]]
 ) -> None:
     work = Work(ValueError("broken"))
     caller = asyncio.create_task(flights.run("k", work))
@@ -452,7 +452,7 @@ async def test_drain_waits_for_flights_that_begin_meanwhile(flights: Flights[str
 
 
 async def test_drain_cancels_the_rest_and_counts_it(
-    flights: Flights[str], complaints: None, reported: list[tuple[str, BaseException]]
+    flights: Flights[str], problems: None, reported: list[tuple[str, BaseException]]
 ) -> None:
     work, never_begun = Work(), Work()
     flights.begin("a", work)

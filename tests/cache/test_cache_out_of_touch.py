@@ -53,7 +53,7 @@ class Remote(MemoryStore):
 
     reachable = True
 
-    def in_touch(self) -> bool:
+    def is_synced(self) -> bool:
         return self.reachable
 
     def peek(self, key: str) -> Entry | None:

@@ -59,17 +59,17 @@ def test_start_refuses_routes_that_were_not_built(project: Project, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "problem"),
     [
         (["--forwarded-allow-ips", "10.0.0.1"], "--forwarded-allow-ips says whose headers --proxy-headers believes"),
         (["--proxy-headers", "--forwarded-allow-ips", "localhost"], '"localhost" is no address'),
     ],
 )
-def test_start_refuses_proxies_that_it_cannot_tell(project: Project, options: list[str], complaint: str) -> None:
+def test_start_refuses_proxies_that_it_cannot_tell(project: Project, options: list[str], problem: str) -> None:
     done = execute("start", "--dir", str(project.folder), "--port", "0", *options)
     assert done.code == 1
     assert done.err.startswith("error: ")
-    assert complaint in done.err
+    assert problem in done.err
     assert len(done.err.splitlines()) == 1
 
 

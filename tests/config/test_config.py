@@ -15,7 +15,7 @@ from millpond.policy.compat import Compat
 from millpond.policy.profiles import BUILT_IN, Profile
 
 
-def complaint(values: dict[str, Any]) -> str:
+def problem(values: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
         parse_config(values, "millpond.toml")
     return str(caught.value)
@@ -77,11 +77,11 @@ def test_a_file_of_another_user_is_named_with_its_owner() -> None:
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_guess(values: dict[str, Any], key: str, guess: str) -> None:
-    assert complaint(values) == f'millpond.toml: there is no key "{key}"; did you mean "{guess}"?'
+    assert problem(values) == f'millpond.toml: there is no key "{key}"; did you mean "{guess}"?'
 
 
 def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
-    assert '"concurrency", "timeout" or "frozen"' in complaint({"build": {"zzz": 1}})
+    assert '"concurrency", "timeout" or "frozen"' in problem({"build": {"zzz": 1}})
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
     ],
 )
 def test_a_value_of_the_wrong_kind_or_range_is_named_with_its_place(values: dict[str, Any], says: str) -> None:
-    message = complaint(values)
+    message = problem(values)
     assert message.startswith("millpond.toml: ")
     assert says in message
 
 
 @pytest.mark.parametrize("path", ["docs", "/docs/", "//docs", "/"])
 def test_a_base_path_has_one_slash_in_front_and_none_behind(path: str) -> None:
-    assert "base_path" in complaint({"base_path": path})
+    assert "base_path" in problem({"base_path": path})
     assert parse_config({"base_path": "/docs"}, "x").base_path == "/docs"
 
 

@@ -66,7 +66,7 @@ WEBHOOK = {"kind": "webhook", "url": "https://a", "secret_env": "A"}
 
 
 @pytest.mark.parametrize(
-    ("cdn", "complaint"),
+    ("cdn", "problem"),
     [
         ({"headrs": []}, 'there is no key "cdn.headrs"; did you mean "cdn.headers"?'),
         ({"headers": ["xky"]}, '"cdn.headers" names "xky"; the headers are "cache-tag", "surrogate-key", "xkey" or'),
@@ -97,9 +97,9 @@ WEBHOOK = {"kind": "webhook", "url": "https://a", "secret_env": "A"}
         ({"purge": [{**WEBHOOK, "give_up_after": 0}]}, '"cdn.purge[0].give_up_after" is 0'),
     ],
 )
-def test_what_makes_no_sense_is_said_in_one_line(cdn: object, complaint: str) -> None:
+def test_what_makes_no_sense_is_said_in_one_line(cdn: object, problem: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_config({"cdn": cdn}, "millpond.toml")
     assert str(refused.value).startswith("millpond.toml: ")
-    assert complaint in str(refused.value)
+    assert problem in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from millpond.cron.clockwork import Clockwork
 from millpond.cron.job import Busy
-from millpond.cron.record import Outcome
+from millpond.cron.record import RunOutcome
 from ponds import turns
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from millpond.cron.record import Record
+    from millpond.cron.record import CronRecord
     from ponds import Project
 
 pytestmark = pytest.mark.anyio
@@ -37,11 +37,11 @@ async def going(of: Hosts, patience: float = 0.05) -> AsyncIterator[None]:
         yield
 
 
-async def record(of: Hosts) -> Record:
+async def record(of: Hosts) -> CronRecord:
     return await of.ponds[0].jobs()[0].record()
 
 
-async def outcomes(of: Hosts) -> list[Outcome]:
+async def outcomes(of: Hosts) -> list[RunOutcome]:
     return [run.outcome for run in (await record(of)).runs]
 
 
@@ -56,7 +56,7 @@ async def test_a_cron_runs_when_it_is_due_and_not_before(project: Project) -> No
         assert one.runs == 1
         await one.move(1)
         assert one.runs == 2
-        assert await outcomes(one) == [Outcome.OK, Outcome.OK]
+        assert await outcomes(one) == [RunOutcome.OK, RunOutcome.OK]
 
 
 async def test_each_time_is_run_once_by_any_number_of_hosts(project: Project) -> None:
@@ -65,7 +65,7 @@ async def test_each_time_is_run_once_by_any_number_of_hosts(project: Project) ->
         for number in range(1, 6):
             await four.move(300)
             assert four.runs == number
-        assert await outcomes(four) == [Outcome.OK] * 5
+        assert await outcomes(four) == [RunOutcome.OK] * 5
 
 
 async def test_a_host_whose_clock_is_behind_does_not_run_a_time_again(project: Project) -> None:
@@ -89,7 +89,7 @@ async def test_what_is_due_while_the_last_run_goes_on_is_skipped(
             two.module.GATE.set()
             await turns(200)
             assert two.runs == 1
-            assert await outcomes(two) == [Outcome.OK, Outcome.SKIPPED]
+            assert await outcomes(two) == [RunOutcome.OK, RunOutcome.SKIPPED]
             await two.move(300)
             assert two.runs == 2
     assert "/job was due while its last run went on: skipped" in caplog.text
@@ -102,7 +102,7 @@ async def test_with_catch_up_one_run_makes_up_for_what_fell_into_the_last_one(pr
         one.module.GATE.set()
         await turns(300)
         assert one.runs == 2
-        assert await outcomes(one) == [Outcome.OK, Outcome.OK]
+        assert await outcomes(one) == [RunOutcome.OK, RunOutcome.OK]
 
 
 @pytest.mark.parametrize(("catch_up", "runs"), [(False, 1), (True, 2)])
@@ -151,10 +151,10 @@ async def test_a_run_that_takes_too_long_is_cancelled_and_the_next_one_comes(pro
         await one.move(300)
         await asyncio.sleep(0.1)
         await turns(50)
-        assert await outcomes(one) == [Outcome.TIMED_OUT]
+        assert await outcomes(one) == [RunOutcome.TIMED_OUT]
         one.module.GATE.set()
         await one.move(300)
-        assert await outcomes(one) == [Outcome.TIMED_OUT, Outcome.OK]
+        assert await outcomes(one) == [RunOutcome.TIMED_OUT, RunOutcome.OK]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_an_error_in_front_of_the_application_is_a_failure_and_no_time_out
 
     async with hosts(project) as one:
         one.ponds[0].add_outer_middleware(failing)
-        assert (await one.ponds[0].jobs()[0].run(NOON + 300)).outcome is Outcome.FAILED
+        assert (await one.ponds[0].jobs()[0].run(NOON + 300)).outcome is RunOutcome.FAILED
 
 
 async def test_a_run_may_end_while_the_server_ends(project: Project) -> None:
@@ -179,14 +179,14 @@ async def test_a_run_may_end_while_the_server_ends(project: Project) -> None:
         async with going(one, patience=5):
             await one.move(300)
             asyncio.get_running_loop().call_later(0.02, one.module.GATE.set)
-        assert await outcomes(one) == [Outcome.OK]
+        assert await outcomes(one) == [RunOutcome.OK]
 
 
 async def test_a_run_that_does_not_end_with_the_server_is_cancelled_and_says_so(project: Project) -> None:
     async with hosts(project) as one:
         async with going(one):
             await one.move(300)
-        assert await outcomes(one) == [Outcome.CANCELLED]
+        assert await outcomes(one) == [RunOutcome.CANCELLED]
 
 
 async def test_a_run_whose_process_died_is_not_run_again_and_the_next_one_says_so(
@@ -197,7 +197,7 @@ async def test_a_run_whose_process_died_is_not_run_again_and_the_next_one_says_s
         dead = asyncio.create_task(job.run(NOON + 300))
         await turns(200)
         killed = (await record(one)).runs[-1]
-        assert killed.outcome is Outcome.RUNNING
+        assert killed.outcome is RunOutcome.RUNNING
         dead.cancel()
         await asyncio.gather(dead, return_exceptions=True)
         # As a SIGKILL leaves it: claimed, without an end, and under a lease that runs out.
@@ -211,7 +211,7 @@ async def test_a_run_whose_process_died_is_not_run_again_and_the_next_one_says_s
         one.module.GATE.set()
         with caplog.at_level(logging.ERROR):
             await job.run(NOON + 600)
-        assert await outcomes(one) == [Outcome.CUT_SHORT, Outcome.OK]
+        assert await outcomes(one) == [RunOutcome.CUT_SHORT, RunOutcome.OK]
         assert "the run before was cut short" in caplog.text
 
 
@@ -270,7 +270,7 @@ async def test_a_target_that_is_answered_from_the_cache_is_a_failure_and_says_wh
     async with hosts(project, handler=static) as one:
         for number in (1, 2):  # rendered, and then stored
             run = await one.ponds[0].jobs()[0].run(NOON + 300 * number)
-            assert run.outcome is Outcome.FAILED
+            assert run.outcome is RunOutcome.FAILED
     assert '/job was answered from the cache, so its handler did not run: say dynamic = "force-dynamic"' in caplog.text
 
 

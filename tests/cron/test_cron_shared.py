@@ -12,7 +12,7 @@ from cron_hosts import NOON, hosts
 from engines import any_engine, settle, soon
 from millpond.config.store_url import parse_store_url
 from millpond.cron.job import Busy
-from millpond.cron.record import Outcome
+from millpond.cron.record import RunOutcome
 from millpond.stores.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def test_each_time_is_run_by_one_host_however_close_they_are(project: Proj
             together = await asyncio.gather(*(ran(job, due) for job in jobs))
             after = [await ran(job, due) for job in jobs]
             assert (sum(together), any(after), three.runs) == (1, False, number)
-        assert [run.outcome for run in (await jobs[1].record()).runs] == [Outcome.OK] * 20
+        assert [run.outcome for run in (await jobs[1].record()).runs] == [RunOutcome.OK] * 20
 
 
 async def test_two_runs_of_one_cron_never_overlap(project: Project, any_engine: Engine) -> None:

@@ -286,7 +286,7 @@ async def test_ids_below_a_parameter_that_is_not_listed_are_live(project: Projec
 
 
 @pytest.mark.parametrize(
-    ("returned", "complaint"),
+    ("returned", "problem"),
     [
         ("None", "returned a value of type NoneType; return a list"),
         ("{'id': 1}", "returned a value of type dict"),
@@ -295,11 +295,11 @@ async def test_ids_below_a_parameter_that_is_not_listed_are_live(project: Projec
         ("[{'id': 0}, {'id': '0'}]", "item 1 of generate_sitemaps has the id of another one"),
     ],
 )
-async def test_a_wrong_listing_is_named(project: Project, returned: str, complaint: str) -> None:
+async def test_a_wrong_listing_is_named(project: Project, returned: str, problem: str) -> None:
     project.write({"app/sitemap.py": f"def generate_sitemaps(): return {returned}\ndef sitemap(id): return []\n"})
     (failure,) = await project.failures()
     assert "generate_sitemaps failed:" in failure
-    assert f"app/sitemap.py:1: {complaint}" in failure.replace("generate_sitemaps returned", "returned")
+    assert f"app/sitemap.py:1: {problem}" in failure.replace("generate_sitemaps returned", "returned")
 
 
 def test_an_id_and_a_folder_of_that_name_are_an_error(project: Project) -> None:

@@ -283,7 +283,7 @@ async def test_an_image_route_can_be_a_response_of_a_handler(project: Project) -
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "complaint"),
+    ("content", "options", "problem"),
     [
         (3, {}, "can't draw a value of type int"),
         (b"text", {}, "say what they are with media_type"),
@@ -293,10 +293,10 @@ async def test_an_image_route_can_be_a_response_of_a_handler(project: Project) -
         (PIL.Image.new("RGB", (3, 4)), {"width": 5}, "width = 5, but the image is 3x4"),
     ],
 )
-def test_what_makes_no_sense_is_refused(content: object, options: dict[str, Any], complaint: str) -> None:
+def test_what_makes_no_sense_is_refused(content: object, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(UsageError) as caught:
         ImageResponse(content, **options)
-    assert complaint in str(caught.value)
+    assert problem in str(caught.value)
 
 
 def test_without_the_extra_a_text_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

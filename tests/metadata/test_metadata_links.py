@@ -189,7 +189,7 @@ async def test_each_item_of_a_listing_is_linked_by_what_it_says(project: Project
 
 
 @pytest.mark.parametrize(
-    ("source", "complaint"),
+    ("source", "problem"),
     [
         ("alt = 3\ndef icon(): ...\n", "app/icon.py:1: alt is 3; write a text."),
         ("\ncontent_type = b''\ndef icon(): ...\n", "app/icon.py:2: content_type is b''; write a text."),
@@ -200,12 +200,12 @@ async def test_each_item_of_a_listing_is_linked_by_what_it_says(project: Project
         ),
     ],
 )
-async def test_what_a_file_says_of_its_image_must_make_sense(project: Project, source: str, complaint: str) -> None:
+async def test_what_a_file_says_of_its_image_must_make_sense(project: Project, source: str, problem: str) -> None:
     put(project, {"icon.py": source})
     async with project.started():
         with pytest.raises(MetadataError) as caught:
             head_links("/")
-    assert str(caught.value) == complaint
+    assert str(caught.value) == problem
 
 
 async def test_an_alternative_text_that_is_not_utf_8_is_named(project: Project) -> None:

@@ -22,7 +22,7 @@ def test_members_that_no_specification_has_yet_go_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "complaint"),
+    ("manifest", "problem"),
     [
         ([], "return a dict"),
         ({"name": 3}, '"name" is 3; it must be text'),
@@ -33,7 +33,7 @@ def test_members_that_no_specification_has_yet_go_through() -> None:
         ({"name": "\ud800"}, '"name" holds'),
     ],
 )
-def test_a_wrong_member_is_named(manifest: object, complaint: str) -> None:
+def test_a_wrong_member_is_named(manifest: object, problem: str) -> None:
     with pytest.raises(MetadataError) as caught:
         manifest_json(manifest)
-    assert complaint in str(caught.value)
+    assert problem in str(caught.value)

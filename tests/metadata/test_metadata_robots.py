@@ -54,7 +54,7 @@ def test_a_value_can_not_begin_another_line(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("robots", "complaint"),
+    ("robots", "problem"),
     [
         (None, "robots() returned None; return a dict"),
         ([], "return a dict"),
@@ -69,5 +69,5 @@ def test_a_value_can_not_begin_another_line(value: str) -> None:
         ({"rules": {}, "sitemaps": "s"}, 'there is no field "sitemaps"; did you mean "sitemap"?'),
     ],
 )
-def test_a_wrong_field_is_named(robots: object, complaint: str) -> None:
-    assert complaint in refusal(robots)
+def test_a_wrong_field_is_named(robots: object, problem: str) -> None:
+    assert problem in refusal(robots)

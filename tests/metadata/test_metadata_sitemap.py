@@ -125,7 +125,7 @@ def test_a_generator_of_entries_will_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "complaint"),
+    ("entry", "problem"),
     [
         ({}, '"url" is missing'),
         (3, "it is 3; it must be a dict"),
@@ -148,12 +148,12 @@ def test_a_generator_of_entries_will_do() -> None:
         ({"qqq": 1}, 'there is no field "qqq"; leave it out.'),
     ],
 )
-def test_a_wrong_entry_is_named_with_its_field(entry: object, complaint: str) -> None:
+def test_a_wrong_entry_is_named_with_its_field(entry: object, problem: str) -> None:
     if isinstance(entry, dict) and entry and "url" not in entry:
         entry = {"url": "https://a.example/", **entry}
     message = refusal([{"url": "https://a.example/"}, entry])
     assert message.startswith("entry 1 of sitemap(): ")
-    assert complaint in message
+    assert problem in message
 
 
 @pytest.mark.parametrize("returned", [None, {"url": "https://a.example/"}, "https://a.example/", 3])

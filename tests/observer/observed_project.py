@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.input_records import InputRecord
     from ponds import Project
 
@@ -30,7 +30,7 @@ def found(record: InputRecord) -> Found:
     return Found(text, *record.place)
 
 
-async def built(project: Project, sources: Mapping[str, str], **config: object) -> Manifest:
+async def built(project: Project, sources: Mapping[str, str], **config: object) -> BuildManifest:
     """The manifest of a build that must succeed; the sources are static routes, by pattern."""
     project.routes({pattern: f'dynamic = "force-static"\n{dedent(source)}' for pattern, source in sources.items()})
     outcome = await project.build(**config)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.entry import Coded, Entry, Pause, decode_frame, encode_frame
+from millpond.policy.entry import Backoff, CompressedBody, Entry, decode_frame, encode_frame
 from millpond.policy.lifetime import Lifetime
 
 times = st.floats(0, 2**40)
@@ -28,7 +28,7 @@ entries = st.builds(
     tags=st.lists(st.text(max_size=10), max_size=5).map(tuple),
     generation=st.integers(0, 2**63 - 1),
     build=st.text(max_size=10),
-    pause=st.none() | st.builds(Pause, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
+    backoff=st.none() | st.builds(Backoff, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
 )
 
 ENTRY = Entry(
@@ -42,10 +42,13 @@ ENTRY = Entry(
     tags=("t", "u"),
     generation=3,
     build="b",
-    pause=Pause(1.0, 3.0, 2),
+    backoff=Backoff(1.0, 3.0, 2),
 )
 CODED = msgspec.structs.replace(
-    ENTRY, pause=None, body=b"x" * 300, coded=(Coded("br", b"small"), Coded("gzip", b"smaller"))
+    ENTRY,
+    backoff=None,
+    body=b"x" * 300,
+    compressed=(CompressedBody("br", b"small"), CompressedBody("gzip", b"smaller")),
 )
 
 
@@ -115,12 +118,12 @@ def head_of(entry: Entry) -> list[object]:
         *rest,
         None,
         entry.short_lived,
-        [[each.coding, len(each.body)] for each in entry.coded],
+        [[each.coding, len(each.body)] for each in entry.compressed],
     ]
 
 
 def test_the_layout_of_a_frame_is_what_the_documentation_says() -> None:
-    plain = msgspec.structs.replace(ENTRY, pause=None)
+    plain = msgspec.structs.replace(ENTRY, backoff=None)
     assert framed(msgspec.msgpack.encode(head_of(plain)), plain.body) == encode_frame(plain)
     assert framed(msgspec.msgpack.encode(head_of(CODED)), b"x" * 300 + b"small" + b"smaller") == encode_frame(CODED)
 
@@ -184,12 +187,12 @@ def test_the_size_counts_all_that_visitors_and_handlers_can_make_long() -> None:
     assert size > len(ENTRY.body)
     longer = msgspec.structs.replace
     assert longer(ENTRY, body=ENTRY.body + b"x" * 100).size == size + 100
-    assert longer(ENTRY, coded=(Coded("br", b"x" * 100),)).size == size + 100
+    assert longer(ENTRY, compressed=(CompressedBody("br", b"x" * 100),)).size == size + 100
     assert longer(ENTRY, key="/a" + "x" * 100).size == size + 100
     assert longer(ENTRY, headers=(*ENTRY.headers, (b"x" * 50, b"y" * 50))).size == size + 100
     assert longer(ENTRY, tags=("t", "u", "x" * 100)).size == size + 100
 
 
 def test_a_pause_changes_nothing_else() -> None:
-    pause = Pause(5.0, 3.0, 9)
-    assert ENTRY.paused(pause) == msgspec.structs.replace(ENTRY, pause=pause)
+    backoff = Backoff(5.0, 3.0, 9)
+    assert ENTRY.with_backoff(backoff) == msgspec.structs.replace(ENTRY, backoff=backoff)

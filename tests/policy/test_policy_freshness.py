@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.policy.decision import Reason
-from millpond.policy.entry import Entry, Pause
-from millpond.policy.freshness import CLOCK_TOLERANCE, Judgement, age_of, fresh_for, judge, pause_after_failure
+from millpond.policy.entry import Backoff, Entry
+from millpond.policy.freshness import CLOCK_TOLERANCE, Judgement, age_of, backoff_after_failure, fresh_for, judge
 from millpond.policy.tags import TagRow, invalidated
 
 BUILD = "build-1"
@@ -134,11 +134,11 @@ def test_times_after_2038_are_ordinary() -> None:
     ("revalidate", "seconds"), [(None, 3), (0.5, 3), (1, 3), (3, 3), (10, 10), (30, 30), (31, 30), (86_400, 30)]
 )
 def test_the_pause_is_the_interval_within_3_to_30_seconds(revalidate: float | None, seconds: float) -> None:
-    assert pause_after_failure(rendered(revalidate=revalidate), THEN, 7) == Pause(THEN, seconds, 7)
+    assert backoff_after_failure(rendered(revalidate=revalidate), THEN, 7) == Backoff(THEN, seconds, 7)
 
 
 def paused(entry: Entry, age: float, generation: int = 0) -> Entry:
-    return entry.paused(pause_after_failure(entry, THEN + age, generation))
+    return entry.with_backoff(backoff_after_failure(entry, THEN + age, generation))
 
 
 def test_a_paused_entry_counts_as_fresh_until_the_pause_ends() -> None:
@@ -218,7 +218,7 @@ def entries(draw: st.DrawFn, *, pausing: bool) -> Entry:
     )
     if not pausing or not draw(st.booleans()):
         return entry
-    return entry.paused(pause_after_failure(entry, THEN + draw(st.floats(0, 200)), draw(st.integers(0, 6))))
+    return entry.with_backoff(backoff_after_failure(entry, THEN + draw(st.floats(0, 200)), draw(st.integers(0, 6))))
 
 
 @st.composite
@@ -280,15 +280,15 @@ def test_without_tags_fresh_for_tells_whether_it_is_fresh(entry: Entry, age: flo
 def test_nothing_is_fresh_while_invalidations_may_be_unknown() -> None:
     entry = rendered(tags=("t",))
     unknown = Judgement(True, False, Reason.STORE_UNREACHABLE)
-    assert judge(entry, THEN, never_invalidated, BUILD, in_touch=False) == unknown
-    assert judge(entry, THEN + 61, never_invalidated, BUILD, in_touch=False) == unknown
-    paused = entry.paused(Pause(THEN, 30, 0))
-    assert judge(paused, THEN + 1, never_invalidated, BUILD, in_touch=False) == unknown
+    assert judge(entry, THEN, never_invalidated, BUILD, is_synced=False) == unknown
+    assert judge(entry, THEN + 61, never_invalidated, BUILD, is_synced=False) == unknown
+    paused = entry.with_backoff(Backoff(THEN, 30, 0))
+    assert judge(paused, THEN + 1, never_invalidated, BUILD, is_synced=False) == unknown
 
 
 def test_what_is_invalid_stays_so_out_of_touch() -> None:
     entry = rendered(tags=("t",))
     rows = {"t": TagRow(1, expired=1)}
-    assert judge(entry, THEN, rows.get, BUILD, in_touch=False).reason is Reason.TAG
-    assert not judge(entry, THEN + 601, never_invalidated, BUILD, in_touch=False).servable
-    assert not judge(entry, THEN, never_invalidated, "another build", in_touch=False).servable
+    assert judge(entry, THEN, rows.get, BUILD, is_synced=False).reason is Reason.TAG
+    assert not judge(entry, THEN + 601, never_invalidated, BUILD, is_synced=False).servable
+    assert not judge(entry, THEN, never_invalidated, "another build", is_synced=False).servable

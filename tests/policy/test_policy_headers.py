@@ -10,7 +10,7 @@ import pytest
 from http_sf import Token
 
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.policy.entry import Entry, Pause
+from millpond.policy.entry import Backoff, Entry
 from millpond.policy.headers import (
     UNCACHED,
     advertised_lifetime,
@@ -68,7 +68,7 @@ def test_fractions_never_promise_more_than_the_lifetime() -> None:
 
 
 def test_while_a_refresh_fails_the_pause_is_advertised() -> None:
-    entry = rendered(pause=Pause(THEN + 100, 30, 0))
+    entry = rendered(backoff=Backoff(THEN + 100, 30, 0))
     assert advertised_lifetime(entry, THEN + 110) == Lifetime(30, YEAR)
     assert advertised_lifetime(entry, THEN + 130) == Lifetime(60, YEAR)
     assert advertised_lifetime(entry, THEN + 99) == Lifetime(60, YEAR)

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.policy.allowance import FREEZABLE, Allowance, Kind, UnknownAllowance, is_refreshed, parse_allowance
+from millpond.policy.allowance import FREEZABLE, Allowance, InputKind, UnknownAllowance, is_refreshed, parse_allowance
 from millpond.policy.segment import InvalidOption, parse_segment_config
 
 
 @pytest.mark.parametrize("kind", sorted(FREEZABLE))
-def test_a_kind_allows_all_of_it(kind: Kind) -> None:
+def test_a_kind_allows_all_of_it(kind: InputKind) -> None:
     allowance = parse_allowance(str(kind))
     assert allowance == Allowance(kind, None)
     assert allowance.covers(kind, "anything")
     assert allowance.covers(kind, "")
-    assert not any(allowance.covers(other, "anything") for other in Kind if other is not kind)
+    assert not any(allowance.covers(other, "anything") for other in InputKind if other is not kind)
 
 
 @pytest.mark.parametrize(("text", "name"), [("env:APP_NAME", "APP_NAME"), ("file:data/a:b.json", "data/a:b.json")])
@@ -49,15 +49,15 @@ def test_frozen_ok_is_a_tuple_or_list_of_texts(value: object) -> None:
 
 def test_frozen_ok_is_what_a_file_says() -> None:
     config = parse_segment_config({"frozen_ok": ["clock", "env:A"]})
-    assert config.frozen_ok == (Allowance(Kind.CLOCK, None), Allowance(Kind.ENV, "A"))
+    assert config.frozen_ok == (Allowance(InputKind.CLOCK, None), Allowance(InputKind.ENV, "A"))
     assert parse_segment_config({}).frozen_ok == ()
 
 
 @pytest.mark.parametrize("kind", sorted(FREEZABLE))
-def test_what_never_goes_stale_keeps_all_its_inputs(kind: Kind) -> None:
+def test_what_never_goes_stale_keeps_all_its_inputs(kind: InputKind) -> None:
     assert not is_refreshed(kind, None)
 
 
 @pytest.mark.parametrize("kind", sorted(FREEZABLE))
-def test_what_goes_stale_reads_them_again_but_for_the_environment_of_the_build(kind: Kind) -> None:
-    assert is_refreshed(kind, 60) is (kind is not Kind.ENV)
+def test_what_goes_stale_reads_them_again_but_for_the_environment_of_the_build(kind: InputKind) -> None:
+    assert is_refreshed(kind, 60) is (kind is not InputKind.ENV)

@@ -139,23 +139,23 @@ def test_a_digest_names_nothing_but_a_key() -> None:
 
 
 def test_of_140_tags_128_are_kept_with_one_complaint() -> None:
-    good, complaints = checked_tags(f"t{n}" for n in range(140))
+    good, problems = checked_tags(f"t{n}" for n in range(140))
     assert good == [f"t{n}" for n in range(MAX_TAGS)]
-    assert len(complaints) == 1
-    assert "128" in complaints[0]
+    assert len(problems) == 1
+    assert "128" in problems[0]
 
 
 def test_repeated_tags_count_once() -> None:
-    good, complaints = checked_tags(["t"] * 500 + ["u"])
-    assert (good, complaints) == (["t", "u"], [])
+    good, problems = checked_tags(["t"] * 500 + ["u"])
+    assert (good, problems) == (["t", "u"], [])
 
 
 def test_what_can_be_no_tag_is_left_out_with_a_complaint() -> None:
-    good, complaints = checked_tags(["ok", 5, "x" * (MAX_TAG_LENGTH + 1), "\0route:/", "é,ü"])
+    good, problems = checked_tags(["ok", 5, "x" * (MAX_TAG_LENGTH + 1), "\0route:/", "é,ü"])
     assert good == ["ok", "é,ü"]
-    assert len(complaints) == 3
-    assert "int" in complaints[0]
-    assert "257" in complaints[1]
+    assert len(problems) == 3
+    assert "int" in problems[0]
+    assert "257" in problems[1]
 
 
 def test_the_longest_tag_is_kept() -> None:
@@ -171,10 +171,10 @@ def test_tags_are_case_sensitive() -> None:
 
 
 def test_many_wrong_tags_are_few_complaints_and_leave_the_others_in() -> None:
-    good, complaints = checked_tags([*[b"x" * 10_000] * 500, "t"])
+    good, problems = checked_tags([*[b"x" * 10_000] * 500, "t"])
     assert good == ["t"]
-    assert sum(map(len, complaints)) < 3000
-    assert complaints[-1].startswith("490 more")
+    assert sum(map(len, problems)) < 3000
+    assert problems[-1].startswith("490 more")
 
 
 @pytest.mark.parametrize("tag", ["products", "p"])

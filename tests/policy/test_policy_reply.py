@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from millpond.policy.entry import Coded, Entry
+from millpond.policy.entry import CompressedBody, Entry
 from millpond.policy.reply import ANYHOW, Asked, Reply, reply
 
 KIND = (b"content-type", b"application/json")
@@ -15,7 +15,7 @@ ENTRY = Entry(
     status=200,
     headers=(KIND, (b"etag", b'"v"'), VARY),
     body=b"plain",
-    coded=(Coded("br", b"b"), Coded("gzip", b"gg")),
+    compressed=(CompressedBody("br", b"b"), CompressedBody("gzip", b"gg")),
     rendered_at=0.0,
     revalidate=60,
     expire=None,
@@ -69,7 +69,7 @@ def test_who_holds_something_else_gets_the_answer() -> None:
 
 
 def test_an_entry_without_coded_bodies_is_sent_as_it_is() -> None:
-    plain = msgspec.structs.replace(ENTRY, coded=())
+    plain = msgspec.structs.replace(ENTRY, compressed=())
     assert reply(plain, Asked.of(BROTLI)) == Reply(200, plain.headers, b"plain")
 
 

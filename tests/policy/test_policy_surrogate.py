@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from millpond.policy import surrogate
 from millpond.policy.conditional import headers_of_304
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.policy.entry import Entry, Pause
+from millpond.policy.entry import Backoff, Entry
 from millpond.policy.headers import UNCACHED, lasting_headers, live_headers, moment_headers
 from millpond.policy.lifetime import YEAR, Lifetime
 from millpond.policy.surrogate import (
@@ -218,7 +218,7 @@ def test_a_cdn_never_keeps_more_than_millpond_serves(
 
 
 def test_while_a_refresh_fails_the_pause_is_what_a_cdn_hears_of_too() -> None:
-    headers = entry_headers(rendered(pause=Pause(THEN + 100, 30, 0)), HIT, THEN + 110, ALL)
+    headers = entry_headers(rendered(backoff=Backoff(THEN + 100, 30, 0)), HIT, THEN + 110, ALL)
     assert one(headers, "cdn-cache-control") == "max-age=30, stale-while-revalidate=31535970"
     assert one(headers, "cache-control") == "s-maxage=30, stale-while-revalidate=31535970"
 

@@ -11,7 +11,7 @@ from millpond.prerender.build_manifest import OUTPUT, read_manifest
 from millpond.prerender.frozen_environment import drift, fingerprint
 
 if TYPE_CHECKING:
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
     from ponds import Project
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ REMEDY = "Build with the server's environment, or read it in a live route."
 
 
 @pytest.fixture
-async def manifest(project: Project, monkeypatch: pytest.MonkeyPatch) -> Manifest:
+async def manifest(project: Project, monkeypatch: pytest.MonkeyPatch) -> BuildManifest:
     for name in ("OTHER", "API_URL", "BASE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in AT_BUILD.items():
@@ -63,14 +63,14 @@ async def manifest(project: Project, monkeypatch: pytest.MonkeyPatch) -> Manifes
     return found
 
 
-async def test_what_the_build_had_is_no_drift(project: Project, manifest: Manifest) -> None:
+async def test_what_the_build_had_is_no_drift(project: Project, manifest: BuildManifest) -> None:
     assert list(manifest.environment) == ["API_URL", "BASE", "OTHER"]
     assert drift(project.folder, manifest, AT_BUILD) == []
     assert drift(project.folder, manifest, {**AT_BUILD, "UNREAD": "1"}) == []
 
 
 async def test_each_variable_that_differs_is_told_with_the_answers_that_hold_it(
-    project: Project, manifest: Manifest
+    project: Project, manifest: BuildManifest
 ) -> None:
     assert drift(project.folder, manifest, {"API_URL": "https://else.example", "OTHER": ""}) == [
         "API_URL isn't what it was at build. Until they are rendered again, the build's value is in "
@@ -83,7 +83,7 @@ async def test_each_variable_that_differs_is_told_with_the_answers_that_hold_it(
 
 
 async def test_the_build_holds_no_value_and_the_manifest_not_even_what_would_tell_a_guess(
-    project: Project, manifest: Manifest
+    project: Project, manifest: BuildManifest
 ) -> None:
     [key] = (project.folder / OUTPUT).glob("environment-*.key")
     assert key.stat().st_mode & 0o777 == 0o600
@@ -94,7 +94,7 @@ async def test_the_build_holds_no_value_and_the_manifest_not_even_what_would_tel
     assert key.read_bytes().hex().encode() not in written
 
 
-async def test_two_builds_of_one_environment_cant_be_compared(project: Project, manifest: Manifest) -> None:
+async def test_two_builds_of_one_environment_cant_be_compared(project: Project, manifest: BuildManifest) -> None:
     seen = {tuple(manifest.environment.values())}
     for _ in range(3):
         await project.built()
@@ -104,7 +104,7 @@ async def test_two_builds_of_one_environment_cant_be_compared(project: Project, 
     assert len(seen) == 4
 
 
-async def test_a_lost_key_is_told_and_keeps_nobody_from_serving(project: Project, manifest: Manifest) -> None:
+async def test_a_lost_key_is_told_and_keeps_nobody_from_serving(project: Project, manifest: BuildManifest) -> None:
     [key] = (project.folder / OUTPUT).glob("environment-*.key")
     key.unlink()
     [sentence] = drift(project.folder, manifest, {})
@@ -124,7 +124,7 @@ async def test_a_build_that_reads_no_variable_has_no_key(project: Project) -> No
 
 
 async def test_whoever_serves_a_build_is_warned(
-    project: Project, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    project: Project, manifest: BuildManifest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("BASE", "/else")
     async with project.started() as running:

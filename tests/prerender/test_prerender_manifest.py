@@ -13,7 +13,7 @@ import pytest
 
 from millpond.errors import BuildError
 from millpond.policy.entry import FRAME_VERSION
-from millpond.prerender.build_manifest import OUTPUT, Manifest, read_entries, read_manifest, write_build
+from millpond.prerender.build_manifest import OUTPUT, BuildManifest, read_entries, read_manifest, write_build
 from ponds import NOON, Project, cache_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def shop(project: Project) -> Project:
     return project
 
 
-def manifest_of(project: Project) -> Manifest:
+def manifest_of(project: Project) -> BuildManifest:
     manifest = read_manifest(project.folder)
     assert manifest is not None
     return manifest

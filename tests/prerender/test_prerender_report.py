@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from millpond.prerender.build_manifest import Manifest, PathRecord, RouteRecord
+from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend, preview
 from millpond.prerender.failure import Failure
@@ -38,8 +38,8 @@ def live_record(pattern: str, **more: Any) -> RouteRecord:
     return route_record(pattern, "λ", revalidate=None, expire=None, why="reads request.headers", **more)
 
 
-def manifest(*routes: RouteRecord) -> Manifest:
-    return Manifest(
+def manifest(*routes: RouteRecord) -> BuildManifest:
+    return BuildManifest(
         millpond="0", build="b1", built_at=0.0, compat="16", draft_secret="s", entries=0, routes=list(routes)
     )
 

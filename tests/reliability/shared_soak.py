@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from valkey_process import Host, Seen, generation, in_touch, ready, take_part, truth
+from valkey_process import Host, Seen, generation, is_synced, ready, take_part, truth
 
 from engines import Engine
 from proxy import Proxy
@@ -103,11 +103,11 @@ def cut_for_long(seconds: float) -> list[str]:
         latest = 0
         while time.monotonic() < ends:
             latest = one.call(_invalidate)
-            if other.call(in_touch):
+            if other.call(is_synced):
                 wrong.append("a host that was cut off was in touch after an invalidation had returned")
         networks[1].mend()
         began = time.monotonic()
-        while not other.call(in_touch):
+        while not other.call(is_synced):
             if time.monotonic() - began > 30:
                 return [*wrong, "the host didn't come back within 30 s"]
             time.sleep(0.02)

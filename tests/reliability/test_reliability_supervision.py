@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from millpond.serve.processes.worker import Work
+    from millpond.serve.processes.worker import WorkerTask
 
 SECONDS = 20
 
 
 def supervised(
-    work: Work, over: Callable[[Workers], bool], patience: float = 1.0, longest_silence: float = 30.0
+    work: WorkerTask, over: Callable[[Workers], bool], patience: float = 1.0, longest_silence: float = 30.0
 ) -> Workers:
     """One worker's supervisor, after it has run until `over`, or given up."""
     with _signals_restored(), ended(patience, work, longest_silence) as workers:
@@ -46,7 +46,7 @@ def supervised(
 
 
 @contextmanager
-def ended(patience: float, work: Work, longest_silence: float) -> Iterator[Workers]:
+def ended(patience: float, work: WorkerTask, longest_silence: float) -> Iterator[Workers]:
     workers = Workers(work, [], 1, patience, lambda: None, longest_silence)
     try:
         yield workers

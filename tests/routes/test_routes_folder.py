@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from millpond.errors import RouteError
-from millpond.routes.folder import Kind, parse_folder
+from millpond.routes.folder import SegmentKind, parse_folder
 
 FILE = "app/x/route.py"
 
@@ -11,23 +11,23 @@ FILE = "app/x/route.py"
 @pytest.mark.parametrize(
     ("folder", "kind", "name"),
     [
-        ("products", Kind.LITERAL, "products"),
-        ("rss.xml", Kind.LITERAL, "rss.xml"),
-        ("route", Kind.LITERAL, "route"),
-        ("%5Fdrafts", Kind.LITERAL, "_drafts"),
-        ("a%2Fb", Kind.LITERAL, "a/b"),
-        ("caf%C3%A9", Kind.LITERAL, "café"),
-        ("(a)b", Kind.LITERAL, "(a)b"),
-        ("[id]", Kind.PARAM, "id"),
-        ("[product-id]", Kind.PARAM, "product-id"),
-        ("[...slug]", Kind.CATCH_ALL, "slug"),
-        ("[[...slug]]", Kind.OPTIONAL_CATCH_ALL, "slug"),
-        ("(shop)", Kind.GROUP, "shop"),
-        ("@modal", Kind.SLOT, "modal"),
-        ("_lib", Kind.PRIVATE, "lib"),
+        ("products", SegmentKind.LITERAL, "products"),
+        ("rss.xml", SegmentKind.LITERAL, "rss.xml"),
+        ("route", SegmentKind.LITERAL, "route"),
+        ("%5Fdrafts", SegmentKind.LITERAL, "_drafts"),
+        ("a%2Fb", SegmentKind.LITERAL, "a/b"),
+        ("caf%C3%A9", SegmentKind.LITERAL, "café"),
+        ("(a)b", SegmentKind.LITERAL, "(a)b"),
+        ("[id]", SegmentKind.PARAM, "id"),
+        ("[product-id]", SegmentKind.PARAM, "product-id"),
+        ("[...slug]", SegmentKind.CATCH_ALL, "slug"),
+        ("[[...slug]]", SegmentKind.OPTIONAL_CATCH_ALL, "slug"),
+        ("(shop)", SegmentKind.GROUP, "shop"),
+        ("@modal", SegmentKind.SLOT, "modal"),
+        ("_lib", SegmentKind.PRIVATE, "lib"),
     ],
 )
-def test_a_folder_name_says_what_it_is_to_the_url(folder: str, kind: Kind, name: str) -> None:
+def test_a_folder_name_says_what_it_is_to_the_url(folder: str, kind: SegmentKind, name: str) -> None:
     segment = parse_folder(folder, FILE)
     assert (segment.kind, segment.name, segment.folder) == (kind, name, folder)
 

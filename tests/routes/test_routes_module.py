@@ -43,15 +43,15 @@ def test_a_method_may_be_imported_or_be_any_callable_object(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("source", "complaint"),
+    ("source", "problem"),
     [
         ("GET = 1\n", "app/x/route.py:1: GET is a value of type int; make it a function."),
         ("\nclass GET: ...\n", "app/x/route.py:2: GET is a class; make it a function."),
         ("POST = None\n", "app/x/route.py:1: POST is a value of type NoneType; make it a function."),
     ],
 )
-def test_a_method_that_is_no_function_is_an_error_with_its_line(tmp_path: Path, source: str, complaint: str) -> None:
-    assert refusal(tmp_path, source) == complaint
+def test_a_method_that_is_no_function_is_an_error_with_its_line(tmp_path: Path, source: str, problem: str) -> None:
+    assert refusal(tmp_path, source) == problem
 
 
 def test_the_config_is_read_from_the_module(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.routes.folder import Kind, Segment, parse_folder
+from millpond.routes.folder import Segment, SegmentKind, parse_folder
 from millpond.routes.path import canonical, split
 from millpond.routes.table import Table, build_segments
 
@@ -107,7 +107,7 @@ def test_a_very_long_path_needs_no_deep_stack() -> None:
 
 def test_a_very_deep_pattern_needs_no_deep_stack() -> None:
     path = ["x"] * (sys.getrecursionlimit() * 2)
-    deep = [Segment(Kind.LITERAL, "x", "x")] * len(path)
+    deep = [Segment(SegmentKind.LITERAL, "x", "x")] * len(path)
     assert [match.route for match in Table([(deep, "deep")]).match(path)] == ["deep"]
 
 
@@ -133,10 +133,10 @@ def test_a_path_built_from_parameters_matches_its_route_with_the_same_parameters
     segments = segments_of(pattern)
     params: dict[str, str | list[str]] = {}
     for segment in segments:
-        if segment.kind is Kind.PARAM:
+        if segment.kind is SegmentKind.PARAM:
             params[segment.parameter] = data.draw(st.one_of(texts, st.sampled_from(["a", "b", "c", "z", "..", "%2F"])))
         elif segment.dynamic:
-            least = 1 if segment.kind is Kind.CATCH_ALL else 0
+            least = 1 if segment.kind is SegmentKind.CATCH_ALL else 0
             params[segment.parameter] = data.draw(st.lists(texts, min_size=least, max_size=4))
     path = canonical(build_segments(segments, params))
     found = matches(table(*SET), path)
@@ -147,7 +147,12 @@ def test_a_path_built_from_parameters_matches_its_route_with_the_same_parameters
 
 def rank(pattern: str, length: int) -> list[int]:
     """How strong each position of a path is matched; less is stronger."""
-    strengths = {Kind.LITERAL: 0, Kind.PARAM: 1, Kind.CATCH_ALL: 2, Kind.OPTIONAL_CATCH_ALL: 3}
+    strengths = {
+        SegmentKind.LITERAL: 0,
+        SegmentKind.PARAM: 1,
+        SegmentKind.CATCH_ALL: 2,
+        SegmentKind.OPTIONAL_CATCH_ALL: 3,
+    }
     ranks = [strengths[segment.kind] for segment in segments_of(pattern)]
     return ranks + [ranks[-1]] * (length - len(ranks))
 

@@ -13,9 +13,9 @@ from millpond.policy.entry import Entry
 from millpond.policy.reply import ANYHOW, Asked
 from millpond.policy.surrogate import Surrogates
 from millpond.serve import hits as hits_module
-from millpond.serve import ready as ready_module
+from millpond.serve import prepared
 from millpond.serve.hits import Hits, Request, Sent
-from millpond.serve.ready import Moments
+from millpond.serve.prepared import VolatileHeadersTable
 
 if TYPE_CHECKING:
     from ponds import Project, Running
@@ -54,11 +54,11 @@ def hits_of(served: Running) -> Hits:
 def short_way(served: Running, path: str, asked: Asked = ANYHOW) -> bytes | None:
     """The body that is at hand for a path; None where the long way must be taken."""
     hits = hits_of(served)
-    known = hits.known(path.encode())
+    known = hits.cached_path(path.encode())
     if known is None:
         return None
     ready = hits.ready(known)
-    form = None if ready is None else ready.form(asked, hits.clock)
+    form = None if ready is None else ready.representation(asked, hits.clock)
     return None if form is None else form.body
 
 
@@ -82,7 +82,7 @@ async def test_what_is_not_answered_from_the_cache_is_never_known(project: Proje
     async with project.serving() as served:
         await served.get(path, follow_redirects=False)
         await served.get(path, follow_redirects=False)
-        assert hits_of(served).known(path.encode()) is None
+        assert hits_of(served).cached_path(path.encode()) is None
 
 
 async def test_an_invalidation_ends_the_short_way_at_once(project: Project) -> None:
@@ -137,7 +137,7 @@ async def test_age_and_time_left_are_those_of_the_long_way_at_any_moment(project
     project.routes({"/f": "revalidate = 7\ndef GET():\n    return 1\n"})
     await project.built()
     async with project.started() as short, project.started() as long:
-        hits_of(long).known = lambda _: None  # type: ignore[assignment]
+        hits_of(long).cached_path = lambda _: None  # type: ignore[assignment]
         for _ in range(8):
             answers = [(await each.get("/f")).headers for each in (short, long)]
             assert answers[0].multi_items() == answers[1].multi_items()
@@ -156,7 +156,7 @@ async def test_a_removed_entry_is_not_served_from_memory_and_not_held(project: P
         del entry
         gc.collect()
         assert gone() is None
-        known = hits_of(served).known(b"/static")
+        known = hits_of(served).cached_path(b"/static")
         assert known is not None
         assert known.ready is None
 
@@ -181,7 +181,7 @@ async def test_the_query_is_looked_at_where_it_is_part_of_the_key(project: Proje
         for path in ("/q?size=1", "/q?size=1", "/q", "/q", "/q?size=2", "/q?other=1"):
             expected = path.partition("size=")[2] or "none"
             assert await served.body(path) == f'"{expected}"'
-        known = hits_of(served).known(b"/q")
+        known = hits_of(served).cached_path(b"/q")
         assert known is not None
         assert known.queried
         await warm(served, "/static?whatever=1".partition("?")[0])
@@ -200,11 +200,17 @@ async def test_no_more_paths_are_known_than_memory_is_meant_for(
         hits = hits_of(served)
         for number in range(5):
             await warm(served, f"/{number}")
-            known = hits.known(b"/%d" % number)
+            known = hits.cached_path(b"/%d" % number)
             assert known is not None
             request = Request(known, ANYHOW, "GET", b"")
             hits.remember(b"GET %d" % number, request)
-        assert [hits.known(b"/%d" % number) is not None for number in range(5)] == [False, False, True, True, True]
+        assert [hits.cached_path(b"/%d" % number) is not None for number in range(5)] == [
+            False,
+            False,
+            True,
+            True,
+            True,
+        ]
         assert [hits.recall(b"GET %d" % number) is not None for number in range(5)] == [False] * 3 + [True] * 2
         hits.remember(b"x" * 5000, request)
         assert hits.recall(b"x" * 5000) is None
@@ -216,20 +222,20 @@ async def test_copies_of_answers_are_bounded_together(project: Project, monkeypa
     async with project.serving() as served:
         hits = hits_of(served)
         await warm(served, "/static")
-        known = hits.known(b"/static")
+        known = hits.cached_path(b"/static")
         assert known is not None
         assert known.ready is not None
         requests = [Request(known, ANYHOW, "GET", b"/static") for _ in range(5)]
         for number, request in enumerate(requests):
             hits.remember(b"GET %d" % number, request)
-            request.sent = Sent(object(), known.ready.moment, [], 200, b"x" * 300)
+            request.sent = Sent(object(), known.ready.volatile, [], 200, b"x" * 300)
             hits.copied(300)
         assert sum(len(request.sent.data) for request in requests if request.sent is not None) <= 1000
         assert requests[-1].sent is None or requests[0].sent is None
 
 
 async def test_forms_are_bounded_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready_module, "_MOST_FORMS_OF_ALL", 6)
+    monkeypatch.setattr(prepared, "_MOST_REPRESENTATIONS_OF_ALL", 6)
     project.routes(
         {"/[id]": "revalidate = 60\ndef generate_static_params():\n    return []\ndef GET(id: str):\n    return id\n"}
     )
@@ -238,8 +244,8 @@ async def test_forms_are_bounded_together(project: Project, monkeypatch: pytest.
         for number in range(20):
             await warm(served, f"/{number}")
             assert short_way(served, f"/{number}", ANYHOW) == b'"%d"' % number
-            readies = [known.ready for known in hits._known.values() if known.ready is not None]
-            assert sum(len(ready.forms) for ready in readies) <= 7
+            readies = [known.ready for known in hits._cached_paths.values() if known.ready is not None]
+            assert sum(len(ready.representations) for ready in readies) <= 7
         assert short_way(served, "/0", ANYHOW) == b'"0"'
 
 
@@ -250,11 +256,11 @@ async def test_what_clients_ask_for_is_remembered_within_bounds(project: Project
         for number in range(100):
             assert short_way(served, "/static", Asked(b"gzip;q=0.%d" % number)) == b"1"
         assert short_way(served, "/static", Asked(b"x" * 10_000)) == b"1"
-        known = hits_of(served).known(b"/static")
+        known = hits_of(served).cached_path(b"/static")
         assert known is not None
         assert known.ready is not None
-        assert len(known.ready.forms) <= 8
-        assert all(len(asked.accepted) <= 512 for asked in known.ready.forms)
+        assert len(known.ready.representations) <= 8
+        assert all(len(asked.accepted) <= 512 for asked in known.ready.representations)
 
 
 async def test_an_answer_with_many_headers_takes_the_long_way(project: Project) -> None:
@@ -333,8 +339,8 @@ def fresh(now: float, revalidate: float) -> Entry:
 
 
 async def test_moments_are_shared_by_entries_of_one_age_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready_module, "_MOST_MOMENTS", 3)
-    moments, now = Moments(), 1_800_000_000.0
+    monkeypatch.setattr(prepared, "_MOST_VOLATILE", 3)
+    moments, now = VolatileHeadersTable(), 1_800_000_000.0
     first, second = (fresh(now, 600) for _ in range(2))
     shared = moments.of(first, 1, 599, now + 1)
     assert moments.of(second, 1, 599, now + 1.5) is shared
@@ -346,6 +352,6 @@ async def test_moments_are_shared_by_entries_of_one_age_and_bounded(monkeypatch:
 
 async def test_what_caches_in_front_are_told_of_an_entry_is_its_own() -> None:
     now = 1_800_000_000.0
-    moments = Moments(Surrogates(cdn_cache_control=True))
+    moments = VolatileHeadersTable(Surrogates(cdn_cache_control=True))
     long, short = (moments.of(fresh(now, seconds), 1, 9, now + 1) for seconds in (600, 10))
     assert long.lines != short.lines

@@ -361,7 +361,7 @@ async def three_ways(project: Project) -> AsyncIterator[Ways]:
         await project.built()
         async with project.started() as short, project.started() as long:
             assert long.pond.hits is not None
-            long.pond.hits.known = lambda path: None  # type: ignore[assignment]
+            long.pond.hits.cached_path = lambda path: None  # type: ignore[assignment]
             bounds = short.pond.config.server
             assert short.pond.hits is not None
             ways = Ways(

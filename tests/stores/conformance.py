@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from millpond.policy.entry import Entry, Pause
+from millpond.policy.entry import Backoff, Entry
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit, Lease
@@ -235,7 +235,7 @@ class StoreConformance:
     async def test_a_paused_copy_of_the_same_render_replaces_it(self, store: Store) -> None:
         entry = entry_at()
         await store.commit(entry)
-        paused = entry.paused(Pause(NOW + 61, 30, 0))
+        paused = entry.with_backoff(Backoff(NOW + 61, 30, 0))
         assert await store.commit(paused) is Commit.STORED
         assert await store.get("/a") == paused
 
@@ -417,7 +417,7 @@ class StoreConformance:
     async def test_seeding_twice_changes_nothing(self, store: Store) -> None:
         seed = entry_at("/a")
         await store.seed([seed])
-        paused = seed.paused(Pause(NOW, 30, 0))
+        paused = seed.with_backoff(Backoff(NOW, 30, 0))
         await store.commit(paused)
         await store.seed([seed])
         assert await store.get("/a") == paused

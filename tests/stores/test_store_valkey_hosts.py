@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conformance import BUILD, entry_at
-from valkey_process import Host, Seen, acquire, in_touch, invalidate, ready, store_at, take_part, truth
+from valkey_process import Host, Seen, acquire, invalidate, is_synced, ready, store_at, take_part, truth
 
 from engines import ENGINES, VALKEY, Engine, engine, settle, soon
 from millpond.errors import StoreError
@@ -83,7 +83,7 @@ def _ready(store: ValkeyStore, _: Any) -> None:
 
 
 def _in_touch(store: ValkeyStore, _: Any) -> bool:
-    return in_touch(store)
+    return is_synced(store)
 
 
 def _invalidate(store: ValkeyStore, tag: str, _: Any) -> int:
@@ -154,7 +154,7 @@ async def served() -> Any:
 
 
 def reason(store: ValkeyStore, entry: Any) -> Reason:
-    return judge(entry, time.time(), store.row, BUILD, in_touch=store.in_touch()).reason
+    return judge(entry, time.time(), store.row, BUILD, is_synced=store.is_synced()).reason
 
 
 @pytest.mark.anyio
@@ -162,7 +162,7 @@ async def test_a_server_that_is_killed_leaves_what_is_at_hand_as_stale_and_its_l
     store, server = served
     version = store.version()
     server.kill()
-    assert soon(lambda: not store.in_touch())
+    assert soon(lambda: not store.is_synced())
     assert store.version() != version  # whoever remembered something by the version asks again
     assert store.peek("/a") is None
     entry = await store.get("/a")
@@ -179,9 +179,9 @@ async def test_a_server_that_comes_back_empty_invalidates_all_that_was_known_and
     store, server = served
     before = store.generation()
     server.kill()
-    assert soon(lambda: not store.in_touch())
+    assert soon(lambda: not store.is_synced())
     server.start()
-    assert soon(store.in_touch)
+    assert soon(store.is_synced)
     assert store.generation() > before
     assert store.peek("/a") is None
     assert await store.get("/a") is None
@@ -197,7 +197,7 @@ async def test_a_render_from_before_a_loss_is_never_served_after_it(served: Any)
     captured = store.generation()
     server.kill()
     server.start()
-    assert soon(store.in_touch)
+    assert soon(store.is_synced)
     entry = entry_at("/late", time.time(), tags=("t",), generation=captured)
     assert await store.commit(entry) in (Commit.INVALIDATED, Commit.FAILED)
     assert store.peek("/late") is None
@@ -210,7 +210,7 @@ async def test_a_server_that_says_nothing_slows_no_hit_and_keeps_nobody_waiting_
     store, server = served
     server.freeze()
     try:
-        assert soon(lambda: not store.in_touch())
+        assert soon(lambda: not store.is_synced())
         assert store.peek("/a") is None
         entry = await store.get("/a")
         assert entry is not None
@@ -218,7 +218,7 @@ async def test_a_server_that_says_nothing_slows_no_hit_and_keeps_nobody_waiting_
             store.invalidate(["t"])
     finally:
         server.thaw()
-    assert soon(store.in_touch)
+    assert soon(store.is_synced)
     assert store.peek("/a") is not None
 
 
@@ -231,7 +231,7 @@ async def test_after_serve_when_down_nothing_that_may_be_outdated_is_given_any_l
         try:
             await store.commit(entry_at("/a", time.time(), generation=store.generation()))
             server.kill()
-            assert soon(lambda: not store.in_touch())
+            assert soon(lambda: not store.is_synced())
             assert await store.get("/a") is None
         finally:
             await store.close()

@@ -14,7 +14,7 @@ from engines import Engine, engine, settle
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
 from millpond.stores.valkey.layout import Layout
-from millpond.stores.valkey.mirror import Local, Mirror, View
+from millpond.stores.valkey.mirror import Mirror, MirroredEntry, MirroredTags
 from proxy import Proxy
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ async def test_a_journal_that_is_gone_costs_the_mirror_and_no_invalidation(
     store, network = far
     prefix = request.node.name
     network.refuse()
-    await until(lambda: not store.in_touch())
+    await until(lambda: not store.is_synced())
     other = store_at(engine.url, prefix)
     await other.open()
     generation = other.invalidate(["t"])
     engine.client().delete(Layout(prefix, BUILD).journal)
     network.mend()
-    await until(store.in_touch)
+    await until(store.is_synced)
     assert store.generation() == generation
     entry = await store.get("/a")
     assert entry is not None
@@ -85,14 +85,14 @@ async def test_after_a_cut_the_journal_brings_what_was_missed_and_the_rest_stays
     store, network = far
     await store.commit(entry_at("/b", time.time(), generation=store.generation()))
     network.refuse()
-    await until(lambda: not store.in_touch())
+    await until(lambda: not store.is_synced())
     other = store_at(engine.url, request.node.name)
     await other.open()
     newer = entry_at("/b", time.time(), body=b"newer", generation=other.generation())
     assert await other.commit(newer) is Commit.STORED
     generation = other.invalidate(["u"])
     network.mend()
-    await until(store.in_touch)
+    await until(store.is_synced)
     assert store.generation() == generation
     assert store.peek("/a") is not None  # it was kept: the journal says what has changed, and this hasn't
     assert store.peek("/b") is None
@@ -106,7 +106,7 @@ async def test_a_state_that_was_flushed_is_begun_anew_and_nothing_older_counts(
     store, _ = far
     before, keys = store.generation(), engine.client().keys(f"*{request.node.name}*")
     engine.client().delete(*keys)
-    await until(lambda: store.generation() > before and store.in_touch())
+    await until(lambda: store.generation() > before and store.is_synced())
     assert store.peek("/a") is None
     late = entry_at("/a", time.time(), tags=("t",), generation=before)
     assert await store.commit(late) is Commit.INVALIDATED
@@ -144,31 +144,31 @@ async def test_rows_beyond_the_limit_become_coarse_and_no_invalidation_is_forgot
 def test_a_mirror_keeps_nothing_that_the_journal_has_overtaken() -> None:
     now = [100.0]
     mirror = Mirror(1000, lambda: now[0])
-    mirror.replace(View(5, 0, 10, lost=False), 7, b"n")
+    mirror.replace(MirroredTags(5, 0, 10, lost=False), 7, b"n")
     mirror.extend(102.0)
     asked = mirror.now()
     entry = entry_at("/a", generation=5)
-    mirror.keep("a", Local(entry, 10, 20), asked)
+    mirror.keep("a", MirroredEntry(entry, 10, 20), asked)
     assert mirror.peek("a") is entry
-    mirror.replace(View(5, 0, 10, lost=False), 7, b"n")
-    mirror.keep("a", Local(entry, 10, 20), asked)  # asked before all was dropped
+    mirror.replace(MirroredTags(5, 0, 10, lost=False), 7, b"n")
+    mirror.keep("a", MirroredEntry(entry, 10, 20), asked)  # asked before all was dropped
     assert mirror.known("a") is None
-    mirror.keep("a", Local(entry, 10, 9), mirror.now())  # of a state that was there before
+    mirror.keep("a", MirroredEntry(entry, 10, 9), mirror.now())  # of a state that was there before
     assert mirror.known("a") is None
 
 
 def test_a_mirror_answers_while_its_term_lasts_and_no_version_is_given_twice_without_one() -> None:
     now = [100.0]
     mirror = Mirror(1000, lambda: now[0])
-    mirror.replace(View(5, 0, 10, lost=False), 7, b"n")
-    mirror.keep("a", Local(entry_at("/a", generation=5), 10, 20), mirror.now())
-    assert (mirror.in_touch(), mirror.peek("a")) == (False, None)
+    mirror.replace(MirroredTags(5, 0, 10, lost=False), 7, b"n")
+    mirror.keep("a", MirroredEntry(entry_at("/a", generation=5), 10, 20), mirror.now())
+    assert (mirror.is_synced(), mirror.peek("a")) == (False, None)
     mirror.extend(102.0)
     assert mirror.peek("a") is not None
     version = mirror.version()
     assert mirror.version() == version
     now[0] = 102.0
-    assert (mirror.in_touch(), mirror.peek("a"), mirror.known("a") is not None) == (False, None, True)
+    assert (mirror.is_synced(), mirror.peek("a"), mirror.known("a") is not None) == (False, None, True)
     assert mirror.version() != mirror.version()
     now[0] = 110.0
     assert mirror.lost_touch() == 8.0

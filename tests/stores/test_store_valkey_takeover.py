@@ -80,7 +80,7 @@ async def test_in_a_cluster_an_invalidation_holds_for_every_process_when_it_retu
         assert await other.commit(entry) is Commit.STORED
         generation = one.invalidate(["t"])
         assert other.row("t") == TagRow(generation, generation), number
-        assert not judge(entry, time.time(), other.row, BUILD, in_touch=other.in_touch()).servable
+        assert not judge(entry, time.time(), other.row, BUILD, is_synced=other.is_synced()).servable
         late = entry_at("/a", time.time(), tags=("t",), generation=entry.generation)
         assert await other.commit(late) is Commit.INVALIDATED
 
@@ -127,7 +127,7 @@ async def test_a_replica_that_takes_over_goes_on_where_the_other_was(tmp_path: P
             assert await store.commit(entry) is Commit.STORED
             watched.master.client().wait(1, 5000)
             watched.take_over()
-            assert soon(lambda: store.in_touch() and store._parts is not None and store._parts.session.is_up)
+            assert soon(lambda: store.is_synced() and store._parts is not None and store._parts.session.is_up)
             assert soon(lambda: store.peek("/a") == entry)
             assert store.generation() == generation
             assert store.invalidate(["t"]) == generation + 1
@@ -147,7 +147,7 @@ async def test_a_replica_that_lacks_an_invalidation_makes_everything_older_give_
             watched.cut_replication()
             lost = store.invalidate(["t"])
             watched.take_over()
-            assert soon(lambda: store.in_touch() and store.generation() > lost)
+            assert soon(lambda: store.is_synced() and store.generation() > lost)
             assert await store.get("/a") is None
             assert not judge(entry, time.time(), store.row, BUILD).servable
             assert store.invalidate(["u"]) > lost

@@ -130,7 +130,7 @@ class History:
         if entry is None:
             self.counts["misses"] += 1
             return
-        judgement = judge(entry, time.time(), self._store.row, BUILD, in_touch=self._store.in_touch())
+        judgement = judge(entry, time.time(), self._store.row, BUILD, is_synced=self._store.is_synced())
         if not judgement.servable:
             self.counts["dead"] += 1
         elif judgement.reason is Reason.STORE_UNREACHABLE:
@@ -152,8 +152,8 @@ def ready(store: ValkeyStore, *_: object) -> None:
     """Answers once the store is open."""
 
 
-def in_touch(store: ValkeyStore, *_: object) -> bool:
-    return store.in_touch()
+def is_synced(store: ValkeyStore, *_: object) -> bool:
+    return store.is_synced()
 
 
 def generation(store: ValkeyStore, *_: object) -> int:

@@ -10,7 +10,7 @@ from millpond.policy.entry import Entry
 from millpond.policy.headers import has, strong_etag
 from millpond.policy.sendable import BODILESS, fault
 from millpond.policy.storing import kept_headers, unshareable
-from millpond.render.renderer import StaticEnded
+from millpond.render.renderer import NotStatic
 from millpond.render.scope import DynamicUse
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
         build: the id of the build that is serving.
 
     Raises:
-        StaticEnded: its headers forbid giving it to everybody (D5).
+        NotStatic: its headers forbid giving it to everybody (D5).
         UnsendableError: it can't be written as HTTP; see `millpond.policy.sendable`.
     """
     place = target.route.operations["GET"].place
     # All headers count here: one that `Connection` lists isn't kept, and yet the handler has set a cookie.
     refusal = unshareable((name.lower(), value) for name, value in rendered.headers)
     if refusal is not None:
-        raise StaticEnded(DynamicUse(refusal, place), unshareable=True)
+        raise NotStatic(DynamicUse(refusal, place), unshareable=True)
     headers = kept_headers(rendered.headers)
     wrong = fault(rendered.status, headers)
     if wrong is not None:

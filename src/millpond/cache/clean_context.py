@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from millpond.render.scope import nobodys
+from millpond.render.scope import detached
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -40,7 +40,7 @@ class CleanContext:
     """
 
     def __init__(self) -> None:
-        with nobodys():
+        with detached():
             self._context = copy_context()
 
     def copy(self) -> Context:
@@ -52,7 +52,7 @@ class CleanContext:
     def begin(self, work: Callable[[], Awaitable[T]], name: str | None = None) -> asyncio.Task[T]:
         """Run `work` in a task that is no render's: it goes on when the render that asked has ended."""
         context = self.copy()
-        with nobodys():
+        with detached():
             return asyncio.get_running_loop().create_task(_isolated(work), name=name, context=context)
 
     def run(self, work: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""The coded bodies of an entry, made once when it is stored: a hit compresses nothing."""
+"""The compressed bodies of an entry, made once when it is stored: a hit compresses nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import brotli  # type: ignore[import-untyped]
 import msgspec
 
 from millpond.policy.coding import Coding, compressible, pays, with_vary
-from millpond.policy.entry import Coded
+from millpond.policy.entry import CompressedBody
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -34,20 +34,20 @@ _COMPRESS: dict[Coding, Callable[[bytes], bytes]] = {
 }
 
 
-def coded(entry: Entry, codings: Sequence[Coding]) -> Entry:
+def compressed(entry: Entry, codings: Sequence[Coding]) -> Entry:
     """The entry with a body in each of `codings` that pays, smallest first; itself where none does."""
     body = entry.body
     if not codings or not compressible(entry.status, entry.headers, len(body)):
         return entry
-    made = [Coded(coding, _COMPRESS[coding](body)) for coding in codings]
+    made = [CompressedBody(coding, _COMPRESS[coding](body)) for coding in codings]
     paying = sorted((each for each in made if pays(len(body), len(each.body))), key=lambda each: len(each.body))
     if not paying:
         return entry
-    return msgspec.structs.replace(entry, coded=tuple(paying), headers=with_vary(entry.headers))
+    return msgspec.structs.replace(entry, compressed=tuple(paying), headers=with_vary(entry.headers))
 
 
-async def coded_aside(entry: Entry, codings: Sequence[Coding]) -> Entry:
+async def compressed_in_thread(entry: Entry, codings: Sequence[Coding]) -> Entry:
     """The same, for a loop that serves: what takes long is done in a thread."""
     if len(entry.body) <= _IN_PLACE:
-        return coded(entry, codings)
-    return await asyncio.to_thread(coded, entry, codings)
+        return compressed(entry, codings)
+    return await asyncio.to_thread(compressed, entry, codings)

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetching.own_routes import note_circle
 from millpond.cache.flight import CircularWait, Flights
-from millpond.cache.functions.caller_runs import Lending
+from millpond.cache.functions.caller_runs import CallerRuns
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.config.cache_config import CacheConfig
 from millpond.policy.entry import Entry, Headers
-from millpond.policy.freshness import Judgement, judge, pause_after_failure
+from millpond.policy.freshness import Judgement, backoff_after_failure, judge
 from millpond.policy.profiles import BUILT_IN, Profile
 from millpond.stores.contract import Commit
 
@@ -96,7 +96,7 @@ class DataCache:
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that fills begin in."""
     flights: Flights[Entry] = field(init=False)
-    lending: Lending = field(default_factory=Lending)
+    caller_runs: CallerRuns = field(default_factory=CallerRuns)
     _arriving: dict[str, Entry] = field(default_factory=dict)
     """Entries that synchronous code made in the loop's own thread, until the store has them."""
     _storing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -146,7 +146,7 @@ class DataCache:
         if not self.fresh(entry, read):
             if read.waits:
                 return None
-            if self.store.in_touch():  # else nobody could keep what is fetched, and each reader would fetch it again
+            if self.store.is_synced():  # else nobody could keep what is fetched, and each reader would fetch it again
                 self.flights.begin(read.key, lambda: self._fill(read, refresh, background=True))
         return entry
 
@@ -187,12 +187,12 @@ class DataCache:
 
     def _judge(self, entry: Entry, read: Read) -> Judgement:
         known = self._as_read(entry, read)
-        return judge(known, self.clock(), self.store.row, _NO_BUILD, in_touch=self.store.in_touch())
+        return judge(known, self.clock(), self.store.row, _NO_BUILD, is_synced=self.store.is_synced())
 
     def _as_read(self, entry: Entry, read: Read) -> Entry:
         revalidate = entry.revalidate if read.revalidate is None else read.revalidate
-        pause = None if read.waits else entry.pause
-        return replace(entry, revalidate=revalidate, tags=(*entry.tags, *read.tags), pause=pause)
+        backoff = None if read.waits else entry.backoff
+        return replace(entry, revalidate=revalidate, tags=(*entry.tags, *read.tags), backoff=backoff)
 
     async def _fill(self, read: Read, fill: Callable[[], Awaitable[Filled]], *, background: bool) -> Entry:
         async def make(lease: Lease | None) -> Entry:
@@ -215,7 +215,7 @@ class DataCache:
             filled = await fill()
         except BaseException:
             if background:
-                await self._pause(read, generation)
+                await self._back_off(read, generation)
             raise
         entry = self._entry(read, filled, generation, now)
         if filled.storable:
@@ -224,7 +224,7 @@ class DataCache:
             await self.store.remove(read.key)
         elif background:
             log.warning("refreshing %s answered %d: the stored answer stays", read.name, filled.status)
-            await self._pause(read, generation)
+            await self._back_off(read, generation)
         return entry
 
     def _entry(self, read: Read, filled: Filled, generation: int, now: float) -> Entry:
@@ -255,11 +255,11 @@ class DataCache:
         log.warning("%s gave %d bytes, %s: not cached", read.name, size, limit)
         await self.store.remove(read.key)  # else the former data would be served, and fetched again, at each read
 
-    async def _pause(self, read: Read, generation: int) -> None:
+    async def _back_off(self, read: Read, generation: int) -> None:
         """A failing upstream is asked again after a while, not at every read."""
         entry = await self.store.get(read.key)
         if entry is not None:
-            await self.store.commit(entry.paused(pause_after_failure(entry, self.clock(), generation)))
+            await self.store.commit(entry.with_backoff(backoff_after_failure(entry, self.clock(), generation)))
 
 
 def _report(key: str, error: BaseException) -> None:

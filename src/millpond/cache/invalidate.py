@@ -132,14 +132,14 @@ def _is_group(folder: str) -> bool:
 
 
 def checked_paths(paths: Sequence[str]) -> str | None:
-    """A complaint where one call names more paths than it may; each is a row that the store writes at once."""
+    """A problem where one call names more paths than it may; each is a row that the store writes at once."""
     return f"{len(paths)} paths are over {MAX_TAGS}; name fewer in one call" if len(paths) > MAX_TAGS else None
 
 
 def _tags(tags: Sequence[str], function: str) -> list[str]:
-    good, complaints = checked_tags(tags)
-    for complaint in complaints:
-        log.warning("%s: %s", function, complaint)
+    good, problems = checked_tags(tags)
+    for problem in problems:
+        log.warning("%s: %s", function, problem)
     return good
 
 
@@ -179,7 +179,7 @@ def _end_static(function: str) -> None:
         return
     if scope.purpose is Purpose.FILL:
         scope.misuse(function)
-    if scope.watched:
+    if scope.is_prerender:
         scope.end(function)
 
 

@@ -11,16 +11,16 @@ import msgspec
 
 from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.compression import coded_aside
+from millpond.cache.compression import compressed_in_thread
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.errors import OverdueError, UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.policy.freshness import Judgement, fresh_for, judge, pause_after_failure
+from millpond.policy.freshness import Judgement, backoff_after_failure, fresh_for, judge
 from millpond.policy.sendable import stored_fault
 from millpond.policy.storing import storable_status
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
-from millpond.render.renderer import StaticEnded
+from millpond.render.renderer import NotStatic
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Responses:
         """The answer for everybody: stored, stale while it is rendered again, or rendered now (4.2).
 
         Raises:
-            StaticEnded: the route turned dynamic; the request is to be run live (D7).
+            NotStatic: the route turned dynamic; the request is to be run live (D7).
             RenderFailed: nothing servable is stored, and the render failed (R4.27).
         """
         key = target.key
@@ -131,7 +131,7 @@ class Responses:
         """
         if stored_fault(entry.status, entry.headers) is not None:
             return self._missing()
-        return judge(entry, now, self.store.row, self.build, in_touch=self.store.in_touch())
+        return judge(entry, now, self.store.row, self.build, is_synced=self.store.is_synced())
 
     async def _stored(self, key: str) -> Entry | None:
         """What is at hand, if it may be served; else what the store has."""
@@ -141,7 +141,7 @@ class Responses:
         return await self.store.get(key)
 
     def _missing(self) -> Judgement:
-        return Judgement(False, False, Reason.COLD if self.store.in_touch() else Reason.STORE_UNREACHABLE)
+        return Judgement(False, False, Reason.COLD if self.store.is_synced() else Reason.STORE_UNREACHABLE)
 
     def _from_store(self, entry: Entry, judgement: Judgement, now: float) -> Cached:
         left = fresh_for(entry, now)
@@ -157,7 +157,7 @@ class Responses:
             return
         until, use = known
         if now < until:
-            raise StaticEnded(use)
+            raise NotStatic(use)
         del self._live[key]
 
     def _remember_live(self, key: str, use: DynamicUse) -> None:
@@ -185,7 +185,7 @@ class Responses:
         try:
             rendered = await self.renders.regenerate(target, context)
             entry = entry_of(rendered, target, rendered_at=now, generation=generation, build=self.build)
-        except StaticEnded as ended:
+        except NotStatic as ended:
             await self._turned_dynamic(target, ended, generation)
             raise
         except Exception as error:
@@ -197,16 +197,16 @@ class Responses:
             else:
                 # In the render's context: there an error tracker knows what it was about, and that it has seen it.
                 context.run(log.exception, "rendering %s (%s) failed", target.label, target.route.file.file)
-            await self._pause(target.key, generation)
+            await self._back_off(target.key, generation)
             raise RenderFailed(target.label) from error
         warn_of_lost_body(rendered, target, self._told)
         if not storable_status(entry.status):
             # Anyone can ask for what a handler refuses; only what breaks by itself is worth a warning.
             level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG
             log.log(level, "rendering %s answered %d, which is not stored", target.label, entry.status)
-            await self._pause(target.key, generation)
+            await self._back_off(target.key, generation)
             return Regenerated(entry, stored=False)
-        entry = await coded_aside(entry, self.codings)
+        entry = await compressed_in_thread(entry, self.codings)
         return Regenerated(entry, stored=await self._commit(target, entry, lease))
 
     async def _commit(self, target: Target, entry: Entry, lease: Lease | None) -> bool:
@@ -219,7 +219,7 @@ class Responses:
                 await self.store.remove(surplus)
         return outcome is Commit.STORED
 
-    async def _turned_dynamic(self, target: Target, ended: StaticEnded, generation: int) -> None:
+    async def _turned_dynamic(self, target: Target, ended: NotStatic, generation: int) -> None:
         log.warning(
             "%s was static at build, and now its answer is one request's own: %s. It runs live meanwhile. "
             'Say dynamic = "force-dynamic" in %s, or keep request data out of GET and of middleware around renders.',
@@ -231,14 +231,14 @@ class Responses:
         if ended.unshareable:
             await self.store.remove(target.key)
         else:
-            await self._pause(target.key, generation)
+            await self._back_off(target.key, generation)
 
-    async def _pause(self, key: str, generation: int) -> None:
+    async def _back_off(self, key: str, generation: int) -> None:
         """After a failed refresh the last good entry stays, and the next try waits (R4.26)."""
         entry = await self.store.get(key)
         now = self.clock()
         if entry is not None and self.judge(entry, now).servable:
-            await self.store.commit(entry.paused(pause_after_failure(entry, now, generation)))
+            await self.store.commit(entry.with_backoff(backoff_after_failure(entry, now, generation)))
 
 
 def _just_rendered(made: Regenerated, reason: Reason, after: Judgement, *, joined: bool) -> Cached:
@@ -254,5 +254,5 @@ def _just_rendered(made: Regenerated, reason: Reason, after: Judgement, *, joine
 
 
 def _report_background_failure(key: str, error: BaseException) -> None:
-    if not isinstance(error, (StaticEnded, RenderFailed)):  # those two have been logged, with the route
+    if not isinstance(error, (NotStatic, RenderFailed)):  # those two have been logged, with the route
         log.error("refreshing %s failed", key, exc_info=error)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from millpond.app import Millpond
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built
 
 
@@ -56,7 +56,7 @@ def build(
     return 0
 
 
-async def _publish(app: Millpond, manifest: Manifest) -> None:
+async def _publish(app: Millpond, manifest: BuildManifest) -> None:
     store = shared_store(app.project, app.config.cache, manifest.build, time.time)
     await store.open()
     try:
@@ -78,7 +78,7 @@ def _report(built: Built, *, cache_components: bool) -> None:
         console.print(f"warning: {warning}", soft_wrap=True)
 
 
-def _report_frozen(console: Console, manifest: Manifest, *, cache_components: bool) -> None:
+def _report_frozen(console: Console, manifest: BuildManifest, *, cache_components: bool) -> None:
     table = frozen_table(manifest, console.width)
     notes = frozen_notes(manifest, cache_components=cache_components)
     if table is not None:

@@ -23,7 +23,7 @@ from millpond.cli.stored import (
     sized,
 )
 from millpond.errors import MillpondError, UsageError
-from millpond.policy.entry import Kind  # noqa: TC001 - the command line is made of it
+from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
 from millpond.prerender.build_table import route_table
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from millpond.cli.stored import ProjectCache
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
-    from millpond.stores.entry_listing import Found, Inspecting
+    from millpond.stores.entry_listing import Inspecting, ListedEntry
 
 cache = App(name="cache", help_format="plaintext")
 
@@ -51,7 +51,7 @@ def list_entries(
     route: Annotated[str | None, Parameter(help="Only of this pattern, such as /items/[id].")] = None,
     tag: Annotated[str | None, Parameter(help="Only with this tag.")] = None,
     kind: Annotated[
-        Kind | None, Parameter(help="Only answers, fetched data, results of functions, or records of crons.")
+        EntryKind | None, Parameter(help="Only answers, fetched data, results of functions, or records of crons.")
     ] = None,
     limit: Annotated[int, Parameter(help="At most so many; 0 for all.", validator=Number(gte=0))] = 100,
     all_tags: Annotated[bool, Parameter(name="--all", negative="", help="Routes' and paths' own tags, too.")] = False,
@@ -211,13 +211,13 @@ def _report_dropped(number: int, json: bool) -> int:
     return 0
 
 
-def _facts(about: ProjectCache, inspection: Inspecting, *, own: bool) -> Iterator[tuple[Found, dict[str, Any]]]:
+def _facts(about: ProjectCache, inspection: Inspecting, *, own: bool) -> Iterator[tuple[ListedEntry, dict[str, Any]]]:
     row_of, now = inspection.row, time.time()
     for found in inspection.entries():
         yield found, facts_of(about, found, row_of, now, own=own)
 
 
-def _fits(found: Found, facts: dict[str, Any], route: str | None, tag: str | None, kind: str | None) -> bool:
+def _fits(found: ListedEntry, facts: dict[str, Any], route: str | None, tag: str | None, kind: str | None) -> bool:
     if tag is not None and (found.entry is None or tag not in found.entry.tags):
         return False
     return (route is None or facts["route"] == route) and (kind is None or facts["kind"] == kind)

@@ -12,7 +12,7 @@ from millpond.cli.console import machine_readable, output, print_json, print_tab
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.cron.job import Busy
-from millpond.cron.record import Outcome
+from millpond.cron.record import RunOutcome
 from millpond.errors import MillpondError, UsageError
 from millpond.prerender.build_table import route_table
 from millpond.serve.logs import configure_logs
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from millpond.app import Millpond
     from millpond.cron.job import Job
-    from millpond.cron.record import Record, Run
+    from millpond.cron.record import CronRecord, Run
 
 cron = App(name="cron", help_format="plaintext")
 
@@ -76,7 +76,7 @@ def run(
         print_json(_run_facts(outcome))
     else:
         output().print(f"{path}: {_told(outcome)}", soft_wrap=True)
-    return 0 if outcome.outcome is Outcome.OK else FAILED
+    return 0 if outcome.outcome is RunOutcome.OK else FAILED
 
 
 def _jobs_of(app: Millpond, doing: str) -> list[Job]:
@@ -99,7 +99,7 @@ def _chosen(jobs: Sequence[Job], path: str, schedule: str | None) -> Job:
     raise CronError(f"there is no such cron of {path}; those that are configured: {known}.")
 
 
-async def _records(app: Millpond, jobs: Sequence[Job]) -> list[Record]:
+async def _records(app: Millpond, jobs: Sequence[Job]) -> list[CronRecord]:
     await app.store.open()
     try:
         return [await job.record() for job in jobs]
@@ -115,7 +115,7 @@ async def _run(app: Millpond, job: Job) -> Run:
             raise CronError(f"{job.cron.path} is running already; try again when it has ended.") from None
 
 
-def _facts(job: Job, record: Record, now: float) -> dict[str, Any]:
+def _facts(job: Job, record: CronRecord, now: float) -> dict[str, Any]:
     return {
         "path": job.cron.path,
         "schedule": job.cron.schedule,
@@ -137,7 +137,7 @@ def _run_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _row(job: Job, record: Record, now: float) -> list[str]:
+def _row(job: Job, record: CronRecord, now: float) -> list[str]:
     last = record.runs[-1] if record.runs else None
     return [
         job.cron.path,

@@ -19,11 +19,11 @@ from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.undecided import unbuilt_plans
 from millpond.render.target import Target
 from millpond.routes.table import Table
-from millpond.serve.request_path import Refused, segments_of
+from millpond.serve.request_path import EarlyAnswer, segments_of
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
 
 _REFUSALS = {
@@ -62,7 +62,7 @@ class Explanation:
     notes: list[str] = field(default_factory=list)
 
 
-async def explain_path(app: Millpond, manifest: Manifest | None, given: str, now: float) -> Explanation:
+async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str, now: float) -> Explanation:
     """The explanation of `given`, a path or a URL, at `now` (seconds since the epoch).
 
     Raises:
@@ -73,7 +73,7 @@ async def explain_path(app: Millpond, manifest: Manifest | None, given: str, now
     explanation = Explanation(path, notes=notes)
     asgi = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode("ascii"), "headers": []}
     segments = segments_of(asgi, app.config)
-    if isinstance(segments, Refused):
+    if isinstance(segments, EarlyAnswer):
         return _refused(explanation, segments)
     if segments is None:
         explanation.notes.append(f'it is outside of base_path = "{app.config.base_path}"')
@@ -104,7 +104,7 @@ def _path_of(given: str) -> tuple[str, list[str]]:
     return quote(path if path.startswith("/") else f"/{path}", safe="/%!$&'()*+,;=:@~"), notes
 
 
-def _refused(explanation: Explanation, refused: Refused) -> Explanation:
+def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
     explanation.status, explanation.location = refused
     if refused.location is not None:
         explanation.rule = f"redirect to {refused.location}: that is how the URL is spelt, slashes included"
@@ -119,7 +119,7 @@ def _declined(plan: Plan) -> str:
 
 
 def _answered(
-    explanation: Explanation, app: Millpond, manifest: Manifest | None, plan: Plan, target: Target, now: float
+    explanation: Explanation, app: Millpond, manifest: BuildManifest | None, plan: Plan, target: Target, now: float
 ) -> Explanation:
     route = plan.route
     explanation.route, explanation.file = route.pattern, route.file.file
@@ -144,7 +144,7 @@ def _answered(
     return explanation
 
 
-def _add_inputs(explanation: Explanation, manifest: Manifest, target: Target, *, cache_components: bool) -> None:
+def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Target, *, cache_components: bool) -> None:
     """What the build observed of this path, and of the functions that its route uses."""
     record = next(record for record in manifest.routes if record.file == target.route.file.file)
     path = next((path for path in record.paths if path.path == target.path), None)
@@ -166,7 +166,7 @@ def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
     return f"one answer for everybody: {first}{again}"
 
 
-def _cache(app: Millpond, manifest: Manifest | None, target: Target, now: float) -> dict[str, Any]:
+def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: float) -> dict[str, Any]:
     """What a server that has just started from the build would say."""
     entries = read_entries(app.project, manifest) if manifest is not None else iter(())
     entry = next((entry for entry in entries if entry.key == target.key), None)

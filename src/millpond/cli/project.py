@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
 
 APP = "app"
 
@@ -53,7 +53,7 @@ def _nothing_thrown_away() -> Iterator[None]:
         gc.freeze()
 
 
-def build_of(app: Millpond) -> tuple[Manifest | None, list[str]]:
+def build_of(app: Millpond) -> tuple[BuildManifest | None, list[str]]:
     """The build that a server would answer from, and what is to be said about it; None when it would refuse it."""
     try:
         manifest = app.manifest()

@@ -94,11 +94,11 @@ def _order(
     Raises:
         UsageError: there is nothing to do, or something makes no sense.
     """
-    good, complaints = checked_tags(tags)
+    good, problems = checked_tags(tags)
     if (too_many := checked_paths(paths)) is not None:
-        complaints.append(too_many)
-    if complaints:
-        raise UsageError("; ".join(complaints))
+        problems.append(too_many)
+    if problems:
+        raise UsageError("; ".join(problems))
     if not good and not paths:
         raise UsageError("say what: --tag TAG, or --path PATH.")
     if not good and (profile is not None or expire is not None):

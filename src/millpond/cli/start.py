@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.app import Millpond
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
 
 log = logging.getLogger("millpond.serve")
 
@@ -117,13 +117,13 @@ def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int
         return run_workers(serving, sockets, workers, config.server, started)
 
 
-def _needed(manifest: Manifest | None, project: Path) -> Manifest:
+def _needed(manifest: BuildManifest | None, project: Path) -> BuildManifest:
     if manifest is None:
         raise BuildError(f"no build in {project / OUTPUT}; run `millpond build` first.")
     return manifest
 
 
-def _served(project: Path) -> Manifest | None:
+def _served(project: Path) -> BuildManifest | None:
     """The build that workers have begun to serve; None, and a word in the log, if it has gone since."""
     try:
         return _needed(read_manifest(project), project)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.policy.entry import Entry
-    from millpond.stores.entry_listing import Clearing, Found, Inspecting
+    from millpond.stores.entry_listing import Clearing, Inspecting, ListedEntry
 
 ID_LENGTH = 10
 """Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""
@@ -86,7 +86,7 @@ def cache_of(folder: Path, doing: str) -> ProjectCache:
 
 
 def facts_of(
-    cache: ProjectCache, found: Found, row_of: Callable[[str], TagRow | None], now: float, *, own: bool
+    cache: ProjectCache, found: ListedEntry, row_of: Callable[[str], TagRow | None], now: float, *, own: bool
 ) -> dict[str, Any]:
     """What there is to say of an entry; `own`: with the tags that answers have by where they are."""
     entry = found.entry

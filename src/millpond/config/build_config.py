@@ -22,6 +22,6 @@ class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frozen: Literal["report", "error"] = "report"
     """What happens to a static answer that keeps an input which its route doesn't declare in `frozen_ok`."""
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         yield from not_positive({"build.concurrency": self.concurrency, "build.timeout": self.timeout})

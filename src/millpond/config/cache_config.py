@@ -69,7 +69,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What a store of that kind may hold."""
         return STORES[store] if self.max_bytes is None else self.max_bytes
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         yield from not_positive(
             {

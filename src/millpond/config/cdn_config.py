@@ -40,7 +40,7 @@ class PurgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     give_up_after: float = 3600.0
     """Seconds for which a purge is tried."""
 
-    def complaints(self, place: str) -> Iterator[str]:
+    def problems(self, place: str) -> Iterator[str]:
         """What is wrong with the values; `place` is what messages call the item."""
         yield from not_positive({f"{place}.timeout": self.timeout, f"{place}.give_up_after": self.give_up_after})
         if self.again_after < 0:
@@ -59,8 +59,8 @@ class VarnishConfig(PurgerConfig, frozen=True, kw_only=True, tag="varnish"):
     token_env: str | None = None
     """The environment variable with what is sent as `Authorization: Bearer …`, where the VCL asks for it."""
 
-    def complaints(self, place: str) -> Iterator[str]:
-        yield from super().complaints(place)
+    def problems(self, place: str) -> Iterator[str]:
+        yield from super().problems(place)
         if not self.addresses:
             yield f'"{place}.addresses" is empty; name each Varnish, such as "http://10.0.0.5:6081".'
         if self.method not in (XKEY, BAN):
@@ -80,8 +80,8 @@ class FastlyConfig(PurgerConfig, frozen=True, kw_only=True, tag="fastly"):
     """The environment variable with an API token that may purge (`purge_select`)."""
     api: str = "https://api.fastly.com"
 
-    def complaints(self, place: str) -> Iterator[str]:
-        yield from super().complaints(place)
+    def problems(self, place: str) -> Iterator[str]:
+        yield from super().problems(place)
         yield from not_an_id(f"{place}.service", self.service)
         yield from not_a_url(f"{place}.api", self.api)
 
@@ -97,8 +97,8 @@ class CloudflareConfig(PurgerConfig, frozen=True, kw_only=True, tag="cloudflare"
     """The environment variable with an API token that may purge (`Zone.Cache Purge`)."""
     api: str = "https://api.cloudflare.com/client/v4"
 
-    def complaints(self, place: str) -> Iterator[str]:
-        yield from super().complaints(place)
+    def problems(self, place: str) -> Iterator[str]:
+        yield from super().problems(place)
         yield from not_an_id(f"{place}.zone", self.zone)
         yield from not_a_url(f"{place}.api", self.api)
 
@@ -110,8 +110,8 @@ class WebhookConfig(PurgerConfig, frozen=True, kw_only=True, tag="webhook"):
     secret_env: str
     """The environment variable with the secret: "whsec_" and base64."""
 
-    def complaints(self, place: str) -> Iterator[str]:
-        yield from super().complaints(place)
+    def problems(self, place: str) -> Iterator[str]:
+        yield from super().problems(place)
         yield from not_a_url(f"{place}.url", self.url)
 
 
@@ -137,7 +137,7 @@ class CdnConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What answers say."""
         return Surrogates(self.headers, self.cdn_cache_control, self.max_age, self.max_header_bytes)
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         yield from not_positive({"cdn.max_age": self.max_age})
         if self.max_age is not None and not self.cdn_cache_control:
@@ -154,13 +154,13 @@ class CdnConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield '"cdn.headers" names a header twice.'
         for number, purger in enumerate(self.purge):
             place = f"cdn.purge[{number}]"
-            yield from purger.complaints(place)
+            yield from purger.problems(place)
             if purger.needs is not None and purger.needs not in self.headers:
                 yield (f'"{place}" purges by keys that no answer has; add "{purger.needs}" to headers in [cdn].')
 
 
 def not_a_url(name: str, url: str) -> Iterator[str]:
-    """A complaint about what isn't an address of HTTP."""
+    """A problem about what isn't an address of HTTP."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -171,6 +171,6 @@ def not_a_url(name: str, url: str) -> Iterator[str]:
 
 
 def not_an_id(name: str, value: str) -> Iterator[str]:
-    """A complaint about an id that can't be one: it becomes part of a URL."""
+    """A problem about an id that can't be one: it becomes part of a URL."""
     if not _NAME_IN_URL.fullmatch(value):
         yield f'"{name}" is "{value}"; it must be the id as your CDN shows it: letters and digits.'

@@ -30,7 +30,7 @@ class CronConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     catch_up: bool = False
     """Whether one run makes up for those that fell into a downtime, or into a run that took too long."""
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         if self.path != "/":
             yield from not_a_prefix("cron.path", self.path, "/api/cron/sync")

@@ -20,7 +20,7 @@ class DevConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hosts, besides this machine's own names, for which requests are answered: "shop.test", or ".shop.test" for it
     and all names below it. Without a port."""
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         for host in self.allowed_hosts:
             if not _HOST.fullmatch(host):

@@ -23,7 +23,7 @@ class RevalidateEndpointConfig(msgspec.Struct, frozen=True, forbid_unknown_field
     per_minute: int = 60
     """Calls with a wrong secret within a minute, in each process; more are answered 429. The right one passes."""
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         yield from not_a_prefix("revalidate_endpoint.path", self.path, "/api/revalidate")
         if (self.secret is None) is (self.secret_env is None):

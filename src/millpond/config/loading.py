@@ -51,7 +51,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cdn: CdnConfig | None = None
     cron: tuple[CronConfig, ...] = ()
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         for cron, number in Counter(self.cron).items():
             if number > 1:
@@ -67,7 +67,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield f"in [cache_life]: {error}"
         for table in (self.cache, self.build, self.server, self.dev, self.revalidate_endpoint, self.cdn, *self.cron):
             if table is not None:
-                yield from table.complaints()
+                yield from table.problems()
 
     def profiles(self) -> dict[str, Profile]:
         """The built-in lifetimes, with those of `[cache_life]` added or in their place.
@@ -170,6 +170,6 @@ def _readable(message: str) -> str:
 
 
 def _check_ranges(config: Config, source: str) -> None:
-    complaint = next(config.complaints(), None)
-    if complaint is not None:
-        raise ConfigError(f"{source}: {complaint}")
+    problem = next(config.problems(), None)
+    if problem is not None:
+        raise ConfigError(f"{source}: {problem}")

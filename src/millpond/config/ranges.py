@@ -1,4 +1,4 @@
-"""What is wrong with a value of the right type: complaints that begin with the key."""
+"""What is wrong with a value of the right type: problems that begin with the key."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def not_positive(values: Mapping[str, float | None]) -> Iterator[str]:
 
 
 def not_a_prefix(name: str, path: str, example: str) -> Iterator[str]:
-    """A complaint about a path that doesn't begin with a slash, or ends in one."""
+    """A problem about a path that doesn't begin with a slash, or ends in one."""
     if not path.startswith("/") or path.endswith("/") or "//" in path:
         yield f'"{name}" is "{path}"; it must look like "{example}": a leading slash, no trailing one.'
 
 
 def too_short(name: str, secret: str | None) -> Iterator[str]:
-    """A complaint about a secret that can be guessed."""
+    """A problem about a secret that can be guessed."""
     if secret is not None and len(secret.strip()) < SHORTEST_SECRET:
         yield (
             f'"{name}" has {len(secret.strip())} characters; '

@@ -44,7 +44,7 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worker_timeout: float = 30.0
     """Seconds for which a worker's event loop may be busy; one that is for longer is killed and replaced."""
 
-    def complaints(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         may_be_0 = "stream_timeout"
         yield from not_positive(

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from millpond.cache.lease import kept
 from millpond.config.schedule import Schedule
 from millpond.cron.asking import NotRun, ask
-from millpond.cron.record import Outcome, Record, Run, entry_of, key_of, record_in
+from millpond.cron.record import CronRecord, Run, RunOutcome, entry_of, key_of, record_in
 from millpond.render.escape import contained
 from millpond.stores.contract import Commit
 
@@ -61,7 +61,7 @@ class Job:
     def schedule(self) -> Schedule:
         return Schedule(self.cron.schedule, self.cron.timezone)
 
-    async def record(self) -> Record:
+    async def record(self) -> CronRecord:
         """What is remembered."""
         return record_in(await self.store.get(self.key))
 
@@ -87,14 +87,14 @@ class Job:
             while (late := self.schedule.last(self.clock())) > record.claimed:
                 if not self.cron.catch_up:
                     log.warning("%s was due while its last run went on: skipped", self.cron.path)
-                    skipped = Run(late, Outcome.SKIPPED, self.clock(), _whoami())
+                    skipped = Run(late, RunOutcome.SKIPPED, self.clock(), _whoami())
                     await self._commit(record.skipped(skipped), lease)
                     break
                 record, run = await self._run(record, late, lease)
             return run
 
-    async def _run(self, record: Record, due: float, lease: Lease) -> tuple[Record, Run]:
-        run = Run(due, Outcome.RUNNING, self.clock(), _whoami())
+    async def _run(self, record: CronRecord, due: float, lease: Lease) -> tuple[CronRecord, Run]:
+        run = Run(due, RunOutcome.RUNNING, self.clock(), _whoami())
         record = record.begun(run)
         if not await self._commit(record, lease):
             raise Busy
@@ -103,21 +103,21 @@ class Job:
         try:
             outcome, status = await self._outcome()
         except asyncio.CancelledError:
-            await self._end(record, replace(run, outcome=Outcome.CANCELLED, seconds=self.timer() - began), lease)
+            await self._end(record, replace(run, outcome=RunOutcome.CANCELLED, seconds=self.timer() - began), lease)
             raise
         run = replace(run, outcome=outcome, status=status, seconds=round(self.timer() - began, 3))
         return await self._end(record, run, lease), run
 
-    async def _end(self, record: Record, run: Run, lease: Lease) -> Record:
+    async def _end(self, record: CronRecord, run: Run, lease: Lease) -> CronRecord:
         record = record.ended(run)
-        level = logging.INFO if run.outcome is Outcome.OK else logging.ERROR
+        level = logging.INFO if run.outcome is RunOutcome.OK else logging.ERROR
         fields = {"cron": self.cron.schedule, "status": run.status, "seconds": run.seconds}
         log.log(level, "%s: %s", self.cron.path, run.outcome, extra={"fields": fields})
         if not await self._commit(record, lease):
             log.error("%s: the store can't remember how this run ended", self.cron.path)
         return record
 
-    async def _outcome(self) -> tuple[Outcome, int | None]:
+    async def _outcome(self) -> tuple[RunOutcome, int | None]:
         limit = asyncio.timeout(self.cron.timeout)
         try:
             async with limit:
@@ -128,26 +128,26 @@ class Job:
                 "file, and build again.",
                 self.cron.path,
             )
-            return Outcome.FAILED, None
+            return RunOutcome.FAILED, None
         except Exception:
             if limit.expired():
-                return Outcome.TIMED_OUT, None
+                return RunOutcome.TIMED_OUT, None
             log.exception("%s raised", self.cron.path)
-            return Outcome.FAILED, None
-        return (Outcome.OK if status < 400 else Outcome.FAILED), status
+            return RunOutcome.FAILED, None
+        return (RunOutcome.OK if status < 400 else RunOutcome.FAILED), status
 
     async def _ask(self) -> int:
         return await ask(self.app, self.config, self.cron.path, self.cron.schedule)
 
-    def _with_what_was_cut_short(self, record: Record) -> Record:
+    def _with_what_was_cut_short(self, record: CronRecord) -> CronRecord:
         """Nobody else holds the lease, so a run that hasn't ended never will."""
-        if not record.runs or record.runs[-1].outcome is not Outcome.RUNNING:
+        if not record.runs or record.runs[-1].outcome is not RunOutcome.RUNNING:
             return record
         dead = record.runs[-1]
         log.error("%s: the run before was cut short, as %s ended", self.cron.path, dead.by)
-        return record.ended(replace(dead, outcome=Outcome.CUT_SHORT))
+        return record.ended(replace(dead, outcome=RunOutcome.CUT_SHORT))
 
-    async def _commit(self, record: Record, lease: Lease) -> bool:
+    async def _commit(self, record: CronRecord, lease: Lease) -> bool:
         former = await self.store.get(self.key)
         entry = entry_of(self.key, record, self.clock(), self.store.generation(), former)
         return await self.store.commit(entry, lease) is Commit.STORED

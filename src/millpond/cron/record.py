@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 20
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """How a run ended."""
 
     RUNNING = "running"
@@ -37,7 +37,7 @@ class Run(msgspec.Struct, frozen=True):
 
     due: float
     """Seconds since the epoch, as the others."""
-    outcome: Outcome
+    outcome: RunOutcome
     began: float
     by: str
     """Host and process."""
@@ -45,7 +45,7 @@ class Run(msgspec.Struct, frozen=True):
     status: int | None = None
 
 
-class Record(msgspec.Struct, frozen=True):
+class CronRecord(msgspec.Struct, frozen=True):
     """All that is remembered of a cron."""
 
     claimed: float = 0.0
@@ -53,15 +53,15 @@ class Record(msgspec.Struct, frozen=True):
     runs: tuple[Run, ...] = ()
     """Oldest first."""
 
-    def begun(self, run: Run) -> Record:
+    def begun(self, run: Run) -> CronRecord:
         """With a run that begins: its time is claimed, so that nobody runs it a second time."""
-        return Record(max(self.claimed, run.due), (*self.runs, run)[-MOST_RUNS:])
+        return CronRecord(max(self.claimed, run.due), (*self.runs, run)[-MOST_RUNS:])
 
-    def ended(self, run: Run) -> Record:
+    def ended(self, run: Run) -> CronRecord:
         """With the end of the run that began last."""
         return replace(self, runs=(*self.runs[:-1], run))
 
-    def skipped(self, run: Run) -> Record:
+    def skipped(self, run: Run) -> CronRecord:
         """With one that doesn't come about."""
         return self.begun(run)
 
@@ -71,7 +71,7 @@ def key_of(cron: CronConfig) -> str:
     return "\0".join(("cron", cron.path, cron.schedule, cron.timezone))
 
 
-def entry_of(key: str, record: Record, now: float, generation: int, former: Entry | None) -> Entry:
+def entry_of(key: str, record: CronRecord, now: float, generation: int, former: Entry | None) -> Entry:
     """The entry that holds a record, in place of `former`, whatever the clocks of two hosts say."""
     return Entry(
         key=key,
@@ -86,11 +86,11 @@ def entry_of(key: str, record: Record, now: float, generation: int, former: Entr
     )
 
 
-def record_in(entry: Entry | None) -> Record:
+def record_in(entry: Entry | None) -> CronRecord:
     """The record that an entry holds; an empty one for none, or for what another version has left."""
     if entry is None:
-        return Record()
+        return CronRecord()
     try:
-        return msgspec.json.decode(entry.body, type=Record)
+        return msgspec.json.decode(entry.body, type=CronRecord)
     except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec lets the latter through
-        return Record()
+        return CronRecord()

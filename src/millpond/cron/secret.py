@@ -31,9 +31,9 @@ def authorization() -> str:
     given = os.environ.get(VARIABLE)
     if given is None:
         return f"Bearer {_own}"
-    complaint = next(too_short(VARIABLE, given), None)
-    if complaint is not None:
-        raise ConfigError(f"{complaint}, in the environment")
+    problem = next(too_short(VARIABLE, given), None)
+    if problem is not None:
+        raise ConfigError(f"{problem}, in the environment")
     return f"Bearer {given.strip()}"  # what comes out of a file ends in a line break
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import UsageError
 from millpond.render.scope import current
-from millpond.routes.folder import Kind, parse_folder
+from millpond.routes.folder import SegmentKind, parse_folder
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileForPath:
     """A metadata file that concerns a path, with the parameters that the path gives its folders."""
 
     kind: MetadataKind
@@ -45,7 +45,7 @@ class Inventory:
             if route.file.metadata is not None:
                 self._files.setdefault(route.file.metadata.kind, []).append(route)
 
-    def of(self, kind: MetadataKind, path: Sequence[str]) -> list[Found]:
+    def of(self, kind: MetadataKind, path: Sequence[str]) -> list[FileForPath]:
         """The files of a kind for a path: those of the nearest folder above it, in the order of their names (R7.1).
 
         Where a route answers the path its folders count, groups and slots included; other paths belong to a group's
@@ -53,7 +53,7 @@ class Inventory:
         """
         page = next(iter(self._pages.match(path)), None)
         home = None if page is None else _folders(page.route.file)
-        nearest: list[Found] = []
+        nearest: list[FileForPath] = []
         depth = -1
         for route in self._files.get(kind, ()):
             folders = _folders(route.file)
@@ -62,7 +62,7 @@ class Inventory:
                 continue
             if len(folders) > depth:
                 nearest, depth = [], len(folders)
-            nearest.append(Found(kind, route, params))
+            nearest.append(FileForPath(kind, route, params))
         return nearest
 
 
@@ -76,11 +76,11 @@ def _params(folders: Sequence[str], path: Sequence[str]) -> Params | None:
     params: Params = {}
     left = list(path)
     for segment in _visible(folders):
-        if not left and segment.kind is not Kind.OPTIONAL_CATCH_ALL:
+        if not left and segment.kind is not SegmentKind.OPTIONAL_CATCH_ALL:
             return None
-        if segment.kind in (Kind.CATCH_ALL, Kind.OPTIONAL_CATCH_ALL):
+        if segment.kind in (SegmentKind.CATCH_ALL, SegmentKind.OPTIONAL_CATCH_ALL):
             params[segment.parameter], left = left, []
-        elif segment.kind is Kind.PARAM:
+        elif segment.kind is SegmentKind.PARAM:
             params[segment.parameter] = left.pop(0)
         elif left.pop(0) != segment.name:
             return None

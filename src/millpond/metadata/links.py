@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from millpond.config import Config
-    from millpond.metadata.inventory import Found, Inventory
+    from millpond.metadata.inventory import FileForPath, Inventory
     from millpond.routes.scan import RouteFile
 
     Listed = dict[str, dict[str, Mapping[str, Any]]]
@@ -89,13 +89,13 @@ async def head_links_async(path: str, *, base_url: str = "") -> HeadLinks:
     return _tags(inventory, segments, listed, base_url)
 
 
-def _with_listing(inventory: Inventory, segments: list[str]) -> Iterator[Found]:
+def _with_listing(inventory: Inventory, segments: list[str]) -> Iterator[FileForPath]:
     for kind in MetadataKind:
         if kind.numbered:
             yield from (found for found in inventory.of(kind, segments) if found.route.file.lists_ids)
 
 
-def _listing(found: Found) -> Listing:
+def _listing(found: FileForPath) -> Listing:
     module, name = found.route.module, "generate_image_metadata"
     return Listing(getattr(module.module, name), module, found.kind, module.place(name))
 
@@ -144,7 +144,7 @@ def _images(inventory: Inventory, kind: MetadataKind, segments: list[str], liste
             yield _made_image(found, inventory.config)
 
 
-def _file_image(found: Found, config: Config) -> _Image:
+def _file_image(found: FileForPath, config: Config) -> _Image:
     """An image as it lies there. The URL has the content's digest, so that what others keep of it isn't an old one."""
     file = found.route.file
     size = dimensions(read(file))
@@ -168,7 +168,7 @@ def _alt(file: RouteFile) -> str | None:
 
 
 def _made_image(
-    found: Found, config: Config, segment: str | None = None, item: Mapping[str, Any] | None = None
+    found: FileForPath, config: Config, segment: str | None = None, item: Mapping[str, Any] | None = None
 ) -> _Image:
     """An image that a function makes, by what its module, or the item of its listing, says (R7.18)."""
     module = found.route.module
@@ -181,7 +181,7 @@ def _made_image(
     )
 
 
-def _href(found: Found, config: Config, segment: str | None = None) -> str:
+def _href(found: FileForPath, config: Config, segment: str | None = None) -> str:
     params = found.params if segment is None else {**found.params, METADATA_ID: segment}
     path = canonical(build_segments(found.route.file.segments, params))
     return config.base_path + (slash_redirect(path.encode("ascii"), config.trailing_slash) or path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.observe.files import is_read, path_in
 from millpond.observe.use import Use
-from millpond.policy.allowance import Kind
+from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Arguments = tuple[Any, ...]
 
 
-class Listener(Protocol):
+class AuditListener(Protocol):
     """Who is told."""
 
     def audited(self, use: Use, frame: FrameType) -> None:
@@ -51,23 +51,23 @@ def _nothing(_: Arguments) -> str:
     return ""
 
 
-_EVENTS: dict[str, tuple[Kind, Callable[[Arguments], str]]] = {
-    "open": (Kind.FILE, path_in),
-    "os.exec": (Kind.PROCESS, _program),
-    "os.fork": (Kind.PROCESS, _nothing),
-    "os.listdir": (Kind.FILE, path_in),
-    "os.posix_spawn": (Kind.PROCESS, _program),
-    "os.scandir": (Kind.FILE, path_in),
-    "os.system": (Kind.PROCESS, _program),
-    "socket.connect": (Kind.NETWORK, _peer),
-    "socket.getaddrinfo": (Kind.NETWORK, _host),
-    "socket.gethostbyaddr": (Kind.NETWORK, _host),
-    "socket.gethostbyname": (Kind.NETWORK, _host),
-    "sqlite3.connect": (Kind.DATABASE, _nothing),
-    "subprocess.Popen": (Kind.PROCESS, _program),
+_EVENTS: dict[str, tuple[InputKind, Callable[[Arguments], str]]] = {
+    "open": (InputKind.FILE, path_in),
+    "os.exec": (InputKind.PROCESS, _program),
+    "os.fork": (InputKind.PROCESS, _nothing),
+    "os.listdir": (InputKind.FILE, path_in),
+    "os.posix_spawn": (InputKind.PROCESS, _program),
+    "os.scandir": (InputKind.FILE, path_in),
+    "os.system": (InputKind.PROCESS, _program),
+    "socket.connect": (InputKind.NETWORK, _peer),
+    "socket.getaddrinfo": (InputKind.NETWORK, _host),
+    "socket.gethostbyaddr": (InputKind.NETWORK, _host),
+    "socket.gethostbyname": (InputKind.NETWORK, _host),
+    "sqlite3.connect": (InputKind.DATABASE, _nothing),
+    "subprocess.Popen": (InputKind.PROCESS, _program),
 }
 
-_listeners: list[Listener] = []
+_listeners: list[AuditListener] = []
 _hooked = False
 
 
@@ -75,14 +75,14 @@ def _hook(event: str, arguments: Arguments) -> None:
     if not _listeners or event not in _EVENTS or (event == "open" and not is_read(arguments)):
         return
     kind, name = _EVENTS[event]
-    use = Use(kind, event, partial(name, arguments), is_raw=kind is Kind.NETWORK)
+    use = Use(kind, event, partial(name, arguments), is_raw=kind is InputKind.NETWORK)
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
     for listener in _listeners:
         listener.audited(use, frame)
 
 
 @contextlib.contextmanager
-def audited_by(listener: Listener) -> Iterator[None]:
+def audited_by(listener: AuditListener) -> Iterator[None]:
     """Tell `listener` within the block.
 
     An audit hook can't be taken away again, so there is one, and it has somebody to tell only for a while.

@@ -14,7 +14,7 @@ from millpond.observe import python_functions as functions
 from millpond.observe.context_propagation import HandOver, HandOvers, carries, given_in, taken_in
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
 from millpond.observe.use import connects
-from millpond.policy.allowance import Kind
+from millpond.policy.allowance import InputKind
 from millpond.render.scope import Phase, current, in_project
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from millpond.render.inputs import Inputs
     from millpond.render.scope import Scope
 
-_DIRECT = frozenset({Kind.CLOCK, Kind.RANDOM, Kind.WAIT, Kind.THREAD})
+_DIRECT = frozenset({InputKind.CLOCK, InputKind.RANDOM, InputKind.WAIT, InputKind.THREAD})
 """Kinds that libraries use for their own purposes all the time: only the user's own calls count."""
 _FRAMEWORK = ("millpond.", "fastapi.")
 _CARRIES = "fastapi.concurrency"
-_DRIVEN = frozenset({Kind.DATABASE, Kind.NETWORK, Kind.PROCESS})
+_DRIVEN = frozenset({InputKind.DATABASE, InputKind.NETWORK, InputKind.PROCESS})
 """Kinds that are used by way of libraries: whoever is between, the user asked for it."""
 
 _LOGGING = vars(logging)
 _PYDANTIC = tuple(pydantic.__path__)
 
 
-class Asked(NamedTuple):
+class UseSite(NamedTuple):
     """For whom something is used, and by which line."""
 
     scope: Scope
@@ -84,14 +84,14 @@ class Blame:
         self._handed.note(work, handover)
         return handover
 
-    def asked_by(self, handover: HandOver, use: Use) -> Asked | None:
+    def asked_by(self, handover: HandOver, use: Use) -> UseSite | None:
         """Who asks for a use that is what was handed over; None when a library does, for itself."""
         scope, place, carried = handover
         if place is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
             return None
-        return Asked(scope, scope.inputs, place, handed_over=True) if carried or use.kind in _DRIVEN else None
+        return UseSite(scope, scope.inputs, place, handed_over=True) if carried or use.kind in _DRIVEN else None
 
-    def asked(self, frame: FrameType | None, use: Use) -> Asked | None:
+    def asked(self, frame: FrameType | None, use: Use) -> UseSite | None:
         """Who asks for a use that `frame` makes; None when a library does, or it is nobody's render."""
         scope = self._scope(frame)
         if scope is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
@@ -110,7 +110,7 @@ class Blame:
                     return None
             elif place is None and not _may_pass(outer, use):
                 return None
-        return None if place is None else Asked(scope, scope.inputs, place, handed_over)
+        return None if place is None else UseSite(scope, scope.inputs, place, handed_over)
 
     def _scope(self, frame: FrameType | None) -> Scope | None:
         """The current one; in a thread that was started without a context, that of whoever gave it its work."""
@@ -149,12 +149,16 @@ def _may_pass(frame: FrameType, use: Use) -> bool:
         return False
     if use.kind in _DIRECT:
         return is_generated(frame.f_code.co_filename)
-    if use.kind is Kind.ENV:
+    if use.kind is InputKind.ENV:
         return environment.reads_for_caller(frame)
-    if use.kind is Kind.FILE:
+    if use.kind is InputKind.FILE:
         return files.opens_for_caller(frame)
     if use.is_raw and databases.is_drivers(frame):
         return False
-    if use.kind is Kind.DATABASE and not connects(use.what) and databases.is_drivers_own(frame):
+    if use.kind is InputKind.DATABASE and not connects(use.what) and databases.is_drivers_own(frame):
         return False
-    return functions.kind_of(frame) in (None, Kind.ENV, Kind.THREAD)  # else the use is within one that was told
+    return functions.kind_of(frame) in (
+        None,
+        InputKind.ENV,
+        InputKind.THREAD,
+    )  # else the use is within one that was told

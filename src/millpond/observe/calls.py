@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.observe.statements import shortened, statement_at
 from millpond.observe.use import Use
-from millpond.policy.allowance import Kind
+from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from millpond.observe.context_propagation import Work
+    from millpond.observe.context_propagation import HandedOver
 
 _ASYNCIO = f"{os.sep}asyncio{os.sep}"
 _CONVERSIONS = {"localtime": 1, "gmtime": 1, "ctime": 1, "strftime": 2}
@@ -51,7 +51,7 @@ def use_of_call(function: Any, owner: Any, frame: FrameType) -> Use | None:
     return _use(function, owner, partial(_number_of_arguments, frame), partial(statement_at, frame))
 
 
-def use_of_work(work: Work) -> Use | None:
+def use_of_work(work: HandedOver) -> Use | None:
     """What a function in C that is handed over to a thread is a use of; None for any other function."""
     function, arguments = work
     if not isinstance(function, _IN_C) or function.__name__ not in NAMES:
@@ -66,16 +66,16 @@ def _use(function: Any, owner: Any, arguments: Callable[[], int], statement: Cal
         return _of_time(name, arguments)
     if isinstance(owner, type):
         dated = issubclass(owner, datetime.date) and name in _DATES
-        return Use(Kind.CLOCK, f"{owner.__name__}.{name}") if dated else None
+        return Use(InputKind.CLOCK, f"{owner.__name__}.{name}") if dated else None
     if name in _SYSTEM:
-        return Use(Kind.RANDOM, f"os.{name}")
+        return Use(InputKind.RANDOM, f"os.{name}")
     if isinstance(owner, random.Random):
-        return Use(Kind.RANDOM, f"random.{name}") if is_shared(owner) else None
+        return Use(InputKind.RANDOM, f"random.{name}") if is_shared(owner) else None
     if name in _STATEMENTS and owner is not None and not isinstance(owner, ModuleType):
         driver = next((kind for kind in type(owner).__mro__ if name in vars(kind)), type(owner))
-        return Use(Kind.DATABASE, f"{driver.__module__.partition('.')[0]} {name}", statement, is_raw=True)
+        return Use(InputKind.DATABASE, f"{driver.__module__.partition('.')[0]} {name}", statement, is_raw=True)
     if isinstance(owner, socket.socket) and name in _SOCKET:
-        return Use(Kind.NETWORK, f"socket.{name}", is_raw=True)
+        return Use(InputKind.NETWORK, f"socket.{name}", is_raw=True)
     return None
 
 
@@ -91,10 +91,10 @@ def is_shared(generator: object) -> bool:
 
 def _of_time(name: str, arguments: Callable[[], int]) -> Use | None:
     if name == "sleep":
-        return Use(Kind.WAIT, "time.sleep")
+        return Use(InputKind.WAIT, "time.sleep")
     if name not in _CLOCKS or arguments() >= _CONVERSIONS.get(name, sys.maxsize):
         return None
-    return Use(Kind.CLOCK, f"time.{name}")
+    return Use(InputKind.CLOCK, f"time.{name}")
 
 
 def _number_of_arguments(frame: FrameType) -> int:

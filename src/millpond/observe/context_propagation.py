@@ -56,7 +56,7 @@ class HandOver(NamedTuple):
     """Whether only carriers stand between that line and the hand-over."""
 
 
-class Work(NamedTuple):
+class HandedOver(NamedTuple):
     """What a hand-over is going to call."""
 
     function: Any
@@ -96,7 +96,7 @@ def given_in(frame: FrameType) -> Any:
     return None if argument is None else frame.f_locals.get(argument)
 
 
-def work_in(frame: FrameType) -> Work:
+def work_in(frame: FrameType) -> HandedOver:
     """What the function of a frame hands over, out of what only wraps it: a partial, a run in a context.
 
     A function in C that is called by another one in C, as these do, is told by no event: not by the profiler's, and
@@ -113,7 +113,7 @@ def work_in(frame: FrameType) -> Work:
             function, arguments = arguments[0], arguments[1:]
         else:
             break
-    return Work(function, arguments)
+    return HandedOver(function, arguments)
 
 
 def runs_work(frame: FrameType) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import CodeType
 
-    from millpond.observe.source import Listener
+    from millpond.observe.source import CallListener
 
 assert sys.version_info >= (3, 12)  # noqa: S101 - what tells type checkers, too
 
@@ -43,7 +43,7 @@ class _Whose(Enum):
 class MonitoringSource:
     """Tells of all code, in every thread."""
 
-    def __init__(self, listener: Listener, project: Path) -> None:
+    def __init__(self, listener: CallListener, project: Path) -> None:
         self._listener, self._project = listener, project
         self._known: dict[str, _Whose] = {}
         """By file."""

@@ -13,7 +13,7 @@ from millpond.observe.blame import Blame
 from millpond.observe.files import is_installed, shown
 from millpond.observe.source import source_for
 from millpond.observe.statements import is_housekeeping
-from millpond.policy.allowance import FREEZABLE, Kind
+from millpond.policy.allowance import FREEZABLE, InputKind
 from millpond.render.inputs import Observation
 from millpond.render.scope import DynamicUse, current
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from millpond.observe.use import Use
     from millpond.render.inputs import Call, Inputs
 
-_LET_BE = frozenset({Kind.ENV, Kind.FILE})
+_LET_BE = frozenset({InputKind.ENV, InputKind.FILE})
 """Kinds that end no prerender (D32)."""
-_SAME_EACH_TIME = frozenset({Kind.CLOCK, Kind.RANDOM})
+_SAME_EACH_TIME = frozenset({InputKind.CLOCK, InputKind.RANDOM})
 """Kinds of which one call is one input, however often it is made: in loops, finding the line again would be slow."""
 _MOST_NAMED = 500
 """Observations of one scope from which on names are left out: a page may read thousands of files."""
@@ -94,7 +94,7 @@ class Observer:
         if asked is None:
             return
         scope, inputs, place, handed_over = asked
-        if self._ends and scope.watched and use.kind not in _LET_BE:
+        if self._ends and scope.is_prerender and use.kind not in _LET_BE:
             is_awaited = handed_over or use.what == functions.OPEN_CONNECTION
             if not is_awaited:  # awaiting ends the render itself
                 scope.end_with(DynamicUse(f"{use.kind} ({use.what})", place))
@@ -111,9 +111,9 @@ def _is_noted(call: Call) -> bool:
 
 def _note(inputs: Inputs, use: Use, place: Place, project: Path) -> None:
     name = use.name() if len(inputs.observed) < _MOST_NAMED else ""
-    if use.kind is Kind.FILE and name:
+    if use.kind is InputKind.FILE and name:
         if is_installed(name):
             return
         name = shown(name, project)
-    if not (use.kind is Kind.DATABASE and is_housekeeping(name)):
+    if not (use.kind is InputKind.DATABASE and is_housekeeping(name)):
         inputs.observed[Observation(use.kind, use.what, place, name)] = None

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
-    from millpond.observe.source import Listener
+    from millpond.observe.source import CallListener
 
 _NAMES = known.NAMES | handover.NAMES
 
-_listeners: list[Listener] = []
+_listeners: list[CallListener] = []
 
 
 def _profile(frame: FrameType, event: str, function: Any) -> None:
@@ -64,7 +64,7 @@ _window = _Window()
 class ProfilingSource:
     """Tells of threads that begin while it is installed, and of this one while a window is open."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: CallListener) -> None:
         self._listener = listener
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ from millpond.observe.databases import queries
 from millpond.observe.environment import every_variable, variable_in
 from millpond.observe.stack import function_of
 from millpond.observe.use import Use
-from millpond.policy.allowance import Kind
+from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from millpond.observe.databases import Naming
 
-    Row = tuple[Kind, str, str, tuple[str, ...], Naming | None]
+    Row = tuple[InputKind, str, str, tuple[str, ...], Naming | None]
 
 OPEN_CONNECTION = "an open connection"
 """What a write of an event loop's transport is called."""
@@ -31,37 +31,37 @@ _STREAM = ("read", "recv", "recv_into", "send", "sendall", "write")
 
 
 _ROWS: tuple[Row, ...] = (
-    (Kind.ENV, "os", "_Environ", ("__getitem__",), variable_in),
-    (Kind.ENV, "os", "_Environ", ("__iter__", "__repr__"), every_variable),
-    (Kind.CLOCK, "arrow.api", "", ("now", "utcnow"), None),
-    (Kind.CLOCK, "django.utils.timezone", "", ("now", "localdate", "localtime"), None),
-    (Kind.CLOCK, "pendulum", "", ("now", "today", "tomorrow", "yesterday"), None),
-    (Kind.RANDOM, "uuid", "", _UUIDS, None),
-    (Kind.RANDOM, "secrets", "", _SECRETS, None),
-    (Kind.THREAD, "threading", "Thread", ("start",), None),
-    (Kind.THREAD, "concurrent.futures.thread", "ThreadPoolExecutor", ("submit",), None),
-    (Kind.THREAD, "concurrent.futures._base", "Executor", ("map",), None),
-    (Kind.PROCESS, "multiprocessing.process", "BaseProcess", ("start",), None),
-    (Kind.PROCESS, "concurrent.futures.process", "ProcessPoolExecutor", ("submit", "map"), None),
-    (Kind.NETWORK, "ssl", "SSLSocket", _STREAM, None),
+    (InputKind.ENV, "os", "_Environ", ("__getitem__",), variable_in),
+    (InputKind.ENV, "os", "_Environ", ("__iter__", "__repr__"), every_variable),
+    (InputKind.CLOCK, "arrow.api", "", ("now", "utcnow"), None),
+    (InputKind.CLOCK, "django.utils.timezone", "", ("now", "localdate", "localtime"), None),
+    (InputKind.CLOCK, "pendulum", "", ("now", "today", "tomorrow", "yesterday"), None),
+    (InputKind.RANDOM, "uuid", "", _UUIDS, None),
+    (InputKind.RANDOM, "secrets", "", _SECRETS, None),
+    (InputKind.THREAD, "threading", "Thread", ("start",), None),
+    (InputKind.THREAD, "concurrent.futures.thread", "ThreadPoolExecutor", ("submit",), None),
+    (InputKind.THREAD, "concurrent.futures._base", "Executor", ("map",), None),
+    (InputKind.PROCESS, "multiprocessing.process", "BaseProcess", ("start",), None),
+    (InputKind.PROCESS, "concurrent.futures.process", "ProcessPoolExecutor", ("submit", "map"), None),
+    (InputKind.NETWORK, "ssl", "SSLSocket", _STREAM, None),
 )
 _TRANSPORT = ("asyncio.selector_events", "_SelectorSocketTransport")
 
 
-def _of_tables() -> Iterator[tuple[tuple[str, str], tuple[Kind, str, Naming | None]]]:
+def _of_tables() -> Iterator[tuple[tuple[str, str], tuple[InputKind, str, Naming | None]]]:
     for kind, module, owner, names, naming in _ROWS:
         for name in names:
-            what = "os.environ" if kind is Kind.ENV else f"{owner or module}.{name}"
+            what = "os.environ" if kind is InputKind.ENV else f"{owner or module}.{name}"
             yield (module, f"{owner}.{name}" if owner else name), (kind, what, naming)
     for name in ("write", "writelines"):
-        yield (_TRANSPORT[0], f"{_TRANSPORT[1]}.{name}"), (Kind.NETWORK, OPEN_CONNECTION, None)
+        yield (_TRANSPORT[0], f"{_TRANSPORT[1]}.{name}"), (InputKind.NETWORK, OPEN_CONNECTION, None)
     for function, what, naming in queries():
-        yield function, (Kind.DATABASE, what, naming)
+        yield function, (InputKind.DATABASE, what, naming)
     for generator in (random.Random, random.SystemRandom):
         for name, member in vars(generator).items():
             if inspect.isfunction(member) and (name == "__init__" or not name.startswith("_")):
                 what = "random.Random()" if name == "__init__" else f"random.{name}"
-                yield ("random", member.__qualname__), (Kind.RANDOM, what, None)
+                yield ("random", member.__qualname__), (InputKind.RANDOM, what, None)
 
 
 _FUNCTIONS = dict(_of_tables())
@@ -75,7 +75,7 @@ def is_known(frame: FrameType) -> bool:
     return function_of(frame) in _FUNCTIONS
 
 
-def kind_of(frame: FrameType) -> Kind | None:
+def kind_of(frame: FrameType) -> InputKind | None:
     """What the function of a frame, if it is in the tables, uses."""
     found = _FUNCTIONS.get(function_of(frame)) if frame.f_code.co_name in NAMES else None
     return None if found is None else found[0]
@@ -87,7 +87,7 @@ def use_of_function(frame: FrameType) -> Use | None:
     if found is None:
         return None
     kind, what, naming = found
-    if kind is Kind.RANDOM and frame.f_globals is vars(random) and not _is_random(frame):
+    if kind is InputKind.RANDOM and frame.f_globals is vars(random) and not _is_random(frame):
         return None
     is_raw = what == OPEN_CONNECTION
     return Use(kind, what, is_raw=is_raw) if naming is None else Use(kind, what, partial(naming, frame))

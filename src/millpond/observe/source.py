@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class Listener(Protocol):
+class CallListener(Protocol):
     """Who is told."""
 
     def called(self, function: Any, owner: Any, frame: FrameType) -> None:
@@ -45,7 +45,7 @@ class Source(Protocol):
         ...
 
 
-def source_for(listener: Listener, project: Path) -> Source:
+def source_for(listener: CallListener, project: Path) -> Source:
     """The best one that this interpreter has."""
     if sys.version_info >= (3, 12):
         from millpond.observe.monitoring import MonitoringSource

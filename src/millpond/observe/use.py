@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from millpond.policy.allowance import Kind
+    from millpond.policy.allowance import InputKind
 
 
 def _nameless() -> str:
@@ -22,7 +22,7 @@ def connects(what: str) -> bool:
 class Use(NamedTuple):
     """What a call is a use of, whoever made it."""
 
-    kind: Kind
+    kind: InputKind
     what: str
     """The function: "time.time", "sqlite3 execute"."""
     name: Callable[[], str] = _nameless

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from millpond.errors import one_of
 
 
-class Kind(StrEnum):
+class InputKind(StrEnum):
     """What was used."""
 
     ENV = "env"
@@ -24,14 +24,14 @@ class Kind(StrEnum):
     """Of the user's own."""
 
 
-FREEZABLE = frozenset(Kind) - {Kind.WAIT, Kind.THREAD}
+FREEZABLE = frozenset(InputKind) - {InputKind.WAIT, InputKind.THREAD}
 """Kinds that leave a value in the answer."""
 
-_NAMED = (Kind.ENV, Kind.FILE)
+_NAMED = (InputKind.ENV, InputKind.FILE)
 """Kinds of which single ones can be declared."""
 
 
-def is_refreshed(kind: Kind, revalidate: float | None) -> bool:
+def is_refreshed(kind: InputKind, revalidate: float | None) -> bool:
     """Whether an input of something that is stored is read again in time: whether its value isn't frozen.
 
     The environment always is frozen. Until its first render while serving an answer has the build's, and which
@@ -41,17 +41,17 @@ def is_refreshed(kind: Kind, revalidate: float | None) -> bool:
         kind: the input's.
         revalidate: seconds after which what is stored goes stale; None: never.
     """
-    return revalidate is not None and kind is not Kind.ENV
+    return revalidate is not None and kind is not InputKind.ENV
 
 
 class Allowance(NamedTuple):
     """One entry of `frozen_ok`."""
 
-    kind: Kind
+    kind: InputKind
     name: str | None
     """The one variable or file that is meant; None: all of the kind."""
 
-    def covers(self, kind: Kind, name: str) -> bool:
+    def covers(self, kind: InputKind, name: str) -> bool:
         """Whether an input is declared by it."""
         return kind is self.kind and self.name in (None, name)
 
@@ -89,4 +89,4 @@ def _meant(word: str, colon: str, name: str) -> str:
     guess = difflib.get_close_matches(word.lower(), sorted(FREEZABLE), n=1)
     if guess:
         return f'did you mean "{guess[0]}{colon}{name}"?'
-    return f"there are {one_of(kind for kind in Kind if kind in FREEZABLE)}"
+    return f"there are {one_of(kind for kind in InputKind if kind in FREEZABLE)}"

@@ -23,11 +23,11 @@ _PREFIX = struct.Struct(">4sBLQL")
 """Magic, version, length of the head, length of the bodies, CRC-32 of all."""
 
 
-Kind = Literal["response", "fetch", "function", "cron"]
+EntryKind = Literal["response", "fetch", "function", "cron"]
 """What an entry holds: an answer, fetched data, a function's result, or what is remembered of a cron."""
 
 
-class Pause(msgspec.Struct, frozen=True, array_like=True):
+class Backoff(msgspec.Struct, frozen=True, array_like=True):
     """The back-off after a failed refresh: until it ends the last good answer counts as fresh (R4.26)."""
 
     since: float
@@ -37,7 +37,7 @@ class Pause(msgspec.Struct, frozen=True, array_like=True):
     """An invalidation after this generation ends the pause at once: somebody mended something."""
 
 
-class Coded(NamedTuple):
+class CompressedBody(NamedTuple):
     """A body in a content coding."""
 
     coding: Coding
@@ -48,12 +48,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """One stored result, with all that is needed to judge and to send it."""
 
     key: str
-    kind: Kind = "response"
+    kind: EntryKind = "response"
     status: int
     headers: Headers
     """Final names (lower case) and values, without those that change from request to request."""
     body: bytes
-    coded: tuple[Coded, ...] = ()
+    compressed: tuple[CompressedBody, ...] = ()
     """The same body compressed, smallest first; only where it pays."""
     rendered_at: float
     """Seconds since the epoch at which the render that made it began."""
@@ -65,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     build: str = ""
     short_lived: bool = False
     """Too short for what is rendered at build (R5.38)."""
-    pause: Pause | None = None
+    backoff: Backoff | None = None
 
     @property
     def lifetime(self) -> Lifetime:
@@ -75,16 +75,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     def size(self) -> int:
         """Bytes that a bounded store counts for it."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
-        bodies = len(self.body) + sum(len(each.body) for each in self.coded)
+        bodies = len(self.body) + sum(len(each.body) for each in self.compressed)
         return len(self.key) + bodies + headers + sum(map(len, self.tags)) + 200
 
-    def paused(self, pause: Pause) -> Entry:
-        return msgspec.structs.replace(self, pause=pause)
+    def with_backoff(self, backoff: Backoff) -> Entry:
+        return msgspec.structs.replace(self, backoff=backoff)
 
 
 class _Head(msgspec.Struct, array_like=True):
     key: str
-    kind: Kind
+    kind: EntryKind
     status: int
     headers: list[tuple[bytes, bytes]]
     rendered_at: float
@@ -93,9 +93,9 @@ class _Head(msgspec.Struct, array_like=True):
     tags: list[str]
     generation: int
     build: str
-    pause: Pause | None
+    backoff: Backoff | None
     short_lived: bool = False
-    coded: list[tuple[Coding, Annotated[int, msgspec.Meta(ge=0)]]] = []
+    compressed: list[tuple[Coding, Annotated[int, msgspec.Meta(ge=0)]]] = []
     """Coding and length of each coded body, in the order in which they follow the plain one."""
 
 
@@ -117,12 +117,12 @@ def encode_frame(entry: Entry) -> bytes:
             list(entry.tags),
             entry.generation,
             entry.build,
-            entry.pause,
+            entry.backoff,
             entry.short_lived,
-            [(each.coding, len(each.body)) for each in entry.coded],
+            [(each.coding, len(each.body)) for each in entry.compressed],
         )
     )
-    bodies = (entry.body, *(each.body for each in entry.coded))
+    bodies = (entry.body, *(each.body for each in entry.compressed))
     checksum = zlib.crc32(head)
     for body in bodies:
         checksum = zlib.crc32(body, checksum)
@@ -143,7 +143,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         head = _decoder.decode(frame[_PREFIX.size : end])
     except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec lets the latter through
         return None
-    body_length = bodies_length - sum(length for _, length in head.coded)
+    body_length = bodies_length - sum(length for _, length in head.compressed)
     if body_length < 0:
         return None
     return Entry(
@@ -152,19 +152,19 @@ def decode_frame(frame: bytes) -> Entry | None:
         status=head.status,
         headers=tuple(head.headers),
         body=frame[end : end + body_length],
-        coded=tuple(_coded(frame, end + body_length, head.coded)),
+        compressed=tuple(_compressed(frame, end + body_length, head.compressed)),
         rendered_at=head.rendered_at,
         revalidate=head.revalidate,
         expire=head.expire,
         tags=tuple(head.tags),
         generation=head.generation,
         build=head.build,
-        pause=head.pause,
+        backoff=head.backoff,
         short_lived=head.short_lived,
     )
 
 
-def _coded(frame: bytes, position: int, lengths: list[tuple[Coding, int]]) -> Iterator[Coded]:
+def _compressed(frame: bytes, position: int, lengths: list[tuple[Coding, int]]) -> Iterator[CompressedBody]:
     for coding, length in lengths:
-        yield Coded(coding, frame[position : position + length])
+        yield CompressedBody(coding, frame[position : position + length])
         position += length

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from millpond.policy.decision import Reason
-from millpond.policy.entry import Pause
+from millpond.policy.entry import Backoff
 from millpond.policy.tags import Cleanliness, TagRow, judge_tags
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Clock: TypeAlias = "Callable[[], float]"
 CLOCK_TOLERANCE = 5.0
 """Seconds by which an entry may come from the future. Beyond, clocks disagree and its age says nothing: it is stale."""
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 3.0, 30.0
+SHORTEST_BACKOFF, LONGEST_BACKOFF = 3.0, 30.0
 """Seconds between two tries of a failing refresh (R4.26)."""
 
 
@@ -39,7 +39,7 @@ def age_of(entry: Entry, now: float) -> float:
 
 
 def judge(
-    entry: Entry, now: float, row_of: Callable[[str], TagRow | None], build: str, *, in_touch: bool = True
+    entry: Entry, now: float, row_of: Callable[[str], TagRow | None], build: str, *, is_synced: bool = True
 ) -> Judgement:
     """What may be done with an entry at `now`.
 
@@ -51,7 +51,7 @@ def judge(
         now: seconds since the epoch.
         row_of: what is known of a tag.
         build: that is served.
-        in_touch: whether all invalidations are known; nothing is fresh otherwise.
+        is_synced: whether all invalidations are known; nothing is fresh otherwise.
     """
     if entry.build != build:
         return Judgement(False, False, Reason.OTHER_BUILD)
@@ -61,9 +61,9 @@ def judge(
     verdict = judge_tags(entry.tags, entry.generation, row_of, now)
     if verdict.cleanliness is Cleanliness.EXPIRED:
         return Judgement(False, False, Reason.TAG, verdict.tag)
-    if not in_touch:
+    if not is_synced:
         return Judgement(True, False, Reason.STORE_UNREACHABLE)
-    if _pausing(entry, now, row_of):
+    if _backs_off(entry, now, row_of):
         return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag)
     if verdict.cleanliness is Cleanliness.STALE:
         return Judgement(True, False, Reason.TAG, verdict.tag)
@@ -80,21 +80,21 @@ def oldest_fresh(entry: Entry) -> float:
     return min((limit for limit in entry.lifetime if limit is not None), default=math.inf)
 
 
-def _pausing(entry: Entry, now: float, row_of: Callable[[str], TagRow | None]) -> bool:
-    pause = entry.pause
-    if pause is None or not 0 <= now - pause.since < pause.seconds:
+def _backs_off(entry: Entry, now: float, row_of: Callable[[str], TagRow | None]) -> bool:
+    backoff = entry.backoff
+    if backoff is None or not 0 <= now - backoff.since < backoff.seconds:
         return False
-    return all(row is None or row.generation <= pause.generation for row in map(row_of, entry.tags))
+    return all(row is None or row.generation <= backoff.generation for row in map(row_of, entry.tags))
 
 
-def pause_after_failure(entry: Entry, now: float, generation: int) -> Pause:
+def backoff_after_failure(entry: Entry, now: float, generation: int) -> Backoff:
     """How long a failed refresh waits before the next try: the entry's own interval, within 3 to 30 s (R4.26)."""
-    interval = SHORTEST_PAUSE if entry.revalidate is None else entry.revalidate
-    return Pause(now, min(max(interval, SHORTEST_PAUSE), LONGEST_PAUSE), generation)
+    interval = SHORTEST_BACKOFF if entry.revalidate is None else entry.revalidate
+    return Backoff(now, min(max(interval, SHORTEST_BACKOFF), LONGEST_BACKOFF), generation)
 
 
 def fresh_for(entry: Entry, now: float) -> float | None:
     """Seconds until the entry goes stale by age, negative once it has; None when it never does."""
-    if entry.pause is not None and 0 <= now - entry.pause.since < entry.pause.seconds:
-        return entry.pause.seconds - (now - entry.pause.since)
+    if entry.backoff is not None and 0 <= now - entry.backoff.since < entry.backoff.seconds:
+        return entry.backoff.seconds - (now - entry.backoff.since)
     return None if entry.revalidate is None else entry.revalidate - age_of(entry, now)

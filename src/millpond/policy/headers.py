@@ -46,9 +46,9 @@ def cache_control(lifetime: Lifetime) -> bytes:
 
 def advertised_lifetime(entry: Entry, now: float) -> Lifetime:
     """What caches in front may assume: the entry's lifetime, or the pause's while a refresh keeps failing (R4.26)."""
-    pause = entry.pause
-    if pause is not None and 0 <= now - pause.since < pause.seconds:
-        return Lifetime(pause.seconds, entry.expire)
+    backoff = entry.backoff
+    if backoff is not None and 0 <= now - backoff.since < backoff.seconds:
+        return Lifetime(backoff.seconds, entry.expire)
     return entry.lifetime
 
 

@@ -60,14 +60,14 @@ def reply(entry: Entry, asked: Asked) -> Reply:
 
 
 def _coding(entry: Entry, asked: Asked) -> Coding | None:
-    if not entry.coded or not asked.accepted or entry.status in BODILESS:
+    if not entry.compressed or not asked.accepted or entry.status in BODILESS:
         return None
-    return chosen(asked.accepted, tuple(each.coding for each in entry.coded))
+    return chosen(asked.accepted, tuple(each.coding for each in entry.compressed))
 
 
 def _representations(entry: Entry) -> Iterator[Reply]:
     yield _representation(entry, None)
-    for each in entry.coded:
+    for each in entry.compressed:
         yield _representation(entry, each.coding)
 
 
@@ -77,4 +77,4 @@ def _representation(entry: Entry, coding: Coding | None) -> Reply:
         return Reply(entry.status, entry.headers, b"" if entry.status in BODILESS else entry.body)
     headers = [(name, etag_of(value, coding) if name == b"etag" else value) for name, value in entry.headers]
     headers.append((b"content-encoding", coding.encode("ascii")))
-    return Reply(entry.status, tuple(headers), next(each.body for each in entry.coded if each.coding == coding))
+    return Reply(entry.status, tuple(headers), next(each.body for each in entry.compressed if each.coding == coding))

@@ -100,33 +100,33 @@ DIGESTED = "mp-"
 """Begins digests of tags: own ones of long paths, and the keys that caches in front have (`policy/surrogate.py`)."""
 _DIGEST, _DIGEST_BYTES = f"{_OWN}{DIGESTED}", 12
 
-_COMPLAINTS = 10
+_PROBLEMS = 10
 
 
 def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
-    """The tags that can be used, each once, and complaints about the others (R5.3; D11: commas are fine).
+    """The tags that can be used, each once, and problems about the others (R5.3; D11: commas are fine).
 
-    A single string is one tag, not as many as it has letters. However many are wrong, the complaints are few.
+    A single string is one tag, not as many as it has letters. However many are wrong, the problems are few.
     """
     if isinstance(tags, str):
         tags = (tags,)
     good: dict[str, None] = {}
-    complaints: list[str] = []
+    problems: list[str] = []
     wrong = 0
     for tag in tags:
-        complaint = _complaint(tag)
-        if complaint is not None:
+        problem = _complaint(tag)
+        if problem is not None:
             wrong += 1
-            if wrong <= _COMPLAINTS:
-                complaints.append(complaint)
+            if wrong <= _PROBLEMS:
+                problems.append(problem)
         elif len(good) == MAX_TAGS and tag not in good:
-            complaints.append(f"more than {MAX_TAGS} tags: {_shown(tag)} and what follows are left out")
+            problems.append(f"more than {MAX_TAGS} tags: {_shown(tag)} and what follows are left out")
             break
         else:
             good[str(tag)] = None
-    if wrong > _COMPLAINTS:
-        complaints.append(f"{wrong - _COMPLAINTS} more that can be no tags are left out")
-    return list(good), complaints
+    if wrong > _PROBLEMS:
+        problems.append(f"{wrong - _PROBLEMS} more that can be no tags are left out")
+    return list(good), problems
 
 
 def _complaint(tag: object) -> str | None:

@@ -75,7 +75,7 @@ class RouteRecord(msgspec.Struct, frozen=True):
         return Why(self.why, Place(*self.place) if self.place is not None else None)
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class BuildManifest(msgspec.Struct, frozen=True):
     """All that a server must know of a build."""
 
     millpond: str
@@ -104,7 +104,7 @@ class _MadeBy(msgspec.Struct):
     frames: int = 0
 
 
-def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry], key: bytes = b"") -> Path:
+def write_build(project: Path, manifest: BuildManifest, entries: Iterable[Entry], key: bytes = b"") -> Path:
     """Put a build in place of the former one, in one step: a reader finds the old one or the new one.
 
     `key` is what the manifest's fingerprints of variables were made with. It has a file of its own: whoever sees a
@@ -137,16 +137,16 @@ def write_build(project: Path, manifest: Manifest, entries: Iterable[Entry], key
     return output
 
 
-def _entries_name(manifest: Manifest) -> str:
+def _entries_name(manifest: BuildManifest) -> str:
     return f"entries-{manifest.build}.bin"
 
 
-def key_name(manifest: Manifest) -> str:
+def key_name(manifest: BuildManifest) -> str:
     """The file that has the key of the manifest's fingerprints."""
     return f"environment-{manifest.build}.key"
 
 
-def _names(manifest: Manifest) -> list[str]:
+def _names(manifest: BuildManifest) -> list[str]:
     """The files that belong to a manifest."""
     return [_entries_name(manifest), key_name(manifest)]
 
@@ -154,7 +154,7 @@ def _names(manifest: Manifest) -> list[str]:
 def _named_by(manifest: Path) -> list[str]:
     """Those of the manifest in this file; nothing where there is none, or one of another version."""
     try:
-        return _names(msgspec.json.decode(manifest.read_bytes(), type=Manifest))
+        return _names(msgspec.json.decode(manifest.read_bytes(), type=BuildManifest))
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return []
 
@@ -170,7 +170,7 @@ def _sweep(output: Path, keep: set[str]) -> None:
                 path.unlink()
 
 
-def read_manifest(project: Path) -> Manifest | None:
+def read_manifest(project: Path) -> BuildManifest | None:
     """The manifest of the project's build; None when there is none.
 
     Raises:
@@ -191,12 +191,12 @@ def read_manifest(project: Path) -> Manifest | None:
                 f"the build in {path.parent} was made by Millpond {other} (entries {made_by.frames}), and this is "
                 f"{VERSION} (entries {FRAME_VERSION}); run `millpond build` again."
             )
-        return msgspec.json.decode(content, type=Manifest)
+        return msgspec.json.decode(content, type=BuildManifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BuildError(f"{path} is damaged ({error}); run `millpond build` again.") from error
 
 
-def read_entries(project: Path, manifest: Manifest) -> Iterator[Entry]:
+def read_entries(project: Path, manifest: BuildManifest) -> Iterator[Entry]:
     """The entries of the build that `manifest` is of.
 
     Raises:
@@ -223,12 +223,12 @@ def _whose(path: Path) -> str:
     return whose(path.parent, (path.name,), READ)
 
 
-def has_entries(project: Path, manifest: Manifest) -> bool:
+def has_entries(project: Path, manifest: BuildManifest) -> bool:
     """Whether the build's answers are beside its manifest; a host whose store has them needs none."""
     return (project / OUTPUT / _entries_name(manifest)).exists()
 
 
-def plans_of(manifest: Manifest, routes: Sequence[Route]) -> list[Plan]:
+def plans_of(manifest: BuildManifest, routes: Sequence[Route]) -> list[Plan]:
     """The plans of a build, for the routes as they are now.
 
     Raises:
@@ -254,7 +254,7 @@ def _plan(route: Route, record: RouteRecord) -> Plan:
     )
 
 
-def edited_since(manifest: Manifest, routes: Sequence[Route]) -> list[str]:
+def edited_since(manifest: BuildManifest, routes: Sequence[Route]) -> list[str]:
     """The route files whose source is no longer what was built."""
     digests = {record.file: record.digest for record in manifest.routes}
     return [route.file.file for route in routes if digests.get(route.file.file) != route.module.digest]

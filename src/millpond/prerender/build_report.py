@@ -9,12 +9,12 @@ from millpond.errors import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from millpond.prerender.build_manifest import Manifest, PathRecord, RouteRecord
+    from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import InputRecord
 
 
-def facts(manifest: Manifest, warnings: Sequence[str], seconds: float) -> dict[str, Any]:
+def facts(manifest: BuildManifest, warnings: Sequence[str], seconds: float) -> dict[str, Any]:
     """What `millpond build --json` prints for a build that succeeded; `seconds` is how long it took."""
     return {
         "build": manifest.build,

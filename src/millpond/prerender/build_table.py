@@ -12,7 +12,7 @@ from millpond.policy.lifetime import duration_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from millpond.prerender.build_manifest import Manifest, PathRecord, RouteRecord
+    from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
 
 SLOW = 0.3
 """Seconds from which on the table says how long a path took (R8.4)."""
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     why: str = ""
 
 
-def build_table(manifest: Manifest, width: int) -> Table:
+def build_table(manifest: BuildManifest, width: int) -> Table:
     """The routes of a build, for a console of `width` columns. Nothing is cut off: what is too long is folded."""
     rows = list(_rows(sorted(manifest.routes, key=lambda record: record.pattern)))
     return route_table(["Route", "Revalidate", "Expire", "Why"], rows, width)

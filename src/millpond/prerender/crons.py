@@ -27,9 +27,9 @@ def refused_crons(crons: Sequence[CronConfig], plans: Sequence[Plan]) -> Iterato
     """
     table = Table((plan.route.file.segments, plan) for plan in plans)
     for cron in crons:
-        complaint = _complaint(cron.path, table, plans)
-        if complaint is not None:
-            file, message = complaint
+        problem = _complaint(cron.path, table, plans)
+        if problem is not None:
+            file, message = problem
             yield Failure(file, cron.path, {}, f"  {message}")
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import Place
 from millpond.observe.environment import EVERY_VARIABLE
-from millpond.policy.allowance import Kind
+from millpond.policy.allowance import InputKind
 from millpond.prerender.build_manifest import OUTPUT, key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from millpond.prerender.build_manifest import Manifest, RouteRecord
+    from millpond.prerender.build_manifest import BuildManifest, RouteRecord
     from millpond.prerender.input_records import FunctionRecord, InputRecord
 
 KEY_BYTES = 32
@@ -39,7 +39,7 @@ def fingerprints(
     return {name: fingerprint(key, name, environ.get(name)) for name in sorted(set(_variables(inputs)))}
 
 
-def drift(project: Path, manifest: Manifest, environ: Mapping[str, str]) -> list[str]:
+def drift(project: Path, manifest: BuildManifest, environ: Mapping[str, str]) -> list[str]:
     """A sentence for each variable whose value isn't the build's, naming the answers that hold it."""
     if not manifest.environment:
         return []
@@ -66,7 +66,7 @@ def _change(key: bytes, name: str, former: str, value: str | None) -> str:
     return "is set here, and wasn't" if former == fingerprint(key, name, None) else "isn't what it was"
 
 
-def _holders(manifest: Manifest, name: str) -> Iterator[str]:
+def _holders(manifest: BuildManifest, name: str) -> Iterator[str]:
     """The routes that have read a variable, and where; functions that have, with the routes that use them."""
     for route in manifest.routes:
         places = [str(Place(*record.place)) for record in route.inputs if name in _variables([record])]
@@ -80,4 +80,6 @@ def _holders(manifest: Manifest, name: str) -> Iterator[str]:
 
 
 def _variables(inputs: Iterable[InputRecord]) -> Iterator[str]:
-    return (record.name for record in inputs if record.kind is Kind.ENV and record.name not in ("", EVERY_VARIABLE))
+    return (
+        record.name for record in inputs if record.kind is InputKind.ENV and record.name not in ("", EVERY_VARIABLE)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.observe.environment import EVERY_VARIABLE
-from millpond.policy.allowance import Allowance, Kind
+from millpond.policy.allowance import Allowance, InputKind
 from millpond.prerender.failure import Failure
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def remedies(inputs: Iterable[InputRecord], *, cache_components: bool) -> list[s
     """How to have these read again, or how to say that they are meant to stay; each a line."""
     listed = list(inputs)
     ways = []
-    if any(record.kind is not Kind.ENV for record in listed):
+    if any(record.kind is not InputKind.ENV for record in listed):
         in_time = "a @cached function with cache_life()" if cache_components else "revalidate = N"
         ways = [("again in time", in_time), ("when it has changed", "a @cached function with a tag to invalidate")]
     live = "connection() before it" + ("" if cache_components else ', or dynamic = "force-dynamic"')
@@ -36,9 +36,9 @@ def remedies(inputs: Iterable[InputRecord], *, cache_components: bool) -> list[s
 def suggestion(inputs: Iterable[InputRecord]) -> str:
     """The line for a route file that declares these as meant."""
     allowances = list(dict.fromkeys(map(_allowance, inputs)))
-    files = [allowance for allowance in allowances if allowance.kind is Kind.FILE]
+    files = [allowance for allowance in allowances if allowance.kind is InputKind.FILE]
     whole = {allowance.kind for allowance in allowances if allowance.name is None}
-    whole |= {Kind.FILE} if len(files) > _MOST_BY_NAME else set()
+    whole |= {InputKind.FILE} if len(files) > _MOST_BY_NAME else set()
     entries = dict.fromkeys(str(each.kind if each.kind in whole else each) for each in allowances)
     listed = ", ".join(f'"{entry}"' for entry in entries)
     return f"{OPTION} = ({listed}{',' if len(entries) == 1 else ''})"
@@ -72,5 +72,5 @@ def idle_allowances(routes: Sequence[Route], records: Sequence[RouteRecord]) -> 
 
 
 def _allowance(record: InputRecord) -> Allowance:
-    named = record.kind in (Kind.ENV, Kind.FILE) and record.name not in ("", EVERY_VARIABLE)
+    named = record.kind in (InputKind.ENV, InputKind.FILE) and record.name not in ("", EVERY_VARIABLE)
     return Allowance(record.kind, record.name if named else None)

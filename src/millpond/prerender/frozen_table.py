@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from millpond.prerender.build_manifest import Manifest
+    from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.input_records import InputRecord
 
 _LINES = 8
 """Inputs of one route, or function, that are listed."""
 
 
-def frozen_table(manifest: Manifest, width: int) -> Table | None:
+def frozen_table(manifest: BuildManifest, width: int) -> Table | None:
     """Every input that was frozen without a declaration; None where there is none."""
     rows = [
         *(row for record in manifest.routes for row in _rows(record.pattern, record.inputs)),
@@ -29,7 +29,7 @@ def frozen_table(manifest: Manifest, width: int) -> Table | None:
     return route_table(["Frozen inputs", "", "Read at"], rows, width) if rows else None
 
 
-def frozen_notes(manifest: Manifest, *, cache_components: bool) -> list[str]:
+def frozen_notes(manifest: BuildManifest, *, cache_components: bool) -> list[str]:
     """What it means and what can be done, and how much more is declared; each a line."""
     inputs = [found for record in manifest.routes for found in record.inputs]
     silent = [found for found in inputs if found.silent]

@@ -9,7 +9,7 @@ import msgspec
 from millpond.errors import Place
 from millpond.observe.environment import EVERY_VARIABLE
 from millpond.observe.use import connects
-from millpond.policy.allowance import Kind, is_refreshed
+from millpond.policy.allowance import InputKind, is_refreshed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from millpond.prerender.prerenderer import Page, RouteResult
     from millpond.render.inputs import CachedFunction, Observation
 
-_BY_LINE = frozenset({Kind.DATABASE, Kind.NETWORK, Kind.PROCESS})
+_BY_LINE = frozenset({InputKind.DATABASE, InputKind.NETWORK, InputKind.PROCESS})
 """Kinds of which one line is one input, however much it asks for."""
 
 
 class InputRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One input of answers, or of a function's results."""
 
-    kind: Kind
+    kind: InputKind
     what: str
     place: tuple[str, int | None]
     name: str = ""
@@ -52,12 +52,12 @@ class InputRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def subject(self) -> str:
         """In as few words as tell it: "env API_URL", "database"."""
-        return f"{self.kind} {self.name}" if self.name and self.kind is not Kind.DATABASE else str(self.kind)
+        return f"{self.kind} {self.name}" if self.name and self.kind is not InputKind.DATABASE else str(self.kind)
 
     @property
     def detail(self) -> str:
         """What `subject` leaves out: "sqlite3 execute: SELECT …"; "" where there is no more to say."""
-        if self.kind is not Kind.DATABASE:
+        if self.kind is not InputKind.DATABASE:
             return "" if self.name else self.what
         rest = f" and {self.more} more" if self.more else ""
         return f"{self.what}: {self.name}{rest}" if self.name else f"{self.what}{rest}"
@@ -140,7 +140,7 @@ def _of_page(page: Page, declared: Iterable[Allowance]) -> list[InputRecord]:
 
 def _of_function(found: ObservedFunction) -> list[InputRecord]:
     return [
-        msgspec.structs.replace(record, refreshed=not found.kept and record.kind is not Kind.ENV)
+        msgspec.structs.replace(record, refreshed=not found.kept and record.kind is not InputKind.ENV)
         for record in merged(found.inputs.observed)
     ]
 
@@ -152,8 +152,8 @@ def merged(observed: Iterable[Observation]) -> list[InputRecord]:
     asked = any(_asks(one) for one in observations)
     groups: dict[tuple[object, ...], list[Observation]] = {}
     for one in observations:
-        hidden = one.kind is Kind.ENV and one.place in whole and one.name != EVERY_VARIABLE
-        if hidden or (one.kind is Kind.DATABASE and asked and not _asks(one)):
+        hidden = one.kind is InputKind.ENV and one.place in whole and one.name != EVERY_VARIABLE
+        if hidden or (one.kind is InputKind.DATABASE and asked and not _asks(one)):
             continue
         groups.setdefault(_record([one]).identity, []).append(one)
     return [_record(group) for group in groups.values()]
@@ -161,7 +161,7 @@ def merged(observed: Iterable[Observation]) -> list[InputRecord]:
 
 def _asks(one: Observation) -> bool:
     """Whether a database was asked for something; being connected to it says less."""
-    return one.kind is Kind.DATABASE and not connects(one.what)
+    return one.kind is InputKind.DATABASE and not connects(one.what)
 
 
 def _record(group: Sequence[Observation]) -> InputRecord:
@@ -172,7 +172,7 @@ def _record(group: Sequence[Observation]) -> InputRecord:
         what=first.what,
         place=(first.place.file, first.place.line),
         name=names[0] if names else "",
-        more=len(names[1:]) if first.kind is Kind.DATABASE else 0,
+        more=len(names[1:]) if first.kind is InputKind.DATABASE else 0,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from starlette.concurrency import run_in_threadpool
 
 from millpond.cache.answer import entry_of, warn_of_lost_body
-from millpond.cache.compression import coded
+from millpond.cache.compression import compressed
 from millpond.config import ServerConfig
 from millpond.errors import MillpondError
 from millpond.policy.storing import storable_status
@@ -21,7 +21,7 @@ from millpond.prerender.plan import Plan
 from millpond.prerender.verify.passes import Passes, PassTimeout
 from millpond.render.escape import contained, result_of
 from millpond.render.inputs import together
-from millpond.render.renderer import StaticEnded
+from millpond.render.renderer import NotStatic
 from millpond.render.scope import DynamicUse, Purpose, refusal
 from millpond.render.static import Candidacy, Why, candidacy
 from millpond.render.target import Target
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from millpond.render.renderer import Rendered, Renderer
     from millpond.routes.route import Route
 
-    FirstPass = Inputs | StaticEnded | PassTimeout | None
+    FirstPass = Inputs | NotStatic | PassTimeout | None
     """What a first pass has used, or why there is no second one; None in the classic model."""
 
 T = TypeVar("T")
@@ -188,7 +188,7 @@ class Prerenderer:
         async def one(target: Target) -> tuple[str, FirstPass]:
             try:
                 return target.key, await passes.first(target)
-            except (StaticEnded, PassTimeout) as ended:
+            except (NotStatic, PassTimeout) as ended:
                 return target.key, ended
 
         return dict(await _each(one, targets, self.config.concurrency))
@@ -222,7 +222,7 @@ class Prerenderer:
                 raise first
             rendered = await self._render(target)
             entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build)
-        except StaticEnded as outcome:
+        except NotStatic as outcome:
             return self._ended(target, outcome, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             return self._failure(target, self._why_not_rendered(error))
@@ -232,7 +232,7 @@ class Prerenderer:
             use = DynamicUse(f"answered {entry.status} at build", get.place)
             return Page(target, None, use, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        return Page(target, coded(entry, self.codings), None, seconds, together(first, rendered.inputs))
+        return Page(target, compressed(entry, self.codings), None, seconds, together(first, rendered.inputs))
 
     async def _render(self, target: Target) -> Rendered:
         """A render within the time limit; one in a thread can't be stopped, so it is left behind."""
@@ -251,7 +251,7 @@ class Prerenderer:
             '[build] timeout, or make the route live with dynamic = "force-dynamic".'
         )
 
-    def _ended(self, target: Target, ended: StaticEnded, seconds: float) -> Page | Failure:
+    def _ended(self, target: Target, ended: NotStatic, seconds: float) -> Page | Failure:
         """Live, unless the file promises otherwise (R3.15; D5)."""
         config = target.route.config
         if ended.intercepted and (config.forces_static or config.forbids_dynamic):

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from millpond.errors import BuildError
 from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.policy.tags import is_own
-from millpond.prerender.build_manifest import VERSION, Manifest, PathRecord, RouteRecord, read_manifest, write_build
+from millpond.prerender.build_manifest import (
+    VERSION,
+    BuildManifest,
+    PathRecord,
+    RouteRecord,
+    read_manifest,
+    write_build,
+)
 from millpond.prerender.crons import refused_crons
 from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
 from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
@@ -34,7 +41,7 @@ if TYPE_CHECKING:
 class Built:
     """The outcome of a build. With failures nothing was written."""
 
-    manifest: Manifest
+    manifest: BuildManifest
     failures: list[Failure]
     warnings: list[str]
     seconds: float
@@ -75,7 +82,7 @@ async def make_build(
     records = [_record(result, prerenderer.renderer.expire_time) for result in results]
     used = functions_of(functions, results)
     key = secrets.token_bytes(KEY_BYTES)
-    manifest = Manifest(
+    manifest = BuildManifest(
         millpond=VERSION,
         build=prerenderer.build,
         built_at=prerenderer.clock(),

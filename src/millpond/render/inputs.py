@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from millpond.errors import Place
-    from millpond.policy.allowance import Kind
+    from millpond.policy.allowance import InputKind
 
     Call = tuple[str, int, int]
     """What is used, and by which instruction of which code."""
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Observation(NamedTuple):
     """One use, and where the user's code made it."""
 
-    kind: Kind
+    kind: InputKind
     what: str
     place: Place
     name: str = ""

@@ -36,7 +36,7 @@ SERVER = ("localhost", 3000)
 """What shared renders believe to be served from: never a visitor's Host (R3.6, R3.12)."""
 
 
-class StaticEnded(Exception):
+class NotStatic(Exception):
     """A shared render used request data: its answer is one request's own."""
 
     def __init__(self, use: DynamicUse, *, unshareable: bool = False, intercepted: bool = False) -> None:
@@ -108,7 +108,7 @@ class Renderer:
         """Run GET for everybody: without a request, watched as the route's config says (A.2).
 
         Raises:
-            StaticEnded: request data was read, also when the handler swallowed the end (R3.10); or something that
+            NotStatic: request data was read, also when the handler swallowed the end (R3.10); or something that
                 stands around the operation answered in its place.
             Exception: whatever the handler raised.
         """
@@ -147,7 +147,7 @@ class Renderer:
         if scope.dynamic_use is None and len(scope.tags) > MAX_TAGS_OF_ONE:
             scope.dynamic_use = DynamicUse(f"an answer with more than {MAX_TAGS_OF_ONE} tags", None)
         if scope.dynamic_use is not None:
-            raise StaticEnded(scope.dynamic_use)
+            raise NotStatic(scope.dynamic_use)
         return self._rendered(scope, collector)
 
     def scope(self, target: Target, method: str, purpose: Purpose) -> Scope:
@@ -201,10 +201,10 @@ class Renderer:
         )
 
 
-def _intercepted(scope: Scope, did: str) -> StaticEnded:
+def _intercepted(scope: Scope, did: str) -> NotStatic:
     """What came of the render isn't the route's: its operation never ran."""
     name, place = scope.standing or ("the inner application", None)
-    return StaticEnded(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
+    return NotStatic(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
 
 
 def _forgiving_afterwork(operation: ASGIApp) -> ASGIApp:

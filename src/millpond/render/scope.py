@@ -89,7 +89,7 @@ def refusal(use: DynamicUse) -> str:
     )
 
 
-class EndOfStatic(BaseException):
+class DynamicAccess(BaseException):
     """Ends a watched render where request data is read.
 
     A BaseException, so that `except Exception` in a handler can't swallow it; and the scope has recorded the use
@@ -190,7 +190,7 @@ class Scope:
         return self.method == "GET" and self.segment.forces_static
 
     @property
-    def tracked(self) -> bool:
+    def wraps_request(self) -> bool:
         """Whether reads of the request must be seen: they have consequences, or in 14 the next fetch's default has."""
         if self.purpose is Purpose.LIVE:
             return self.compat is Compat.V14
@@ -199,18 +199,18 @@ class Scope:
     @property
     def route_revalidate(self) -> float | None:
         """The lifetime that a fetch inherits, in seconds; None: endless; 0: the answer is one request's (R5.7)."""
-        if self.watched or self.purpose is Purpose.FILL:
+        if self.is_prerender or self.purpose is Purpose.FILL:
             return self.lifetime.revalidate
         if self.method != "GET" or self.used_request or self.phase is Phase.AFTER:
             return 0
         return self.segment.revalidate or None
 
     @property
-    def watched(self) -> bool:
+    def is_prerender(self) -> bool:
         """Whether reading request data has consequences."""
         return self.purpose.shared and self.phase is Phase.HANDLER
 
-    def touch(self, api: str) -> None:
+    def record_access(self, api: str) -> None:
         """Request data is read through `api`: ends the render where its answer is for everybody.
 
         Under `force-static` it is empty, and reading it is fine. Under `dynamic = "error"` a live run allows what
@@ -219,29 +219,29 @@ class Scope:
         if self.purpose is Purpose.FILL:
             self.misuse(api)
         self.used_request = True
-        if not self.watched or self.stubbed:
+        if not self.is_prerender or self.stubbed:
             return
         if self.raised:
             self.use_after_error = self.use_after_error or self._use_of(api)
         else:
             self.end(api)
 
-    def touch_anothers(self, api: str) -> None:
+    def record_foreign_access(self, api: str) -> None:
         """Data of another run's request is read through `api`, which the user's code has kept: it isn't empty here."""
         if self.purpose is Purpose.FILL:
             self.misuse(api)
-        if self.raised and self.watched:
+        if self.raised and self.is_prerender:
             self.use_after_error = self.use_after_error or self._use_of(api)
-        elif self.watched and not self.whole:
+        elif self.is_prerender and not self.whole:
             self.end(api)
 
     def require_live(self, api: str) -> None:
-        """As `touch`, for the functions that `dynamic = "error"` refuses also while serving (R2.17).
+        """As `record_access`, for the functions that `dynamic = "error"` refuses also while serving (R2.17).
 
         Raises:
             StaticOnlyError: in a live GET of a route with `dynamic = "error"`.
         """
-        self.touch(api)
+        self.record_access(api)
         if self.method == "GET" and self.segment.forbids_dynamic and self.phase is Phase.HANDLER:
             raise StaticOnlyError(refusal(DynamicUse(api, self.place())))
 
@@ -274,7 +274,7 @@ class Scope:
         """As `end`, where the place is known."""
         if self.dynamic_use is None:
             self.dynamic_use = use
-        raise EndOfStatic(use)
+        raise DynamicAccess(use)
 
     def send_cookie(self, set_cookie: str) -> None:
         """Let the answer set a cookie; of several for one name, path and domain the last one counts."""
@@ -363,7 +363,7 @@ def named(api: str, key: object) -> str:
 
 
 @contextmanager
-def nobodys() -> Iterator[None]:
+def detached() -> Iterator[None]:
     """Tasks that are created within the block belong to no render: they go on when the render that asked has ended."""
     token = _current.set(None)
     try:

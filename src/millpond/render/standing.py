@@ -44,7 +44,7 @@ def layered(added: Iterable[Middleware], added_at: Mapping[int, Place | None]) -
 def watched_scope(scope: ASGIScope) -> ASGIScope:
     """What the surroundings of an operation, and the operation, see of a request: all of it, where it is a real one."""
     render: Scope | None = scope.get(RENDER)
-    if render is None or not render.tracked or isinstance(scope, WatchedScope):
+    if render is None or not render.wraps_request or isinstance(scope, WatchedScope):
         return scope
     return WatchedScope(dict(scope), render)
 
@@ -102,7 +102,7 @@ def _watching(dispatch: DispatchFunction) -> DispatchFunction:
 
     def watching(request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
         render: Scope | None = request.scope.get(RENDER)
-        if render is None or not render.tracked:
+        if render is None or not render.wraps_request:
             return dispatch(refuse(request), call_next)
         # The request itself hands the body down, to whoever asks for it there: that is no read of the middleware's.
         return dispatch(watch(Request(request.scope, request.receive), render), call_next)

@@ -14,7 +14,7 @@ from millpond.errors import RouteError
 from millpond.routes.path import MalformedPath, readable_segment, split
 
 
-class Kind(Enum):
+class SegmentKind(Enum):
     """What a folder is to the URL (R1.2 to R1.4)."""
 
     LITERAL = "literal"
@@ -26,15 +26,15 @@ class Kind(Enum):
     PRIVATE = "_x"
 
 
-_INVISIBLE = {Kind.GROUP, Kind.SLOT, Kind.PRIVATE}
-_DYNAMIC = {Kind.PARAM, Kind.CATCH_ALL, Kind.OPTIONAL_CATCH_ALL}
+_INVISIBLE = {SegmentKind.GROUP, SegmentKind.SLOT, SegmentKind.PRIVATE}
+_DYNAMIC = {SegmentKind.PARAM, SegmentKind.CATCH_ALL, SegmentKind.OPTIONAL_CATCH_ALL}
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One folder of a route."""
 
-    kind: Kind
+    kind: SegmentKind
     name: str
     """The decoded text of a literal, or the name between the brackets as it is written."""
     folder: str
@@ -71,7 +71,11 @@ def _identifier(name: str) -> str:
 
 
 _BRACKETS = re.compile(r"(?P<open>\[(?:\[\.\.\.|\.\.\.)?)(?P<name>[^\[\]]*)(?P<close>\]\]?)")
-_PAIRS = {("[", "]"): Kind.PARAM, ("[...", "]"): Kind.CATCH_ALL, ("[[...", "]]"): Kind.OPTIONAL_CATCH_ALL}
+_PAIRS = {
+    ("[", "]"): SegmentKind.PARAM,
+    ("[...", "]"): SegmentKind.CATCH_ALL,
+    ("[[...", "]]"): SegmentKind.OPTIONAL_CATCH_ALL,
+}
 _INTERCEPTION = re.compile(r"(?:\(\.{1,3}\))+")
 
 
@@ -82,7 +86,7 @@ def parse_folder(folder: str, file: str) -> Segment:
         RouteError: the name means nothing (R1.17), or something that handlers don't have (R1.6).
     """
     if folder.startswith("_"):
-        return Segment(Kind.PRIVATE, folder[1:], folder)
+        return Segment(SegmentKind.PRIVATE, folder[1:], folder)
     if _INTERCEPTION.match(folder):
         _refuse(folder, file, "marks an intercepting route, which pages have and handlers don't; rename the folder")
     if "{" in folder or "}" in folder:
@@ -90,10 +94,10 @@ def parse_folder(folder: str, file: str) -> Segment:
     if "[" in folder or "]" in folder:
         return _parse_brackets(folder, file)
     if folder.startswith("(") and folder.endswith(")"):
-        return Segment(Kind.GROUP, _named(folder[1:-1], folder, file), folder)
+        return Segment(SegmentKind.GROUP, _named(folder[1:-1], folder, file), folder)
     if folder.startswith("@"):
-        return Segment(Kind.SLOT, _named(folder[1:], folder, file), folder)
-    return Segment(Kind.LITERAL, _literal(folder, file), folder)
+        return Segment(SegmentKind.SLOT, _named(folder[1:], folder, file), folder)
+    return Segment(SegmentKind.LITERAL, _literal(folder, file), folder)
 
 
 def _parse_brackets(folder: str, file: str) -> Segment:

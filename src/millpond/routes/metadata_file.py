@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from millpond.routes.folder import Kind, Segment
+from millpond.routes.folder import Segment, SegmentKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,13 +92,13 @@ class MetadataFile:
         """What it adds to the URL of its folder; `folders` are those below app/, as they are written."""
         stem = f"{self.kind}{self.number}{_suffix(folders) if self.image else ''}"
         if lists_ids:
-            return (_literal(stem), Segment(Kind.PARAM, METADATA_ID, f"[{METADATA_ID}]"))
+            return (_literal(stem), Segment(SegmentKind.PARAM, METADATA_ID, f"[{METADATA_ID}]"))
         extension = _GENERATED.get(self.kind, "") if self.generated else f".{self.extension}"
         return (_literal(stem + extension),)
 
 
 def _literal(name: str) -> Segment:
-    return Segment(Kind.LITERAL, name, name)
+    return Segment(SegmentKind.LITERAL, name, name)
 
 
 def metadata_file(name: str, *, at_root: bool) -> MetadataFile | None:

@@ -127,13 +127,13 @@ def _config(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int
     """The options; what is wrong with any of them is one message."""
     with contextlib.suppress(InvalidOption):
         return parse_segment_config(exports)
-    complaints = []
+    problems = []
     for name in OPTION_NAMES:
         try:
             parse_segment_config({name: exports[name]} if name in exports else {})
         except InvalidOption as error:
-            complaints.append(f"{Place(file.file, lines.get(name))}: {error}.")
-    raise RouteModuleError("\n".join(complaints))
+            problems.append(f"{Place(file.file, lines.get(name))}: {error}.")
+    raise RouteModuleError("\n".join(problems))
 
 
 def refuse_replaced_config(modules: Iterable[RouteModule]) -> None:
@@ -142,11 +142,11 @@ def refuse_replaced_config(modules: Iterable[RouteModule]) -> None:
     Raises:
         RouteModuleError: a file has one; the message names all of them.
     """
-    complaints = [
+    problems = [
         f"{module.place(name)}: {name} can't be used with cache_components = true; {remedy}."
         for module in modules
         for name, remedy in FORBIDDEN_WITH_CACHE_COMPONENTS.items()
         if hasattr(module.module, name)
     ]
-    if complaints:
-        raise RouteModuleError("\n".join(complaints))
+    if problems:
+        raise RouteModuleError("\n".join(problems))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import RouteError
 from millpond.routes.exports import lines_of
-from millpond.routes.folder import Kind, Segment, parse_folder
+from millpond.routes.folder import Segment, SegmentKind, parse_folder
 from millpond.routes.metadata_file import PLACEHOLDER, is_metadata_path, metadata_file
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FILE_NAME = "route.py"
 Shape = tuple[tuple[int, str], ...]
 """A pattern with the names of its parameters left out: what the paths that it matches look like."""
 
-_RANKS = {Kind.LITERAL: 0, Kind.PARAM: 1, Kind.CATCH_ALL: 2, Kind.OPTIONAL_CATCH_ALL: 3}
+_RANKS = {SegmentKind.LITERAL: 0, SegmentKind.PARAM: 1, SegmentKind.CATCH_ALL: 2, SegmentKind.OPTIONAL_CATCH_ALL: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _route_file(path: Path, folders: tuple[str, ...], shown: str, placeholders: 
 
 
 def _placeholder(segment: Segment) -> Segment:
-    return Segment(Kind.LITERAL, PLACEHOLDER, segment.folder)
+    return Segment(SegmentKind.LITERAL, PLACEHOLDER, segment.folder)
 
 
 def _lists_ids(path: Path, metadata: MetadataFile) -> bool:
@@ -150,7 +150,7 @@ def _check_path(segments: Sequence[Segment], file: str) -> None:
                 f'{file}: {both} would both fill the parameter "{segment.parameter}"; rename one of the folders.'
             )
     for segment in segments[:-1]:
-        if segment.kind in (Kind.CATCH_ALL, Kind.OPTIONAL_CATCH_ALL):
+        if segment.kind in (SegmentKind.CATCH_ALL, SegmentKind.OPTIONAL_CATCH_ALL):
             raise RouteError(
                 f"{file}: {segment.folder} takes the rest of the path, so nothing can follow it; "
                 "make it the last folder, or write [name] for one segment."
@@ -178,7 +178,7 @@ def _refuse_names(files: Sequence[RouteFile]) -> None:
         for depth, segment in enumerate(file.segments):
             if not segment.dynamic:
                 continue
-            key = (_shape(file.segments[:depth]), segment.kind is Kind.PARAM)
+            key = (_shape(file.segments[:depth]), segment.kind is SegmentKind.PARAM)
             other, other_file = seen.setdefault(key, (segment, file))
             if (other.kind, other.name) != (segment.kind, segment.name):
                 raise RouteError(
@@ -191,7 +191,7 @@ def _refuse_overlaps(files: Sequence[RouteFile]) -> None:
     """An optional catch-all beside the route that its empty form is (R1.16)."""
     by_shape = {_shape(file.segments): file for file in files}
     for file in files:
-        if file.segments and file.segments[-1].kind is Kind.OPTIONAL_CATCH_ALL:
+        if file.segments and file.segments[-1].kind is SegmentKind.OPTIONAL_CATCH_ALL:
             other = by_shape.get(_shape(file.segments[:-1]))
             if other is not None:
                 raise RouteError(

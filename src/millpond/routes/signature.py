@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
 from millpond.errors import RouteModuleError
-from millpond.routes.folder import Kind
+from millpond.routes.folder import SegmentKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,7 +79,7 @@ def _adapt_parameter(parameter: inspect.Parameter, segments: dict[str, Segment],
     segment = segments.get(parameter.name)
     if segment is None:
         return parameter.replace(annotation=Request) if bare and parameter.name == "request" else parameter
-    if segment.kind is Kind.PARAM:
+    if segment.kind is SegmentKind.PARAM:
         return parameter.replace(annotation=str) if bare else parameter
     annotation = list[str] if bare else parameter.annotation
     _check_catch_all(annotation, parameter, segment, place)

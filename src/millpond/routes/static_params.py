@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import Place, RouteModuleError, one_of
 from millpond.routes.exports import STATIC_PARAMS
-from millpond.routes.folder import Kind, Segment
+from millpond.routes.folder import Segment, SegmentKind
 
 if TYPE_CHECKING:
     from millpond.routes.module import RouteModule
@@ -62,17 +62,17 @@ class _Item:
         given = [item[name] for name in dict.fromkeys((segment.name, segment.parameter)) if name in item]
         if len(given) > 1:
             self._refuse(f'has both "{segment.name}" and "{segment.parameter}"; leave one of them out')
-        if segment.kind is Kind.OPTIONAL_CATCH_ALL:
+        if segment.kind is SegmentKind.OPTIONAL_CATCH_ALL:
             if not given or given[0] is None or given[0] is False:
                 return []
         elif not given:
             self._refuse(f'has no "{segment.name}"; give it a value, as {segment.folder} is part of the path')
-        return self._text(given[0], segment) if segment.kind is Kind.PARAM else self._list(given[0], segment)
+        return self._text(given[0], segment) if segment.kind is SegmentKind.PARAM else self._list(given[0], segment)
 
     def _list(self, value: object, segment: Segment) -> list[str]:
         if not isinstance(value, list | tuple):
             self._refuse(f'has {_kind(value)} for "{segment.name}"; {segment.folder} takes a list of strings')
-        if not value and segment.kind is Kind.CATCH_ALL:
+        if not value and segment.kind is SegmentKind.CATCH_ALL:
             self._refuse(f'has an empty list for "{segment.name}"; {segment.folder} needs at least one segment')
         return [self._text(part, segment) for part in value]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from millpond.routes.folder import Kind
+from millpond.routes.folder import SegmentKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,13 +59,13 @@ class Table(Generic[T]):
         node = self._root
         leaf = (_taken(segments), route)
         for segment in segments:
-            if segment.kind is Kind.CATCH_ALL:
+            if segment.kind is SegmentKind.CATCH_ALL:
                 node.catch_alls.append(leaf)
                 return
-            if segment.kind is Kind.OPTIONAL_CATCH_ALL:
+            if segment.kind is SegmentKind.OPTIONAL_CATCH_ALL:
                 node.optional_catch_alls.append(leaf)
                 return
-            if segment.kind is Kind.PARAM:
+            if segment.kind is SegmentKind.PARAM:
                 node.param = node = node.param or _Node()
             else:
                 node = node.literals.setdefault(segment.name, _Node())
@@ -99,7 +99,7 @@ class Table(Generic[T]):
 
 def _taken(pattern: Sequence[Segment]) -> tuple[_Taken, ...]:
     return tuple(
-        _Taken(segment.parameter, depth, segment.kind is not Kind.PARAM)
+        _Taken(segment.parameter, depth, segment.kind is not SegmentKind.PARAM)
         for depth, segment in enumerate(pattern)
         if segment.dynamic
     )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.reply import ANYHOW
-from millpond.render.renderer import StaticEnded
+from millpond.render.renderer import NotStatic
 from millpond.render.target import Target
 from millpond.routes.path import canonical
 from millpond.serve.hits import Hits, access, log_access
-from millpond.serve.ready import HIT
-from millpond.serve.request_path import Refused, is_draft, segments_of, without_base_path
+from millpond.serve.prepared import HIT
+from millpond.serve.request_path import EarlyAnswer, is_draft, segments_of, without_base_path
 from millpond.serve.sending import pass_on, send_cached, send_plain
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from millpond.policy.reply import Asked
     from millpond.prerender.plan import Plan
     from millpond.routes.table import Table
-    from millpond.serve.hits import Known
+    from millpond.serve.hits import CachedPath
     from millpond.serve.live import LiveRunner
     from millpond.serve.matched import Matched
     from millpond.serve.revalidation import RevalidateEndpoint
 
 _LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
-_NOTHING: tuple[Known | None, Asked] = (None, ANYHOW)
+_NOTHING: tuple[CachedPath | None, Asked] = (None, ANYHOW)
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
 _TURNED = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 
@@ -63,12 +63,12 @@ class Dispatcher:
         decision: Decision | None
         known, asked = self.hits.asked(asgi) or _NOTHING
         ready = None if known is None else self.hits.ready(known)
-        form = None if ready is None else ready.form(asked, self.clock)
+        form = None if ready is None else ready.representation(asked, self.clock)
         if ready is None or form is None:
             status, decision = await self._answer(asgi, receive, send)
         else:
             status, decision = form.status, HIT
-            await send({"type": "http.response.start", "status": status, "headers": form.headers(ready.moment)})
+            await send({"type": "http.response.start", "status": status, "headers": form.headers(ready.volatile)})
             await send({"type": "http.response.body", "body": b"" if asgi["method"] == "HEAD" else form.body})
         if access.isEnabledFor(logging.INFO):
             log_access(asgi["method"], asgi["path"], status, decision, time.perf_counter() - started)
@@ -78,7 +78,7 @@ class Dispatcher:
         if found is not None:
             return await self._answer_route(*found, asgi, receive, send)
         segments = segments_of(asgi, self.config)
-        if isinstance(segments, Refused):
+        if isinstance(segments, EarlyAnswer):
             location = [(b"location", segments.location.encode("latin-1"))] if segments.location else None
             await send_plain(send, segments.status, location)
             return segments.status, None
@@ -118,7 +118,7 @@ class Dispatcher:
                 except RenderFailed:
                     await send_plain(send, 500)
                     return 500, Decision(Action.MISS, Reason.COLD, status=500)
-                except StaticEnded:
+                except NotStatic:
                     decision = _TURNED
             else:
                 decision = _DRAFT

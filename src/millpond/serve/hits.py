@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from millpond.policy.decision import Reason
 from millpond.policy.reply import ANYHOW, TELLING, Asked
 from millpond.render.request.request_api import DRAFT_COOKIE
-from millpond.serve.ready import Moments, Ready, is_short
+from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
 from millpond.serve.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.surrogate import Surrogates
     from millpond.render.target import Target
-    from millpond.serve.ready import Moment
+    from millpond.serve.prepared import VolatileHeaders
 
 access = logging.getLogger("millpond.access")
 
-_MOST_KNOWN, _MOST_KNOWN_BYTES = 16_384, 16 * 1024 * 1024
-_LONGEST_KNOWN = 1024
+_MOST_PATHS, _MOST_PATH_BYTES = 16_384, 16 * 1024 * 1024
+_LONGEST_PATH = 1024
 _MOST_REQUESTS, _MOST_REQUEST_BYTES = 16_384, 16 * 1024 * 1024
 _LONGEST_REQUEST = 2048
 _OBJECT = 500
@@ -45,7 +45,7 @@ _MOST_COPIED = 16 * 1024 * 1024
 _DRAFT = DRAFT_COOKIE.encode("ascii")
 
 
-class Known:
+class CachedPath:
     """What a path as it was sent led to."""
 
     __slots__ = ("heads", "key", "queried", "ready")
@@ -55,8 +55,8 @@ class Known:
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried
-        """Whether the key depends on the query; then only requests without one are known."""
-        self.ready: Ready | None = None
+        """Whether the key depends on the query; then only requests without one are cached_path."""
+        self.ready: PreparedEntry | None = None
 
     def forget(self, entry: weakref.ref[Entry]) -> None:
         """Nobody holds the entry any longer, so neither are its bytes held here."""
@@ -71,7 +71,7 @@ class Sent:
 
     mark: object
     """The entry's."""
-    moment: Moment
+    volatile: VolatileHeaders
     server: list[tuple[bytes, bytes]]
     """The headers that the server puts into each answer."""
     status: int
@@ -82,14 +82,14 @@ class Sent:
 class Request:
     """A request that a hit may answer."""
 
-    __slots__ = ("asked", "known", "method", "moment", "path", "sent")
+    __slots__ = ("asked", "cached_path", "method", "path", "sent", "volatile")
 
-    def __init__(self, known: Known, asked: Asked, method: str, path: bytes) -> None:
-        self.known, self.asked, self.method, self.path = known, asked, method, path
-        self.moment: Moment | None = None
+    def __init__(self, cached_path: CachedPath, asked: Asked, method: str, path: bytes) -> None:
+        self.cached_path, self.asked, self.method, self.path = cached_path, asked, method, path
+        self.volatile: VolatileHeaders | None = None
         """When it was answered last."""
         self.sent: Sent | None = None
-        """What went out, if that was short, and was wanted twice at one moment: it is a copy."""
+        """What went out, if that was short, and was wanted twice at one volatile: it is a copy."""
 
 
 class Hits:
@@ -101,27 +101,27 @@ class Hits:
         self.bounds = bounds
         self.surrogates = surrogates
         """What caches in front are told; None where there are none."""
-        self._moments = Moments(surrogates, self._forget_forms)
+        self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self.at_socket = True
         """Whether the server may answer before the application is called: not with middleware in front of it."""
-        self._known: Remembered[Known] = Remembered(_MOST_KNOWN, _MOST_KNOWN_BYTES)
+        self._cached_paths: Remembered[CachedPath] = Remembered(_MOST_PATHS, _MOST_PATH_BYTES)
         self._requests: Remembered[Request] = Remembered(_MOST_REQUESTS, _MOST_REQUEST_BYTES)
         self._copied = 0
         self.recall = self._requests.get
         """The request that a piece of data is, where that is remembered."""
-        self.known = self._known.get
+        self.cached_path = self._cached_paths.get
         """The path's, up to and without `?`; None for one that hasn't been answered from the cache yet."""
 
     def learn(self, asgi: Scope, target: Target) -> None:
         """Remember what the path of a request led to that was answered from the cache."""
         path: bytes | None = asgi.get("raw_path")
-        if asgi.get("root_path") or not path or len(path) > _LONGEST_KNOWN or path in self._known:
+        if asgi.get("root_path") or not path or len(path) > _LONGEST_PATH or path in self._cached_paths:
             return
         queried = bool(target.route.config.cache_query)
         if queried and asgi.get("query_string"):
             return
-        known = Known(target.key, heads="HEAD" not in target.route.operations, queried=queried)
-        self._known.keep(path, known, len(path) + len(known.key) + _OBJECT)
+        cached_path = CachedPath(target.key, heads="HEAD" not in target.route.operations, queried=queried)
+        self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OBJECT)
 
     def remember(self, data: bytes, request: Request) -> None:
         """Remember what a parser said of `data`: that it is `request`, and nothing besides."""
@@ -137,21 +137,21 @@ class Hits:
                 request.sent = None
             self._copied = size
 
-    def _forget_forms(self) -> None:
-        for known in self._known.values():
-            known.ready = None
+    def _forget_representations(self) -> None:
+        for cached_path in self._cached_paths.values():
+            cached_path.ready = None
 
-    def asked(self, asgi: Scope) -> tuple[Known, Asked] | None:
+    def asked(self, asgi: Scope) -> tuple[CachedPath, Asked] | None:
         """What a request leads to, where its path is known and nothing in it speaks against a hit."""
         path: bytes = asgi.get("raw_path") or b""
-        known = self.known(path)
-        if known is None or asgi.get("root_path"):
+        cached_path = self.cached_path(path)
+        if cached_path is None or asgi.get("root_path"):
             return None
         method: str = asgi["method"]
-        if method != "GET" and not (method == "HEAD" and known.heads):
+        if method != "GET" and not (method == "HEAD" and cached_path.heads):
             return None
         query: bytes = asgi.get("query_string", b"")
-        if query and (known.queried or len(path) + len(query) > self.bounds.max_path_bytes):
+        if query and (cached_path.queried or len(path) + len(query) > self.bounds.max_path_bytes):
             return None
         size, told = 0, False
         for name, value in asgi["headers"]:
@@ -162,35 +162,37 @@ class Hits:
                 return None
         if size > self.bounds.max_header_bytes:
             return None
-        return known, Asked.of(asgi["headers"]) if told else ANYHOW
+        return cached_path, Asked.of(asgi["headers"]) if told else ANYHOW
 
-    def ready(self, known: Known) -> Ready | None:
+    def ready(self, cached_path: CachedPath) -> PreparedEntry | None:
         """The answer, if it is at hand and fresh; never waits."""
-        ready, now = known.ready, self.clock()
+        ready, now = cached_path.ready, self.clock()
         if (
             ready is not None
             and ready.version == self._version()
             and ready.since <= now - ready.rendered_at < ready.until
         ):
             return ready
-        return self._judged(known, now)
+        return self._judged(cached_path, now)
 
-    def _judged(self, known: Known, now: float) -> Ready | None:
+    def _judged(self, cached_path: CachedPath, now: float) -> PreparedEntry | None:
         """What is ready, once the store has been asked for the entry and it was found to be fresh."""
         # The numbers come first: what is written in between then shows as numbers that have gone on.
         version, generation = self._version(), self._store.generation()
-        entry = self._store.peek(known.key)
+        entry = self._store.peek(cached_path.key)
         if entry is None:
             return None
-        ready = known.ready
+        ready = cached_path.ready
         if ready is None or ready.entry() is not entry:
             ready = (
-                Ready(entry, known.forget, self._moments) if entry.pause is None and is_short(entry.headers) else None
+                PreparedEntry(entry, cached_path.forget, self._volatile)
+                if entry.backoff is None and is_short(entry.headers)
+                else None
             )
         if ready is None or not (ready.still_fresh(generation, now) or self._is_fresh(entry, now)):
             return None
         ready.renew(entry, version, generation, now)
-        known.ready = ready
+        cached_path.ready = ready
         return ready
 
     def _is_fresh(self, entry: Entry, now: float) -> bool:

@@ -21,7 +21,7 @@ _DRAFT_VALUE = re.compile(rb'(?:^|;)[ \t]*%s[ \t]*=[ \t]*"?([^;"\\ \t]*)' % re.e
 """Cut out by itself: other cookies needn't be understood, and anybody can send them to any path."""
 
 
-class Refused(NamedTuple):
+class EarlyAnswer(NamedTuple):
     """An answer that needs no route."""
 
     status: int
@@ -82,7 +82,7 @@ def without_base_path(scope: Scope, base_path: str) -> Scope:
     }
 
 
-def segments_of(scope: Scope, config: Config) -> list[str] | Refused | None:
+def segments_of(scope: Scope, config: Config) -> list[str] | EarlyAnswer | None:
     """The decoded segments of the path; or an answer at once; or None for a path outside of `base_path`.
 
     414 and 431 are for paths (their bytes, their segments) and headers over their bounds, 400 for bad escapes (R1.32),
@@ -92,16 +92,16 @@ def segments_of(scope: Scope, config: Config) -> list[str] | Refused | None:
     raw = below(config.base_path, scope)
     if raw is not None:
         if len(raw) + len(query) > config.server.max_path_bytes or is_deeper(raw, config.server.max_path_segments):
-            return Refused(414)
+            return EarlyAnswer(414)
         if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > config.server.max_header_bytes:
-            return Refused(431)
+            return EarlyAnswer(431)
     try:
         target = _without_dots(scope) or _with_right_slashes(raw, scope, config)
         if target is not None:
-            return Refused(308, f"{target}?{query.decode('latin-1')}" if query else target)
+            return EarlyAnswer(308, f"{target}?{query.decode('latin-1')}" if query else target)
         return None if raw is None else split(raw)
     except MalformedPath:
-        return Refused(400)
+        return EarlyAnswer(400)
 
 
 def is_draft(scope: Scope, secret: str) -> bool:

@@ -132,11 +132,11 @@ class RevalidateEndpoint:
         raise _Refused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
 
     def _carry_out(self, order: Order) -> dict[str, int]:
-        tags, complaints = checked_tags(order.tags)
+        tags, problems = checked_tags(order.tags)
         if (too_many := checked_paths(order.paths)) is not None:
-            complaints.append(too_many)
-        if complaints:
-            raise _Refused(400, "; ".join(complaints))
+            problems.append(too_many)
+        if problems:
+            raise _Refused(400, "; ".join(problems))
         profile = {"expire": order.profile.expire} if isinstance(order.profile, _Expiry) else order.profile
         try:
             expire_after = expire_after_of(self.profiles, profile, order.expire)  # type: ignore[arg-type]  # an Expiry
@@ -160,9 +160,9 @@ def _secret_in(variable: str) -> str:
             f"[revalidate_endpoint] takes its secret from the environment variable {variable}, which is not set; "
             "set it for the server."
         )
-    complaint = next(too_short(variable, secret), None)
-    if complaint is not None:
-        raise ConfigError(f"[revalidate_endpoint] takes its secret from the environment, where {complaint}")
+    problem = next(too_short(variable, secret), None)
+    if problem is not None:
+        raise ConfigError(f"[revalidate_endpoint] takes its secret from the environment, where {problem}")
     return secret
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class ServedBuild:
     """What a run goes by."""
 
     plans: list[Plan]
@@ -45,7 +45,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class AppContext:
     """What every run of one application has in common."""
 
     project: Path
@@ -60,7 +60,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class Runtime:
     """One run."""
 
     data: DataCache
@@ -83,7 +83,7 @@ class Running:
             await self.data.purges.drain(seconds)
 
 
-def join(around: Surroundings, store: Store, decided: Decided) -> Running:
+def assemble(around: AppContext, store: Store, decided: ServedBuild) -> Runtime:
     """A run on `store`; called in the event loop that it is for.
 
     Raises:
@@ -95,10 +95,10 @@ def join(around: Surroundings, store: Store, decided: Decided) -> Running:
     data.application = dispatcher = _dispatcher(around, data, renderer, responses, afterwards, decided)
     if data.purges is not None:
         data.purges.begin()
-    return Running(data, renderer, responses, dispatcher, afterwards)
+    return Runtime(data, renderer, responses, dispatcher, afterwards)
 
 
-def _purges(around: Surroundings, decided: Decided) -> Purges | None:
+def _purges(around: AppContext, decided: ServedBuild) -> Purges | None:
     """Nobody is told of what a build or a server in development does: their answers are in no cache in front."""
     config = around.config
     if config.cdn is None or not config.cdn.purge or around.development or decided.draft_secret is None:
@@ -108,7 +108,7 @@ def _purges(around: Surroundings, decided: Decided) -> Purges | None:
     return purges_of(config.cdn.purge, config.expire_time, around.clock)
 
 
-def _data_cache(around: Surroundings, store: Store, purges: Purges | None) -> DataCache:
+def _data_cache(around: AppContext, store: Store, purges: Purges | None) -> DataCache:
     config = around.config
     return DataCache(
         store=store,
@@ -126,7 +126,7 @@ def _data_cache(around: Surroundings, store: Store, purges: Purges | None) -> Da
     )
 
 
-def _renderer(around: Surroundings, data: DataCache, afterwards: Afterwards) -> Renderer:
+def _renderer(around: AppContext, data: DataCache, afterwards: Afterwards) -> Renderer:
     config = around.config
     return Renderer(
         app=around.inner,
@@ -140,7 +140,7 @@ def _renderer(around: Surroundings, data: DataCache, afterwards: Afterwards) -> 
     )
 
 
-def _responses(around: Surroundings, store: Store, renderer: Renderer, build: str) -> Responses:
+def _responses(around: AppContext, store: Store, renderer: Renderer, build: str) -> Responses:
     config = around.config.cache
     return Responses(
         store=store,
@@ -157,12 +157,12 @@ def _responses(around: Surroundings, store: Store, renderer: Renderer, build: st
 
 
 def _dispatcher(
-    around: Surroundings,
+    around: AppContext,
     data: DataCache,
     renderer: Renderer,
     responses: Responses,
     afterwards: Afterwards,
-    decided: Decided,
+    decided: ServedBuild,
 ) -> Dispatcher:
     config = around.config
     settings = config.revalidate_endpoint if decided.draft_secret is not None else None  # a build needs no secrets

@@ -39,13 +39,13 @@ class Commit(Enum):
 class Store(Protocol):
     """Entries by key, tags by generation, and leases.
 
-    The first five methods are the hit path: they never wait, and answer from what this process knows. While `in_touch`
+    The first five methods are the hit path: they never wait, and answer from what this process knows. While `is_synced`
     holds, what they know includes every invalidation whose `invalidate` has returned, in whatever process.
     `invalidate` may be called from any thread, in a handler or outside of one, so it isn't a coroutine: it blocks for
     one short transaction. All others may wait.
     """
 
-    def in_touch(self) -> bool:
+    def is_synced(self) -> bool:
         """Whether this process knows of every invalidation that has returned.
 
         Always so where the store is on this machine. Otherwise what `get` gives is not fresh, however young it is.
@@ -53,7 +53,7 @@ class Store(Protocol):
         ...
 
     def peek(self, key: str) -> Entry | None:
-        """The entry of `key`, if it can be had without waiting, and while `in_touch` holds. It is not judged."""
+        """The entry of `key`, if it can be had without waiting, and while `is_synced` holds. It is not judged."""
         ...
 
     def version(self) -> int:

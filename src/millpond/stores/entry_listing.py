@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     """Whether an entry is to go: by its digest, the entry (None: its frame can't be read), and the rows of tags."""
 
 
-class Found(NamedTuple):
+class ListedEntry(NamedTuple):
     """One entry, with what the store knows of it."""
 
     entry: Entry | None
@@ -32,7 +32,7 @@ class Found(NamedTuple):
     """The larger, the later it was used."""
 
 
-class Stats(Protocol):
+class StoreStats(Protocol):
     """A store in numbers: those that all have, and an engine's own."""
 
     @property
@@ -65,11 +65,11 @@ class Inspecting(Opened, Protocol):
         """The row of a tag, as the store's users see it."""
         ...
 
-    def entries(self) -> Iterator[Found]:
+    def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included."""
         ...
 
-    def stats(self) -> Stats:
+    def stats(self) -> StoreStats:
         """The store in numbers, at one moment."""
         ...
 

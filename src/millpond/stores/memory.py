@@ -72,7 +72,7 @@ class MemoryStore:
         self._sweep_at = _LEASES_UNTIL_SWEEP
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
 
-    def in_touch(self) -> bool:
+    def is_synced(self) -> bool:
         """Always: invalidations are where this process looks."""
         return True
 

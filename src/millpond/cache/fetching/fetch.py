@@ -122,18 +122,18 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
     try:
         plan = plan_fetch(call, around)
     except FetchConflict as conflict:
-        raise UsageError(f"{_where(scope)}{conflict} ({_for_eyes(url)})") from None
+        raise UsageError(f"{_where(scope)}{conflict} ({_redacted(url)})") from None
     if plan.warning is not None:
-        log.warning("%sfetch(%s): %s", _where(scope), _for_eyes(url), plan.warning)
-    if plan.ends_static and scope.watched:
-        scope.touch(f"fetch() uncached ({plan.why})")
+        log.warning("%sfetch(%s): %s", _where(scope), _redacted(url), plan.warning)
+    if plan.ends_static and scope.is_prerender:
+        scope.record_access(f"fetch() uncached ({plan.why})")
     return plan
 
 
 def _checked_tags(tags: Iterable[str], url: httpx2.URL, scope: Scope) -> tuple[str, ...]:
-    good, complaints = checked_tags(tags)
-    for complaint in complaints:
-        log.warning("%sfetch(%s): %s", _where(scope), _for_eyes(url), complaint)
+    good, problems = checked_tags(tags)
+    for problem in problems:
+        log.warning("%sfetch(%s): %s", _where(scope), _redacted(url), problem)
     return tuple(good)
 
 
@@ -148,11 +148,11 @@ def _contribute(scope: Scope, plan: FetchPlan, tags: tuple[str, ...]) -> None:
 def _read(key: str, request: httpx2.Request, plan: FetchPlan, tags: tuple[str, ...], scope: Scope) -> Read:
     return Read(
         key=key,
-        name=f"{request.method} {_for_eyes(request.url)}",
+        name=f"{request.method} {_redacted(request.url)}",
         revalidate=plan.revalidate,
         tags=(*tags, *scope.own_tags),
         own_invalidations=dict(scope.own_invalidations),
-        waits=scope.watched or scope.purpose is Purpose.FILL,
+        waits=scope.is_prerender or scope.purpose is Purpose.FILL,
     )
 
 
@@ -178,7 +178,7 @@ async def _credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> b
     added = await credentials(client, request)
     if added is None:
         raise UsageError(
-            f"fetch({_for_eyes(request.url)}, client=…): what the client's auth adds can't be told beforehand, so "
+            f"fetch({_redacted(request.url)}, client=…): what the client's auth adds can't be told beforehand, so "
             'that answers for different users would be one; give the header in headers, or cache="no-store".'
         )
     return added
@@ -199,7 +199,7 @@ def _response(entry: Entry, request: httpx2.Request) -> httpx2.Response:
     return whole_answer(entry.status, entry.headers, entry.body, request)
 
 
-def _for_eyes(url: httpx2.URL) -> str:
+def _redacted(url: httpx2.URL) -> str:
     """The URL without the password that it may hold."""
     return str(url.copy_with(password=None) if url.password else url)
 

@@ -12,7 +12,7 @@ from millpond.cache.fetching.decoding import too_large
 from millpond.cache.fetching.upstream import no_cookies, shared_client
 from millpond.errors import UsageError
 from millpond.render.renderer import SERVER
-from millpond.render.scope import nobodys
+from millpond.render.scope import detached
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _InProcess(httpx2.AsyncBaseTransport):
                 await send(message)
                 whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-            with nobodys():  # what is asked for is a request of its own, and may be read where it is answered
+            with detached():  # what is asked for is a request of its own, and may be read where it is answered
                 await self._application(scope, receive, counted)
             if refused:  # the application has taken it for its own error, and dealt with it
                 raise refused[0]
@@ -107,7 +107,7 @@ def way_to(url: str, scope: Scope | None) -> Way:
     """
     way = fetch_way.get()
     if scope is not None:
-        way = (*way, _Step(scope.path, scope.watched))
+        way = (*way, _Step(scope.path, scope.is_prerender))
     path = _canonical(url)
     if len(way) > _LONGEST_WAY or _Step(path, shared=True) in way:
         circle = " → ".join([*(step.path for step in way[-4:]), path])

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 _THREADS = 40
 """In which functions are refreshed, apart from the pool of handlers: those that hang leave handlers all of theirs."""
-_of_loop: RunVar[CapacityLimiter] = RunVar("millpond_lending_threads")
+_of_loop: RunVar[CapacityLimiter] = RunVar("millpond_refresh_threads")
 
 
-class Work:
+class FunctionRun:
     """One run of a function, by whichever thread takes it first."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -54,17 +54,17 @@ class Work:
         return value
 
 
-class Lending:
+class CallerRuns:
     """Which threads wait for which keys, and what is to be run for them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._offers: dict[str, list[SimpleQueue[Work | None]]] = {}
-        self._open: dict[str, Work] = {}
+        self._offers: dict[str, list[SimpleQueue[FunctionRun | None]]] = {}
+        self._open: dict[str, FunctionRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @contextmanager
-    def offered(self, key: str, orders: SimpleQueue[Work | None]) -> Iterator[None]:
+    def offered(self, key: str, orders: SimpleQueue[FunctionRun | None]) -> Iterator[None]:
         """Meanwhile what is to be run for `key` is also put into `orders`."""
         with self._lock:
             self._offers.setdefault(key, []).append(orders)
@@ -81,7 +81,7 @@ class Lending:
 
     async def run(self, key: str, function: Callable[[], Any]) -> Any:
         """Run `function` in a thread of the pool, or in one that waits for `key`: whichever is free first."""
-        work = Work(function)
+        work = FunctionRun(function)
         with self._lock:
             self._open[key] = work
             offers = list(self._offers.get(key, ()))

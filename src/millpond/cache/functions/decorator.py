@@ -116,7 +116,7 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
         read = read_of(definition, scope, args, kwargs)
 
         async def refresh() -> Filled:
-            return await fill(definition, cache, scope, lambda: cache.lending.run(read.key, bound))
+            return await fill(definition, cache, scope, lambda: cache.caller_runs.run(read.key, bound))
 
         if _on_loop_thread(loop):
             entry = from_loop_thread(definition, cache, scope, read, bound, refresh)

@@ -65,9 +65,9 @@ class Definition:
         if revalidate is not None and life is not None:
             raise UsageError(f"{where}: give revalidate or life, not both.")
         _check_revalidate(revalidate, where)
-        good, complaints = checked_tags(tags)
-        for complaint in complaints:
-            log.warning("%s: %s", where, complaint)
+        good, problems = checked_tags(tags)
+        for problem in problems:
+            log.warning("%s: %s", where, problem)
         return cls(function, revalidate, tuple(good), key, life)
 
     @property

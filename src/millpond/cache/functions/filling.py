@@ -41,7 +41,7 @@ def read_of(definition: Definition, scope: Scope | None, args: tuple[Any, ...], 
         revalidate=None,
         tags=scope.own_tags if scope is not None else (),
         own_invalidations=dict(scope.own_invalidations) if scope is not None else {},
-        waits=scope is not None and (scope.watched or scope.purpose is Purpose.FILL),
+        waits=scope is not None and (scope.is_prerender or scope.purpose is Purpose.FILL),
     )
 
 
@@ -154,11 +154,11 @@ def contribute(scope: Scope | None, definition: Definition, result: Entry | Fill
     if scope.inputs is not None:
         scope.inputs.functions[definition.reported(scope.project)] = None
     lifetime = result.lifetime
-    if scope.watched and lifetime.revalidate == 0:
-        scope.touch(f"@cached {definition.name} with revalidate = 0")
+    if scope.is_prerender and lifetime.revalidate == 0:
+        scope.record_access(f"@cached {definition.name} with revalidate = 0")
     if result.short_lived:
-        if scope.watched:
-            scope.touch(f"@cached {definition.name} is short-lived")
+        if scope.is_prerender:
+            scope.record_access(f"@cached {definition.name} is short-lived")
         scope.short_lived = scope.short_lived or f"@cached {definition.name}"
     scope.lifetime = scope.lifetime.lowered(lifetime)
     scope.tags.update(dict.fromkeys(result.tags))

@@ -56,9 +56,9 @@ def cache_tag(*tags: str) -> None:
         UsageError: outside of a cached function.
     """
     scope = _filling("cache_tag()")
-    good, complaints = checked_tags(tags)
-    for complaint in complaints:
-        log.warning("cache_tag() in %s: %s", scope.function, complaint)
+    good, problems = checked_tags(tags)
+    for problem in problems:
+        log.warning("cache_tag() in %s: %s", scope.function, problem)
     scope.tags.update(dict.fromkeys(good))
 
 

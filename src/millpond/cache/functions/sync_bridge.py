@@ -6,7 +6,7 @@ import asyncio
 import queue
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.functions.caller_runs import Work
+from millpond.cache.functions.caller_runs import FunctionRun
 from millpond.cache.functions.filling import fill, fill_in_place
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def from_other_thread(
     The function runs in the very thread that waits: were it handed to another of the pool, a pool of waiting
     threads would wait for ever. For the same reason it lends itself to a refresh that it waits for.
     """
-    orders: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    orders: queue.SimpleQueue[FunctionRun | None] = queue.SimpleQueue()
 
     async def run() -> Any:
-        work = Work(bound)
+        work = FunctionRun(bound)
         orders.put(work)
         return await work.result()
 
@@ -68,7 +68,7 @@ def from_other_thread(
 
     answer = asyncio.run_coroutine_threadsafe(obtain(), loop)
     answer.add_done_callback(lambda _: orders.put(None))
-    with cache.lending.offered(read.key, orders):
+    with cache.caller_runs.offered(read.key, orders):
         while (work := orders.get()) is not None:
             work.carry_out()
     outcome = answer.result()

@@ -150,7 +150,7 @@ class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
 
 def _watched() -> Scope | None:
     scope = current()
-    return scope if scope is not None and scope.watched else None
+    return scope if scope is not None and scope.is_prerender else None
 
 
 def _pass_on(result: asyncio.Future[T], to: asyncio.Future[T]) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.errors import MillpondError
 from millpond.prerender.verify.idle_loop import IdleLoop, cancel_all
-from millpond.prerender.verify.waits import Waits, blamed, waits
+from millpond.prerender.verify.waits import WaitKind, blamed, waits
 from millpond.render.after import drop_after
 from millpond.render.escape import result_of
-from millpond.render.renderer import Rendered, Renderer, StaticEnded
+from millpond.render.renderer import NotStatic, Rendered, Renderer
 from millpond.render.scope import DynamicUse, Purpose, Scope
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class Passes:
             What it has used: a memo of the handler's own, filled here, hides it from the second pass.
 
         Raises:
-            StaticEnded: the answer is one request's own, or waits for the outside world.
+            NotStatic: the answer is one request's own, or waits for the outside world.
             PassTimeout: there was none in time.
         """
         scope = self.renderer.scope(target, "GET", Purpose.BUILD)
         try:
             await _Pass(self, target, scope).run()
-        except (StaticEnded, PassTimeout, asyncio.CancelledError):
+        except (NotStatic, PassTimeout, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - the second pass decides, and raises it again
             return scope.inputs
@@ -62,7 +62,7 @@ class Passes:
         Its `after` callbacks run, those of the first pass don't (D28).
 
         Raises:
-            StaticEnded, PassTimeout: as `first`.
+            NotStatic, PassTimeout: as `first`.
             Exception: whatever the handler raised.
         """
         scope = self.renderer.scope(target, "GET", Purpose.BUILD)
@@ -97,7 +97,7 @@ class _Pass:
                 return result_of(self._task)
             if self._scope.dynamic_use is None:
                 raise PassTimeout(self._too_late())
-            raise StaticEnded(self._scope.dynamic_use)
+            raise NotStatic(self._scope.dynamic_use)
         finally:
             await cancel_all(self._task, self._scope.started, _CLEAN_UP)
 
@@ -109,7 +109,7 @@ class _Pass:
         kinds = {wait.kind for wait in everyone}
         # Whether the handler awaits a task that waits for the outside can't be told. Beside a cache that is filled it
         # may be one that is left running; the next look tells.
-        if Waits.FILL in kinds or (Waits.THREAD in kinds and Waits.OUTSIDE not in kinds):
+        if WaitKind.FILL in kinds or (WaitKind.THREAD in kinds and WaitKind.OUTSIDE not in kinds):
             return False
         if self._scope.dynamic_use is None:
             wait = blamed(everyone)

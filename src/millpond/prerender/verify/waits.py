@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from millpond.errors import Place
 
 
-class Waits(Enum):
+class WaitKind(Enum):
     """What a task waits for."""
 
     FILL = "a cache"
@@ -36,10 +36,10 @@ class Waits(Enum):
     OUTSIDE = "the outside"
 
 
-class Wait(NamedTuple):
+class TaskWait(NamedTuple):
     """One task's wait, and the user's line that waits."""
 
-    kind: Waits
+    kind: WaitKind
     what: str
     place: Place | None
 
@@ -56,22 +56,22 @@ _IN_ANYIO = (f"{_ANYIO}{os.sep}_core{os.sep}_synchronization.py", f"{_ANYIO}{os.
 _ANYIO_GROUPS = ("TaskGroup.", "Event.", "Lock.", "Semaphore.", "CapacityLimiter.", "AsyncIOBackend.checkpoint")
 
 
-def waits(task: asyncio.Task[Any], project: Path) -> Wait:
+def waits(task: asyncio.Task[Any], project: Path) -> TaskWait:
     """What a task waits for that isn't done, at a moment when nothing is ready to run."""
     frames = frames_of(task.get_coro())
     if any(frame.f_code.co_filename.startswith(_CACHE) for frame in frames):
-        return Wait(Waits.FILL, "", None)
+        return TaskWait(WaitKind.FILL, "", None)
     if any(frame.f_code is anyio.to_thread.run_sync.__code__ for frame in frames):
-        return Wait(Waits.THREAD, "", None)
+        return TaskWait(WaitKind.THREAD, "", None)
     place, below = _user_part(frames, project)
-    kind = Waits.MEETING if all(_is_meeting(frame) for frame in below) else Waits.OUTSIDE
-    return Wait(kind, _name(below, place, project), place)
+    kind = WaitKind.MEETING if all(_is_meeting(frame) for frame in below) else WaitKind.OUTSIDE
+    return TaskWait(kind, _name(below, place, project), place)
 
 
-def blamed(of_all: Iterable[Wait]) -> Wait:
+def blamed(of_all: Iterable[TaskWait]) -> TaskWait:
     """The wait that ends a render: the first for the outside; its place may be another's, who awaits it."""
     everyone = list(of_all)
-    first = next((wait for wait in everyone if wait.kind is Waits.OUTSIDE), everyone[0])
+    first = next((wait for wait in everyone if wait.kind is WaitKind.OUTSIDE), everyone[0])
     if first.place is not None:
         return first
     return first._replace(place=next((wait.place for wait in everyone if wait.place is not None), None))

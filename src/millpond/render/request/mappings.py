@@ -37,7 +37,7 @@ _Mapping = TypeVar("_Mapping", bound="type[Any]")
 
 
 def watched(mapping: _Mapping) -> _Mapping:
-    """Class decorator: each read calls `self.touch(key)`, or `self.touch(None)` when it isn't about one key."""
+    """Class decorator: each read calls `self.record_access` with its key, or with None when it isn't about one key."""
     for names, telling in ((READS_OF_ONE_KEY, _telling_of_key), (READS_OF_ALL, _telling_of_all)):
         for name in names:
             method = getattr(mapping, name, None)  # None: a Mapping that can't be reversed says so
@@ -48,7 +48,7 @@ def watched(mapping: _Mapping) -> _Mapping:
 
 def _telling_of_key(method: Callable[..., Any]) -> Callable[..., Any]:
     def read(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
-        self.touch(key)
+        self.record_access(key)
         return method(self, key, *args, **kwargs)
 
     return read
@@ -56,7 +56,7 @@ def _telling_of_key(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _telling_of_all(method: Callable[..., Any]) -> Callable[..., Any]:
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.touch(None)
+        self.record_access(None)
         return method(self, *args, **kwargs)
 
     return read
@@ -69,12 +69,12 @@ class TrackedHeaders(Headers):
     ask: Ask = staticmethod(refuse_elsewhere)
     """What is asked before a read; that of the request, where the request is tracked."""
 
-    def touch(self, key: object) -> None:
+    def record_access(self, key: object) -> None:
         self.ask("request.headers", key)
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        self.touch(None)
+        self.record_access(None)
         return super().raw
 
 
@@ -84,7 +84,7 @@ class TrackedQuery(QueryParams):
 
     ask: Ask = staticmethod(refuse_elsewhere)
 
-    def touch(self, key: object) -> None:
+    def record_access(self, key: object) -> None:
         self.ask("request.query_params", key)
 
 
@@ -94,7 +94,7 @@ class TrackedCookies(dict[str, str]):
 
     ask: Ask = staticmethod(refuse_elsewhere)
 
-    def touch(self, key: object) -> None:
+    def record_access(self, key: object) -> None:
         self.ask("request.cookies", key)
 
 

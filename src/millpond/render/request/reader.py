@@ -44,4 +44,4 @@ def refuse_elsewhere(api: str, key: object = None) -> None:
     """
     reader = current()
     if reader is not None and reader.purpose not in _FOR_ONE and reader.phase is _RUNNING:
-        reader.touch_anothers(named(api, key))
+        reader.record_foreign_access(named(api, key))

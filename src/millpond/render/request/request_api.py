@@ -24,7 +24,7 @@ DRAFT_COOKIE = "__prerender_bypass"
 class RequestHeaders(Headers):
     """What `headers()` returns: read-only. May be awaited, to no effect."""
 
-    def touch(self, key: object) -> None:
+    def record_access(self, key: object) -> None:
         if Headers.__len__(self):  # none are there under force-static
             refuse_elsewhere("headers()", key)  # somebody may have come by what another scope was given
 
@@ -115,7 +115,7 @@ class DraftMode:
 
     def _end_static(self, api: str) -> None:
         refuse_in_fill(api)
-        if self._scope.watched:  # also under force-static (R3.13): a cookie for everybody can't be meant
+        if self._scope.is_prerender:  # also under force-static (R3.13): a cookie for everybody can't be meant
             self._scope.end(api)
 
     def _send_cookie(self, secret: str | None) -> None:

@@ -46,7 +46,7 @@ class TrackedURL(URL):
             object.__getattribute__(self, "_request").refuse(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
         if name in _TELLING_PARTS:
-            object.__getattribute__(self, "_request").touch(f"request.url.{name}")
+            object.__getattribute__(self, "_request").record_access(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
         return super().__getattribute__(name)
 
@@ -57,11 +57,11 @@ class TrackedURL(URL):
         return hash(str(self))
 
     def __str__(self) -> str:
-        self._request.touch("request.url")
+        self._request.record_access("request.url")
         return str(self._plain)
 
     def __repr__(self) -> str:
-        self._request.touch("request.url")
+        self._request.record_access("request.url")
         return repr(self._plain)
 
 
@@ -87,7 +87,7 @@ class RefusingConnection(HTTPConnection):
     _watch: Scope | None = None
     """What wants to be told of each read."""
 
-    def touch(self, api: str, key: object = None) -> None:
+    def record_access(self, api: str, key: object = None) -> None:
         """Something of the request is read.
 
         Args:
@@ -130,7 +130,7 @@ class RefusingConnection(HTTPConnection):
         if not hasattr(self, "_own_headers"):
             self._own_headers = headers = TrackedHeaders(raw=plain_of(self.__dict__["scope"], "headers"))
             if self._is_of_render:
-                headers.ask = self.touch
+                headers.ask = self.record_access
         return self._own_headers
 
     @property
@@ -138,7 +138,7 @@ class RefusingConnection(HTTPConnection):
         if not hasattr(self, "_own_query_params"):
             self._own_query_params = query = TrackedQuery(plain_of(self.__dict__["scope"], "query_string"))
             if self._is_of_render:
-                query.ask = self.touch
+                query.ask = self.record_access
         return self._own_query_params
 
     @property
@@ -149,7 +149,7 @@ class RefusingConnection(HTTPConnection):
             for header in sent:
                 cookies.update(cookie_parser(header))
             if self._is_of_render:
-                cookies.ask = self.touch
+                cookies.ask = self.record_access
         return self._own_cookies
 
     @property
@@ -160,7 +160,7 @@ class RefusingConnection(HTTPConnection):
 
     def __getitem__(self, key: str) -> Any:
         if key in _REQUEST_DATA:
-            self.touch(f'request["{key}"]')
+            self.record_access(f'request["{key}"]')
         self.refuse("request", key)
         return self.plain[key]
 
@@ -177,31 +177,31 @@ class RefusingConnection(HTTPConnection):
 
     @property
     def base_url(self) -> URL:
-        self.touch("request.base_url")
+        self.record_access("request.base_url")
         return Request(unwatched(self.plain)).base_url
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
-        self.touch("request.url_for()")
+        self.record_access("request.url_for()")
         return super().url_for(name, **path_params)
 
     @property
     def client(self) -> Address | None:
-        self.touch("request.client")
+        self.record_access("request.client")
         return Request(unwatched(self.plain)).client
 
     @property
     def session(self) -> dict[str, Any]:
-        self.touch("request.session")
+        self.record_access("request.session")
         return super().session
 
     @property
     def auth(self) -> Any:
-        self.touch("request.auth")
+        self.record_access("request.auth")
         return super().auth
 
     @property
     def user(self) -> Any:
-        self.touch("request.user")
+        self.record_access("request.user")
         return super().user
 
 
@@ -210,24 +210,24 @@ class RefusingRequest(RefusingConnection, Request):
 
     @property
     def receive(self) -> Receive:
-        self.touch("request.receive")
+        self.record_access("request.receive")
         return super().receive
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        self.touch("request.stream()")
+        self.record_access("request.stream()")
         async for chunk in super().stream():
             yield chunk
 
     async def body(self) -> bytes:
-        self.touch("request.body()")
+        self.record_access("request.body()")
         return await super().body()
 
     async def json(self) -> Any:
-        self.touch("request.json()")
+        self.record_access("request.json()")
         return await super().json()
 
     def form(self, **limits: Any) -> AwaitableOrContextManager[FormData]:
-        self.touch("request.form()")
+        self.record_access("request.form()")
         return super().form(**limits)
 
 
@@ -239,12 +239,12 @@ class TrackedRequest(RefusingRequest):
 
     _watch: Scope
 
-    def touch(self, api: str, key: object = None) -> None:
+    def record_access(self, api: str, key: object = None) -> None:
         self.refuse(api, key)
         if api in _QUERY and self._watch.segment.cache_query:
             return  # what is visible is part of the key
         if not read_by_agent(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
-            self._watch.touch(named(api, key))
+            self._watch.record_access(named(api, key))
 
     # An agent gets what isn't tracked, as it may keep it and look into it later.
 
@@ -281,7 +281,7 @@ _STARLETTES = HTTPConnection.__init__.__code__.co_filename
 
 def watch(request: Request, scope: Scope) -> Request:
     """The same request, watched from now on as its scope wants it: a copy would have a body, and a cost, of its own."""
-    if scope.tracked:
+    if scope.wraps_request:
         request.__class__ = _of_kind(TrackedRequest, type(request))
         cast("TrackedRequest", request)._watch = scope  # noqa: SLF001 - this is where it is made
         return request

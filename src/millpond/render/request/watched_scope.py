@@ -197,13 +197,13 @@ def _read(render: Scope, key: str) -> None:
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
     api = "request.url" if _makes_a_url(frame) else _READ_OFF[key]
     refuse_in_fill(api)
-    if render.whole or not render.tracked or (key == "query_string" and render.segment.cache_query):
+    if render.whole or not render.wraps_request or (key == "query_string" and render.segment.cache_query):
         return
     if read_by_agent(frame):
         return
     reader = _outside(frame)
     if reader is None or reader.f_code.co_filename != _RESPONSES:  # a file's range: what is stored is whole (D9)
-        render.touch(api)
+        render.record_access(api)
 
 
 def _makes_a_url(frame: FrameType | None) -> bool:

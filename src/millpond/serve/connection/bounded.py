@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from millpond.serve.connection.cycle import Flow, disconnect, refused, unchunked
 from millpond.serve.connection.framing import length_of, origin_form, refusal, with_host, without_upgrade
-from millpond.serve.connection.timeouts import Timeouts, Wait
+from millpond.serve.connection.timeouts import ClientWait, Timeouts
 from millpond.serve.connection.turns import Turns
 from millpond.serve.connection.unread import reset, unacknowledged
 
@@ -72,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     flow: Flow
     waits_since = 0.0
-    waits_for = (Wait.HEAD, 0)
+    waits_for = (ClientWait.HEAD, 0)
 
     _in_message = False
     """Whether one has begun, and hasn't ended."""
@@ -311,29 +311,29 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # Giving up.
 
-    def waiting(self) -> tuple[Wait, int]:
+    def waiting(self) -> tuple[ClientWait, int]:
         """See `Timeouts`."""
         unread = self.transport.get_write_buffer_size()
         if unread or self.transport.is_closing():
             # The kernel takes a megabyte at once, and then nothing until as much has been read.
-            return Wait.READER, unread + unacknowledged(self.transport)
+            return ClientWait.READER, unread + unacknowledged(self.transport)
         if self._in_body and (self.pipeline or self.flow.read_paused or self.cycle.waiting_for_100_continue):
-            return Wait.ANSWER, 0
+            return ClientWait.ANSWER, 0
         if not self._in_head:
-            return Wait.BODY, self._pieces
+            return ClientWait.BODY, self._pieces
         if self._answering():
-            return Wait.ANSWER, 0
-        return Wait.HEAD if self._has_begun() or self._is_new() else Wait.REQUEST, self._answers
+            return ClientWait.ANSWER, 0
+        return ClientWait.HEAD if self._has_begun() or self._is_new() else ClientWait.REQUEST, self._answers
 
     def _has_begun(self) -> bool:
         """Whether something of a request has come."""
         return self._in_message or self._unfinished > 0
 
-    def give_up(self, wait: Wait) -> None:
+    def give_up(self, wait: ClientWait) -> None:
         """See `Timeouts`."""
-        if wait is Wait.READER:
+        if wait is ClientWait.READER:
             reset(self.transport)
-        elif wait is Wait.BODY or self._has_begun():
+        elif wait is ClientWait.BODY or self._has_begun():
             self._refuse(408)
         else:
             self.transport.close()

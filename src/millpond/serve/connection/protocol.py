@@ -23,12 +23,12 @@ from millpond.render.request.request_api import DRAFT_COOKIE
 from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
 from millpond.serve.connection.framing import is_host
 from millpond.serve.hits import Request, Sent, access, decoded, log_access, size_of
-from millpond.serve.ready import HIT, lines_of
+from millpond.serve.prepared import HIT, lines_of
 
 if TYPE_CHECKING:
     from millpond.config import ServerConfig
     from millpond.serve.hits import Hits
-    from millpond.serve.ready import Ready
+    from millpond.serve.prepared import PreparedEntry
 
 log = logging.getLogger("millpond.serve")
 
@@ -153,18 +153,20 @@ class HitProtocol(BoundedProtocol):
     def _request(self) -> Request | None:
         """The request whose head was parsed, if a hit may answer it: this is told by its bytes, and by nothing else."""
         path, question, _ = self.url.partition(b"?")
-        known = self.hits.known(path)
-        if known is None or self._otherwise or not self._hosted:
+        cached_path = self.hits.cached_path(path)
+        if cached_path is None or self._otherwise or not self._hosted:
             return None
-        if (question and known.queried) or not self._is_in_bounds():
+        if (question and cached_path.queried) or not self._is_in_bounds():
             return None
         parser = self.parser
         method = parser.get_method()
-        if method != b"GET" and not (method == b"HEAD" and known.heads):
+        if method != b"GET" and not (method == b"HEAD" and cached_path.heads):
             return None
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
-        return Request(known, ANYHOW if self._noted is None else Asked.of(self._noted), method.decode("ascii"), path)
+        return Request(
+            cached_path, ANYHOW if self._noted is None else Asked.of(self._noted), method.decode("ascii"), path
+        )
 
     def _is_in_bounds(self) -> bool:
         bounds = self.hits.bounds
@@ -192,13 +194,13 @@ class HitProtocol(BoundedProtocol):
         started = time.perf_counter() if logs else 0.0
         state = self.server_state
         try:
-            ready = self.hits.ready(request.known)
+            ready = self.hits.ready(request.cached_path)
             sent = request.sent
             if ready is None:
                 return False
             if (
                 sent is None
-                or sent.moment is not ready.moment
+                or sent.volatile is not ready.volatile
                 or sent.mark is not ready.mark
                 or sent.server is not state.default_headers
             ):
@@ -218,19 +220,19 @@ class HitProtocol(BoundedProtocol):
             log_access(request.method, decoded(request.path), sent.status, HIT, time.perf_counter() - started)
         return True
 
-    def _made(self, request: Request, ready: Ready) -> Sent | None:
+    def _made(self, request: Request, ready: PreparedEntry) -> Sent | None:
         """What goes out for a request; None when there is nothing after all."""
-        form = ready.form(request.asked, self.hits.clock)
+        form = ready.representation(request.asked, self.hits.clock)
         if form is None:
             return None
-        server, moment = self.server_state.default_headers, ready.moment
-        head, body = form.head(moment, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
+        server, volatile = self.server_state.default_headers, ready.volatile
+        head, body = form.head(volatile, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
         if request.sent is not None:
             self.hits.copied(-len(request.sent.data))
-        if request.moment is not moment or len(head) + len(body) > _REPEATED:
-            request.moment, request.sent = moment, None
-            return Sent(ready.mark, moment, server, form.status, head, body)
-        request.sent = sent = Sent(ready.mark, moment, server, form.status, head + body)
+        if request.volatile is not volatile or len(head) + len(body) > _REPEATED:
+            request.volatile, request.sent = volatile, None
+            return Sent(ready.mark, volatile, server, form.status, head, body)
+        request.sent = sent = Sent(ready.mark, volatile, server, form.status, head + body)
         self.hits.copied(len(sent.data))
         return sent
 

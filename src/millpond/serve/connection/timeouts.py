@@ -23,7 +23,7 @@ _AT_ONCE = 500
 """Connections that are looked at before the event loop may do something else."""
 
 
-class Wait(IntEnum):
+class ClientWait(IntEnum):
     """What a connection waits for."""
 
     ANSWER = 0
@@ -36,18 +36,18 @@ class Wait(IntEnum):
     """Somebody who reads what was written."""
 
 
-class Connection(Protocol):
+class TimedConnection(Protocol):
     """What is looked at."""
 
     waits_since: float
     """By the loop's clock; kept here, and set when the connection is made."""
-    waits_for: tuple[Wait, int]
-    """What was found last; kept here. At first it is `(Wait.HEAD, 0)`."""
+    waits_for: tuple[ClientWait, int]
+    """What was found last; kept here. At first it is `(ClientWait.HEAD, 0)`."""
 
-    def waiting(self) -> tuple[Wait, int]:
+    def waiting(self) -> tuple[ClientWait, int]:
         """What the connection waits for, and the mark."""
 
-    def give_up(self, wait: Wait) -> None:
+    def give_up(self, wait: ClientWait) -> None:
         """It has waited for too long."""
 
 
@@ -56,23 +56,23 @@ class Timeouts:
 
     def __init__(self, bounds: ServerConfig) -> None:
         self._limits = {
-            Wait.ANSWER: math.inf,
-            Wait.HEAD: bounds.header_timeout,
-            Wait.BODY: bounds.body_timeout,
-            Wait.REQUEST: bounds.keep_alive_timeout,
-            Wait.READER: bounds.write_timeout,
+            ClientWait.ANSWER: math.inf,
+            ClientWait.HEAD: bounds.header_timeout,
+            ClientWait.BODY: bounds.body_timeout,
+            ClientWait.REQUEST: bounds.keep_alive_timeout,
+            ClientWait.READER: bounds.write_timeout,
         }
-        self._watched: set[Connection] = set()
+        self._watched: set[TimedConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def watch(self, connection: TimedConnection, loop: asyncio.AbstractEventLoop) -> None:
         """Look at `connection` until `forget`."""
         connection.waits_since = loop.time()
         self._watched.add(connection)
         if self._timer is None:
             self._timer = loop.call_later(EACH, self._look, loop)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: TimedConnection) -> None:
         """The connection has gone, or is somebody else's."""
         self._watched.discard(connection)
         if not self._watched and self._timer is not None:
@@ -83,7 +83,7 @@ class Timeouts:
         self._timer = loop.call_later(EACH, self._look, loop)
         self._look_at(iter(tuple(self._watched)), loop)
 
-    def _look_at(self, connections: Iterator[Connection], loop: asyncio.AbstractEventLoop) -> None:
+    def _look_at(self, connections: Iterator[TimedConnection], loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         some = tuple(islice(connections, _AT_ONCE))
         for connection in some:

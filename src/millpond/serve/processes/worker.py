@@ -32,7 +32,7 @@ _FRAMES = 30
 """Shown of it; the outer ones are left out."""
 
 
-class Work(Protocol):
+class WorkerTask(Protocol):
     """What a worker does. It is pickled, and called in a process of its own."""
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
@@ -48,7 +48,7 @@ class Work(Protocol):
 class Worker(Process):
     """One process that works. uvicorn's, with other work than a uvicorn.Server's, and questions that never wait."""
 
-    def __init__(self, config: uvicorn.Config, work: Work, sockets: list[socket.socket], patience: float) -> None:
+    def __init__(self, config: uvicorn.Config, work: WorkerTask, sockets: list[socket.socket], patience: float) -> None:
         """`patience`: seconds in which it ends when it is told to."""
         self._work, self._patience = work, patience
         self._loop: asyncio.AbstractEventLoop | None = None  # in the worker

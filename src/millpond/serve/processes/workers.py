@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from millpond.config import ServerConfig
-    from millpond.serve.processes.worker import Work
+    from millpond.serve.processes.worker import WorkerTask
 
 log = logging.getLogger("millpond.serve")
 
@@ -50,7 +50,7 @@ class Workers(Multiprocess):
 
     def __init__(
         self,
-        work: Work,
+        work: WorkerTask,
         sockets: Sequence[socket.socket],
         count: int,
         patience: float,
@@ -283,7 +283,7 @@ class Workers(Multiprocess):
 
 
 def run_workers(
-    work: Work, sockets: Sequence[socket.socket], count: int, bounds: ServerConfig, started: Callable[[], None]
+    work: WorkerTask, sockets: Sequence[socket.socket], count: int, bounds: ServerConfig, started: Callable[[], None]
 ) -> int:
     """Let `count` processes do `work` until SIGINT or SIGTERM; returns the exit code.
 

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from millpond.policy.freshness import CLOCK_TOLERANCE
-from millpond.stores.lmdb.layout import DIGEST_BYTES, NO_BUILD, Kept, build_mark, digest, number, tag_marks
+from millpond.stores.lmdb.layout import DIGEST_BYTES, NO_BUILD, EntryRow, build_mark, digest, number, tag_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,10 +20,10 @@ def size_of(entry: Entry, frame: bytes) -> int:
     return max(entry.size, len(frame))
 
 
-def kept(at: Reading | Writing, key: bytes) -> Kept | None:
+def kept(at: Reading | Writing, key: bytes) -> EntryRow | None:
     """What is known of the entry with that digest."""
     record = at.txn.get(key, db=at.tables.kept)
-    return None if record is None else Kept.unpack(record)
+    return None if record is None else EntryRow.unpack(record)
 
 
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:
@@ -35,7 +35,7 @@ def put(writing: Writing, entry: Entry, frame: bytes) -> None:
         txn.delete(number(former.use) + key, db=tables.by_use)
         state.size -= former.size
     state.uses += 1
-    record = Kept(
+    record = EntryRow(
         version=txn.id(),
         size=size_of(entry, frame),
         use=state.uses,
@@ -101,7 +101,7 @@ def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
         txn.put(key, known._replace(use=use, hits=known.hits + times).pack(), db=tables.kept)
 
 
-def is_superseded(held: Kept | None, entry: Entry, now: float) -> bool:
+def is_superseded(held: EntryRow | None, entry: Entry, now: float) -> bool:
     """Whether the key has a later result: of a later generation, or of a later render in the same one."""
     if held is None or held.generation < entry.generation:
         return False
@@ -111,12 +111,12 @@ def is_superseded(held: Kept | None, entry: Entry, now: float) -> bool:
     return entry.rendered_at < held.rendered_at <= now + CLOCK_TOLERANCE
 
 
-def is_kept(held: Kept | None, entry: Entry) -> bool:
+def is_kept(held: EntryRow | None, entry: Entry) -> bool:
     """Whether the key has this very result."""
     return held is not None and (held.generation, held.rendered_at) == (entry.generation, entry.rendered_at)
 
 
-def outlives_seed(held: Kept | None, seed: Entry) -> bool:
+def outlives_seed(held: EntryRow | None, seed: Entry) -> bool:
     """Whether what is there is later than what the build offers, and stays."""
     return held is not None and (held.rendered_at >= seed.rendered_at or held.generation > seed.generation)
 
@@ -127,12 +127,12 @@ def drop_other_builds(writing: Writing, seeds: Iterable[Entry]) -> None:
     if not marks:
         return
     with writing.txn.cursor(db=writing.tables.kept) as cursor:
-        others = [key for key, record in cursor if _belongs_elsewhere(Kept.unpack(record), marks)]
+        others = [key for key, record in cursor if _belongs_elsewhere(EntryRow.unpack(record), marks)]
     for key in others:
         drop(writing, key)
 
 
-def _belongs_elsewhere(known: Kept, marks: set[bytes]) -> bool:
+def _belongs_elsewhere(known: EntryRow, marks: set[bytes]) -> bool:
     return known.build != NO_BUILD and known.build not in marks
 
 
@@ -145,7 +145,7 @@ def drop_fenced(writing: Writing, generations: dict[bytes, int]) -> None:
     """
     latest = max(generations.values(), default=0)
     with writing.txn.cursor(db=writing.tables.kept) as cursor:
-        known = ((key, Kept.unpack(record)) for key, record in cursor)
+        known = ((key, EntryRow.unpack(record)) for key, record in cursor)
         fenced = [key for key, one in known if one.generation < latest and one.carries(generations)]
     for key in fenced:
         drop(writing, key)

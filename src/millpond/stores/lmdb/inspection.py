@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.entry import decode_frame
-from millpond.stores.entry_listing import Found
+from millpond.stores.entry_listing import ListedEntry
 from millpond.stores.lmdb.environment import open_to_read, release
-from millpond.stores.lmdb.layout import IDENTITY_KEY, Kept, digest, tag_in, unpack_row
+from millpond.stores.lmdb.layout import IDENTITY_KEY, EntryRow, digest, tag_in, unpack_row
 from millpond.stores.lmdb.opened import Reading
 from millpond.stores.lmdb.tag_rows import row_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from millpond.policy.tags import TagRow
 
 
-class Stats(NamedTuple):
+class LmdbStats(NamedTuple):
     """The store in numbers."""
 
     identity: str
@@ -76,23 +76,23 @@ class Inspection:
             with txn.cursor(db=tables.tags) as cursor:
                 return [(tag_in(record), unpack_row(record)) for key, record in cursor if key not in condemned]
 
-    def show(self, key: str) -> Found | None:
+    def show(self, key: str) -> ListedEntry | None:
         """The entry of `key`, if there is one."""
         return self._find(digest(key))
 
-    def entries(self) -> Iterator[Found]:
+    def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included; each in a transaction of its own."""
         with self._environment.begin() as txn, txn.cursor(db=self._environment.tables.kept) as cursor:
             keys = list(cursor.iternext(keys=True, values=False))
         return (found for key in keys if (found := self._find(key)) is not None)
 
-    def stats(self) -> Stats:
+    def stats(self) -> LmdbStats:
         """The store in numbers, at one moment."""
         environment = self._environment
         facts = environment.facts()
         with environment.begin() as txn:
             tables, state = environment.tables, Reading(txn, environment.tables).state()
-            return Stats(
+            return LmdbStats(
                 identity=txn.get(IDENTITY_KEY, b"", db=tables.meta).decode(),
                 generation=state.generation,
                 lost_below=state.lost,
@@ -105,13 +105,13 @@ class Inspection:
                 readers=facts["readers"],
             )
 
-    def _find(self, key: bytes) -> Found | None:
+    def _find(self, key: bytes) -> ListedEntry | None:
         tables = self._environment.tables
         with self._environment.begin() as txn:
             record, frame = txn.get(key, db=tables.kept), txn.get(key, b"", db=tables.entries)
         if record is None:
             return None
-        known, entry = Kept.unpack(record), decode_frame(frame)
+        known, entry = EntryRow.unpack(record), decode_frame(frame)
         if entry is not None and digest(entry.key) != key:
             entry = None
-        return Found(entry, key.hex(), known.size, known.generation, known.hits, known.use)
+        return ListedEntry(entry, key.hex(), known.size, known.generation, known.hits, known.use)

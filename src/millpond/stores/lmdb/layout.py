@@ -35,7 +35,7 @@ class Tables(NamedTuple):
     entries: Table
     """digest of the key -> frame."""
     kept: Table
-    """digest of the key -> `Kept`: what is asked about an entry without reading it."""
+    """digest of the key -> `EntryRow`: what is asked about an entry without reading it."""
     by_use: Table
     """use, digest of the key -> nothing: the order of eviction."""
     tags: Table
@@ -78,7 +78,7 @@ _KEPT = struct.Struct(f">QQQdQQ{MARK_BYTES}s")
 NO_BUILD = bytes(MARK_BYTES)
 
 
-class Kept(NamedTuple):
+class EntryRow(NamedTuple):
     """What is known of an entry without decoding its frame."""
 
     version: int
@@ -97,7 +97,7 @@ class Kept(NamedTuple):
         return _KEPT.pack(*self[:-1]) + self.tags
 
     @classmethod
-    def unpack(cls, record: bytes) -> Kept:
+    def unpack(cls, record: bytes) -> EntryRow:
         return cls._make((*_KEPT.unpack_from(record), record[_KEPT.size :]))
 
     def carries(self, generations: dict[bytes, int]) -> bool:
@@ -109,7 +109,7 @@ class Kept(NamedTuple):
 
 
 def version_of(record: bytes) -> bytes:
-    """The version in a packed `Kept`, to be compared only."""
+    """The version in a packed `EntryRow`, to be compared only."""
     return record[:8]
 
 

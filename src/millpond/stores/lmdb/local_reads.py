@@ -25,7 +25,7 @@ _UNREAD = TagRow(-1)
 _MOST_ROWS = 50_000
 
 
-class Local:
+class SeenEntry:
     """An entry as a transaction wrote it, and the latest transaction after which it was still the one of its key."""
 
     __slots__ = ("entry", "seen", "size", "version")
@@ -34,7 +34,7 @@ class Local:
         self.entry, self.size, self.version, self.seen = entry, size, version, seen
 
 
-class View:
+class SeenTags:
     """The counter and the rows as they are since transaction `seen`: rows change with the generation only."""
 
     __slots__ = ("generation", "lost", "rows", "seen")
@@ -49,7 +49,7 @@ class View:
         self.rows[tag] = row
 
 
-class Hits:
+class LocalReads:
     """Entries, the counter and rows of one file, each read again once another transaction has been committed.
 
     Threads need no lock: what is kept says which transaction it belongs to, so the worst that a race leaves is
@@ -58,11 +58,11 @@ class Hits:
 
     def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int, since: int) -> None:
         self._transactions, self.environment, self._since = transactions, environment, since
-        self._local: LocalEntries[Local] = LocalEntries(local_bytes)
+        self._local: LocalEntries[SeenEntry] = LocalEntries(local_bytes)
         self.reads = Reads()
         self.captured = 0
         """The highest generation that was given to anybody."""
-        self._view = View(-1, -1, 0)
+        self._view = SeenTags(-1, -1, 0)
 
     def peek(self, key: str) -> Entry | None:
         now = self.environment.last_transaction()
@@ -93,9 +93,9 @@ class Hits:
     def stored(self, entry: Entry, size: int, transaction: int) -> None:
         """Keep what this process wrote itself, rather than read it."""
         seen = self.environment.base + transaction
-        self._local.keep(entry.key, Local(entry, size, packed_version(transaction), seen))
+        self._local.keep(entry.key, SeenEntry(entry, size, packed_version(transaction), seen))
 
-    def _look(self, view: View) -> View | None:
+    def _look(self, view: SeenTags) -> SeenTags | None:
         """The view that holds now, which may be the one before; None where the file can't be read."""
         environment = self.environment
         try:
@@ -105,12 +105,12 @@ class Hits:
             self._transactions.failed(error)
             return None
         if state.generation != view.generation:
-            self._view = view = View(seen, state.generation, state.lost)
+            self._view = view = SeenTags(seen, state.generation, state.lost)
             self.captured = max(self.captured, state.generation)
         view.seen = seen
         return view
 
-    def _row(self, view: View, tag: str) -> TagRow | None:
+    def _row(self, view: SeenTags, tag: str) -> TagRow | None:
         environment = self.environment
         try:
             with environment.begin() as txn:
@@ -122,7 +122,7 @@ class Hits:
         view.remember(tag, row)
         return row
 
-    def _entry(self, key: str, known: Local | None) -> Entry | None:
+    def _entry(self, key: str, known: SeenEntry | None) -> Entry | None:
         """The entry as it is now; `known` is what it was, and needs no decoding while it is of the same version."""
         environment, at = self.environment, digest(key)
         try:
@@ -140,5 +140,5 @@ class Hits:
         if entry is None or entry.key != key:  # none, a damaged one, or one of another layout of frames
             self._local.forget(key)
             return None
-        self._local.keep(key, Local(entry, len(frame), version_of(record), seen))
+        self._local.keep(key, SeenEntry(entry, len(frame), version_of(record), seen))
         return entry

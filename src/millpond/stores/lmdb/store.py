@@ -19,7 +19,7 @@ from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.environment import max_bytes_in
 from millpond.stores.lmdb.layout import digest
-from millpond.stores.lmdb.local_reads import Hits
+from millpond.stores.lmdb.local_reads import LocalReads
 from millpond.stores.lmdb.succession import LOOK_SECONDS
 from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
 from millpond.stores.tag_history import generation_at
@@ -78,12 +78,12 @@ class LmdbStore:
         self._max_bytes, self._max_tags, self._local_bytes = max_bytes, max_tags, local_bytes
         self._clock, self._monotonic = clock, monotonic
         self._transactions = Transactions(folder, monotonic)
-        self._hits: Hits | None = None
+        self._hits: LocalReads | None = None
         self._look_at = 0.0
         self._housekeeping: asyncio.Task[None] | None = None
         self._room, self._sweep_at = max_bytes, 0
 
-    def in_touch(self) -> bool:
+    def is_synced(self) -> bool:
         """Always: invalidations are where this process looks."""
         return True
 
@@ -105,7 +105,7 @@ class LmdbStore:
         """The row of `tag`; None when it was never invalidated, or only before any entry that is still there."""
         return (self._hits or self._known()).row(tag)
 
-    def _known(self) -> Hits:
+    def _known(self) -> LocalReads:
         if self._hits is None:
             raise self._transactions.not_open()
         return self._hits
@@ -125,7 +125,7 @@ class LmdbStore:
         environment = self._transactions.environment
         # While other processes go on with a smaller limit, theirs holds: the map can't grow under them.
         self._room = min(self._max_bytes, max_bytes_in(environment.map_bytes, self._max_tags))
-        self._hits = Hits(self._transactions, environment, self._local_bytes, self._transactions.since)
+        self._hits = LocalReads(self._transactions, environment, self._local_bytes, self._transactions.since)
         self._look_at = self._monotonic() + LOOK_SECONDS
 
     def _follow(self) -> None:

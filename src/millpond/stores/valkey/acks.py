@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.stores.valkey.scripts import PART
-from millpond.stores.valkey.server import Refused, Unreachable
+from millpond.stores.valkey.server import CommandRefused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,7 +79,7 @@ class Acks:
     async def _said(self) -> dict[bytes, bytes] | None:
         try:
             reply: dict[bytes, bytes] = await self._session.server.command("HGETALL", self._session.layout.mirrors)
-        except (Unreachable, Refused):
+        except (Unreachable, CommandRefused):
             return None  # who waits, waits for the terms to run out
         return reply
 
@@ -88,7 +88,7 @@ class Acks:
         arguments: list[Any] = [part for pair in mirrors for part in pair]
         try:
             await self._session.ask(PART, *arguments)
-        except (Unreachable, Refused):
+        except (Unreachable, CommandRefused):
             return  # the others do it in time
 
 

@@ -13,7 +13,7 @@ from millpond.stores.contract import Commit
 from millpond.stores.tag_history import generation_at
 from millpond.stores.valkey.acks import registered
 from millpond.stores.valkey.layout import VERSION_BYTES, as_bytes
-from millpond.stores.valkey.mirror import Local
+from millpond.stores.valkey.mirror import MirroredEntry
 from millpond.stores.valkey.scripts import ANNOUNCE, COMMIT, FETCH, MOMENTS, PUT, REMOVE, WANTED
 from millpond.stores.valkey.server import gathered
 
@@ -86,7 +86,7 @@ class Entries:
         entry = None if reply is None else decode_frame(reply[VERSION_BYTES:])
         # None, or of another layout of frames, damaged, or removed.
         if entry is not None and entry.key == key:
-            local = Local(entry, len(reply), int(reply[:VERSION_BYTES]))
+            local = MirroredEntry(entry, len(reply), int(reply[:VERSION_BYTES]))
             if self._mirror.view.covers(local):
                 self._mirror.keep(name, local, since)
                 return entry
@@ -125,7 +125,7 @@ class Entries:
         version, evicted = rest
         if not self._together:
             await self._put(name, version, frame, lifetime, [victim.decode() for victim in evicted])
-        self._mirror.keep(name, Local(entry, len(frame), version), since)
+        self._mirror.keep(name, MirroredEntry(entry, len(frame), version), since)
         return Commit.STORED
 
     async def _put(self, name: str, version: int, frame: bytes, lifetime: int, evicted: list[str]) -> None:

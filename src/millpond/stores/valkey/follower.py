@@ -8,11 +8,11 @@ import random
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from millpond.stores.valkey.layout import Record, as_text, unpack_row
-from millpond.stores.valkey.mirror import View
+from millpond.stores.valkey.layout import JournalRecord, as_text, unpack_row
+from millpond.stores.valkey.mirror import MirroredTags
 from millpond.stores.valkey.scripts import PART, TOUCH
-from millpond.stores.valkey.server import Refused, Unreachable
-from millpond.stores.valkey.session import Known
+from millpond.stores.valkey.server import CommandRefused, Unreachable
+from millpond.stores.valkey.session import ResumePoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,7 @@ class Follower:
             except _Elsewhere:
                 self._mirror.end_term()
                 continue
-            except (Unreachable, Refused) as error:
+            except (Unreachable, CommandRefused) as error:
                 self._down(error)
             except Exception as error:  # of ours, or of the client's: without a term nothing wrong is served
                 log.exception("following the store at %s failed", self._server.address)
@@ -107,7 +107,7 @@ class Follower:
         """Give up the term, so that nobody has to wait for it to run out.
 
         Raises:
-            Unreachable, Refused: then it runs out.
+            Unreachable, CommandRefused: then it runs out.
         """
         self._mirror.end_term()
         await self._session.run(PART, self._identity, "")
@@ -119,7 +119,7 @@ class Follower:
     async def touched(self, seconds: float) -> None:
         """Return when the mirror has a term, or after `seconds`."""
         ends = asyncio.get_running_loop().time() + seconds
-        while not self._mirror.in_touch() and (left := ends - asyncio.get_running_loop().time()) > 0:
+        while not self._mirror.is_synced() and (left := ends - asyncio.get_running_loop().time()) > 0:
             self._news.clear()
             try:
                 async with asyncio.timeout(left):
@@ -129,18 +129,18 @@ class Follower:
 
     async def _attach(self) -> None:
         mirror = self._mirror
-        found = await self._session.attach(Known(mirror.view.generation, mirror.applied, mirror.nonce))
+        found = await self._session.attach(ResumePoint(mirror.view.generation, mirror.applied, mirror.nonce))
         if self._resync or not found.continued:
             self._resync = True
             mirror.lose_place()
-            view = View(found.generation, found.floor, found.created, lost=found.lost)
+            view = MirroredTags(found.generation, found.floor, found.created, lost=found.lost)
             await self._read_rows(view)
             mirror.replace(view, found.seq, found.nonce)
             self._resync = False
         self._check_policy(found.policy)
         self._session.is_up = True
 
-    async def _read_rows(self, view: View) -> None:
+    async def _read_rows(self, view: MirroredTags) -> None:
         """The rows as they are while they are read; what changes meanwhile is in the journal."""
         cursor = 0
         while True:
@@ -172,7 +172,7 @@ class Follower:
                 return
 
     def _apply(self, records: list[Any]) -> None:
-        for record in map(Record.unpack, records):
+        for record in map(JournalRecord.unpack, records):
             if record.seq != self._mirror.applied + 1:
                 self._resync = True
                 raise _Elsewhere
@@ -212,7 +212,7 @@ class Follower:
 
     def _down(self, error: Exception) -> None:
         self._session.is_up = False
-        self.refusal = str(error) if isinstance(error, Refused) else None
+        self.refusal = str(error) if isinstance(error, CommandRefused) else None
         self._tried.set()
         if self._down_since is not None:
             return

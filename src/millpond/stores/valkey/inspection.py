@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from millpond.errors import StoreError
 from millpond.policy.tags import TagRow
-from millpond.stores.entry_listing import Found
+from millpond.stores.entry_listing import ListedEntry
 from millpond.stores.valkey.background import Background
-from millpond.stores.valkey.layout import Kept, Layout, as_bytes, bucket_of, unpack_row
+from millpond.stores.valkey.layout import IndexedEntry, Layout, as_bytes, bucket_of, unpack_row
 from millpond.stores.valkey.scripts import DROP
-from millpond.stores.valkey.server import Refused, Server, Unreachable, gathered
-from millpond.stores.valkey.session import Known, Session
+from millpond.stores.valkey.server import CommandRefused, Server, Unreachable, gathered
+from millpond.stores.valkey.session import ResumePoint, Session
 from millpond.stores.valkey.walk import index_of, read
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ T = TypeVar("T")
 _AT_ONCE = 100
 
 
-class Stats(NamedTuple):
+class ValkeyStats(NamedTuple):
     """The store in numbers."""
 
     identity: str
@@ -88,7 +88,7 @@ class _Visit:
                 f"there is no store with this prefix at {self._address}; start the application once to make it."
             )
         session = Session(server, self._layout, time.time)
-        await session.attach(Known())
+        await session.attach(ResumePoint())
         session.is_up = True
         return session
 
@@ -115,25 +115,25 @@ class _Visit:
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return self._background.call(work)
-        except (Unreachable, Refused) as error:
+        except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} can't be asked: {error}.") from error
 
 
 class ValkeyInspection(_Visit):
     """A shared store, open for reading; a context manager. See `_Visit`."""
 
-    def entries(self) -> Iterator[Found]:
+    def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included."""
         index = sorted(self._call(index_of(self._session.server, self._layout)).items())
         floor = self._call(self._floor())
         for start in range(0, len(index), _AT_ONCE):
             yield from self._call(self._found(index[start : start + _AT_ONCE], floor))
 
-    def stats(self) -> Stats:
+    def stats(self) -> ValkeyStats:
         """The store in numbers, at one moment or nearly so."""
         return self._call(self._stats())
 
-    async def _found(self, part: list[tuple[str, Kept]], floor: int) -> list[Found]:
+    async def _found(self, part: list[tuple[str, IndexedEntry]], floor: int) -> list[ListedEntry]:
         server, names = self._session.server, [name for name, _ in part]
         entries, hits, uses = await gathered(
             (
@@ -148,7 +148,7 @@ class ValkeyInspection(_Visit):
             if one.is_there
         ]
 
-    async def _stats(self) -> Stats:
+    async def _stats(self) -> ValkeyStats:
         server, layout = self._session.server, self._layout
         state, entries, tags, mirrors, builds = await gathered(
             (
@@ -159,7 +159,7 @@ class ValkeyInspection(_Visit):
                 self._builds(),
             )
         )
-        return Stats(
+        return ValkeyStats(
             identity=state[0].decode(),
             generation=int(state[1]),
             lost_below=await self._lost_below(),
@@ -171,10 +171,10 @@ class ValkeyInspection(_Visit):
         )
 
 
-def _as_found(one: Indexed, floor: int, hits: int, use: int) -> Found:
+def _as_found(one: Indexed, floor: int, hits: int, use: int) -> ListedEntry:
     """What was rendered before the server lost something is nobody's any more."""
     entry = one.entry if one.kept.generation >= floor else None
-    return Found(entry, one.name, one.kept.size, one.kept.generation, hits, use)
+    return ListedEntry(entry, one.name, one.kept.size, one.kept.generation, hits, use)
 
 
 class ValkeyUpkeep(_Visit):

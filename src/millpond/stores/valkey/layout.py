@@ -77,7 +77,7 @@ def unpack_row(text: bytes) -> TagRow:
     return TagRow(int(generation), int(expired), int(expiring), None if expire_at == b"-" else float(expire_at))
 
 
-class Kept(NamedTuple):
+class IndexedEntry(NamedTuple):
     """What the index says of an entry."""
 
     version: int
@@ -87,12 +87,12 @@ class Kept(NamedTuple):
     build: str
 
     @classmethod
-    def unpack(cls, text: bytes) -> Kept:
+    def unpack(cls, text: bytes) -> IndexedEntry:
         version, size, generation, rendered_at, build = text.split(b" ", 4)
         return cls(int(version), int(size), int(generation), float(rendered_at), build.decode())
 
 
-class Record(NamedTuple):
+class JournalRecord(NamedTuple):
     """One record of the journal."""
 
     seq: int
@@ -102,7 +102,7 @@ class Record(NamedTuple):
     """Names and values, one after the other; a name may occur more than once."""
 
     @classmethod
-    def unpack(cls, record: Sequence[Sequence[bytes]]) -> Record:
+    def unpack(cls, record: Sequence[Sequence[bytes]]) -> JournalRecord:
         where, fields = record
         seq = int(bytes(where).partition(b"-")[0])  # type: ignore[arg-type]  # the first of the pair is the id itself
         return cls(seq, fields[1], fields[3], fields[4:])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.stores.contract import Lease
 from millpond.stores.valkey.scripts import LEASE
-from millpond.stores.valkey.server import Refused, Unreachable
+from millpond.stores.valkey.server import CommandRefused, Unreachable
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Leases:
         lease = Lease(key, secrets.token_hex(8))
         try:
             return lease if await self._ask("acquire", key, lease.token, _milliseconds(seconds)) else None
-        except (Unreachable, Refused):
+        except (Unreachable, CommandRefused):
             return None
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
@@ -43,7 +43,7 @@ class Leases:
         while True:
             try:
                 return bool(await self._ask("renew", lease.key, lease.token, _milliseconds(seconds)))
-            except (Unreachable, Refused):
+            except (Unreachable, CommandRefused):
                 if loop.time() >= ends:
                     return False
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
@@ -51,7 +51,7 @@ class Leases:
     async def release(self, lease: Lease) -> None:
         try:
             await self._ask("release", lease.key, lease.token, 0)
-        except (Unreachable, Refused):
+        except (Unreachable, CommandRefused):
             return  # then it runs out
         self._waiters.wake(self._session.layout.name(lease.key))
 
@@ -65,7 +65,7 @@ class Leases:
         """Whether nobody holds it; if somebody does, that one's release is told to all."""
         try:
             return not await self._ask("wait", key, "", 0)
-        except (Unreachable, Refused):
+        except (Unreachable, CommandRefused):
             return True
 
     async def _ask(self, verb: str, key: str, token: str, milliseconds: int) -> Any:

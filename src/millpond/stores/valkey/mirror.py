@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from millpond.policy.entry import Entry
-    from millpond.stores.valkey.layout import Record
+    from millpond.stores.valkey.layout import JournalRecord
 
 _CHANGES_REMEMBERED = 10_000
 
@@ -29,7 +29,7 @@ def awake_and_asleep() -> float:
 _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
-class Local:
+class MirroredEntry:
     """An entry, and the number that the server gave it when it took it in."""
 
     __slots__ = ("entry", "size", "version")
@@ -38,7 +38,7 @@ class Local:
         self.entry, self.size, self.version = entry, size, version
 
 
-class View:
+class MirroredTags:
     """The counter and the rows. Readers of other threads take no lock: what is known first is written first."""
 
     __slots__ = ("buckets", "created", "floor", "generation", "lost", "rows")
@@ -50,7 +50,7 @@ class View:
         self.lost = TagRow(floor, expired=floor) if lost else None
         """The row of every tag that has none: invalidations before `floor` are unknown."""
 
-    def covers(self, local: Local) -> bool:
+    def covers(self, local: MirroredEntry) -> bool:
         """Whether all is known that may have invalidated an entry; else it is none.
 
         The server began anew after it had taken the entry in, or lost something after it was rendered.
@@ -64,7 +64,7 @@ class View:
         return self.lost if row is None else row
 
 
-class Moment(NamedTuple):
+class MirrorPosition(NamedTuple):
     """A point in the life of a mirror, before a question was asked."""
 
     era: int
@@ -87,7 +87,7 @@ class Mirror:
 
     def __init__(self, local_bytes: int, clock: Callable[[], float] = awake_and_asleep) -> None:
         self.clock = clock
-        self.view = View(0, 0, 0, lost=False)
+        self.view = MirroredTags(0, 0, 0, lost=False)
         self.applied = 0
         """The last record of the journal that is part of `view`."""
         self.nonce = b""
@@ -96,13 +96,13 @@ class Mirror:
         self._until = 0.0
         self._era = 0
         self._version, self._out_of_touch = 0, itertools.count(-1, -1)
-        self._entries: LocalEntries[Local] = LocalEntries(local_bytes)
+        self._entries: LocalEntries[MirroredEntry] = LocalEntries(local_bytes)
         self._changes: OrderedDict[str, int] = OrderedDict()
         self._forgotten = 0  # the last record whose change may have been dropped from `_changes`
 
     # What readers ask
 
-    def in_touch(self) -> bool:
+    def is_synced(self) -> bool:
         """Whether the term lasts."""
         return self.clock() < self._until
 
@@ -138,14 +138,14 @@ class Mirror:
         self.end_term()
         self.applied, self.nonce = 0, b""
 
-    def replace(self, view: View, applied: int, nonce: bytes) -> None:
+    def replace(self, view: MirroredTags, applied: int, nonce: bytes) -> None:
         """Begin anew: what was known has no continuation."""
         self.end_term()
         self._drop_entries()
         self.view, self.applied, self.nonce = view, applied, nonce
         self._version += 1
 
-    def apply(self, record: Record) -> None:
+    def apply(self, record: JournalRecord) -> None:
         """Take in the next record of the journal; of a kind that isn't known it is one of a later Millpond's."""
         match record.kind:
             case b"t":
@@ -167,7 +167,7 @@ class Mirror:
         for tag, row in zip(fields[::2], fields[1::2], strict=True):
             self.view.rows[as_text(tag)] = unpack_row(row)
 
-    def _pruned(self, record: Record) -> None:
+    def _pruned(self, record: JournalRecord) -> None:
         given_up = []
         for field, value in record.pairs():
             if field == b"b":
@@ -178,7 +178,7 @@ class Mirror:
         for tag in given_up:  # after the buckets: a reader finds the one or the other
             self.view.rows.pop(tag, None)
 
-    def _changed(self, record: Record) -> None:
+    def _changed(self, record: JournalRecord) -> None:
         name, version = record.value(b"e").decode(), int(record.value(b"v"))
         known = self._entries.get(name)
         if known is not None and known.version < version:
@@ -189,21 +189,21 @@ class Mirror:
             self._changes.popitem(last=False)
             self._forgotten = record.seq
 
-    def _distrust(self, record: Record) -> None:
+    def _distrust(self, record: JournalRecord) -> None:
         floor = int(record.value(b"g"))
         self._drop_entries()
-        self.view = View(floor, floor, self.view.created, lost=True)
+        self.view = MirroredTags(floor, floor, self.view.created, lost=True)
 
     # Entries
 
-    def now(self) -> Moment:
+    def now(self) -> MirrorPosition:
         """To be asked before a question to the server whose answer is to be kept."""
-        return Moment(self._era, self.applied)
+        return MirrorPosition(self._era, self.applied)
 
-    def local(self, name: str) -> Local | None:
+    def local(self, name: str) -> MirroredEntry | None:
         return self._entries.get(name)
 
-    def keep(self, name: str, local: Local, since: Moment) -> None:
+    def keep(self, name: str, local: MirroredEntry, since: MirrorPosition) -> None:
         """Keep an entry, unless the journal has told of a later one since the server was asked."""
         if since.era != self._era or since.applied < self._forgotten or self._changes.get(name, 0) > local.version:
             return

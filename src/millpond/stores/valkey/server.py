@@ -42,7 +42,7 @@ class Unreachable(Exception):
     """No answer came in time, or the server can't serve at the moment. What was asked for may have been done."""
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """The server's answer was an error: nothing was done. A password, a permission, or no memory left."""
 
 
@@ -66,7 +66,7 @@ class Server:
         """Run a script.
 
         Raises:
-            Unreachable, Refused: as they say.
+            Unreachable, CommandRefused: as they say.
         """
         named = tuple(keys)
         rest = (len(named), *named, *arguments)
@@ -79,7 +79,7 @@ class Server:
         """Send one command, which may wait `waits` seconds in the server; an urgent one waits for no turn.
 
         Raises:
-            Unreachable, Refused: as they say.
+            Unreachable, CommandRefused: as they say.
         """
         try:
             async with asyncio.timeout(self.timeout + waits):
@@ -91,10 +91,10 @@ class Server:
             raise _Unknown(str(error)) from error
         except _UNREACHABLE as error:
             if isinstance(error, _REFUSED) and not isinstance(error, _UNREACHABLE[2:5]):
-                raise Refused(str(error)) from error
+                raise CommandRefused(str(error)) from error
             raise Unreachable(_reason(error, self.timeout)) from error
         except redis.RedisError as error:
-            raise Refused(str(error)) from error
+            raise CommandRefused(str(error)) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -102,7 +102,7 @@ class Server:
             await client.aclose()
 
 
-class _Unknown(Refused):
+class _Unknown(CommandRefused):
     """The server doesn't have the script."""
 
 

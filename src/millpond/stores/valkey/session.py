@@ -23,7 +23,7 @@ _YOUNG_TERMS = 10
 """For so many terms after the state began there may be mirrors that the server doesn't know of: of a former state."""
 
 
-class Known(NamedTuple):
+class ResumePoint(NamedTuple):
     """What a process knows of the state, when it comes back to the server."""
 
     generation: int = 0
@@ -79,7 +79,7 @@ class Session:
         self.is_in_doubt = False
         """Whether a server answered that isn't the one known: the session is to be attached again."""
 
-    async def attach(self, known: Known) -> Attached:
+    async def attach(self, known: ResumePoint) -> Attached:
         """Find out whose state it is; begin one, where there is none.
 
         Raises:

@@ -16,7 +16,7 @@ from millpond.stores.valkey.layout import Layout
 from millpond.stores.valkey.leases import Leases
 from millpond.stores.valkey.mirror import Mirror
 from millpond.stores.valkey.scripts import NOTE_READS
-from millpond.stores.valkey.server import Refused, Server, Unreachable
+from millpond.stores.valkey.server import CommandRefused, Server, Unreachable
 from millpond.stores.valkey.session import TERM_SECONDS, Session
 from millpond.stores.valkey.tag_rows import Tags
 from millpond.stores.valkey.walk import index_of, read
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.valkey.layout import Kept
+    from millpond.stores.valkey.layout import IndexedEntry
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class ValkeyStore:
     """The `Store` of all processes that name the same server and prefix.
 
     The first three methods read this process's own memory: a mirror, which a thread of its own keeps true. While it
-    can't, `in_touch` is false and `peek` knows nothing. While the server is down `get` gives what is at hand, for
+    can't, `is_synced` is false and `peek` knows nothing. While the server is down `get` gives what is at hand, for
     `serve_when_down` seconds; leases are nobody's, what is committed is dropped, and `invalidate` raises. All that ends
     when the server is back.
 
@@ -105,9 +105,9 @@ class ValkeyStore:
 
     # The hit path
 
-    def in_touch(self) -> bool:
+    def is_synced(self) -> bool:
         """Whether what this process knows includes every invalidation that has returned."""
-        return self._mirror.in_touch()
+        return self._mirror.is_synced()
 
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`, where this process has it and is in touch; it is not judged."""
@@ -188,7 +188,7 @@ class ValkeyStore:
         await end_tasks()
         try:
             await parts.follower.leave()
-        except (Unreachable, Refused) as error:
+        except (Unreachable, CommandRefused) as error:
             log.debug("leaving the store at %s: %s", self._address, error)
         await parts.session.server.close()
 
@@ -202,7 +202,7 @@ class ValkeyStore:
     async def _get(self, parts: _Parts, key: str) -> Entry | None:
         try:
             entry = await parts.entries.fetch(key)
-        except (Unreachable, Refused):
+        except (Unreachable, CommandRefused):
             return self._at_hand(key)
         await parts.follower.touched(self._timeout)
         if entry is not None:
@@ -221,7 +221,7 @@ class ValkeyStore:
             return await background.run(parts.entries.commit(entry, lease))
         except Unreachable:
             return Commit.FAILED  # the follower has said so
-        except Refused as error:
+        except CommandRefused as error:
             log.warning("the store at %s doesn't take an entry: %s", self._address, error)
             return Commit.FAILED
 
@@ -241,7 +241,7 @@ class ValkeyStore:
             await parts.entries.seed(offered)
         except Unreachable:
             self._seeds = offered
-        except Refused as error:
+        except CommandRefused as error:
             log.warning("the store at %s doesn't take the build's answers: %s", self._address, error)
 
     async def publish(self, entries: Iterable[Entry]) -> None:
@@ -253,7 +253,7 @@ class ValkeyStore:
         parts, background = self._open()
         try:
             await background.run(parts.entries.seed(list(entries)))
-        except (Unreachable, Refused) as error:
+        except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} doesn't take the build's answers: {error}.") from error
 
     async def remove(self, key: str) -> None:
@@ -265,7 +265,7 @@ class ValkeyStore:
         self._mirror.forget(self._layout.name(key))
         try:
             removed = await parts.entries.remove(key)
-        except (Unreachable, Refused):
+        except (Unreachable, CommandRefused):
             if len(self._removals) < _REMOVALS_REMEMBERED:
                 self._removals[key] = None
             return
@@ -281,7 +281,7 @@ class ValkeyStore:
         server = self._open()[0].session.server
         return self._walk(server, sorted(self._call(index_of(server, self._layout)).items()))
 
-    def _walk(self, server: Server, indexed: list[tuple[str, Kept]]) -> Iterator[Entry]:
+    def _walk(self, server: Server, indexed: list[tuple[str, IndexedEntry]]) -> Iterator[Entry]:
         for start in range(0, len(indexed), _ENTRIES_AT_ONCE):
             part = indexed[start : start + _ENTRIES_AT_ONCE]
             for found in self._call(read(server, self._layout, part)):
@@ -300,7 +300,7 @@ class ValkeyStore:
         parts, background = self._open()
         try:
             return background.call(parts.tags.invalidate(dict.fromkeys(tags), expire_after))
-        except (Unreachable, Refused) as error:
+        except (Unreachable, CommandRefused) as error:
             raise StoreError(
                 f"the store at {self._address} can't invalidate: {error}. Older answers may still be served; "
                 "invalidate again when the store is back."
@@ -354,7 +354,7 @@ class ValkeyStore:
             noted = [part for key, count in reads.items() for part in (self._layout.name(key), count)]
             try:
                 await parts.session.ask(NOTE_READS, *noted)
-            except (Unreachable, Refused) as error:
+            except (Unreachable, CommandRefused) as error:
                 log.debug("noting what was read: %s", error)
 
     def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
@@ -372,5 +372,5 @@ class ValkeyStore:
         background = self._open()[1]
         try:
             return background.call(work)
-        except (Unreachable, Refused) as error:
+        except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} can't be read: {error}.") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from millpond.stores.valkey.acks import registered
 from millpond.stores.valkey.layout import as_bytes
 from millpond.stores.valkey.scripts import INVALIDATE, PRUNE
-from millpond.stores.valkey.server import Refused, Unreachable
+from millpond.stores.valkey.server import CommandRefused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ async def invalidate(session: Session, acks: Acks, tags: Iterable[str], expire_a
     A server that isn't the one known puts the session in doubt: whoever attaches it again is waited for.
 
     Raises:
-        Unreachable, Refused: it may have taken place, and isn't known to.
+        Unreachable, CommandRefused: it may have taken place, and isn't known to.
     """
     after = "" if expire_after is None else repr(float(expire_after))
     arguments = (repr(session.wall_clock()), after, *map(as_bytes, tags))
@@ -80,5 +80,5 @@ class Tags:
                 latest = max(row.generation for _, row in part)
                 now = repr(self._session.wall_clock())
                 await self._session.ask(PRUNE, now, latest, *(as_bytes(tag) for tag, _ in part))
-        except (Unreachable, Refused) as error:
+        except (Unreachable, CommandRefused) as error:
             log.debug("giving up rows failed, and is tried again: %s", error)

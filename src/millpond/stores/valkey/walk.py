@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.policy.entry import decode_frame
-from millpond.stores.valkey.layout import VERSION_BYTES, Kept
+from millpond.stores.valkey.layout import VERSION_BYTES, IndexedEntry
 from millpond.stores.valkey.server import gathered
 
 if TYPE_CHECKING:
@@ -22,35 +22,35 @@ class Indexed(NamedTuple):
     """What the server has of one entry."""
 
     name: str
-    kept: Kept
+    kept: IndexedEntry
     entry: Entry | None
     """None: its frame ran out, was evicted, is damaged, or of another version of frames."""
     is_there: bool
 
 
-async def index_of(server: Server, layout: Layout) -> dict[str, Kept]:
+async def index_of(server: Server, layout: Layout) -> dict[str, IndexedEntry]:
     """What is in the index while it is read.
 
     Raises:
         Unreachable, Refused: the server can't be asked.
     """
-    index: dict[str, Kept] = {}
+    index: dict[str, IndexedEntry] = {}
     cursor = 0
     while True:
         cursor, found = await server.command("HSCAN", layout.index, cursor, "COUNT", _NAMES_AT_ONCE)
-        index.update((name.decode(), Kept.unpack(text)) for name, text in found.items())
+        index.update((name.decode(), IndexedEntry.unpack(text)) for name, text in found.items())
         if cursor == 0:
             return index
 
 
-async def read(server: Server, layout: Layout, indexed: Iterable[tuple[str, Kept]]) -> list[Indexed]:
+async def read(server: Server, layout: Layout, indexed: Iterable[tuple[str, IndexedEntry]]) -> list[Indexed]:
     """Some entries of the index.
 
     Raises:
         Unreachable, Refused: the server can't be asked.
     """
 
-    async def one(name: str, kept: Kept) -> Indexed:
+    async def one(name: str, kept: IndexedEntry) -> Indexed:
         frame: Any = await server.command("GET", layout.frame(name))
         return Indexed(name, kept, decode_frame((frame or b"")[VERSION_BYTES:]), frame is not None)
 

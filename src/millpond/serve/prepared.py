@@ -1,4 +1,4 @@
-"""Answers of a fresh entry as they go out: what lasts is made once, what tells of the moment once a second."""
+"""Answers of a fresh entry as they go out: what lasts is made once, what changes with time once a second."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 HIT = Decision(Action.HIT, Reason.FRESH)
 
-_MOST_FORMS, _MOST_FORMS_OF_ALL = 8, 32_768
-_MOST_MOMENTS = 4096
+_MOST_REPRESENTATIONS, _MOST_REPRESENTATIONS_OF_ALL = 8, 32_768
+_MOST_VOLATILE = 4096
 _LONGEST_ASKED = 512
 """Bytes. What was asked is remembered with the answer to it, and clients choose what they ask."""
 _MOST_HEADER_BYTES = 8192
 
 
-class Moment:
-    """The headers of hits that tell of the moment. They are the same for all forms of an entry, for up to a second.
+class VolatileHeaders:
+    """The headers of hits that change with time. They are the same for all representations of an entry, for up to a second.
 
     And for all entries of that age that stay fresh as long, where no caches in front are told more.
     """
@@ -42,43 +42,43 @@ class Moment:
         self.headers, self.lines = headers, lines_of(headers)
 
 
-class Moments:
-    """The moments of entries, so that each is made once.
+class VolatileHeadersTable:
+    """The volatile headers of entries, so that each set is made once.
 
     Args:
         surrogates: what caches in front are told; None where there are none.
-        too_many: called when entries have more forms than are meant to be: each is some kilobytes.
+        too_many: called when entries have more representations than are meant to be: each is some kilobytes.
     """
 
-    __slots__ = ("_forms", "_shared", "_too_many", "surrogates")
+    __slots__ = ("_representations", "_shared", "_too_many", "surrogates")
 
     def __init__(self, surrogates: Surrogates | None = None, too_many: Callable[[], None] = lambda: None) -> None:
         self.surrogates = surrogates
-        self._too_many, self._forms = too_many, 0
-        self._shared: dict[tuple[int, int | None], Moment] = {}
+        self._too_many, self._representations = too_many, 0
+        self._shared: dict[tuple[int, int | None], VolatileHeaders] = {}
 
-    def made_form(self) -> None:
-        """Note that a form was made, of whatever entry."""
-        self._forms += 1
-        if self._forms > _MOST_FORMS_OF_ALL:
-            self._forms = 1
+    def count_representation(self) -> None:
+        """Note that a representation was made, of whatever entry."""
+        self._representations += 1
+        if self._representations > _MOST_REPRESENTATIONS_OF_ALL:
+            self._representations = 1
             self._too_many()
 
-    def of(self, entry: Entry, age: int, left: int | None, now: float) -> Moment:
+    def of(self, entry: Entry, age: int, left: int | None, now: float) -> VolatileHeaders:
         """That of a fresh entry, `age` seconds old, which stays fresh for `left` more."""
-        moment = self._shared.get((age, left))
-        if moment is None:
+        volatile = self._shared.get((age, left))
+        if volatile is None:
             decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
-            moment = Moment(moment_headers(entry, decision, now, self.surrogates))
+            volatile = VolatileHeaders(moment_headers(entry, decision, now, self.surrogates))
             if self.surrogates is None:
-                if len(self._shared) >= _MOST_MOMENTS:
+                if len(self._shared) >= _MOST_VOLATILE:
                     self._shared.clear()
-                self._shared[age, left] = moment
-        return moment
+                self._shared[age, left] = volatile
+        return volatile
 
 
-class Form:
-    """One form of an entry, in one coding, or the 304 that stands for it."""
+class Representation:
+    """One representation of an entry, in one coding, or the 304 that stands for it."""
 
     __slots__ = (
         "_after",
@@ -88,9 +88,9 @@ class Form:
         "_length",
         "_listed",
         "_listed_at",
-        "_moment",
         "_server",
         "_start",
+        "_volatile",
         "body",
         "status",
     )
@@ -100,65 +100,67 @@ class Form:
         self._headers, self._length = lasting, length_headers(chosen.status, chosen.body)
         self._start = status_line(chosen.status)
         self._before, self._after = lines_of(lasting), lines_of(self._length) + b"\r\n"
-        self._moment: Moment | None = None
+        self._volatile: VolatileHeaders | None = None
         self._server = self._head = b""
         self._listed: list[tuple[bytes, bytes]] = []
-        self._listed_at: Moment | None = None
+        self._listed_at: VolatileHeaders | None = None
 
-    def headers(self, moment: Moment) -> list[tuple[bytes, bytes]]:
+    def headers(self, volatile: VolatileHeaders) -> list[tuple[bytes, bytes]]:
         """As `send_cached` would send them: a list of the caller's own."""
-        if self._listed_at is not moment:
-            self._listed, self._listed_at = self._headers + moment.headers + self._length, moment
+        if self._listed_at is not volatile:
+            self._listed, self._listed_at = self._headers + volatile.headers + self._length, volatile
         return self._listed.copy()
 
-    def head(self, moment: Moment, server: bytes) -> bytes:
+    def head(self, volatile: VolatileHeaders, server: bytes) -> bytes:
         """The head of an HTTP/1.1 answer; `server` are the lines that the server puts into each."""
-        if self._moment is not moment or self._server is not server:
-            self._head = b"".join((self._start, server, self._before, moment.lines, self._after))
-            self._moment, self._server = moment, server
+        if self._volatile is not volatile or self._server is not server:
+            self._head = b"".join((self._start, server, self._before, volatile.lines, self._after))
+            self._volatile, self._server = volatile, server
         return self._head
 
 
-class Ready:
-    """The forms of an entry that is fresh as long as nothing is written. It goes when the entry goes.
+class PreparedEntry:
+    """The representations of an entry that is fresh as long as nothing is written. It goes when the entry goes.
 
     Args:
-        entry: judged to be fresh, and without a pause.
+        entry: judged to be fresh, and without a back-off.
         gone: called, with the reference, when nobody holds the entry any longer.
-        moments: those of the application's entries.
+        volatile_table: those of the application's entries.
     """
 
     __slots__ = (
-        "_forms",
-        "_moments",
         "_oldest",
+        "_representations",
         "_shown",
+        "_volatile_table",
         "entry",
-        "forms",
         "generation",
         "mark",
-        "moment",
         "rendered_at",
+        "representations",
         "since",
         "until",
         "version",
+        "volatile",
     )
 
-    def __init__(self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None], moments: Moments) -> None:
+    def __init__(
+        self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None], volatile_table: VolatileHeadersTable
+    ) -> None:
         self.entry = weakref.ref(entry, gone)
         self.mark = object()
         """Of this entry, for who must not hold it."""
-        self._moments = moments
+        self._volatile_table = volatile_table
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
-        self._forms: dict[tuple[int, Headers], Form] = {}
-        self.forms: dict[Asked, Form] = {}
+        self._representations: dict[tuple[int, Headers], Representation] = {}
+        self.representations: dict[Asked, Representation] = {}
         self.version = self.generation = -1
         """What the store said before the entry was judged to be fresh."""
         self.since = self.until = 0.0
-        """Ages in seconds: from `since` on, and before `until`, the entry stays fresh and `moment` holds."""
+        """Ages in seconds: from `since` on, and before `until`, the entry stays fresh and `volatile` holds."""
         self._shown: tuple[int, int | None] | None = None
-        self.moment: Moment
+        self.volatile: VolatileHeaders
         """Since `renew`."""
 
     def still_fresh(self, generation: int, now: float) -> bool:
@@ -171,31 +173,33 @@ class Ready:
         left = None if entry.revalidate is None else math.floor(entry.revalidate - age)
         shown = (int(age), left)
         if shown != self._shown:
-            self.moment, self._shown = self._moments.of(entry, int(age), left, now), shown
+            self.volatile, self._shown = self._volatile_table.of(entry, int(age), left, now), shown
         # Age changes at each whole second, and the time that is left at each whole second before its end.
         ends = math.inf if entry.revalidate is None or left is None else entry.revalidate - left
         self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
         self.version, self.generation = version, generation
 
-    def form(self, asked: Asked, clock: Clock) -> Form | None:
-        """The form for what was asked, which is remembered; None once nobody holds the entry any longer."""
-        form = self.forms.get(asked)
-        if form is None and (entry := self.entry()) is not None:
-            form = self._made(entry, asked, clock())
-        return form
+    def representation(self, asked: Asked, clock: Clock) -> Representation | None:
+        """The representation for what was asked, which is remembered; None once nobody holds the entry any longer."""
+        representation = self.representations.get(asked)
+        if representation is None and (entry := self.entry()) is not None:
+            representation = self._make_representation(entry, asked, clock())
+        return representation
 
-    def _made(self, entry: Entry, asked: Asked, now: float) -> Form:
+    def _make_representation(self, entry: Entry, asked: Asked, now: float) -> Representation:
         chosen = reply(entry, asked)
-        form = self._forms.get((chosen.status, chosen.headers))
-        if form is None:
-            form = Form(chosen, lasting_headers(chosen.headers, entry, HIT, now, self._moments.surrogates))
-            self._forms[chosen.status, chosen.headers] = form
-            self._moments.made_form()
+        representation = self._representations.get((chosen.status, chosen.headers))
+        if representation is None:
+            representation = Representation(
+                chosen, lasting_headers(chosen.headers, entry, HIT, now, self._volatile_table.surrogates)
+            )
+            self._representations[chosen.status, chosen.headers] = representation
+            self._volatile_table.count_representation()
         if len(asked.accepted) + sum(len(value) for _, value in asked.conditions) <= _LONGEST_ASKED:
-            if len(self.forms) >= _MOST_FORMS:
-                self.forms.clear()
-            self.forms[asked] = form
-        return form
+            if len(self.representations) >= _MOST_REPRESENTATIONS:
+                self.representations.clear()
+            self.representations[asked] = representation
+        return representation
 
 
 def status_line(status: int) -> bytes:
