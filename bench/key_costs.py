@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.cache.invalidate import tag_of_path
-from millpond.policy.entry import Entry, encode_frame
+from millpond.policy.entry import Entry
 from millpond.policy.key import canonical_query, response_key
 from millpond.policy.tags import checked_tags, kept_tag, own_tags
 from millpond.routes.folder import parse_folder
 from millpond.routes.path import canonical, split
 from millpond.routes.table import Table
 from millpond.serve.revalidation import Order
+from millpond.stores.frame import encode_frame
 from millpond.stores.lmdb.store import LmdbStore
 from millpond.stores.memory import MemoryStore
 

@@ -20,7 +20,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from millpond.policy.coding import Coding
+    from millpond.policy.http.coding import Coding
     from ponds import Project
 
 ALL: tuple[Coding, ...] = ("zstd", "br", "gzip")

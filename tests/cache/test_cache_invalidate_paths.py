@@ -10,8 +10,8 @@ from upstreams import upstream
 from millpond import revalidate_path
 from millpond.cache.invalidate import Invalidation
 from millpond.errors import UsageError
-from millpond.policy.entry import encode_frame
 from millpond.policy.tags import is_own
+from millpond.stores.frame import encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

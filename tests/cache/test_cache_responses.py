@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from millpond.policy.decision import Action, Reason
-from millpond.policy.headers import cache_status
+from millpond.policy.http.headers import cache_status
 from ponds import NOON, cache_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from millpond.config import parse_config
 from millpond.config.cdn_config import CloudflareConfig, FastlyConfig, VarnishConfig, WebhookConfig
 from millpond.errors import ConfigError
-from millpond.policy.surrogate import Surrogates
+from millpond.policy.http.surrogate import Surrogates
 
 ALL = """
 [cdn]

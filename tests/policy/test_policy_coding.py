@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.coding import LONGEST_ACCEPTED, SMALLEST, Coding, chosen, compressible, etag_of, pays, with_vary
+from millpond.policy.http.coding import (
+    LONGEST_ACCEPTED,
+    SMALLEST,
+    Coding,
+    chosen,
+    compressible,
+    etag_of,
+    pays,
+    with_vary,
+)
 
 ALL: tuple[Coding, ...] = ("zstd", "br", "gzip")
 JSON = (b"content-type", b"application/json")

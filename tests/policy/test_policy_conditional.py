@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.conditional import LONGEST_DATE, LONGEST_TAGS, Conditions, headers_of_304, not_modified
+from millpond.policy.http.conditional import LONGEST_DATE, LONGEST_TAGS, Conditions, headers_of_304, not_modified
 
 ETAG = ((b"etag", b'"abc"'),)
 MODIFIED = ((b"last-modified", b"Mon, 01 Jan 2024 00:00:00 GMT"),)

@@ -11,7 +11,7 @@ from http_sf import Token
 
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.entry import Backoff, Entry
-from millpond.policy.headers import (
+from millpond.policy.http.headers import (
     UNCACHED,
     advertised_lifetime,
     cache_control,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.policy.compat import Compat
-from millpond.policy.lifetime import FOREVER, YEAR, Lifetime, duration_cell, lower
+from millpond.policy.lifetime import FOREVER, YEAR, Lifetime, lower
+from millpond.prerender.build_table import duration_cell
 
 durations = st.none() | st.floats(0, 1e9)
 lifetimes = st.builds(Lifetime, durations, durations)

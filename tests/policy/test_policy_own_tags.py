@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.policy import tags
-from millpond.policy.surrogate import key_of
+from millpond.policy.http.surrogate import key_of
 from millpond.policy.tags import (
     LONGEST_NAME,
     MAX_TAG_LENGTH,

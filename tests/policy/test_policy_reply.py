@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from millpond.policy.entry import CompressedBody, Entry
-from millpond.policy.reply import ANYHOW, Asked, Reply, reply
+from millpond.policy.http.reply import ANYHOW, Asked, Reply, reply
 
 KIND = (b"content-type", b"application/json")
 VARY = (b"vary", b"accept-encoding")

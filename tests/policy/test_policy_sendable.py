@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.sendable import BODILESS, fault, length_headers, stored_fault, unframed
+from millpond.policy.http.sendable import BODILESS, fault, length_headers, stored_fault, unframed
 
 
 @pytest.mark.parametrize("status", [200, 204, 205, 299, 304, 404, 599])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.policy.storing import kept_headers, storable_status, unshareable
+from millpond.policy.http.storing import kept_headers, storable_status, unshareable
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299, 300, 301, 302, 303, 307, 308, 404, 410])

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy import surrogate
-from millpond.policy.conditional import headers_of_304
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.entry import Backoff, Entry
-from millpond.policy.headers import UNCACHED, lasting_headers, live_headers, moment_headers
-from millpond.policy.lifetime import YEAR, Lifetime
-from millpond.policy.surrogate import (
+from millpond.policy.http import surrogate
+from millpond.policy.http.conditional import headers_of_304
+from millpond.policy.http.headers import UNCACHED, lasting_headers, live_headers, moment_headers
+from millpond.policy.http.surrogate import (
     CACHE_GROUPS,
     KEY_HEADERS,
     LONGEST_KEY,
@@ -27,6 +26,7 @@ from millpond.policy.surrogate import (
     key_of,
     purge_keys,
 )
+from millpond.policy.lifetime import YEAR, Lifetime
 from millpond.policy.tags import EVERYTHING, own_tags
 
 THEN = 1_000_000.0

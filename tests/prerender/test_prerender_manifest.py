@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from millpond.errors import BuildError
-from millpond.policy.entry import FRAME_VERSION
 from millpond.prerender.build_manifest import OUTPUT, BuildManifest, read_entries, read_manifest, write_build
+from millpond.stores.frame import FRAME_VERSION
 from ponds import NOON, Project, cache_of
 
 if TYPE_CHECKING:

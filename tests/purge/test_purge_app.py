@@ -14,7 +14,7 @@ from cdns import TOKEN, WEBHOOK_SECRET, cdn
 
 from millpond import purged, revalidate_path, revalidate_tag, update_tag
 from millpond.errors import ConfigError, PurgeError, UsageError
-from millpond.policy.surrogate import key_of
+from millpond.policy.http.surrogate import key_of
 from ponds import SWR_60
 
 if TYPE_CHECKING:

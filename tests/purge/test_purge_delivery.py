@@ -14,8 +14,8 @@ from cdns import SECRET, TOKEN, WEBHOOK_SECRET, cdn
 
 from millpond.config import parse_config
 from millpond.errors import PurgeError
+from millpond.policy.http.surrogate import MANY, key_of
 from millpond.policy.lifetime import YEAR
-from millpond.policy.surrogate import MANY, key_of
 from millpond.policy.tags import EVERYTHING, path_tag, route_tag
 from millpond.purge.configured import purges_of
 from ponds import NOON, Clock

@@ -10,8 +10,8 @@ import pytest
 
 from millpond import revalidate_tag
 from millpond.policy.entry import Entry
-from millpond.policy.reply import ANYHOW, Asked
-from millpond.policy.surrogate import Surrogates
+from millpond.policy.http.reply import ANYHOW, Asked
+from millpond.policy.http.surrogate import Surrogates
 from millpond.serve import hits as hits_module
 from millpond.serve import prepared
 from millpond.serve.hits import Hits, Request, Sent

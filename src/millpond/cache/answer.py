@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
 from millpond.policy.entry import Entry
-from millpond.policy.headers import has, strong_etag
-from millpond.policy.sendable import BODILESS, fault
-from millpond.policy.storing import kept_headers, unshareable
+from millpond.policy.http.headers import has, strong_etag
+from millpond.policy.http.sendable import BODILESS, fault
+from millpond.policy.http.storing import kept_headers, unshareable
 from millpond.render.renderer import NotStatic
 from millpond.render.scope import DynamicUse
 
@@ -33,7 +33,7 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
 
     Raises:
         NotStatic: its headers forbid giving it to everybody (D5).
-        UnsendableError: it can't be written as HTTP; see `millpond.policy.sendable`.
+        UnsendableError: it can't be written as HTTP; see `millpond.policy.http.sendable`.
     """
     place = target.route.operations["GET"].place
     # All headers count here: one that `Connection` lists isn't kept, and yet the handler has set a cookie.

@@ -17,8 +17,8 @@ from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.errors import OverdueError, UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure, fresh_for, judge
-from millpond.policy.sendable import stored_fault
-from millpond.policy.storing import storable_status
+from millpond.policy.http.sendable import stored_fault
+from millpond.policy.http.storing import storable_status
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.renderer import NotStatic
 from millpond.stores.contract import Commit
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.cache.variants import Variants
-    from millpond.policy.coding import Coding
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
+    from millpond.policy.http.coding import Coding
     from millpond.render.renderer import Renderer
     from millpond.render.scope import DynamicUse
     from millpond.render.target import Target

@@ -11,7 +11,7 @@ from millpond.cli.console import machine_readable, output, print_json
 from millpond.cli.explanation import explain_path
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
-from millpond.policy.lifetime import duration_cell
+from millpond.prerender.build_table import duration_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,10 @@ from millpond.config import load_config
 from millpond.errors import BuildError, UsageError
 from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
 from millpond.policy.key import folders_in, path_in
-from millpond.policy.lifetime import duration_cell
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.build_report import whole
+from millpond.prerender.build_table import duration_cell
 from millpond.stores.choosing import inspection_of, upkeep_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 
 from millpond.config.ranges import not_positive
 from millpond.errors import one_of
-from millpond.policy.surrogate import CACHE_GROUPS, KEY_HEADERS, Surrogates
+from millpond.policy.http.surrogate import CACHE_GROUPS, KEY_HEADERS, Surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from millpond.cron.secret import authorization
-from millpond.policy.headers import has
+from millpond.policy.http.headers import has
 from millpond.render.renderer import SERVER
 from millpond.routes.path import slash_redirect
 

@@ -35,23 +35,3 @@ def lower(a: float | None, b: float | None) -> float | None:
     if a is None or b is None:
         return b if a is None else a
     return min(a, b)
-
-
-_UNITS = (("y", YEAR), ("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-
-
-def duration_cell(seconds: float | None) -> str:
-    """A duration as the build table shows it: the largest fitting unit, `≈` where rounded (R8.6)."""
-    if not seconds:
-        return ""
-    for position, (unit, size) in enumerate(_UNITS):
-        if seconds < size:
-            continue
-        if seconds % size == 0:
-            return f"{seconds // size:g}{unit}"
-        if unit in "dw":
-            smaller, smaller_size = _UNITS[position + 1]
-            if seconds % smaller_size == 0:
-                return f"{seconds // smaller_size:g}{smaller}"
-        return f"≈{int(seconds / size + 0.5)}{unit}"  # halves go up, as there: round() would make 2.5 h 2 h
-    return f"{seconds:g}s"

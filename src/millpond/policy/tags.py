@@ -97,7 +97,7 @@ LONGEST_NAME = 64
 """Characters up to which a path stands in its own tags as it is; of a longer one there is a digest."""
 
 DIGESTED = "mp-"
-"""Begins digests of tags: own ones of long paths, and the keys that caches in front have (`policy/surrogate.py`)."""
+"""Begins digests of tags: of long paths, and in the keys that caches in front have (`policy/http/surrogate.py`)."""
 _DIGEST, _DIGEST_BYTES = f"{_OWN}{DIGESTED}", 12
 
 _PROBLEMS = 10

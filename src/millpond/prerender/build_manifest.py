@@ -13,10 +13,10 @@ import msgspec
 
 from millpond.config.ownership import READ, whose
 from millpond.errors import BuildError, Place
-from millpond.policy.entry import FRAME_VERSION, decode_frame, encode_frame
 from millpond.prerender.input_records import FunctionRecord, InputRecord
 from millpond.prerender.plan import Plan
 from millpond.render.static import Why
+from millpond.stores.frame import FRAME_VERSION, decode_frame, encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

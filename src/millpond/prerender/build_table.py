@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from millpond.policy.lifetime import duration_cell
+from millpond.policy.lifetime import YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,3 +126,23 @@ def preview(paths: Sequence[PathRecord]) -> tuple[list[PathRecord], list[PathRec
 
 def _took(seconds: float, prefix: str = "") -> str:
     return f" ({prefix}{seconds * 1000:.0f} ms)" if seconds > SLOW else ""
+
+
+_UNITS = (("y", YEAR), ("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+def duration_cell(seconds: float | None) -> str:
+    """A duration as the build table shows it: the largest fitting unit, `≈` where rounded (R8.6)."""
+    if not seconds:
+        return ""
+    for position, (unit, size) in enumerate(_UNITS):
+        if seconds < size:
+            continue
+        if seconds % size == 0:
+            return f"{seconds // size:g}{unit}"
+        if unit in "dw":
+            smaller, smaller_size = _UNITS[position + 1]
+            if seconds % smaller_size == 0:
+                return f"{seconds // smaller_size:g}{smaller}"
+        return f"≈{int(seconds / size + 0.5)}{unit}"  # halves go up, as there: round() would make 2.5 h 2 h
+    return f"{seconds:g}s"

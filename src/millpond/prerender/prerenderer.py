@@ -15,7 +15,7 @@ from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.compression import compressed
 from millpond.config import ServerConfig
 from millpond.errors import MillpondError
-from millpond.policy.storing import storable_status
+from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
 from millpond.prerender.plan import Plan
 from millpond.prerender.verify.passes import Passes, PassTimeout
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.config import BuildConfig
-    from millpond.policy.coding import Coding
     from millpond.policy.compat import Compat
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
+    from millpond.policy.http.coding import Coding
     from millpond.prerender.watch import Watch
     from millpond.render.inputs import Inputs
     from millpond.render.renderer import Rendered, Renderer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.policy.surrogate import purge_keys
+from millpond.policy.http.surrogate import purge_keys
 from millpond.purge.purger import Answer, Call, Fate, Verdict, by_status
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from millpond.policy.surrogate import purge_keys
+from millpond.policy.http.surrogate import purge_keys
 from millpond.purge.purger import Answer, Call, Verdict, by_status
 
 if TYPE_CHECKING:

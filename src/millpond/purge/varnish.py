@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from millpond.policy.surrogate import purge_keys
+from millpond.policy.http.surrogate import purge_keys
 from millpond.purge.purger import Answer, Call, Fate, Verdict, by_status
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from millpond.policy.surrogate import purge_keys
+from millpond.policy.http.surrogate import purge_keys
 from millpond.policy.tags import Named, named
 from millpond.purge.purger import Answer, Call, Verdict, by_status
 

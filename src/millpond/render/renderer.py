@@ -7,8 +7,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from millpond.policy.http.storing import storable_status
 from millpond.policy.lifetime import Lifetime
-from millpond.policy.storing import storable_status
 from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.after import drop_after
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped

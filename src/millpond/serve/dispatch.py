@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.policy.reply import ANYHOW
+from millpond.policy.http.reply import ANYHOW
 from millpond.render.renderer import NotStatic
 from millpond.render.target import Target
 from millpond.routes.path import canonical
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from millpond.cache.responses import Responses
     from millpond.config import Config
     from millpond.policy.freshness import Clock
-    from millpond.policy.reply import Asked
+    from millpond.policy.http.reply import Asked
     from millpond.prerender.plan import Plan
     from millpond.routes.table import Table
     from millpond.serve.hits import CachedPath

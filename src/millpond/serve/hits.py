@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from millpond.policy.decision import Reason
-from millpond.policy.reply import ANYHOW, TELLING, Asked
+from millpond.policy.http.reply import ANYHOW, TELLING, Asked
 from millpond.render.request.request_api import DRAFT_COOKIE
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
 from millpond.serve.remembered import Remembered
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from millpond.config import ServerConfig
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry
-    from millpond.policy.surrogate import Surrogates
+    from millpond.policy.http.surrogate import Surrogates
     from millpond.render.target import Target
     from millpond.serve.prepared import VolatileHeaders
 

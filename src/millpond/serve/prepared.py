@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import oldest_fresh
-from millpond.policy.headers import lasting_headers, moment_headers
-from millpond.policy.reply import reply
-from millpond.policy.sendable import length_headers
+from millpond.policy.http.headers import lasting_headers, moment_headers
+from millpond.policy.http.reply import reply
+from millpond.policy.http.sendable import length_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.policy.entry import Entry, Headers
     from millpond.policy.freshness import Clock
-    from millpond.policy.reply import Asked, Reply
-    from millpond.policy.surrogate import Surrogates
+    from millpond.policy.http.reply import Asked, Reply
+    from millpond.policy.http.surrogate import Surrogates
 
 HIT = Decision(Action.HIT, Reason.FRESH)
 
@@ -31,7 +31,7 @@ _MOST_HEADER_BYTES = 8192
 
 
 class VolatileHeaders:
-    """The headers of hits that change with time. They are the same for all representations of an entry, for up to a second.
+    """The headers of hits that change with time: the same for all representations of an entry, for up to a second.
 
     And for all entries of that age that stay fresh as long, where no caches in front are told more.
     """

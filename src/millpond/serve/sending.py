@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
-from millpond.policy.headers import lasting_headers, live_headers, moment_headers
-from millpond.policy.reply import Asked, reply
-from millpond.policy.sendable import BODILESS, fault, length_headers, unframed
+from millpond.policy.http.headers import lasting_headers, live_headers, moment_headers
+from millpond.policy.http.reply import Asked, reply
+from millpond.policy.http.sendable import BODILESS, fault, length_headers, unframed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from millpond.cache.responses import Cached
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry
-    from millpond.policy.reply import Reply
-    from millpond.policy.surrogate import Surrogates
+    from millpond.policy.http.reply import Reply
+    from millpond.policy.http.surrogate import Surrogates
 
 log = logging.getLogger("millpond.serve")
 

@@ -10,7 +10,7 @@ from fastapi import HTTPException
 from starlette.responses import Response
 
 from millpond.errors import UsageError
-from millpond.policy.storing import kept_headers
+from millpond.policy.http.storing import kept_headers
 from millpond.routes.results.decoded import as_decoded
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.policy.entry import decode_frame
 from millpond.stores.entry_listing import ListedEntry
+from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb.environment import open_to_read, release
 from millpond.stores.lmdb.layout import IDENTITY_KEY, EntryRow, digest, tag_in, unpack_row
 from millpond.stores.lmdb.opened import Reading

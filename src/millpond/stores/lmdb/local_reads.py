@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import lmdb
 
-from millpond.policy.entry import decode_frame
 from millpond.policy.tags import TagRow
+from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.layout import digest, packed_version, version_of
 from millpond.stores.lmdb.opened import Reading

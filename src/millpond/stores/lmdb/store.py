@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import lmdb
 from msgspec.structs import replace
 
-from millpond.policy.entry import decode_frame, encode_frame
 from millpond.policy.tags import Cleanliness, judge_tags
 from millpond.stores.contract import Commit
+from millpond.stores.frame import decode_frame, encode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from millpond.policy.entry import decode_frame
+from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.opened import Reading

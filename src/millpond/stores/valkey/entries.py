@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from millpond.policy.entry import decode_frame, encode_frame
 from millpond.policy.freshness import CLOCK_TOLERANCE, age_of
 from millpond.stores.contract import Commit
+from millpond.stores.frame import decode_frame, encode_frame
 from millpond.stores.tag_history import generation_at
 from millpond.stores.valkey.acks import registered
 from millpond.stores.valkey.layout import VERSION_BYTES, as_bytes

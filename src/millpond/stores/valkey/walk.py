@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from millpond.policy.entry import decode_frame
+from millpond.stores.frame import decode_frame
 from millpond.stores.valkey.layout import VERSION_BYTES, IndexedEntry
 from millpond.stores.valkey.server import gathered
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of
+from millpond.policy.http.storing import says_private
+from millpond.policy.http.surrogate import cdn_cache_control, key_headers
 from millpond.policy.lifetime import YEAR, Lifetime
-from millpond.policy.storing import says_private
-from millpond.policy.surrogate import cdn_cache_control, key_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry, Headers
-    from millpond.policy.surrogate import Surrogates
+    from millpond.policy.http.surrogate import Surrogates
 
 UNCACHED = b"private, no-cache, no-store, max-age=0, must-revalidate"
 """What answers say that no cache may keep (R4.22)."""

@@ -6,7 +6,7 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.policy.surrogate import CACHE_GROUPS, CDN_CACHE_CONTROL, KEY_HEADERS
+from millpond.policy.http.surrogate import CACHE_GROUPS, CDN_CACHE_CONTROL, KEY_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.entry import Backoff, CompressedBody, Entry, decode_frame, encode_frame
+from millpond.policy.entry import Backoff, CompressedBody, Entry
 from millpond.policy.lifetime import Lifetime
+from millpond.stores.frame import decode_frame, encode_frame
 
 times = st.floats(0, 2**40)
 durations = st.none() | st.floats(0, 1e9)
