@@ -27,8 +27,9 @@ sys.path[:0] = [str(TESTS), str(TESTS / "stores")]
 from other_process import OtherProcess  # noqa: E402
 
 from engines import Engine, settle  # noqa: E402
-from millpond.cache.data import DataCache, Filled, Read  # noqa: E402
+from millpond.cache.data import DataCache, DataRead, Filled  # noqa: E402
 from millpond.config.store_url import parse_store_url  # noqa: E402
+from millpond.policy.freshness import ANY_READER  # noqa: E402
 from millpond.policy.lifetime import Lifetime  # noqa: E402
 from millpond.stores.lmdb.store import LmdbStore  # noqa: E402
 from millpond.stores.valkey.store import ValkeyStore  # noqa: E402
@@ -74,7 +75,7 @@ async def load(store: Store, seconds: float, per_second: float, seed: int) -> Se
     invalidations: list[float] = []
     ends = time.monotonic() + seconds
 
-    async def fill(key: str, fills: list[str]) -> Filled:
+    async def fill(key: str, fills: list[str], _: object) -> Filled:
         nonlocal upstream
         upstream += 1
         fills.append(key)
@@ -86,10 +87,10 @@ async def load(store: Store, seconds: float, per_second: float, seed: int) -> Se
         while time.monotonic() < ends:
             cold = chosen.random() < _SHARE_OF_COLD
             key = f"cold {chosen.randrange(COLD)}" if cold else f"hot {chosen.randrange(HOT)}"
-            read = Read(f"function\0{key}", key, None, (), {}, waits=False)
             fills: list[str] = []
             began = time.perf_counter()
-            await cache.obtain(read, partial(fill, key, fills))
+            read = DataRead(cache, f"function\0{key}", key, ANY_READER, partial(fill, key, fills))
+            await cache.obtain(read)
             taken.append((time.perf_counter() - began) * 1000)
             reads += 1
             hits += not fills

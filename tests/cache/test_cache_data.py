@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.cache.data import DataCache, Filled, Read
+from millpond.cache.data import DataCache, DataRead, Filled
+from millpond.policy.freshness import Reader
 from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.stores.memory import MemoryStore
 from ponds import NOON, Clock, turns
@@ -44,8 +45,8 @@ def reading(
     tags: tuple[str, ...] = (),
     own: dict[str, int] | None = None,
     waits: bool = False,
-) -> Read:
-    return Read(key, "the data", revalidate, tags, own or {}, waits)
+) -> tuple[str, Reader]:
+    return key, Reader(revalidate, tags, own or {}, waits)
 
 
 class Hosts:
@@ -59,12 +60,16 @@ class Hosts:
             for _ in range(number)
         ]
 
-    async def read(self, source: Callable[[], Awaitable[Filled]], read: Read, host: int = 0) -> str:
-        return (await self.caches[host].obtain(read, source)).body.decode()
+    def data_read(self, source: Callable[[], Awaitable[Filled]], read: tuple[str, Reader], host: int = 0) -> DataRead:
+        key, reader = read
+        return DataRead(self.caches[host], key, "the data", reader, lambda _: source())
+
+    async def read(self, source: Callable[[], Awaitable[Filled]], read: tuple[str, Reader], host: int = 0) -> str:
+        return (await self.caches[host].obtain(self.data_read(source, read, host))).body.decode()
 
     async def settle(self) -> None:
         for cache in self.caches:
-            assert await cache.drain(5) == 0
+            assert await cache.engine.drain(5) == 0
 
 
 async def test_processes_that_miss_at_once_make_it_once() -> None:
@@ -129,12 +134,12 @@ async def test_readers_of_what_is_not_stored_share_one_answer_and_the_next_asks_
     hosts, source = Hosts(), Source()
     source.status = 404
     source.gate.clear()
-    readers = [asyncio.create_task(hosts.caches[0].obtain(reading(), source)) for _ in range(5)]
+    readers = [asyncio.create_task(hosts.caches[0].obtain(hosts.data_read(source, reading()))) for _ in range(5)]
     await turns()
     source.gate.set()
     assert {entry.status for entry in await asyncio.gather(*readers)} == {404}
     assert source.runs == 1
-    await hosts.caches[0].obtain(reading(), source)
+    await hosts.caches[0].obtain(hosts.data_read(source, reading()))
     assert source.runs == 2
 
 
@@ -203,7 +208,7 @@ async def test_a_shutdown_leaves_nothing_running_and_says_what_was_cut_off() -> 
     source.gate.clear()
     reader = asyncio.create_task(hosts.read(source, reading()))
     await turns()
-    assert await hosts.caches[0].drain(0.01) == 1
+    assert await hosts.caches[0].engine.drain(0.01) == 1
     with pytest.raises(Exception, match="was cancelled"):
         await reader
 
@@ -211,7 +216,7 @@ async def test_a_shutdown_leaves_nothing_running_and_says_what_was_cut_off() -> 
 async def test_data_that_is_larger_than_the_store_is_used_and_not_kept(caplog: pytest.LogCaptureFixture) -> None:
     hosts, source = Hosts(max_bytes=150), Source()
     assert [await hosts.read(source, reading()) for _ in range(2)] == ["1", "2"]
-    assert "more than the whole store takes: not cached" in caplog.text
+    assert "more than the store takes: not cached" in caplog.text
 
 
 async def test_what_came_from_the_future_is_stale_and_refreshed() -> None:

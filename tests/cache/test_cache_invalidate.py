@@ -85,6 +85,32 @@ async def test_a_soft_invalidation_serves_the_old_answer_once_more(project: Proj
         assert [await seen(running) for _ in range(2)] == [(1, "STALE"), (2, "HIT")]
 
 
+@pytest.mark.parametrize(("age", "ttl"), [(5, -1), (59, -1), (70, -10)])
+async def test_a_stale_answer_shows_no_time_that_is_left(project: Project, age: float, ttl: int) -> None:
+    project.routes({"/": PAGE.replace("1_000_000", "60")})
+    async with project.started() as running:
+        await seen(running)
+        project.clock.move(age)
+        revalidate_tag("t", "max")
+        assert (await running.get("/")).headers["cache-status"] == f"Millpond; hit; ttl={ttl}; detail=tag"
+
+
+async def test_an_invalidation_ends_the_back_off_in_the_headers_too(project: Project) -> None:
+    failing = PAGE.replace("1_000_000", "60").replace("    data()\n", "    data()\n    assert runs != 1, 'broken'\n")
+    project.routes({"/": failing})
+    async with project.started() as running:
+        await seen(running)
+        project.clock.move(61)
+        await seen(running)
+        backing_off = (await running.get("/")).headers
+        assert backing_off["cache-status"] == "Millpond; hit; ttl=30; detail=refresh-failed"
+        assert backing_off["cache-control"].startswith("s-maxage=30,")
+        revalidate_tag("t", "max")
+        stale = (await running.get("/")).headers
+        assert stale["cache-status"] == "Millpond; hit; ttl=-1; detail=tag"
+        assert stale["cache-control"].startswith("s-maxage=60,")
+
+
 @pytest.mark.parametrize(("args", "options"), WINDOWS)
 @pytest.mark.parametrize(("second", "first"), [(3, (1, "STALE")), (8, (2, "MISS"))])
 async def test_a_window_serves_stale_until_it_ends(

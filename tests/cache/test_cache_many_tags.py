@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.cache.functions import filling
+from millpond.cache.functions import call
 from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render import renderer as run
 
@@ -46,7 +46,7 @@ ROUTES = {
 
 @pytest.fixture
 def tagged(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for module in (run, filling):
+    for module in (run, call):
         monkeypatch.setattr(module, "MAX_TAGS_OF_ONE", 5)
     project.routes(ROUTES)
     return project

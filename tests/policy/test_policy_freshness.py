@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Backoff, Entry
-from millpond.policy.freshness import CLOCK_TOLERANCE, Judgement, age_of, backoff_after_failure, fresh_for, judge
+from millpond.policy.freshness import CLOCK_TOLERANCE, Judgement, Reader, age_of, backoff_after_failure, judge
 from millpond.policy.tags import TagRow, invalidated
 
 BUILD = "build-1"
@@ -28,7 +28,12 @@ def rendered(**fields: Any) -> Entry:
 
 
 def judged(entry: Entry, age: float = 0, rows: dict[str, TagRow] | None = None) -> Judgement:
-    return judge(entry, THEN + age, (rows or {}).get, BUILD)
+    """Without its ttl, which tests of its own are about."""
+    return judge(entry, THEN + age, (rows or {}).get, BUILD)._replace(ttl=None)
+
+
+def ttl(entry: Entry, age: float = 0, rows: dict[str, TagRow] | None = None) -> int | None:
+    return judge(entry, THEN + age, (rows or {}).get, BUILD).ttl
 
 
 # Age
@@ -67,7 +72,7 @@ def test_an_entry_of_the_build_has_its_age_on_the_first_request() -> None:
 
 
 def test_an_entry_of_another_build_is_not_servable() -> None:
-    assert judge(rendered(), THEN, never_invalidated, "build-2") == Judgement(False, False, Reason.OTHER_BUILD)
+    assert judge(rendered(), THEN, never_invalidated, "build-2") == Judgement(False, False, Reason.OTHER_BUILD, ttl=-1)
 
 
 def test_an_expired_tag_makes_it_unservable() -> None:
@@ -190,15 +195,65 @@ def test_a_pause_from_the_future_is_none() -> None:
 # How long it stays fresh
 
 
-def test_fresh_for_counts_down_through_zero() -> None:
-    assert [fresh_for(rendered(), THEN + age) for age in (0, 50, 60, 75)] == [60, 10, 0, -15]
-    assert fresh_for(rendered(revalidate=None), THEN + 10) is None
+def test_ttl_counts_down_through_zero() -> None:
+    assert [ttl(rendered(), age) for age in (0, 50, 50.5, 60, 60.5, 75)] == [60, 10, 9, 0, -1, -15]
+    assert ttl(rendered(revalidate=None), 10) is None
 
 
-def test_fresh_for_is_the_rest_of_a_pause() -> None:
+def test_ttl_is_the_rest_of_a_back_off() -> None:
     entry = paused(rendered(), 100)
-    assert fresh_for(entry, THEN + 110) == 20
-    assert fresh_for(entry, THEN + 130) == -70
+    assert ttl(entry, 110) == 20
+    assert ttl(entry, 130) == -70
+
+
+@pytest.mark.parametrize("expire_after", [None, 100.0])
+@pytest.mark.parametrize("revalidate", [None, 60.0])
+def test_what_a_tag_made_stale_has_no_time_left(revalidate: float | None, expire_after: float | None) -> None:
+    entry = rendered(revalidate=revalidate, tags=("t",))
+    rows = {"t": invalidated(None, 1, THEN + 5, expire_after)}
+    assert judged(entry, 5, rows) == Judgement(True, False, Reason.TAG, "t")
+    assert ttl(entry, 5, rows) == -1
+
+
+def test_an_invalidation_ends_a_back_off_and_its_ttl() -> None:
+    entry = paused(rendered(tags=("t",)), 100)
+    rows = {"t": invalidated(None, 1, THEN + 105, None)}
+    assert judged(entry, 110, rows) == Judgement(True, False, Reason.TAG, "t")
+    assert ttl(entry, 110, rows) == -50
+
+
+def test_an_entry_from_the_future_has_no_time_left() -> None:
+    assert ttl(rendered(), -10) == -1
+
+
+# What one reader asks besides
+
+
+def judged_for(reader: Reader, entry: Entry, age: float, rows: dict[str, TagRow] | None = None) -> Judgement:
+    return judge(entry, THEN + age, (rows or {}).get, BUILD, reader=reader)
+
+
+def test_a_readers_own_limit_stands_in_place_of_the_stored_one() -> None:
+    assert judged_for(Reader(5), rendered(), 6) == Judgement(True, False, Reason.AGE, None, -1)
+    assert judged_for(Reader(100), rendered(), 90) == Judgement(True, True, Reason.FRESH, None, 10)
+
+
+def test_a_readers_tags_count_as_the_entrys() -> None:
+    rows = {"t": invalidated(None, 1, THEN, 0)}
+    assert judged_for(Reader(tags=("t",)), rendered(), 1, rows).reason is Reason.TAG
+    assert not judged_for(Reader(tags=("t",)), rendered(), 1, rows).servable
+
+
+@pytest.mark.parametrize(("tags", "own"), [(("t",), ()), ((), ("t",))])
+def test_a_reader_gets_nothing_from_before_its_own_invalidation(tags: tuple[str, ...], own: tuple[str, ...]) -> None:
+    reader = Reader(tags=own, own_invalidations={"t": 3})
+    assert not judged_for(reader, rendered(tags=tags, generation=2), 1).servable
+    assert judged_for(reader, rendered(tags=tags, generation=3), 1).fresh
+
+
+def test_a_reader_that_waits_takes_no_back_off_for_freshness() -> None:
+    entry = paused(rendered(), 100)
+    assert judged_for(Reader(waits=True), entry, 110) == Judgement(True, False, Reason.AGE, None, -50)
 
 
 # Properties
@@ -267,11 +322,14 @@ def test_an_invalidation_never_makes_an_entry_better(
             assert not after.servable
 
 
-@given(entry=entries(pausing=True), age=st.floats(0, 1e6))
-def test_without_tags_fresh_for_tells_whether_it_is_fresh(entry: Entry, age: float) -> None:
-    judgement, left = judged(entry, age), fresh_for(entry, THEN + age)
-    if judgement.servable:
-        assert judgement.fresh is (left is None or left >= 0)
+@given(entry=entries(pausing=True), rows=row_sets(), age=st.floats(0, 1e6))
+def test_only_what_is_fresh_has_time_left(entry: Entry, rows: dict[str, TagRow], age: float) -> None:
+    judgement, left = judged(entry, age, rows), ttl(entry, age, rows)
+    if judgement.fresh:
+        assert left is None or left >= 0
+    else:
+        assert left is not None
+        assert left < 0
 
 
 # Out of touch

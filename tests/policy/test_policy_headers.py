@@ -34,7 +34,7 @@ def rendered(**fields: Any) -> Entry:
 
 
 def entry_headers(entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
-    return lasting_headers(entry.headers, entry, decision, now) + moment_headers(entry, decision, now)
+    return lasting_headers(entry.headers, entry, decision) + moment_headers(entry, decision, now)
 
 
 def field(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
@@ -67,11 +67,11 @@ def test_fractions_never_promise_more_than_the_lifetime() -> None:
     assert cache_control(Lifetime(60.9, 100.1)) == b"s-maxage=60, stale-while-revalidate=39"
 
 
-def test_while_a_refresh_fails_the_pause_is_advertised() -> None:
+def test_while_a_refresh_fails_the_back_off_is_advertised() -> None:
     entry = rendered(backoff=Backoff(THEN + 100, 30, 0))
-    assert advertised_lifetime(entry, THEN + 110) == Lifetime(30, YEAR)
-    assert advertised_lifetime(entry, THEN + 130) == Lifetime(60, YEAR)
-    assert advertised_lifetime(entry, THEN + 99) == Lifetime(60, YEAR)
+    assert advertised_lifetime(entry, Decision(Action.HIT, Reason.REFRESH_FAILED)) == Lifetime(30, YEAR)
+    assert advertised_lifetime(entry, Decision(Action.STALE, Reason.AGE)) == Lifetime(60, YEAR)
+    assert advertised_lifetime(entry, Decision(Action.STALE, Reason.TAG, tag="t")) == Lifetime(60, YEAR)
 
 
 # The headers of an entry

@@ -43,7 +43,7 @@ def rendered(**fields: Any) -> Entry:
 def entry_headers(
     entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None = None
 ) -> list[tuple[bytes, bytes]]:
-    lasting = lasting_headers(entry.headers, entry, decision, now, surrogates)
+    lasting = lasting_headers(entry.headers, entry, decision, surrogates)
     return lasting + moment_headers(entry, decision, now, surrogates)
 
 
@@ -218,7 +218,8 @@ def test_a_cdn_never_keeps_more_than_millpond_serves(
 
 
 def test_while_a_refresh_fails_the_pause_is_what_a_cdn_hears_of_too() -> None:
-    headers = entry_headers(rendered(backoff=Backoff(THEN + 100, 30, 0)), HIT, THEN + 110, ALL)
+    failing = Decision(Action.HIT, Reason.REFRESH_FAILED, ttl=20)
+    headers = entry_headers(rendered(backoff=Backoff(THEN + 100, 30, 0)), failing, THEN + 110, ALL)
     assert one(headers, "cdn-cache-control") == "max-age=30, stale-while-revalidate=31535970"
     assert one(headers, "cache-control") == "s-maxage=30, stale-while-revalidate=31535970"
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakSet
 
-from millpond.cache.data import DataCache, Filled, Read
+from millpond.cache.data import DataCache, DataRead, Filled
 from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
+from millpond.policy.freshness import ANY_READER
 from millpond.policy.lifetime import Lifetime
 from millpond.render.renderer import Rendered, Renderer
 from ponds import Clock, Project, route_of, target_of
@@ -109,7 +110,7 @@ class ResponsesFront:
         return (self.responses.hit(target.key) or await self.responses.answer(target)).entry
 
     async def stop(self) -> None:
-        await self.responses.flights.drain(0)
+        await self.responses.engine.drain(0)
         for task in self.renders:
             task.cancel()  # a process that ends takes its renders with it
 
@@ -133,18 +134,17 @@ class DataFront:
         )
 
     async def get(self, path: str) -> Entry:
-        read = Read(self.key(path), path, None, (), {}, waits=False)
-
-        async def fill() -> Filled:
+        async def fill(_: object) -> Filled:
             entry = self.workshop.store.peek(read.key)
-            fresh = entry is not None and self.data.usable(entry, read) and self.data.fresh(entry, read)
+            fresh = entry is not None and read.judge(entry).fresh
             body = await self.workshop.make(path, fresh=fresh)
             return Filled(200, (), body, LIFETIME, (tag_of(path), "all"), storable=True)
 
-        return await self.data.obtain(read, fill)
+        read = DataRead(self.data, self.key(path), path, ANY_READER, fill)
+        return await self.data.obtain(read)
 
     async def stop(self) -> None:
-        await self.data.drain(0)
+        await self.data.engine.drain(0)
 
     def key(self, path: str) -> str:
         return f"fetch\0{path}"

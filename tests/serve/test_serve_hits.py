@@ -58,7 +58,7 @@ def short_way(served: Running, path: str, asked: Asked = ANYHOW) -> bytes | None
     if known is None:
         return None
     ready = hits.ready(known)
-    form = None if ready is None else ready.representation(asked, hits.clock)
+    form = None if ready is None else ready.representation(asked)
     return None if form is None else form.body
 
 

@@ -170,12 +170,12 @@ class Flights(Generic[T]):
             self._report_unheard(flight)
         return flight.result()
 
-    def begin(self, key: str, work: Callable[[], Awaitable[T]]) -> bool:
-        """Start `work` in the background, unless a flight of `key` is under way: then False."""
+    def begin(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> bool:
+        """Start `work` in the background, unless a flight of `key` is under way: then False. For `name` see `run`."""
         table = self._table()
         if key in table:
             return False
-        self._start(table, key, work, "", background=True)
+        self._start(table, key, work, name, background=True)
         return True
 
     def under_way(self, key: str) -> bool:

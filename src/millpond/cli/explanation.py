@@ -11,7 +11,7 @@ from urllib.parse import quote
 from starlette.routing import Match
 
 from millpond.policy.decision import Action, Reason
-from millpond.policy.freshness import age_of, fresh_for, judge
+from millpond.policy.freshness import age_of, judge
 from millpond.policy.tags import is_own
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
@@ -174,7 +174,6 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
     if entry is None or manifest is None:
         return {**facts, "answer": Action.MISS, "reason": Reason.COLD, "revalidate": None, "expire": None, "tags": []}
     judgement = judge(entry, now, lambda tag: None, manifest.build)
-    ttl = fresh_for(entry, now)
     stored = Action.HIT if judgement.fresh else Action.STALE
     return {
         **facts,
@@ -182,7 +181,7 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
         "reason": judgement.reason,
         "status": entry.status,
         "age": int(age_of(entry, now)),
-        "ttl": None if ttl is None else int(ttl // 1),
+        "ttl": judgement.ttl,
         "revalidate": whole(entry.revalidate, never=False),
         "expire": whole(entry.expire),
         "tags": [tag for tag in entry.tags if not is_own(tag)],

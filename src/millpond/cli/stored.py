@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from millpond.cli.project import APP
 from millpond.config import load_config
 from millpond.errors import BuildError, UsageError
-from millpond.policy.freshness import Judgement, age_of, fresh_for, judge
+from millpond.policy.freshness import Judgement, age_of, judge
 from millpond.policy.key import folders_in, path_in
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
@@ -94,7 +94,6 @@ def facts_of(
     if entry is None:
         return {**_UNREADABLE, **facts}
     judgement = cache.judged(entry, row_of, now)
-    ttl = fresh_for(entry, now)
     return {
         **_UNREADABLE,
         **facts,
@@ -108,7 +107,7 @@ def facts_of(
         "expire": whole(entry.expire),
         "state": FRESH if judgement.fresh else STALE if judgement.servable else DEAD,
         "reason": judgement.reason,
-        "ttl": None if ttl is None else int(ttl // 1),
+        "ttl": judgement.ttl,
         "tags": _readable_tags(entry, own=own),
         "build": entry.build,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from millpond.policy.decision import Reason
@@ -10,7 +11,7 @@ from millpond.policy.entry import Backoff
 from millpond.policy.tags import Cleanliness, TagRow, judge_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from millpond.policy.entry import Entry
 
@@ -25,12 +26,34 @@ SHORTEST_BACKOFF, LONGEST_BACKOFF = 3.0, 30.0
 
 
 class Judgement(NamedTuple):
-    """`servable`: the entry may be sent. `fresh`: and need not be rendered again."""
+    """What may be done with an entry at one moment."""
 
     servable: bool
+    """It may be sent."""
     fresh: bool
+    """And need not be made again."""
     reason: Reason
     tag: str | None = None
+    """The tag that decided."""
+    ttl: int | None = None
+    """Whole seconds of freshness that are left; negative for what isn't fresh (RFC 9211, section 2.4). None: it never
+    goes stale by age, or nobody knows."""
+
+
+class Reader(NamedTuple):
+    """What one reader asks of an entry besides: fetched data and results of functions have readers with limits."""
+
+    revalidate: float | None = None
+    """The reader's own limit in seconds, in place of the stored one (R5.13); None: none of its own."""
+    tags: tuple[str, ...] = ()
+    """Tags of the reader: an invalidation of any of them concerns it (R6.4)."""
+    own_invalidations: Mapping[str, int] = MappingProxyType({})
+    """Tag -> generation, of what the reader itself has invalidated: it reads its own writes (R6.19; D26)."""
+    waits: bool = False
+    """The reader will itself be stored: it waits for fresh data instead of taking stale (R4.21)."""
+
+
+ANY_READER = Reader()
 
 
 def age_of(entry: Entry, now: float) -> float:
@@ -39,12 +62,18 @@ def age_of(entry: Entry, now: float) -> float:
 
 
 def judge(
-    entry: Entry, now: float, row_of: Callable[[str], TagRow | None], build: str, *, is_synced: bool = True
+    entry: Entry,
+    now: float,
+    row_of: Callable[[str], TagRow | None],
+    build: str,
+    *,
+    is_synced: bool = True,
+    reader: Reader = ANY_READER,
 ) -> Judgement:
     """What may be done with an entry at `now`.
 
     Validity (build, expired tags, past `expire`) comes first: what is invalid is never served. Then freshness
-    (stale tags, age), which a running pause suspends (R4.26).
+    (stale tags, age), which a running back-off suspends (R4.26).
 
     Args:
         entry: what is judged.
@@ -52,49 +81,61 @@ def judge(
         row_of: what is known of a tag.
         build: that is served.
         is_synced: whether all invalidations are known; nothing is fresh otherwise.
+        reader: for whom.
     """
-    if entry.build != build:
-        return Judgement(False, False, Reason.OTHER_BUILD)
+    revalidate = entry.revalidate if reader.revalidate is None else reader.revalidate
+    tags = entry.tags + reader.tags if reader.tags else entry.tags
     age = age_of(entry, now)
+    left = None if revalidate is None else math.floor(revalidate - age)
+    stale = -1 if left is None else min(left, -1)
+    if entry.build != build:
+        return Judgement(False, False, Reason.OTHER_BUILD, None, stale)
     if entry.expire is not None and age > entry.expire:
-        return Judgement(False, False, Reason.EXPIRED)
-    verdict = judge_tags(entry.tags, entry.generation, row_of, now)
+        return Judgement(False, False, Reason.EXPIRED, None, stale)
+    written = _invalidated_by(reader, entry, tags)
+    if written is not None:
+        return Judgement(False, False, Reason.TAG, written, stale)
+    verdict = judge_tags(tags, entry.generation, row_of, now)
     if verdict.cleanliness is Cleanliness.EXPIRED:
-        return Judgement(False, False, Reason.TAG, verdict.tag)
+        return Judgement(False, False, Reason.TAG, verdict.tag, stale)
     if not is_synced:
         return Judgement(True, False, Reason.STORE_UNREACHABLE)
-    if _backs_off(entry, now, row_of):
-        return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag)
+    pause = 0.0 if reader.waits else _backoff_left(entry, now, row_of, tags)
+    if pause > 0:
+        return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag, math.floor(pause))
     if verdict.cleanliness is Cleanliness.STALE:
-        return Judgement(True, False, Reason.TAG, verdict.tag)
-    if entry.revalidate is not None and (age > entry.revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):
-        return Judgement(True, False, Reason.AGE)
-    return Judgement(True, True, Reason.FRESH)
+        return Judgement(True, False, Reason.TAG, verdict.tag, stale)
+    if revalidate is not None and (age > revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):
+        return Judgement(True, False, Reason.AGE, None, stale)
+    return Judgement(True, True, Reason.FRESH, None, left)
+
+
+def _invalidated_by(reader: Reader, entry: Entry, tags: tuple[str, ...]) -> str | None:
+    for tag, generation in reader.own_invalidations.items():
+        if generation > entry.generation and tag in tags:
+            return tag
+    return None
 
 
 def oldest_fresh(entry: Entry) -> float:
     """Up to which age, in seconds, an entry stays fresh that `judge` has found fresh, if no tag is invalidated.
 
-    Of a pause nothing is known here: an entry with one is to be judged each time.
+    Of a back-off nothing is known here: an entry with one is to be judged each time.
     """
     return min((limit for limit in entry.lifetime if limit is not None), default=math.inf)
 
 
-def _backs_off(entry: Entry, now: float, row_of: Callable[[str], TagRow | None]) -> bool:
+def _backoff_left(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], tags: tuple[str, ...]) -> float:
+    """Seconds until the next try of a refresh that has failed; an invalidation since then ends the back-off."""
     backoff = entry.backoff
     if backoff is None or not 0 <= now - backoff.since < backoff.seconds:
-        return False
-    return all(row is None or row.generation <= backoff.generation for row in map(row_of, entry.tags))
+        return 0
+    if any(row is not None and row.generation > backoff.generation for row in map(row_of, tags)):
+        return 0
+    return backoff.seconds - (now - backoff.since)
 
 
 def backoff_after_failure(entry: Entry, now: float, generation: int) -> Backoff:
     """How long a failed refresh waits before the next try: the entry's own interval, within 3 to 30 s (R4.26)."""
     interval = SHORTEST_BACKOFF if entry.revalidate is None else entry.revalidate
     return Backoff(now, min(max(interval, SHORTEST_BACKOFF), LONGEST_BACKOFF), generation)
-
-
-def fresh_for(entry: Entry, now: float) -> float | None:
-    """Seconds until the entry goes stale by age, negative once it has; None when it never does."""
-    if entry.backoff is not None and 0 <= now - entry.backoff.since < entry.backoff.seconds:
-        return entry.backoff.seconds - (now - entry.backoff.since)
-    return None if entry.revalidate is None else entry.revalidate - age_of(entry, now)

@@ -63,7 +63,7 @@ class Dispatcher:
         decision: Decision | None
         known, asked = self.hits.asked(asgi) or _NOTHING
         ready = None if known is None else self.hits.ready(known)
-        form = None if ready is None else ready.representation(asked, self.clock)
+        form = None if ready is None else ready.representation(asked)
         if ready is None or form is None:
             status, decision = await self._answer(asgi, receive, send)
         else:

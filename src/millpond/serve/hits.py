@@ -196,7 +196,7 @@ class Hits:
         return ready
 
     def _is_fresh(self, entry: Entry, now: float) -> bool:
-        return self._responses.judge(entry, now).reason is Reason.FRESH
+        return self._responses.judge(entry).reason is Reason.FRESH
 
 
 def log_access(method: str, path: str, status: int | None, decision: Decision | None, seconds: float) -> None:

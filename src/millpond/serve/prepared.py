@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.policy.entry import Entry, Headers
-    from millpond.policy.freshness import Clock
     from millpond.policy.http.reply import Asked, Reply
     from millpond.policy.http.surrogate import Surrogates
 
@@ -179,19 +178,19 @@ class PreparedEntry:
         self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
         self.version, self.generation = version, generation
 
-    def representation(self, asked: Asked, clock: Clock) -> Representation | None:
+    def representation(self, asked: Asked) -> Representation | None:
         """The representation for what was asked, which is remembered; None once nobody holds the entry any longer."""
         representation = self.representations.get(asked)
         if representation is None and (entry := self.entry()) is not None:
-            representation = self._make_representation(entry, asked, clock())
+            representation = self._make_representation(entry, asked)
         return representation
 
-    def _make_representation(self, entry: Entry, asked: Asked, now: float) -> Representation:
+    def _make_representation(self, entry: Entry, asked: Asked) -> Representation:
         chosen = reply(entry, asked)
         representation = self._representations.get((chosen.status, chosen.headers))
         if representation is None:
             representation = Representation(
-                chosen, lasting_headers(chosen.headers, entry, HIT, now, self._volatile_table.surrogates)
+                chosen, lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates)
             )
             self._representations[chosen.status, chosen.headers] = representation
             self._volatile_table.count_representation()

@@ -73,7 +73,7 @@ class Runtime:
         """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
         ends = time.monotonic() + seconds
         late = 0
-        for drain in (self.responses.flights.drain, self.afterwards.drain, self.data.drain):
+        for drain in (self.responses.engine.drain, self.afterwards.drain, self.data.engine.drain):
             late += await drain(max(0.0, ends - time.monotonic()))
         return late
 

@@ -53,7 +53,7 @@ def headers_of(
     chosen: Reply, entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None
 ) -> list[tuple[bytes, bytes]]:
     """All headers of a reply, in the order in which they are sent."""
-    lasting = lasting_headers(chosen.headers, entry, decision, now, surrogates)
+    lasting = lasting_headers(chosen.headers, entry, decision, surrogates)
     return lasting + moment_headers(entry, decision, now, surrogates) + length_headers(chosen.status, chosen.body)
 
 

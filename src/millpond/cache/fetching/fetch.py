@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx2
 
 from millpond.cache.active import cache_of
-from millpond.cache.data import MAX_FETCH_BYTES, Filled, Read
+from millpond.cache.data import MAX_FETCH_BYTES, DataRead, Filled
 from millpond.cache.fetching.own_routes import client_of_own, is_own, on_the_way, way_to
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.fetching.upstream import close_client as close_client
 from millpond.errors import UsageError
 from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
+from millpond.policy.freshness import Reader
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import checked_tags
@@ -105,10 +106,12 @@ async def fetch(
     for name in _NOT_IN_KEY:
         request.headers.pop(name, None)  # the answer is everybody's: an upstream mustn't put one caller's trace in it
 
-    async def fill() -> Filled:
+    async def fill(_: object) -> Filled:
         return _filled(await answer(), plan, good_tags)
 
-    return _response(await store.obtain(_read(key, request, plan, good_tags, scope), fill), request)
+    name = f"{request.method} {_redacted(request.url)}"
+    read = DataRead(store, key, name, _reader(plan, good_tags, scope), fill)
+    return _response(await store.obtain(read), request)
 
 
 def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components: bool) -> FetchPlan:
@@ -145,15 +148,9 @@ def _contribute(scope: Scope, plan: FetchPlan, tags: tuple[str, ...]) -> None:
         scope.tags.update(dict.fromkeys(tags))
 
 
-def _read(key: str, request: httpx2.Request, plan: FetchPlan, tags: tuple[str, ...], scope: Scope) -> Read:
-    return Read(
-        key=key,
-        name=f"{request.method} {_redacted(request.url)}",
-        revalidate=plan.revalidate,
-        tags=(*tags, *scope.own_tags),
-        own_invalidations=dict(scope.own_invalidations),
-        waits=scope.is_prerender or scope.purpose is Purpose.FILL,
-    )
+def _reader(plan: FetchPlan, tags: tuple[str, ...], scope: Scope) -> Reader:
+    waits = scope.is_prerender or scope.purpose is Purpose.FILL
+    return Reader(plan.revalidate, (*tags, *scope.own_tags), dict(scope.own_invalidations), waits)
 
 
 def _key(request: httpx2.Request, given: frozenset[str], credentials: bytes) -> str:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 from anyio import from_thread
 
 from millpond.cache.active import cache_of
+from millpond.cache.data import DataRead
+from millpond.cache.functions.call import Call
 from millpond.cache.functions.definition import Definition
-from millpond.cache.functions.filling import contribute, fill, fill_in_place, read_of
-from millpond.cache.functions.sync_bridge import from_loop_thread, from_other_thread
+from millpond.cache.functions.sync_bridge import SyncRead
 from millpond.render.scope import current
 from millpond.routes.module import CACHED_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from millpond.cache.data import DataCache, Filled
+    from millpond.cache.data import DataCache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,20 +83,11 @@ def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
         cache = cache_of(scope)
         if cache is None:
             return await definition.function(*args, **kwargs)
-
-        async def run() -> Any:
-            return await definition.function(*args, **kwargs)
-
-        def make() -> Awaitable[Filled]:
-            return fill(definition, cache, scope, run)
-
-        if definition.bypasses(scope, cache_components=cache.cache_components):
-            filled = await cache.flights.alone(definition.name, make)
-            contribute(scope, definition, filled)
-            return definition.codec.decode(filled.body)
-        entry = await cache.obtain(read_of(definition, scope, args, kwargs), make)
-        contribute(scope, definition, entry)
-        return definition.codec.decode(entry.body)
+        this = Call(definition, cache, scope, args, kwargs)
+        if this.bypasses:
+            return this.use(await cache.engine.flights.alone(definition.name, lambda: this.fill(this.run)))
+        read = DataRead(cache, this.key, this.name, this.reader, lambda _: this.fill(this.run))
+        return this.use(await cache.obtain(read))
 
     return call
 
@@ -105,25 +97,14 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         scope = current()
         cache = cache_of(scope)
-        bound = functools.partial(definition.function, *args, **kwargs)
         loop = _loop_of(cache)
         if cache is None or loop is None:
-            return bound()
-        if definition.bypasses(scope, cache_components=cache.cache_components):
-            filled = fill_in_place(definition, cache, scope, bound)
-            contribute(scope, definition, filled)
-            return definition.codec.decode(filled.body)
-        read = read_of(definition, scope, args, kwargs)
-
-        async def refresh() -> Filled:
-            return await fill(definition, cache, scope, lambda: cache.caller_runs.run(read.key, bound))
-
-        if _on_loop_thread(loop):
-            entry = from_loop_thread(definition, cache, scope, read, bound, refresh)
-        else:
-            entry = from_other_thread(definition, cache, scope, read, bound, refresh, loop)
-        contribute(scope, definition, entry)
-        return definition.codec.decode(entry.body)
+            return definition.function(*args, **kwargs)
+        this = Call(definition, cache, scope, args, kwargs)
+        if this.bypasses:
+            return this.use(this.fill_in_place())
+        read = SyncRead(this)
+        return this.use(read.on_the_loop() if _on_loop_thread(loop) else read.from_a_thread(loop))
 
     return call
 

@@ -6,72 +6,66 @@ import asyncio
 import queue
 from typing import TYPE_CHECKING, Any
 
+from millpond.cache.data import DataRead
 from millpond.cache.functions.caller_runs import FunctionRun
-from millpond.cache.functions.filling import fill, fill_in_place
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from millpond.cache.data import DataCache, Filled, Read
-    from millpond.cache.functions.definition import Definition
+    from millpond.cache.data import Filled
+    from millpond.cache.functions.call import Call
     from millpond.policy.entry import Entry
-    from millpond.render.scope import Scope
 
 
-def from_loop_thread(
-    definition: Definition,
-    cache: DataCache,
-    scope: Scope | None,
-    read: Read,
-    bound: Callable[[], Any],
-    refresh: Callable[[], Awaitable[Filled]],
-) -> Entry:
-    """A sync function called from async code: it blocks the loop anyhow, so it is run in place when it must be."""
-    entry = cache.at_hand(read, refresh, cache.store.peek(read.key))
-    if entry is not None:
-        return entry
-    generation, now = cache.store.generation(), cache.clock()
-    return cache.keep_soon(read, fill_in_place(definition, cache, scope, bound), generation, now)
+class SyncRead(DataRead):
+    """A call of a synchronous function, read through the cache."""
 
+    def __init__(self, call: Call) -> None:
+        super().__init__(call.cache, call.key, call.name, call.reader, self._run)
+        self._call = call
+        self._orders: queue.SimpleQueue[FunctionRun | None] = queue.SimpleQueue()
+        """What the calling thread is to run; None: nothing more."""
 
-def from_other_thread(
-    definition: Definition,
-    cache: DataCache,
-    scope: Scope | None,
-    read: Read,
-    bound: Callable[[], Any],
-    refresh: Callable[[], Awaitable[Filled]],
-    loop: asyncio.AbstractEventLoop,
-) -> Entry:
-    """The calling thread waits for the loop, which may ask it to run the function.
+    async def _run(self, background: bool) -> Filled:
+        """Run the function in the calling thread, or in the background in whichever is free first."""
+        return await self._call.fill(self._in_any_thread if background else self._in_the_calling_thread)
 
-    The function runs in the very thread that waits: were it handed to another of the pool, a pool of waiting
-    threads would wait for ever. For the same reason it lends itself to a refresh that it waits for.
-    """
-    orders: queue.SimpleQueue[FunctionRun | None] = queue.SimpleQueue()
+    def on_the_loop(self) -> Entry:
+        """Called from async code: it blocks the loop anyhow, so the function runs in place when it must run."""
+        entry = self.cache.at_hand(self)
+        if entry is not None:
+            return entry
+        run = self.cache.engine.begin(background=False)
+        made = self.made(self._call.fill_in_place(), run)
+        self.cache.engine.keep_soon(self, made, run)
+        return made.entry
 
-    async def run() -> Any:
-        work = FunctionRun(bound)
-        orders.put(work)
-        return await work.result()
+    def from_a_thread(self, loop: asyncio.AbstractEventLoop) -> Entry:
+        """Called from a thread, which waits for the loop, which may ask it to run the function.
 
-    async def make() -> Filled:
-        return await fill(definition, cache, scope, run)
+        The function runs in the very thread that waits: were it handed to another of the pool, a pool of waiting
+        threads would wait for ever. For the same reason it lends itself to a refresh that it waits for.
+        """
+        answer = asyncio.run_coroutine_threadsafe(self._obtain(), loop)
+        answer.add_done_callback(lambda _: self._orders.put(None))
+        with self.cache.caller_runs.offered(self.key, self._orders):
+            while (work := self._orders.get()) is not None:
+                work.carry_out()
+        outcome = answer.result()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
-    async def obtain() -> Entry | BaseException:
+    async def _obtain(self) -> Entry | BaseException:
         try:
-            return await cache.obtain_with(read, make, refresh)
+            return await self.cache.obtain(self)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - the calling thread gets it; a SystemExit would end the loop
             return error
 
-    answer = asyncio.run_coroutine_threadsafe(obtain(), loop)
-    answer.add_done_callback(lambda _: orders.put(None))
-    with cache.caller_runs.offered(read.key, orders):
-        while (work := orders.get()) is not None:
-            work.carry_out()
-    outcome = answer.result()
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
+    async def _in_the_calling_thread(self) -> Any:
+        work = FunctionRun(self._call.run)
+        self._orders.put(work)
+        return await work.result()
+
+    async def _in_any_thread(self) -> Any:
+        return await self.cache.caller_runs.run(self.key, self._call.run)

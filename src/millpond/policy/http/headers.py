@@ -44,11 +44,10 @@ def cache_control(lifetime: Lifetime) -> bytes:
     return b"s-maxage=%d, stale-while-revalidate=%d" % (revalidate, expire - revalidate)
 
 
-def advertised_lifetime(entry: Entry, now: float) -> Lifetime:
-    """What caches in front may assume: the entry's lifetime, or the pause's while a refresh keeps failing (R4.26)."""
-    backoff = entry.backoff
-    if backoff is not None and 0 <= now - backoff.since < backoff.seconds:
-        return Lifetime(backoff.seconds, entry.expire)
+def advertised_lifetime(entry: Entry, decision: Decision) -> Lifetime:
+    """What caches in front may assume: the entry's lifetime, or that of a back-off after a failed refresh (R4.26)."""
+    if decision.reason is Reason.REFRESH_FAILED and entry.backoff is not None:
+        return Lifetime(entry.backoff.seconds, entry.expire)
     return entry.lifetime
 
 
@@ -83,7 +82,7 @@ def strong_etag(body: bytes) -> bytes:
 
 
 def lasting_headers(
-    own: Headers, entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None = None
+    own: Headers, entry: Entry, decision: Decision, surrogates: Surrogates | None = None
 ) -> list[tuple[bytes, bytes]]:
     """Those that stay the same while the entry is fresh. The handler's own Cache-Control wins (R4.23).
 
@@ -91,14 +90,13 @@ def lasting_headers(
         own: the headers of the form in which the entry is sent.
         entry: what is sent.
         decision: how the answer came about.
-        now: seconds since the epoch.
         surrogates: what caches in front are told; None: nothing is known of any.
     """
     headers = list(own)
     if surrogates is not None and not keepable(decision):
         headers = for_one_request(headers)
     elif not has(entry.headers, b"cache-control"):
-        headers.append((b"cache-control", cache_control(advertised_lifetime(entry, now))))
+        headers.append((b"cache-control", cache_control(advertised_lifetime(entry, decision))))
     if surrogates is not None:
         headers += key_headers(entry.tags, surrogates)
     return headers
@@ -112,7 +110,7 @@ def moment_headers(
     if surrogates is not None or decision.action in (Action.HIT, Action.STALE):
         headers.insert(0, (b"age", b"%d" % age))
     if surrogates is not None and _tells_cdns(entry, decision, surrogates):
-        said = cdn_cache_control(advertised_lifetime(entry, now), age, surrogates.max_age)
+        said = cdn_cache_control(advertised_lifetime(entry, decision), age, surrogates.max_age)
         headers.append((b"cdn-cache-control", said))
     return headers
 

@@ -222,7 +222,7 @@ class HitProtocol(BoundedProtocol):
 
     def _made(self, request: Request, ready: PreparedEntry) -> Sent | None:
         """What goes out for a request; None when there is nothing after all."""
-        form = ready.representation(request.asked, self.hits.clock)
+        form = ready.representation(request.asked)
         if form is None:
             return None
         server, volatile = self.server_state.default_headers, ready.volatile

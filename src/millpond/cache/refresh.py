@@ -1,0 +1,271 @@
+"""The read-through engine: what is stored, or one run for all who ask (R4.1 to R4.34, R5.13, R5.23).
+
+Answers, fetched data and results of functions are read here, by the same rules. A `Read` says what differs: the key,
+the limits of its reader, how an entry is made, and what a failure means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from millpond.cache.clean_context import CleanContext
+from millpond.cache.flight import Flights
+from millpond.cache.lease import LEASE_SECONDS, under_lease
+from millpond.policy.decision import Reason
+from millpond.policy.freshness import Judgement, backoff_after_failure
+from millpond.stores.contract import Commit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from millpond.policy.entry import Entry
+    from millpond.policy.freshness import Clock
+    from millpond.stores.contract import Lease, Store
+
+log = logging.getLogger("millpond.cache")
+
+_ATTEMPTS = 3
+"""How often a reader joins another's run before it starts its own: each result was invalidated meanwhile."""
+
+
+class Fate(Enum):
+    """What becomes of the stored entry once a run has ended."""
+
+    REPLACE = "replace"
+    """The new entry takes its place."""
+    BACK_OFF = "back off"
+    """It stays, and counts as fresh until the next try (R4.26)."""
+    REMOVE = "remove"
+    """It is removed: it would be served, and made again, at each read."""
+    LEAVE = "leave"
+    """Nothing: the new entry is for those who wait for it only."""
+
+
+class Made(NamedTuple):
+    """What a run made."""
+
+    entry: Entry
+    fate: Fate = Fate.REPLACE
+
+
+class Run(NamedTuple):
+    """A run, as it begins. What is captured before it tells later which invalidations it hasn't seen."""
+
+    generation: int
+    """The store's."""
+    began: float
+    """Seconds since the epoch."""
+    background: bool
+    """Whether nobody waits for it."""
+
+
+class Read(ABC):
+    """What one caller reads."""
+
+    key: str
+    name: str
+    """What messages call it."""
+    waits: bool = False
+    """Whether the reader takes nothing stale."""
+
+    @abstractmethod
+    def judge(self, entry: Entry) -> Judgement:
+        """What this reader may do with an entry now."""
+
+    @abstractmethod
+    async def make(self, run: Run) -> Made:
+        """Make a new entry.
+
+        Raises:
+            BaseException: there is none; whoever waits for it gets this error.
+        """
+
+    @abstractmethod
+    def after_failure(self, error: BaseException, run: Run) -> Fate:
+        """What an error of `make` means for what is stored; not asked about cancellations."""
+
+    def refuse(self) -> None:  # noqa: B027 - most readers have no reason to
+        """Called before a run that the reader would wait for; it may raise instead."""
+
+    def surplus(self, entry: Entry) -> Iterable[str]:
+        """The keys whose entries are to be removed, as `entry` has been stored."""
+        del entry
+        return ()
+
+
+class Obtained(NamedTuple):
+    """An entry for a reader."""
+
+    entry: Entry
+    judgement: Judgement
+    """What it is worth now. An entry that was just made may have been invalidated meanwhile."""
+    made: bool = False
+    """Whether it wasn't stored when the reader came; what follows is about the run then."""
+    because: Reason = Reason.FRESH
+    """Why it had to be made."""
+    stored: bool = True
+    joined: bool = False
+    """Whether another reader had started the run."""
+
+
+class _Outcome(NamedTuple):
+    """What all readers of one run get."""
+
+    entry: Entry
+    stored: bool
+
+
+@dataclass(slots=True)
+class ReadThrough:
+    """Reads through one store.
+
+    A stale entry is returned at once, and made again in the background, unless the reader waits. What isn't there is
+    made by one run at a time: within this process by a flight, across processes under a lease. A failed run in the
+    background keeps the last good entry (R4.26).
+    """
+
+    store: Store
+    clock: Clock
+    patience: float
+    """Seconds to wait for another process that makes an entry."""
+    report: Callable[[str, BaseException], None]
+    """Is told the key and the error of a run that nobody waited for."""
+    lease_seconds: float = LEASE_SECONDS
+    clean: CleanContext = field(default_factory=CleanContext)
+    """The context that runs begin in."""
+    flights: Flights[_Outcome] = field(init=False)
+    _arriving: dict[str, Entry] = field(default_factory=dict)
+    """Entries that synchronous code made in the loop's own thread, until the store has them."""
+    _storing: set[asyncio.Task[object]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.flights = Flights(on_error=self.report, clean=self.clean)
+
+    async def read(self, read: Read) -> Obtained:
+        """The stored entry, or the one that a run makes.
+
+        Raises:
+            CircularWait: the run that is under way waits for this very reader.
+            BaseException: what `make` or `refuse` raised, when nothing stored can be used.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self.at_hand(read)
+            if found is not None:
+                return found
+            entry = await self.store.get(read.key)
+            judgement = self._judge(read, entry)
+            if entry is not None and self._serves(read, judgement):
+                return Obtained(entry, judgement)
+            read.refuse()
+            outcome, joined = await self.flights.run(read.key, lambda: self._run(read, background=False), read.name)
+            after = read.judge(outcome.entry)
+            if not joined or after.servable:
+                return Obtained(outcome.entry, after, True, judgement.reason, outcome.stored, joined)
+        outcome = await self.flights.alone(read.key, lambda: self._run(read, background=False), read.name)
+        return Obtained(outcome.entry, read.judge(outcome.entry), True, Reason.TAG, outcome.stored)
+
+    def at_hand(self, read: Read) -> Obtained | None:
+        """The entry that the reader may have without waiting; a stale one begins to be made again. Never waits."""
+        entry = self._arriving.get(read.key) or self.store.peek(read.key)
+        if entry is None:
+            return None
+        judgement = read.judge(entry)
+        return Obtained(entry, judgement) if self._serves(read, judgement) else None
+
+    def _judge(self, read: Read, entry: Entry | None) -> Judgement:
+        if entry is not None:
+            return read.judge(entry)
+        return Judgement(False, False, Reason.COLD if self.store.is_synced() else Reason.STORE_UNREACHABLE)
+
+    def _serves(self, read: Read, judgement: Judgement) -> bool:
+        """Whether the reader gets an entry that was judged so; a stale one begins to be made again."""
+        if not judgement.servable or (read.waits and not judgement.fresh):
+            return False
+        # While the store can't be reached, nobody could store what is made, and each reader would make it again.
+        if not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE:
+            self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
+        return True
+
+    async def _run(self, read: Read, *, background: bool) -> _Outcome:
+        """One run under the key's lease; without one, what its holder makes."""
+
+        async def make(lease: Lease | None) -> _Outcome:
+            return await self._make(read, lease, background=background)
+
+        async def found() -> _Outcome | None:
+            entry = await self.store.get(read.key)
+            if entry is None:
+                return None
+            judgement = read.judge(entry)
+            # Who had nothing takes what another process made, though it was invalidated softly meanwhile.
+            enough = judgement.fresh if background or read.waits else judgement.servable
+            return _Outcome(entry, stored=True) if enough else None
+
+        return await under_lease(self.store, read.key, self.patience, make, found, self.lease_seconds)
+
+    async def _make(self, read: Read, lease: Lease | None, *, background: bool) -> _Outcome:
+        run = self.begin(background=background)
+        try:
+            made = await read.make(run)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            await self._settle(read, read.after_failure(error, run), run)
+            raise
+        return _Outcome(made.entry, await self._keep(read, made, run, lease))
+
+    def begin(self, *, background: bool) -> Run:
+        """What is to be captured before an entry is made."""
+        return Run(self.store.generation(), self.clock(), background)
+
+    async def _keep(self, read: Read, made: Made, run: Run, lease: Lease | None) -> bool:
+        """Store what was made, or what has to be done instead; whether it was stored."""
+        if made.fate is not Fate.REPLACE:
+            await self._settle(read, made.fate, run)
+            return False
+        outcome = await self.store.commit(made.entry, lease)
+        if outcome is Commit.TOO_LARGE:
+            log.warning("%s is %d bytes, more than the store takes: not cached", read.name, made.entry.size)
+            await self._settle(read, Fate.REMOVE, run)
+        elif outcome is Commit.STORED:
+            for key in read.surplus(made.entry):
+                await self.store.remove(key)
+        return outcome is Commit.STORED
+
+    async def _settle(self, read: Read, fate: Fate, run: Run) -> None:
+        if fate is Fate.REMOVE:
+            await self.store.remove(read.key)
+        elif fate is Fate.BACK_OFF:
+            entry = await self.store.get(read.key)
+            if entry is not None and read.judge(entry).servable:
+                backoff = backoff_after_failure(entry, self.clock(), run.generation)
+                await self.store.commit(entry.with_backoff(backoff))
+
+    def keep_soon(self, read: Read, made: Made, run: Run) -> None:
+        """Store what synchronous code made in the loop's thread: at once for this process, soon for others."""
+        if made.fate is Fate.LEAVE:
+            return
+        if made.fate is Fate.REPLACE:
+            self._arriving[read.key] = made.entry
+        task: asyncio.Task[object] = self.clean.begin(lambda: self._keep(read, made, run, None))
+        self._storing.add(task)
+        task.add_done_callback(lambda done: self._arrived(read.key, made.entry, done))
+
+    def _arrived(self, key: str, entry: Entry, task: asyncio.Task[object]) -> None:
+        self._storing.discard(task)
+        if self._arriving.get(key) is entry:
+            del self._arriving[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.report(key, error)
+
+    async def drain(self, seconds: float) -> int:
+        """Wait for what is being made and stored; after `seconds` cancel the rest, and say how many that were."""
+        late = await self.flights.drain(seconds)
+        if self._storing:
+            await asyncio.wait(self._storing, timeout=seconds)
+        return late
