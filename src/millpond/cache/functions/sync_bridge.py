@@ -21,7 +21,7 @@ class SyncRead(DataRead):
     def __init__(self, call: Call) -> None:
         super().__init__(call.cache, call.key, call.name, call.reader, self._run)
         self._call = call
-        self._orders: queue.SimpleQueue[FunctionRun | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[FunctionRun | None]
         """What the calling thread is to run; None: nothing more."""
 
     async def _run(self, background: bool) -> Filled:
@@ -44,6 +44,7 @@ class SyncRead(DataRead):
         The function runs in the very thread that waits: were it handed to another of the pool, a pool of waiting
         threads would wait for ever. For the same reason it lends itself to a refresh that it waits for.
         """
+        self._orders = queue.SimpleQueue()
         answer = asyncio.run_coroutine_threadsafe(self._obtain(), loop)
         answer.add_done_callback(lambda _: self._orders.put(None))
         with self.cache.caller_runs.offered(self.key, self._orders):
