@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from millpond.cache import data, responses
+from millpond.cache import refresh
 from ponds import cache_of, client_of, route_of
 
 if TYPE_CHECKING:
@@ -225,8 +225,7 @@ async def test_a_run_that_is_not_kept_is_no_other(project: Project, path: str) -
 async def test_work_that_was_shared_in_vain_is_nobodys_as_well(
     monkeypatch: pytest.MonkeyPatch, project: Project, path: str
 ) -> None:
-    monkeypatch.setattr(data, "_ATTEMPTS", 0)
-    monkeypatch.setattr(responses, "_ATTEMPTS", 0)
+    monkeypatch.setattr(refresh, "_ATTEMPTS", 0)
     async with among_visitors(project, path) as running:
         assert await seen_by(running, "alice", path) == "nobody/nobody"
 
