@@ -14,7 +14,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench lint format lock clean
+.PHONY: help demo test coverage soak bench lint format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +31,13 @@ demo: $(VENV)/.run ## Build the example shop and serve it on PORT (8000)
 	    "  curl -i '$$at/search?q=oak'       # live: run for each request" "" && \
 	    cd examples/shop && SHOP_ADMIN_TOKEN=$$token exec ../../$(BIN)/millpond start --port $(PORT)
 
-test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/.dev ## Run the tests; COVERAGE=1 measures what they run, for `make coverage`
+	$(if $(COVERAGE),$(BIN)/coverage erase)
+	$(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 2 --dist loadfile
+	$(if $(COVERAGE),$(BIN)/coverage combine --quiet)
+
+coverage: $(VENV)/.dev ## List the lines and branches that `make test COVERAGE=1` has not run; fails below the floor
+	$(BIN)/coverage report
 
 soak: $(VENV)/.dev ## Run the long forms of tests: about an hour
 	$(BIN)/python bench/soak.py
@@ -67,6 +72,7 @@ UV_COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --pyt
 clean: ## Remove the virtual environments, what tools cached, and what the demo built
 	rm -rf $(VENV) $(VENV)-lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	rm -rf examples/shop/.millpond examples/shop/*.db
+	rm -f .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: made again only when what they stand for has changed.

@@ -179,6 +179,32 @@ async def test_a_server_is_told_why_a_start_failed(living: Project, caplog: pyte
     assert "Traceback" not in caplog.text
 
 
+async def test_a_server_that_sends_lifespan_events_is_told_of_the_start_and_the_end(living: Project) -> None:
+    await living.built()
+    sent: list[str] = []
+    incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive() -> Message:
+        return next(incoming)
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await living.pond()({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert log_of(living) == ["register", "begin", "end"]
+
+
+async def test_an_instrumentation_without_register_is_a_warning(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.write({"instrumentation.py": "def registered(app): ...\n"})
+    project.routes({"/": "def GET(): return 1"})
+    async with project.serving() as running:
+        assert (await running.get("/")).json() == 1
+    assert "instrumentation.py has no function register(app), so nothing of it is used" in caplog.text
+
+
 async def test_a_first_request_starts_it_where_nobody_sends_lifespan_events(living: Project) -> None:
     await living.built()
     pond = living.pond()

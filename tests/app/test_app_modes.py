@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.routing import NoMatchFound
 
 from ponds import cache_of
 
@@ -182,3 +183,17 @@ async def test_url_for_knows_the_operations_by_their_names(project: Project) -> 
     )
     async with project.serving() as running:
         assert (await running.get("/products/a")).json() == "http://shop.example/products/b"
+
+
+async def test_urls_of_routes_beside_route_files_are_made_by_their_names(project: Project) -> None:
+    source = """
+    def register(app):
+        @app.get("/health/{part}", name="health")
+        def health(part: str): return part
+    """
+    project.write({"instrumentation.py": source})
+    project.routes({"/": "def GET(): return 1"})
+    async with project.serving() as running:
+        assert running.pond.fastapi.url_path_for("health", part="db") == "/health/db"
+        with pytest.raises(NoMatchFound):
+            running.pond.fastapi.url_path_for("nothing")

@@ -272,3 +272,12 @@ async def test_redirects_and_credentials_are_what_they_are_in_httpx2(
 ) -> None:
     theirs, ours = await both(handle, url, **options)
     assert ours == theirs
+
+
+async def test_a_timeout_of_the_clients_own_isnt_taken_for_the_limits() -> None:
+    def late(request: httpx2.Request) -> httpx2.Response:
+        raise TimeoutError("no address for it in time")
+
+    async with mocked(late) as client:
+        with pytest.raises(TimeoutError, match="no address for it in time"):
+            await send(client, client.build_request("GET", "http://up/"), Limits(5, LIMIT))

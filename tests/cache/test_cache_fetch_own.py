@@ -257,3 +257,28 @@ async def test_a_cached_function_may_ask_for_what_reads_its_request(project: Pro
     )
     async with project.started() as running:
         assert (await running.get("/")).json() == [["200", '"oak"'], ["200", '"oak"'], ["405", ""]]
+
+
+STREAM = """
+from starlette.responses import StreamingResponse
+dynamic = "force-dynamic"
+async def pieces():
+    yield b"half"
+    raise OSError("the upstream is gone")
+def GET(): return StreamingResponse(pieces())
+"""
+
+
+async def test_an_own_answer_that_fails_in_its_middle_is_an_error_and_not_half_an_answer(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.routes({"/": reading("/stream"), "/stream": STREAM})
+    async with project.started() as running:
+        assert await body(running) == "500"
+    assert "RemoteProtocolError: /stream failed in mid-answer" in caplog.text
+
+
+async def test_an_own_path_that_is_malformed_is_answered_by_400(project: Project) -> None:
+    project.routes({"/": reading("/%zz")})
+    async with project.started() as running:
+        assert await body(running) == "400 "

@@ -185,3 +185,44 @@ async def test_a_decorator_of_a_modules_own_function_may_hold_what_has_no_form(p
     project.routes({"/": source})
     async with project.started() as running:
         assert await running.body("/") == '[3,"oak"]'
+
+
+async def test_a_variable_that_isnt_assigned_yet_is_one_value(project: Project) -> None:
+    source = """
+    from millpond import cached
+    dynamic = "force-dynamic"
+    runs = 0
+    async def GET():
+        @cached
+        async def inner():
+            global runs
+            runs += 1
+            return [runs, "later" in locals()]
+            later
+        first = [await inner(), await inner()]
+        later = 1
+        return [*first, await inner()]
+    """
+    project.routes({"/": source})
+    async with project.started() as running:
+        assert await running.body("/") == "[[1,false],[1,false],[2,true]]"
+
+
+async def test_a_function_of_a_module_that_is_captured_is_told_apart_by_its_code(project: Project) -> None:
+    source = """
+    from millpond import cached
+    dynamic = "force-dynamic"
+    runs = []
+    def one(number=1): return number
+    def two(number=2): return number + 0
+    async def called(function):
+        @cached
+        async def inner():
+            runs.append(function.__name__)
+            return function()
+        return await inner()
+    async def GET(): return [await called(one), await called(two), await called(one), runs]
+    """
+    project.routes({"/": source})
+    async with project.started() as running:
+        assert await running.body("/") == '[1,2,1,["one","two"]]'

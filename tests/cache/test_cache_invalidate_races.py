@@ -168,3 +168,25 @@ async def test_an_invalidation_of_something_else_disturbs_nothing(project: Proje
         module.gate.set()
         assert [await early, await get(running)] == ["old", "old"]
         assert module.reads == 1
+
+
+async def test_requests_whose_shared_runs_are_all_invalidated_end_with_runs_of_their_own(
+    project: Project, source: str
+) -> None:
+    project.routes({"/": source})
+    async with project.started() as running:
+        module, early = await in_flight(running)
+        late = [asyncio.create_task(get(running)) for _ in range(6)]
+        await turns()
+        for number in range(4):
+            module.truth = f"new {number}"
+            revalidate_tag("t")
+            module.began.clear()
+            module.gate.set()
+            module.gate.clear()
+            await asyncio.wait_for(module.began.wait(), 5)
+        module.gate.set()
+        answers = await asyncio.wait_for(asyncio.gather(*late), 5)
+        assert await early == "old"
+        assert set(answers) <= {f"new {number}" for number in range(4)}
+        assert await get(running) == "new 3"

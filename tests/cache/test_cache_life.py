@@ -9,6 +9,7 @@ import pytest
 
 from millpond import cache_life, cache_tag
 from millpond.errors import UsageError
+from millpond.policy.tags import is_own
 
 if TYPE_CHECKING:
     from ponds import Project, Running
@@ -113,6 +114,20 @@ async def test_tags_of_a_fetch_inside_reach_outward(project: Project) -> None:
         assert entry is not None
         assert "t" in entry.tags
         assert entry.revalidate == 1_000_000  # in the classic model the function's own entry is the cache (R5.24)
+
+
+async def test_a_tag_that_is_none_is_left_out_with_a_warning_that_names_the_function(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.routes({"/": functions(f'cache_tag("t", "{"x" * 300}")')})
+    async with project.started() as running:
+        await running.get("/")
+        entry = running.entry("/")
+    assert entry is not None
+    assert [tag for tag in entry.tags if not is_own(tag)] == ["t"]
+    (warning,) = (record.getMessage() for record in caplog.records if "cache_tag" in record.getMessage())
+    assert warning.startswith("cache_tag() in ")
+    assert "value()" in warning
 
 
 # Refused

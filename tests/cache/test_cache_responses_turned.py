@@ -209,3 +209,19 @@ async def test_what_after_collected_in_an_attempt_that_ended_is_dropped(project:
         await running.get("/")
         await running.settle()
         assert running.module("/").notes == ["an awaitable", "a function"]
+
+
+async def test_the_memory_of_paths_that_turned_dynamic_is_bounded(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millpond.cache.responses._MOST_LIVE_PATHS", 2)
+    async with shop.started() as running:
+        module = running.module("/items/[id]")
+        module.reads = True
+        for number in ("7", "8", "9"):
+            await running.get(f"/items/{number}")
+        module.runs = 0
+        await running.get("/items/9")
+        assert module.runs == 1  # it is known: no attempt
+        await running.get("/items/7")
+        assert module.runs == 3  # the oldest was forgotten: an attempt, and the live run

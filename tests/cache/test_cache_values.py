@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable  # noqa: TC003 - pydantic reads it
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -90,6 +91,19 @@ class Named(NamedTuple):
 class Shape(TypedDict):
     name: str
     at: date
+
+
+class Custom:
+    """Neither msgspec nor pydantic knows it."""
+
+
+@dataclasses.dataclass
+class Held:
+    inner: Point
+
+
+class Computing(pydantic.BaseModel):
+    compute: Callable[[], int]
 
 
 NOON = datetime(2026, 1, 1, 12, 30, 15, 123456)
@@ -214,6 +228,8 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (Point(1), Pair[int] | Point, "which the declared return type can't read back"),
     (Point(1), Item | Point, "which the declared return type can't read back"),
     ({(1, 2): Point(1)}, None, r"a key of the result of value\(\) is of type tuple"),
+    ({"inner": Point(1)}, Held, r"the result of value\(\) is of type dict, and would come back as Held"),
+    (Point(1), Custom, r"which the declared return type can't read back \(.*Custom is no data"),
     ("\ud800", None, "surrogates not allowed"),
     (["\ud800", Point(1)], list[Any], "surrogates not allowed"),
 ]
@@ -255,3 +271,17 @@ def unresolvable() -> Nowhere:  # type: ignore[name-defined]  # noqa: F821 - a n
 def test_a_return_type_that_is_not_there_counts_as_none_given() -> None:
     definition = Definition.of(unresolvable, None, (), None, None)
     assert definition.codec.decode(definition.encode({"a": Decimal(1)})) == {"a": Decimal(1)}
+
+
+def test_what_a_declared_class_consists_of_is_part_of_the_key() -> None:
+    shapes = {Codec(declared, "value()").shape for declared in (Point, Line, Item, Custom, Computing, list[Point])}
+    assert len(shapes) == 6
+    assert b"" not in shapes
+    assert b"Custom" in Codec(Custom, "value()").shape
+    assert b"compute" in Codec(Computing, "value()").shape
+
+
+def test_a_declared_type_that_nothing_can_be_read_back_by_leaves_plain_data_alone() -> None:
+    codec = Codec(set[int] | list[int], "value()")
+    assert codec.shape == b""
+    assert codec.decode(codec.encode([1, 2])) == [1, 2]

@@ -24,7 +24,7 @@ class Pond:
     """A project with a store on disk, and the commands on it."""
 
     def __init__(self, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self._capsys = project.folder, capsys
+        self.project, self.folder, self._capsys = project, project.folder, capsys
         project.routes({"/items/[id]": ITEMS, "/stock/[shop]": STOCK})
 
     @property
@@ -274,3 +274,29 @@ def test_the_store_can_be_put_elsewhere(project: Project, capsys: pytest.Capture
     assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o700
     assert not pond.store.exists()
     assert pond.paths() == ["/items/1", "/items/2"]
+
+
+def test_all_answers_of_a_path_are_shown_with_a_line_between(pond: Pond) -> None:
+    keyed = 'cache_query = ["page"]\nrevalidate = 60\ndef generate_static_params(): return []\n'
+    pond.project.routes({"/pages/[id]": f"{keyed}def GET(id: str, page: int = 1): return page\n"})
+    pond.build()
+    pond.ask("/pages/a", "/pages/a?page=2")
+    shown = pond.cache("show", "/pages/a").out.split("\n\n")
+    assert len(shown) == 2
+    assert all(text.startswith("path       /pages/a\n") for text in shown)
+
+
+def test_a_damaged_entry_is_shown_by_its_id_as_far_as_it_goes(pond: Pond) -> None:
+    facts = next(entry for entry in pond.listed() if entry["path"] == "/items/2")
+    pond.damage(facts["key"])
+    (shown,) = pond.cache("show", facts["id"], "--json").facts["entries"]
+    assert (shown["state"], shown["path"], shown["headers"]) == ("damaged", None, {})
+    text = pond.cache("show", facts["id"]).out
+    assert text.startswith(f"id         {facts['id']}\n")
+    assert "state      damaged (damaged)" in text
+
+
+def test_a_damaged_build_keeps_nobody_from_looking_into_the_store(pond: Pond) -> None:
+    listed = pond.paths()
+    (pond.folder / ".millpond" / "build" / "manifest.json").write_text("{")
+    assert pond.paths() == listed

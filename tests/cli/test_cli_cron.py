@@ -31,6 +31,21 @@ def GET(_: None = Depends(cron_only)):
 """
 
 
+WAITING = """\
+import time
+from pathlib import Path
+
+dynamic = "force-dynamic"
+
+
+def GET():
+    here = Path(__file__).parent
+    (here / "began").touch()
+    while not (here / "end").exists():
+        time.sleep(0.01)
+"""
+
+
 def prepare(project: Project, schedule: str = "0 4 * * *", **more: str) -> None:
     project.routes({"/job": JOB})
     lines = [f'{name} = "{value}"' for name, value in {"path": "/job", "schedule": schedule, **more}.items()]
@@ -107,3 +122,45 @@ def test_two_workers_run_each_second_once(project: Project) -> None:
     listed = execute("cron", "list", "--dir", folder, "--json").facts["crons"][0]["runs"]
     dues = [run["due"] for run in listed if run["outcome"] != "skipped"]
     assert len(set(dues)) == len(dues) == sum(seconds.values())
+
+
+def test_a_run_as_json_has_its_outcome(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(project)
+    folder = str(project.folder)
+    assert call(project.folder, capsys, "build", "--dir", folder).code == 0
+    facts = call(project.folder, capsys, "cron", "run", "/job", "--dir", folder, "--json").facts
+    assert (facts["outcome"], facts["status"]) == ("ok", 200)
+
+
+def test_of_several_crons_of_a_path_one_is_named_by_its_schedule(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(project)
+    with (project.folder / "millpond.toml").open("a") as file:
+        file.write('[[cron]]\npath = "/job"\nschedule = "30 5 * * *"\n')
+    folder = str(project.folder)
+    assert call(project.folder, capsys, "build", "--dir", folder).code == 0
+    done = call(project.folder, capsys, "cron", "run", "/job", "--dir", folder)
+    assert done.code == 1
+    assert '2 crons run /job; say which one with --schedule: "0 4 * * *", "30 5 * * *".' in done.err
+    done = call(project.folder, capsys, "cron", "run", "/job", "--schedule", "30 5 * * *", "--dir", folder)
+    assert done.code == 0
+
+
+def test_a_cron_that_runs_already_isnt_run_by_hand(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(project)
+    project.routes({"/job": WAITING})
+    folder = str(project.folder)
+    assert call(project.folder, capsys, "build", "--dir", folder).code == 0
+    first = spawn("cron", "run", "/job", "--dir", folder)
+    try:
+        while not (project.folder / "app" / "job" / "began").exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        done = call(project.folder, capsys, "cron", "run", "/job", "--dir", folder)
+    finally:
+        (project.folder / "app" / "job" / "end").touch()
+        _, said = first.communicate(timeout=30)
+    assert first.returncode == 0, said
+    assert done.code == 1
+    assert "/job is running already; try again when it has ended." in done.err

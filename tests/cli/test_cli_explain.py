@@ -5,12 +5,26 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_project import ITEMS, LIVE, STATIC, call
+from cli_project import ITEMS, LIVE, STATIC, STOCK, call
 
 if TYPE_CHECKING:
     from ponds import Project
 
 CLOSED = "dynamic_params = False\n" + ITEMS
+
+SOMETIMES_LIVE = """\
+from millpond import headers
+
+revalidate = 60
+
+
+def generate_static_params():
+    return [{"id": "1"}, {"id": "2"}]
+
+
+def GET(id: str):
+    return headers().get("user-agent") if id == "2" else id
+"""
 
 
 @pytest.fixture
@@ -22,6 +36,7 @@ def built(project: Project, capsys: pytest.CaptureFixture[str]) -> Project:
             "/closed/[id]": CLOSED,
             "/turned": "revalidate = 60\n" + LIVE,
             "/hook": "def POST(): ...\n",
+            "/tagged": STOCK.replace("shop: str", ""),
         }
     )
     assert call(project.folder, capsys, "build", "--dir", str(project.folder)).code == 0
@@ -170,3 +185,42 @@ def test_an_explanation_is_readable(built: Project, capsys: pytest.CaptureFixtur
     assert lines["cache"] == "HIT (fresh), by the entries of the build"
     assert lines["lifetime"] == "revalidate 1m, expire 1y"
     assert "\0" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            "/closed/9",
+            {"status": "404", "declined": "/closed/[id] (app/closed/[id]/route.py:1): dynamic_params = False,"},
+        ),
+        ("/itms/1", {"status": "404", "nearest": "/items/[id]"}),
+        ("/items/1?a=b", {"note": "the query is left out"}),
+        ("/items/3", {"cache": "MISS (cold), by the entries of the build", "key": "response app/items/[id]/route.py"}),
+        ("/tagged", {"cache": "HIT (fresh)", "tags": "stock"}),
+    ],
+)
+def test_what_an_explanation_has_to_say_is_readable(
+    built: Project, capsys: pytest.CaptureFixture[str], path: str, said: dict[str, str]
+) -> None:
+    done = call(built.folder, capsys, "explain", path, "--dir", str(built.folder))
+    lines = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert {label: lines.get(label, "")[: len(text)] for label, text in said.items()} == said
+
+
+def test_a_path_of_a_static_route_with_a_live_one_says_that_nobody_knows_before(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.routes({"/items/[id]": SOMETIMES_LIVE})
+    assert call(project.folder, capsys, "build", "--dir", str(project.folder)).code == 0
+    assert explained(project, capsys, "/items/1")["mode"] == "fresh"
+    facts = explained(project, capsys, "/items/3")
+    assert (facts["mode"], facts["cache"]) == ("live", None)
+    assert "the build didn't render this path, and another path of the route is live" in facts["rule"]
+
+
+def test_a_build_of_another_compat_is_said_and_not_used(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    built.write({"millpond.toml": 'compat = "14"\n'})
+    facts = explained(built, capsys, "/items/1")
+    assert facts["cache"]["stored"] is False
+    assert facts["notes"] == ['the build was made with compat = "16"; run `millpond build` again.']

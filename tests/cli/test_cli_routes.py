@@ -80,3 +80,10 @@ def test_the_table_has_methods_files_and_reasons(project: Project, capsys: pytes
         '? /    GET, POST  app/route.py  dynamic = "force-static" · app/route.py:1',
     ]
     assert done.out.splitlines()[-1].startswith("?  may be static")
+
+
+def test_a_table_of_decisions_has_a_legend(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.routes({"/items/[id]": ITEMS, "/turned": "revalidate = 60\n" + LIVE})
+    call(project.folder, capsys, "build", "--dir", str(project.folder))
+    out = call(project.folder, capsys, "routes", "--dir", str(project.folder)).out
+    assert [line[0] for line in out.partition("\n\n")[2].splitlines()] == ["●", "λ"]

@@ -104,6 +104,18 @@ def test_logs_are_text_when_asked_for_and_quiet_above_info(
     assert "{" not in err
 
 
+def test_without_an_access_log_only_the_server_itself_speaks(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.routes({"/": STATIC})
+    call(project.folder, capsys, "build", "--dir", str(project.folder))
+    with started(project, "--no-access-log") as (process, client):
+        client.get("/")
+        process.terminate()
+        _, err = process.communicate(timeout=10)
+    assert [json.loads(line)["message"] for line in err.splitlines()] == ["stopping"]
+
+
 def test_a_stop_finishes_what_runs_after_an_answer(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.routes(
         {

@@ -70,3 +70,9 @@ def test_a_file_that_is_written_again_with_the_same_text_has_not_changed(project
 def test_folders_of_tools_are_not_looked_into(project: Project) -> None:
     project.write({"app/route.py": "", ".venv/lib/x.py": "", "__pycache__/x.py": ""})
     assert list(contents(project.folder)) == ["app/route.py"]
+
+
+def test_a_file_that_cant_be_read_is_left_to_whoever_imports_it(project: Project) -> None:
+    project.write({"app/route.py": "1"})
+    (project.folder / "app" / "gone.py").symlink_to(project.folder / "nowhere.py")
+    assert list(contents(project.folder)) == ["app/route.py"]

@@ -116,3 +116,16 @@ def test_a_websocket_from_another_host_is_not_accepted() -> None:
 
     asyncio.run(OwnHosts(app, HERE)({"type": "websocket", "headers": [(b"host", b"evil.example")]}, receive, send))
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+def test_the_start_and_the_end_of_an_application_are_passed_on() -> None:
+    kinds: list[str] = []
+
+    async def started(scope: Scope, receive: Receive, send: Send) -> None:
+        kinds.append(scope["type"])
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError
+
+    asyncio.run(OwnHosts(started, HERE)({"type": "lifespan"}, nothing, nothing))
+    assert kinds == ["lifespan"]

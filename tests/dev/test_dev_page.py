@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.dev.page import page, text
+from millpond.dev.page import ErrorPage, page, text
 from millpond.dev.problem import Problem, problem_of
 from millpond.errors import MillpondError, Place
 from millpond.routes.imports import import_project_file
 
 if TYPE_CHECKING:
+    from starlette.types import Message
+
     from ponds import Project
 
 SOURCE = "".join(f"line_{number} = {number}\n" for number in range(1, 8)) + "raise ValueError('<script>')\n"
@@ -96,3 +99,26 @@ def test_json_has_message_file_line_and_trace(problem: Problem) -> None:
 
 def test_text_marks_the_line(problem: Problem) -> None:
     assert ">    8  raise ValueError('<script>')" in text(problem).splitlines()
+
+
+def test_a_websocket_is_closed_while_there_is_a_page(problem: Problem) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    asyncio.run(ErrorPage(problem)({"type": "websocket"}, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1011}]
+
+
+def test_a_file_that_has_gone_meanwhile_is_named_without_its_lines(project: Project) -> None:
+    project.write({"broken.py": SOURCE})
+    with pytest.raises(MillpondError) as caught:
+        import_project_file(project.folder / "broken.py", project.folder)
+    (project.folder / "broken.py").unlink()
+    assert caught.value.__cause__ is not None
+    found = problem_of(caught.value.__cause__, project.folder)
+    assert (found.place, found.lines) == (Place("broken.py", 8), ())

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
+from millpond.cli import run
 from millpond.dev import supervisor
-from millpond.dev.supervisor import Child
+from millpond.dev.supervisor import Child, WatchError, supervise
+from millpond.serve.processes.server import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ponds import Project
 
@@ -150,7 +153,19 @@ def test_what_a_start_raises_is_a_page(project: Project, error: str) -> None:
     project.write({"instrumentation.py": f"def register(app):\n    raise {raised}('no collector')\n"})
     with developing(project) as dev:
         facts = dev.get(accept="application/json").json()
+        dev.stop()
     assert (facts["error"], facts["file"], facts["line"]) == (error, "instrumentation.py", 2)
+
+
+def test_a_configuration_that_is_wrong_is_a_page_for_this_machine_only(project: Project) -> None:
+    project.routes({"/": returns("fine")})
+    project.write({"millpond.toml": '[dev]\nallowed_hosts = ["*"]\n'})
+    with developing(project) as dev:
+        answer = dev.get()
+        refused = dev.client.get("/", headers={"host": "shop.test"})
+        dev.stop()
+    assert (answer.status_code, refused.status_code) == (500, 403)
+    assert "dev.allowed_hosts" in answer.text
 
 
 def test_a_handler_that_raises_is_a_page_and_the_log_folds_frames(project: Project) -> None:
@@ -269,3 +284,21 @@ def is_taken(port: int | None) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port or 0)) == 0
+
+
+def test_a_folder_that_isnt_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["dev", "--dir", str(tmp_path / "nowhere"), "--port", "0"]) == 1
+    said = capsys.readouterr().err
+    assert said == f"error: there is no folder {tmp_path / 'nowhere'}; give the project's with --dir.\n"
+
+
+def test_files_that_cant_be_watched_are_one_sentence_with_what_helps(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> Iterator[object]:
+        raise OSError(28, "No space left on device")  # what inotify says when a user watches too many
+
+    monkeypatch.setattr("millpond.dev.supervisor.watch", refused)
+    project.routes({"/": returns("fine")})
+    with bound("127.0.0.1", 0) as sockets, pytest.raises(WatchError, match="WATCHFILES_FORCE_POLLING=true"):
+        supervise(project.folder, "127.0.0.1", sockets, print)

@@ -110,3 +110,33 @@ class Slow:
 
         asyncio.run(serve())
         return 0
+
+
+@dataclass(frozen=True)
+class Limited:
+    """The first `well` processes of all serve until they are told to end; those after them can't start."""
+
+    trace: Path
+    well: int
+
+    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+        if count(self.trace) > self.well:
+            return 3
+
+        async def serve() -> None:
+            ending = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+            started()
+            await ending.wait()
+
+        asyncio.run(serve())
+        return 0
+
+
+@dataclass(frozen=True)
+class Killed:
+    """Is killed before it serves."""
+
+    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+        signal.raise_signal(signal.SIGKILL)
+        return 0

@@ -361,4 +361,5 @@ def test_a_target_in_absolute_form_has_a_host_and_no_user() -> None:
     assert origin_form(b"https://[::1]:8443/a/b?c=d") == (b"[::1]:8443", b"/a/b?c=d")
     assert origin_form(b"http://u@a/") is None
     assert origin_form(b"a:80") is None
+    assert origin_form(b"http://[::1%25eth0]/") is None  # an authority that no Host header can have
     assert refusal(b"OPTIONS", "1.1", b"*", [(b"host", b"x")]) is None

@@ -7,6 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from millpond import revalidate_tag
 from millpond.policy.entry import Entry
@@ -15,7 +16,7 @@ from millpond.policy.http.surrogate import Surrogates
 from millpond.serve import hits as hits_module
 from millpond.serve import prepared
 from millpond.serve.hits import Hits, Request, Sent
-from millpond.serve.prepared import VolatileHeadersTable
+from millpond.serve.prepared import VolatileHeadersTable, status_line
 
 if TYPE_CHECKING:
     from ponds import Project, Running
@@ -355,3 +356,8 @@ async def test_what_caches_in_front_are_told_of_an_entry_is_its_own() -> None:
     moments = VolatileHeadersTable(Surrogates(cdn_cache_control=True))
     long, short = (moments.of(fresh(now, seconds), 1, 9, now + 1) for seconds in (600, 10))
     assert long.lines != short.lines
+
+
+@pytest.mark.parametrize("status", [200, 404, 299, 599])
+def test_the_first_line_of_an_answer_is_uvicorns_also_for_a_status_without_a_phrase(status: int) -> None:
+    assert status_line(status) == STATUS_LINE[status]

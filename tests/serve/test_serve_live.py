@@ -9,6 +9,8 @@ import pytest
 from ponds import cache_of
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from ponds import Project
 
 pytestmark = pytest.mark.anyio
@@ -373,3 +375,35 @@ async def test_a_background_task_that_fails_unmakes_no_answer(
         assert (await running.get("/live")).status_code == 200
         assert await running.cache("/static") == "HIT"
     assert caplog.text.count("OSError: no mail") == 2
+
+
+async def test_headers_and_connection_may_be_awaited(project: Project) -> None:
+    source = """
+    from millpond import connection, headers
+    async def GET():
+        await connection()
+        return (await headers())["x-user"]
+    """
+    project.routes({"/": source})
+    async with project.serving() as running:
+        assert await running.body("/", headers={"x-user": "alice"}) == '"alice"'
+
+
+async def test_what_middleware_has_put_into_a_request_is_there_in_a_live_run(project: Project) -> None:
+    source = """
+    from millpond import Request
+    def GET(request: Request): return [request.session["name"], request.auth, request.user]
+    """
+    project.routes({"/": source})
+
+    class Known:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            known = {"session": {"name": "alice"}, "auth": ["all"], "user": "alice"}
+            await self.app({**scope, **known}, receive, send)
+
+    await project.built()
+    async with project.started(wrap=Known) as running:
+        assert (await running.get("/")).json() == ["alice", ["all"], "alice"]

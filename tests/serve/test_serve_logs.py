@@ -154,3 +154,11 @@ def test_configuring_twice_does_not_repeat_lines(stream: io.StringIO) -> None:
         configure_logs("text", "info", stream)
     logging.getLogger("shop").info("sold")
     assert stream.getvalue().count("sold") == 1
+
+
+def test_a_stack_that_was_asked_for_is_part_of_the_trace() -> None:
+    asked = record("where", exc_info=raised(), stack_info="Stack (most recent call last):\n  here")
+    trace = as_json(asked)["exception"].splitlines()
+    assert trace[0] == "Traceback (most recent call last):"
+    assert trace[-2:] == ["Stack (most recent call last):", "  here"]
+    assert TextFormatter().format(asked).splitlines()[-1] == "      here"

@@ -296,6 +296,27 @@ async def test_a_shutdown_waits_for_after_callbacks(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("after(7)", "after() takes a function or an awaitable, not int."),
+        (
+            "after(asyncio.get_running_loop().create_future(), 1)",
+            "after(awaitable) takes no further arguments; give after(function, …)",
+        ),
+    ],
+)
+async def test_what_after_cant_run_later_is_refused_at_once(
+    project: Project, caplog: pytest.LogCaptureFixture, call: str, message: str
+) -> None:
+    project.routes(
+        {"/": f"import asyncio\nfrom millpond import after\ndynamic = 'force-dynamic'\nasync def GET(): {call}\n"}
+    )
+    async with project.serving() as running:
+        assert (await running.get("/")).status_code == 500
+    assert message in caplog.text
+
+
+@pytest.mark.parametrize(
     "call", ["redirect('/')", "permanent_redirect('/')", "not_found()", "headers()", "cookies()", "draft_mode()"]
 )
 def test_the_functions_say_that_they_need_a_handler(call: str) -> None:

@@ -12,6 +12,8 @@ from ponds import Clock, Project, Running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.types import Message
+
 pytestmark = pytest.mark.anyio
 
 SECRET = "correct horse battery staple"
@@ -185,3 +187,32 @@ def test_a_bucket_fills_with_time_and_never_over_its_rim() -> None:
     assert bucket.take() == pytest.approx(1)
     clock.move(-50)  # a clock that steps back gives nothing
     assert bucket.take() > 0
+
+
+async def test_a_call_that_ends_before_its_body_invalidates_nothing(project: Project) -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"tags": ["prices"]}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/revalidate",
+        "raw_path": b"/api/revalidate",
+        "query_string": b"",
+        "headers": [(b"authorization", RIGHT["authorization"].encode())],
+    }
+    async with shop(project) as pond:
+        await pond.cache("/list")
+        await pond.pond(scope, receive, send)
+        assert sent[0]["status"] == 400
+        assert b"the request ended before its body" in sent[1]["body"]
+        assert await pond.cache("/list") == "HIT"

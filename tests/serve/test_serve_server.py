@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -194,3 +196,43 @@ def test_nobody_can_connect_before_the_server_has_started() -> None:
     (bound,) = bind("127.0.0.1", 0)
     with bound, socket.socket() as client:
         assert client.connect_ex(bound.getsockname()) != 0
+
+
+def test_an_address_of_ipv6_is_served_in_brackets() -> None:
+    try:
+        (bound,) = bind("::1", 0)
+    except AddressError:
+        pytest.skip("this machine has no IPv6")
+    with bound:
+        assert address_of([bound]) == f"http://[::1]:{bound.getsockname()[1]}"
+        # Else it would take the port of every address of IPv4, too, which is bound for itself.
+        assert bound.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
+
+
+def test_a_name_that_cant_be_had_whole_is_let_go_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.2", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.1", "127.0.0.2")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with pytest.raises(AddressError, match="address already in use"):
+            bind("pond.example", port)
+    with socket.socket() as next_one:
+        next_one.bind(("127.0.0.1", port))
+
+
+def test_a_server_in_a_thread_leaves_signals_to_the_main_thread() -> None:
+    async def stopped_at_once() -> None:
+        (bound,) = bind("127.0.0.1", 0)
+        serving = asyncio.create_task(serve(echo, [bound], SMALL))
+        await asyncio.sleep(0)
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        bound.close()
+
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, stopped_at_once()).result(timeout=10)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers

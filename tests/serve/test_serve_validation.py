@@ -147,3 +147,14 @@ async def test_a_handler_of_the_users_own_gets_all_faults(project: Project) -> N
     async with project.serving() as running:
         answer = await running.post("/", json={"names": [1] * 5000})
         assert (answer.status_code, answer.json()) == (400, 5000)
+
+
+async def test_faults_of_a_handlers_own_making_are_told_as_they_are(project: Project) -> None:
+    source = """
+    from fastapi.exceptions import RequestValidationError
+    def POST(): raise RequestValidationError(["the date is over"])
+    """
+    project.routes({"/": source})
+    async with project.serving() as running:
+        answer = await running.post("/")
+    assert (answer.status_code, answer.json()) == (422, {"detail": ["the date is over"]})

@@ -14,6 +14,8 @@ from millpond.serve.sending import pass_on
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
+    from ponds import Project
+
 HANDSHAKE = (
     b"GET /room HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -122,3 +124,30 @@ def test_a_handshake_goes_out_as_it_is() -> None:
     answer = asyncio.run(run())
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b"x-room: a\r\n" in answer
+
+
+@pytest.mark.anyio
+async def test_a_websocket_of_an_application_beside_route_files_is_fastapis(project: Project) -> None:
+    source = """
+    from fastapi import WebSocket
+
+    def register(app):
+        @app.websocket("/room/{name}")
+        async def room(websocket: WebSocket, name: str):
+            await websocket.accept()
+            await websocket.send_text(name)
+    """
+    project.write({"instrumentation.py": source})
+    project.routes({"/": "def GET(): return 1"})
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/room/blue", "headers": [], "query_string": b"", "subprotocols": []}
+    async with project.serving() as running:
+        await running.pond(scope, receive, send)
+    assert [message.get("text", message["type"]) for message in sent] == ["websocket.accept", "blue"]

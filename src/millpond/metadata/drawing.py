@@ -81,9 +81,7 @@ class Picture:
         return cls(content, width, height, media_type, quality, tuple(_font(font, project) for font in fonts))
 
     def draw(self) -> bytes:
-        """The bytes; equal for equal content, on every machine that has the fonts."""
-        if isinstance(self.content, bytes):
-            return self.content
+        """The bytes of what isn't bytes already; equal for equal content, on every machine that has the fonts."""
         image = _as_pillow(self)
         if self.media_type == "image/jpeg" and image.mode not in ("L", "RGB", "CMYK"):
             image = _on_white(image)
