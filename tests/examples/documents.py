@@ -44,11 +44,29 @@ def blocks(document: Path) -> list[Block]:
     return [Block(text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in _FENCE.finditer(text)]
 
 
-def steps(console: str) -> Iterator[tuple[str, list[str]]]:
-    """The commands of a console block, each with the lines that are shown below it."""
+class Step(NamedTuple):
+    """A command of a console block."""
+
+    command: str
+    shown: list[str]
+    """The lines that are shown below it."""
+    whole: bool
+    """Whether those are said to be all that it prints: no line is `…`, which stands for others."""
+
+
+def steps(console: str) -> Iterator[Step]:
+    """The commands of a console block."""
     for step in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
         command, _, output = step.partition("\n")
-        yield command, [line.rstrip() for line in output.splitlines() if line.strip() not in ("", "…")]
+        lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+        yield Step(command, [line for line in lines if line.strip() != "…"], "…" not in map(str.strip, lines))
+
+
+def unshown_lines(shown: list[str], output: str) -> list[str]:
+    """The lines of an output that a document which shows all of it doesn't have."""
+    patterns = [_pattern(_plain(line)) for line in shown]
+    lines = (_plain(line) for line in output.splitlines() if line.strip())
+    return [line for line in lines if not any(pattern.fullmatch(line) for pattern in patterns)]
 
 
 def missing_lines(shown: list[str], output: str) -> list[str]:
@@ -98,7 +116,7 @@ class Terminal:
             self._address = self._running.enter_context(millpond_process.served(self.project, env))
             return ""
         done = millpond_process.run(arguments, self.project, env)
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def _stop(self) -> None:
