@@ -80,7 +80,7 @@ __pycache__/
     "README.md": """\
 # PROJECT
 
-    millpond dev      # development: nothing is cached, and changes reload
+    millpond dev      # development: answers aren't cached, and changes reload
 
     millpond build    # renders static answers, and says what each route is and why
     millpond start    # serves the build
