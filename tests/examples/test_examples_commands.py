@@ -165,7 +165,7 @@ def test_a_command_that_fails_prints_the_errors_that_the_reference_describes(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = section(REFERENCE, "JSON output")
-    said = codes(text[text.index("a list of objects") : text.index("; the message")])
+    said = codes(text[text.index("a list of") : text.index("; the message")])
     assert printed(project, capsys, "cache show", "/nothing") == (FAILED, sorted(said))
 
 
