@@ -82,6 +82,13 @@ def test_shown_lines_must_be_in_the_output_whole_and_in_order(shown: list[str], 
     assert missing_lines(shown, "one\ntwo \nthree\nfour (412 ms)    60 s\n five\n") == missing
 
 
+def test_the_paths_of_a_route_may_come_in_any_order_as_the_slowest_is_first() -> None:
+    shown = ["├ ● /[x]", "│ ├   /one", "│ └   /two", "└ λ /last"]
+    output = ["├ ● /[x]", "│ ├   /two (400 ms)", "│ └   /one", "└ λ /last"]
+    assert missing_lines(shown, "\n".join(output)) == unshown_lines(shown, "\n".join(output)) == []
+    assert unshown_lines(shown[:2], "\n".join(output)) == ["│ ├  /two", "└ λ /last"]
+
+
 def test_a_console_block_is_its_commands_each_with_what_is_shown_below_it() -> None:
     assert list(steps("$ a -b\nx\n…\n\ny\n$ c\n$ d\nz\n")) == [
         ("a -b", ["x", "y"], False),
