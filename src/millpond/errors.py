@@ -23,7 +23,7 @@ class MillpondError(Exception):
 
 
 class ConfigError(MillpondError):
-    """millpond.toml (or [tool.millpond]) can't be read, or holds a key or value that Millpond doesn't know."""
+    """millpond.toml can't be read, has a wrong key or value, or names a secret that is missing."""
 
 
 class RouteError(MillpondError):
@@ -47,11 +47,11 @@ class UsageError(MillpondError):
 
 
 class UnsendableError(MillpondError):
-    """An answer can't be written as HTTP: its status, or a header with a line break in it."""
+    """An answer can't be written as HTTP: its status, its length, or a header with a line break in it."""
 
 
 class PurgeError(MillpondError):
-    """A cache in front hasn't acknowledged a purge: it may still serve what was invalidated."""
+    """A cache in front has refused a purge, or not acknowledged it in time: it may still serve what was invalidated."""
 
 
 class OverdueError(MillpondError):
@@ -59,7 +59,7 @@ class OverdueError(MillpondError):
 
 
 class StaticOnlyError(MillpondError):
-    """`dynamic = "error"` promised an answer without request data, and the handler asked for some (R3.15)."""
+    """A live GET of a route with `dynamic = "error"` asked for request data (R2.17)."""
 
 
 def one_of(options: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from argparse import ArgumentParser
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ADDRESS = "http://127.0.0.1:8000"
 """What documents call the server; a free port takes its place."""
 
+_A_PATH = re.compile(r"^[│ ] [├└] ")
 _SLOW = re.compile(r" \(\d+ ms\)")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"# ([\w./\[\]()-]+\.(?:py|toml))\n")
@@ -44,24 +46,45 @@ def blocks(document: Path) -> list[Block]:
     return [Block(text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in _FENCE.finditer(text)]
 
 
-def steps(console: str) -> Iterator[tuple[str, list[str]]]:
-    """The commands of a console block, each with the lines that are shown below it."""
+class Step(NamedTuple):
+    """A command of a console block."""
+
+    command: str
+    shown: list[str]
+    """The lines that are shown below it."""
+    whole: bool
+    """Whether those are said to be all that it prints: no line is `…`, which stands for others."""
+
+
+def steps(console: str) -> Iterator[Step]:
+    """The commands of a console block."""
     for step in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
         command, _, output = step.partition("\n")
-        yield command, [line.rstrip() for line in output.splitlines() if line.strip() not in ("", "…")]
+        lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+        yield Step(command, [line for line in lines if line.strip() != "…"], "…" not in map(str.strip, lines))
+
+
+def unshown_lines(shown: list[str], output: str) -> list[str]:
+    """The lines of an output that a document which shows all of it doesn't have."""
+    patterns = [_pattern(line) for line in _comparable(shown)]
+    lines = _comparable([line for line in output.splitlines() if line.strip()])
+    return [line for line in lines if not any(pattern.fullmatch(line) for pattern in patterns)]
 
 
 def missing_lines(shown: list[str], output: str) -> list[str]:
     """The lines that a document shows and the output doesn't have, in that order; `…` stands for any text.
 
-    How long a slow path took, and how wide a column is for that, isn't compared.
+    How long a slow path took, how wide a column is for that, and which path of a route was the slowest isn't compared.
     """
-    rest = iter(_plain(line) for line in output.splitlines())
-    return [line for line in shown if not any(_pattern(_plain(line)).fullmatch(have) for have in rest)]
+    rest = iter(_comparable(output.splitlines()))
+    return [line for line in _comparable(shown) if not any(_pattern(line).fullmatch(have) for have in rest)]
 
 
-def _plain(line: str) -> str:
-    return re.sub(r"(?<=\S) {2,}", "  ", _SLOW.sub("", line.rstrip()))
+def _comparable(lines: list[str]) -> list[str]:
+    """Without what depends on how busy the machine is: the paths of a route come in the order of their names."""
+    plain = [_A_PATH.sub("│ ├ ", re.sub(r"(?<=\S) {2,}", "  ", _SLOW.sub("", line.rstrip()))) for line in lines]
+    runs = itertools.groupby(plain, key=lambda line: line.startswith("│ ├ "))
+    return [line for are_paths, run in runs for line in (sorted(run) if are_paths else run)]
 
 
 def _pattern(line: str) -> re.Pattern[str]:
@@ -98,7 +121,7 @@ class Terminal:
             self._address = self._running.enter_context(millpond_process.served(self.project, env))
             return ""
         done = millpond_process.run(arguments, self.project, env)
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def _stop(self) -> None:

@@ -21,14 +21,13 @@ BUILD_SECONDS, START_SECONDS, STOP_SECONDS = 60, 20, 15
 
 
 def run(arguments: list[str], project: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """`millpond ARGUMENTS` in the folder of a project; both outputs as one text."""
+    """`millpond ARGUMENTS` in the folder of a project."""
     return subprocess.run(
         [COMMAND, *arguments],
         cwd=project,
         env=environment(env),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         timeout=BUILD_SECONDS,
         check=False,
@@ -38,7 +37,7 @@ def run(arguments: list[str], project: Path, env: Mapping[str, str] | None = Non
 def build(project: Path, env: Mapping[str, str] | None = None) -> str:
     """What a successful `millpond build` prints."""
     done = run(["build"], project, env)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 

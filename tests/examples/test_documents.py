@@ -6,34 +6,42 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import millpond_process
 import pytest
-from documents import Block, Terminal, blocks, missing_lines, steps
+from document_tables import DOCUMENTS, REPOSITORY, name_of
+from documents import Block, Terminal, blocks, missing_lines, steps, unshown_lines
 
 from millpond.config import parse_config
 
-REPOSITORY = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = [document for document in DOCUMENTS if document.name not in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+STARTS_WITH = {
+    REPOSITORY / "README.md": "shop",
+    **{folder / "README.md": folder.name for folder in sorted((REPOSITORY / "examples").iterdir())},
+}
+"""Documents about an example; all others start with an empty folder."""
 SHOP = REPOSITORY / "examples" / "shop"
-DOCUMENTS = [REPOSITORY / "README.md", SHOP / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-ABOUT_THE_SHOP = DOCUMENTS[:2]
 
 
 @pytest.fixture
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The project that a document starts with: the shop, or an empty folder."""
+    """The project that a document starts with: an example, or an empty folder."""
     folder = tmp_path / "project"
-    if request.getfixturevalue("document") in ABOUT_THE_SHOP:
-        shutil.copytree(SHOP, folder, ignore=shutil.ignore_patterns("*.db", ".millpond", "__pycache__"))
+    if (example := STARTS_WITH.get(request.getfixturevalue("document"))) is not None:
+        ignored = shutil.ignore_patterns("*.db", ".millpond", "__pycache__")
+        shutil.copytree(REPOSITORY / "examples" / example, folder, ignore=ignored)
     else:
         folder.mkdir()
     return folder
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+@pytest.mark.parametrize("document", RUN, ids=name_of)
 def test_a_document_shows_what_happens(document: Path, project: Path, tmp_path: Path) -> None:
-    shown = tmp_path / "shown" if document in ABOUT_THE_SHOP else project
+    shown = tmp_path / "shown" if document in STARTS_WITH else project
     with Terminal(project) as terminal:
         for block in blocks(document):
             if block.file is not None:
@@ -48,13 +56,6 @@ def test_a_document_shows_what_happens(document: Path, project: Path, tmp_path: 
         millpond_process.build(shown)
     for module in shown.glob("*.py"):
         subprocess.run([sys.executable, "-c", f"import {module.stem}"], cwd=shown, check=True, timeout=20)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
-def test_links_between_documents_lead_somewhere(document: Path) -> None:
-    text = document.read_text("utf-8")
-    targets = {target.split("#")[0] for target in _link_targets(text)} - {""}
-    assert [target for target in sorted(targets) if not (document.parent / target).exists()] == []
 
 
 def test_the_shops_readme_names_every_route() -> None:
@@ -81,8 +82,23 @@ def test_shown_lines_must_be_in_the_output_whole_and_in_order(shown: list[str], 
     assert missing_lines(shown, "one\ntwo \nthree\nfour (412 ms)    60 s\n five\n") == missing
 
 
+def test_the_paths_of_a_route_may_come_in_any_order_as_the_slowest_is_first() -> None:
+    shown = ["├ ● /[x]", "│ ├   /one", "│ └   /two", "└ λ /last"]
+    output = ["├ ● /[x]", "│ ├   /two (400 ms)", "│ └   /one", "└ λ /last"]
+    assert missing_lines(shown, "\n".join(output)) == unshown_lines(shown, "\n".join(output)) == []
+    assert unshown_lines(shown[:2], "\n".join(output)) == ["│ ├  /two", "└ λ /last"]
+
+
 def test_a_console_block_is_its_commands_each_with_what_is_shown_below_it() -> None:
-    assert list(steps("$ a -b\nx\n…\n\ny\n$ c\n")) == [("a -b", ["x", "y"]), ("c", [])]
+    assert list(steps("$ a -b\nx\n…\n\ny\n$ c\n$ d\nz\n")) == [
+        ("a -b", ["x", "y"], False),
+        ("c", [], True),
+        ("d", ["z"], True),
+    ]
+
+
+def test_what_a_document_leaves_out_of_an_output_is_noticed() -> None:
+    assert unshown_lines(["one", "t…"], "one\n\ntwo (412 ms)   x\nthree\nfour\n") == ["four"]
 
 
 def _write(block: Block, file: str, project: Path) -> None:
@@ -92,12 +108,10 @@ def _write(block: Block, file: str, project: Path) -> None:
 
 
 def _run(block: Block, terminal: Terminal) -> None:
-    for command, shown in steps(block.text):
-        output = terminal.run(command)
-        missing = missing_lines(shown, output)
-        assert not missing, f"line {block.line}, $ {command}\nmissing: {missing}\noutput:\n{output}"
-
-
-def _link_targets(text: str) -> list[str]:
-    pieces = [piece.split(")")[0] for piece in text.split("](")[1:]]
-    return [piece for piece in pieces if not piece.startswith(("http://", "https://"))]
+    for step in steps(block.text):
+        output = terminal.run(step.command)
+        missing = missing_lines(step.shown, output)
+        assert not missing, f"line {block.line}, $ {step.command}\nmissing: {missing}\noutput:\n{output}"
+        if step.shown and step.whole and "millpond build" in step.command:
+            unshown = unshown_lines(step.shown, output)
+            assert not unshown, f"line {block.line}, $ {step.command}\nnot shown, and no line is …: {unshown}"

@@ -8,22 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from document_tables import DOCUMENTS
+from document_tables import REPOSITORY as ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docs" / "rules.md"
 DIFFERENCES = ROOT / "docs" / "differences.md"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 WRITTEN = sorted(
     {
         *DOCUMENTS,
-        ROOT / "CHANGELOG.md",
         *SOURCES,
         *(path for folder in ("tests", "bench", "examples") for path in (ROOT / folder).rglob("*.py")),
-        *(ROOT / "examples").rglob("*.md"),
     }
 )
 CITED = re.compile(r"\b(R\d+\.\d+|D\d+)\b|\b([A-K]\.\d+)\b(?!\.)")
@@ -45,14 +43,6 @@ def defined() -> set[str]:
     numbers = re.findall(r'<a id="[^"]+"></a>(?:\*\*)?([A-Z]\d*\.\d+)', rules)
     differences = re.findall(r"^\| (?:<a [^>]*></a>)?(D\d+) \|", DIFFERENCES.read_text("utf-8"), re.MULTILINE)
     return {*numbers, *differences, *(name for line in rest.splitlines() for name in cited(line.partition(" | ")[0]))}
-
-
-def anchors(document: Path) -> set[str]:
-    """The fragments that links to a document may have: those of its headings, and those written into it."""
-    text = document.read_text("utf-8")
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
-    slugs = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
-    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
 
 
 def strings(source: str, *, docstrings: bool) -> Iterator[tuple[int, str]]:
@@ -99,13 +89,6 @@ def test_each_rule_has_one_row_and_an_anchor_of_its_name() -> None:
     assert [name for anchor, name in named if anchor != name.lower()] == []
     assert len({name for _, name in named}) == len(named)
     assert len(named) == rules.count("<a id=")
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_to_a_place_in_a_document_find_it(document: Path) -> None:
-    for target, fragment in re.findall(r"\]\(([\w./-]*)#([^)\s]+)\)", document.read_text("utf-8")):
-        page = (document.parent / target).resolve() if target else document
-        assert fragment in anchors(page), f"{target}#{fragment}"
 
 
 @pytest.mark.parametrize("room", sorted({path.relative_to(ROOT / "src" / "millpond").parts[0] for path in SOURCES}))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from millpond.serve.processes.worker import WorkerTask, Worker
+    from millpond.serve.processes.worker import Worker, WorkerTask
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from millpond.metadata import Manifest
 
-from shop.pictures import PAPER, POND
+from shop.pictures import GREEN, PAPER
 from shop.site import site_name
 
 frozen_ok = ("env:SHOP_NAME",)
@@ -15,7 +15,7 @@ def manifest() -> Manifest:
         "start_url": "/",
         "display": "standalone",
         "background_color": PAPER,
-        "theme_color": POND,
+        "theme_color": GREEN,
         "icons": [
             {"src": "/icon/192", "sizes": "192x192", "type": "image/png"},
             {"src": "/icon/512", "sizes": "512x512", "type": "image/png"},

@@ -11,7 +11,7 @@ from shop.lettering import FONTS, title
 from shop.prices import shown
 from shop.site import site_name
 
-PAPER, INK, POND, MIST, STONE = "#fbf6ec", "#22302c", "#1f5a50", "#e4e7d8", "#5d6b62"
+PAPER, INK, GREEN, MIST, STONE = "#fbf6ec", "#22302c", "#1f5a50", "#e4e7d8", "#5d6b62"
 
 EDGE = 72
 """Pixels to the left and the right of a card's text."""
@@ -23,15 +23,15 @@ def product_card(product: dict[str, Any], width: int, height: int) -> ImageRespo
     """A product with its price."""
     price = Text(shown(product["price_cents"])).font_size(64).color(PAPER)
     stock = "In stock" if product["in_stock"] else "Sold out"
-    shop = Text(site_name()).font_size(36).color(POND)
+    shop = Text(site_name()).font_size(36).color(GREEN)
     return _card(
-        Row(_ripples(60, POND, PAPER), shop).gap(20).align_items("center"),
+        Row(_ripples(60, GREEN, PAPER), shop).gap(20).align_items("center"),
         Column(
             Text(product["category"].capitalize()).font_size(38).color(STONE),
             title(product["name"], width - 2 * EDGE, TITLE_HEIGHT).color(INK),
         ).gap(14),
         Row(
-            price.background_color(POND).padding(10, 34).border_radius(18),
+            price.background_color(GREEN).padding(10, 34).border_radius(18),
             Text(stock).font_size(38).color(STONE),
         )
         .gap(32)
@@ -44,7 +44,7 @@ def product_card(product: dict[str, Any], width: int, height: int) -> ImageRespo
 def shop_card(name: str, width: int, height: int) -> ImageResponse:
     """The shop as a whole."""
     return _card(
-        _ripples(120, POND, PAPER),
+        _ripples(120, GREEN, PAPER),
         Column(
             title(name, width - 2 * EDGE, TITLE_HEIGHT).color(INK),
             Text("Chairs, desks and lamps").font_size(44).color(STONE),
@@ -56,7 +56,7 @@ def shop_card(name: str, width: int, height: int) -> ImageResponse:
 
 def icon(side: int, *, rounded: bool) -> ImageResponse:
     """The shop's mark. Where the system cuts icons to its own shape, leave the corners."""
-    ground = Row(_ripples(side * 0.7, PAPER, POND)).size(side, side).background_color(POND)
+    ground = Row(_ripples(side * 0.7, PAPER, GREEN)).size(side, side).background_color(GREEN)
     ground.justify_content("center").align_items("center").border_radius(side * 0.22 if rounded else 0)
     return ImageResponse(ground, width=side, height=side)
 

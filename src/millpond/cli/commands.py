@@ -17,7 +17,7 @@ app = App(
 
 _COMMANDS = {
     "new": "Make a small project that works.",
-    "dev": "Serve while you write: nothing is cached, and a change reloads.",
+    "dev": "Serve while you write: answers aren't cached, and a change reloads.",
     "build": "Prerender what can be rendered for everybody, and say for each route what it is and why.",
     "start": "Answer from the build.",
     "routes": "List the routes.",

@@ -10,12 +10,12 @@ from millpond.serve.processes.server import address_of, bound
 
 
 def dev(*, dir: Dir = HERE, host: Host = LOCALHOST, port: Port = PORT) -> int:  # noqa: A002 - the option's name
-    """Serve while you write: nothing is cached, a change reloads, and errors are pages."""
+    """Serve while you write: answers aren't cached, a change reloads, and errors are pages."""
     project = dir.resolve()
     if not project.is_dir():
         raise UsageError(f"there is no folder {project}; give the project's with --dir.")
     console = notices()
     with bound(host, port) as sockets:
-        console.print(f"{address_of(sockets)}  (nothing is cached; Ctrl-C ends)")
+        console.print(f"{address_of(sockets)}  (answers aren't cached; Ctrl-C ends)")
         supervise(project, host, sockets, console.print)
     return 0

@@ -49,7 +49,7 @@ _FILES = {
 compat = "16"
 """,
     "app/route.py": '''\
-"""/: static. It is rendered at build, and this one answer goes to everybody."""
+"""/: static. It is rendered at build, and everybody gets the same answer."""
 
 dynamic = "force-static"
 
@@ -58,7 +58,7 @@ def GET():
     return {"project": "PROJECT", "try": ["/hello/world", "/hello/you"]}
 ''',
     "app/hello/[name]/route.py": '''\
-"""/hello/world is rendered at build, any other name at its first request. After a minute an answer is made anew."""
+"""/hello/world is rendered at build, other names at their first request. After a minute the answer goes stale."""
 
 from datetime import datetime
 
@@ -80,10 +80,10 @@ __pycache__/
     "README.md": """\
 # PROJECT
 
-    millpond dev      # while you write: nothing is cached, and a change reloads
+    millpond dev      # development: answers aren't cached, and changes reload
 
-    millpond build    # renders what can be rendered, and says what each route is and why
-    millpond start    # answers from the build
+    millpond build    # renders static answers, and says what each route is and why
+    millpond start    # serves the build
 
 `app/` holds the routes: `app/hello/[name]/route.py` answers `/hello/world`.
 """,

@@ -1,4 +1,4 @@
-"""`[server]`: bounds on what a client may send, and on how long it may take."""
+"""`[server]`: bounds on what a client may send, on how long it may take, and on how long a server takes to end."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[server]`: bounds on what a client may send, and on how long it may take.
+    """`[server]`: bounds on what a client may send, on how long it may take, and on how long a server takes to end.
 
-    Times are in seconds. Connections are looked at once a second; `inf` is no bound on what a client takes.
+    Times are in seconds. Connections are looked at once a second, so a client has up to two seconds more; `inf` is no
+    bound on what a client takes.
     """
 
     max_path_bytes: int = 8 * 1024
@@ -38,11 +39,12 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between two requests. More than the 60 s after which nginx and load balancers drop an idle connection: who closes
     first must be the one that sends the requests, or some are sent into a connection that is being closed."""
     shutdown_timeout: float = 30.0
-    """Seconds that a shutdown waits for requests, regenerations and `after` callbacks."""
+    """Seconds that a shutdown waits for requests, regenerations, `after` callbacks and purges."""
     stream_timeout: float = 1.0
     """Seconds that a shutdown leaves to streams: answers that have begun, and don't say how long they are. 0: none."""
     worker_timeout: float = 30.0
-    """Seconds for which a worker's event loop may be busy; one that is for longer is killed and replaced."""
+    """Seconds for which the event loop of one of several workers may be busy with one thing, and the least that its
+    start may take; one that takes longer is killed and replaced."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""

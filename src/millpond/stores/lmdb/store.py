@@ -44,14 +44,14 @@ _SECONDS_BETWEEN_REAPS, _SECONDS_TO_SEED = 60, 10.0
 class LmdbStore:
     """The `Store` of all processes of one machine that name the same folder.
 
-    The first three methods read one number in shared memory, and go on with what this process knows while it is
+    The methods of the hit path read one number in shared memory, and go on with what this process knows while it is
     unchanged. So an invalidation in one process holds at the very next call in every other. What was read is written
     down in batches, for eviction to take what was read least recently, in whatever process.
 
     A process that is killed loses nothing that was committed, and leaves no lock behind; its leases run out. After
     a power cut the file isn't trusted, and begins anew (see `Folder.distrust`). A full disk costs the entries that
-    would be written now: it is never an error of who reads or commits. Only `invalidate` and `remove` raise then, since
-    nobody may believe that they worked.
+    would be written now: it is never an error of who reads or commits. Of an open store only `invalidate` and
+    `remove` raise then, since nobody may believe that they worked.
 
     Files that are removed or replaced are noticed, and left for those that are there then. No call waits without end
     for a process that is in a write transaction; the hit path never waits.

@@ -57,13 +57,13 @@ class _Parts(NamedTuple):
 class ValkeyStore:
     """The `Store` of all processes that name the same server and prefix.
 
-    The first three methods read this process's own memory: a mirror, which a thread of its own keeps true. While it
+    The methods of the hit path read this process's own memory: a mirror, which a thread of its own keeps true. While it
     can't, `is_synced` is false and `peek` knows nothing. While the server is down `get` gives what is at hand, for
     `serve_when_down` seconds; leases are nobody's, what is committed is dropped, and `invalidate` raises. All that ends
     when the server is back.
 
     `invalidate` returns when every mirror has acknowledged it, or can't answer as if it hadn't happened: that takes an
-    exchange with the server, and one of the slowest mirror; two seconds when a process died just now.
+    exchange with the server, and one of the slowest mirror; up to `term` more until a process that died is struck off.
 
     Args:
         address: of the server.
