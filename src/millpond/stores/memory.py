@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import threading
 import time
@@ -15,6 +14,7 @@ from millpond.policy.freshness import CLOCK_TOLERANCE
 from millpond.policy.tags import Cleanliness, TagRow, invalidated, judge_tags
 from millpond.stores.contract import Commit, Lease
 from millpond.stores.tag_history import generation_at
+from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,7 +70,7 @@ class MemoryStore:
         self._floor = 0  # the highest generation that a row had when it was given up
         self._leases: dict[str, _Held] = {}
         self._sweep_at = _LEASES_UNTIL_SWEEP
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiters = Waiters()
 
     def is_synced(self) -> bool:
         """Always: invalidations are where this process looks."""
@@ -199,45 +199,25 @@ class MemoryStore:
             if held is None or held.token != lease.token:
                 return
             del self._leases[lease.key]
-            woken = self._waiters.pop(lease.key, set())
-        for waiter in woken:
-            _wake(waiter)
+        self._waiters.wake(lease.key)
 
     async def wait(self, key: str, seconds: float) -> None:
         """Return when nobody holds the lease of `key` any longer, or after `seconds`.
 
-        A release wakes at once. A lease that runs out is noticed within 25 ms: it may be renewed meanwhile.
+        A release wakes at once. A lease that runs out is noticed within 25 ms, as it may be renewed meanwhile.
         """
-        loop = asyncio.get_running_loop()
-        # Two clocks: the caller's patience ends by real time even where a test holds the store's clock still.
-        ends, ends_really = self._monotonic() + seconds, loop.time() + seconds
-        while True:
-            left = min(ends - self._monotonic(), ends_really - loop.time())
-            with self._lock:
-                held = self._leases.get(key)
-                if held is None or held.deadline <= self._monotonic() or left <= 0:
-                    return
-                waiter: asyncio.Future[None] = loop.create_future()
-                self._waiters.setdefault(key, set()).add(waiter)
-            try:
-                await asyncio.wait((waiter,), timeout=min(left, _LOOK_AGAIN_SECONDS))
-            finally:
-                self._forget_waiter(key, waiter)
-            if waiter.done():
-                return
+        await self._waiters.until_free(
+            key, seconds, lambda: self._is_free(key), look_again=_LOOK_AGAIN_SECONDS, monotonic=self._monotonic
+        )
+
+    def _is_free(self, key: str) -> bool:
+        held = self._leases.get(key)
+        return held is None or held.deadline <= self._monotonic()
 
     def entries(self) -> Iterator[Entry]:
         """Every entry at this moment, in no particular order."""
         with self._lock:
             return iter(list(self._entries.values()))
-
-    def _forget_waiter(self, key: str, waiter: asyncio.Future[None]) -> None:
-        with self._lock:
-            waiting = self._waiters.get(key)
-            if waiting is not None:
-                waiting.discard(waiter)
-                if not waiting:
-                    del self._waiters[key]
 
     # Everything below is called by a holder of the lock.
 
@@ -301,20 +281,3 @@ class MemoryStore:
         """Forget leases that ran out without being released; doubling keeps this O(1) per `acquire`."""
         self._leases = {key: held for key, held in self._leases.items() if held.deadline > now}
         self._sweep_at = max(_LEASES_UNTIL_SWEEP, 2 * len(self._leases))
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    """Resolve a future of any loop, from any thread."""
-
-    def resolve() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    loop = waiter.get_loop()
-    if loop.is_closed():
-        return
-    try:
-        loop.call_soon_threadsafe(resolve)
-    except RuntimeError:
-        if not loop.is_closed():  # it may close between the question and the call: then nobody waits any more
-            raise

@@ -347,15 +347,9 @@ class LmdbStore:
 
         A release in this process wakes at once; one in another, and a lease that runs out, are noticed within 10 ms.
         """
-        loop, waiters = asyncio.get_running_loop(), self._transactions.environment.waiters
-        # Two clocks: the caller's patience ends by real time even where a test holds the store's clock still.
-        ends, ends_really = self._monotonic() + seconds, loop.time() + seconds
-        while not self._is_free(key):
-            left = min(ends - self._monotonic(), ends_really - loop.time())
-            if left <= 0:
-                return
-            if await waiters.pause(key, min(left, _LOOK_AGAIN_SECONDS), lambda: self._is_free(key)):
-                return
+        await self._transactions.environment.waiters.until_free(
+            key, seconds, lambda: self._is_free(key), look_again=_LOOK_AGAIN_SECONDS, monotonic=self._monotonic
+        )
 
     def _is_free(self, key: str) -> bool:
         try:
