@@ -6,7 +6,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from millpond.cache.active import required_cache
+from millpond.cache.active_application import required_cache
 from millpond.errors import UsageError, one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag

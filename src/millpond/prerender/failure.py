@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import MillpondError, Place
 from millpond.render.scope import in_project
-from millpond.routes.unset import unset_variable
+from millpond.routes.imports import unset_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2
 
-from millpond.cache.active import cache_of
+from millpond.cache.active_application import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES, Filled, Read
 from millpond.cache.fetching.own_routes import client_of_own, is_own, on_the_way, way_to
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from anyio import from_thread
 
-from millpond.cache.active import cache_of
+from millpond.cache.active_application import cache_of
 from millpond.cache.functions.definition import Definition
 from millpond.cache.functions.filling import contribute, fill, fill_in_place, read_of
 from millpond.cache.functions.sync_bridge import from_loop_thread, from_other_thread
