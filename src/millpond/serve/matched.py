@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from millpond.serve.hits import size_of
+from millpond.policy.http.header_size import header_size
 from millpond.serve.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Matched:
         bounds = self.bounds
         if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
             return None
-        return None if size_of(asgi["headers"]) > bounds.max_header_bytes else found
+        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found
 
     def learn(self, asgi: Scope, plan: Plan, target: Target) -> None:
         """Remember a match that depends on the path alone, and whose parameters no handler can change.
