@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextvars
 import functools
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.observe.stack import function_of
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -68,20 +68,18 @@ class HandOvers:
     """What was handed over while somebody observes."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[int, tuple[object, HandOver]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._known: BoundedDict[int, tuple[object, HandOver]] = BoundedDict(_MOST)
+        self._lock = threading.RLock()  # what is collected meanwhile may hand work over, too
 
     def note(self, work: object, given: HandOver) -> None:
         """Remember who gave `work`. It is held meanwhile, so that no other object has its identity."""
         with self._lock:
-            self._known[id(work)] = (work, given)
-            self._known.move_to_end(id(work))
-            if len(self._known) > _MOST:
-                self._known.popitem(last=False)
+            self._known.keep(id(work), (work, given))
 
     def of(self, work: object) -> HandOver | None:
         """Who gave it, if a render did."""
-        found = self._known.get(id(work))
+        with self._lock:
+            found = self._known.get(id(work))
         return None if found is None else found[1]
 
 

@@ -17,7 +17,7 @@ from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import ANYHOW, TELLING, Asked
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
-from millpond.serve.remembered import Remembered
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     import weakref
@@ -103,8 +103,8 @@ class Hits:
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self.at_socket = True
         """Whether the server may answer before the application is called: not with middleware in front of it."""
-        self._cached_paths: Remembered[CachedPath] = Remembered(_MOST_PATHS, _MOST_PATH_BYTES)
-        self._requests: Remembered[Request] = Remembered(_MOST_REQUESTS, _MOST_REQUEST_BYTES)
+        self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MOST_PATHS, _MOST_PATH_BYTES)
+        self._requests: BoundedDict[bytes, Request] = BoundedDict(_MOST_REQUESTS, _MOST_REQUEST_BYTES)
         self._copied = 0
         self.recall = self._requests.get
         """The request that a piece of data is, where that is remembered."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.policy.http.header_size import header_size
-from millpond.serve.remembered import Remembered
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -27,7 +27,7 @@ class Matched:
     """The routes of paths, as they were sent, for one table of routes."""
 
     bounds: ServerConfig
-    _found: Remembered[tuple[Plan, Target]] = field(default_factory=lambda: Remembered(_MOST, _MOST_BYTES))
+    _found: BoundedDict[bytes, tuple[Plan, Target]] = field(default_factory=lambda: BoundedDict(_MOST, _MOST_BYTES))
 
     def find(self, asgi: Scope) -> tuple[Plan, Target] | None:
         """What the path was matched to; None where the request is to be looked at in full."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.tags import TagRow
+from millpond.stores.bounded_dict import BoundedDict
 from millpond.stores.local import LocalEntries, Reads
 from millpond.stores.valkey.layout import as_text, bucket_of, unpack_row
 
@@ -97,7 +97,7 @@ class Mirror:
         self._era = 0
         self._version, self._out_of_touch = 0, itertools.count(-1, -1)
         self._entries: LocalEntries[MirroredEntry] = LocalEntries(local_bytes)
-        self._changes: OrderedDict[str, int] = OrderedDict()
+        self._changes: BoundedDict[str, int] = BoundedDict(_CHANGES_REMEMBERED)
         self._forgotten = 0  # the last record whose change may have been dropped from `_changes`
 
     # What readers ask
@@ -183,10 +183,7 @@ class Mirror:
         known = self._entries.get(name)
         if known is not None and known.version < version:
             self._entries.forget(name)
-        self._changes[name] = version
-        self._changes.move_to_end(name)
-        if len(self._changes) > _CHANGES_REMEMBERED:
-            self._changes.popitem(last=False)
+        if self._changes.keep(name, version):
             self._forgotten = record.seq
 
     def _distrust(self, record: JournalRecord) -> None:
