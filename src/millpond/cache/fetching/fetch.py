@@ -13,11 +13,11 @@ from millpond.cache.data import MAX_FETCH_BYTES, Filled, Read
 from millpond.cache.fetching.own_routes import client_of_own, is_own, on_the_way, way_to
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.fetching.upstream import close_client as close_client
+from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError
 from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
-from millpond.policy.tags import checked_tags
 from millpond.render.scope import Phase, Purpose, Scope, current
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def fetch(
     if scope is None or store is None or scope.draft.enabled:
         return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=store.cache_components)
-    good_tags = _checked_tags(tags, request.url, scope)
+    good_tags = usable_tags(tags, lambda: f"{_where(scope)}fetch({_redacted(request.url)})", log)
     _contribute(scope, plan, good_tags)
     if not plan.cached:
         return await answer()
@@ -128,13 +128,6 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
     if plan.ends_static and scope.is_prerender:
         scope.record_access(f"fetch() uncached ({plan.why})")
     return plan
-
-
-def _checked_tags(tags: Iterable[str], url: httpx2.URL, scope: Scope) -> tuple[str, ...]:
-    good, problems = checked_tags(tags)
-    for problem in problems:
-        log.warning("%sfetch(%s): %s", _where(scope), _redacted(url), problem)
-    return tuple(good)
 
 
 def _contribute(scope: Scope, plan: FetchPlan, tags: tuple[str, ...]) -> None:

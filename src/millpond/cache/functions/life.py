@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from millpond.cache.data import DataCache
+from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
-from millpond.policy.tags import checked_tags
 from millpond.render.scope import Purpose, current
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ def cache_tag(*tags: str) -> None:
         UsageError: outside of a cached function.
     """
     scope = _filling("cache_tag()")
-    good, problems = checked_tags(tags)
-    for problem in problems:
-        log.warning("cache_tag() in %s: %s", scope.function, problem)
-    scope.tags.update(dict.fromkeys(good))
+    scope.tags.update(dict.fromkeys(usable_tags(tags, lambda: f"cache_tag() in {scope.function}", log)))
 
 
 def _filling(function: str) -> Scope:
