@@ -24,7 +24,7 @@ from millpond.policy.compat import Compat
 from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
 from millpond.prerender.frozen_environment import drift
 from millpond.prerender.prerenderer import Prerenderer
-from millpond.prerender.undecided import development_plans, unbuilt_plans
+from millpond.prerender.unbuilt_plans import development_plans, unbuilt_plans
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
@@ -38,7 +38,7 @@ from millpond.routes.scan import scan
 from millpond.serve.inner import InnerApp
 from millpond.serve.lifespan import Life
 from millpond.serve.running import AppContext, Runtime, ServedBuild, assemble
-from millpond.stores.choosing import chosen_store, memory_store
+from millpond.stores.factory import chosen_store, memory_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

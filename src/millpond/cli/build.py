@@ -18,7 +18,7 @@ from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
 from millpond.serve.logs import configure_logs
-from millpond.stores.choosing import shared_store
+from millpond.stores.factory import shared_store
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from millpond.cli.stored import ProjectCache
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
-    from millpond.stores.entry_listing import Inspecting, ListedEntry
+    from millpond.stores.maintenance_contract import ListedEntry, StoreInspection
 
 cache = App(name="cache", help_format="plaintext")
 
@@ -211,7 +211,9 @@ def _report_dropped(number: int, json: bool) -> int:
     return 0
 
 
-def _facts(about: ProjectCache, inspection: Inspecting, *, own: bool) -> Iterator[tuple[ListedEntry, dict[str, Any]]]:
+def _facts(
+    about: ProjectCache, inspection: StoreInspection, *, own: bool
+) -> Iterator[tuple[ListedEntry, dict[str, Any]]]:
     row_of, now = inspection.row, time.time()
     for found in inspection.entries():
         yield found, facts_of(about, found, row_of, now, own=own)

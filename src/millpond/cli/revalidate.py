@@ -24,7 +24,7 @@ from millpond.policy.key import folders_of
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
-from millpond.stores.choosing import chosen_store
+from millpond.stores.factory import chosen_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from millpond.metadata.dimensions import Dimensions
-from millpond.metadata.shape import MetadataError
+from millpond.metadata.validation import MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

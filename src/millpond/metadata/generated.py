@@ -16,9 +16,9 @@ from millpond.metadata.described import size_of
 from millpond.metadata.image_response import ImageResponse
 from millpond.metadata.listing import Listing, awaits, call
 from millpond.metadata.robots import robots_txt
-from millpond.metadata.shape import MetadataError
 from millpond.metadata.sitemap import sitemap_xml
 from millpond.metadata.static_files import plain_answer
+from millpond.metadata.validation import MetadataError
 from millpond.metadata.web_manifest import manifest_json
 from millpond.policy.compat import Compat
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind

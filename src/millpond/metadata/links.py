@@ -10,8 +10,8 @@ from millpond.errors import UsageError
 from millpond.metadata.described import size_of, text_of
 from millpond.metadata.dimensions import dimensions
 from millpond.metadata.listing import Listing, awaits
-from millpond.metadata.shape import MetadataError
 from millpond.metadata.static_files import MEDIA_TYPES
+from millpond.metadata.validation import MetadataError
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import read
 from millpond.routes.path import canonical, slash_redirect, split

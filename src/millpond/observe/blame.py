@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pydantic
 
 from millpond.errors import Place
-from millpond.observe import databases, environment, files
+from millpond.observe import databases, environment_variables, files
 from millpond.observe import python_functions as functions
 from millpond.observe.context_propagation import HandOver, HandOvers, carries, given_in, taken_in
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
@@ -150,7 +150,7 @@ def _may_pass(frame: FrameType, use: Use) -> bool:
     if use.kind in _DIRECT:
         return is_generated(frame.f_code.co_filename)
     if use.kind is InputKind.ENV:
-        return environment.reads_for_caller(frame)
+        return environment_variables.reads_for_caller(frame)
     if use.kind is InputKind.FILE:
         return files.opens_for_caller(frame)
     if use.is_raw and databases.is_drivers(frame):

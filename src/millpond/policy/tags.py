@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from enum import Enum
 from functools import lru_cache
 from hashlib import blake2b
@@ -9,7 +10,7 @@ from reprlib import Repr
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class TagRow(NamedTuple):
@@ -67,6 +68,19 @@ def invalidated(row: TagRow | None, generation: int, now: float, expire_after: f
         return TagRow(generation, generation)
     ends = now + expire_after
     return TagRow(generation, expired, generation, ends if expire_at is None else min(ends, expire_at))
+
+
+def generation_at(moment: float, generation: int, times: Sequence[float]) -> int:
+    """The generation at a moment, for what was rendered elsewhere. Where it isn't certain, the lower one.
+
+    Args:
+        moment: seconds since the epoch.
+        generation: the counter now.
+        times: when the latest invalidations happened, oldest first; earlier ones are forgotten.
+    """
+    earlier = bisect_left(times, moment)
+    forgotten = generation - len(times)
+    return forgotten + earlier if earlier or not forgotten else 0
 
 
 def judge_tags(tags: Iterable[str], generation: int, row_of: Callable[[str], TagRow | None], now: float) -> TagVerdict:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from millpond.errors import Place
-from millpond.observe.environment import EVERY_VARIABLE
+from millpond.observe.environment_variables import EVERY_VARIABLE
 from millpond.policy.allowance import InputKind
 from millpond.prerender.build_manifest import OUTPUT, key_name
 

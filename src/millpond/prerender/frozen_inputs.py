@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.observe.environment import EVERY_VARIABLE
+from millpond.observe.environment_variables import EVERY_VARIABLE
 from millpond.policy.allowance import Allowance, InputKind
 from millpond.prerender.failure import Failure
 

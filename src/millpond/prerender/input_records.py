@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from millpond.errors import Place
-from millpond.observe.environment import EVERY_VARIABLE
+from millpond.observe.environment_variables import EVERY_VARIABLE
 from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind, is_refreshed
 

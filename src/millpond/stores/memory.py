@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from millpond.policy.freshness import CLOCK_TOLERANCE
-from millpond.policy.tags import Cleanliness, TagRow, invalidated, judge_tags
+from millpond.policy.tags import Cleanliness, TagRow, generation_at, invalidated, judge_tags
 from millpond.stores.contract import Commit, Lease
-from millpond.stores.tag_history import generation_at
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 import lmdb
 from msgspec.structs import replace
 
-from millpond.policy.tags import Cleanliness, judge_tags
+from millpond.policy.tags import Cleanliness, generation_at, judge_tags
 from millpond.stores.contract import Commit
 from millpond.stores.frame import decode_frame, encode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
-from millpond.stores.lmdb.environment import max_bytes_in
+from millpond.stores.lmdb.file_replacement import LOOK_SECONDS
 from millpond.stores.lmdb.layout import digest
 from millpond.stores.lmdb.local_reads import LocalReads
-from millpond.stores.lmdb.succession import LOOK_SECONDS
+from millpond.stores.lmdb.opening import max_bytes_in
 from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
-from millpond.stores.tag_history import generation_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb.opened import Writing
+    from millpond.stores.lmdb.environment import Writing
 
 log = logging.getLogger("millpond.stores")
 
@@ -49,7 +48,7 @@ class LmdbStore:
     down in batches, for eviction to take what was read least recently, in whatever process.
 
     A process that is killed loses nothing that was committed, and leaves no lock behind; its leases run out. After
-    a power cut the file isn't trusted, and begins anew (see `Folder.distrust`). A full disk costs the entries that
+    a power cut the file isn't trusted, and begins anew (see `StoreFolder.distrust`). A full disk costs the entries that
     would be written now: it is never an error of who reads or commits. Only `invalidate` and `remove` raise then, since
     nobody may believe that they worked.
 

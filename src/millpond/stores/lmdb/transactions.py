@@ -14,18 +14,18 @@ import lmdb
 
 from millpond.errors import StoreError
 from millpond.stores.lmdb import entries as lmdb_entries
-from millpond.stores.lmdb.environment import map_bytes_for, open_environment, release
+from millpond.stores.lmdb.environment import Reading, Writing, is_damage
+from millpond.stores.lmdb.file_replacement import succeed
 from millpond.stores.lmdb.layout import STATE_KEY, State
-from millpond.stores.lmdb.lock import HeldUp
-from millpond.stores.lmdb.opened import Reading, Writing, is_damage
-from millpond.stores.lmdb.succession import succeed
+from millpond.stores.lmdb.lock import LockTimeout
+from millpond.stores.lmdb.opening import map_bytes_for, open_environment, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from millpond.stores.lmdb.opened import Environment
-    from millpond.stores.lmdb.succession import Predecessor
+    from millpond.stores.lmdb.environment import Environment
+    from millpond.stores.lmdb.file_replacement import Predecessor
 
 T = TypeVar("T")
 
@@ -217,7 +217,7 @@ class Transactions:
         if is_damage(error):
             self.environment.folder.mark_damaged()
             self._warn("%s is damaged (%s). Nothing is cached until the application is started anew.", error)
-        elif isinstance(error, HeldUp):
+        elif isinstance(error, LockTimeout):
             self._warn("%s can't be written to: %s. Until that ends, what is rendered isn't cached.", error)
         else:
             self._warn("%s can't be used now (%s): answers are not cached.", error)

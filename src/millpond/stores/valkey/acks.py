@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.scripts import PART
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,10 +8,10 @@ import random
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.layout import JournalRecord, as_text, unpack_row
 from millpond.stores.valkey.mirror import MirroredTags
 from millpond.stores.valkey.scripts import PART, TOUCH
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 from millpond.stores.valkey.session import ResumePoint
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from millpond.stores.contract import Lease
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.scripts import LEASE
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:

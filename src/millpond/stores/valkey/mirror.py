@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.tags import TagRow
 from millpond.stores.bounded_dict import BoundedDict
-from millpond.stores.local import LocalEntries, Reads
+from millpond.stores.local_entries import LocalEntries, ReadCounts
 from millpond.stores.valkey.layout import as_text, bucket_of, unpack_row
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Mirror:
         """The last record of the journal that is part of `view`."""
         self.nonce = b""
         """What that record has, and no other."""
-        self.reads = Reads()
+        self.reads = ReadCounts()
         self._until = 0.0
         self._era = 0
         self._version, self._out_of_touch = 0, itertools.count(-1, -1)

@@ -7,9 +7,9 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.stores.valkey.acks import registered
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.layout import as_bytes
 from millpond.stores.valkey.scripts import INVALIDATE, PRUNE
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ async def invalidate(session: Session, acks: Acks, tags: Iterable[str], expire_a
     return Invalidated(generation, rows)
 
 
-class Tags:
+class TagInvalidations:
     """Invalidations of a process that has a mirror, and so knows which rows may go.
 
     Args:

@@ -60,7 +60,7 @@ class LocalEntries(Generic[L]):
             self._bytes = 0
 
 
-class Reads:
+class ReadCounts:
     """How often each key was read since that was last written down; least recently read first."""
 
     def __init__(self) -> None:

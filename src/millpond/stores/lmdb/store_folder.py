@@ -18,7 +18,7 @@ from millpond.errors import StoreError
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock: `Folder` says what to do
+except ImportError:  # Windows has no flock: `StoreFolder` says what to do
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PATIENCE_SECONDS = 10.0
 _OPEN, _CLOSED, _DAMAGED = "open", "closed", "damaged"
 
 
-class Folder:
+class StoreFolder:
     """One process's claim on the folder of a store.
 
     `store.lock` is locked (flock) by every process that has the store open: shared, or exclusively while one is
@@ -65,7 +65,7 @@ class Folder:
             raise StoreError("the embedded store needs flock, which this system lacks; keep the cache in memory.")
 
     @classmethod
-    def to_read(cls, path: Path) -> Folder:
+    def to_read(cls, path: Path) -> StoreFolder:
         """A claim on a store that is there, by who only looks into it.
 
         Raises:
