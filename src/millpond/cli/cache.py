@@ -22,7 +22,7 @@ from millpond.cli.stored import (
     is_called,
     sized,
 )
-from millpond.errors import MillpondError, UsageError
+from millpond.errors import MillpondError, UsageError, counted
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
 from millpond.prerender.build_table import route_table
@@ -207,7 +207,7 @@ def _report_dropped(number: int, json: bool) -> int:
     if json:
         print_json({"removed": number})
     else:
-        output().print(f"{number} {'entry' if number == 1 else 'entries'} removed")
+        output().print(f"{counted(number, 'entry', 'entries')} removed")
     return 0
 
 

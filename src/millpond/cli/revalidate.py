@@ -19,7 +19,7 @@ from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
 from millpond.config import RevalidateEndpointConfig, load_config
-from millpond.errors import MillpondError, PurgeError, UsageError
+from millpond.errors import MillpondError, PurgeError, UsageError, counted
 from millpond.policy.key import folders_of
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
@@ -79,8 +79,8 @@ def revalidate(
         return 0
     for warning in warnings:
         warn(warning)
-    counted = [_number(report["tags"], "tag"), _number(report["paths"], "path")]
-    done = " and ".join(text for text in counted if text)
+    named = (("tags", "tag"), ("paths", "path"))
+    done = " and ".join(counted(report[name], noun) for name, noun in named if report[name])
     output().print(f"{done} invalidated; the generation is {report['generation']}", soft_wrap=True)
     return 0
 
@@ -247,7 +247,3 @@ def _matches(table: Table[str], path: str) -> bool:
         return next(table.match(split(path.encode())), None) is not None
     except MalformedPath:
         return False
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from millpond.errors import MillpondError, one_of
+from millpond.errors import MillpondError, closest, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,7 +88,7 @@ def _complaint(error: ValidationError, value: object, names: list[str]) -> str:
 def near(name: str, names: Iterable[str], likeness: float) -> str | None:
     """The one of `names` that `name` looks like, also when it is written as in JavaScript or in HTTP."""
     spelling = re.sub(r"(?<=[a-z])(?=[A-Z])|-", "_", name).lower()
-    return next(iter(difflib.get_close_matches(spelling, list(names), n=1, cutoff=likeness)), None)
+    return closest(spelling, names, likeness)
 
 
 def _reached(loc: tuple[int | str, ...], value: Any) -> tuple[tuple[str | int, ...], object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from millpond.errors import MillpondError, Place
+from millpond.errors import MillpondError, Place, counted
 from millpond.render.scope import in_project
 from millpond.routes.imports import unset_variable
 
@@ -71,14 +71,10 @@ def _folded(frames: traceback.StackSummary, project: Path) -> Iterator[str]:
             folded += 1
             continue
         if folded:
-            yield f"  … {_frames(folded)} of Millpond, FastAPI and libraries"
+            yield f"  … {counted(folded, 'frame')} of Millpond, FastAPI and libraries"
             folded = 0
         yield f"  {path.relative_to(project)}:{frame.lineno} in {frame.name}"
         if frame.line:
             yield f"      {frame.line}"
     if folded:
-        yield f"  … {_frames(folded)} of libraries"
-
-
-def _frames(number: int) -> str:
-    return "1 frame" if number == 1 else f"{number} frames"
+        yield f"  … {counted(folded, 'frame')} of libraries"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from millpond.policy.freshness import CLOCK_TOLERANCE
+from millpond.policy.precedence import is_superseded, outlives_seed
 from millpond.policy.tags import Cleanliness, TagRow, generation_at, invalidated, judge_tags
 from millpond.stores.contract import Commit, Lease
 from millpond.stores.waiters import Waiters
@@ -118,7 +118,7 @@ class MemoryStore:
                 return Commit.TOO_LARGE
             if entry.generation < self._floor or self._is_expired(entry):
                 return Commit.INVALIDATED
-            if self._is_superseded(entry):
+            if is_superseded(self._entries.get(entry.key), entry, self._clock()):
                 return Commit.SUPERSEDED
             self._put(self._entries, entry)
             self._evict()
@@ -137,8 +137,7 @@ class MemoryStore:
             filled = dict(self._entries)
             for built in offered:
                 entry = replace(built, generation=generation_at(built.rendered_at, self._generation, times))
-                held = filled.get(entry.key)
-                if held is not None and (held.rendered_at >= entry.rendered_at or held.generation > entry.generation):
+                if outlives_seed(filled.get(entry.key), entry):
                     continue
                 if entry.generation >= self._floor and entry.size <= self._max_bytes:
                     self._put(filled, entry)
@@ -245,15 +244,6 @@ class MemoryStore:
     def _is_expired(self, entry: Entry) -> bool:
         verdict = judge_tags(entry.tags, entry.generation, self._rows.get, self._clock())
         return verdict.cleanliness is Cleanliness.EXPIRED
-
-    def _is_superseded(self, entry: Entry) -> bool:
-        held = self._entries.get(entry.key)
-        if held is None or held.generation < entry.generation:
-            return False
-        if held.generation > entry.generation:
-            return True
-        # A clock that was set back must not keep an entry "from the future" in place for ever.
-        return entry.rendered_at < held.rendered_at <= self._clock() + CLOCK_TOLERANCE
 
     def _prune_rows(self) -> None:
         """Give up the oldest eighth of the rows, and every entry that only they would have shown to be invalidated.

@@ -19,6 +19,7 @@ from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, Fe
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
 from millpond.render.scope import Phase, Purpose, Scope, current
+from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,7 +98,7 @@ async def fetch(
     if scope is None or store is None or scope.draft.enabled:
         return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=store.cache_components)
-    good_tags = usable_tags(tags, lambda: f"{_where(scope)}fetch({_redacted(request.url)})", log)
+    good_tags = usable_tags(tags, lambda: f"{_where(scope)}fetch({redacted(request.url)})", log)
     _contribute(scope, plan, good_tags)
     if not plan.cached:
         return await answer()
@@ -122,9 +123,9 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
     try:
         plan = plan_fetch(call, around)
     except FetchConflict as conflict:
-        raise UsageError(f"{_where(scope)}{conflict} ({_redacted(url)})") from None
+        raise UsageError(f"{_where(scope)}{conflict} ({redacted(url)})") from None
     if plan.warning is not None:
-        log.warning("%sfetch(%s): %s", _where(scope), _redacted(url), plan.warning)
+        log.warning("%sfetch(%s): %s", _where(scope), redacted(url), plan.warning)
     if plan.ends_static and scope.is_prerender:
         scope.record_access(f"fetch() uncached ({plan.why})")
     return plan
@@ -141,7 +142,7 @@ def _contribute(scope: Scope, plan: FetchPlan, tags: tuple[str, ...]) -> None:
 def _read(key: str, request: httpx2.Request, plan: FetchPlan, tags: tuple[str, ...], scope: Scope) -> Read:
     return Read(
         key=key,
-        name=f"{request.method} {_redacted(request.url)}",
+        name=f"{request.method} {redacted(request.url)}",
         revalidate=plan.revalidate,
         tags=(*tags, *scope.own_tags),
         own_invalidations=dict(scope.own_invalidations),
@@ -171,7 +172,7 @@ async def _credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> b
     added = await credentials(client, request)
     if added is None:
         raise UsageError(
-            f"fetch({_redacted(request.url)}, client=…): what the client's auth adds can't be told beforehand, so "
+            f"fetch({redacted(request.url)}, client=…): what the client's auth adds can't be told beforehand, so "
             'that answers for different users would be one; give the header in headers, or cache="no-store".'
         )
     return added
@@ -190,11 +191,6 @@ def _filled(response: httpx2.Response, plan: FetchPlan, tags: tuple[str, ...]) -
 
 def _response(entry: Entry, request: httpx2.Request) -> httpx2.Response:
     return whole_answer(entry.status, entry.headers, entry.body, request)
-
-
-def _redacted(url: httpx2.URL) -> str:
-    """The URL without the password that it may hold."""
-    return str(url.copy_with(password=None) if url.password else url)
 
 
 def _where(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import lmdb
 from msgspec.structs import replace
 
+from millpond.policy.precedence import is_superseded, outlives_seed
 from millpond.policy.tags import Cleanliness, generation_at, judge_tags
 from millpond.stores.contract import Commit
 from millpond.stores.frame import decode_frame, encode_frame
@@ -223,7 +224,7 @@ class LmdbStore:
         # From before the file was another: by now it only counts when it is what the file has.
         if entry.generation < self._transactions.since and not lmdb_entries.is_kept(held, entry):
             return Commit.INVALIDATED
-        if lmdb_entries.is_superseded(held, entry, now):
+        if is_superseded(held, entry, now):
             return Commit.SUPERSEDED
         return None
 
@@ -245,7 +246,7 @@ class LmdbStore:
         for built in offered:
             generation = generation_at(built.rendered_at, writing.state.generation, times)
             entry = replace(built, generation=generation)
-            if lmdb_entries.outlives_seed(lmdb_entries.kept(writing, digest(entry.key)), entry):
+            if outlives_seed(lmdb_entries.kept(writing, digest(entry.key)), entry):
                 continue
             frame = encode_frame(entry)
             if generation >= writing.state.floor and lmdb_entries.size_of(entry, frame) <= self._room:
