@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from millpond.errors import RouteModuleError
-from millpond.metadata.described import size_of
+from millpond.metadata.image_properties import size_of
 from millpond.metadata.image_response import ImageResponse
 from millpond.metadata.listing import Listing, awaits, call
 from millpond.metadata.robots import robots_txt

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.cache.active_application import required_metadata
 from millpond.errors import UsageError
-from millpond.metadata.described import size_of, text_of
-from millpond.metadata.dimensions import dimensions
+from millpond.metadata.image_properties import dimensions, size_of, text_of
 from millpond.metadata.listing import Listing, awaits
 from millpond.metadata.static_files import MEDIA_TYPES
 from millpond.metadata.validation import MetadataError

@@ -11,9 +11,9 @@ import pydantic
 from millpond.errors import Place
 from millpond.observe import databases, environment_variables, files
 from millpond.observe import python_functions as functions
-from millpond.observe.context_propagation import HandOver, HandOvers, carries, given_in, taken_in
+from millpond.observe.context_propagation import Submission, Submissions, carries, given_in, taken_in
+from millpond.observe.source import connects
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
-from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind
 from millpond.render.scope import Phase, current, in_project
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from millpond.observe.use import Use
+    from millpond.observe.source import Use
     from millpond.render.inputs import Inputs
     from millpond.render.scope import Scope
 
@@ -42,7 +42,7 @@ class UseSite(NamedTuple):
     scope: Scope
     inputs: Inputs
     place: Place
-    handed_over: bool
+    submitted: bool
     """Whether the line isn't on the stack of the use: it gave the work to a thread or a task."""
 
 
@@ -58,9 +58,9 @@ class Blame:
         self._project = project
         self._files: dict[str, str | None] = {}
         """By file name of code: its path in the project, if it is the user's."""
-        self._handed = HandOvers()
+        self._submissions = Submissions()
 
-    def note_handover(self, frame: FrameType) -> HandOver | None:
+    def note_submission(self, frame: FrameType) -> Submission | None:
         """Remember the work that the function of `frame` hands over, if it does and a render asks for it.
 
         Returns:
@@ -80,16 +80,16 @@ class Blame:
             if _is_frameworks(outer):
                 return None
             carried = carried and (carries(outer) or files.opens_for_caller(outer))
-        handover = HandOver(scope, place, carried)
-        self._handed.note(work, handover)
-        return handover
+        submission = Submission(scope, place, carried)
+        self._submissions.note(work, submission)
+        return submission
 
-    def asked_by(self, handover: HandOver, use: Use) -> UseSite | None:
+    def asked_by(self, submission: Submission, use: Use) -> UseSite | None:
         """Who asks for a use that is what was handed over; None when a library does, for itself."""
-        scope, place, carried = handover
+        scope, place, carried = submission
         if place is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
             return None
-        return UseSite(scope, scope.inputs, place, handed_over=True) if carried or use.kind in _DRIVEN else None
+        return UseSite(scope, scope.inputs, place, submitted=True) if carried or use.kind in _DRIVEN else None
 
     def asked(self, frame: FrameType | None, use: Use) -> UseSite | None:
         """Who asks for a use that `frame` makes; None when a library does, or it is nobody's render."""
@@ -97,7 +97,7 @@ class Blame:
         if scope is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
             return None
         place: Place | None = None
-        handed_over = False
+        submitted = False
         for outer in outwards(frame):
             if outer.f_globals is _LOGGING:
                 return None  # what is logged is no part of an answer
@@ -105,12 +105,12 @@ class Blame:
                 continue
             place = self._place(outer)
             if place is None and (given := self._given_to(outer)) is not None:
-                place, handed_over = given.place if given.carried or use.kind in _DRIVEN else None, True
+                place, submitted = given.place if given.carried or use.kind in _DRIVEN else None, True
                 if place is None:
                     return None
             elif place is None and not _may_pass(outer, use):
                 return None
-        return None if place is None else UseSite(scope, scope.inputs, place, handed_over)
+        return None if place is None else UseSite(scope, scope.inputs, place, submitted)
 
     def _scope(self, frame: FrameType | None) -> Scope | None:
         """The current one; in a thread that was started without a context, that of whoever gave it its work."""
@@ -118,7 +118,7 @@ class Blame:
         if scope is not None or is_in_a_loop():
             return scope
         given = (self._given_to(outer) for outer in outwards(frame))
-        return next((handover.scope for handover in given if handover is not None), None)
+        return next((submission.scope for submission in given if submission is not None), None)
 
     def _place(self, frame: FrameType) -> Place | None:
         """The line of a frame that is the user's."""
@@ -128,13 +128,13 @@ class Blame:
         file = self._files[name]
         return None if file is None else Place(file, frame.f_lineno)
 
-    def _given_to(self, frame: FrameType) -> HandOver | None:
+    def _given_to(self, frame: FrameType) -> Submission | None:
         """What was handed over to the machinery, a thread's or the loop's, that a frame belongs to."""
         if is_turn_of_the_loop(frame):
             task = asyncio.current_task()
-            return None if task is None else self._handed.of(task.get_coro())
+            return None if task is None else self._submissions.of(task.get_coro())
         work = taken_in(frame)
-        return None if work is None else self._handed.of(work)
+        return None if work is None else self._submissions.of(work)
 
 
 def _is_frameworks(frame: FrameType) -> bool:

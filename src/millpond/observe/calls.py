@@ -13,15 +13,15 @@ from functools import partial
 from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from millpond.observe.source import Use
 from millpond.observe.statements import shortened, statement_at
-from millpond.observe.use import Use
 from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from millpond.observe.context_propagation import HandedOver
+    from millpond.observe.context_propagation import SubmittedCall
 
 _ASYNCIO = f"{os.sep}asyncio{os.sep}"
 _CONVERSIONS = {"localtime": 1, "gmtime": 1, "ctime": 1, "strftime": 2}
@@ -51,7 +51,7 @@ def use_of_call(function: Any, owner: Any, frame: FrameType) -> Use | None:
     return _use(function, owner, partial(_number_of_arguments, frame), partial(statement_at, frame))
 
 
-def use_of_work(work: HandedOver) -> Use | None:
+def use_of_work(work: SubmittedCall) -> Use | None:
     """What a function in C that is handed over to a thread is a use of; None for any other function."""
     function, arguments = work
     if not isinstance(function, _IN_C) or function.__name__ not in NAMES:

@@ -46,7 +46,7 @@ _CARRIERS = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "starlette"}
 """Packages that only carry what they are given to a thread or a task."""
 
 
-class HandOver(NamedTuple):
+class Submission(NamedTuple):
     """Who gave the work."""
 
     scope: Scope
@@ -56,7 +56,7 @@ class HandOver(NamedTuple):
     """Whether only carriers stand between that line and the hand-over."""
 
 
-class HandedOver(NamedTuple):
+class SubmittedCall(NamedTuple):
     """What a hand-over is going to call."""
 
     function: Any
@@ -64,19 +64,19 @@ class HandedOver(NamedTuple):
     """Those that go by position."""
 
 
-class HandOvers:
+class Submissions:
     """What was handed over while somebody observes."""
 
     def __init__(self) -> None:
-        self._known: BoundedDict[int, tuple[object, HandOver]] = BoundedDict(_MOST)
+        self._known: BoundedDict[int, tuple[object, Submission]] = BoundedDict(_MOST)
         self._lock = threading.RLock()  # what is collected meanwhile may hand work over, too
 
-    def note(self, work: object, given: HandOver) -> None:
+    def note(self, work: object, given: Submission) -> None:
         """Remember who gave `work`. It is held meanwhile, so that no other object has its identity."""
         with self._lock:
             self._known.keep(id(work), (work, given))
 
-    def of(self, work: object) -> HandOver | None:
+    def of(self, work: object) -> Submission | None:
         """Who gave it, if a render did."""
         with self._lock:
             found = self._known.get(id(work))
@@ -94,7 +94,7 @@ def given_in(frame: FrameType) -> Any:
     return None if argument is None else frame.f_locals.get(argument)
 
 
-def work_in(frame: FrameType) -> HandedOver:
+def work_in(frame: FrameType) -> SubmittedCall:
     """What the function of a frame hands over, out of what only wraps it: a partial, a run in a context.
 
     A function in C that is called by another one in C, as these do, is told by no event: not by the profiler's, and
@@ -111,7 +111,7 @@ def work_in(frame: FrameType) -> HandedOver:
             function, arguments = arguments[0], arguments[1:]
         else:
             break
-    return HandedOver(function, arguments)
+    return SubmittedCall(function, arguments)
 
 
 def runs_work(frame: FrameType) -> bool:

@@ -9,8 +9,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import BuildError
-from millpond.observe import calls
-from millpond.observe import context_propagation as handover
+from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as functions
 from millpond.observe.blame import is_generated
 from millpond.render.scope import in_project
@@ -29,7 +28,7 @@ _monitoring = sys.monitoring
 _EVENTS = _monitoring.events.CALL | _monitoring.events.PY_START
 _TOOLS = (4, 3, 5, 2)
 """Numbers that a tool may have; those of debuggers and coverage last, or never."""
-_NAMES = functions.NAMES | handover.NAMES
+_NAMES = functions.NAMES | context_propagation.NAMES
 
 
 class _Whose(Enum):
@@ -99,7 +98,7 @@ class MonitoringSource:
         if code.co_name not in _NAMES:
             return _monitoring.DISABLE
         frame = sys._getframe(1)  # noqa: SLF001 - as above
-        if not (functions.is_known(frame) or handover.is_known(frame)):
+        if not (functions.is_known(frame) or context_propagation.is_known(frame)):
             return _monitoring.DISABLE
         self._listener.begun(frame)
         return None

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
 
-from millpond.observe import calls
-from millpond.observe import context_propagation as handover
+from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as known
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from millpond.observe.source import CallListener
 
-_NAMES = known.NAMES | handover.NAMES
+_NAMES = known.NAMES | context_propagation.NAMES
 
 _listeners: list[CallListener] = []
 

@@ -8,7 +8,7 @@ import msgspec
 
 from millpond.errors import Place
 from millpond.observe.environment_variables import EVERY_VARIABLE
-from millpond.observe.use import connects
+from millpond.observe.source import connects
 from millpond.policy.allowance import InputKind, is_refreshed
 
 if TYPE_CHECKING:
