@@ -69,6 +69,11 @@ def one_of(options: Iterable[str]) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
 
+def at(place: Place | None) -> str:
+    """`app/route.py:7: `, what a message begins with; empty where the place isn't known."""
+    return "" if place is None else f"{place}: "
+
+
 def closest(name: str, names: Iterable[str], likeness: float = 0.6) -> str | None:
     """The one of `names` that `name` may be a misspelling of, for "did you mean".
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from millpond.errors import MillpondError, Place, counted
+from millpond.errors import MillpondError, Place, at, counted
 from millpond.render.scope import in_project
 from millpond.routes.imports import unset_variable
 
@@ -57,9 +57,9 @@ def unset_message(error: BaseException, project: Path, reader: str, remedy: str)
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = in_project(frame.f_code.co_filename, project)
         place = place if file is None else Place(file, line)
-    where = f"{place}: " if place is not None else ""
     return (
-        f"{where}{variable} is read at build time by {reader}, and isn't set; set it for `millpond build`, or {remedy}."
+        f"{at(place)}{variable} is read at build time by {reader}, and isn't set; "
+        f"set it for `millpond build`, or {remedy}."
     )
 
 

@@ -14,7 +14,7 @@ from millpond.cache.fetching.own_routes import client_of_own, is_own, on_the_way
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.fetching.upstream import close_client as close_client
 from millpond.cache.given_tags import usable_tags
-from millpond.errors import UsageError
+from millpond.errors import UsageError, at
 from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
@@ -98,7 +98,7 @@ async def fetch(
     if scope is None or store is None or scope.draft.enabled:
         return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=store.cache_components)
-    good_tags = usable_tags(tags, lambda: f"{_where(scope)}fetch({redacted(request.url)})", log)
+    good_tags = usable_tags(tags, lambda: f"{at(scope.place())}fetch({redacted(request.url)})", log)
     _contribute(scope, plan, good_tags)
     if not plan.cached:
         return await answer()
@@ -123,9 +123,9 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
     try:
         plan = plan_fetch(call, around)
     except FetchConflict as conflict:
-        raise UsageError(f"{_where(scope)}{conflict} ({redacted(url)})") from None
+        raise UsageError(f"{at(scope.place())}{conflict} ({redacted(url)})") from None
     if plan.warning is not None:
-        log.warning("%sfetch(%s): %s", _where(scope), redacted(url), plan.warning)
+        log.warning("%sfetch(%s): %s", at(scope.place()), redacted(url), plan.warning)
     if plan.ends_static and scope.is_prerender:
         scope.record_access(f"fetch() uncached ({plan.why})")
     return plan
@@ -191,11 +191,6 @@ def _filled(response: httpx2.Response, plan: FetchPlan, tags: tuple[str, ...]) -
 
 def _response(entry: Entry, request: httpx2.Request) -> httpx2.Response:
     return whole_answer(entry.status, entry.headers, entry.body, request)
-
-
-def _where(scope: Scope) -> str:
-    place = scope.place()
-    return f"{place}: " if place is not None else ""
 
 
 def _checked_cache(cache: CacheOption | None) -> CacheOption | None:
