@@ -1,4 +1,4 @@
-"""What a metadata function returned, held against the shape that its format has."""
+"""Validation of what a metadata function returned."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AuditListener(Protocol):
-    """Who is told."""
+    """Receives the events that are uses."""
 
     def audited(self, use: Use, frame: FrameType) -> None:
         """`frame` has caused an event that is a use."""
@@ -83,7 +83,7 @@ def _hook(event: str, arguments: Arguments) -> None:
 
 @contextlib.contextmanager
 def audited_by(listener: AuditListener) -> Iterator[None]:
-    """Tell `listener` within the block.
+    """Report to `listener` within the block.
 
     An audit hook can't be taken away again, so there is one, and it has somebody to tell only for a while.
     """

@@ -1,4 +1,4 @@
-"""Whose line asks for something: the user's, or a library's for purposes of its own."""
+"""Which line of the user's code a use is attributed to; none where a library acts for itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PYDANTIC = tuple(pydantic.__path__)
 
 
 class UseSite(NamedTuple):
-    """For whom something is used, and by which line."""
+    """The scope and the line that a use is attributed to."""
 
     scope: Scope
     inputs: Inputs
@@ -52,7 +52,7 @@ def is_generated(file: str) -> bool:
 
 
 class Blame:
-    """Finds the user's line: on the stack, over greenlets, and over what was handed to threads and tasks."""
+    """Finds the user's line: on the stack, across greenlets, and across work for threads and tasks."""
 
     def __init__(self, project: Path) -> None:
         self._project = project

@@ -1,4 +1,4 @@
-"""Work that is handed over to a thread or a task: whose it is, where no frame of its own tells."""
+"""Work that was submitted to a thread or a task: which render submitted it, where the stack doesn't show it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _CARRIERS = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "starlette"}
 
 
 class Submission(NamedTuple):
-    """Who gave the work."""
+    """The render and the line that submitted some work."""
 
     scope: Scope
     place: Place | None
@@ -65,7 +65,7 @@ class SubmittedCall(NamedTuple):
 
 
 class Submissions:
-    """What was handed over while somebody observes."""
+    """The work that was submitted while an observer is installed."""
 
     def __init__(self) -> None:
         self._known: BoundedDict[int, tuple[object, Submission]] = BoundedDict(_MOST)

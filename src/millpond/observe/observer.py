@@ -1,4 +1,4 @@
-"""The observer of a build: told of each use by its sources, it finds whose it is, and has the scope know."""
+"""The observer of a build: sources report each use, it attributes the use to a line, and records it in the scope."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_NAMED = 500
 
 
 class Observer:
-    """Has the scope of a render, or of a cached function that is being filled, know what it uses, in any thread.
+    """Records what a render, or the fill of a cached function, uses: in its scope, from any thread.
 
     Args:
         project: whose code is the user's.

@@ -24,7 +24,7 @@ def connects(what: str) -> bool:
 
 
 class Use(NamedTuple):
-    """What a call is a use of, whoever made it."""
+    """A use of something besides the request, whoever made the call."""
 
     kind: InputKind
     what: str
@@ -36,7 +36,7 @@ class Use(NamedTuple):
 
 
 class CallListener(Protocol):
-    """Who is told."""
+    """Receives the calls."""
 
     def called(self, function: Any, owner: Any, frame: FrameType) -> None:
         """`frame` calls a function in C whose name is one of `calls.NAMES`."""
@@ -48,10 +48,10 @@ class CallListener(Protocol):
 
 
 class Source(Protocol):
-    """Tells a listener of calls."""
+    """Reports calls to a listener."""
 
     def installed(self, *, throughout: bool) -> AbstractContextManager[None]:
-        """Within the block calls are told.
+        """Report calls within the block.
 
         Args:
             throughout: all that this thread runs, and threads that begin meanwhile. Otherwise what is around the

@@ -1,4 +1,4 @@
-"""What failed in a build, told to the person who wrote the handler."""
+"""Failures of a build, as messages for whoever wrote the handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of frozen inputs: the remedies, the refusals, and declarations that declare nothing."""
+"""Messages about frozen inputs: remedies, build failures, and unused entries of `frozen_ok`."""
 
 from __future__ import annotations
 

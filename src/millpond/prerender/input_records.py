@@ -1,4 +1,4 @@
-"""What answers are made of, as a build writes it down: one record for each input and line."""
+"""The inputs of answers in the build manifest: one record for each input and line."""
 
 from __future__ import annotations
 

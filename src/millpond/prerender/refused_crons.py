@@ -1,4 +1,4 @@
-"""Crons that can't work: a build refuses them, rather than that they do nothing for ever."""
+"""Crons whose path is no live GET: they would never run, so a build fails."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Built:
 
 
 def new_build_id() -> str:
-    """Names one build, so that no entry of another is taken for its own."""
+    """A new id: entries of other builds aren't used by this one."""
     return secrets.token_hex(8)
 
 

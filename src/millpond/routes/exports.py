@@ -1,4 +1,4 @@
-"""What a route file defines at its top level, by its source: lines for messages, and names that look like mistakes."""
+"""What a route file defines at its top level, by its source: their line numbers, and names that look like mistakes."""
 
 from __future__ import annotations
 

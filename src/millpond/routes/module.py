@@ -85,7 +85,7 @@ def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
 
 
 def read(file: RouteFile) -> bytes:
-    """What the file holds.
+    """The bytes of the file.
 
     Raises:
         RouteModuleError: it can't be read.

@@ -44,7 +44,7 @@ def _identity(params: Params) -> tuple[str | tuple[str, ...], ...]:
 
 
 class _Item:
-    """One item of the list, and how to speak about it."""
+    """One item of the list, and what messages call it."""
 
     def __init__(self, index: int, place: Place, segments: tuple[Segment, ...]) -> None:
         self.index, self.place, self.segments = index, place, segments

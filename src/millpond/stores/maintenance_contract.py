@@ -34,14 +34,14 @@ class ListedEntry(NamedTuple):
 
 
 class StoreStats(Protocol):
-    """A store in numbers: those that all have, and an engine's own."""
+    """Statistics of a store: the ones that all stores have, and those of the engine."""
 
     @property
     def entries(self) -> int: ...
 
     @property
     def bytes(self) -> int:
-        """What all entries count."""
+        """What all entries count against the byte limit."""
         ...
 
     def _asdict(self) -> dict[str, Any]:
@@ -86,11 +86,11 @@ class StoreMaintenance(OpenedStore, Protocol):
 
     @abstractmethod
     def builds(self) -> set[str]:
-        """The builds that are served from it now, as far as it knows."""
+        """The ids of the builds that servers use it for now, as far as the store knows."""
 
     @abstractmethod
     def drop(self, unwanted: Unwanted) -> int:
-        """Drop the entries that are unwanted, and say how many those were.
+        """Drop the entries that are unwanted; returns how many.
 
         One that was rendered anew meanwhile stays.
         """

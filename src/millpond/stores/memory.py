@@ -66,13 +66,13 @@ class MemoryStore:
         self._rows: dict[str, TagRow] = {}
         self._rows_by_age: OrderedDict[str, None] = OrderedDict()  # least recently invalidated first
         self._condemned: list[str] = []
-        self._floor = 0  # the highest generation that a row had when it was given up
+        self._floor = 0  # the highest generation of a row that was pruned
         self._leases: dict[str, _Held] = {}
         self._sweep_at = _LEASES_UNTIL_SWEEP
         self._waiters = Waiters()
 
     def is_synced(self) -> bool:
-        """Always: invalidations are where this process looks."""
+        """Always true: this process is the only one."""
         return True
 
     def peek(self, key: str) -> Entry | None:
@@ -100,10 +100,10 @@ class MemoryStore:
         return self._rows.get(tag)
 
     async def open(self) -> None:
-        """Nothing to do: the store is its own memory."""
+        """Does nothing."""
 
     async def close(self) -> None:
-        """Nothing to do: the store goes with its last reference."""
+        """Does nothing; the store is garbage-collected."""
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
@@ -160,7 +160,7 @@ class MemoryStore:
                 self._rows[tag] = invalidated(self._rows.get(tag), generation, now, expire_after)
                 self._rows_by_age[tag] = None
                 self._rows_by_age.move_to_end(tag)
-            # A clock that was set back makes it look later, and so concern more of the seeds: never fewer.
+            # With a clock that was set back the moment is too late, never too early: more seeds are invalidated.
             self._invalidated_at.append(max(now, self._invalidated_at[-1] if self._invalidated_at else now))
             # Last, so that whoever sees the new generation also sees the rows that it stands for.
             self._generation = generation
@@ -246,7 +246,7 @@ class MemoryStore:
         return verdict.cleanliness is Cleanliness.EXPIRED
 
     def _prune_rows(self) -> None:
-        """Give up the oldest eighth of the rows, and every entry that only they would have shown to be invalidated.
+        """Prune the oldest eighth of the rows, and every entry that no other row marks as invalidated.
 
         The rows themselves go at the next pruning: a reader who took no lock may have such an entry in hand, and
         is about to ask for them.

@@ -51,7 +51,7 @@ class Waiters:
         Args:
             key: what is waited for.
             seconds: at most so long.
-            unless: asked once the caller is listed: what happened before is seen there, what happens later wakes.
+            unless: called once the caller is registered, so that no wake-up between the check and the wait is lost.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
@@ -65,7 +65,7 @@ class Waiters:
         return waiter.done()
 
     def wake(self, key: str) -> None:
-        """Let all go on who wait for `key`."""
+        """Wake everything that waits for `key`."""
         with self._lock:
             woken = self._waiting.pop(key, set())
         for waiter in woken:

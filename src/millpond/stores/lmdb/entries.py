@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def size_of(entry: Entry, frame: bytes) -> int:
-    """What an entry counts: the larger of what every store counts for it, and its frame."""
+    """Bytes that an entry counts: the larger of `Entry.size` and its frame."""
     return max(entry.size, len(frame))
 
 

@@ -40,7 +40,7 @@ _DAMAGE = (
 
 
 class FileReplaced(lmdb.Error):
-    """The file is no longer the folder's, and no other could be opened yet."""
+    """The data file was removed or replaced, and the new one can't be opened yet."""
 
 
 class FileOverwritten(lmdb.Error):
@@ -113,11 +113,11 @@ class Environment:
             return env.begin()
 
     def write(self) -> lmdb.Transaction[bytes]:
-        """A write transaction, for who has the `lock`; waits for what isn't Millpond to end any other."""
+        """A write transaction; the caller holds the `lock`. Blocks while a program other than Millpond is writing."""
         return self._usable().begin(write=True)
 
     def is_in_place(self) -> bool:
-        """Whether this is still the folder's file, and in it what was written there."""
+        """Whether this is still the data file in the folder, with the content that Millpond wrote."""
         self._held()
         if self.gone or self._overwritten:
             return False
@@ -130,7 +130,7 @@ class Environment:
         return self.folder.is_in_place(self.lock.files)
 
     def check_continued(self, txn: lmdb.Transaction[bytes]) -> None:
-        """See that a write transaction follows on the last one.
+        """Check that a write transaction continues from the last one.
 
         A backup that is copied over the file has the number that its own last transaction had.
 
@@ -144,30 +144,30 @@ class Environment:
         self._latest = number - 1
 
     def _give_up(self) -> None:
-        """Let everybody notice that the file can't be used."""
+        """Mark the file as unusable for all processes."""
         self._overwritten = True
         if not self.readonly and self.folder.is_in_place(self.lock.files):  # nobody else has noticed yet
             with contextlib.suppress(OSError):  # a folder that can't be written: each finds out by itself
                 self.folder.break_up()
 
     def learn_when_settled(self) -> None:
-        """Find out when every process knows of this file."""
+        """Read when every process will have noticed this file."""
         with self._held().begin() as txn:
             self.settled_at = settled_at(Reading(txn, self.tables))
 
     def left(self, captured: int) -> Predecessor:
-        """What to know of this file when another takes its place; `captured`: the latest generation that was seen."""
+        """What a successor needs to know of this file; `captured`: the latest generation that this process saw."""
         if self._overwritten:
             return Predecessor(self._identity, captured)
         with self._held().begin() as txn:
             return Predecessor(self._identity, max(captured, Reading(txn, self.tables).state().generation))
 
     def is_tight(self) -> bool:
-        """Whether the disk has next to nothing left."""
+        """Whether the disk is almost full."""
         return self.lock.disk_bytes() < _TIGHT_BYTES
 
     def spare_bytes(self, writing: Writing) -> int:
-        """What can be written without more of the disk: what no table uses, but for a quarter of the file.
+        """Bytes that can be written without more disk space: unused pages, minus a reserve of a quarter of the file.
 
         That is for the copies of pages that each transaction makes, and for those that are free but too scattered.
         """
@@ -179,7 +179,7 @@ class Environment:
         return max(0, (env.info()["last_pgno"] + 1) * 3 // 4 - used) * self._page
 
     def is_full(self, error: lmdb.Error) -> bool:
-        """Whether it is for want of room, in the map or on the disk, that something failed."""
+        """Whether the error means that the map or the disk is full."""
         code = getattr(error, "code", None)  # those that the binding itself raises, rather than the engine, have none
         if isinstance(error, (lmdb.MapFullError, lmdb.TxnFullError)) or code in (
             errno.ENOSPC,
@@ -191,7 +191,7 @@ class Environment:
         return code == errno.EIO and self.is_tight()
 
     def reserve(self) -> bool:
-        """Take some disk behind the end of the file in advance, for who has the `lock`; whether there was any.
+        """Reserve disk space behind the end of the file; the caller holds the `lock`. False when there is none left.
 
         Invalidations are small: with it they can be written when others have filled the disk meanwhile, and so can the
         transactions that make room.
@@ -220,7 +220,7 @@ class Environment:
         }
 
     def close(self) -> None:
-        """Sync if nobody else is left who could, and let go of the folder."""
+        """Sync if this is the last process that has the file open, and release the folder."""
         # A file that is the folder's no longer has nobody who would read it again.
         keep = not self.readonly and self.is_in_place()
         env, self._env, self.last_transaction = self._held(), None, self._refuse
@@ -234,7 +234,7 @@ class Environment:
             self.folder.close(synced=last and keep)
 
     def abandon(self) -> None:
-        """It is the folder's no longer, and none could be opened in its place: nothing of it may be used."""
+        """Stop using the file: it was replaced, and the new one can't be opened."""
         self.gone = True
         number = self.base + _TRANSACTIONS_PER_FILE - 1  # no transaction's
         self.last_transaction = lambda: number

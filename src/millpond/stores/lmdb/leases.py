@@ -44,7 +44,7 @@ def extend(writing: Writing, lease: Lease, now: float, seconds: float) -> None:
 
 
 def give_back(writing: Writing, lease: Lease) -> bool:
-    """End a lease; False when it is another's by now."""
+    """End a lease; False when another holder has it by now."""
     key = digest(lease.key)
     record = writing.txn.get(key, db=writing.tables.leases)
     if record is None or unpack_lease(record)[1] != lease.token:

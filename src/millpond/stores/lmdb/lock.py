@@ -1,4 +1,4 @@
-"""The right to write to an embedded store: tried for, and never waited for without an end."""
+"""The write lock of an embedded store, acquired with a timeout."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TID = 0x3FFFFFFF
 
 
 class LockTimeout(lmdb.Error):
-    """Another process, or thread, keeps the right to write to itself."""
+    """Another process or thread has held the write lock for too long."""
 
 
 class WriteLock:

@@ -103,7 +103,7 @@ def _shared(path: Path, make: Callable[[], Environment], *, readonly: bool) -> E
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Of the data file, which nobody else can have the number of while it is open; that of a folder is used again."""
+    """Device and inode of the data file: they are unique while it is open. The inode of a removed folder is reused."""
     try:
         about = (path / DATA).lstat()
     except OSError:
@@ -165,7 +165,7 @@ def _made(folder: StoreFolder, map_bytes: int, now: float) -> Environment | None
         return None
     with env.begin(write=True) as txn:
         tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
-        txn.drop(tables.leases, delete=False)  # who is alone is no holder; after a reboot deadlines mean nothing
+        txn.drop(tables.leases, delete=False)  # no other process is open, so nobody holds a lease
         if txn.get(STATE_KEY, db=tables.meta) is None:
             _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
         if folder.may_have_former:
@@ -184,7 +184,7 @@ def _begin(writing: Writing, now: float, *, lost: bool) -> None:
 
 
 def _open_as_is(folder: StoreFolder, *, readonly: bool = False, patience: float | None = None) -> Environment:
-    """With the map's size that whoever was alone has chosen: it must be the same for all."""
+    """Open with the map size that the first process chose: it must be the same for all."""
     env = _engine(folder, map_size=0, readonly=readonly)
     lock = WriteLock(folder.data, folder.engine_lock, readonly=readonly)
     try:
@@ -201,7 +201,7 @@ def _open_as_is(folder: StoreFolder, *, readonly: bool = False, patience: float 
 
 
 def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
-    """The tables of a file in use. The engine opens each in a write transaction, for which it would wait without end.
+    """The tables of a file in use. LMDB opens each in a write transaction, and would wait for that without a timeout.
 
     Not in one transaction of ours: a table that a read transaction opened is closed with it.
 
@@ -217,7 +217,7 @@ def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
 
 
 def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> None:
-    """See that nobody is in a write transaction who doesn't take our lock.
+    """Check that no other program is in a write transaction without having taken Millpond's lock.
 
     Raises:
         LockTimeout: somebody is.

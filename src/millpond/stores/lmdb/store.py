@@ -84,7 +84,7 @@ class LmdbStore:
         self._room, self._sweep_at = max_bytes, 0
 
     def is_synced(self) -> bool:
-        """Always: invalidations are where this process looks."""
+        """Always true: every read sees what any process has committed."""
         return True
 
     def peek(self, key: str) -> Entry | None:
@@ -121,7 +121,7 @@ class LmdbStore:
         self._housekeeping = asyncio.create_task(self._keep_house())
 
     def _begin(self) -> None:
-        """Know nothing yet of the file that is open."""
+        """Start without cached reads of the file that is open."""
         environment = self._transactions.environment
         # While other processes go on with a smaller limit, theirs holds: the map can't grow under them.
         self._room = min(self._max_bytes, max_bytes_in(environment.map_bytes, self._max_tags))
@@ -129,7 +129,7 @@ class LmdbStore:
         self._look_at = self._monotonic() + LOOK_SECONDS
 
     def _follow(self) -> None:
-        """See whether the file is still the folder's: somebody may have removed it, or put another in its place."""
+        """Check whether the data file was removed or replaced."""
         self._look_at = self._monotonic() + LOOK_SECONDS
         if self._transactions.follow(self._clock(), self._known().captured):
             self._begin()
@@ -144,7 +144,7 @@ class LmdbStore:
         self._transactions.close()
 
     async def _keep_house(self) -> None:
-        """Each second, look after the file, and write down what was read; each minute, free what dead readers held."""
+        """Each second, maintain the file and write read counts; each minute, free the slots of dead readers."""
         for second in itertools.count(1):
             await asyncio.sleep(1)
             self._follow()
@@ -294,7 +294,7 @@ class LmdbStore:
             lambda writing: lmdb_tags.invalidate(writing, named, self._clock(), expire_after, self._max_tags),
             "invalidate",
         )
-        # Of a file that was just put in place of another, others may not know yet.
+        # Other processes may not have noticed yet that the file was replaced.
         if (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
             time.sleep(unsettled)
         return generation

@@ -45,7 +45,7 @@ _MOST_EVICTED_AT_ONCE = 256
 
 
 class Transactions:
-    """One store's way to its environment.
+    """Runs the transactions of one store in its environment.
 
     Args:
         folder: where the file is.
@@ -140,7 +140,7 @@ class Transactions:
         )
 
     def look(self) -> None:
-        """What is to be done each second: keep disk in reserve, and let go of files that were given up."""
+        """Called each second: keep disk space in reserve, and close files that were replaced."""
         self._looks += 1
         while self._former and self._former[0][0] <= self._looks:
             release(self._former.pop(0)[1])
@@ -197,7 +197,7 @@ class Transactions:
         return True
 
     def write_surely(self, work: Callable[[Writing], T], what: str) -> T:
-        """As `write`, for what nobody may believe to have happened when it hasn't.
+        """As `write`, but raises StoreError when it fails.
 
         Raises:
             StoreError: it didn't come about; nothing was changed.
@@ -208,7 +208,7 @@ class Transactions:
             raise self.refusal(what, error) from error
 
     def refusal(self, what: str, error: lmdb.Error) -> StoreError:
-        """What to raise when something failed that nobody may believe to have happened."""
+        """The StoreError for an operation that failed."""
         self.failed(error)
         return StoreError(f"the store in {self.folder} can't {what}: {error}.")
 
@@ -266,7 +266,7 @@ def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
 
 
 def _make_room(environment: Environment) -> None:
-    """Give up an eighth of the entries, and the pages that dead readers held.
+    """Evict an eighth of the entries, and free the pages that dead readers held.
 
     In small steps at first: a transaction needs pages itself, and on a full disk it has those only that earlier ones
     have freed.

@@ -1,4 +1,4 @@
-"""The shared server: one client, bounded in time, whose failures are of two kinds."""
+"""The client of a shared server: each command has a timeout, and failures are of two kinds."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _client_of(address: StoreAddress, timeout: float) -> tuple[Any, list[Any]]:
 
 
 async def gathered(work: Iterable[Awaitable[Any]]) -> list[Any]:
-    """Their results; all have ended when one has failed."""
+    """The results of all; when one fails, the others are awaited before its error is raised."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -38,7 +38,7 @@ _OFFERED_AT_ONCE, _SEEDED_AT_ONCE = 500, 8
 
 
 class Entries:
-    """One process's way to the entries.
+    """Reads and writes entries for one process.
 
     On one server a commit is one step. In a cluster it is three, as frames are elsewhere than the state: the state
     takes the entry in and gives it a number, the frame is put where no later one is, and the mirrors are told. Who dies
@@ -58,7 +58,7 @@ class Entries:
         self._fetching: dict[str, asyncio.Task[Entry | None]] = {}
 
     async def fetch(self, key: str) -> Entry | None:
-        """The entry as the server has it. Who asks meanwhile for the same one shares the question.
+        """The entry as the server has it; concurrent calls for one key share one request.
 
         Raises:
             Unreachable, CommandRefused: it can't be asked.

@@ -1,4 +1,4 @@
-"""All entries in a shared server, by its index: nothing asks the server for its keys."""
+"""All entries in a shared server, by the index that Millpond keeps there: no KEYS, no SCAN."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class _Elsewhere(Exception):
 
 
 class Follower:
-    """One mirror's membership.
+    """Keeps one mirror registered and up to date.
 
     It reads the journal, acknowledges what it has applied, and so renews the mirror's term: in one exchange, which says
     how far the journal goes. The term counts from before that was asked, and only once all has been applied that was
@@ -104,7 +104,7 @@ class Follower:
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all come back at once
 
     async def leave(self) -> None:
-        """Give up the term, so that nobody has to wait for it to run out.
+        """End the term at once, so that no other process waits for it to run out.
 
         Raises:
             Unreachable, CommandRefused: then it runs out.
@@ -113,7 +113,7 @@ class Follower:
         await self._session.run(PART, self._identity, "")
 
     async def first_try(self) -> None:
-        """Return when the server was reached, or wasn't."""
+        """Return after the first attempt to reach the server, whether it succeeded or not."""
         await self._tried.wait()
 
     async def touched(self, seconds: float) -> None:

@@ -38,9 +38,9 @@ class ValkeyStats(NamedTuple):
     """What all entries count."""
     tags: int
     mirrors: int
-    """Processes that are in touch."""
+    """Processes that are connected."""
     builds: list[str]
-    """Those that they serve."""
+    """The builds that they serve."""
 
 
 class Visitor(OpenedStore):
@@ -164,6 +164,6 @@ class ValkeyInspection(Visitor, StoreInspection):
 
 
 def _as_found(one: FoundEntry, floor: int, hits: int, use: int) -> ListedEntry:
-    """What was rendered before the server lost something is nobody's any more."""
+    """An entry from before the server lost state can't be used by anybody."""
     entry = one.entry if one.kept.generation >= floor else None
     return ListedEntry(entry, one.name, one.kept.size, one.kept.generation, hits, use)

@@ -1,4 +1,4 @@
-"""What one process and a shared server know of each other: whose state it is, and who has to be waited for."""
+"""The session of one process with a shared server: which state it is, and whether the server is up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _YOUNG_TERMS = 10
 
 
 class ResumePoint(NamedTuple):
-    """What a process knows of the state, when it comes back to the server."""
+    """What a process knows of the state when it reconnects."""
 
     generation: int = 0
     applied: int = 0
@@ -34,7 +34,7 @@ class ResumePoint(NamedTuple):
 
 
 class Attached(NamedTuple):
-    """What the server says to that."""
+    """The server's reply to that."""
 
     continued: bool
     """The journal goes on where the process was; else what it knew is of no use."""
@@ -50,7 +50,7 @@ class Attached(NamedTuple):
 
 
 class Session:
-    """One process's dealings with the state of an application.
+    """Runs scripts on the state of one application, and notices when that was replaced.
 
     Args:
         server, layout: where it is.

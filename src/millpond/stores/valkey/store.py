@@ -44,7 +44,7 @@ _REMOVALS_REMEMBERED = 10_000
 
 
 class _Parts(NamedTuple):
-    """What an open store consists of; all of it belongs to the loop of its thread."""
+    """The parts of an open store; all belong to the event loop of its thread."""
 
     session: Session
     follower: Follower
@@ -106,18 +106,18 @@ class ValkeyStore:
     # The hit path
 
     def is_synced(self) -> bool:
-        """Whether what this process knows includes every invalidation that has returned."""
+        """Whether this process knows every invalidation that has returned."""
         return self._mirror.is_synced()
 
     def peek(self, key: str) -> Entry | None:
-        """The entry of `key`, where this process has it and is in touch; it is not judged."""
+        """The entry of `key`, if this process has it and is synced; it is not judged."""
         entry = self._mirror.peek(self._layout.name(key))
         if entry is not None:
             self._mirror.reads.note(key)
         return entry
 
     def version(self) -> int:
-        """How often anything has changed here; another number each time, while this process isn't in touch."""
+        """How often anything has changed here; another number each time while this process isn't synced."""
         return self._mirror.version()
 
     def generation(self) -> int:
@@ -131,7 +131,7 @@ class ValkeyStore:
     # Life
 
     async def open(self) -> None:
-        """Come to know the server's state; once per process, after any fork.
+        """Connect, and read the state; once per process, after any fork.
 
         A server that can't be reached keeps nobody from starting: this store is down until it can.
 
@@ -173,7 +173,7 @@ class ValkeyStore:
             raise StoreError(f"the store at {self._address} refuses this process: {follower.refusal}.")
 
     async def close(self) -> None:
-        """Leave the others, so that nobody waits for this process. Does nothing when it isn't open."""
+        """Unregister, so that no other process waits for this one. Does nothing when it isn't open."""
         thread, self._loop_thread = self._loop_thread, None
         parts, self._parts = self._parts, None
         if thread is None:
@@ -245,7 +245,7 @@ class ValkeyStore:
             log.warning("the store at %s doesn't take the build's answers: %s", self._address, error)
 
     async def publish(self, entries: Iterable[Entry]) -> None:
-        """As `seed`, by who makes a build and serves nothing.
+        """As `seed`, for a process that builds and doesn't serve.
 
         Raises:
             StoreError: the server can't be reached, or doesn't take them: not all is there.

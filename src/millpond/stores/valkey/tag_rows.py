@@ -53,7 +53,7 @@ async def invalidate(session: Session, acks: Acks, tags: Iterable[str], expire_a
 
 
 class TagInvalidations:
-    """Invalidations of a process that has a mirror, and so knows which rows may go.
+    """Invalidations by a process with a mirror, which knows the oldest rows and prunes them.
 
     Args:
         session, mirror, acks: what this is part of.
@@ -65,14 +65,14 @@ class TagInvalidations:
         self._pruning: asyncio.Task[None] | None = None
 
     async def invalidate(self, tags: Iterable[str], expire_after: float | None) -> int:
-        """As the function; the generation."""
+        """As the function `invalidate`; returns the generation."""
         done = await invalidate(self._session, self._acks, tags, expire_after)
         if done.rows > self._max_tags and (self._pruning is None or self._pruning.done()):
             self._pruning = asyncio.create_task(self._prune(done.rows))
         return done.generation
 
     async def _prune(self, rows: int) -> None:
-        """Give up the oldest eighth of the rows."""
+        """Prune the oldest eighth of the rows."""
         oldest = self._mirror.oldest_tags(rows - self._max_tags + self._max_tags // 8)
         try:
             for start in range(0, len(oldest), _PRUNED_AT_ONCE):
