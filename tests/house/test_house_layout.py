@@ -55,6 +55,12 @@ def test_a_file_name_stands_for_one_module() -> None:
     assert {name: folders for name, folders in found.items() if set(folders) != STORES} == {}
 
 
+def test_no_module_is_named_for_nothing_in_particular() -> None:
+    assert [
+        relative(module) for module in MODULES if module.stem in {"utils", "util", "helpers", "common", "manager"}
+    ] == []
+
+
 def test_a_class_name_stands_for_one_class() -> None:
     assert repeated((name, relative(module)) for module in MODULES for name in classes(module)) == {}
 

@@ -35,7 +35,8 @@ def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], n
     """Let a new file continue from the former one, whose invalidations are lost.
 
     Entries in it may be older than those, so they are dropped, and its counter continues above the former one. Another
-    process with the same predecessor sees that this has been done. A copy of the file says the same, but has another inode.
+    process with the same predecessor sees that this has been done. A copy of the file says the same, but has another
+    inode.
 
     Args:
         writing: a transaction in the successor.

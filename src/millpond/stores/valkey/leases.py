@@ -19,7 +19,7 @@ _TRY_AGAIN_SECONDS = 0.1
 
 
 class Leases:
-    """Acquires, renews and releases leases. While the server can't be reached nobody gets one, and nobody waits for one."""
+    """Acquires, renews and releases leases; while the server can't be reached nobody gets, or waits for, one."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
