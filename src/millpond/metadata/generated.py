@@ -1,4 +1,4 @@
-"""Metadata files that are made by a function: sitemap(), robots(), icon() … as the GET of a route (R7.2)."""
+"""Generated metadata files: sitemap(), robots(), icon() … as the GET of a route (R7.2)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Dimensions(NamedTuple):
-    """Pixels."""
+    """Width and height in pixels."""
 
     width: int
     height: int
@@ -80,7 +80,7 @@ def size_of(module: RouteModule, item: Mapping[str, Any] | None = None) -> Dimen
 
 
 def text_of(module: RouteModule, name: str, item: Mapping[str, Any] | None = None) -> str | None:
-    """`content_type` or `alt`, likewise.
+    """`content_type` or `alt` of an image file, or of an item of its listing; None without one.
 
     Raises:
         MetadataError: it is no text.

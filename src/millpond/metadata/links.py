@@ -144,7 +144,7 @@ def _images(inventory: MetadataInventory, kind: MetadataKind, segments: list[str
 
 
 def _file_image(found: FileForPath, config: Config) -> _Image:
-    """An image as it lies there. The URL has the content's digest, so that what others keep of it isn't an old one."""
+    """An image file. Its URL holds a digest of its content, so that caches don't keep an old one."""
     file = found.route.file
     size = dimensions(read(file))
     extension = file.path.suffix.removeprefix(".")

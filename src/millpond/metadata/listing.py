@@ -26,7 +26,7 @@ _SITEMAP_END = ".xml"
 
 
 def awaits(function: Callable[..., Any]) -> bool:
-    """Whether calling `function` makes something to await."""
+    """Whether calling `function` returns an awaitable or an async iterator."""
     inner = inspect.unwrap(function)
     inner = inner.func if isinstance(inner, functools.partial) else inner
     kinds = (inner, getattr(inner, "__call__", None))  # noqa: B004 - the method of an object that is callable

@@ -52,7 +52,7 @@ def shaped(
     try:
         checked = shape.validate_python(value)
     except ValidationError as error:
-        raise MetadataError(f"{what}: {_complaint(error, value, list(names))}") from None
+        raise MetadataError(f"{what}: {_problem(error, value, list(names))}") from None
     for path, text in _texts(checked, ()):
         match = forbidden.search(text)
         if match is not None:
@@ -72,8 +72,8 @@ def _texts(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
             yield from _texts(inner, (*path, index))
 
 
-def _complaint(error: ValidationError, value: object, names: list[str]) -> str:
-    """The first field that is wrong, and what it takes: where several types would do, all of them."""
+def _problem(error: ValidationError, value: object, names: list[str]) -> str:
+    """A sentence about the first field that is wrong, with all types that it takes."""
     errors = [(*_reached(details["loc"], value), details) for details in error.errors(include_url=False)]
     path, found, first = errors[0]
     if first["type"] == "missing":
@@ -92,7 +92,7 @@ def near(name: str, names: Iterable[str], likeness: float) -> str | None:
 
 
 def _reached(loc: tuple[int | str, ...], value: Any) -> tuple[tuple[str | int, ...], object]:
-    """How far into `value` an error's place goes: at its end there may be names of types that were tried."""
+    """The part of an error's location that leads into `value`: behind it may be names of types that were tried."""
     path: list[str | int] = []
     for step in loc:
         inside = (

@@ -1,4 +1,4 @@
-"""Audit events (PEP 578): connections, look-ups, processes and files, wherever they are opened."""
+"""Audit events (PEP 578): connections, DNS lookups, processes and files, wherever they are opened."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class AuditListener(Protocol):
 
 
 def _host(arguments: Arguments) -> str:
-    """ "db.example:5432", of a look-up."""
+    """ "db.example:5432", for a DNS lookup."""
     host, port = (*arguments, None)[:2]
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
     return f"{text}:{port}" if text and port else text
 
 
 def _peer(arguments: Arguments) -> str:
-    """The same, of a connection."""
+    """The same, for a connection."""
     address = arguments[1]
     return _host(address) if isinstance(address, tuple) else os.fsdecode(address)
 

@@ -43,11 +43,11 @@ class UseSite(NamedTuple):
     inputs: Inputs
     place: Place
     submitted: bool
-    """Whether the line isn't on the stack of the use: it gave the work to a thread or a task."""
+    """Whether the line isn't on the stack of the use: it submitted the work to a thread or a task."""
 
 
 def is_generated(file: str) -> bool:
-    """Whether code stands for the user's: the `__init__` of a dataclass or model calls its default factories."""
+    """Whether code is generated from the user's: the `__init__` of a dataclass or model calls its default factories."""
     return (file.startswith("<") and not file.startswith("<frozen")) or file.startswith(_PYDANTIC)
 
 
@@ -61,10 +61,10 @@ class Blame:
         self._submissions = Submissions()
 
     def note_submission(self, frame: FrameType) -> Submission | None:
-        """Remember the work that the function of `frame` hands over, if it does and a render asks for it.
+        """Remember the work that the function of `frame` submits, if it does so for a render.
 
         Returns:
-            Who gave it; None when the work is nobody's.
+            Who submitted it; None when no render did.
         """
         work = given_in(frame)
         scope = self._scope(frame) if work is not None else None
@@ -85,14 +85,14 @@ class Blame:
         return submission
 
     def asked_by(self, submission: Submission, use: Use) -> UseSite | None:
-        """Who asks for a use that is what was handed over; None when a library does, for itself."""
+        """The site of a use that is the submitted call itself; None when a library submitted it for itself."""
         scope, place, carried = submission
         if place is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
             return None
         return UseSite(scope, scope.inputs, place, submitted=True) if carried or use.kind in _DRIVEN else None
 
     def asked(self, frame: FrameType | None, use: Use) -> UseSite | None:
-        """Who asks for a use that `frame` makes; None when a library does, or it is nobody's render."""
+        """The site of a use that `frame` makes; None when a library makes it for itself, or no render runs."""
         scope = self._scope(frame)
         if scope is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
             return None
@@ -100,7 +100,7 @@ class Blame:
         submitted = False
         for outer in outwards(frame):
             if outer.f_globals is _LOGGING:
-                return None  # what is logged is no part of an answer
+                return None  # logging doesn't become part of an answer
             if place is not None:
                 continue
             place = self._place(outer)
@@ -113,7 +113,7 @@ class Blame:
         return None if place is None else UseSite(scope, scope.inputs, place, submitted)
 
     def _scope(self, frame: FrameType | None) -> Scope | None:
-        """The current one; in a thread that was started without a context, that of whoever gave it its work."""
+        """The current scope; in a thread without a context, that of the render which submitted its work."""
         scope = current()
         if scope is not None or is_in_a_loop():
             return scope
@@ -129,7 +129,7 @@ class Blame:
         return None if file is None else Place(file, frame.f_lineno)
 
     def _given_to(self, frame: FrameType) -> Submission | None:
-        """What was handed over to the machinery, a thread's or the loop's, that a frame belongs to."""
+        """The submission that a frame of a thread's or an event loop's machinery runs."""
         if is_turn_of_the_loop(frame):
             task = asyncio.current_task()
             return None if task is None else self._submissions.of(task.get_coro())

@@ -52,7 +52,7 @@ def use_of_call(function: Any, owner: Any, frame: FrameType) -> Use | None:
 
 
 def use_of_work(work: SubmittedCall) -> Use | None:
-    """What a function in C that is handed over to a thread is a use of; None for any other function."""
+    """What a C function that is submitted to a thread is a use of; None for any other function."""
     function, arguments = work
     if not isinstance(function, _IN_C) or function.__name__ not in NAMES:
         return None
@@ -85,7 +85,7 @@ def is_asyncios(code: CodeType) -> bool:
 
 
 def is_shared(generator: object) -> bool:
-    """Whether it isn't one of the user's own: these are seeded, or were noticed when they were made."""
+    """Whether it is a shared instance: the user's own are seeded, or were recorded when they were made."""
     return generator is random._inst or isinstance(generator, random.SystemRandom)  # noqa: SLF001 - what the module's functions are bound to
 
 

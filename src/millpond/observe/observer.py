@@ -54,11 +54,11 @@ class Observer:
             yield
 
     def render(self, *, whole: bool) -> AbstractContextManager[None]:
-        """Around each render that is only noted; with `whole` what is around the handler is seen in any case."""
+        """Around each render; with `whole` code around the handler is observed as well."""
         return self._source.render(whole=whole)
 
     def handler(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """What runs in place of a user's handler."""
+        """A wrapper for a user's handler."""
         return self._source.handler(call)
 
     def called(self, function: Any, owner: Any, frame: FrameType) -> None:
@@ -103,7 +103,7 @@ class Observer:
 
 
 def _is_noted(call: Call) -> bool:
-    """Whether the very same call has been noted of this render."""
+    """Whether this very call has been recorded for this render."""
     scope = current()
     return scope is not None and scope.inputs is not None and call in scope.inputs.calls
 

@@ -1,4 +1,4 @@
-"""Functions in Python that are uses themselves, by module and name: they may be imported at any time."""
+"""Python functions whose call is a use, by module and name, as they may be imported at any time."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
     problems: list[str] = []
     wrong = 0
     for tag in tags:
-        problem = _complaint(tag)
+        problem = _problem(tag)
         if problem is not None:
             wrong += 1
             if wrong <= _PROBLEMS:
@@ -143,7 +143,7 @@ def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
     return list(good), problems
 
 
-def _complaint(tag: object) -> str | None:
+def _problem(tag: object) -> str | None:
     if not isinstance(tag, str):
         return f"the tag {_shown(tag)} is of type {type(tag).__name__}, not a string; it is left out"
     if len(tag) > MAX_TAG_LENGTH:

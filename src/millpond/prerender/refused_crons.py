@@ -27,13 +27,13 @@ def refused_crons(crons: Sequence[CronConfig], plans: Sequence[Plan]) -> Iterato
     """
     table = Table((plan.route.file.segments, plan) for plan in plans)
     for cron in crons:
-        problem = _complaint(cron.path, table, plans)
+        problem = _problem(cron.path, table, plans)
         if problem is not None:
             file, message = problem
             yield Failure(file, cron.path, {}, f"  {message}")
 
 
-def _complaint(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str, str] | None:
+def _problem(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str, str] | None:
     """The file that it is about, and what is wrong."""
     try:
         segments = split(path.encode("utf-8"))
