@@ -8,6 +8,7 @@ import random
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from millpond.policy.retry import retry_pause
 from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.layout import JournalRecord, as_text, unpack_row
 from millpond.stores.valkey.mirror import MirroredTags
@@ -27,7 +28,7 @@ _SHARE = 0.9
 _LONGEST_LISTEN = 0.25
 _RECORDS_AT_ONCE = 1000
 _ROWS_AT_ONCE = 1000
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
 class _Elsewhere(Exception):
@@ -100,7 +101,7 @@ class Follower:
                 self._resync = True
                 self._down(error)
             failures += 1
-            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+            pause = retry_pause(failures, _FIRST_PAUSE, _LONGEST_PAUSE)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all come back at once
 
     async def leave(self) -> None:
