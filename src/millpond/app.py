@@ -23,8 +23,8 @@ from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
 from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
 from millpond.prerender.frozen_environment import drift
+from millpond.prerender.plan import development_plans, unbuilt_plans
 from millpond.prerender.prerenderer import Prerenderer
-from millpond.prerender.unbuilt_plans import development_plans, unbuilt_plans
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
