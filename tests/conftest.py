@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.cache import active
-from millpond.metadata import inventory
+from millpond.cache import active_application
 from millpond.routes.imports import forget
 from ponds import Project
 
@@ -23,8 +22,7 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def no_application_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that leaves an application running, as mounted ones are, leaves nothing behind for the next one."""
-    monkeypatch.setattr(active, "_active", [])
-    monkeypatch.setattr(inventory, "_running", [])
+    monkeypatch.setattr(active_application, "_active", [])
 
 
 @pytest.fixture(autouse=True)

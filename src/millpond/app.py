@@ -12,33 +12,33 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.active import activate, deactivate
+from millpond.cache.active_application import activate, deactivate
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetching.fetch import close_client
 from millpond.cache.functions.observed import ObservedFunctions
 from millpond.config import Config, load_config
 from millpond.cron.job import Job
 from millpond.errors import BuildError
-from millpond.metadata import inventory
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
 from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
 from millpond.prerender.frozen_environment import drift
+from millpond.prerender.plan import development_plans, unbuilt_plans
 from millpond.prerender.prerenderer import Prerenderer
-from millpond.prerender.undecided import development_plans, unbuilt_plans
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
 from millpond.prerender.whole_build import Built, make_build, new_build_id
 from millpond.render.handler import around
 from millpond.routes.imports import import_project_file
+from millpond.routes.metadata_inventory import MetadataInventory
 from millpond.routes.module import refuse_replaced_config
 from millpond.routes.route import load_routes
 from millpond.routes.scan import scan
 from millpond.serve.inner import InnerApp
 from millpond.serve.lifespan import Life
 from millpond.serve.running import AppContext, Runtime, ServedBuild, assemble
-from millpond.stores.choosing import chosen_store, memory_store
+from millpond.stores.factory import chosen_store, memory_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,7 +94,7 @@ class Millpond:
         self.routes = load_routes(files, self.project, self.app_dir, around, load_one)
         if self.config.cache_components:
             refuse_replaced_config(route.module for route in self.routes)
-        self._inventory = inventory.Inventory(self.routes, self.project, self.config)
+        self._inventory = MetadataInventory(self.routes, self.project, self.config)
         self.fastapi: FastAPI = InnerApp(
             [operation.api_route for route in self.routes for operation in route.operations.values()], self.project
         )
@@ -177,7 +177,7 @@ class Millpond:
             await self._end_life()
             raise
         self._running = running
-        activate(running.data)
+        activate(running.data, self._inventory)
         return self._put_together(running)
 
     async def shutdown(self) -> None:
@@ -228,7 +228,7 @@ class Millpond:
         decided = ServedBuild(await self._development_plans(), new_build_id(), None)
         running = assemble(self._surroundings, store, decided)
         running.data.observed = functions = ObservedFunctions()
-        activate(running.data)
+        activate(running.data, self._inventory)
         try:
             prerenderer = Prerenderer(
                 renderer=running.renderer,
@@ -328,12 +328,10 @@ class Millpond:
             life = Life(self.fastapi, self._state)
             await life.begin()
             self._life = life
-            inventory.activate(self._inventory)
 
     async def _end_life(self) -> None:
         if self._life is not None:
             life, self._life = self._life, None
-            inventory.deactivate(self._inventory)
             await life.end()
 
     async def _register(self) -> None:

@@ -471,7 +471,7 @@ async def test_drain_cancels_the_rest_and_counts_it(
 async def test_drain_is_not_held_up_by_work_that_ignores_its_cancellation(
     flights: Flights[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.cache.flight.UNWIND_SECONDS", 0.01)
+    monkeypatch.setattr("millpond.render.pending_tasks.UNWIND_SECONDS", 0.01)
     gate = asyncio.Event()
 
     async def stubborn() -> str:

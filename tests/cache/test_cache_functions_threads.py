@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 from starlette.testclient import TestClient
 
-from millpond.cache.active import deactivate
+from millpond.cache.active_application import deactivate
 from ponds import client_of, turns
 
 if TYPE_CHECKING:

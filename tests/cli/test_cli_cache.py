@@ -8,8 +8,8 @@ import pytest
 from cli_project import ITEMS, STOCK, call
 
 from millpond import Millpond
-from millpond.stores.lmdb.environment import open_environment, release
 from millpond.stores.lmdb.layout import digest
+from millpond.stores.lmdb.opening import open_environment, release
 from ponds import client_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from cli_project import ITEMS, STOCK, call
 from engines import Engine, engine, settle
 from millpond import Millpond
 from millpond.config import load_config
-from millpond.stores.choosing import chosen_store
+from millpond.stores.factory import chosen_store
 from ponds import client_of
 
 if TYPE_CHECKING:

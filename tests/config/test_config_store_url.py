@@ -7,8 +7,8 @@ import pytest
 from millpond.config import parse_config
 from millpond.config.store_url import EXAMPLES, Host, InvalidStoreUrl, StoreAddress, parse_store_url
 from millpond.errors import ConfigError, StoreError
-from millpond.stores import choosing
-from millpond.stores.choosing import chosen_store, prefix_of, shared_address
+from millpond.stores import factory
+from millpond.stores.factory import chosen_store, prefix_of, shared_address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,7 +135,7 @@ def test_without_the_client_the_message_says_what_to_install(tmp_path: Path, mon
 
     with (
         pytest.raises(StoreError, match=r"run: pip install 'millpond\[valkey\]'"),
-        choosing.needing_client(parse_store_url("valkey://cache")),
+        factory.needing_client(parse_store_url("valkey://cache")),
     ):
         missing()
 

@@ -12,7 +12,7 @@ from document_tables import DOCS, REFERENCE, REPOSITORY, codes, name_of, table
 
 from millpond.config import STORES, CacheLife, CdnConfig, Config, CronConfig
 from millpond.config.cdn_config import AnyPurgerConfig, PurgerConfig
-from millpond.serve.revalidation import Order
+from millpond.serve.revalidation import OrderBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,7 @@ def test_the_reference_lists_every_key_of_caches_in_front() -> None:
 
 def test_the_reference_lists_every_field_of_a_call_of_the_endpoint() -> None:
     listed = [name for row in table(REFERENCE, "`[revalidate_endpoint]`", "field") for name in codes(row[0])]
-    assert sorted(listed) == sorted(Order.__struct_fields__)
+    assert sorted(listed) == sorted(OrderBody.__struct_fields__)
 
 
 @pytest.mark.parametrize("document", DOCS, ids=name_of)

@@ -22,7 +22,7 @@ from pictures import opened, picture
 
 from millpond import ImageResponse
 from millpond.errors import UsageError
-from millpond.metadata.dimensions import dimensions
+from millpond.metadata.image_properties import dimensions
 from ponds import cache_of
 
 if TYPE_CHECKING:

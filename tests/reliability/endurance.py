@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from served_pond import wire
 
-from millpond.stores.lmdb.inspection import Inspection
+from millpond.stores.lmdb.inspection import LmdbInspection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ class Endurance:
         every = self.seconds / 60
         while time.monotonic() < ends:
             await asyncio.sleep(every)
-            with Inspection(self.server.folder / ".millpond" / "cache") as inspection:
+            with LmdbInspection(self.server.folder / ".millpond" / "cache") as inspection:
                 stats = inspection.stats()
             memory = [own_memory(pid) for pid in self.pids]
             self.samples.append(Sample(time.monotonic(), stats.entries, stats.bytes, stats.file_bytes, memory))

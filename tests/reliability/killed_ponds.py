@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from millpond import Millpond
-from millpond.stores.lmdb.inspection import Inspection
+from millpond.stores.lmdb.inspection import LmdbInspection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,7 +201,7 @@ class Rounds:
 
     def _look_inside(self) -> None:
         """What was stored is there, nothing is damaged, and the counter has all invalidations that returned."""
-        with Inspection(self.app_dir.parent / ".millpond" / "cache") as inspection:
+        with LmdbInspection(self.app_dir.parent / ".millpond" / "cache") as inspection:
             entries = [found.entry for found in inspection.entries()]
             generation = inspection.stats().generation
         if None in entries:

@@ -50,6 +50,20 @@ def test_a_route_without_methods_allows_only_options(tmp_path: Path) -> None:
     assert route.allow == "OPTIONS"
 
 
+@pytest.mark.parametrize(
+    ("source", "method", "answers"),
+    [
+        ("def GET(): ...", "HEAD", "GET"),
+        ("def GET(): ...\ndef HEAD(): ...", "HEAD", "HEAD"),
+        ("def POST(): ...", "HEAD", "GET"),
+        ("def GET(): ...", "OPTIONS", "OPTIONS"),
+    ],
+)
+def test_head_falls_to_get_where_the_file_has_none(tmp_path: Path, source: str, method: str, answers: str) -> None:
+    (route,) = routes_of(tmp_path, {"app/route.py": source})
+    assert route.method_for(method) == answers
+
+
 def test_routes_keep_the_order_in_which_they_match(tmp_path: Path) -> None:
     routes = routes_of(
         tmp_path, {f"app/{folder}/route.py": "def GET(): ...\n" for folder in ("[id]", "a", "[...rest]")}

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from millpond.policy.draft_mode import is_draft
 from millpond.render.request.unquoting import is_needed, unquote
-from millpond.serve.request_path import is_draft
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -25,8 +25,8 @@ SECRET = "5ec12e7" * 8
 HOSTILE = '"' + "\\" * 60_000 + '"'
 
 
-def asks(*cookies: str) -> dict[str, object]:
-    return {"type": "http", "headers": [(b"cookie", cookie.encode("latin-1")) for cookie in cookies]}
+def asks(*cookies: str) -> list[tuple[bytes, bytes]]:
+    return [(b"cookie", cookie.encode("latin-1")) for cookie in cookies]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_an_editors_cookie_is_found_wherever_it_stands(cookies: tuple[str, ...])
 )
 def test_nothing_else_is_taken_for_it(cookie: str) -> None:
     assert not is_draft(asks(cookie), SECRET)
-    assert not is_draft({"type": "http", "headers": [(b"x-cookie", f"__prerender_bypass={SECRET}".encode())]}, SECRET)
+    assert not is_draft([(b"x-cookie", f"__prerender_bypass={SECRET}".encode())], SECRET)
 
 
 READERS = {

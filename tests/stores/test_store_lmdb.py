@@ -14,7 +14,7 @@ from conformance import BUILD, NOW, PLENTY, MovableClock, entry_at, taken
 
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
-from millpond.stores.lmdb.inspection import Inspection
+from millpond.stores.lmdb.inspection import LmdbInspection
 from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ async def test_hits_are_counted(opened: Opener, tmp_path: Path) -> None:
     for _ in range(5000):
         store.peek("/a")
     await store.close()
-    with Inspection(tmp_path / "store") as inside:
+    with LmdbInspection(tmp_path / "store") as inside:
         found = inside.show("/a")
     assert found is not None
     assert found.hits == 5000
@@ -312,7 +312,7 @@ async def test_a_reader_with_an_entry_in_hand_still_finds_the_row_that_fences_it
 async def test_a_full_map_costs_entries_until_there_is_room_again(
     opened: Opener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb.environment._ROOM_BESIDE", 0)
+    monkeypatch.setattr("millpond.stores.lmdb.opening._ROOM_BESIDE", 0)
     store = await opened(max_bytes=100_000, max_tags=10)
     reader = store._transactions.environment.begin()  # pins every page that it could still ask for
     for number in range(8):
@@ -331,7 +331,7 @@ async def test_room_that_does_not_come_is_not_asked_for_at_every_commit(
     opened: Opener, monkeypatch: pytest.MonkeyPatch, clock: MovableClock
 ) -> None:
     """Making room gives up entries and takes three transactions."""
-    monkeypatch.setattr("millpond.stores.lmdb.environment._ROOM_BESIDE", 0)
+    monkeypatch.setattr("millpond.stores.lmdb.opening._ROOM_BESIDE", 0)
     store = await opened(max_bytes=200_000, max_tags=10)
     environment, tries = store._transactions.environment, 0
     reap = environment.reap
@@ -355,7 +355,7 @@ async def test_a_larger_limit_waits_for_the_processes_that_have_a_smaller_one(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Theirs is the map, which must never be full: what can't be written can't be invalidated either."""
-    monkeypatch.setattr("millpond.stores.lmdb.environment._ROOM_BESIDE", 200_000)
+    monkeypatch.setattr("millpond.stores.lmdb.opening._ROOM_BESIDE", 200_000)
     small = await opened(max_bytes=100_000, max_tags=100)
     large = await opened(max_bytes=10_000_000, max_tags=100)
     for number in range(400):
@@ -430,7 +430,7 @@ async def test_what_was_read_is_written_down_without_any_commit(
         await real_sleep(0)
     monkeypatch.undo()
     assert set(seconds) == {1}
-    with Inspection(tmp_path / "store") as inside:
+    with LmdbInspection(tmp_path / "store") as inside:
         found = inside.show("/a")
     assert found is not None
     assert found.hits == 1

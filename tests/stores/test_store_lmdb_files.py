@@ -19,9 +19,9 @@ from millpond.errors import StoreError
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
-from millpond.stores.lmdb.folder import _boot
-from millpond.stores.lmdb.inspection import Inspection
+from millpond.stores.lmdb.inspection import LmdbInspection
 from millpond.stores.lmdb.store import LmdbStore
+from millpond.stores.lmdb.store_folder import _boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ async def test_a_file_that_was_closed_in_peace_is_not_searched_for_damage(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(folder)
-    monkeypatch.setattr("millpond.stores.lmdb.folder._damage", lambda path: "searched")
+    monkeypatch.setattr("millpond.stores.lmdb.store_folder._damage", lambda path: "searched")
     store = await reopened(folder)
     assert store.generation() == 1
     await store.close()
@@ -290,7 +290,7 @@ async def test_damage_that_shows_while_in_use_costs_answers_and_is_mended_at_the
 
 
 async def test_a_store_that_others_found_damaged_is_not_joined(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb.folder._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("millpond.stores.lmdb.store_folder._PATIENCE_SECONDS", 0.1)
     with OtherProcess(folder) as other:
         other.call(lmdb_process.find_damage)
         with pytest.raises(StoreError, match="is damaged, and in use"):
@@ -400,7 +400,7 @@ async def test_an_inspection_finds_what_is_in_a_store_in_use(folder: Path) -> No
     for _ in range(7):
         store.peek("/a")
     await store.commit(entry_at("/b", NOW + 1))
-    with Inspection(folder) as inside:
+    with LmdbInspection(folder) as inside:
         stats = inside.stats()
         assert (stats.entries, stats.tags, stats.leases, stats.generation, stats.lost_below) == (2, 1, 1, 1, 0)
         assert stats.bytes == entry_at("/a", tags=("t",)).size + entry_at("/b").size
@@ -420,7 +420,7 @@ async def test_an_inspection_beside_a_running_process_writes_nothing(folder: Pat
     with OtherProcess(folder) as other:
         other.call(lmdb_process.invalidate, "t")
         before = (folder / "data.mdb").stat().st_mtime_ns
-        with Inspection(folder) as inside:
+        with LmdbInspection(folder) as inside:
             assert inside.stats().generation == 1
             assert other.call(lmdb_process.invalidate, "t") == 2
             assert inside.stats().generation == 2
@@ -428,7 +428,7 @@ async def test_an_inspection_beside_a_running_process_writes_nothing(folder: Pat
                 await store_in(folder).open()
         now = (folder / "data.mdb").stat().st_mtime_ns
         assert now > before
-    with Inspection(folder) as inside:
+    with LmdbInspection(folder) as inside:
         assert inside.stats().generation == 2
     assert (folder / "data.mdb").stat().st_mtime_ns == now
     store = await reopened(folder)
@@ -443,14 +443,14 @@ async def test_an_inspection_shows_frames_that_cannot_be_read(folder: Path) -> N
     with store._transactions.environment.write() as txn:
         for key, frame in list(txn.cursor(db=tables.entries)):
             txn.put(key, frame[:-1], db=tables.entries)
-    with Inspection(folder) as inside:
+    with LmdbInspection(folder) as inside:
         assert [one.entry for one in inside.entries()] == [None]
     await store.close()
 
 
 async def test_there_is_nothing_to_look_into_without_a_store(folder: Path) -> None:
     with pytest.raises(StoreError, match="there is no store"):
-        Inspection(folder)
+        LmdbInspection(folder)
     assert names_in(folder.parent.parent) == []
 
 
@@ -458,7 +458,7 @@ async def test_a_store_that_must_be_mended_first_is_not_looked_into(folder: Path
     await filled(folder)
     (folder / "store.lock").write_text("open another-boot")
     with pytest.raises(StoreError, match="Start the application"):
-        Inspection(folder)
+        LmdbInspection(folder)
     store = await reopened(folder)
     assert list(store.entries()) == []
     await store.close()
@@ -467,7 +467,7 @@ async def test_a_store_that_must_be_mended_first_is_not_looked_into(folder: Path
 async def test_a_start_waits_for_who_only_looks(folder: Path) -> None:
     """The first process must be alone, to say that the store is in use and to end the leases of former ones."""
     await filled(folder)
-    with Inspection(folder):
+    with LmdbInspection(folder):
         other = OtherProcess(folder)
         other.begin(lmdb_process.ready)
         assert not other.answers(0.5)

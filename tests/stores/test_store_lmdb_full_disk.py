@@ -14,7 +14,7 @@ from lmdb_process import store_at
 
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
-from millpond.stores.lmdb.opened import is_damage
+from millpond.stores.lmdb.environment import is_damage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -166,10 +166,10 @@ OPENING = """
     import asyncio, time
     from pathlib import Path
     from millpond.errors import StoreError
-    from millpond.stores.lmdb import environment as lmdb_environment
+    from millpond.stores.lmdb import opening
     from millpond.stores.lmdb.store import LmdbStore
 
-    lmdb_environment._PATIENCE_SECONDS = 0.5
+    opening._PATIENCE_SECONDS = 0.5
     try:
         asyncio.run(LmdbStore(Path({folder!r}), max_bytes=10**6, clock=time.time).open())
     except StoreError as error:

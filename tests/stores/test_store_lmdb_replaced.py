@@ -14,8 +14,8 @@ from lmdb_process import OtherProcess, store_at
 from millpond.errors import StoreError
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
+from millpond.stores.lmdb.file_replacement import LOOK_SECONDS
 from millpond.stores.lmdb.store import LmdbStore
-from millpond.stores.lmdb.succession import LOOK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 async def opened(folder: Path, clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opener]:
     """Opens stores of one folder, each as the store of another worker; none waits for the others to notice."""
-    monkeypatch.setattr("millpond.stores.lmdb.succession._NOTICED_SECONDS", -1.0)
+    monkeypatch.setattr("millpond.stores.lmdb.file_replacement._NOTICED_SECONDS", -1.0)
     stores: list[LmdbStore] = []
 
     async def open_one() -> LmdbStore:

@@ -264,14 +264,14 @@ def test_a_release_in_one_thread_wakes_a_waiter_in_another_at_once(monkeypatch: 
     waiter.join(5)
     assert not waiter.is_alive()
     assert latency < 0.5
-    assert store._waiters == {}
+    assert len(store._waiters) == 0
 
 
 def test_a_waiter_whose_loop_was_closed_does_not_hinder_a_release() -> None:
     store = MemoryStore(max_bytes=PLENTY, clock=time.time)
     lease = asyncio.run(taken(store, "/a", 3600))
     loop = asyncio.new_event_loop()
-    store._waiters["/a"] = {loop.create_future()}
+    store._waiters._waiting["/a"] = {loop.create_future()}
     loop.close()
     asyncio.run(store.release(lease))
     assert isinstance(asyncio.run(store.acquire("/a", 1)), Lease)

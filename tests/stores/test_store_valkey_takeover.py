@@ -14,7 +14,8 @@ from engines import soon
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
-from millpond.stores.valkey.inspection import ValkeyInspection, ValkeyUpkeep
+from millpond.stores.valkey.inspection import ValkeyInspection
+from millpond.stores.valkey.maintenance import ValkeyMaintenance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -111,7 +112,7 @@ async def test_in_a_cluster_the_command_line_can_look_and_clear(cluster: Cluster
     await store.close()
     with ValkeyInspection(store._address, "looked-at", 5) as inspection:
         assert (inspection.stats().entries, len(list(inspection.entries()))) == (10, 10)
-    with ValkeyUpkeep(store._address, "looked-at", 5) as upkeep:
+    with ValkeyMaintenance(store._address, "looked-at", 5) as upkeep:
         assert upkeep.drop(lambda name, entry, row_of: True) == 10
     with ValkeyInspection(store._address, "looked-at", 5) as inspection:
         assert list(inspection.entries()) == []

@@ -18,8 +18,8 @@ from valkey_process import store_at
 from engines import REDIS, Engine, free_port, settle, soon
 from millpond.config import parse_config
 from millpond.errors import ConfigError, StoreError
-from millpond.stores.choosing import shared_address
 from millpond.stores.contract import Commit
+from millpond.stores.factory import shared_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext, innermost
 from millpond.errors import UsageError
+from millpond.render.pending_tasks import drain_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-UNWIND_SECONDS = 1.0
-"""How long `drain` waits for what it cancelled: work that ignores its cancellation can't hold up a shutdown."""
 
 
 class FlightCancelled(Exception):
@@ -184,16 +182,7 @@ class Flights(Generic[T]):
 
     async def drain(self, seconds: float) -> int:
         """Wait for all flights of this event loop, at most `seconds`; cancel the rest and return how many."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + seconds
-        while (tasks := self._tasks()) and (left := ends - loop.time()) > 0:
-            await asyncio.wait(tasks, timeout=left)
-        rest = self._tasks()
-        for task in rest:
-            task.cancel()
-        if rest:
-            await asyncio.wait(rest, timeout=UNWIND_SECONDS)
-        return len(rest)
+        return await drain_tasks(self._tasks, seconds)
 
     def _start(
         self, table: dict[str, Flight[R]], key: str, work: Callable[[], Awaitable[R]], name: str, *, background: bool

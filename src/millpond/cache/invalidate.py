@@ -6,7 +6,8 @@ import logging
 import math
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from millpond.cache.active import required_cache
+from millpond.cache.active_application import required_cache
+from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError, one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
@@ -65,7 +66,9 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
     cache = required_cache("revalidate_tag()")
     _end_static("revalidate_tag()")
     return _invalidate(
-        cache, *_tags([tag], "revalidate_tag()"), expire_after=expire_after_of(cache.profiles, profile, expire)
+        cache,
+        *usable_tags([tag], lambda: "revalidate_tag()", log),
+        expire_after=expire_after_of(cache.profiles, profile, expire),
     )
 
 
@@ -77,7 +80,7 @@ def update_tag(tag: str) -> Invalidation:
     """
     cache = required_cache("update_tag()")
     _end_static("update_tag()")
-    return _invalidate(cache, *_tags([tag], "update_tag()"), expire_after=0)
+    return _invalidate(cache, *usable_tags([tag], lambda: "update_tag()", log), expire_after=0)
 
 
 def revalidate_path(path: str, type: PathType | None = None) -> Invalidation:  # noqa: A002 - the original's name
@@ -131,16 +134,38 @@ def _is_group(folder: str) -> bool:
     return folder.startswith("(") and folder.endswith(")")
 
 
-def checked_paths(paths: Sequence[str]) -> str | None:
-    """A problem where one call names more paths than it may; each is a row that the store writes at once."""
-    return f"{len(paths)} paths are over {MAX_TAGS}; name fewer in one call" if len(paths) > MAX_TAGS else None
+class InvalidationOrder(NamedTuple):
+    """What one call from outside of handlers invalidates: the endpoint's for webhooks, or the command line's."""
 
+    tags: list[str]
+    path_tags: list[str]
+    """The tags of the paths; they expire now."""
 
-def _tags(tags: Sequence[str], function: str) -> list[str]:
-    good, problems = checked_tags(tags)
-    for problem in problems:
-        log.warning("%s: %s", function, problem)
-    return good
+    @classmethod
+    def of(cls, tags: Sequence[str], paths: Sequence[str], type: PathType | None) -> InvalidationOrder:  # noqa: A002 - as above
+        """All that is named, or nothing: whoever calls from outside sees no log.
+
+        Raises:
+            UsageError: a tag or a path can't be used, or there are more than one call may name: each is a row that the
+                store writes at once.
+        """
+        good, problems = checked_tags(tags)
+        if len(paths) > MAX_TAGS:
+            problems.append(f"{len(paths)} paths are over {MAX_TAGS}; name fewer in one call")
+        if problems:
+            raise UsageError("; ".join(problems))
+        return cls(good, [tag_of_path(path, type) for path in paths])
+
+    def carry_out(self, store: Store, purges: Purges | None, *, expire_after: float | None) -> dict[str, int]:
+        """Invalidate; `expire_after` is for the tags.
+
+        Returns:
+            The numbers of tags and of paths, and the generation afterwards.
+        """
+        done = invalidate_tags(store, purges, self.tags, expire_after=expire_after)
+        if self.path_tags:
+            done = invalidate_tags(store, purges, self.path_tags, expire_after=0)
+        return {"tags": len(self.tags), "paths": len(self.path_tags), "generation": done.generation}
 
 
 def expire_after_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.cache.active import required_cache
+from millpond.cache.active_application import required_cache
 
 if TYPE_CHECKING:
     from millpond.cache.invalidate import Invalidation

@@ -18,6 +18,7 @@ from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
+from millpond.render.pending_tasks import drain_tasks
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ class ReadThrough:
 
     async def drain(self, seconds: float) -> int:
         """Wait for what is being made and stored; after `seconds` cancel the rest, and say how many that were."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
         late = await self.flights.drain(seconds)
-        if self._storing:
-            await asyncio.wait(self._storing, timeout=seconds)
-        return late
+        return late + await drain_tasks(lambda: list(self._storing), max(0.0, ends - loop.time()))

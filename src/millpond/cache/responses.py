@@ -21,6 +21,7 @@ from millpond.policy.http.sendable import stored_fault
 from millpond.policy.http.storing import storable_status
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.renderer import NotStatic
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,8 +73,8 @@ class Responses:
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
     engine: ReadThrough = field(init=False)
-    _live: dict[str, tuple[float, DynamicUse]] = field(default_factory=dict)
-    """Paths that turned dynamic: until when they are run live, and why."""
+    _live: BoundedDict[str, tuple[float, DynamicUse]] = field(default_factory=lambda: BoundedDict(_MOST_LIVE_PATHS))
+    """Paths that turned dynamic: until when they are run live, and why. Visitors choose the paths."""
     _told: set[str] = field(default_factory=set)
     """Files that were warned of bodies where none may be."""
 
@@ -122,7 +123,7 @@ class Responses:
         until, use = known
         if self.clock() < until:
             raise NotStatic(use)
-        del self._live[key]
+        self._live.forget(key)
 
     def turned_dynamic(self, target: Target, use: DynamicUse) -> None:
         """Run a path live for a while that was static at build."""
@@ -133,9 +134,7 @@ class Responses:
             use,
             target.route.file.file,
         )
-        if len(self._live) >= _MOST_LIVE_PATHS:  # visitors choose the paths: the memory of them is bounded
-            self._live.pop(next(iter(self._live)))
-        self._live[target.key] = (self.clock() + LIVE_SECONDS, use)
+        self._live.keep(target.key, (self.clock() + LIVE_SECONDS, use))
 
     def warn_of_lost_body(self, rendered: Rendered, target: Target) -> None:
         """Say once for each route file that a status allows no body, where there was one."""

@@ -12,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from millpond.cli.console import complain, machine_readable, notices, output, print_json, print_table, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
-from millpond.errors import UsageError
+from millpond.errors import UsageError, counted
 from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
 from millpond.serve.logs import configure_logs
-from millpond.stores.choosing import shared_store
+from millpond.stores.factory import shared_store
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +73,7 @@ def _report(built: Built, *, cache_components: bool) -> None:
         console.print(line, soft_wrap=True)
     _report_frozen(console, built.manifest, cache_components=cache_components)
     paths = sum(len(record.paths) for record in built.manifest.routes)
-    console.print(f"\n{paths} {'path' if paths == 1 else 'paths'} rendered in {built.seconds:.1f} s", soft_wrap=True)
+    console.print(f"\n{counted(paths, 'path')} rendered in {built.seconds:.1f} s", soft_wrap=True)
     for warning in built.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
 

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond.cache.invalidate import tag_of_path
-from millpond.cli.console import complain, machine_readable, output, print_json, print_table
+from millpond.cli.console import complain, machine_readable, output, print_json, print_labelled, print_table
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.stored import (
     DAMAGED,
@@ -22,7 +22,7 @@ from millpond.cli.stored import (
     is_called,
     sized,
 )
-from millpond.errors import MillpondError, UsageError
+from millpond.errors import MillpondError, UsageError, counted
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
 from millpond.prerender.build_table import route_table
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from millpond.cli.stored import ProjectCache
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
-    from millpond.stores.entry_listing import Inspecting, ListedEntry
+    from millpond.stores.maintenance_contract import ListedEntry, StoreInspection
 
 cache = App(name="cache", help_format="plaintext")
 
@@ -100,12 +100,10 @@ def show(
     if json:
         print_json({"entries": shown})
         return 0
-    console = output()
     for number, facts in enumerate(shown):
         if number:
-            console.print()
-        for label, text in entry_lines(facts):
-            console.print(f"{label:<10} {text}", soft_wrap=True)
+            output().print()
+        print_labelled(entry_lines(facts), 10)
     return 0
 
 
@@ -127,17 +125,7 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
     if json:
         print_json(facts)
         return 0
-    console = output()
-    console.print(f"{'entries':<12} {facts['entries']}  ({_counted(facts['kinds'])})", soft_wrap=True)
-    console.print(f"{'states':<12} {_counted(facts['states'])}", soft_wrap=True)
-    console.print(f"{'size':<12} {sized(facts['bytes'])} of {sized(about.max_bytes)}", soft_wrap=True)
-    if "file_bytes" in facts:
-        console.print(f"{'file':<12} {sized(facts['file_bytes'])} of {sized(facts['map_bytes'])}", soft_wrap=True)
-    if "builds" in facts:
-        console.print(f"{'builds':<12} {', '.join(facts['builds']) or 'none'}", soft_wrap=True)
-    for name in ("hits", "generation", "tags", "leases", "readers", "mirrors", "identity"):
-        if name in facts:
-            console.print(f"{name:<12} {facts[name]}", soft_wrap=True)
+    print_labelled(_stats_lines(facts), 12)
     return 0
 
 
@@ -198,6 +186,19 @@ def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
             return _report_dropped(upkeep.drop(unwanted), json)
 
 
+def _stats_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "entries", f"{facts['entries']}  ({_numbers(facts['kinds'])})"
+    yield "states", _numbers(facts["states"])
+    yield "size", f"{sized(facts['bytes'])} of {sized(facts['max_bytes'])}"
+    if "file_bytes" in facts:
+        yield "file", f"{sized(facts['file_bytes'])} of {sized(facts['map_bytes'])}"
+    if "builds" in facts:
+        yield "builds", ", ".join(facts["builds"]) or "none"
+    for name in ("hits", "generation", "tags", "leases", "readers", "mirrors", "identity"):
+        if name in facts:
+            yield name, str(facts[name])
+
+
 def _drop(about: ProjectCache, unwanted: Callable[[str, Entry | None, Callable[[str], TagRow | None]], bool]) -> int:
     with about.cleared() as upkeep:
         return upkeep.drop(unwanted)
@@ -207,11 +208,13 @@ def _report_dropped(number: int, json: bool) -> int:
     if json:
         print_json({"removed": number})
     else:
-        output().print(f"{number} {'entry' if number == 1 else 'entries'} removed")
+        output().print(f"{counted(number, 'entry', 'entries')} removed")
     return 0
 
 
-def _facts(about: ProjectCache, inspection: Inspecting, *, own: bool) -> Iterator[tuple[ListedEntry, dict[str, Any]]]:
+def _facts(
+    about: ProjectCache, inspection: StoreInspection, *, own: bool
+) -> Iterator[tuple[ListedEntry, dict[str, Any]]]:
     row_of, now = inspection.row, time.time()
     for found in inspection.entries():
         yield found, facts_of(about, found, row_of, now, own=own)
@@ -244,5 +247,5 @@ def _headers(entry: Entry | None) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in entry.headers}
 
 
-def _counted(counts: Counter[str]) -> str:
+def _numbers(counts: Counter[str]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.most_common()) or "none"

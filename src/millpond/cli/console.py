@@ -14,7 +14,7 @@ from rich.console import Console
 from millpond.errors import MillpondError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.table import Table
 
@@ -45,6 +45,13 @@ def print_table(console: Console, table: Table) -> None:
         console.print(table)
     for line in captured.get().splitlines():
         console.file.write(f"{line.rstrip()}\n")
+
+
+def print_labelled(lines: Iterable[tuple[str, str]], width: int) -> None:
+    """Facts on stdout, each as its label, in `width` columns, and its text."""
+    console = output()
+    for label, text in lines:
+        console.print(f"{label:<{width}} {text}", soft_wrap=True)
 
 
 def print_json(facts: Any) -> None:

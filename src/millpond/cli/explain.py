@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from millpond.cli.console import machine_readable, output, print_json
+from millpond.cli.console import machine_readable, print_json, print_labelled
 from millpond.cli.explanation import explain_path
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
@@ -36,9 +36,7 @@ def explain(
     if json:
         print_json(explanation)
         return 0
-    console = output()
-    for label, text in _lines(explanation):
-        console.print(f"{label:<8} {text}", soft_wrap=True)
+    print_labelled(_lines(explanation), 8)
     return 0
 
 

@@ -16,7 +16,7 @@ from millpond.policy.tags import is_own
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
-from millpond.prerender.undecided import unbuilt_plans
+from millpond.prerender.plan import unbuilt_plans
 from millpond.render.target import Target
 from millpond.routes.table import Table
 from millpond.serve.request_path import EarlyAnswer, segments_of

@@ -13,19 +13,18 @@ import httpx2
 import msgspec
 from cyclopts import Parameter
 
-from millpond.cache.invalidate import checked_paths, expire_after_of, invalidate_tags, tag_of_path
+from millpond.cache.invalidate import InvalidationOrder, expire_after_of
 from millpond.cli.console import machine_readable, output, print_json, warn
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
 from millpond.config import RevalidateEndpointConfig, load_config
-from millpond.errors import MillpondError, PurgeError, UsageError
+from millpond.errors import MillpondError, PurgeError, UsageError, counted
 from millpond.policy.key import folders_of
-from millpond.policy.tags import checked_tags
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
-from millpond.stores.choosing import chosen_store
+from millpond.stores.factory import chosen_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,8 +79,8 @@ def revalidate(
         return 0
     for warning in warnings:
         warn(warning)
-    counted = [_number(report["tags"], "tag"), _number(report["paths"], "path")]
-    done = " and ".join(text for text in counted if text)
+    named = (("tags", "tag"), ("paths", "path"))
+    done = " and ".join(counted(report[name], noun) for name, noun in named if report[name])
     output().print(f"{done} invalidated; the generation is {report['generation']}", soft_wrap=True)
     return 0
 
@@ -94,19 +93,13 @@ def _order(
     Raises:
         UsageError: there is nothing to do, or something makes no sense.
     """
-    good, problems = checked_tags(tags)
-    if (too_many := checked_paths(paths)) is not None:
-        problems.append(too_many)
-    if problems:
-        raise UsageError("; ".join(problems))
+    good = InvalidationOrder.of(tags, paths, kind).tags
     if not good and not paths:
         raise UsageError("say what: --tag TAG, or --path PATH.")
     if not good and (profile is not None or expire is not None):
         raise UsageError("--profile and --expire are for tags; a path expires now.")
     if not paths and kind is not None:
         raise UsageError("--type is for paths.")
-    for path in paths:
-        tag_of_path(path, kind)
     order = {"tags": good, "paths": paths, "type": kind, "profile": profile, "expire": expire}
     return {name: value for name, value in order.items() if value is not None}
 
@@ -114,20 +107,19 @@ def _order(
 def _through_store(folder: Path, order: dict[str, Any]) -> dict[str, int]:
     about = cache_of(folder, "millpond revalidate")
     expire_after = expire_after_of(about.config.profiles(), order.get("profile"), order.get("expire"))
-    of_paths = [tag_of_path(path, order.get("type")) for path in order["paths"]]
+    checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"))
     purges = _purges(about.config)
 
-    async def invalidate() -> int:
+    async def invalidate() -> dict[str, int]:
         store = chosen_store(about.project, about.config.cache, None, time.time)
         await store.open()
         try:
             async with _telling(purges):
-                done = invalidate_tags(store, purges, order["tags"], expire_after=expire_after)
-                return (invalidate_tags(store, purges, of_paths, expire_after=0) if of_paths else done).generation
+                return checked.carry_out(store, purges, expire_after=expire_after)
         finally:
             await store.close()
 
-    return {"tags": len(order["tags"]), "paths": len(of_paths), "generation": asyncio.run(invalidate())}
+    return asyncio.run(invalidate())
 
 
 def _purges(config: Config) -> Purges | None:
@@ -255,7 +247,3 @@ def _matches(table: Table[str], path: str) -> bool:
         return next(table.match(split(path.encode())), None) is not None
     except MalformedPath:
         return False
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""

@@ -16,7 +16,7 @@ from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.build_report import whole
 from millpond.prerender.build_table import duration_cell
-from millpond.stores.choosing import inspection_of, upkeep_of
+from millpond.stores.factory import inspection_of, maintenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.policy.entry import Entry
-    from millpond.stores.entry_listing import Clearing, Inspecting, ListedEntry
+    from millpond.stores.maintenance_contract import ListedEntry, StoreInspection, StoreMaintenance
 
 ID_LENGTH = 10
 """Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""
@@ -47,13 +47,13 @@ class ProjectCache:
     def max_bytes(self) -> int:
         return self.config.cache.bytes_in(self.config.cache.kind)
 
-    def inspected(self) -> Inspecting:
+    def inspected(self) -> StoreInspection:
         """The store, open for reading."""
         return inspection_of(self.project, self.config.cache)
 
-    def cleared(self) -> Clearing:
+    def cleared(self) -> StoreMaintenance:
         """The store, open for dropping entries."""
-        return upkeep_of(self.project, self.config.cache)
+        return maintenance_of(self.project, self.config.cache)
 
     def judged(
         self, entry: Entry, row_of: Callable[[str], TagRow | None], now: float, builds: Container[str] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -19,7 +18,7 @@ from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_prefix, not_positive
 from millpond.config.server_config import ServerConfig
-from millpond.errors import ConfigError, one_of
+from millpond.errors import ConfigError, closest, one_of
 from millpond.policy.compat import Compat
 from millpond.policy.lifetime import YEAR
 from millpond.policy.profiles import BUILT_IN, DEFAULT, InvalidLife, Profile
@@ -122,8 +121,8 @@ def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: 
         if name == kind.__struct_config__.tag_field:
             continue
         if name not in fields:
-            guess = difflib.get_close_matches(name, fields, n=1)
-            remedy = f'did you mean "{prefix}{guess[0]}"?' if guess else f"the keys here are {one_of(fields)}."
+            guess = closest(name, fields)
+            remedy = f'did you mean "{prefix}{guess}"?' if guess else f"the keys here are {one_of(fields)}."
             raise ConfigError(f'{source}: there is no key "{prefix}{name}"; {remedy}')
         tables = _tables_in(fields[name])
         for place, table in _tables_of(value, f"{prefix}{name}", named=get_origin(fields[name]) is dict):

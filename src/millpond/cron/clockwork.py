@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from millpond.cron.job import Busy
 from millpond.render.escape import ends_this_task
+from millpond.render.pending_tasks import PendingTasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,6 +23,8 @@ _LOOK_AGAIN_SECONDS = 30.0
 """A clock may be set while nobody looks at it."""
 _LATE_SECONDS = 60.0
 """Who wakes up later than that has slept through a time that was due."""
+_UNWIND_SECONDS = 5.0
+"""For a run that was cancelled to write down in the store how it ended."""
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Clockwork:
     jobs: Sequence[Job]
     patience: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _runs: set[asyncio.Task[None]] = field(default_factory=set)
+    _runs: PendingTasks = field(default_factory=PendingTasks)
 
     @contextlib.asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -51,15 +54,7 @@ class Clockwork:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await self._end_runs()
-
-    async def _end_runs(self) -> None:
-        if not self._runs:
-            return
-        _, late = await asyncio.wait(self._runs, timeout=self.patience)
-        for run in late:
-            run.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+            await self._runs.drain(self.patience, _UNWIND_SECONDS)
 
     async def _keep_running(self, job: Job) -> None:
         done = job.clock()
@@ -90,10 +85,7 @@ class Clockwork:
             await self._run(job, last)
 
     async def _run(self, job: Job, due: float) -> None:
-        run = asyncio.create_task(self._run_quietly(job, due))
-        self._runs.add(run)
-        run.add_done_callback(self._runs.discard)
-        await asyncio.shield(run)  # the end of this loop isn't the run's
+        await asyncio.shield(self._runs.begin(self._run_quietly(job, due)))  # the end of this loop isn't the run's
 
     async def _run_quietly(self, job: Job, due: float) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Metadata files that are made by a function: sitemap(), robots(), icon() … as the GET of a route (R7.2)."""
+"""Generated metadata files: sitemap(), robots(), icon() … as the GET of a route (R7.2)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from millpond.errors import RouteModuleError
-from millpond.metadata.described import size_of
+from millpond.metadata.image_properties import size_of
 from millpond.metadata.image_response import ImageResponse
-from millpond.metadata.listing import Listing, awaits, call
+from millpond.metadata.listing import Listing, awaits
 from millpond.metadata.robots import robots_txt
-from millpond.metadata.shape import MetadataError
 from millpond.metadata.sitemap import sitemap_xml
 from millpond.metadata.static_files import plain_answer
+from millpond.metadata.validation import MetadataError
 from millpond.metadata.web_manifest import manifest_json
 from millpond.policy.compat import Compat
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
-from millpond.routes.module import METHODS, RouteModule, load
+from millpond.routes.module import METHODS, RouteModule, call_exported, load
 from millpond.routes.signature import signature_of
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class _Maker:
             values = self._with_id(values, item)
         if inspect.isasyncgenfunction(self.function):
             return await run_in_threadpool(self._answer_with, [item async for item in self.function(**values)])
-        return await run_in_threadpool(self._answer_with, await call(self.function, **values))
+        return await run_in_threadpool(self._answer_with, await call_exported(self.function, **values))
 
     def _folders(self, values: dict[str, Any]) -> dict[str, str | list[str]]:
         """The parameters of the folders, as text, whatever the image function's annotations made of them."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.cache.active_application import required_metadata
 from millpond.errors import UsageError
-from millpond.metadata.described import size_of, text_of
-from millpond.metadata.dimensions import dimensions
-from millpond.metadata.inventory import required_inventory
+from millpond.metadata.image_properties import dimensions, size_of, text_of
 from millpond.metadata.listing import Listing, awaits
-from millpond.metadata.shape import MetadataError
 from millpond.metadata.static_files import MEDIA_TYPES
+from millpond.metadata.validation import MetadataError
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import read
 from millpond.routes.path import canonical, slash_redirect, split
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from millpond.config import Config
-    from millpond.metadata.inventory import FileForPath, Inventory
+    from millpond.routes.metadata_inventory import FileForPath, MetadataInventory
     from millpond.routes.scan import RouteFile
 
     Listed = dict[str, dict[str, Mapping[str, Any]]]
@@ -61,10 +60,10 @@ def head_links(path: str, *, base_url: str = "") -> HeadLinks:
         base_url: "https://shop.example"; social networks need whole URLs of images.
 
     Raises:
-        UsageError: no application runs; or a `generate_image_metadata` is a coroutine function: use
+        UsageError: as `head_links_async`; or a `generate_image_metadata` is a coroutine function: use
             `await head_links_async(path)`.
     """
-    inventory, segments = required_inventory("head_links()"), split(path.encode())
+    inventory, segments = required_metadata("head_links()"), split(path.encode())
     listed = {}
     for found in _with_listing(inventory, segments):
         listing = _listing(found)
@@ -80,16 +79,16 @@ async def head_links_async(path: str, *, base_url: str = "") -> HeadLinks:
     """As `head_links`, where a `generate_image_metadata` is a coroutine function.
 
     Raises:
-        UsageError: no application runs.
+        UsageError: no application runs in this process, or several do and no handler says which.
     """
-    inventory, segments = required_inventory("head_links_async()"), split(path.encode())
+    inventory, segments = required_metadata("head_links_async()"), split(path.encode())
     listed = {
         found.route.pattern: await _listing(found).items(found.params) for found in _with_listing(inventory, segments)
     }
     return _tags(inventory, segments, listed, base_url)
 
 
-def _with_listing(inventory: Inventory, segments: list[str]) -> Iterator[FileForPath]:
+def _with_listing(inventory: MetadataInventory, segments: list[str]) -> Iterator[FileForPath]:
     for kind in MetadataKind:
         if kind.numbered:
             yield from (found for found in inventory.of(kind, segments) if found.route.file.lists_ids)
@@ -100,7 +99,7 @@ def _listing(found: FileForPath) -> Listing:
     return Listing(getattr(module.module, name), module, found.kind, module.place(name))
 
 
-def _tags(inventory: Inventory, segments: list[str], listed: Listed, base_url: str) -> HeadLinks:
+def _tags(inventory: MetadataInventory, segments: list[str], listed: Listed, base_url: str) -> HeadLinks:
     lines: list[str] = []
     for kind, rel in _ICONS.items():
         images = _images(inventory, kind, segments, listed)
@@ -133,7 +132,7 @@ def _tag(element: str, **attributes: str | None) -> str:
     return f"<{element} {' '.join(written)}>"
 
 
-def _images(inventory: Inventory, kind: MetadataKind, segments: list[str], listed: Listed) -> Iterable[_Image]:
+def _images(inventory: MetadataInventory, kind: MetadataKind, segments: list[str], listed: Listed) -> Iterable[_Image]:
     for found in inventory.of(kind, segments):
         if found.route.file.is_answer:
             yield _file_image(found, inventory.config)
@@ -145,7 +144,7 @@ def _images(inventory: Inventory, kind: MetadataKind, segments: list[str], liste
 
 
 def _file_image(found: FileForPath, config: Config) -> _Image:
-    """An image as it lies there. The URL has the content's digest, so that what others keep of it isn't an old one."""
+    """An image file. Its URL holds a digest of its content, so that caches don't keep an old one."""
     file = found.route.file
     size = dimensions(read(file))
     extension = file.path.suffix.removeprefix(".")

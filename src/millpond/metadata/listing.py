@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
-
-from millpond.metadata.shape import MetadataError
+from millpond.metadata.validation import MetadataError
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
+from millpond.routes.module import call_exported
 from millpond.routes.static_params import validate_static_params
 
 if TYPE_CHECKING:
@@ -26,16 +25,11 @@ _SITEMAP_END = ".xml"
 
 
 def awaits(function: Callable[..., Any]) -> bool:
-    """Whether calling `function` makes something to await."""
+    """Whether calling `function` returns an awaitable or an async iterator."""
     inner = inspect.unwrap(function)
     inner = inner.func if isinstance(inner, functools.partial) else inner
     kinds = (inner, getattr(inner, "__call__", None))  # noqa: B004 - the method of an object that is callable
     return any(inspect.iscoroutinefunction(kind) or inspect.isasyncgenfunction(kind) for kind in kinds)
-
-
-async def call(function: Callable[..., Any], **values: Any) -> Any:
-    """What `function` returns; a sync one runs in a thread."""
-    return await function(**values) if awaits(function) else await run_in_threadpool(function, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class Listing:
             MetadataError: it returned something else than a list of dicts with an id each.
             Exception: whatever it raised.
         """
-        return self.checked(await call(self.function, **self.wanted(params)))
+        return self.checked(await call_exported(self.function, **self.wanted(params)))
 
     def wanted(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the parameters that the function takes."""
@@ -104,7 +98,7 @@ class Listing:
         async def ids() -> list[Params]:
             combinations: list[Params] = [{}]
             if outer is not None and folders:
-                combinations = validate_static_params(await call(outer), above)
+                combinations = validate_static_params(await call_exported(outer), above)
             return [{**params, METADATA_ID: segment} for params in combinations for segment in await self.items(params)]
 
         ids.__name__ = self.name

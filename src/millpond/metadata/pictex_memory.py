@@ -1,4 +1,4 @@
-"""What pictex 2.3 would keep of each picture for ever, given back: about a megabyte each, otherwise.
+"""Fixes for memory leaks of pictex 2.3: about a megabyte for each picture.
 
 Two causes, both measured. Each text loads its fonts anew, and Skia keeps the glyphs of every font that was ever loaded:
 here, texts of one look share the fonts of the first. And the layout library keeps every node that measures itself in
@@ -31,7 +31,7 @@ _lay_out = layout_engine.LayoutEngine.compute_layout
 
 
 def install() -> None:
-    """From now on, in this process; a second time changes nothing."""
+    """Apply the fixes to this process; idempotent."""
     font_manager.FontManager.__init__ = _share_fonts  # type: ignore[method-assign]
     layout_engine.LayoutEngine.compute_layout = _lay_out_and_forget  # type: ignore[method-assign]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from millpond.metadata.shape import ONE_LINE, MetadataError, known, listed, near, number, refuse_shape, shaped
+from millpond.metadata.validation import ONE_LINE, MetadataError, known, listed, near, number, refuse_shape, shaped
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
@@ -94,7 +94,7 @@ def _rule(given: object, what: str) -> list[str]:
 
 
 def _refuse_misspelt(name: str, what: str) -> None:
-    """A directive of the user's own is written as it is; one that is nearly a field would silently do nothing."""
+    """Refuse a key that is almost the name of a field: it would be written as a custom directive, and do nothing."""
     guess = near(name, Rule.__annotations__, _LIKENESS)
     if guess:
         raise MetadataError(f'{what}: there is no field "{name}"; did you mean "{guess}"?')

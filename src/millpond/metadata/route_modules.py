@@ -1,4 +1,4 @@
-"""Which way a file below app/ becomes a route module: handlers, metadata made by a function, or metadata as it is."""
+"""Loads any file below app/ as a route module: handlers, generated metadata, or a static metadata file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def loader(compat: Compat, *, development: bool) -> Load:
-    """What loads one file.
+    """The function that loads one file.
 
     Args:
         compat: the version whose defaults hold.

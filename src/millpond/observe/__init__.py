@@ -1,1 +1,1 @@
-"""What a render or a cached function uses besides the request. Installed by builds only, and gone with them."""
+"""What a render or a cached function uses besides the request. Installed by builds only, and removed when they end."""

@@ -1,4 +1,4 @@
-"""Audit events (PEP 578): connections, look-ups, processes and files, wherever they are opened."""
+"""Audit events (PEP 578): connections, DNS lookups, processes and files, wherever they are opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.observe.files import is_read, path_in
-from millpond.observe.use import Use
+from millpond.observe.source import Use
 from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AuditListener(Protocol):
-    """Who is told."""
+    """Receives the events that are uses."""
 
     def audited(self, use: Use, frame: FrameType) -> None:
         """`frame` has caused an event that is a use."""
@@ -28,14 +28,14 @@ class AuditListener(Protocol):
 
 
 def _host(arguments: Arguments) -> str:
-    """ "db.example:5432", of a look-up."""
+    """ "db.example:5432", for a DNS lookup."""
     host, port = (*arguments, None)[:2]
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
     return f"{text}:{port}" if text and port else text
 
 
 def _peer(arguments: Arguments) -> str:
-    """The same, of a connection."""
+    """The same, for a connection."""
     address = arguments[1]
     return _host(address) if isinstance(address, tuple) else os.fsdecode(address)
 
@@ -83,7 +83,7 @@ def _hook(event: str, arguments: Arguments) -> None:
 
 @contextlib.contextmanager
 def audited_by(listener: AuditListener) -> Iterator[None]:
-    """Tell `listener` within the block.
+    """Report to `listener` within the block.
 
     An audit hook can't be taken away again, so there is one, and it has somebody to tell only for a while.
     """

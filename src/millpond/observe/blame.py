@@ -1,4 +1,4 @@
-"""Whose line asks for something: the user's, or a library's for purposes of its own."""
+"""Which line of the user's code a use is attributed to; none where a library acts for itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pydantic
 
 from millpond.errors import Place
-from millpond.observe import databases, environment, files
+from millpond.observe import databases, environment_variables, files
 from millpond.observe import python_functions as functions
-from millpond.observe.context_propagation import HandOver, HandOvers, carries, given_in, taken_in
+from millpond.observe.context_propagation import Submission, Submissions, carries, given_in, taken_in
+from millpond.observe.source import connects
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
-from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind
 from millpond.render.scope import Phase, current, in_project
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from millpond.observe.use import Use
+    from millpond.observe.source import Use
     from millpond.render.inputs import Inputs
     from millpond.render.scope import Scope
 
@@ -37,34 +37,34 @@ _PYDANTIC = tuple(pydantic.__path__)
 
 
 class UseSite(NamedTuple):
-    """For whom something is used, and by which line."""
+    """The scope and the line that a use is attributed to."""
 
     scope: Scope
     inputs: Inputs
     place: Place
-    handed_over: bool
-    """Whether the line isn't on the stack of the use: it gave the work to a thread or a task."""
+    submitted: bool
+    """Whether the line isn't on the stack of the use: it submitted the work to a thread or a task."""
 
 
 def is_generated(file: str) -> bool:
-    """Whether code stands for the user's: the `__init__` of a dataclass or model calls its default factories."""
+    """Whether code is generated from the user's: the `__init__` of a dataclass or model calls its default factories."""
     return (file.startswith("<") and not file.startswith("<frozen")) or file.startswith(_PYDANTIC)
 
 
 class Blame:
-    """Finds the user's line: on the stack, over greenlets, and over what was handed to threads and tasks."""
+    """Finds the user's line: on the stack, across greenlets, and across work for threads and tasks."""
 
     def __init__(self, project: Path) -> None:
         self._project = project
         self._files: dict[str, str | None] = {}
         """By file name of code: its path in the project, if it is the user's."""
-        self._handed = HandOvers()
+        self._submissions = Submissions()
 
-    def note_handover(self, frame: FrameType) -> HandOver | None:
-        """Remember the work that the function of `frame` hands over, if it does and a render asks for it.
+    def note_submission(self, frame: FrameType) -> Submission | None:
+        """Remember the work that the function of `frame` submits, if it does so for a render.
 
         Returns:
-            Who gave it; None when the work is nobody's.
+            Who submitted it; None when no render did.
         """
         work = given_in(frame)
         scope = self._scope(frame) if work is not None else None
@@ -80,45 +80,45 @@ class Blame:
             if _is_frameworks(outer):
                 return None
             carried = carried and (carries(outer) or files.opens_for_caller(outer))
-        handover = HandOver(scope, place, carried)
-        self._handed.note(work, handover)
-        return handover
+        submission = Submission(scope, place, carried)
+        self._submissions.note(work, submission)
+        return submission
 
-    def asked_by(self, handover: HandOver, use: Use) -> UseSite | None:
-        """Who asks for a use that is what was handed over; None when a library does, for itself."""
-        scope, place, carried = handover
+    def asked_by(self, submission: Submission, use: Use) -> UseSite | None:
+        """The site of a use that is the submitted call itself; None when a library submitted it for itself."""
+        scope, place, carried = submission
         if place is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
             return None
-        return UseSite(scope, scope.inputs, place, handed_over=True) if carried or use.kind in _DRIVEN else None
+        return UseSite(scope, scope.inputs, place, submitted=True) if carried or use.kind in _DRIVEN else None
 
     def asked(self, frame: FrameType | None, use: Use) -> UseSite | None:
-        """Who asks for a use that `frame` makes; None when a library does, or it is nobody's render."""
+        """The site of a use that `frame` makes; None when a library makes it for itself, or no render runs."""
         scope = self._scope(frame)
         if scope is None or scope.inputs is None or scope.phase is not Phase.HANDLER:
             return None
         place: Place | None = None
-        handed_over = False
+        submitted = False
         for outer in outwards(frame):
             if outer.f_globals is _LOGGING:
-                return None  # what is logged is no part of an answer
+                return None  # logging doesn't become part of an answer
             if place is not None:
                 continue
             place = self._place(outer)
             if place is None and (given := self._given_to(outer)) is not None:
-                place, handed_over = given.place if given.carried or use.kind in _DRIVEN else None, True
+                place, submitted = given.place if given.carried or use.kind in _DRIVEN else None, True
                 if place is None:
                     return None
             elif place is None and not _may_pass(outer, use):
                 return None
-        return None if place is None else UseSite(scope, scope.inputs, place, handed_over)
+        return None if place is None else UseSite(scope, scope.inputs, place, submitted)
 
     def _scope(self, frame: FrameType | None) -> Scope | None:
-        """The current one; in a thread that was started without a context, that of whoever gave it its work."""
+        """The current scope; in a thread without a context, that of the render which submitted its work."""
         scope = current()
         if scope is not None or is_in_a_loop():
             return scope
         given = (self._given_to(outer) for outer in outwards(frame))
-        return next((handover.scope for handover in given if handover is not None), None)
+        return next((submission.scope for submission in given if submission is not None), None)
 
     def _place(self, frame: FrameType) -> Place | None:
         """The line of a frame that is the user's."""
@@ -128,13 +128,13 @@ class Blame:
         file = self._files[name]
         return None if file is None else Place(file, frame.f_lineno)
 
-    def _given_to(self, frame: FrameType) -> HandOver | None:
-        """What was handed over to the machinery, a thread's or the loop's, that a frame belongs to."""
+    def _given_to(self, frame: FrameType) -> Submission | None:
+        """The submission that a frame of a thread's or an event loop's machinery runs."""
         if is_turn_of_the_loop(frame):
             task = asyncio.current_task()
-            return None if task is None else self._handed.of(task.get_coro())
+            return None if task is None else self._submissions.of(task.get_coro())
         work = taken_in(frame)
-        return None if work is None else self._handed.of(work)
+        return None if work is None else self._submissions.of(work)
 
 
 def _is_frameworks(frame: FrameType) -> bool:
@@ -150,7 +150,7 @@ def _may_pass(frame: FrameType, use: Use) -> bool:
     if use.kind in _DIRECT:
         return is_generated(frame.f_code.co_filename)
     if use.kind is InputKind.ENV:
-        return environment.reads_for_caller(frame)
+        return environment_variables.reads_for_caller(frame)
     if use.kind is InputKind.FILE:
         return files.opens_for_caller(frame)
     if use.is_raw and databases.is_drivers(frame):

@@ -13,15 +13,15 @@ from functools import partial
 from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from millpond.observe.source import Use
 from millpond.observe.statements import shortened, statement_at
-from millpond.observe.use import Use
 from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from millpond.observe.context_propagation import HandedOver
+    from millpond.observe.context_propagation import SubmittedCall
 
 _ASYNCIO = f"{os.sep}asyncio{os.sep}"
 _CONVERSIONS = {"localtime": 1, "gmtime": 1, "ctime": 1, "strftime": 2}
@@ -51,8 +51,8 @@ def use_of_call(function: Any, owner: Any, frame: FrameType) -> Use | None:
     return _use(function, owner, partial(_number_of_arguments, frame), partial(statement_at, frame))
 
 
-def use_of_work(work: HandedOver) -> Use | None:
-    """What a function in C that is handed over to a thread is a use of; None for any other function."""
+def use_of_work(work: SubmittedCall) -> Use | None:
+    """What a C function that is submitted to a thread is a use of; None for any other function."""
     function, arguments = work
     if not isinstance(function, _IN_C) or function.__name__ not in NAMES:
         return None
@@ -85,7 +85,7 @@ def is_asyncios(code: CodeType) -> bool:
 
 
 def is_shared(generator: object) -> bool:
-    """Whether it isn't one of the user's own: these are seeded, or were noticed when they were made."""
+    """Whether it is a shared instance: the user's own are seeded, or were recorded when they were made."""
     return generator is random._inst or isinstance(generator, random.SystemRandom)  # noqa: SLF001 - what the module's functions are bound to
 
 

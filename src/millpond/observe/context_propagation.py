@@ -1,14 +1,14 @@
-"""Work that is handed over to a thread or a task: whose it is, where no frame of its own tells."""
+"""Work that was submitted to a thread or a task: which render submitted it, where the stack doesn't show it."""
 
 from __future__ import annotations
 
 import contextvars
 import functools
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.observe.stack import function_of
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from millpond.render.scope import Scope
 
 _MOST = 10_000
-"""Pieces of work that are remembered; the oldest is forgotten first."""
+"""Submissions that are remembered; the oldest are forgotten first."""
 
 _GIVEN = {
     ("concurrent.futures.thread", "ThreadPoolExecutor.submit"): "fn",
@@ -25,7 +25,7 @@ _GIVEN = {
     ("threading", "Thread.start"): "self",
     ("asyncio.base_events", "BaseEventLoop.create_task"): "coro",
 }
-"""Functions that hand work over, and the argument that is it."""
+"""Functions that submit work, and the argument that holds it."""
 
 NAMES = frozenset(name.rpartition(".")[2] for _, name in _GIVEN)
 """What they are called."""
@@ -43,61 +43,59 @@ _RUN_IN = frozenset(
 _MOST_WRAPPED = 8
 
 _CARRIERS = frozenset({"anyio", "asgiref", "asyncio", "concurrent", "starlette"})
-"""Packages that only carry what they are given to a thread or a task."""
+"""Packages that only pass work on to a thread or a task."""
 
 
-class HandOver(NamedTuple):
-    """Who gave the work."""
+class Submission(NamedTuple):
+    """The render and the line that submitted some work."""
 
     scope: Scope
     place: Place | None
     """The user's line."""
     carried: bool
-    """Whether only carriers stand between that line and the hand-over."""
+    """Whether only such packages are between that line and the submission."""
 
 
-class HandedOver(NamedTuple):
-    """What a hand-over is going to call."""
+class SubmittedCall(NamedTuple):
+    """The function that submitted work is going to call."""
 
     function: Any
     arguments: tuple[Any, ...]
     """Those that go by position."""
 
 
-class HandOvers:
-    """What was handed over while somebody observes."""
+class Submissions:
+    """The work that was submitted while an observer is installed."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[int, tuple[object, HandOver]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._known: BoundedDict[int, tuple[object, Submission]] = BoundedDict(_MOST)
+        self._lock = threading.RLock()  # reentrant, as garbage collection may run code that submits work
 
-    def note(self, work: object, given: HandOver) -> None:
-        """Remember who gave `work`. It is held meanwhile, so that no other object has its identity."""
+    def note(self, work: object, given: Submission) -> None:
+        """Remember who submitted `work`. A reference is kept, so that its id isn't reused."""
         with self._lock:
-            self._known[id(work)] = (work, given)
-            self._known.move_to_end(id(work))
-            if len(self._known) > _MOST:
-                self._known.popitem(last=False)
+            self._known.keep(id(work), (work, given))
 
-    def of(self, work: object) -> HandOver | None:
-        """Who gave it, if a render did."""
-        found = self._known.get(id(work))
+    def of(self, work: object) -> Submission | None:
+        """Who submitted it, if a render did."""
+        with self._lock:
+            found = self._known.get(id(work))
         return None if found is None else found[1]
 
 
 def is_known(frame: FrameType) -> bool:
-    """Whether the function of a frame hands work over."""
+    """Whether the function of a frame submits work."""
     return function_of(frame) in _GIVEN
 
 
 def given_in(frame: FrameType) -> Any:
-    """The work that the function of a frame hands over; None when it isn't one that does."""
+    """The work that the function of a frame submits; None for any other function."""
     argument = _GIVEN.get(function_of(frame))
     return None if argument is None else frame.f_locals.get(argument)
 
 
-def work_in(frame: FrameType) -> HandedOver:
-    """What the function of a frame hands over, out of what only wraps it: a partial, a run in a context.
+def work_in(frame: FrameType) -> SubmittedCall:
+    """What the function of a frame submits, unwrapped from partials and `Context.run`.
 
     A function in C that is called by another one in C, as these do, is told by no event: not by the profiler's, and
     not by sys.monitoring's. Here it can still be seen.
@@ -113,11 +111,11 @@ def work_in(frame: FrameType) -> HandedOver:
             function, arguments = arguments[0], arguments[1:]
         else:
             break
-    return HandedOver(function, arguments)
+    return SubmittedCall(function, arguments)
 
 
 def runs_work(frame: FrameType) -> bool:
-    """Whether a frame is a thread's own machinery, which calls what was handed over: that was told already."""
+    """Whether a frame is a thread's own machinery calling submitted work, which has been reported already."""
     return frame.f_code.co_name == "run" and function_of(frame) in _RUN_IN
 
 
@@ -137,6 +135,6 @@ def taken_in(frame: FrameType) -> Any:
 
 
 def carries(frame: FrameType) -> bool:
-    """Whether a frame belongs to what only carries work."""
+    """Whether a frame belongs to a package that only passes work on."""
     module: str = frame.f_globals.get("__name__", "")
     return module.partition(".")[0] in _CARRIERS

@@ -1,4 +1,4 @@
-"""Drivers of databases: the functions that queries go through, and what drivers do for purposes of their own."""
+"""Database drivers: the functions that queries go through, and the statements that drivers run for themselves."""
 
 from __future__ import annotations
 
@@ -72,6 +72,6 @@ def is_drivers(frame: FrameType) -> bool:
 
 
 def is_drivers_own(frame: FrameType) -> bool:
-    """Whether a driver asks for purposes of its own: a connection is new or given back, or another driver is used."""
+    """Whether a driver runs a statement for itself: for a new or returned connection, or through another driver."""
     module: str = frame.f_globals.get("__name__", "")
     return module.startswith(_ADAPTERS) or (module.partition(".")[0], frame.f_code.co_name) in _OWN

@@ -1,4 +1,4 @@
-"""The source from Python 3.12 on: sys.monitoring (PEP 669). Code in which nothing is of interest isn't slowed down."""
+"""The source from Python 3.12 on: sys.monitoring (PEP 669). Code without calls of interest isn't slowed down."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import BuildError
-from millpond.observe import calls
-from millpond.observe import context_propagation as handover
+from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as functions
 from millpond.observe.blame import is_generated
 from millpond.render.scope import in_project
@@ -29,7 +28,7 @@ _monitoring = sys.monitoring
 _EVENTS = _monitoring.events.CALL | _monitoring.events.PY_START
 _TOOLS = (4, 3, 5, 2)
 """Numbers that a tool may have; those of debuggers and coverage last, or never."""
-_NAMES = functions.NAMES | handover.NAMES
+_NAMES = functions.NAMES | context_propagation.NAMES
 
 
 class _Whose(Enum):
@@ -41,7 +40,7 @@ class _Whose(Enum):
 
 
 class MonitoringSource:
-    """Tells of all code, in every thread."""
+    """Reports calls in all code, in every thread."""
 
     def __init__(self, listener: CallListener, project: Path) -> None:
         self._listener, self._project = listener, project
@@ -50,7 +49,7 @@ class MonitoringSource:
 
     @contextlib.contextmanager
     def installed(self, *, throughout: bool) -> Iterator[None]:
-        """Within the block calls are told.
+        """Report calls within the block.
 
         Raises:
             BuildError: other tools have taken all places.
@@ -60,7 +59,7 @@ class MonitoringSource:
         _monitoring.register_callback(tool, _monitoring.events.CALL, self._called)
         _monitoring.register_callback(tool, _monitoring.events.PY_START, self._begun)
         _monitoring.set_events(tool, _EVENTS)
-        _monitoring.restart_events()  # an earlier build has let code go that may be the user's of this one
+        _monitoring.restart_events()  # an earlier build may have disabled events in code that is the user's in this one
         try:
             yield
         finally:
@@ -70,12 +69,12 @@ class MonitoringSource:
             _monitoring.free_tool_id(tool)
 
     def render(self, *, whole: bool) -> AbstractContextManager[None]:
-        """Nothing is left out anyhow."""
+        """Nothing to do: all code is observed."""
         del whole
         return contextlib.nullcontext()
 
     def handler(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Nothing is left out anyhow."""
+        """Nothing to do: all code is observed."""
         return call
 
     def _called(self, code: CodeType, _: int, function: object, first: object) -> object:
@@ -99,7 +98,7 @@ class MonitoringSource:
         if code.co_name not in _NAMES:
             return _monitoring.DISABLE
         frame = sys._getframe(1)  # noqa: SLF001 - as above
-        if not (functions.is_known(frame) or handover.is_known(frame)):
+        if not (functions.is_known(frame) or context_propagation.is_known(frame)):
             return _monitoring.DISABLE
         self._listener.begun(frame)
         return None

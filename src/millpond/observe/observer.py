@@ -1,12 +1,11 @@
-"""The observer of a build: told of each use by its sources, it finds whose it is, and has the scope know."""
+"""The observer of a build: sources report each use, it attributes the use to a line, and records it in the scope."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from millpond.observe import calls
-from millpond.observe import context_propagation as handover
+from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as functions
 from millpond.observe.audit import audited_by
 from millpond.observe.blame import Blame
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from millpond.errors import Place
-    from millpond.observe.use import Use
+    from millpond.observe.source import Use
     from millpond.render.inputs import Call, Inputs
 
 _LET_BE = frozenset({InputKind.ENV, InputKind.FILE})
@@ -36,7 +35,7 @@ _MOST_NAMED = 500
 
 
 class Observer:
-    """Has the scope of a render, or of a cached function that is being filled, know what it uses, in any thread.
+    """Records what a render, or the fill of a cached function, uses: in its scope, from any thread.
 
     Args:
         project: whose code is the user's.
@@ -55,31 +54,31 @@ class Observer:
             yield
 
     def render(self, *, whole: bool) -> AbstractContextManager[None]:
-        """Around each render that is only noted; with `whole` what is around the handler is seen in any case."""
+        """Around each render; with `whole` code around the handler is observed as well."""
         return self._source.render(whole=whole)
 
     def handler(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """What runs in place of a user's handler."""
+        """A wrapper for a user's handler."""
         return self._source.handler(call)
 
     def called(self, function: Any, owner: Any, frame: FrameType) -> None:
         """`frame` calls a function in C whose name is one of `calls.NAMES`."""
-        if not handover.runs_work(frame):
+        if not context_propagation.runs_work(frame):
             self._tell(calls.use_of_call(function, owner, frame), frame)
 
     def begun(self, frame: FrameType) -> None:
         """A function in Python whose name is one of the tables' has begun as `frame`."""
-        if frame.f_code.co_name in handover.NAMES:
-            self._handed_over(frame)
+        if frame.f_code.co_name in context_propagation.NAMES:
+            self._submitted(frame)
         self._tell(functions.use_of_function(frame), frame.f_back)
 
     def audited(self, use: Use, frame: FrameType) -> None:
         """`frame` has caused an audit event."""
         self._tell(use, frame)
 
-    def _handed_over(self, frame: FrameType) -> None:
-        given = self._blame.note_handover(frame)
-        use = calls.use_of_work(handover.work_in(frame)) if given is not None else None
+    def _submitted(self, frame: FrameType) -> None:
+        given = self._blame.note_submission(frame)
+        use = calls.use_of_work(context_propagation.work_in(frame)) if given is not None else None
         asked = self._blame.asked_by(given, use) if given is not None and use is not None else None
         if use is not None and asked is not None and use.kind in FREEZABLE:
             _note(asked.inputs, use, asked.place, asked.scope.project)
@@ -93,9 +92,9 @@ class Observer:
         asked = self._blame.asked(frame, use)
         if asked is None:
             return
-        scope, inputs, place, handed_over = asked
+        scope, inputs, place, submitted = asked
         if self._ends and scope.is_prerender and use.kind not in _LET_BE:
-            is_awaited = handed_over or use.what == functions.OPEN_CONNECTION
+            is_awaited = submitted or use.what == functions.OPEN_CONNECTION
             if not is_awaited:  # awaiting ends the render itself
                 scope.end_with(DynamicUse(f"{use.kind} ({use.what})", place))
         elif use.kind in FREEZABLE:
@@ -104,7 +103,7 @@ class Observer:
 
 
 def _is_noted(call: Call) -> bool:
-    """Whether the very same call has been noted of this render."""
+    """Whether this very call has been recorded for this render."""
     scope = current()
     return scope is not None and scope.inputs is not None and call in scope.inputs.calls
 

@@ -1,4 +1,4 @@
-"""The source of Python 3.11: the profiler's events. They slow code down, so they are on where the user's code runs."""
+"""The source of Python 3.11: the profiler's events. They are slow, so they are on only where the user's code runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
 
-from millpond.observe import calls
-from millpond.observe import context_propagation as handover
+from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as known
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from millpond.observe.source import CallListener
 
-_NAMES = known.NAMES | handover.NAMES
+_NAMES = known.NAMES | context_propagation.NAMES
 
 _listeners: list[CallListener] = []
 
@@ -40,7 +39,7 @@ def _profile(frame: FrameType, event: str, function: Any) -> None:
 
 
 class _Window(threading.local):
-    """The time in which this thread's calls are told; several that overlap are one."""
+    """The time in which this thread's calls are reported; overlapping windows are one."""
 
     def __init__(self) -> None:
         self._open = 0
@@ -62,14 +61,14 @@ _window = _Window()
 
 
 class ProfilingSource:
-    """Tells of threads that begin while it is installed, and of this one while a window is open."""
+    """Reports calls of threads that begin while it is installed, and of this one while a window is open."""
 
     def __init__(self, listener: CallListener) -> None:
         self._listener = listener
 
     @contextlib.contextmanager
     def installed(self, *, throughout: bool) -> Iterator[None]:
-        """Within the block calls are told.
+        """Report calls within the block.
 
         What the listener raises ends it for a thread; an IdleLoop begins it again.
         """

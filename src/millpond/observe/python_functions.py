@@ -1,4 +1,4 @@
-"""Functions in Python that are uses themselves, by module and name: they may be imported at any time."""
+"""Python functions whose call is a use, by module and name, as they may be imported at any time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from millpond.observe.calls import is_shared
 from millpond.observe.databases import queries
-from millpond.observe.environment import every_variable, variable_in
+from millpond.observe.environment_variables import every_variable, variable_in
+from millpond.observe.source import Use
 from millpond.observe.stack import function_of
-from millpond.observe.use import Use
 from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The stack that a use is made on: across greenlets, and as far as it is one piece of work."""
+"""The stack of a use: across greenlets, up to the end of the thread or of the event loop's turn."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def is_turn_of_the_loop(frame: FrameType) -> bool:
 
 
 def is_in_a_loop() -> bool:
-    """Whether this thread runs an event loop: then the context says whose work it does."""
+    """Whether this thread runs an event loop: then the context tells which render it works for."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

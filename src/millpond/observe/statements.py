@@ -1,4 +1,4 @@
-"""Statements for a database, as reports show them: short, and without any value."""
+"""SQL statements as reports show them: shortened, without values."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def shortened(statement: object) -> str:
 
 
 def is_housekeeping(statement: str) -> bool:
-    """Whether a statement brings nothing out of the database: transactions, settings."""
+    """Whether a statement reads no data: transactions, settings."""
     word = re.match(r"\w+", statement)
     return word is not None and word[0].lower() in _HOUSEKEEPING
 

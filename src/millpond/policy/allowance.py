@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from enum import StrEnum
 from typing import NamedTuple
 
-from millpond.errors import one_of
+from millpond.errors import closest, one_of
 
 
 class InputKind(StrEnum):
@@ -86,7 +85,7 @@ def parse_allowance(text: str) -> Allowance:
 
 
 def _meant(word: str, colon: str, name: str) -> str:
-    guess = difflib.get_close_matches(word.lower(), sorted(FREEZABLE), n=1)
-    if guess:
-        return f'did you mean "{guess[0]}{colon}{name}"?'
+    guess = closest(word.lower(), sorted(FREEZABLE))
+    if guess is not None:
+        return f'did you mean "{guess}{colon}{name}"?'
     return f"there are {one_of(kind for kind in InputKind if kind in FREEZABLE)}"

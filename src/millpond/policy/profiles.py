@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.errors import closest
 from millpond.policy.lifetime import YEAR, Lifetime, lower
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def profile_named(name: str, profiles: Mapping[str, Profile]) -> Profile:
     """
     if name in profiles:
         return profiles[name]
-    guess = difflib.get_close_matches(name.strip().lower(), profiles, n=1)
-    hint = f'did you mean "{guess[0]}"?' if guess else f"there are {', '.join(profiles)}."
+    guess = closest(name.strip().lower(), profiles)
+    hint = f'did you mean "{guess}"?' if guess else f"there are {', '.join(profiles)}."
     raise UnknownProfile(f'there is no lifetime "{name}"; {hint}')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from enum import Enum
 from functools import lru_cache
 from hashlib import blake2b
@@ -9,7 +10,7 @@ from reprlib import Repr
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class TagRow(NamedTuple):
@@ -69,6 +70,19 @@ def invalidated(row: TagRow | None, generation: int, now: float, expire_after: f
     return TagRow(generation, expired, generation, ends if expire_at is None else min(ends, expire_at))
 
 
+def generation_at(moment: float, generation: int, times: Sequence[float]) -> int:
+    """The generation at a moment, for what was rendered elsewhere. Where it isn't certain, the lower one.
+
+    Args:
+        moment: seconds since the epoch.
+        generation: the counter now.
+        times: when the latest invalidations happened, oldest first; earlier ones are forgotten.
+    """
+    earlier = bisect_left(times, moment)
+    forgotten = generation - len(times)
+    return forgotten + earlier if earlier or not forgotten else 0
+
+
 def judge_tags(tags: Iterable[str], generation: int, row_of: Callable[[str], TagRow | None], now: float) -> TagVerdict:
     """Whether an entry that captured `generation` is clean; expired wins over stale (A.4)."""
     verdict = CLEAN
@@ -114,7 +128,7 @@ def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
     problems: list[str] = []
     wrong = 0
     for tag in tags:
-        problem = _complaint(tag)
+        problem = _problem(tag)
         if problem is not None:
             wrong += 1
             if wrong <= _PROBLEMS:
@@ -129,7 +143,7 @@ def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
     return list(good), problems
 
 
-def _complaint(tag: object) -> str | None:
+def _problem(tag: object) -> str | None:
     if not isinstance(tag, str):
         return f"the tag {_shown(tag)} is of type {type(tag).__name__}, not a string; it is left out"
     if len(tag) > MAX_TAG_LENGTH:

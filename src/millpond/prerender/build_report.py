@@ -1,4 +1,4 @@
-"""What a build found out, for machines."""
+"""The result of a build as data: `millpond build --json`."""
 
 from __future__ import annotations
 

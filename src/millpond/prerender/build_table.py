@@ -1,4 +1,4 @@
-"""What a build found out, for eyes: the table (docs/rules.md, section 8)."""
+"""The table that a build prints (docs/rules.md, section 8)."""
 
 from __future__ import annotations
 

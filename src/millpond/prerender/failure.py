@@ -1,4 +1,4 @@
-"""What failed in a build, told to the person who wrote the handler."""
+"""Failures of a build, as messages for whoever wrote the handler."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from millpond.errors import MillpondError, Place
+from millpond.errors import MillpondError, Place, at, counted
 from millpond.render.scope import in_project
-from millpond.routes.unset import unset_variable
+from millpond.routes.imports import unset_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,9 +57,9 @@ def unset_message(error: BaseException, project: Path, reader: str, remedy: str)
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = in_project(frame.f_code.co_filename, project)
         place = place if file is None else Place(file, line)
-    where = f"{place}: " if place is not None else ""
     return (
-        f"{where}{variable} is read at build time by {reader}, and isn't set; set it for `millpond build`, or {remedy}."
+        f"{at(place)}{variable} is read at build time by {reader}, and isn't set; "
+        f"set it for `millpond build`, or {remedy}."
     )
 
 
@@ -71,14 +71,10 @@ def _folded(frames: traceback.StackSummary, project: Path) -> Iterator[str]:
             folded += 1
             continue
         if folded:
-            yield f"  … {_frames(folded)} of Millpond, FastAPI and libraries"
+            yield f"  … {counted(folded, 'frame')} of Millpond, FastAPI and libraries"
             folded = 0
         yield f"  {path.relative_to(project)}:{frame.lineno} in {frame.name}"
         if frame.line:
             yield f"      {frame.line}"
     if folded:
-        yield f"  … {_frames(folded)} of libraries"
-
-
-def _frames(number: int) -> str:
-    return "1 frame" if number == 1 else f"{number} frames"
+        yield f"  … {counted(folded, 'frame')} of libraries"

@@ -1,4 +1,4 @@
-"""Variables of the environment that a build has read: whether a server has the same values, without knowing them."""
+"""Environment variables that a build has read: whether a server has the same values, by fingerprints of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from millpond.errors import Place
-from millpond.observe.environment import EVERY_VARIABLE
+from millpond.observe.environment_variables import EVERY_VARIABLE
 from millpond.policy.allowance import InputKind
 from millpond.prerender.build_manifest import OUTPUT, key_name
 
@@ -25,7 +25,7 @@ _HEX_DIGITS = 4
 
 
 def fingerprint(key: bytes, name: str, value: str | None) -> str:
-    """What differs, all but certainly, for two values of a variable; None is one that isn't set."""
+    """A keyed digest of a variable's value; None is one that isn't set."""
     told = b"" if value is None else b"\0" + os.fsencode(value)
     return hmac.digest(key, os.fsencode(name) + told, "sha256").hex()[:_HEX_DIGITS]
 

@@ -1,10 +1,10 @@
-"""What is said of frozen inputs: the remedies, the refusals, and declarations that declare nothing."""
+"""Messages about frozen inputs: remedies, build failures, and unused entries of `frozen_ok`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.observe.environment import EVERY_VARIABLE
+from millpond.observe.environment_variables import EVERY_VARIABLE
 from millpond.policy.allowance import Allowance, InputKind
 from millpond.prerender.failure import Failure
 

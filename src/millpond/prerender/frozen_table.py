@@ -1,4 +1,4 @@
-"""What answers have frozen, for eyes: the section under the build's table."""
+"""The section *Frozen inputs* under the table that a build prints."""
 
 from __future__ import annotations
 

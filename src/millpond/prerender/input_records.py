@@ -1,4 +1,4 @@
-"""What answers are made of, as a build writes it down: one record for each input and line."""
+"""The inputs of answers in the build manifest: one record for each input and line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from millpond.errors import Place
-from millpond.observe.environment import EVERY_VARIABLE
-from millpond.observe.use import connects
+from millpond.observe.environment_variables import EVERY_VARIABLE
+from millpond.observe.source import connects
 from millpond.policy.allowance import InputKind, is_refreshed
 
 if TYPE_CHECKING:

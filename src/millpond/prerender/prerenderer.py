@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-from starlette.concurrency import run_in_threadpool
 
 from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.compression import compressed
@@ -26,7 +23,7 @@ from millpond.render.scope import DynamicUse, Purpose, refusal
 from millpond.render.static import Candidacy, Why, candidacy
 from millpond.render.target import Target
 from millpond.routes.exports import STATIC_PARAMS
-from millpond.routes.static_params import validate_static_params
+from millpond.routes.static_params import list_params
 from millpond.routes.table import build_segments
 
 if TYPE_CHECKING:
@@ -205,7 +202,7 @@ class Prerenderer:
         if not route.params:
             return [Target.of(route, build_segments(route.file.segments, {}), {})]
         try:
-            listed = await contained(lambda: list_params(route), STATIC_PARAMS)
+            listed = await contained(lambda: list_params(route.module), STATIC_PARAMS)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             lister = getattr(route.module.generate_static_params, "__name__", STATIC_PARAMS)
             result.failures.append(Failure(route.file.file, None, {}, self._why_not_listed(lister, error)))
@@ -305,22 +302,3 @@ async def _each(one: Callable[[T], Awaitable[R]], items: Sequence[T], at_once: i
 def _forget(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
         task.exception()  # what comes too late was reported as a time-out
-
-
-async def list_params(route: Route) -> list[dict[str, str | list[str]]]:
-    """What the route's `generate_static_params` returns, checked; [] without one (R2.7 to R2.12).
-
-    Raises:
-        RouteModuleError: it returned something else than a list of parameters.
-        Exception: whatever it raised.
-    """
-    function = route.module.generate_static_params
-    if function is None or not route.params:
-        return []
-    if inspect.iscoroutinefunction(function):
-        returned = await function()
-    else:
-        returned = await run_in_threadpool(function)
-        if inspect.isawaitable(returned):
-            returned = await returned
-    return validate_static_params(returned, route.module)

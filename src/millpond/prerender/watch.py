@@ -1,4 +1,4 @@
-"""The observer of a build in the classic model: it sees what answers are made of, and changes none of them."""
+"""The observer of a build in the classic model: it records inputs, and ends no render."""
 
 from __future__ import annotations
 

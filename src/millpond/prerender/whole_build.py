@@ -19,10 +19,10 @@ from millpond.prerender.build_manifest import (
     read_manifest,
     write_build,
 )
-from millpond.prerender.crons import refused_crons
 from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
 from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
 from millpond.prerender.input_records import functions_of, inputs_of
+from millpond.prerender.refused_crons import refused_crons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,7 +48,7 @@ class Built:
 
 
 def new_build_id() -> str:
-    """Names one build, so that no entry of another is taken for its own."""
+    """A new id: entries of other builds aren't used by this one."""
     return secrets.token_hex(8)
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.retry import retry_pause
 from millpond.policy.tags import EVERYTHING
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Waiting:
         """The call may work later: in `after` seconds, or by the usual pauses. Returns what is given up."""
         self._under_way = None
         self._failures += 1
-        usual = min(FIRST_PAUSE * 2.0 ** min(self._failures - 1, 16), LONGEST_PAUSE)
+        usual = retry_pause(self._failures, FIRST_PAUSE, LONGEST_PAUSE)
         self._pause_ends = now + (usual if after is None else max(after, FIRST_PAUSE))
         for tag, item in batch.items.items():
             self._put(tag, item)

@@ -16,6 +16,7 @@ from anyio.lowlevel import RunVar
 
 from millpond.errors import UsageError
 from millpond.render.escape import ends_this_task
+from millpond.render.pending_tasks import PendingTasks
 from millpond.render.scope import Phase, Purpose, required
 
 if TYPE_CHECKING:
@@ -159,22 +160,16 @@ class Afterwards:
     """The callbacks of answers that are out, running in the background until a shutdown waits for them."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = PendingTasks()
 
     def begin(self, scope: Scope) -> None:
         """Run the scope's callbacks; returns at once."""
         if scope.after:
-            task = asyncio.create_task(run_after(scope))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.begin(run_after(scope))
 
     async def drain(self, seconds: float) -> int:
-        """Wait for what is running; after `seconds` cancel the rest, and say how many that were."""
-        running = set(self._tasks)
-        if not running:
-            return 0
-        _, late = await asyncio.wait(running, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return len(late)
+        """Wait for what is running; after `seconds` cancel the rest, and say how many that were.
+
+        A sync callback that doesn't end keeps its thread, and nobody waiting.
+        """
+        return await self._tasks.drain(seconds)

@@ -43,7 +43,7 @@ _REQUEST = ("request_param_name", "http_connection_param_name")
 
 
 class NotDirect(Exception):
-    """FastAPI's own handler has to answer; the function has not been called."""
+    """Raised before the function was called: FastAPI's own handler has to answer."""
 
 
 def direct_handler(route: APIRoute) -> Handler | None:
@@ -72,7 +72,7 @@ def direct_handler(route: APIRoute) -> Handler | None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Direct:
-    """What is known of an operation before anybody asks for it."""
+    """What is known of an operation before the first request."""
 
     call: Callable[..., Any]
     awaited: bool
@@ -130,7 +130,7 @@ def _is_simple(dependant: Dependant) -> bool:
 
 
 def _is_untouched() -> bool:
-    """Whether nobody has put something of their own into FastAPI, to see what goes through it, as tracers do."""
+    """Whether FastAPI's functions are the original ones: tracers replace some to observe calls."""
     names = (
         "get_request_handler",
         "request_response",

@@ -1,12 +1,11 @@
-"""What a route file defines at its top level, by its source: lines for messages, and names that look like mistakes."""
+"""What a route file defines at its top level, by its source: their line numbers, and names that look like mistakes."""
 
 from __future__ import annotations
 
 import ast
-import difflib
 from typing import TYPE_CHECKING
 
-from millpond.errors import Place
+from millpond.errors import Place, closest
 from millpond.policy.segment import OPTION_NAMES
 
 if TYPE_CHECKING:
@@ -118,5 +117,5 @@ def _mistaken_option(name: str, value: object, values: Mapping[str, object]) -> 
 
 
 def _near_miss(name: str, spelling: str, known: tuple[str, ...], values: Mapping[str, object]) -> str | None:
-    guess = difflib.get_close_matches(spelling, known, n=1, cutoff=_LIKENESS)
-    return f"{name} does nothing; did you mean {guess[0]}?" if guess and guess[0] not in values else None
+    guess = closest(spelling, known, _LIKENESS)
+    return f"{name} does nothing; did you mean {guess}?" if guess and guess not in values else None

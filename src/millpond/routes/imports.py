@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.abc
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import Place, RouteModuleError
-from millpond.routes.unset import unset_variable
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _DRAWING = ("pictex", "PIL")
 """Packages of the extra "og"."""
 _NO_NAME = re.compile(r"\W")
+_ENVIRON_LOOK_UP = type(os.environ).__getitem__.__code__
 
 _packages: dict[tuple[Path, Path], str] = {}
 """(folder, folder of the routes) -> the package that was found to be the folder's."""
@@ -203,6 +204,14 @@ def _refuse(error: BaseException, path: str, project: Path) -> NoReturn:
     else:
         remedy = "mend it, or move what can fail into the handler"
     raise RouteModuleError(f"{place}: the file can't be imported: {message}; {remedy}.") from error
+
+
+def unset_variable(error: BaseException) -> str | None:
+    """The environment variable that `os.environ[…]` didn't find, if that is what `error` is about."""
+    if not isinstance(error, KeyError):
+        return None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return os.fsdecode(error.args[0]) if frames and frames[-1].f_code is _ENVIRON_LOOK_UP else None
 
 
 def _is_users(filename: str, project: Path) -> bool:

@@ -9,6 +9,8 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from starlette.concurrency import run_in_threadpool
+
 from millpond.errors import Place, RouteModuleError
 from millpond.policy.segment import (
     FORBIDDEN_WITH_CACHE_COMPONENTS,
@@ -19,6 +21,7 @@ from millpond.policy.segment import (
 )
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
 from millpond.routes.imports import import_route, refuse_syntax
+from millpond.routes.results.returned import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 CACHED_MARK = "__millpond_cached__"
 """What @cached leaves on a function: a handler may not have it (R5.29)."""
 
-__all__ = ["CACHED_MARK", "METHODS", "RouteModule", "load", "read", "refuse_replaced_config"]
+__all__ = ["CACHED_MARK", "METHODS", "RouteModule", "call_exported", "load", "read", "refuse_replaced_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
 
 
 def read(file: RouteFile) -> bytes:
-    """What the file holds.
+    """The bytes of the file.
 
     Raises:
         RouteModuleError: it can't be read.
@@ -150,3 +153,11 @@ def refuse_replaced_config(modules: Iterable[RouteModule]) -> None:
     ]
     if problems:
         raise RouteModuleError("\n".join(problems))
+
+
+async def call_exported(function: Callable[..., Any], **values: Any) -> Any:
+    """What a function of the file's returns: a coroutine function is awaited, any other one runs in a thread."""
+    if is_async(function):
+        return await function(**values)
+    returned = await run_in_threadpool(function, **values)
+    return await returned if inspect.isawaitable(returned) else returned

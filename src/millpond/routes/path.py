@@ -57,7 +57,7 @@ def canonical(segments: Sequence[str]) -> str:
 
 
 def readable(segments: Sequence[str]) -> str:
-    """The path of `segments` for eyes: decoded, with delimiters and unprintable characters still escaped (R2.13)."""
+    """The path of `segments` for people: decoded, with delimiters and unprintable characters still escaped (R2.13)."""
     return "/" + "/".join(readable_segment(segment) for segment in segments)
 
 

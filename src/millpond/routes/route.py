@@ -47,6 +47,10 @@ class Route:
         """The value of `Allow`, for the automatic OPTIONS and for 405 (R1.23, D2)."""
         return allow(self.operations)
 
+    def method_for(self, method: str) -> str:
+        """The method whose operation answers: HEAD falls to GET where the file has no HEAD of its own (R1.22)."""
+        return "GET" if method == "HEAD" and "HEAD" not in self.operations else method
+
     @property
     def warnings(self) -> tuple[str, ...]:
         return self.module.warnings

@@ -1,4 +1,4 @@
-"""What generate_static_params returned, checked (R2.8 to R2.12)."""
+"""The parameters that generate_static_params lists, checked (R2.7 to R2.12)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, NoReturn
 from millpond.errors import Place, RouteModuleError, one_of
 from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.folder import Segment, SegmentKind
+from millpond.routes.module import call_exported
 
 if TYPE_CHECKING:
     from millpond.routes.module import RouteModule
 
 Params = dict[str, str | list[str]]
 """The parameters of one path, by `Segment.parameter`."""
+
+
+async def list_params(module: RouteModule) -> list[Params]:
+    """What the file's `generate_static_params` returns, checked; [] without one (R2.7 to R2.12).
+
+    Raises:
+        RouteModuleError: it returned something else than a list of parameters.
+        Exception: whatever it raised.
+    """
+    function = module.generate_static_params
+    if function is None or not module.file.params:
+        return []
+    return validate_static_params(await call_exported(function), module)
 
 
 def validate_static_params(returned: object, module: RouteModule) -> list[Params]:
@@ -44,7 +58,7 @@ def _identity(params: Params) -> tuple[str | tuple[str, ...], ...]:
 
 
 class _Item:
-    """One item of the list, and how to speak about it."""
+    """One item of the list, and what messages call it."""
 
     def __init__(self, index: int, place: Place, segments: tuple[Segment, ...]) -> None:
         self.index, self.place, self.segments = index, place, segments

@@ -39,7 +39,7 @@ _Leaf = tuple[tuple["_Taken", ...], T]
 
 
 class _Taken(NamedTuple):
-    """What a parameter takes of a path."""
+    """The part of a path that a parameter takes."""
 
     name: str
     depth: int

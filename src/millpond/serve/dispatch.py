@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
+from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import ANYHOW
 from millpond.render.renderer import NotStatic
 from millpond.render.target import Target
 from millpond.routes.path import canonical
 from millpond.serve.hits import Hits, access, log_access
 from millpond.serve.prepared import HIT
-from millpond.serve.request_path import EarlyAnswer, is_draft, segments_of, without_base_path
+from millpond.serve.request_path import EarlyAnswer, segments_of, without_base_path
 from millpond.serve.sending import pass_on, send_cached, send_plain
 
 if TYPE_CHECKING:
@@ -102,11 +103,9 @@ class Dispatcher:
     async def _answer_route(
         self, plan: Plan, target: Target, asgi: Scope, receive: Receive, send: Send
     ) -> tuple[int, Decision]:
-        method = asgi["method"]
-        draft = is_draft(asgi, self.live.draft_secret)
-        cacheable = method == "GET" or (method == "HEAD" and "HEAD" not in target.route.operations)
+        draft = is_draft(asgi["headers"], self.live.draft_secret)
         decision = self.live_decision
-        if cacheable and plan.caches(target.path):
+        if target.route.method_for(asgi["method"]) == "GET" and plan.caches(target.path):
             if not draft:
                 try:
                     cached = self.responses.hit(target.key)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from millpond.policy.decision import Reason
+from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
+from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import ANYHOW, TELLING, Asked
-from millpond.render.request.request_api import DRAFT_COOKIE
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
-from millpond.serve.remembered import Remembered
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Iterable
 
     from starlette.types import Scope
 
@@ -42,7 +42,6 @@ _OBJECT = 500
 """Bytes of what is remembered beside what the client chose."""
 _MOST_COPIED = 16 * 1024 * 1024
 """Bytes of all answers that are kept as they went out."""
-_DRAFT = DRAFT_COOKIE.encode("ascii")
 
 
 class CachedPath:
@@ -104,8 +103,8 @@ class Hits:
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self.at_socket = True
         """Whether the server may answer before the application is called: not with middleware in front of it."""
-        self._cached_paths: Remembered[CachedPath] = Remembered(_MOST_PATHS, _MOST_PATH_BYTES)
-        self._requests: Remembered[Request] = Remembered(_MOST_REQUESTS, _MOST_REQUEST_BYTES)
+        self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MOST_PATHS, _MOST_PATH_BYTES)
+        self._requests: BoundedDict[bytes, Request] = BoundedDict(_MOST_REQUESTS, _MOST_REQUEST_BYTES)
         self._copied = 0
         self.recall = self._requests.get
         """The request that a piece of data is, where that is remembered."""
@@ -120,7 +119,7 @@ class Hits:
         queried = bool(target.route.config.cache_query)
         if queried and asgi.get("query_string"):
             return
-        cached_path = CachedPath(target.key, heads="HEAD" not in target.route.operations, queried=queried)
+        cached_path = CachedPath(target.key, heads=target.route.method_for("HEAD") == "GET", queried=queried)
         self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OBJECT)
 
     def remember(self, data: bytes, request: Request) -> None:
@@ -155,10 +154,10 @@ class Hits:
             return None
         size, told = 0, False
         for name, value in asgi["headers"]:
-            size += len(name) + len(value) + 4
+            size += len(name) + len(value) + FIELD_OVERHEAD
             if name in TELLING:
                 told = True
-            elif name == b"cookie" and _DRAFT in value:
+            elif name == b"cookie" and DRAFT_COOKIE_BYTES in value:
                 return None
         if size > self.bounds.max_header_bytes:
             return None
@@ -210,11 +209,6 @@ def log_access(method: str, path: str, status: int | None, decision: Decision | 
         "reason": decision.reason.value if decision else None,
     }
     access.info("%s %s %s", method, path, status or "-", extra={"fields": fields})
-
-
-def size_of(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """What headers count, in bytes."""
-    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def decoded(path: bytes) -> str:

@@ -54,7 +54,7 @@ class LiveRunner:
         and any other method that is missing is 405 (R1.24).
         """
         route = target.route
-        method = "GET" if asgi["method"] == "HEAD" and "HEAD" not in route.operations else asgi["method"]
+        method = route.method_for(asgi["method"])
         operation = route.operations.get(method)
         if operation is None:
             status = 204 if method == "OPTIONS" else 405

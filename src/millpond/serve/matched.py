@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from millpond.serve.hits import size_of
-from millpond.serve.remembered import Remembered
+from millpond.policy.http.header_size import header_size
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -27,7 +27,7 @@ class Matched:
     """The routes of paths, as they were sent, for one table of routes."""
 
     bounds: ServerConfig
-    _found: Remembered[tuple[Plan, Target]] = field(default_factory=lambda: Remembered(_MOST, _MOST_BYTES))
+    _found: BoundedDict[bytes, tuple[Plan, Target]] = field(default_factory=lambda: BoundedDict(_MOST, _MOST_BYTES))
 
     def find(self, asgi: Scope) -> tuple[Plan, Target] | None:
         """What the path was matched to; None where the request is to be looked at in full."""
@@ -38,7 +38,7 @@ class Matched:
         bounds = self.bounds
         if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
             return None
-        return None if size_of(asgi["headers"]) > bounds.max_header_bytes else found
+        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found
 
     def learn(self, asgi: Scope, plan: Plan, target: Target) -> None:
         """Remember a match that depends on the path alone, and whose parameters no handler can change.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import oldest_fresh
+from millpond.policy.http.header_size import header_size
 from millpond.policy.http.headers import lasting_headers, moment_headers
 from millpond.policy.http.reply import reply
 from millpond.policy.http.sendable import length_headers
@@ -212,7 +213,7 @@ def status_line(status: int) -> bytes:
 
 def is_short(headers: Headers) -> bool:
     """Whether headers are few enough to be kept as lines besides."""
-    return sum(len(name) + len(value) + 4 for name, value in headers) <= _MOST_HEADER_BYTES
+    return header_size(headers) <= _MOST_HEADER_BYTES
 
 
 def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
-import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from millpond.render.request.request_api import DRAFT_COOKIE
+from millpond.policy.http.header_size import header_size
 from millpond.routes.path import MalformedPath, dot_redirect, is_deeper, slash_redirect, split
 
 if TYPE_CHECKING:
@@ -16,9 +14,6 @@ if TYPE_CHECKING:
     from millpond.config import Config
 
 _SAFE = "/!$&'()*+,;=:@~"
-_DRAFT_COOKIE = DRAFT_COOKIE.encode("ascii")
-_DRAFT_VALUE = re.compile(rb'(?:^|;)[ \t]*%s[ \t]*=[ \t]*"?([^;"\\ \t]*)' % re.escape(_DRAFT_COOKIE))
-"""Cut out by itself: other cookies needn't be understood, and anybody can send them to any path."""
 
 
 class EarlyAnswer(NamedTuple):
@@ -93,7 +88,7 @@ def segments_of(scope: Scope, config: Config) -> list[str] | EarlyAnswer | None:
     if raw is not None:
         if len(raw) + len(query) > config.server.max_path_bytes or is_deeper(raw, config.server.max_path_segments):
             return EarlyAnswer(414)
-        if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > config.server.max_header_bytes:
+        if header_size(scope["headers"]) > config.server.max_header_bytes:
             return EarlyAnswer(431)
     try:
         target = _without_dots(scope) or _with_right_slashes(raw, scope, config)
@@ -102,14 +97,3 @@ def segments_of(scope: Scope, config: Config) -> list[str] | EarlyAnswer | None:
         return None if raw is None else split(raw)
     except MalformedPath:
         return EarlyAnswer(400)
-
-
-def is_draft(scope: Scope, secret: str) -> bool:
-    """Whether the request carries the cookie of draft mode (R10.1); compared in constant time."""
-    wanted = secret.encode("latin-1")
-    for name, value in scope["headers"]:
-        if name == b"cookie" and _DRAFT_COOKIE in value:
-            for given in _DRAFT_VALUE.findall(value):
-                if hmac.compare_digest(given, wanted):
-                    return True
-    return False

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from millpond.cache.invalidate import checked_paths, expire_after_of, invalidate_tags, tag_of_path
+from millpond.cache.invalidate import Expiry, InvalidationOrder, expire_after_of
 from millpond.config.ranges import too_short
 from millpond.errors import ConfigError, UsageError
-from millpond.policy.tags import checked_tags
 from millpond.serve.sending import send_plain
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class _Expiry(msgspec.Struct, forbid_unknown_fields=True):
     expire: float
 
 
-class Order(msgspec.Struct, forbid_unknown_fields=True):
+class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a call."""
 
     tags: list[str] = []
@@ -131,26 +130,16 @@ class RevalidateEndpoint:
         log.warning("a call to %s had no right secret", self.path)
         raise _Refused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
 
-    def _carry_out(self, order: Order) -> dict[str, int]:
-        tags, problems = checked_tags(order.tags)
-        if (too_many := checked_paths(order.paths)) is not None:
-            problems.append(too_many)
-        if problems:
-            raise _Refused(400, "; ".join(problems))
-        profile = {"expire": order.profile.expire} if isinstance(order.profile, _Expiry) else order.profile
+    def _carry_out(self, body: OrderBody) -> dict[str, int]:
+        profile = Expiry(expire=body.profile.expire) if isinstance(body.profile, _Expiry) else body.profile
         try:
-            expire_after = expire_after_of(self.profiles, profile, order.expire)  # type: ignore[arg-type]  # an Expiry
-            of_paths = [tag_of_path(path, order.type) for path in order.paths]
+            order = InvalidationOrder.of(body.tags, body.paths, body.type)
+            expire_after = expire_after_of(self.profiles, profile, body.expire)
         except UsageError as error:
             raise _Refused(400, str(error)) from None
-        if not tags and not of_paths:
+        if not order.tags and not order.path_tags:
             raise _Refused(400, "give tags or paths")
-        done = [
-            invalidate_tags(self.store, self.purges, each, expire_after=after)
-            for each, after in ((tags, expire_after), (of_paths, 0))
-            if each
-        ]
-        return {"tags": len(tags), "paths": len(of_paths), "generation": done[-1].generation}
+        return order.carry_out(self.store, self.purges, expire_after=expire_after)
 
 
 def _secret_in(variable: str) -> str:
@@ -179,8 +168,8 @@ async def _body(receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _decoded(body: bytes) -> Order:
+def _decoded(body: bytes) -> OrderBody:
     try:
-        return msgspec.json.decode(body, type=Order)
+        return msgspec.json.decode(body, type=OrderBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _Refused(400, f"the body is no order: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import threading
 import time
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from millpond.policy.freshness import CLOCK_TOLERANCE
-from millpond.policy.tags import Cleanliness, TagRow, invalidated, judge_tags
+from millpond.policy.precedence import is_superseded, outlives_seed
+from millpond.policy.tags import Cleanliness, TagRow, generation_at, invalidated, judge_tags
 from millpond.stores.contract import Commit, Lease
-from millpond.stores.tag_history import generation_at
+from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -67,13 +66,13 @@ class MemoryStore:
         self._rows: dict[str, TagRow] = {}
         self._rows_by_age: OrderedDict[str, None] = OrderedDict()  # least recently invalidated first
         self._condemned: list[str] = []
-        self._floor = 0  # the highest generation that a row had when it was given up
+        self._floor = 0  # the highest generation of a row that was pruned
         self._leases: dict[str, _Held] = {}
         self._sweep_at = _LEASES_UNTIL_SWEEP
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiters = Waiters()
 
     def is_synced(self) -> bool:
-        """Always: invalidations are where this process looks."""
+        """Always true: this process is the only one."""
         return True
 
     def peek(self, key: str) -> Entry | None:
@@ -101,10 +100,10 @@ class MemoryStore:
         return self._rows.get(tag)
 
     async def open(self) -> None:
-        """Nothing to do: the store is its own memory."""
+        """Does nothing."""
 
     async def close(self) -> None:
-        """Nothing to do: the store goes with its last reference."""
+        """Does nothing; the store is garbage-collected."""
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
@@ -119,7 +118,7 @@ class MemoryStore:
                 return Commit.TOO_LARGE
             if entry.generation < self._floor or self._is_expired(entry):
                 return Commit.INVALIDATED
-            if self._is_superseded(entry):
+            if is_superseded(self._entries.get(entry.key), entry, self._clock()):
                 return Commit.SUPERSEDED
             self._put(self._entries, entry)
             self._evict()
@@ -138,8 +137,7 @@ class MemoryStore:
             filled = dict(self._entries)
             for built in offered:
                 entry = replace(built, generation=generation_at(built.rendered_at, self._generation, times))
-                held = filled.get(entry.key)
-                if held is not None and (held.rendered_at >= entry.rendered_at or held.generation > entry.generation):
+                if outlives_seed(filled.get(entry.key), entry):
                     continue
                 if entry.generation >= self._floor and entry.size <= self._max_bytes:
                     self._put(filled, entry)
@@ -162,7 +160,7 @@ class MemoryStore:
                 self._rows[tag] = invalidated(self._rows.get(tag), generation, now, expire_after)
                 self._rows_by_age[tag] = None
                 self._rows_by_age.move_to_end(tag)
-            # A clock that was set back makes it look later, and so concern more of the seeds: never fewer.
+            # With a clock that was set back the moment is too late, never too early: more seeds are invalidated.
             self._invalidated_at.append(max(now, self._invalidated_at[-1] if self._invalidated_at else now))
             # Last, so that whoever sees the new generation also sees the rows that it stands for.
             self._generation = generation
@@ -199,45 +197,25 @@ class MemoryStore:
             if held is None or held.token != lease.token:
                 return
             del self._leases[lease.key]
-            woken = self._waiters.pop(lease.key, set())
-        for waiter in woken:
-            _wake(waiter)
+        self._waiters.wake(lease.key)
 
     async def wait(self, key: str, seconds: float) -> None:
         """Return when nobody holds the lease of `key` any longer, or after `seconds`.
 
-        A release wakes at once. A lease that runs out is noticed within 25 ms: it may be renewed meanwhile.
+        A release wakes at once. A lease that runs out is noticed within 25 ms, as it may be renewed meanwhile.
         """
-        loop = asyncio.get_running_loop()
-        # Two clocks: the caller's patience ends by real time even where a test holds the store's clock still.
-        ends, ends_really = self._monotonic() + seconds, loop.time() + seconds
-        while True:
-            left = min(ends - self._monotonic(), ends_really - loop.time())
-            with self._lock:
-                held = self._leases.get(key)
-                if held is None or held.deadline <= self._monotonic() or left <= 0:
-                    return
-                waiter: asyncio.Future[None] = loop.create_future()
-                self._waiters.setdefault(key, set()).add(waiter)
-            try:
-                await asyncio.wait((waiter,), timeout=min(left, _LOOK_AGAIN_SECONDS))
-            finally:
-                self._forget_waiter(key, waiter)
-            if waiter.done():
-                return
+        await self._waiters.until_free(
+            key, seconds, lambda: self._is_free(key), look_again=_LOOK_AGAIN_SECONDS, monotonic=self._monotonic
+        )
+
+    def _is_free(self, key: str) -> bool:
+        held = self._leases.get(key)
+        return held is None or held.deadline <= self._monotonic()
 
     def entries(self) -> Iterator[Entry]:
         """Every entry at this moment, in no particular order."""
         with self._lock:
             return iter(list(self._entries.values()))
-
-    def _forget_waiter(self, key: str, waiter: asyncio.Future[None]) -> None:
-        with self._lock:
-            waiting = self._waiters.get(key)
-            if waiting is not None:
-                waiting.discard(waiter)
-                if not waiting:
-                    del self._waiters[key]
 
     # Everything below is called by a holder of the lock.
 
@@ -267,17 +245,8 @@ class MemoryStore:
         verdict = judge_tags(entry.tags, entry.generation, self._rows.get, self._clock())
         return verdict.cleanliness is Cleanliness.EXPIRED
 
-    def _is_superseded(self, entry: Entry) -> bool:
-        held = self._entries.get(entry.key)
-        if held is None or held.generation < entry.generation:
-            return False
-        if held.generation > entry.generation:
-            return True
-        # A clock that was set back must not keep an entry "from the future" in place for ever.
-        return entry.rendered_at < held.rendered_at <= self._clock() + CLOCK_TOLERANCE
-
     def _prune_rows(self) -> None:
-        """Give up the oldest eighth of the rows, and every entry that only they would have shown to be invalidated.
+        """Prune the oldest eighth of the rows, and every entry that no other row marks as invalidated.
 
         The rows themselves go at the next pruning: a reader who took no lock may have such an entry in hand, and
         is about to ask for them.
@@ -301,20 +270,3 @@ class MemoryStore:
         """Forget leases that ran out without being released; doubling keeps this O(1) per `acquire`."""
         self._leases = {key: held for key, held in self._leases.items() if held.deadline > now}
         self._sweep_at = max(_LEASES_UNTIL_SWEEP, 2 * len(self._leases))
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    """Resolve a future of any loop, from any thread."""
-
-    def resolve() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    loop = waiter.get_loop()
-    if loop.is_closed():
-        return
-    try:
-        loop.call_soon_threadsafe(resolve)
-    except RuntimeError:
-        if not loop.is_closed():  # it may close between the question and the call: then nobody waits any more
-            raise

@@ -1,4 +1,4 @@
-"""Tasks that wait for a key in this process, and the way to wake them from any thread."""
+"""Tasks that wait in this process until a lease is given back, and the way to wake them from any thread."""
 
 from __future__ import annotations
 
@@ -20,13 +20,38 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    async def until_free(
+        self,
+        key: str,
+        seconds: float,
+        is_free: Callable[[], bool],
+        *,
+        look_again: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        """Wait until the lease of `key` is free, or for `seconds`.
+
+        Args:
+            key: whose lease.
+            seconds: at most so long.
+            is_free: whether nobody holds it now.
+            look_again: seconds after which a lease that ran out, or was given back in another process, is noticed.
+            monotonic: the clock of the leases' deadlines.
+        """
+        loop = asyncio.get_running_loop()
+        # Two clocks: the caller's patience ends by real time even where a test holds the store's clock still.
+        ends, ends_really = monotonic() + seconds, loop.time() + seconds
+        while (left := min(ends - monotonic(), ends_really - loop.time())) > 0:
+            if await self.pause(key, min(left, look_again), is_free):
+                return
+
     async def pause(self, key: str, seconds: float, unless: Callable[[], bool]) -> bool:
         """Wait until `wake(key)`, and say whether that came within `seconds`.
 
         Args:
             key: what is waited for.
             seconds: at most so long.
-            unless: asked once the caller is listed: what happened before is seen there, what happens later wakes.
+            unless: called once the caller is registered, so that no wake-up between the check and the wait is lost.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
@@ -40,7 +65,7 @@ class Waiters:
         return waiter.done()
 
     def wake(self, key: str) -> None:
-        """Let all go on who wait for `key`."""
+        """Wake everything that waits for `key`."""
         with self._lock:
             woken = self._waiting.pop(key, set())
         for waiter in woken:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from millpond.routes.results.decoded import codings_of, decodable
+from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -80,5 +81,4 @@ async def _counted(pieces: AsyncGenerator[bytes], request: httpx2.Request, max_b
 
 
 def _name_of(request: httpx2.Request) -> str:
-    url = request.url
-    return f"{request.method} {url.copy_with(password=None) if url.password else url}"
+    return f"{request.method} {redacted(request.url)}"

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2
 
-from millpond.cache.active import cache_of
+from millpond.cache.active_application import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES, DataRead, Filled
 from millpond.cache.fetching.own_routes import client_of_own, is_own, on_the_way, way_to
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.fetching.upstream import close_client as close_client
-from millpond.errors import UsageError
+from millpond.cache.given_tags import usable_tags
+from millpond.errors import UsageError, at
 from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
 from millpond.policy.freshness import Reader
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
-from millpond.policy.tags import checked_tags
 from millpond.render.scope import Phase, Purpose, Scope, current
+from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,7 +99,7 @@ async def fetch(
     if scope is None or store is None or scope.draft.enabled:
         return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=store.cache_components)
-    good_tags = _checked_tags(tags, request.url, scope)
+    good_tags = usable_tags(tags, lambda: f"{at(scope.place())}fetch({redacted(request.url)})", log)
     _contribute(scope, plan, good_tags)
     if not plan.cached:
         return await answer()
@@ -109,7 +110,7 @@ async def fetch(
     async def fill(_: object) -> Filled:
         return _filled(await answer(), plan, good_tags)
 
-    name = f"{request.method} {_redacted(request.url)}"
+    name = f"{request.method} {redacted(request.url)}"
     read = DataRead(store, key, name, _reader(plan, good_tags, scope), fill)
     return _response(await store.obtain(read), request)
 
@@ -125,19 +126,12 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
     try:
         plan = plan_fetch(call, around)
     except FetchConflict as conflict:
-        raise UsageError(f"{_where(scope)}{conflict} ({_redacted(url)})") from None
+        raise UsageError(f"{at(scope.place())}{conflict} ({redacted(url)})") from None
     if plan.warning is not None:
-        log.warning("%sfetch(%s): %s", _where(scope), _redacted(url), plan.warning)
+        log.warning("%sfetch(%s): %s", at(scope.place()), redacted(url), plan.warning)
     if plan.ends_static and scope.is_prerender:
         scope.record_access(f"fetch() uncached ({plan.why})")
     return plan
-
-
-def _checked_tags(tags: Iterable[str], url: httpx2.URL, scope: Scope) -> tuple[str, ...]:
-    good, problems = checked_tags(tags)
-    for problem in problems:
-        log.warning("%sfetch(%s): %s", _where(scope), _redacted(url), problem)
-    return tuple(good)
 
 
 def _contribute(scope: Scope, plan: FetchPlan, tags: tuple[str, ...]) -> None:
@@ -175,7 +169,7 @@ async def _credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> b
     added = await credentials(client, request)
     if added is None:
         raise UsageError(
-            f"fetch({_redacted(request.url)}, client=…): what the client's auth adds can't be told beforehand, so "
+            f"fetch({redacted(request.url)}, client=…): what the client's auth adds can't be told beforehand, so "
             'that answers for different users would be one; give the header in headers, or cache="no-store".'
         )
     return added
@@ -194,16 +188,6 @@ def _filled(response: httpx2.Response, plan: FetchPlan, tags: tuple[str, ...]) -
 
 def _response(entry: Entry, request: httpx2.Request) -> httpx2.Response:
     return whole_answer(entry.status, entry.headers, entry.body, request)
-
-
-def _redacted(url: httpx2.URL) -> str:
-    """The URL without the password that it may hold."""
-    return str(url.copy_with(password=None) if url.password else url)
-
-
-def _where(scope: Scope) -> str:
-    place = scope.place()
-    return f"{place}: " if place is not None else ""
 
 
 def _checked_cache(cache: CacheOption | None) -> CacheOption | None:

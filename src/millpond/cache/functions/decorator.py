@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from anyio import from_thread
 
-from millpond.cache.active import cache_of
+from millpond.cache.active_application import cache_of
 from millpond.cache.data import DataRead
 from millpond.cache.functions.call import Call
 from millpond.cache.functions.definition import Definition

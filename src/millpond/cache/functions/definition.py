@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 from millpond.cache.functions.identity import captured_identity, encode_identity, identity, name_and_code
 from millpond.cache.functions.plain import NotPlain
 from millpond.cache.functions.values import Codec
+from millpond.cache.given_tags import usable_tags
 from millpond.errors import Place, UsageError
 from millpond.policy.key import data_key
 from millpond.policy.profiles import InvalidLife, ages_given
-from millpond.policy.tags import checked_tags
 from millpond.render.inputs import CachedFunction
 from millpond.render.scope import Purpose, in_project
 
@@ -65,10 +65,7 @@ class Definition:
         if revalidate is not None and life is not None:
             raise UsageError(f"{where}: give revalidate or life, not both.")
         _check_revalidate(revalidate, where)
-        good, problems = checked_tags(tags)
-        for problem in problems:
-            log.warning("%s: %s", where, problem)
-        return cls(function, revalidate, tuple(good), key, life)
+        return cls(function, revalidate, usable_tags(tags, lambda: where, log), key, life)
 
     @property
     def name(self) -> str:

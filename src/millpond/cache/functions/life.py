@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from millpond.cache.data import DataCache
-from millpond.errors import UsageError
+from millpond.cache.given_tags import usable_tags
+from millpond.errors import UsageError, at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
-from millpond.policy.tags import checked_tags
 from millpond.render.scope import Purpose, current
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def cache_life(
         else:
             ages = ages_of(profile_named(profile, scope.cache.profiles if isinstance(scope.cache, DataCache) else {}))
     except (InvalidLife, UnknownProfile) as error:
-        place = scope.place()
-        raise UsageError(f"{f'{place}: ' if place else ''}cache_life(): {error}") from None
+        raise UsageError(f"{at(scope.place())}cache_life(): {error}") from None
     scope.chosen_life = lowest(scope.chosen_life, ages)
 
 
@@ -56,10 +55,7 @@ def cache_tag(*tags: str) -> None:
         UsageError: outside of a cached function.
     """
     scope = _filling("cache_tag()")
-    good, problems = checked_tags(tags)
-    for problem in problems:
-        log.warning("cache_tag() in %s: %s", scope.function, problem)
-    scope.tags.update(dict.fromkeys(good))
+    scope.tags.update(dict.fromkeys(usable_tags(tags, lambda: f"cache_tag() in {scope.function}", log)))
 
 
 def _filling(function: str) -> Scope:
@@ -67,7 +63,7 @@ def _filling(function: str) -> Scope:
     if scope is None or scope.purpose is not Purpose.FILL:
         place = scope.place() if scope is not None else None
         raise UsageError(
-            f"{f'{place}: ' if place else ''}{function} speaks about the result of a cached function, and none is "
+            f"{at(place)}{function} speaks about the result of a cached function, and none is "
             "running here; call it inside of a function with @cached."
         )
     return scope

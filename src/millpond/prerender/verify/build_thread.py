@@ -1,4 +1,4 @@
-"""The surroundings of a verified build: a loop that knows when it is idle, and an observer of synchronous code."""
+"""Where a verified build runs: in a thread with an IdleLoop, with an observer of synchronous code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event loop that lets the outside world in only when nothing can run without it; public API of asyncio only.
+"""An event loop that handles I/O, timers and threads only when no callback is ready, by asyncio's public API.
 
 asyncio asks its selector with a timeout of 0 while callbacks are ready, and with another one when it is about to
 block. At that moment a verified render that hasn't finished waits for something. What has arrived meanwhile (bytes, a

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from millpond.policy.draft_mode import DRAFT_COOKIE
 from millpond.render.request.cookies import Cookies
 from millpond.render.request.mappings import watched
 from millpond.render.request.reader import refuse_elsewhere, refuse_in_fill
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from millpond.render.scope import Scope
-
-DRAFT_COOKIE = "__prerender_bypass"
 
 
 @watched

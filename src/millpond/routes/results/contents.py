@@ -47,7 +47,7 @@ _judged: WeakKeyDictionary[type, str | None] = WeakKeyDictionary()
 
 
 class NotData(Exception):
-    """Something that must not be published, or has no form in JSON; whoever walks past it adds to the path."""
+    """A value that must not be published, or can't be JSON; callers prepend their steps to its path."""
 
     def __init__(self, value: Any, why: str, *, formless: bool = False) -> None:
         super().__init__(why)

@@ -61,4 +61,9 @@ def _url_of(upstreams: httpx2.Response) -> str:
         url = upstreams.request.url
     except RuntimeError:  # one that nobody asked for
         return "an upstream"
+    return redacted(url)
+
+
+def redacted(url: httpx2.URL) -> str:
+    """A URL for messages: without the password that it may hold."""
     return str(url.copy_with(password=None) if url.password else url)

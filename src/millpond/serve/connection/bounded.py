@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from millpond.policy.http.header_size import header_size
 from millpond.serve.connection.cycle import Flow, disconnect, refused, unchunked
 from millpond.serve.connection.framing import length_of, origin_form, refusal, with_host, without_upgrade
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
@@ -215,7 +216,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _drop(self, name: bytes, value: bytes) -> None:
         """A trailer: nobody has checked it, and it must not pass for a header (RFC 9110 §6.5.1)."""
-        self._trailers += len(name) + len(value) + 4
+        self._trailers += header_size(((name, value),))
         if self._trailers > self.most_trailers:
             self._status = 431
             raise _Refusal

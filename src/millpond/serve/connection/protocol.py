@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
+from millpond.policy.http.header_size import header_size
 from millpond.policy.http.reply import ANYHOW, TELLING, Asked
-from millpond.render.request.request_api import DRAFT_COOKIE
 from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
 from millpond.serve.connection.framing import is_host
-from millpond.serve.hits import Request, Sent, access, decoded, log_access, size_of
+from millpond.serve.hits import Request, Sent, access, decoded, log_access
 from millpond.serve.prepared import HIT, lines_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ _SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 """A request with one of these isn't remembered."""
 _HOST = frozenset({b"host"})
 _NOTED = TELLING | _OTHERWISE | _SECRETS | _HOST
-_DRAFT = DRAFT_COOKIE.encode("ascii")
 _REPEATED = 4 * 1024
 """Bytes of an answer up to which it is kept as it went out, for the same request to come."""
 
@@ -124,7 +124,7 @@ class HitProtocol(BoundedProtocol):
             self._hosted = self._hosted is None and is_host(value)
         elif name in _SECRETS:
             self._secret = True
-            self._otherwise = self._otherwise or _DRAFT in value
+            self._otherwise = self._otherwise or DRAFT_COOKIE_BYTES in value
         else:
             self._otherwise = True
             if name == b"expect" and value.lower() == b"100-continue":
@@ -173,7 +173,7 @@ class HitProtocol(BoundedProtocol):
         if len(self.url) > bounds.max_path_bytes:
             return False
         in_this_piece = self._begun > 0 and self._seen <= self.most_seen
-        return in_this_piece or size_of(self.headers) <= bounds.max_header_bytes
+        return in_this_piece or header_size(self.headers) <= bounds.max_header_bytes
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way on the connection, or in front of the application, that comes first."""

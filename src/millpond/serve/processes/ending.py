@@ -12,6 +12,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+from millpond.errors import counted
 from millpond.serve.connection.unread import UNKNOWN, reset
 from millpond.serve.sending import send_plain
 
@@ -91,9 +92,9 @@ class Ending:
         if running:
             log.info(
                 "to end: %s within %g s (server.shutdown_timeout), %s within %g s (server.stream_timeout)",
-                _counted(running - streams, "request"),
+                counted(running - streams, "request"),
                 self._bounds.shutdown_timeout,
-                _counted(streams, "stream"),
+                counted(streams, "stream"),
                 self._bounds.stream_timeout,
             )
         self._later(self._bounds.stream_timeout, self._tell)
@@ -140,7 +141,7 @@ class Ending:
             names = [f"{scope.get('method', 'WebSocket')} {scope['path']}" for scope in late[:_NAMED]]
             log.warning(
                 "%s didn't end within %g s and %s cut off: %s%s",
-                _counted(len(late), "request"),
+                counted(len(late), "request"),
                 self._bounds.shutdown_timeout,
                 "is" if len(late) == 1 else "are",
                 ", ".join(names),
@@ -155,7 +156,3 @@ class Ending:
 
 def _ends_with_connection(cycle: Any) -> bool:
     return bool(getattr(cycle, "expected_content_length", 0) == UNKNOWN)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import uvicorn
 from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess
 
+from millpond.policy.retry import retry_pause
 from millpond.serve.processes.worker import Worker
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ class Workers(Multiprocess):
     def _pause(self) -> float:
         """Seconds after so many failures; fewer while nobody serves."""
         longest = _LONGEST_OUTAGE if self._all_have_ended() else _LONGEST_PAUSE
-        return min(2.0 ** min(self._failures - 1, 10), longest)
+        return retry_pause(self._failures, 1.0, longest)
 
     def _all_have_ended(self) -> bool:
         return all(worker.has_ended() for worker in self.workers)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from millpond.policy.freshness import CLOCK_TOLERANCE
 from millpond.stores.lmdb.layout import DIGEST_BYTES, NO_BUILD, EntryRow, build_mark, digest, number, tag_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from millpond.policy.entry import Entry
-    from millpond.stores.lmdb.opened import Reading, Writing
+    from millpond.stores.lmdb.environment import Reading, Writing
 
 
 def size_of(entry: Entry, frame: bytes) -> int:
-    """What an entry counts: the larger of what every store counts for it, and its frame."""
+    """Bytes that an entry counts: the larger of `Entry.size` and its frame."""
     return max(entry.size, len(frame))
 
 
@@ -101,24 +100,9 @@ def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
         txn.put(key, known._replace(use=use, hits=known.hits + times).pack(), db=tables.kept)
 
 
-def is_superseded(held: EntryRow | None, entry: Entry, now: float) -> bool:
-    """Whether the key has a later result: of a later generation, or of a later render in the same one."""
-    if held is None or held.generation < entry.generation:
-        return False
-    if held.generation > entry.generation:
-        return True
-    # A clock that was set back must not keep an entry "from the future" in place for ever.
-    return entry.rendered_at < held.rendered_at <= now + CLOCK_TOLERANCE
-
-
 def is_kept(held: EntryRow | None, entry: Entry) -> bool:
     """Whether the key has this very result."""
     return held is not None and (held.generation, held.rendered_at) == (entry.generation, entry.rendered_at)
-
-
-def outlives_seed(held: EntryRow | None, seed: Entry) -> bool:
-    """Whether what is there is later than what the build offers, and stays."""
-    return held is not None and (held.rendered_at >= seed.rendered_at or held.generation > seed.generation)
 
 
 def drop_other_builds(writing: Writing, seeds: Iterable[Entry]) -> None:

@@ -1,263 +1,290 @@
-"""The LMDB environment of a folder: opened once per process, shared by the stores of that process."""
+"""An open LMDB environment."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import threading
-from typing import TYPE_CHECKING
+import contextlib
+import errno
+import itertools
+import mmap
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import lmdb
 
 from millpond.errors import StoreError
-from millpond.stores.lmdb.folder import DATA, Folder, unusable
-from millpond.stores.lmdb.layout import (
-    IDENTITY_KEY,
-    LAYOUT,
-    LAYOUT_KEY,
-    STATE_KEY,
-    State,
-    Tables,
-    number,
-    pack_moment,
-)
-from millpond.stores.lmdb.lock import HeldUp, WriteLock
-from millpond.stores.lmdb.opened import Environment, Writing, is_damage
-from millpond.stores.lmdb.succession import announce
+from millpond.stores.lmdb.file_replacement import Predecessor, settled_at
+from millpond.stores.lmdb.layout import IDENTITY_KEY, STATE_KEY, State
+from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-_ENGINE = 0  # LMDB 0.9: its file format is the one that an `Environment` knows
-_MOST_READERS = 1024
-_ROOM_BESIDE, _ROOM_PER_TAG = 32 * 1024 * 1024, 1024
-_PATIENCE_SECONDS = 10.0
+    from millpond.stores.lmdb.layout import Tables
+    from millpond.stores.lmdb.lock import WriteLock
+    from millpond.stores.lmdb.store_folder import StoreFolder
 
-_opened: dict[tuple[int, int], Environment] = {}
-_opening = threading.Lock()
+_TRANSACTION_AT = 144  # bytes into each of the two meta pages: behind page header, magic, map and two root records
+_TRANSACTIONS_PER_FILE = 1 << 44
+_RESERVED_BYTES = 256 * 1024
+_TIGHT_BYTES = 1024 * 1024
+_files = itertools.count()
+_DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.PanicError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+    lmdb.IncompatibleError,
+    lmdb.BadTxnError,
+    lmdb.BadDbiError,
+)
 
 
-def map_bytes_for(max_bytes: int, max_tags: int) -> int:
-    """The size of a map in which entries that count `max_bytes` have room, however they fill its pages.
+class FileReplaced(lmdb.Error):
+    """The data file was removed or replaced, and the new one can't be opened yet."""
 
-    Four times what they count: a page is seldom full, and an entry just over half a page takes one of its own. The
-    file is sparse, and grows to what is used.
+
+class FileOverwritten(lmdb.Error):
+    """Another file's pages were copied into this one while it was in use."""
+
+
+class Writing(NamedTuple):
+    """One write transaction, with the counters as it will leave them."""
+
+    txn: lmdb.Transaction[bytes]
+    tables: Tables
+    state: State
+
+
+class Reading(NamedTuple):
+    """One read transaction. It sees the store as it was when it began, and pins those pages until it ends."""
+
+    txn: lmdb.Transaction[bytes]
+    tables: Tables
+
+    def state(self) -> State:
+        return State.unpack(self.txn.get(STATE_KEY, b"", db=self.tables.meta))
+
+
+class Environment:
+    """An open environment, for any number of threads.
+
+    Pages are written to the page cache, and synced at the last close only (`sync=False`). So what was committed
+    survives the death of any process at any moment, and not a power cut: see `StoreFolder.distrust`. They are written,
+    not mapped (`writemap`): on a full disk a write is an error, where a mapped page would be a bus error.
     """
-    return 4 * max_bytes + _ROOM_PER_TAG * max_tags + _ROOM_BESIDE
 
-
-def max_bytes_in(map_bytes: int, max_tags: int) -> int:
-    """What entries may count in a map that was made for other limits."""
-    return max(map_bytes // 16, (map_bytes - map_bytes_for(0, max_tags)) // 4)
-
-
-def open_environment(path: Path, map_bytes: int, now: float, patience: float | None = None) -> Environment:
-    """The environment of a folder, for reading and writing; `release` gives it back.
-
-    Args:
-        path: the folder; it is made when missing, for this user only.
-        map_bytes: what the file may grow to; others that have it open may have decided otherwise.
-        now: seconds since the epoch.
-        patience: seconds to wait for others that are opening it; None: as long as at a start.
-
-    Raises:
-        StoreError: the folder or its file can't be used.
-    """
-    return _shared(path, lambda: _open_to_write(path, map_bytes, now, patience), readonly=False)
-
-
-def open_to_read(path: Path) -> Environment:
-    """The environment of a folder that another process may be writing to; nothing is written.
-
-    Raises:
-        StoreError: there is none, or it can't be used.
-    """
-    return _shared(path, lambda: _open_as_is(Folder.to_read(path), readonly=True), readonly=True)
-
-
-def release(environment: Environment) -> None:
-    """Give back what `open_environment` or `open_to_read` gave; the last one closes it."""
-    with _opening:
-        environment.users -= 1
-        if environment.users == 0:
-            for key in [key for key, opened in _opened.items() if opened is environment]:
-                del _opened[key]
-            environment.close()
-
-
-def _shared(path: Path, make: Callable[[], Environment], *, readonly: bool) -> Environment:
-    with _opening:
-        found = _opened.get(_identity(path))
-        if found is None or not (readonly or found.is_in_place()):
-            try:
-                found = make()
-            except lmdb.Error as error:
-                raise StoreError(f"the store in {path} can't be opened: {error}.") from error
-            _opened[found.file] = found
-        found.last_transaction()
-        if found.readonly and not readonly:
-            raise StoreError(f"the store in {path} is open for reading in this process; close that first.")
-        found.users += 1
-        return found
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Of the data file, which nobody else can have the number of while it is open; that of a folder is used again."""
-    try:
-        about = (path / DATA).lstat()
-    except OSError:
-        return (0, 0)  # not there yet, so nobody has it open
-    return (about.st_dev, about.st_ino)
-
-
-def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | None) -> Environment:
-    folder = Folder(path)
-    try:
-        with folder.opening(patience):
-            folder.look_above()
-            if _identity(path) in _opened:  # with other lock files: nobody may open a data file twice
-                folder.break_up()
-            if folder.claim(patience):
-                opened = _open_alone(folder, map_bytes, now)
-            else:
-                opened = _open_as_is(folder, patience=patience)
-        opened.reap()
-        return opened
-    except BaseException:
-        folder.leave()
-        raise
-
-
-def _open_alone(folder: Folder, map_bytes: int, now: float) -> Environment:
-    reason = folder.distrust()
-    if reason is not None:
-        folder.move_aside(reason)
-    elif not folder.data.exists():
-        folder.unlink_engine_lock()
-    try:
-        opened = _made(folder, map_bytes, now)
-    except lmdb.Error as error:
-        if not is_damage(error):
-            raise
-        folder.move_aside(str(error))
-        opened = _made(folder, map_bytes, now)
-    if opened is None:
-        folder.move_aside("it was written by another version of Millpond, or by another program")
-        opened = _made(folder, map_bytes, now)
-    if opened is None:
-        raise StoreError(f"{folder.data} can't be made anew; another program writes to it.")
-    folder.join()
-    return opened
-
-
-def _made(folder: Folder, map_bytes: int, now: float) -> Environment | None:
-    """The environment, with the leases that were left in it cleared; None: the file is not of our layout."""
-    env = _engine(folder, map_size=map_bytes, readonly=False)
-    try:
-        meta = env.open_db(b"meta", create=False)
+    def __init__(self, folder: StoreFolder, env: lmdb.Environment, tables: Tables, lock: WriteLock) -> None:
+        self.folder, self.tables, self.lock = folder, tables, lock
+        self.waiters = Waiters()
+        self.users = 0
+        self.map_bytes = env.info()["map_size"]
+        self.readonly = env.flags()["readonly"]
+        self._page = env.stat()["psize"]
+        self._env: lmdb.Environment | None = env
+        self.base = next(_files) * _TRANSACTIONS_PER_FILE
+        """Added to the numbers of transactions: those of two files are never the same in this process."""
+        self.last_transaction = _watch(env, folder, self.base)
+        """The number of the last one that was committed, by whatever process: when it is the same, all is the same."""
+        self._latest = 0
+        """The highest that this process has seen."""
+        self._overwritten = False
         with env.begin() as txn:
-            said = txn.get(LAYOUT_KEY, db=meta)
-    except lmdb.NotFoundError:
-        said = None if env.stat()["entries"] else LAYOUT  # no table at all: it was just made
-    if said != LAYOUT:
-        env.close()
-        return None
-    with env.begin(write=True) as txn:
-        tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
-        txn.drop(tables.leases, delete=False)  # who is alone is no holder; after a reboot deadlines mean nothing
-        if txn.get(STATE_KEY, db=tables.meta) is None:
-            _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
-        if folder.may_have_former:
-            announce(Writing(txn, tables, State()))
-    return Environment(folder, env, tables, WriteLock(folder.data, folder.engine_lock, readonly=False))
+            self._identity: bytes = txn.get(IDENTITY_KEY, b"", db=tables.meta)
+        self.settled_at = 0.0
+        self.learn_when_settled()
+        self._why_not = "it was closed"
+        self.gone = False
+        """Whether it was abandoned."""
 
+    @property
+    def file(self) -> tuple[int, int]:
+        """Device and inode of the data file."""
+        return self.lock.files[0]
 
-def _begin(writing: Writing, now: float, *, lost: bool) -> None:
-    txn, tables, state = writing
-    txn.put(LAYOUT_KEY, LAYOUT, db=tables.meta)
-    txn.put(IDENTITY_KEY, secrets.token_hex(8).encode(), db=tables.meta)
-    if lost:  # counts as an invalidation of everything that is older
-        state.generation = state.lost = 1
-        txn.put(number(1), pack_moment(now), db=tables.journal)
-    txn.put(STATE_KEY, state.pack(), db=tables.meta)
+    def begin(self) -> lmdb.Transaction[bytes]:
+        """A read transaction, to be ended soon."""
+        env = self._env
+        if env is None or self.gone:  # not by a call: a hit after a write comes by here
+            env = self._usable()
+        try:
+            return env.begin()
+        except lmdb.ReadersFullError:
+            env.reader_check()
+            return env.begin()
 
+    def write(self) -> lmdb.Transaction[bytes]:
+        """A write transaction; the caller holds the `lock`. Blocks while a program other than Millpond is writing."""
+        return self._usable().begin(write=True)
 
-def _open_as_is(folder: Folder, *, readonly: bool = False, patience: float | None = None) -> Environment:
-    """With the map's size that whoever was alone has chosen: it must be the same for all."""
-    env = _engine(folder, map_size=0, readonly=readonly)
-    lock = WriteLock(folder.data, folder.engine_lock, readonly=readonly)
-    try:
-        tables = _tables(env, lock, _PATIENCE_SECONDS if patience is None else patience)
-        with env.begin() as txn:
-            said = txn.get(LAYOUT_KEY, db=tables.meta)
-    except lmdb.NotFoundError:
-        said = None
-    if said != LAYOUT:
-        env.close()
-        lock.close()
-        raise StoreError(f"the store in {folder.path} is in use by another version of Millpond; stop that one first.")
-    return Environment(folder, env, tables, lock)
+    def is_in_place(self) -> bool:
+        """Whether this is still the data file in the folder, with the content that Millpond wrote."""
+        self._held()
+        if self.gone or self._overwritten:
+            return False
+        latest = self._latest  # first: other threads write
+        number = self.last_transaction()
+        if number < latest:
+            self._give_up()
+            return False
+        self._latest = number
+        return self.folder.is_in_place(self.lock.files)
 
+    def check_continued(self, txn: lmdb.Transaction[bytes]) -> None:
+        """Check that a write transaction continues from the last one.
 
-def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
-    """The tables of a file in use. The engine opens each in a write transaction, for which it would wait without end.
+        A backup that is copied over the file has the number that its own last transaction had.
 
-    Not in one transaction of ours: a table that a read transaction opened is closed with it.
+        Raises:
+            FileOverwritten: it doesn't.
+        """
+        number = self.base + txn.id()
+        if number <= self._latest or number != self.last_transaction() + 1:
+            self._give_up()
+            raise FileOverwritten("another file was copied over it while it was in use")
+        self._latest = number - 1
 
-    Raises:
-        HeldUp: another process doesn't end its own.
-    """
-    names = Tables._fields
-    if env.flags()["readonly"]:
-        return Tables(*(env.open_db(name.encode(), create=False) for name in names))
-    with lock.held(patience, lambda: env.info()["last_txnid"]):
-        _meet_outsiders(env, lock, patience)
-        return Tables(*(env.open_db(name.encode(), create=False) for name in names))
+    def _give_up(self) -> None:
+        """Mark the file as unusable for all processes."""
+        self._overwritten = True
+        if not self.readonly and self.folder.is_in_place(self.lock.files):  # nobody else has noticed yet
+            with contextlib.suppress(OSError):  # a folder that can't be written: each finds out by itself
+                self.folder.break_up()
 
+    def learn_when_settled(self) -> None:
+        """Read when every process will have noticed this file."""
+        with self._held().begin() as txn:
+            self.settled_at = settled_at(Reading(txn, self.tables))
 
-def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> None:
-    """See that nobody is in a write transaction who doesn't take our lock.
+    def left(self, captured: int) -> Predecessor:
+        """What a successor needs to know of this file; `captured`: the latest generation that this process saw."""
+        if self._overwritten:
+            return Predecessor(self._identity, captured)
+        with self._held().begin() as txn:
+            return Predecessor(self._identity, max(captured, Reading(txn, self.tables).state().generation))
 
-    Raises:
-        HeldUp: somebody is.
-    """
+    def is_tight(self) -> bool:
+        """Whether the disk is almost full."""
+        return self.lock.disk_bytes() < _TIGHT_BYTES
 
-    def write_nothing() -> None:
-        with env.begin(write=True):
-            lock.note_held()
-        lock.note_free()
+    def spare_bytes(self, writing: Writing) -> int:
+        """Bytes that can be written without more disk space: unused pages, minus a reserve of a quarter of the file.
 
-    # A thread that waits for ever keeps nobody from ending the process.
-    meeting = threading.Thread(target=write_nothing, name="opening the store", daemon=True)
-    meeting.start()
-    meeting.join(patience)
-    if meeting.is_alive():
-        raise HeldUp("another process has been in a write transaction for too long")
-
-
-def _engine(folder: Folder, *, map_size: int, readonly: bool) -> lmdb.Environment:
-    try:
-        return lmdb.open(
-            str(folder.path),
-            map_size=map_size,
-            mode=0o600,
-            readonly=readonly,
-            create=not readonly,
-            sync=False,
-            max_readers=_MOST_READERS,
-            max_dbs=len(Tables._fields),
-            lib_version=_ENGINE,
+        That is for the copies of pages that each transaction makes, and for those that are free but too scattered.
+        """
+        env = self._usable()
+        used = sum(
+            about["branch_pages"] + about["leaf_pages"] + about["overflow_pages"]
+            for about in (env.stat(), *(writing.txn.stat(table) for table in writing.tables))
         )
-    except OSError as error:
-        raise unusable(folder.path, error) from error
-    except (lmdb.ReadonlyError, lmdb.DiskError) as error:
-        raise unusable(folder.path, OSError(error.code, str(error))) from error
+        return max(0, (env.info()["last_pgno"] + 1) * 3 // 4 - used) * self._page
+
+    def is_full(self, error: lmdb.Error) -> bool:
+        """Whether the error means that the map or the disk is full."""
+        code = getattr(error, "code", None)  # those that the binding itself raises, rather than the engine, have none
+        if isinstance(error, (lmdb.MapFullError, lmdb.TxnFullError)) or code in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EFBIG,
+        ):
+            return True
+        # What the engine makes of a write that came to half its length before the disk was full.
+        return code == errno.EIO and self.is_tight()
+
+    def reserve(self) -> bool:
+        """Reserve disk space behind the end of the file; the caller holds the `lock`. False when there is none left.
+
+        Invalidations are small: with it they can be written when others have filled the disk meanwhile, and so can the
+        transactions that make room.
+        """
+        used = (self._usable().info()["last_pgno"] + 1) * self._page
+        try:
+            if self.lock.data_bytes() < used + _RESERVED_BYTES // 2:
+                self.lock.allocate(used, _RESERVED_BYTES)
+        except OSError:
+            return False
+        return True
+
+    def reap(self) -> int:
+        """Free the slots of readers that died; how many there were."""
+        return self._usable().reader_check()
+
+    def facts(self) -> dict[str, int]:
+        """What the engine says of the file: sizes in bytes, readers, transactions."""
+        env = self._usable()
+        info, page = env.info(), env.stat()["psize"]
+        return {
+            "map_bytes": info["map_size"],
+            "file_bytes": (info["last_pgno"] + 1) * page,
+            "readers": sum(line.split()[:1] != [] for line in env.readers().splitlines()[1:]),
+            "last_transaction": info["last_txnid"],
+        }
+
+    def close(self) -> None:
+        """Sync if this is the last process that has the file open, and release the folder."""
+        # A file that is the folder's no longer has nobody who would read it again.
+        keep = not self.readonly and self.is_in_place()
+        env, self._env, self.last_transaction = self._held(), None, self._refuse
+        last = self.folder.is_last()
+        try:
+            if last and keep:
+                env.sync(True)
+        finally:
+            env.close()
+            self.lock.close()
+            self.folder.close(synced=last and keep)
+
+    def abandon(self) -> None:
+        """Stop using the file: it was replaced, and the new one can't be opened."""
+        self.gone = True
+        number = self.base + _TRANSACTIONS_PER_FILE - 1  # no transaction's
+        self.last_transaction = lambda: number
+
+    def inherit(self) -> None:
+        """In a forked child: LMDB's locks belong to the parent, so nothing may be used here."""
+        self._why_not = "this process was forked from one that had it open; open it after the fork"
+        self.last_transaction = self._refuse
+        # The object must live on, and stays in `_opened`: closing it would touch what the parent works with.
+        self._inherited, self._env = self._env, None
+        self.folder.leave()
+        self.lock.close()
+
+    def _usable(self) -> lmdb.Environment:
+        if self.gone:
+            raise FileReplaced("it was removed while it was in use, and can't be made anew")
+        return self._held()
+
+    def _held(self) -> lmdb.Environment:
+        if self._env is None:
+            self._refuse()
+        return self._env
+
+    def _refuse(self) -> NoReturn:
+        raise StoreError(f"the store in {self.folder.path} can't be used: {self._why_not}.")
 
 
-def _inherit() -> None:
-    for environment in _opened.values():
-        environment.inherit()
+def is_damage(error: lmdb.Error) -> bool:
+    """Whether the file itself is not sound."""
+    return isinstance(error, _DAMAGE)
 
 
-os.register_at_fork(after_in_child=_inherit)
+def _watch(env: lmdb.Environment, folder: StoreFolder, base: int) -> Callable[[], int]:
+    """Tells the number of the last transaction from the two meta pages, as the engine does: in 0.1 us instead of 1.
+
+    The offsets are those of LMDB 0.9's file format. Where they disagree with the engine, it is asked itself.
+    """
+    page = env.stat()["psize"]
+    with folder.data.open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 2 * page, access=mmap.ACCESS_READ)
+    words = memoryview(pages).cast("Q")
+    one, other = _TRANSACTION_AT // 8, (page + _TRANSACTION_AT) // 8
+
+    def last() -> int:
+        number, another = words[one], words[other]
+        return number if number > another else another  # noqa: FURB136 - a third of the time, and each hit asks
+
+    def asked() -> int:
+        number: int = env.info()["last_txnid"]
+        return number
+
+    found = last if last() == asked() else asked
+    return (lambda: base + found()) if base else found

@@ -1,20 +1,19 @@
-"""Looking into the embedded store, while it is in use or not: for the command line, which writes nothing."""
+"""Reading the embedded store by the command line, while it is in use or not; nothing is written."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.stores.entry_listing import ListedEntry
 from millpond.stores.frame import decode_frame
-from millpond.stores.lmdb.environment import open_to_read, release
+from millpond.stores.lmdb.environment import Reading
 from millpond.stores.lmdb.layout import IDENTITY_KEY, EntryRow, digest, tag_in, unpack_row
-from millpond.stores.lmdb.opened import Reading
+from millpond.stores.lmdb.opening import open_to_read, release
 from millpond.stores.lmdb.tag_rows import row_of
+from millpond.stores.maintenance_contract import ListedEntry, StoreInspection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from millpond.policy.tags import TagRow
 
@@ -40,7 +39,7 @@ class LmdbStats(NamedTuple):
     """Slots taken by processes that read, or died doing so."""
 
 
-class Inspection:
+class LmdbInspection(StoreInspection):
     """A store that is there, open for reading; a context manager.
 
     Args:
@@ -53,12 +52,7 @@ class Inspection:
     def __init__(self, folder: Path) -> None:
         self._environment = open_to_read(folder)
 
-    def __enter__(self) -> Inspection:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         release(self._environment)
 
     def row(self, tag: str) -> TagRow | None:

@@ -9,7 +9,7 @@ from millpond.stores.contract import Lease
 from millpond.stores.lmdb.layout import digest, pack_lease, unpack_lease
 
 if TYPE_CHECKING:
-    from millpond.stores.lmdb.opened import Reading, Writing
+    from millpond.stores.lmdb.environment import Reading, Writing
 
 _LEASES_UNTIL_SWEEP = 1024
 
@@ -44,7 +44,7 @@ def extend(writing: Writing, lease: Lease, now: float, seconds: float) -> None:
 
 
 def give_back(writing: Writing, lease: Lease) -> bool:
-    """End a lease; False when it is another's by now."""
+    """End a lease; False when another holder has it by now."""
     key = digest(lease.key)
     record = writing.txn.get(key, db=writing.tables.leases)
     if record is None or unpack_lease(record)[1] != lease.token:

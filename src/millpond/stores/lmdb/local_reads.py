@@ -9,14 +9,14 @@ import lmdb
 from millpond.policy.tags import TagRow
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import tag_rows as lmdb_tags
+from millpond.stores.lmdb.environment import Reading
+from millpond.stores.lmdb.file_replacement import superseding
 from millpond.stores.lmdb.layout import digest, packed_version, version_of
-from millpond.stores.lmdb.opened import Reading
-from millpond.stores.lmdb.succession import superseding
-from millpond.stores.local import LocalEntries, Reads
+from millpond.stores.local_entries import LocalEntries, ReadCounts
 
 if TYPE_CHECKING:
     from millpond.policy.entry import Entry
-    from millpond.stores.lmdb.opened import Environment
+    from millpond.stores.lmdb.environment import Environment
     from millpond.stores.lmdb.transactions import Transactions
 
 _UNKNOWN = TagRow(2**63, expired=2**63)
@@ -59,7 +59,7 @@ class LocalReads:
     def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int, since: int) -> None:
         self._transactions, self.environment, self._since = transactions, environment, since
         self._local: LocalEntries[SeenEntry] = LocalEntries(local_bytes)
-        self.reads = Reads()
+        self.reads = ReadCounts()
         self.captured = 0
         """The highest generation that was given to anybody."""
         self._view = SeenTags(-1, -1, 0)

@@ -1,4 +1,4 @@
-"""The right to write to an embedded store: tried for, and never waited for without an end."""
+"""The write lock of an embedded store, acquired with a timeout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import lmdb
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock: `Folder` says what to do
+except ImportError:  # Windows has no flock: `StoreFolder` says what to do
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ _TID = 0x3FFFFFFF
 """The bits of a futex that name its holder; the others say that somebody waits, or that the holder died."""
 
 
-class HeldUp(lmdb.Error):
-    """Another process, or thread, keeps the right to write to itself."""
+class LockTimeout(lmdb.Error):
+    """Another process or thread has held the write lock for too long."""
 
 
 class WriteLock:
@@ -86,7 +86,7 @@ class WriteLock:
         """Take it, and give it back; this thread waits meanwhile. See `tries`.
 
         Raises:
-            HeldUp: another has had it for too long.
+            LockTimeout: another has had it for too long.
         """
         if not self.take():
             for pause in self.tries(seconds, last_transaction):
@@ -108,7 +108,7 @@ class WriteLock:
             last_transaction: tells the number of the last one.
 
         Raises:
-            HeldUp: the time is over.
+            LockTimeout: the time is over.
         """
         began, transaction = time.monotonic(), last_transaction()
         look_at, pause = began + _STOPPED_SECONDS, _PAUSE_SECONDS
@@ -120,7 +120,7 @@ class WriteLock:
             yield pause
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         self._vain_at = transaction
-        raise HeldUp(f"{self.describe_holder()} has been in a write transaction for too long")
+        raise LockTimeout(f"{self.describe_holder()} has been in a write transaction for too long")
 
     def note_held(self) -> None:
         """Look where in its file LMDB's lock may be; in a write transaction, by the thread that began it."""

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import lmdb
 from msgspec.structs import replace
 
-from millpond.policy.tags import Cleanliness, judge_tags
+from millpond.policy.precedence import is_superseded, outlives_seed
+from millpond.policy.tags import Cleanliness, generation_at, judge_tags
 from millpond.stores.contract import Commit
 from millpond.stores.frame import decode_frame, encode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
-from millpond.stores.lmdb.environment import max_bytes_in
+from millpond.stores.lmdb.file_replacement import LOOK_SECONDS
 from millpond.stores.lmdb.layout import digest
 from millpond.stores.lmdb.local_reads import LocalReads
-from millpond.stores.lmdb.succession import LOOK_SECONDS
+from millpond.stores.lmdb.opening import max_bytes_in
 from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
-from millpond.stores.tag_history import generation_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb.opened import Writing
+    from millpond.stores.lmdb.environment import Writing
 
 log = logging.getLogger("millpond.stores")
 
@@ -49,7 +49,7 @@ class LmdbStore:
     down in batches, for eviction to take what was read least recently, in whatever process.
 
     A process that is killed loses nothing that was committed, and leaves no lock behind; its leases run out. After
-    a power cut the file isn't trusted, and begins anew (see `Folder.distrust`). A full disk costs the entries that
+    a power cut the file isn't trusted, and begins anew (see `StoreFolder.distrust`). A full disk costs the entries that
     would be written now: it is never an error of who reads or commits. Of an open store only `invalidate` and
     `remove` raise then, since nobody may believe that they worked.
 
@@ -84,7 +84,7 @@ class LmdbStore:
         self._room, self._sweep_at = max_bytes, 0
 
     def is_synced(self) -> bool:
-        """Always: invalidations are where this process looks."""
+        """Always true: every read sees what any process has committed."""
         return True
 
     def peek(self, key: str) -> Entry | None:
@@ -121,7 +121,7 @@ class LmdbStore:
         self._housekeeping = asyncio.create_task(self._keep_house())
 
     def _begin(self) -> None:
-        """Know nothing yet of the file that is open."""
+        """Start without cached reads of the file that is open."""
         environment = self._transactions.environment
         # While other processes go on with a smaller limit, theirs holds: the map can't grow under them.
         self._room = min(self._max_bytes, max_bytes_in(environment.map_bytes, self._max_tags))
@@ -129,7 +129,7 @@ class LmdbStore:
         self._look_at = self._monotonic() + LOOK_SECONDS
 
     def _follow(self) -> None:
-        """See whether the file is still the folder's: somebody may have removed it, or put another in its place."""
+        """Check whether the data file was removed or replaced."""
         self._look_at = self._monotonic() + LOOK_SECONDS
         if self._transactions.follow(self._clock(), self._known().captured):
             self._begin()
@@ -144,7 +144,7 @@ class LmdbStore:
         self._transactions.close()
 
     async def _keep_house(self) -> None:
-        """Each second, look after the file, and write down what was read; each minute, free what dead readers held."""
+        """Each second, maintain the file and write read counts; each minute, free the slots of dead readers."""
         for second in itertools.count(1):
             await asyncio.sleep(1)
             self._follow()
@@ -224,7 +224,7 @@ class LmdbStore:
         # From before the file was another: by now it only counts when it is what the file has.
         if entry.generation < self._transactions.since and not lmdb_entries.is_kept(held, entry):
             return Commit.INVALIDATED
-        if lmdb_entries.is_superseded(held, entry, now):
+        if is_superseded(held, entry, now):
             return Commit.SUPERSEDED
         return None
 
@@ -246,7 +246,7 @@ class LmdbStore:
         for built in offered:
             generation = generation_at(built.rendered_at, writing.state.generation, times)
             entry = replace(built, generation=generation)
-            if lmdb_entries.outlives_seed(lmdb_entries.kept(writing, digest(entry.key)), entry):
+            if outlives_seed(lmdb_entries.kept(writing, digest(entry.key)), entry):
                 continue
             frame = encode_frame(entry)
             if generation >= writing.state.floor and lmdb_entries.size_of(entry, frame) <= self._room:
@@ -294,7 +294,7 @@ class LmdbStore:
             lambda writing: lmdb_tags.invalidate(writing, named, self._clock(), expire_after, self._max_tags),
             "invalidate",
         )
-        # Of a file that was just put in place of another, others may not know yet.
+        # Other processes may not have noticed yet that the file was replaced.
         if (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
             time.sleep(unsettled)
         return generation
@@ -347,15 +347,9 @@ class LmdbStore:
 
         A release in this process wakes at once; one in another, and a lease that runs out, are noticed within 10 ms.
         """
-        loop, waiters = asyncio.get_running_loop(), self._transactions.environment.waiters
-        # Two clocks: the caller's patience ends by real time even where a test holds the store's clock still.
-        ends, ends_really = self._monotonic() + seconds, loop.time() + seconds
-        while not self._is_free(key):
-            left = min(ends - self._monotonic(), ends_really - loop.time())
-            if left <= 0:
-                return
-            if await waiters.pause(key, min(left, _LOOK_AGAIN_SECONDS), lambda: self._is_free(key)):
-                return
+        await self._transactions.environment.waiters.until_free(
+            key, seconds, lambda: self._is_free(key), look_again=_LOOK_AGAIN_SECONDS, monotonic=self._monotonic
+        )
 
     def _is_free(self, key: str) -> bool:
         try:

@@ -20,15 +20,15 @@ from millpond.stores.lmdb.layout import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from millpond.stores.lmdb.opened import Reading, Writing
+    from millpond.stores.lmdb.environment import Reading, Writing
 
 _INVALIDATIONS_REMEMBERED = 10_000
 
 
 def row_of(at: Reading | Writing, tag: str, lost: int) -> TagRow | None:
-    """The row of a tag. Of invalidations that were lost with their file it is supposed that they concerned every tag.
+    """The row of a tag. Invalidations that were lost with their file are assumed to concern every tag.
 
-    They count as soft: who was served before the loss may be served once more, while it is rendered again.
+    They count as soft: an entry from before the loss may be served stale once more, while it is rendered again.
     """
     record = at.txn.get(digest(tag), db=at.tables.tags)
     if record is not None:
@@ -37,7 +37,7 @@ def row_of(at: Reading | Writing, tag: str, lost: int) -> TagRow | None:
 
 
 def invalidate(writing: Writing, tags: Iterable[str], now: float, expire_after: float | None, max_tags: int) -> int:
-    """Count one invalidation, write its rows, and give up the oldest rows when there are too many."""
+    """Count one invalidation, write its rows, and prune the oldest rows when there are too many."""
     txn, tables, state = writing
     state.generation += 1
     for tag in tags:
@@ -64,7 +64,7 @@ def moments(at: Reading | Writing) -> list[float]:
 def _enter(writing: Writing, now: float) -> None:
     txn, tables, state = writing
     last = txn.get(number(state.generation - 1), db=tables.journal)
-    # A clock that was set back makes it look later, and so concern more of the seeds: never fewer.
+    # With a clock that was set back the moment is too late rather than too early: more seeds count as invalidated.
     moment = now if last is None else max(now, unpack_moment(last))
     txn.put(number(state.generation), pack_moment(moment), db=tables.journal)
     if state.generation > _INVALIDATIONS_REMEMBERED:
@@ -72,7 +72,7 @@ def _enter(writing: Writing, now: float) -> None:
 
 
 def _prune(writing: Writing, max_tags: int) -> None:
-    """Give up the oldest eighth of the rows, and every entry that only they would have shown to be invalidated.
+    """Prune the oldest eighth of the rows, and every entry that no other row marks as invalidated.
 
     The rows themselves go at the next pruning: a reader may have such an entry in hand, and is about to ask for them.
     """

@@ -14,18 +14,18 @@ import lmdb
 
 from millpond.errors import StoreError
 from millpond.stores.lmdb import entries as lmdb_entries
-from millpond.stores.lmdb.environment import map_bytes_for, open_environment, release
+from millpond.stores.lmdb.environment import Reading, Writing, is_damage
+from millpond.stores.lmdb.file_replacement import succeed
 from millpond.stores.lmdb.layout import STATE_KEY, State
-from millpond.stores.lmdb.lock import HeldUp
-from millpond.stores.lmdb.opened import Reading, Writing, is_damage
-from millpond.stores.lmdb.succession import succeed
+from millpond.stores.lmdb.lock import LockTimeout
+from millpond.stores.lmdb.opening import map_bytes_for, open_environment, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from millpond.stores.lmdb.opened import Environment
-    from millpond.stores.lmdb.succession import Predecessor
+    from millpond.stores.lmdb.environment import Environment
+    from millpond.stores.lmdb.file_replacement import Predecessor
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ _MOST_EVICTED_AT_ONCE = 256
 
 
 class Transactions:
-    """One store's way to its environment.
+    """Runs the transactions of one store in its environment.
 
     Args:
         folder: where the file is.
@@ -140,7 +140,7 @@ class Transactions:
         )
 
     def look(self) -> None:
-        """What is to be done each second: keep disk in reserve, and let go of files that were given up."""
+        """Called each second: keep disk space in reserve, and close files that were replaced."""
         self._looks += 1
         while self._former and self._former[0][0] <= self._looks:
             release(self._former.pop(0)[1])
@@ -197,7 +197,7 @@ class Transactions:
         return True
 
     def write_surely(self, work: Callable[[Writing], T], what: str) -> T:
-        """As `write`, for what nobody may believe to have happened when it hasn't.
+        """As `write`, but raises StoreError when it fails.
 
         Raises:
             StoreError: it didn't come about; nothing was changed.
@@ -208,7 +208,7 @@ class Transactions:
             raise self.refusal(what, error) from error
 
     def refusal(self, what: str, error: lmdb.Error) -> StoreError:
-        """What to raise when something failed that nobody may believe to have happened."""
+        """The StoreError for an operation that failed."""
         self.failed(error)
         return StoreError(f"the store in {self.folder} can't {what}: {error}.")
 
@@ -217,7 +217,7 @@ class Transactions:
         if is_damage(error):
             self.environment.folder.mark_damaged()
             self._warn("%s is damaged (%s). Nothing is cached until the application is started anew.", error)
-        elif isinstance(error, HeldUp):
+        elif isinstance(error, LockTimeout):
             self._warn("%s can't be written to: %s. Until that ends, what is rendered isn't cached.", error)
         else:
             self._warn("%s can't be used now (%s): answers are not cached.", error)
@@ -266,7 +266,7 @@ def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
 
 
 def _make_room(environment: Environment) -> None:
-    """Give up an eighth of the entries, and the pages that dead readers held.
+    """Evict an eighth of the entries, and free the pages that dead readers held.
 
     In small steps at first: a transaction needs pages itself, and on a full disk it has those only that earlier ones
     have freed.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.scripts import PART
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ class _Wait(NamedTuple):
 
 
 class Acks:
-    """Who has applied which record of the journal; all who wait in this process look together."""
+    """Which mirror has applied which record of the journal; one poll serves all waiters of this process."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -33,7 +33,7 @@ class Acks:
         self._look_again = asyncio.Event()
 
     async def reached(self, seq: int, registered: Mapping[bytes, bytes]) -> None:
-        """Return when no mirror answers any longer as if the record weren't there.
+        """Return when every mirror has applied the record, or has lost its term.
 
         Each has acknowledged it, or has left, or has had the time for its term to run out. The last also holds when
         the server can't be asked any more.
@@ -84,7 +84,7 @@ class Acks:
         return reply
 
     async def _strike_off(self, mirrors: Iterable[tuple[bytes, bytes]]) -> None:
-        """Have nobody else wait for those that have not renewed since: their terms have run out."""
+        """Remove the mirrors that have not renewed since: their terms have run out, so nobody need wait."""
         arguments: list[Any] = [part for pair in mirrors for part in pair]
         try:
             await self._session.ask(PART, *arguments)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from millpond.policy.freshness import CLOCK_TOLERANCE, age_of
+from millpond.policy.tags import generation_at
 from millpond.stores.contract import Commit
 from millpond.stores.frame import decode_frame, encode_frame
-from millpond.stores.tag_history import generation_at
 from millpond.stores.valkey.acks import registered
+from millpond.stores.valkey.client import gathered
 from millpond.stores.valkey.layout import VERSION_BYTES, as_bytes
 from millpond.stores.valkey.mirror import MirroredEntry
 from millpond.stores.valkey.scripts import ANNOUNCE, COMMIT, FETCH, MOMENTS, PUT, REMOVE, WANTED
-from millpond.stores.valkey.server import gathered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ _OFFERED_AT_ONCE, _SEEDED_AT_ONCE = 500, 8
 
 
 class Entries:
-    """One process's way to the entries.
+    """Reads and writes entries for one process.
 
     On one server a commit is one step. In a cluster it is three, as frames are elsewhere than the state: the state
     takes the entry in and gives it a number, the frame is put where no later one is, and the mirrors are told. Who dies
@@ -58,10 +58,10 @@ class Entries:
         self._fetching: dict[str, asyncio.Task[Entry | None]] = {}
 
     async def fetch(self, key: str) -> Entry | None:
-        """The entry as the server has it. Who asks meanwhile for the same one shares the question.
+        """The entry as the server has it; concurrent calls for one key share one request.
 
         Raises:
-            Unreachable, Refused: it can't be asked.
+            Unreachable, CommandRefused: it can't be asked.
         """
         self._session.refuse_when_down()
         name = self._layout.name(key)
@@ -98,7 +98,7 @@ class Entries:
         """Store an entry; see `Store.commit`.
 
         Raises:
-            Unreachable, Refused: it isn't stored, or isn't known to be.
+            Unreachable, CommandRefused: it isn't stored, or isn't known to be.
         """
         reads = {self._layout.name(key): count for key, count in self._mirror.reads.take(_READS_PER_COMMIT).items()}
         return await self._commit(entry, lease, reads)
@@ -139,7 +139,7 @@ class Entries:
         """Store what isn't there yet; see `Store.seed`. Every host of a deploy offers the same: one of them uploads it.
 
         Raises:
-            Unreachable, Refused: not all is stored.
+            Unreachable, CommandRefused: not all is stored.
         """
         generation, base, moments = await self._session.ask(MOMENTS)
         times = [float(moment) for moment in moments]
@@ -162,7 +162,7 @@ class Entries:
         """Forget an entry; the record that says so, and the mirrors to wait for. None: the state is another by now.
 
         Raises:
-            Unreachable, Refused: it is still there, or may be.
+            Unreachable, CommandRefused: it is still there, or may be.
         """
         name = self._layout.name(key)
         keys = [self._layout.frame(name)] if self._together else []

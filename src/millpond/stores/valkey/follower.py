@@ -8,10 +8,11 @@ import random
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from millpond.policy.retry import retry_pause
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.layout import JournalRecord, as_text, unpack_row
 from millpond.stores.valkey.mirror import MirroredTags
 from millpond.stores.valkey.scripts import PART, TOUCH
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 from millpond.stores.valkey.session import ResumePoint
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _SHARE = 0.9
 _LONGEST_LISTEN = 0.25
 _RECORDS_AT_ONCE = 1000
 _ROWS_AT_ONCE = 1000
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
 class _Elsewhere(Exception):
@@ -35,7 +36,7 @@ class _Elsewhere(Exception):
 
 
 class Follower:
-    """One mirror's membership.
+    """Keeps one mirror registered and up to date.
 
     It reads the journal, acknowledges what it has applied, and so renews the mirror's term: in one exchange, which says
     how far the journal goes. The term counts from before that was asked, and only once all has been applied that was
@@ -100,11 +101,11 @@ class Follower:
                 self._resync = True
                 self._down(error)
             failures += 1
-            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10))
+            pause = retry_pause(failures, _FIRST_PAUSE, _LONGEST_PAUSE)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all come back at once
 
     async def leave(self) -> None:
-        """Give up the term, so that nobody has to wait for it to run out.
+        """End the term at once, so that no other process waits for it to run out.
 
         Raises:
             Unreachable, CommandRefused: then it runs out.
@@ -113,7 +114,7 @@ class Follower:
         await self._session.run(PART, self._identity, "")
 
     async def first_try(self) -> None:
-        """Return when the server was reached, or wasn't."""
+        """Return after the first attempt to reach the server, whether it succeeded or not."""
         await self._tried.wait()
 
     async def touched(self, seconds: float) -> None:

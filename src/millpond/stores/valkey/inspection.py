@@ -1,4 +1,4 @@
-"""Looking into a shared store from outside of a server, and clearing it out: for the command line."""
+"""Inspecting a shared store from outside of a server: for the command line."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from millpond.errors import StoreError
 from millpond.policy.tags import TagRow
-from millpond.stores.entry_listing import ListedEntry
-from millpond.stores.valkey.background import Background
+from millpond.stores.maintenance_contract import ListedEntry, OpenedStore, StoreInspection
+from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyClient, gathered
+from millpond.stores.valkey.entry_index import index_of, read
 from millpond.stores.valkey.layout import IndexedEntry, Layout, as_bytes, bucket_of, unpack_row
-from millpond.stores.valkey.scripts import DROP
-from millpond.stores.valkey.server import CommandRefused, Server, Unreachable, gathered
+from millpond.stores.valkey.loop_thread import LoopThread
 from millpond.stores.valkey.session import ResumePoint, Session
-from millpond.stores.valkey.walk import index_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
-    from types import TracebackType
-    from typing import Self
 
     from millpond.config.store_url import StoreAddress
-    from millpond.stores.entry_listing import Unwanted
-    from millpond.stores.valkey.walk import Indexed
+    from millpond.stores.valkey.entry_index import FoundEntry
 
 T = TypeVar("T")
 
@@ -42,13 +38,13 @@ class ValkeyStats(NamedTuple):
     """What all entries count."""
     tags: int
     mirrors: int
-    """Processes that are in touch."""
+    """Processes that are connected."""
     builds: list[str]
-    """Those that they serve."""
+    """The builds that they serve."""
 
 
-class _Visit:
-    """A process that asks a shared store, and takes no part in it.
+class Visitor(OpenedStore):
+    """A process that asks a shared store, and takes no part in it: it has no mirror, and nobody waits for it.
 
     Args:
         address, prefix: whose state it is.
@@ -60,28 +56,24 @@ class _Visit:
 
     def __init__(self, address: StoreAddress, prefix: str, timeout: float) -> None:
         self._address, self._layout = address, Layout(prefix, "")
-        self._background = Background()
+        self._loop_thread = LoopThread()
         try:
             self._session = self._call(self._begin(timeout))
         except BaseException:
-            self._background.stop()
+            self._loop_thread.stop()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the connections."""
         self._call(self._session.server.close())
-        self._background.stop()
+        self._loop_thread.stop()
 
     def row(self, tag: str) -> TagRow | None:
         """The row of a tag, as the store's users see it."""
         return self._call(self._row(tag))
 
     async def _begin(self, seconds: float) -> Session:
-        server = Server(self._address, seconds)
+        server = ValkeyClient(self._address, seconds)
         if not await server.command("EXISTS", self._layout.state[0]):
             await server.close()
             raise StoreError(
@@ -114,13 +106,13 @@ class _Visit:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         try:
-            return self._background.call(work)
+            return self._loop_thread.call(work)
         except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} can't be asked: {error}.") from error
 
 
-class ValkeyInspection(_Visit):
-    """A shared store, open for reading; a context manager. See `_Visit`."""
+class ValkeyInspection(Visitor, StoreInspection):
+    """A shared store, open for reading; see `Visitor`."""
 
     def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included."""
@@ -171,43 +163,7 @@ class ValkeyInspection(_Visit):
         )
 
 
-def _as_found(one: Indexed, floor: int, hits: int, use: int) -> ListedEntry:
-    """What was rendered before the server lost something is nobody's any more."""
+def _as_found(one: FoundEntry, floor: int, hits: int, use: int) -> ListedEntry:
+    """An entry from before the server lost state can't be used by anybody."""
     entry = one.entry if one.kept.generation >= floor else None
     return ListedEntry(entry, one.name, one.kept.size, one.kept.generation, hits, use)
-
-
-class ValkeyUpkeep(_Visit):
-    """A shared store, open for dropping entries; a context manager. See `_Visit`."""
-
-    def builds(self) -> set[str]:
-        """The builds that processes serve which are in touch."""
-        return self._call(self._builds())
-
-    def drop(self, unwanted: Unwanted) -> int:
-        """Drop the entries that are unwanted, and those whose frames have run out; say how many the former were.
-
-        One that was rendered anew meanwhile stays.
-        """
-        index = sorted(self._call(index_of(self._session.server, self._layout)).items())
-        floor = self._call(self._floor())
-        dropped = 0
-        for start in range(0, len(index), _AT_ONCE):
-            part = self._call(read(self._session.server, self._layout, index[start : start + _AT_ONCE]))
-            going = {one.name for one in part if one.is_there and self._is(unwanted, one, floor)}
-            gone = [one for one in part if not one.is_there or one.name in going]
-            if gone:
-                dropped += len(going & self._call(self._drop(gone)))
-        return dropped
-
-    def _is(self, unwanted: Unwanted, one: Indexed, floor: int) -> bool:
-        return unwanted(one.name, one.entry if one.kept.generation >= floor else None, self.row)
-
-    async def _drop(self, gone: list[Indexed]) -> set[str]:
-        server, layout = self._session.server, self._layout
-        frames = "" if server.is_cluster else layout.frames
-        pairs = [part for one in gone for part in (one.name, one.kept.version)]
-        dropped = {name.decode() for name in await self._session.ask(DROP, frames, *pairs)}
-        if server.is_cluster:
-            await gathered(server.command("UNLINK", layout.frame(name)) for name in dropped)
-        return dropped

@@ -53,7 +53,7 @@ class Layout:
         return f"{self._together}:lease:{name}"
 
     def _name(self, key: str) -> str:
-        """What the server calls the entry of `key`: a digest, as keys may be long and are any strings."""
+        """The name of an entry in the server: a digest, as keys may be long and hold any character."""
         build = self._build if key.startswith(_OF_A_BUILD) else b""
         return blake2b(build + b"\0" + as_bytes(key), digest_size=16).hexdigest()
 
@@ -68,7 +68,7 @@ def as_text(data: bytes) -> str:
 
 
 def bucket_of(tag: str) -> str:
-    """Where the row of a tag goes when it is given up. Servers reckon it with sha1, the only digest that they have."""
+    """The bucket that a pruned tag row is merged into. Lua scripts compute it, and sha1 is the only digest there."""
     return sha1(as_bytes(tag), usedforsecurity=False).hexdigest()[:3]
 
 

@@ -7,8 +7,8 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from millpond.stores.contract import Lease
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.scripts import LEASE
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ _TRY_AGAIN_SECONDS = 0.1
 
 
 class Leases:
-    """Where the server can't be reached nobody gets a lease, and nobody waits for one."""
+    """Acquires, renews and releases leases; while the server can't be reached nobody gets, or waits for, one."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._waiters = Waiters()
 
     def released(self, name: str) -> None:
-        """The journal says that a lease was given back."""
+        """Wake the waiters of a lease that the journal reports as released."""
         self._waiters.wake(name)
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:
@@ -37,7 +37,7 @@ class Leases:
             return None
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
-        """Where the server can't be reached it is tried again, for as long as the lease may still be held."""
+        """Extend a lease; retries while the server can't be reached and the lease may still be held."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         while True:

@@ -1,15 +1,15 @@
-"""What one process knows of a shared store: the hit path, without a round trip."""
+"""The mirror of a shared store in one process: hits are answered from it without a round trip."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.tags import TagRow
-from millpond.stores.local import LocalEntries, Reads
+from millpond.stores.bounded_dict import BoundedDict
+from millpond.stores.local_entries import LocalEntries, ReadCounts
 from millpond.stores.valkey.layout import as_text, bucket_of, unpack_row
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _CHANGES_REMEMBERED = 10_000
 
 
 def awake_and_asleep() -> float:
-    """Seconds by a clock that nobody sets, and that goes on while the machine is suspended."""
+    """Seconds by a monotonic clock that also counts while the machine is suspended."""
     return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
 
 
@@ -51,7 +51,7 @@ class MirroredTags:
         """The row of every tag that has none: invalidations before `floor` are unknown."""
 
     def covers(self, local: MirroredEntry) -> bool:
-        """Whether all is known that may have invalidated an entry; else it is none.
+        """Whether every invalidation that may concern an entry is known; if not, the entry can't be used.
 
         The server began anew after it had taken the entry in, or lost something after it was rendered.
         """
@@ -72,7 +72,7 @@ class MirrorPosition(NamedTuple):
 
 
 class Mirror:
-    """Entries, rows and the counter as the journal tells them, and until when that is all there is to know.
+    """Entries, tag rows and the counter, kept up to date from the journal; valid until the term ends.
 
     A mirror answers while it has a *term*. Nobody's invalidation returns before every mirror with a term has applied
     it, or the term has run out: `Follower` gets the terms, and `Acks` waits. So what a mirror with a term says includes
@@ -92,12 +92,12 @@ class Mirror:
         """The last record of the journal that is part of `view`."""
         self.nonce = b""
         """What that record has, and no other."""
-        self.reads = Reads()
+        self.reads = ReadCounts()
         self._until = 0.0
         self._era = 0
         self._version, self._out_of_touch = 0, itertools.count(-1, -1)
         self._entries: LocalEntries[MirroredEntry] = LocalEntries(local_bytes)
-        self._changes: OrderedDict[str, int] = OrderedDict()
+        self._changes: BoundedDict[str, int] = BoundedDict(_CHANGES_REMEMBERED)
         self._forgotten = 0  # the last record whose change may have been dropped from `_changes`
 
     # What readers ask
@@ -126,20 +126,20 @@ class Mirror:
     # What the follower does
 
     def extend(self, until: float) -> None:
-        """Begin a term, or make it last until then."""
+        """Begin a term, or extend it."""
         self._until = max(self._until, until)
 
     def end_term(self) -> None:
-        """Answer no longer as if nothing could be unknown."""
+        """End the term: the mirror may be out of date from now on."""
         self._until = min(self._until, self.clock())
 
     def lose_place(self) -> None:
-        """The journal doesn't go on from what is known."""
+        """Note that the journal doesn't continue from the last known record."""
         self.end_term()
         self.applied, self.nonce = 0, b""
 
     def replace(self, view: MirroredTags, applied: int, nonce: bytes) -> None:
-        """Begin anew: what was known has no continuation."""
+        """Replace all that is known, as the journal can't be continued."""
         self.end_term()
         self._drop_entries()
         self.view, self.applied, self.nonce = view, applied, nonce
@@ -183,10 +183,7 @@ class Mirror:
         known = self._entries.get(name)
         if known is not None and known.version < version:
             self._entries.forget(name)
-        self._changes[name] = version
-        self._changes.move_to_end(name)
-        if len(self._changes) > _CHANGES_REMEMBERED:
-            self._changes.popitem(last=False)
+        if self._changes.keep(name, version):
             self._forgotten = record.seq
 
     def _distrust(self, record: JournalRecord) -> None:
@@ -197,14 +194,14 @@ class Mirror:
     # Entries
 
     def now(self) -> MirrorPosition:
-        """To be asked before a question to the server whose answer is to be kept."""
+        """The position now; taken before an entry is requested that is to be cached with `keep`."""
         return MirrorPosition(self._era, self.applied)
 
     def local(self, name: str) -> MirroredEntry | None:
         return self._entries.get(name)
 
     def keep(self, name: str, local: MirroredEntry, since: MirrorPosition) -> None:
-        """Keep an entry, unless the journal has told of a later one since the server was asked."""
+        """Cache an entry, unless the journal has reported a later one since it was requested."""
         if since.era != self._era or since.applied < self._forgotten or self._changes.get(name, 0) > local.version:
             return
         if self.view.covers(local):

@@ -1,21 +1,21 @@
-"""What one process and a shared server know of each other: whose state it is, and who has to be waited for."""
+"""The session of one process with a shared server: which state it is, and whether the server is up."""
 
 from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.stores.valkey.client import Unreachable
 from millpond.stores.valkey.mirror import awake_and_asleep
 from millpond.stores.valkey.scripts import ATTACH
-from millpond.stores.valkey.server import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.policy.freshness import Clock
+    from millpond.stores.valkey.client import ValkeyClient
     from millpond.stores.valkey.layout import Layout
     from millpond.stores.valkey.scripts import Script
-    from millpond.stores.valkey.server import Server
 
 TERM_SECONDS = 2.0
 """How long a mirror may answer after it last asked; who invalidates waits no longer for one that is gone."""
@@ -24,7 +24,7 @@ _YOUNG_TERMS = 10
 
 
 class ResumePoint(NamedTuple):
-    """What a process knows of the state, when it comes back to the server."""
+    """What a process knows of the state when it reconnects."""
 
     generation: int = 0
     applied: int = 0
@@ -34,7 +34,7 @@ class ResumePoint(NamedTuple):
 
 
 class Attached(NamedTuple):
-    """What the server says to that."""
+    """The server's reply to that."""
 
     continued: bool
     """The journal goes on where the process was; else what it knew is of no use."""
@@ -50,7 +50,7 @@ class Attached(NamedTuple):
 
 
 class Session:
-    """One process's dealings with the state of an application.
+    """Runs scripts on the state of one application, and notices when that was replaced.
 
     Args:
         server, layout: where it is.
@@ -61,7 +61,7 @@ class Session:
 
     def __init__(
         self,
-        server: Server,
+        server: ValkeyClient,
         layout: Layout,
         wall_clock: Clock,
         term: float = TERM_SECONDS,
@@ -83,7 +83,7 @@ class Session:
         """Find out whose state it is; begin one, where there is none.
 
         Raises:
-            Unreachable, Refused: as they say.
+            Unreachable, CommandRefused: as they say.
         """
         reply = await self.run(ATTACH, secrets.token_hex(8), *known, self.run_id, repr(self.wall_clock()))
         status, epoch, seq, nonce, generation, floor, lost, created, now, run_id, policy = reply
@@ -97,7 +97,7 @@ class Session:
         """Run a script on the state, and on `keys`.
 
         Raises:
-            Unreachable, Refused: as they say; the first at once, while the server is down.
+            Unreachable, CommandRefused: as they say; the first at once, while the server is down.
         """
         self.refuse_when_down()
         return await self.run(script, *arguments, keys=keys, urgent=False)

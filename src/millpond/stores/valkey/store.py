@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from millpond.errors import StoreError
 from millpond.stores.contract import Commit
 from millpond.stores.valkey.acks import Acks
-from millpond.stores.valkey.background import Background, end_tasks
+from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyClient
 from millpond.stores.valkey.entries import Entries
+from millpond.stores.valkey.entry_index import index_of, read
 from millpond.stores.valkey.follower import Follower
 from millpond.stores.valkey.layout import Layout
 from millpond.stores.valkey.leases import Leases
+from millpond.stores.valkey.loop_thread import LoopThread, end_tasks
 from millpond.stores.valkey.mirror import Mirror
 from millpond.stores.valkey.scripts import NOTE_READS
-from millpond.stores.valkey.server import CommandRefused, Server, Unreachable
 from millpond.stores.valkey.session import TERM_SECONDS, Session
-from millpond.stores.valkey.tag_rows import Tags
-from millpond.stores.valkey.walk import index_of, read
+from millpond.stores.valkey.tag_rows import TagInvalidations
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator
@@ -44,13 +44,13 @@ _REMOVALS_REMEMBERED = 10_000
 
 
 class _Parts(NamedTuple):
-    """What an open store consists of; all of it belongs to the loop of its thread."""
+    """The parts of an open store; all belong to the event loop of its thread."""
 
     session: Session
     follower: Follower
     acks: Acks
     leases: Leases
-    tags: Tags
+    tags: TagInvalidations
     entries: Entries
 
 
@@ -97,7 +97,7 @@ class ValkeyStore:
         self._serve_when_down = serve_when_down
         self._layout = Layout(prefix, build)
         self._mirror = Mirror(local_bytes)
-        self._background: Background | None = None
+        self._loop_thread: LoopThread | None = None
         self._parts: _Parts | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._seeds: list[Entry] = []
@@ -106,18 +106,18 @@ class ValkeyStore:
     # The hit path
 
     def is_synced(self) -> bool:
-        """Whether what this process knows includes every invalidation that has returned."""
+        """Whether this process knows every invalidation that has returned."""
         return self._mirror.is_synced()
 
     def peek(self, key: str) -> Entry | None:
-        """The entry of `key`, where this process has it and is in touch; it is not judged."""
+        """The entry of `key`, if this process has it and is synced; it is not judged."""
         entry = self._mirror.peek(self._layout.name(key))
         if entry is not None:
             self._mirror.reads.note(key)
         return entry
 
     def version(self) -> int:
-        """How often anything has changed here; another number each time, while this process isn't in touch."""
+        """How often anything has changed here; another number each time while this process isn't synced."""
         return self._mirror.version()
 
     def generation(self) -> int:
@@ -131,24 +131,24 @@ class ValkeyStore:
     # Life
 
     async def open(self) -> None:
-        """Come to know the server's state; once per process, after any fork.
+        """Connect, and read the state; once per process, after any fork.
 
         A server that can't be reached keeps nobody from starting: this store is down until it can.
 
         Raises:
             StoreError: the server refuses this process, or the store is open already.
         """
-        if self._background is not None:
+        if self._loop_thread is not None:
             raise StoreError(f"the store at {self._address} is open already.")
-        self._background = Background()
+        self._loop_thread = LoopThread()
         try:
-            await self._background.run(self._begin())
+            await self._loop_thread.run(self._begin())
         except BaseException:
             await self.close()
             raise
 
     async def _begin(self) -> None:
-        session = Session(Server(self._address, self._timeout), self._layout, self._clock, self._term)
+        session = Session(ValkeyClient(self._address, self._timeout), self._layout, self._clock, self._term)
         acks, leases = Acks(session), Leases(session)
         follower = Follower(
             session,
@@ -163,7 +163,7 @@ class ValkeyStore:
             follower,
             acks,
             leases,
-            Tags(session, self._mirror, acks, self._max_tags),
+            TagInvalidations(session, self._mirror, acks, self._max_tags),
             Entries(session, self._mirror, self._max_bytes, self._clock),
         )
         self._begin_task(follower.run())
@@ -173,16 +173,16 @@ class ValkeyStore:
             raise StoreError(f"the store at {self._address} refuses this process: {follower.refusal}.")
 
     async def close(self) -> None:
-        """Leave the others, so that nobody waits for this process. Does nothing when it isn't open."""
-        background, self._background = self._background, None
+        """Unregister, so that no other process waits for this one. Does nothing when it isn't open."""
+        thread, self._loop_thread = self._loop_thread, None
         parts, self._parts = self._parts, None
-        if background is None:
+        if thread is None:
             return
         try:
             if parts is not None:
-                await background.run(self._end(parts))
+                await thread.run(self._end(parts))
         finally:
-            await asyncio.to_thread(background.stop)
+            await asyncio.to_thread(thread.stop)
 
     async def _end(self, parts: _Parts) -> None:
         await end_tasks()
@@ -196,8 +196,8 @@ class ValkeyStore:
 
     async def get(self, key: str) -> Entry | None:
         """The entry of `key` as the server has it; while that is down, what is at hand. It is not judged."""
-        parts, background = self._open()
-        return await background.run(self._get(parts, key))
+        parts, thread = self._open()
+        return await thread.run(self._get(parts, key))
 
     async def _get(self, parts: _Parts, key: str) -> Entry | None:
         try:
@@ -216,9 +216,9 @@ class ValkeyStore:
 
     async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
         """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
-        parts, background = self._open()
+        parts, thread = self._open()
         try:
-            return await background.run(parts.entries.commit(entry, lease))
+            return await thread.run(parts.entries.commit(entry, lease))
         except Unreachable:
             return Commit.FAILED  # the follower has said so
         except CommandRefused as error:
@@ -231,9 +231,9 @@ class ValkeyStore:
         Not in one step, as a server does nothing else meanwhile: each entry is one. Their generation is the one that
         the counter had at their `rendered_at`; see `Store.seed`. While the server is down they wait for it.
         """
-        parts, background = self._open()
+        parts, thread = self._open()
         self._seeds = list(entries)
-        await background.run(self._seed(parts))
+        await thread.run(self._seed(parts))
 
     async def _seed(self, parts: _Parts) -> None:
         offered, self._seeds = self._seeds, []
@@ -245,21 +245,21 @@ class ValkeyStore:
             log.warning("the store at %s doesn't take the build's answers: %s", self._address, error)
 
     async def publish(self, entries: Iterable[Entry]) -> None:
-        """As `seed`, by who makes a build and serves nothing.
+        """As `seed`, for a process that builds and doesn't serve.
 
         Raises:
             StoreError: the server can't be reached, or doesn't take them: not all is there.
         """
-        parts, background = self._open()
+        parts, thread = self._open()
         try:
-            await background.run(parts.entries.seed(list(entries)))
+            await thread.run(parts.entries.seed(list(entries)))
         except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} doesn't take the build's answers: {error}.") from error
 
     async def remove(self, key: str) -> None:
         """Forget the entry of `key`, if there is one. While the server is down: here now, and there when it is back."""
-        parts, background = self._open()
-        await background.run(self._remove(parts, key))
+        parts, thread = self._open()
+        await thread.run(self._remove(parts, key))
 
     async def _remove(self, parts: _Parts, key: str) -> None:
         self._mirror.forget(self._layout.name(key))
@@ -281,7 +281,7 @@ class ValkeyStore:
         server = self._open()[0].session.server
         return self._walk(server, sorted(self._call(index_of(server, self._layout)).items()))
 
-    def _walk(self, server: Server, indexed: list[tuple[str, IndexedEntry]]) -> Iterator[Entry]:
+    def _walk(self, server: ValkeyClient, indexed: list[tuple[str, IndexedEntry]]) -> Iterator[Entry]:
         for start in range(0, len(indexed), _ENTRIES_AT_ONCE):
             part = indexed[start : start + _ENTRIES_AT_ONCE]
             for found in self._call(read(server, self._layout, part)):
@@ -297,9 +297,9 @@ class ValkeyStore:
             StoreError: the server can't be reached, or didn't answer in time: then it may have taken place all the
                 same, and is to be repeated.
         """
-        parts, background = self._open()
+        parts, thread = self._open()
         try:
-            return background.call(parts.tags.invalidate(dict.fromkeys(tags), expire_after))
+            return thread.call(parts.tags.invalidate(dict.fromkeys(tags), expire_after))
         except (Unreachable, CommandRefused) as error:
             raise StoreError(
                 f"the store at {self._address} can't invalidate: {error}. Older answers may still be served; "
@@ -310,26 +310,26 @@ class ValkeyStore:
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:
         """The lease of `key` for `seconds`, or None while another holder's has not run out; or the server is down."""
-        parts, background = self._open()
-        return await background.run(parts.leases.acquire(key, seconds))
+        parts, thread = self._open()
+        return await thread.run(parts.leases.acquire(key, seconds))
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
         """Extend a lease that is still held to `seconds` from now; False when it is no longer."""
-        parts, background = self._open()
-        return await background.run(parts.leases.renew(lease, seconds))
+        parts, thread = self._open()
+        return await thread.run(parts.leases.renew(lease, seconds))
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back; does nothing when it is no longer held."""
-        parts, background = self._open()
-        await background.run(parts.leases.release(lease))
+        parts, thread = self._open()
+        await thread.run(parts.leases.release(lease))
 
     async def wait(self, key: str, seconds: float) -> None:
         """Return when nobody holds the lease of `key` any longer, or after `seconds`; at once while the server is down.
 
         A release is told by the journal; that a lease ran out is noticed within 50 ms.
         """
-        parts, background = self._open()
-        await background.run(parts.leases.wait(key, seconds))
+        parts, thread = self._open()
+        await thread.run(parts.leases.wait(key, seconds))
 
     # What goes on by itself
 
@@ -362,15 +362,15 @@ class ValkeyStore:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _open(self) -> tuple[_Parts, Background]:
+    def _open(self) -> tuple[_Parts, LoopThread]:
         """Raises StoreError: it isn't open."""
-        if self._parts is None or self._background is None:
+        if self._parts is None or self._loop_thread is None:
             raise StoreError(f"the store at {self._address} is not open.")
-        return self._parts, self._background
+        return self._parts, self._loop_thread
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        background = self._open()[1]
+        thread = self._open()[1]
         try:
-            return background.call(work)
+            return thread.call(work)
         except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} can't be read: {error}.") from error

@@ -7,9 +7,9 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.stores.valkey.acks import registered
+from millpond.stores.valkey.client import CommandRefused, Unreachable
 from millpond.stores.valkey.layout import as_bytes
 from millpond.stores.valkey.scripts import INVALIDATE, PRUNE
-from millpond.stores.valkey.server import CommandRefused, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,8 +52,8 @@ async def invalidate(session: Session, acks: Acks, tags: Iterable[str], expire_a
     return Invalidated(generation, rows)
 
 
-class Tags:
-    """Invalidations of a process that has a mirror, and so knows which rows may go.
+class TagInvalidations:
+    """Invalidations by a process with a mirror, which knows the oldest rows and prunes them.
 
     Args:
         session, mirror, acks: what this is part of.
@@ -65,14 +65,14 @@ class Tags:
         self._pruning: asyncio.Task[None] | None = None
 
     async def invalidate(self, tags: Iterable[str], expire_after: float | None) -> int:
-        """As the function; the generation."""
+        """As the function `invalidate`; returns the generation."""
         done = await invalidate(self._session, self._acks, tags, expire_after)
         if done.rows > self._max_tags and (self._pruning is None or self._pruning.done()):
             self._pruning = asyncio.create_task(self._prune(done.rows))
         return done.generation
 
     async def _prune(self, rows: int) -> None:
-        """Give up the oldest eighth of the rows."""
+        """Prune the oldest eighth of the rows."""
         oldest = self._mirror.oldest_tags(rows - self._max_tags + self._max_tags // 8)
         try:
             for start in range(0, len(oldest), _PRUNED_AT_ONCE):

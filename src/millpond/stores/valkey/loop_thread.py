@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Background:
+class LoopThread:
     """Runs coroutines for any thread and for any other event loop.
 
     The thread that calls `invalidate` may be that of the application's loop, which then stands still. Were the store's

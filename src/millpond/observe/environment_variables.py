@@ -25,7 +25,7 @@ def variable_in(frame: FrameType) -> str:
 
 
 def every_variable(_: FrameType) -> str:
-    """The name for a call that goes over all of them."""
+    """The name for a call that reads all of them."""
     return EVERY_VARIABLE
 
 

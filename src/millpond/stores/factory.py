@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from millpond.config.store_url import StoreAddress
     from millpond.policy.freshness import Clock
     from millpond.stores.contract import Store
-    from millpond.stores.entry_listing import Clearing, Inspecting
+    from millpond.stores.maintenance_contract import StoreInspection, StoreMaintenance
     from millpond.stores.valkey.store import ValkeyStore
 
 
@@ -76,7 +76,7 @@ def shared_store(project: Path, cache: CacheConfig, build: str, clock: Clock) ->
     )
 
 
-def inspection_of(project: Path, cache: CacheConfig) -> Inspecting:
+def inspection_of(project: Path, cache: CacheConfig) -> StoreInspection:
     """A project's store that is on disk or shared, open for reading.
 
     Raises:
@@ -87,25 +87,25 @@ def inspection_of(project: Path, cache: CacheConfig) -> Inspecting:
         with needing_client(address):
             from millpond.stores.valkey.inspection import ValkeyInspection
         return ValkeyInspection(address, prefix_of(project, cache), cache.store_timeout)
-    from millpond.stores.lmdb.inspection import Inspection
+    from millpond.stores.lmdb.inspection import LmdbInspection
 
-    return Inspection(store_folder(project, cache))
+    return LmdbInspection(store_folder(project, cache))
 
 
-def upkeep_of(project: Path, cache: CacheConfig) -> Clearing:
+def maintenance_of(project: Path, cache: CacheConfig) -> StoreMaintenance:
     """The same, open for dropping entries."""
     if cache.kind == "valkey":
         address = shared_address(cache)
         with needing_client(address):
-            from millpond.stores.valkey.inspection import ValkeyUpkeep
-        return ValkeyUpkeep(address, prefix_of(project, cache), cache.store_timeout)
-    from millpond.stores.lmdb.inspection import Inspection
-    from millpond.stores.lmdb.upkeep import Upkeep
+            from millpond.stores.valkey.maintenance import ValkeyMaintenance
+        return ValkeyMaintenance(address, prefix_of(project, cache), cache.store_timeout)
+    from millpond.stores.lmdb.inspection import LmdbInspection
+    from millpond.stores.lmdb.maintenance import LmdbMaintenance
 
     # To drop from what isn't there is a mistake, and not a reason to make it.
-    with Inspection(store_folder(project, cache)):
+    with LmdbInspection(store_folder(project, cache)):
         pass
-    return Upkeep(store_folder(project, cache), cache.bytes_in(cache.kind))
+    return LmdbMaintenance(store_folder(project, cache), cache.bytes_in(cache.kind))
 
 
 @contextlib.contextmanager

@@ -1,10 +1,10 @@
-"""Crons that can't work: a build refuses them, rather than that they do nothing for ever."""
+"""Crons whose path is no live GET: they would never run, so a build fails."""
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
+from millpond.errors import closest
 from millpond.prerender.failure import Failure
 from millpond.routes.path import MalformedPath, canonical, split
 from millpond.routes.table import Table
@@ -27,13 +27,13 @@ def refused_crons(crons: Sequence[CronConfig], plans: Sequence[Plan]) -> Iterato
     """
     table = Table((plan.route.file.segments, plan) for plan in plans)
     for cron in crons:
-        problem = _complaint(cron.path, table, plans)
+        problem = _problem(cron.path, table, plans)
         if problem is not None:
             file, message = problem
             yield Failure(file, cron.path, {}, f"  {message}")
 
 
-def _complaint(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str, str] | None:
+def _problem(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str, str] | None:
     """The file that it is about, and what is wrong."""
     try:
         segments = split(path.encode("utf-8"))
@@ -42,8 +42,8 @@ def _complaint(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[st
     plan = next((each.route for each in table.match(segments) if not each.route.declines(canonical(segments))), None)
     if plan is None:
         known = sorted(each.route.pattern for each in plans if "[" not in each.route.pattern)
-        guess = difflib.get_close_matches(path, known, n=1)
-        hint = f"did you mean {guess[0]}?" if guess else "mend its path, or add the route."
+        guess = closest(path, known)
+        hint = f"did you mean {guess}?" if guess else "mend its path, or add the route."
         return _SOURCE, f"a cron is to run {path}, and no route has that path; {hint}"
     file = plan.route.file.file
     if "GET" not in plan.route.operations:

@@ -1,7 +1,8 @@
-"""Looking into a store from outside of a server, and clearing it out: for the command line."""
+"""Inspecting a store from outside of a server, and dropping entries from it: for the command line."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ class ListedEntry(NamedTuple):
 
 
 class StoreStats(Protocol):
-    """A store in numbers: those that all have, and an engine's own."""
+    """Statistics of a store: the ones that all stores have, and those of the engine."""
 
     @property
     def entries(self) -> int: ...
 
     @property
     def bytes(self) -> int:
-        """What all entries count."""
+        """What all entries count against the byte limit."""
         ...
 
     def _asdict(self) -> dict[str, Any]:
@@ -48,42 +49,48 @@ class StoreStats(Protocol):
         ...
 
 
-class Opened(Protocol):
-    """Something that is held open; a context manager."""
+class OpenedStore(Protocol):
+    """A store that is there, held open from outside of a server; a context manager."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it."""
 
 
-class Inspecting(Opened, Protocol):
-    """A store that is there, open for reading."""
+class StoreInspection(OpenedStore, Protocol):
+    """A store that is open for reading."""
 
+    @abstractmethod
     def row(self, tag: str) -> TagRow | None:
         """The row of a tag, as the store's users see it."""
-        ...
 
+    @abstractmethod
     def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included."""
-        ...
 
+    @abstractmethod
     def stats(self) -> StoreStats:
         """The store in numbers, at one moment."""
-        ...
 
 
-class Clearing(Opened, Protocol):
-    """A store that is there, open for dropping entries."""
+class StoreMaintenance(OpenedStore, Protocol):
+    """A store that is open for dropping entries."""
 
+    @abstractmethod
     def builds(self) -> set[str]:
-        """The builds that are served from it now, as far as it knows."""
-        ...
+        """The ids of the builds that servers use it for now, as far as the store knows."""
 
+    @abstractmethod
     def drop(self, unwanted: Unwanted) -> int:
-        """Drop the entries that are unwanted, and say how many those were.
+        """Drop the entries that are unwanted; returns how many.
 
         One that was rendered anew meanwhile stays.
         """
-        ...

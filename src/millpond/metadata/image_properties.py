@@ -1,13 +1,20 @@
-"""How large a picture is, by the first bytes of its file."""
+"""What is known of an image before it is drawn: by the first bytes of its file, or by what its module says (R7.18)."""
 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from millpond.metadata.validation import MetadataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from millpond.routes.module import RouteModule
 
 
 class Dimensions(NamedTuple):
-    """Pixels."""
+    """Width and height in pixels."""
 
     width: int
     height: int
@@ -55,3 +62,39 @@ def _icon(content: bytes) -> Dimensions | None:
     (number,) = struct.unpack_from("<H", content, 4)
     sizes = [struct.unpack_from("<BB", content, 6 + 16 * index) for index in range(number)]
     return max((Dimensions(width or 256, height or 256) for width, height in sizes), default=None)
+
+
+def size_of(module: RouteModule, item: Mapping[str, Any] | None = None) -> Dimensions | None:
+    """`size = {"width": …, "height": …}` of an image file, or of an item of its listing; None without one (R7.18).
+
+    Raises:
+        MetadataError: it has another shape.
+    """
+    size = _said(module, "size", item)
+    if size is None:
+        return None
+    try:
+        return Dimensions(int(size["width"]), int(size["height"]))
+    except (TypeError, KeyError, ValueError, IndexError):
+        _refuse(module, "size", item, 'write {"width": 1200, "height": 630}')
+
+
+def text_of(module: RouteModule, name: str, item: Mapping[str, Any] | None = None) -> str | None:
+    """`content_type` or `alt` of an image file, or of an item of its listing; None without one.
+
+    Raises:
+        MetadataError: it is no text.
+    """
+    text = _said(module, name, item)
+    if text is not None and not isinstance(text, str):
+        _refuse(module, name, item, "write a text")
+    return text
+
+
+def _said(module: RouteModule, name: str, item: Mapping[str, Any] | None) -> Any:
+    return (item or {}).get(name, getattr(module.module, name, None))
+
+
+def _refuse(module: RouteModule, name: str, item: Mapping[str, Any] | None, remedy: str) -> NoReturn:
+    place = module.place("generate_image_metadata" if name in (item or ()) else name)
+    raise MetadataError(f"{place}: {name} is {_said(module, name, item)!r}; {remedy}.") from None

@@ -1,4 +1,4 @@
-"""Clearing out the embedded store from the command line, while it is in use or not."""
+"""Dropping entries from the embedded store by the command line, while it is in use or not."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import tag_rows as lmdb_tags
-from millpond.stores.lmdb.opened import Reading
+from millpond.stores.lmdb.environment import Reading
 from millpond.stores.lmdb.transactions import Transactions
+from millpond.stores.maintenance_contract import StoreMaintenance
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
-    from millpond.stores.entry_listing import Unwanted
-    from millpond.stores.lmdb.opened import Writing
+    from millpond.stores.lmdb.environment import Writing
+    from millpond.stores.maintenance_contract import Unwanted
 
 _AT_ONCE = 100
 """Entries looked at in one write transaction: few enough to hold nobody up for long."""
 
 
-class Upkeep:
+class LmdbMaintenance(StoreMaintenance):
     """A store that is there, open for dropping entries; a context manager.
 
     Args:
@@ -37,12 +37,7 @@ class Upkeep:
         self._transactions = Transactions(folder, time.monotonic)
         self._transactions.open(max_bytes, time.time())
 
-    def __enter__(self) -> Upkeep:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._transactions.close()
 
     def builds(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""What one process keeps in its own memory of a store that it shares: entries, and which entries it read."""
+"""What one process caches of a store that it shares: entries (an LRU cache), and how often it read which."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _READS_UNTIL_COUNT = 1024
 
 
 class Sized(Protocol):
-    """What may be kept: it says how many bytes it counts."""
+    """What can be cached: it tells how many bytes it counts."""
 
     size: int
 
@@ -20,7 +20,7 @@ L = TypeVar("L", bound=Sized)
 
 
 class LocalEntries(Generic[L]):
-    """Entries by name, bounded in bytes; what was used least recently goes first. For any number of threads."""
+    """An LRU cache, bounded in bytes; safe for any number of threads."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -38,7 +38,7 @@ class LocalEntries(Generic[L]):
         return known
 
     def keep(self, name: str, local: L) -> None:
-        """Put in an entry, in place of the former one of that name; one over the limit is not kept."""
+        """Cache an entry in place of the former one of that name; one over the limit is not cached."""
         with self._lock:
             former = self._entries.pop(name, None)
             self._bytes -= 0 if former is None else former.size
@@ -60,8 +60,8 @@ class LocalEntries(Generic[L]):
             self._bytes = 0
 
 
-class Reads:
-    """How often each key was read since that was last written down; least recently read first."""
+class ReadCounts:
+    """Read counts by key since they were last written to the store; least recently read first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class Reads:
         self._counted: OrderedDict[str, int] = OrderedDict()
 
     def note(self, key: str) -> None:
-        """Never waits: who finds the lock taken leaves the counting to the other."""
+        """Count a read later; never waits for the lock."""
         self._noted.append(key)
         if len(self._noted) >= _READS_UNTIL_COUNT and self._lock.acquire(blocking=False):
             try:
@@ -81,7 +81,7 @@ class Reads:
         return len(self._noted) + len(self._counted)
 
     def take(self, most: int) -> dict[str, int]:
-        """Up to `most` keys with their counts, which are not given again."""
+        """Remove up to `most` keys, and return them with their counts."""
         with self._lock:
             self._count()
             return dict(self._counted.popitem(last=False) for _ in range(min(most, len(self._counted))))

@@ -1,8 +1,7 @@
-"""What a metadata function returned, held against the shape that its format has."""
+"""Validation of what a metadata function returned."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from millpond.errors import MillpondError, one_of
+from millpond.errors import MillpondError, closest, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,7 +52,7 @@ def shaped(
     try:
         checked = shape.validate_python(value)
     except ValidationError as error:
-        raise MetadataError(f"{what}: {_complaint(error, value, list(names))}") from None
+        raise MetadataError(f"{what}: {_problem(error, value, list(names))}") from None
     for path, text in _texts(checked, ()):
         match = forbidden.search(text)
         if match is not None:
@@ -73,8 +72,8 @@ def _texts(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
             yield from _texts(inner, (*path, index))
 
 
-def _complaint(error: ValidationError, value: object, names: list[str]) -> str:
-    """The first field that is wrong, and what it takes: where several types would do, all of them."""
+def _problem(error: ValidationError, value: object, names: list[str]) -> str:
+    """A sentence about the first field that is wrong, with all types that it takes."""
     errors = [(*_reached(details["loc"], value), details) for details in error.errors(include_url=False)]
     path, found, first = errors[0]
     if first["type"] == "missing":
@@ -89,11 +88,11 @@ def _complaint(error: ValidationError, value: object, names: list[str]) -> str:
 def near(name: str, names: Iterable[str], likeness: float) -> str | None:
     """The one of `names` that `name` looks like, also when it is written as in JavaScript or in HTTP."""
     spelling = re.sub(r"(?<=[a-z])(?=[A-Z])|-", "_", name).lower()
-    return next(iter(difflib.get_close_matches(spelling, list(names), n=1, cutoff=likeness)), None)
+    return closest(spelling, names, likeness)
 
 
 def _reached(loc: tuple[int | str, ...], value: Any) -> tuple[tuple[str | int, ...], object]:
-    """How far into `value` an error's place goes: at its end there may be names of types that were tried."""
+    """The part of an error's location that leads into `value`: behind it may be names of types that were tried."""
     path: list[str | int] = []
     for step in loc:
         inside = (

@@ -1,4 +1,4 @@
-"""The folder of an embedded store: who has it open, and whether what it holds can be trusted."""
+"""The folder of an embedded store: which processes have it open, and whether its data file can be trusted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from millpond.errors import StoreError
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock: `Folder` says what to do
+except ImportError:  # Windows has no flock: `StoreFolder` says what to do
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PATIENCE_SECONDS = 10.0
 _OPEN, _CLOSED, _DAMAGED = "open", "closed", "damaged"
 
 
-class Folder:
+class StoreFolder:
     """One process's claim on the folder of a store.
 
     `store.lock` is locked (flock) by every process that has the store open: shared, or exclusively while one is
@@ -65,7 +65,7 @@ class Folder:
             raise StoreError("the embedded store needs flock, which this system lacks; keep the cache in memory.")
 
     @classmethod
-    def to_read(cls, path: Path) -> Folder:
+    def to_read(cls, path: Path) -> StoreFolder:
         """A claim on a store that is there, by who only looks into it.
 
         Raises:
@@ -124,7 +124,7 @@ class Folder:
         raise StoreError(f"{self.path} is kept by another process that only looks into it; end that one first.")
 
     def break_up(self) -> None:
-        """Let the files count as those of nobody; those who have them open notice, and come over (`is_in_place`)."""
+        """Abandon the set of files; processes that have them open notice, and switch to the new set (`is_in_place`)."""
         self.lock.unlink(missing_ok=True)
         self._broken = True
 
@@ -227,12 +227,12 @@ class Folder:
         self.engine_lock.unlink(missing_ok=True)
 
     def mark_damaged(self) -> None:
-        """Let the next process that is alone move the file aside."""
+        """Record that the file is damaged: the next process that opens it alone moves it aside."""
         if self._left()[:1] != [_DAMAGED]:
             self._leave_last_word(_DAMAGED)
 
     def close(self, *, synced: bool) -> None:
-        """Let go; who is the last one may say that all has been written to disk."""
+        """Release the folder; the last process may record that everything was synced to disk."""
         if synced and self._left()[:1] == [_OPEN]:
             self._leave_last_word(*self._closed_now())
         self.leave()
@@ -242,7 +242,7 @@ class Folder:
         return self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def leave(self) -> None:
-        """Give the lock back, with nothing said. A forked child lets go of its parent's so."""
+        """Release the lock without recording a state; a forked child does this with its parent's."""
         os.close(self._lock)
         if self._above is not None:
             os.close(self._above)
@@ -300,7 +300,7 @@ class Folder:
 
 
 def unusable(path: Path, error: OSError) -> StoreError:
-    """What to say of a folder that the system refuses."""
+    """The error for a folder that can't be used."""
     about = whose(path, (DATA, ENGINE_LOCK, LOCK)) if error.errno in _REFUSALS else ""
     return StoreError(
         f"the store can't be opened in {path}: {error.strerror or error}. Make that folder writable for the user who "

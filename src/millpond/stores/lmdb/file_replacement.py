@@ -1,4 +1,4 @@
-"""From one file of an embedded store to another that was put in its place while it was in use."""
+"""When the data file of an embedded store was removed or replaced while it was in use: how the new one continues."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from millpond.stores.lmdb.layout import (
 )
 
 if TYPE_CHECKING:
-    from millpond.stores.lmdb.opened import Reading, Writing
+    from millpond.stores.lmdb.environment import Reading, Writing
 
 LOOK_SECONDS = 0.5
 """How often a process looks whether the file that it has open is still the folder's."""
@@ -24,7 +24,7 @@ _NOTICED_SECONDS = LOOK_SECONDS + 1.1
 
 
 class Predecessor(NamedTuple):
-    """The file that a process had open, and that is the folder's no longer."""
+    """The data file that a process had open before."""
 
     identity: bytes
     generation: int
@@ -32,10 +32,11 @@ class Predecessor(NamedTuple):
 
 
 def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], now: float) -> int:
-    """Let a file go on for another: what that knew is unknown now, and what this one has may be older.
+    """Let a new file continue from the former one, whose invalidations are lost.
 
-    So its entries go, and the counter goes on above what the other had counted. Whoever comes from the same
-    predecessor finds that it has happened. A copy of the file says so, too, but is another file.
+    Entries in it may be older than those, so they are dropped, and its counter continues above the former one. Another
+    process with the same predecessor sees that this has been done. A copy of the file says the same, but has another
+    inode.
 
     Args:
         writing: a transaction in the successor.
@@ -65,7 +66,7 @@ def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], n
 
 
 def superseding(row: TagRow | None, since: int) -> TagRow | None:
-    """The row of a tag for a process that had another file: what it rendered before is not to be served."""
+    """The row of a tag for a process that had the former file: what it rendered before may not be served."""
     if not since:
         return row
     row = row or TagRow(since)

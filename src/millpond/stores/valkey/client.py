@@ -1,4 +1,4 @@
-"""The shared server: one client, bounded in time, whose failures are of two kinds."""
+"""The client of a shared server: each command has a timeout, and failures are of two kinds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CommandRefused(Exception):
     """The server's answer was an error: nothing was done. A password, a permission, or no memory left."""
 
 
-class Server:
+class ValkeyClient:
     """A client of a server, of the one that sentinels name, or of a cluster; for one event loop.
 
     Args:
@@ -72,7 +72,7 @@ class Server:
         rest = (len(named), *named, *arguments)
         try:
             return await self.command("EVALSHA", script.sha, *rest, urgent=urgent)
-        except _Unknown:  # it began anew, or was never told
+        except _UnknownScript:  # it began anew, or was never told
             return await self.command("EVAL", script.text, *rest, urgent=urgent)
 
     async def command(self, *command: Part, waits: float = 0, urgent: bool = False) -> Any:
@@ -88,7 +88,7 @@ class Server:
                 async with self._turns:
                     return await self._client.execute_command(*command)
         except redis.exceptions.NoScriptError as error:
-            raise _Unknown(str(error)) from error
+            raise _UnknownScript(str(error)) from error
         except _UNREACHABLE as error:
             if isinstance(error, _REFUSED) and not isinstance(error, _UNREACHABLE[2:5]):
                 raise CommandRefused(str(error)) from error
@@ -102,7 +102,7 @@ class Server:
             await client.aclose()
 
 
-class _Unknown(CommandRefused):
+class _UnknownScript(CommandRefused):
     """The server doesn't have the script."""
 
 
@@ -142,7 +142,7 @@ def _client_of(address: StoreAddress, timeout: float) -> tuple[Any, list[Any]]:
 
 
 async def gathered(work: Iterable[Awaitable[Any]]) -> list[Any]:
-    """Their results; all have ended when one has failed."""
+    """The results of all; when one fails, the others are awaited before its error is raised."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millpond.errors import UsageError
-from millpond.render.scope import current
 from millpond.routes.folder import SegmentKind, parse_folder
 from millpond.routes.table import Table
 
@@ -31,7 +29,7 @@ class FileForPath:
     params: Params
 
 
-class Inventory:
+class MetadataInventory:
     """The metadata files of one application."""
 
     def __init__(self, routes: Iterable[Route], project: Path, config: Config) -> None:
@@ -92,32 +90,3 @@ def _visible(folders: Sequence[str]) -> Iterator[Segment]:
         segment = parse_folder(name, name)
         if segment.visible:
             yield segment
-
-
-_running: list[Inventory] = []
-
-
-def activate(inventory: Inventory) -> None:
-    """An application has started: `head_links` may mean it."""
-    _running.append(inventory)
-
-
-def deactivate(inventory: Inventory) -> None:
-    """An application has shut down."""
-    if inventory in _running:
-        _running.remove(inventory)
-
-
-def required_inventory(function: str) -> Inventory:
-    """The application that `function` concerns: the handler's, or the only one that runs.
-
-    Raises:
-        UsageError: none runs in this process, or several do and no handler says which.
-    """
-    scope = current()
-    candidates = [each for each in _running if scope is None or each.project == scope.project]
-    if len({each.project for each in candidates}) == 1:
-        return candidates[-1]
-    if candidates:
-        raise UsageError(f"{len(candidates)} applications run in this process: call {function} in a handler of one.")
-    raise UsageError(f"no application runs in this process, so {function} has no files to link to.")

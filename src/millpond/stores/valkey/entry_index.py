@@ -1,24 +1,24 @@
-"""All entries in a shared server, by its index: nothing asks the server for its keys."""
+"""All entries in a shared server, by the index that Millpond keeps there: no KEYS, no SCAN."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.stores.frame import decode_frame
+from millpond.stores.valkey.client import gathered
 from millpond.stores.valkey.layout import VERSION_BYTES, IndexedEntry
-from millpond.stores.valkey.server import gathered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from millpond.policy.entry import Entry
+    from millpond.stores.valkey.client import ValkeyClient
     from millpond.stores.valkey.layout import Layout
-    from millpond.stores.valkey.server import Server
 
 _NAMES_AT_ONCE = 1000
 
 
-class Indexed(NamedTuple):
+class FoundEntry(NamedTuple):
     """What the server has of one entry."""
 
     name: str
@@ -28,11 +28,11 @@ class Indexed(NamedTuple):
     is_there: bool
 
 
-async def index_of(server: Server, layout: Layout) -> dict[str, IndexedEntry]:
+async def index_of(server: ValkeyClient, layout: Layout) -> dict[str, IndexedEntry]:
     """What is in the index while it is read.
 
     Raises:
-        Unreachable, Refused: the server can't be asked.
+        Unreachable, CommandRefused: the server can't be asked.
     """
     index: dict[str, IndexedEntry] = {}
     cursor = 0
@@ -43,15 +43,15 @@ async def index_of(server: Server, layout: Layout) -> dict[str, IndexedEntry]:
             return index
 
 
-async def read(server: Server, layout: Layout, indexed: Iterable[tuple[str, IndexedEntry]]) -> list[Indexed]:
+async def read(server: ValkeyClient, layout: Layout, indexed: Iterable[tuple[str, IndexedEntry]]) -> list[FoundEntry]:
     """Some entries of the index.
 
     Raises:
-        Unreachable, Refused: the server can't be asked.
+        Unreachable, CommandRefused: the server can't be asked.
     """
 
-    async def one(name: str, kept: IndexedEntry) -> Indexed:
+    async def one(name: str, kept: IndexedEntry) -> FoundEntry:
         frame: Any = await server.command("GET", layout.frame(name))
-        return Indexed(name, kept, decode_frame((frame or b"")[VERSION_BYTES:]), frame is not None)
+        return FoundEntry(name, kept, decode_frame((frame or b"")[VERSION_BYTES:]), frame is not None)
 
     return await gathered(one(name, kept) for name, kept in indexed)

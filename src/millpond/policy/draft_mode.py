@@ -1,0 +1,33 @@
+"""The cookie that turns draft mode on for a browser (R10.1), and how it is found in the headers of a request."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DRAFT_COOKIE = "__prerender_bypass"
+DRAFT_COOKIE_BYTES = DRAFT_COOKIE.encode("ascii")
+"""A request without these bytes in a Cookie header is no editor's; with them, `is_draft` decides."""
+
+_VALUE = re.compile(rb'(?:^|;)[ \t]*%s[ \t]*=[ \t]*"?([^;"\\ \t]*)' % re.escape(DRAFT_COOKIE_BYTES))
+"""Cut out by itself: other cookies needn't be understood, and anybody can send them to any path."""
+
+
+def is_draft(headers: Iterable[tuple[bytes, bytes]], secret: str) -> bool:
+    """Whether a request carries the cookie with the right value, which is compared in constant time.
+
+    Args:
+        headers: the request's, with lower-case names.
+        secret: the cookie's value, the build's preview id.
+    """
+    wanted = secret.encode("latin-1")
+    for name, value in headers:
+        if name == b"cookie" and DRAFT_COOKIE_BYTES in value:
+            for given in _VALUE.findall(value):
+                if hmac.compare_digest(given, wanted):
+                    return True
+    return False

@@ -1,0 +1,59 @@
+"""Tasks that go on by themselves until a shutdown waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine
+
+T = TypeVar("T")
+
+UNWIND_SECONDS = 1.0
+"""How long cancelled work has to clean up."""
+
+
+class PendingTasks:
+    """Tasks that nobody awaits: held here until they end, as an event loop doesn't hold them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` in a task of its own."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def drain(self, seconds: float, unwind: float | None = None) -> int:
+        """Wait for the tasks of this event loop; see `drain_tasks`."""
+        loop = asyncio.get_running_loop()
+        return await drain_tasks(lambda: [task for task in self._tasks if task.get_loop() is loop], seconds, unwind)
+
+
+async def drain_tasks(
+    tasks: Callable[[], Collection[asyncio.Task[Any]]], seconds: float, unwind: float | None = None
+) -> int:
+    """Wait for tasks, those included that begin meanwhile; then cancel the rest.
+
+    Args:
+        tasks: those that haven't ended.
+        seconds: how long to wait for all of them.
+        unwind: seconds to wait for those that were cancelled, UNWIND_SECONDS if not given: work that ignores its
+            cancellation, or runs in a thread, doesn't hold up a shutdown.
+
+    Returns:
+        How many were cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + seconds
+    while (pending := tasks()) and (left := ends - loop.time()) > 0:
+        await asyncio.wait(pending, timeout=left)
+    late = tasks()
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=UNWIND_SECONDS if unwind is None else unwind)
+    return len(late)

@@ -1,0 +1,54 @@
+"""Dropping entries from a shared store from outside of a server: for the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.stores.maintenance_contract import StoreMaintenance
+from millpond.stores.valkey.client import gathered
+from millpond.stores.valkey.entry_index import index_of, read
+from millpond.stores.valkey.inspection import Visitor
+from millpond.stores.valkey.scripts import DROP
+
+if TYPE_CHECKING:
+    from millpond.stores.maintenance_contract import Unwanted
+    from millpond.stores.valkey.entry_index import FoundEntry
+
+_AT_ONCE = 100
+"""Entries that are asked for, and dropped, at once."""
+
+
+class ValkeyMaintenance(Visitor, StoreMaintenance):
+    """A shared store, open for dropping entries; see `Visitor`."""
+
+    def builds(self) -> set[str]:
+        """The builds that connected processes serve."""
+        return self._call(self._builds())
+
+    def drop(self, unwanted: Unwanted) -> int:
+        """Drop the entries that are unwanted, and those whose frames have run out; say how many the former were.
+
+        One that was rendered anew meanwhile stays.
+        """
+        index = sorted(self._call(index_of(self._session.server, self._layout)).items())
+        floor = self._call(self._floor())
+        dropped = 0
+        for start in range(0, len(index), _AT_ONCE):
+            part = self._call(read(self._session.server, self._layout, index[start : start + _AT_ONCE]))
+            going = {one.name for one in part if one.is_there and self._is(unwanted, one, floor)}
+            gone = [one for one in part if not one.is_there or one.name in going]
+            if gone:
+                dropped += len(going & self._call(self._drop(gone)))
+        return dropped
+
+    def _is(self, unwanted: Unwanted, one: FoundEntry, floor: int) -> bool:
+        return unwanted(one.name, one.entry if one.kept.generation >= floor else None, self.row)
+
+    async def _drop(self, gone: list[FoundEntry]) -> set[str]:
+        server, layout = self._session.server, self._layout
+        frames = "" if server.is_cluster else layout.frames
+        pairs = [part for one in gone for part in (one.name, one.kept.version)]
+        dropped = {name.decode() for name in await self._session.ask(DROP, frames, *pairs)}
+        if server.is_cluster:
+            await gathered(server.command("UNLINK", layout.frame(name)) for name in dropped)
+        return dropped
