@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.cache.data import DataCache
 from millpond.errors import UsageError
+from millpond.render.attachments import Attachments, ScopeKey
 from millpond.render.request.tracked import guard_requests
 from millpond.render.scope import current
 from millpond.render.threads import carry_scopes
 
 if TYPE_CHECKING:
+    from millpond.cache.data import DataCache
     from millpond.render.scope import Scope
+
+_CACHE: ScopeKey[DataCache] = ScopeKey("data cache")
+"""What the scopes of an application's runs have its cache under."""
 
 _active: list[DataCache] = []
 
@@ -29,10 +33,18 @@ def deactivate(cache: DataCache) -> None:
         _active.remove(cache)
 
 
+def attachments_of(cache: DataCache) -> Attachments:
+    """What scopes have attached so that `cache_of` finds the cache."""
+    attachments = Attachments()
+    attachments.attach(_CACHE, cache)
+    return attachments
+
+
 def cache_of(scope: Scope | None) -> DataCache | None:
     """The cache of the scope; outside of any, that of the only application; None when there is none, or several."""
-    if scope is not None and isinstance(scope.cache, DataCache):
-        return scope.cache
+    cache = None if scope is None else scope.attachments.get(_CACHE)
+    if cache is not None:
+        return cache
     return _active[0] if len(_active) == 1 else None
 
 

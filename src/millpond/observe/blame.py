@@ -15,7 +15,8 @@ from millpond.observe.context_propagation import HandOver, HandOvers, carries, g
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
 from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind
-from millpond.render.scope import Phase, current, in_project
+from millpond.render.scope import Phase, current
+from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from millpond.observe import calls
 from millpond.observe import context_propagation as handover
 from millpond.observe import python_functions as functions
 from millpond.observe.blame import is_generated
-from millpond.render.scope import in_project
+from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

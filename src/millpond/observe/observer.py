@@ -14,8 +14,9 @@ from millpond.observe.files import is_installed, shown
 from millpond.observe.source import source_for
 from millpond.observe.statements import is_housekeeping
 from millpond.policy.allowance import FREEZABLE, InputKind
+from millpond.render.dynamic_use import DynamicUse
 from millpond.render.inputs import Observation
-from millpond.render.scope import DynamicUse, current
+from millpond.render.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ class Observer:
         if self._ends and scope.is_prerender and use.kind not in _LET_BE:
             is_awaited = handed_over or use.what == functions.OPEN_CONNECTION
             if not is_awaited:  # awaiting ends the render itself
-                scope.end_with(DynamicUse(f"{use.kind} ({use.what})", place))
+                scope.end_prerender(DynamicUse(f"{use.kind} ({use.what})", place))
         elif use.kind in FREEZABLE:
             inputs.calls.add(call)
             _note(inputs, use, place, scope.project)

@@ -19,10 +19,9 @@ from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
 from millpond.prerender.plan import Plan
 from millpond.prerender.verify.passes import Passes, PassTimeout
+from millpond.render.dynamic_use import DynamicUse, NotStatic, refusal
 from millpond.render.escape import contained, result_of
 from millpond.render.inputs import together
-from millpond.render.renderer import NotStatic
-from millpond.render.scope import DynamicUse, Purpose, refusal
 from millpond.render.static import Candidacy, Why, candidacy
 from millpond.render.target import Target
 from millpond.routes.exports import STATIC_PARAMS
@@ -240,7 +239,7 @@ class Prerenderer:
             return await self.passes.final(target)
         for _ in range(TRIES):
             with self.watch.render(target) if self.watch is not None else nullcontext():
-                task = asyncio.create_task(self.renderer.shared(target, Purpose.BUILD))
+                task = asyncio.create_task(self.renderer.shared(target, at_build=True))
                 done, _ = await asyncio.wait({task}, timeout=self.config.timeout)
             if done:
                 return result_of(task)

@@ -16,12 +16,12 @@ from anyio.lowlevel import RunVar
 
 from millpond.errors import UsageError
 from millpond.render.escape import ends_this_task
-from millpond.render.scope import Phase, Purpose, required
+from millpond.render.scope import Phase, required
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from millpond.render.scope import Scope
+    from millpond.render.scope import OperationScope
 
 log = logging.getLogger("millpond.after")
 
@@ -44,9 +44,7 @@ def after(work: Callable[..., object] | Awaitable[object], *args: Any, **kwargs:
         UsageError: outside of a handler, inside of a cached function, or when `work` can be neither called nor
             awaited.
     """
-    scope = required("after()")
-    if scope.purpose is Purpose.FILL:
-        scope.misuse("after()")
+    scope = required("after()").require_operation("after()")
     if inspect.isawaitable(work):
         if args or kwargs:
             raise UsageError("after(awaitable) takes no further arguments; give after(function, …) what it needs.")
@@ -137,7 +135,7 @@ def _threads() -> _Threads:
         return threads
 
 
-async def run_after(scope: Scope) -> None:
+async def run_after(scope: OperationScope) -> None:
     """Run what `after` collected, in order, with what the callbacks add themselves.
 
     Errors are logged (R10.2), whatever they are: nobody is left to tell, and the callbacks that follow are to run.
@@ -147,7 +145,7 @@ async def run_after(scope: Scope) -> None:
         await scope.after.pop(0)()
 
 
-def drop_after(scope: Scope) -> None:
+def drop_after(scope: OperationScope) -> None:
     """Forget what `after` collected in a render that ended: the live run that follows collects its own."""
     while scope.after:
         work = scope.after.pop()
@@ -161,7 +159,7 @@ class Afterwards:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, scope: Scope) -> None:
+    def begin(self, scope: OperationScope) -> None:
         """Run the scope's callbacks; returns at once."""
         if scope.after:
             task = asyncio.create_task(run_after(scope))

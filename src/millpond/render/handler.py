@@ -15,7 +15,6 @@ from millpond.render.scope import required
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from millpond.render.scope import Scope
     from millpond.routes.operation import Handler
 
 
@@ -27,15 +26,15 @@ def around(inner: Handler) -> Handler:
     """
 
     async def handle(request: Request) -> Response:
-        scope = required("a route's handler")
-        scope.entered = True
+        scope = required("a route's handler").require_operation("a route's handler")
+        scope.operation_began()
         try:
             response = await inner(watch(request, scope))
         except (Exception, *MEANT_FOR_THE_LOOP):
-            scope.raised = True
+            scope.operation_raised()
             raise
         except BaseException as error:
-            if scope.dynamic_use is not None:
+            if scope.has_ended:
                 return Response()  # never sent: whoever began the render looks at the scope first
             outcome = outcome_in(error)
             if outcome is None:
@@ -43,20 +42,7 @@ def around(inner: Handler) -> Handler:
             response = outcome.response(scope.request)
             if not outcome.keeps_cookies:
                 return response
-        _add_cookies(scope, response)
+        scope.add_cookies(response)
         return attentive(response, request.scope)
 
     return handle
-
-
-def _add_cookies(scope: Scope, response: Response) -> None:
-    """Cookies of the scope come first, and those that the response itself sets win on equal names (R13.3)."""
-    if not scope.set_cookies:
-        return
-    own = {_name(value) for key, value in response.raw_headers if key == b"set-cookie"}
-    added = [(b"set-cookie", value.encode("latin-1")) for value in scope.set_cookies]
-    response.raw_headers[:0] = [(key, value) for key, value in added if _name(value) not in own]
-
-
-def _name(set_cookie: bytes) -> bytes:
-    return set_cookie.partition(b"=")[0].strip()

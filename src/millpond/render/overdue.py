@@ -14,7 +14,6 @@ from anyio.to_thread import current_default_thread_limiter
 from millpond.errors import OverdueError
 from millpond.render.awaits import in_a_thread
 from millpond.render.escape import result_of
-from millpond.render.scope import Purpose
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -77,7 +76,7 @@ class TimedRenders:
         """
         self._refuse_beside_too_many(target)
         since = self.clock()
-        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE), context=context)
+        task = asyncio.create_task(self.renderer.shared(target), context=context)
         done, _ = await asyncio.wait({task}, timeout=self.seconds)
         if not done:
             self._leave(task, _Left(_named(target), since, current_default_thread_limiter()))

@@ -11,20 +11,26 @@ from millpond.policy.http.storing import storable_status
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.after import drop_after
+from millpond.render.dynamic_use import DynamicUse, NotStatic
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
 from millpond.render.inputs import Inputs
+from millpond.render.live_scope import LiveScope
 from millpond.render.request.watched_scope import RENDER
-from millpond.render.scope import DynamicUse, Purpose, Scope, enter, leave
+from millpond.render.scope import enter, leave
+from millpond.render.shared_scope import SharedScope
 from millpond.routes.operation import OperationApp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from pathlib import Path
 
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as ASGIScope
 
     from millpond.policy.compat import Compat
+    from millpond.render.attachments import Attachments
+    from millpond.render.draft import DraftState
+    from millpond.render.scope import OperationScope
     from millpond.render.target import Target
 
 log = logging.getLogger("millpond.render")
@@ -34,18 +40,6 @@ OPERATION = "millpond.operation"
 
 SERVER = ("localhost", 3000)
 """What shared renders believe to be served from: never a visitor's Host (R3.6, R3.12)."""
-
-
-class NotStatic(Exception):
-    """A shared render used request data: its answer is one request's own."""
-
-    def __init__(self, use: DynamicUse, *, unshareable: bool = False, intercepted: bool = False) -> None:
-        super().__init__(str(use))
-        self.use = use
-        self.unshareable = unshareable
-        """The answer itself said so (a cookie, `private`): what is stored for the path is no longer meant for all."""
-        self.intercepted = intercepted
-        """The operation never ran: a middleware answered the made-up request, and may answer others otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +59,7 @@ class Rendered:
 class _Collector:
     """The `send` of a shared render: keeps the answer, up to a limit."""
 
-    scope: Scope
+    scope: SharedScope
     limit: int
     status: int | None = None
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -77,7 +71,7 @@ class _Collector:
             self.status, self.headers = message["status"], list(message.get("headers", ()))
         elif message["type"] == "http.response.body":
             self._keep(message.get("body", b""))
-            self.scope.whole = not message.get("more_body", False)
+            self.scope.answer_complete = not message.get("more_body", False)
 
     def _keep(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -97,14 +91,14 @@ class Renderer:
     """Seconds; the end of time-based answers that name none (R4.20)."""
     max_bytes: int
     """The largest answer that is collected; a larger one is live."""
-    cache: object
-    """The cache that handlers read from."""
-    finish: Callable[[Scope], None]
+    attachments: Attachments
+    """What each scope leads to."""
+    finish: Callable[[OperationScope], None]
     """Runs in the background what a render left for `after`."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the application's lifespan put into `request.state`."""
 
-    async def shared(self, target: Target, purpose: Purpose) -> Rendered:
+    async def shared(self, target: Target, *, at_build: bool = False) -> Rendered:
         """Run GET for everybody: without a request, watched as the route's config says (A.2).
 
         Raises:
@@ -112,18 +106,18 @@ class Renderer:
                 stands around the operation answered in its place.
             Exception: whatever the handler raised.
         """
-        scope = self.scope(target, "GET", purpose)
+        scope = self.shared_scope(target, at_build=at_build)
         try:
-            return await self.under(scope, target)
+            return await self.under(scope)
         finally:
             if scope.dynamic_use is None:
                 self.finish(scope)
             else:
                 drop_after(scope)
 
-    async def under(self, scope: Scope, target: Target) -> Rendered:
+    async def under(self, scope: SharedScope) -> Rendered:
         """As `shared`, under a scope of the caller's, whose `after` callbacks are the caller's business."""
-        revalidate = target.route.config.revalidate
+        target, revalidate = scope.target, scope.segment.revalidate
         if revalidate:
             scope.lifetime = Lifetime(revalidate)
         collector = _Collector(scope, self.max_bytes)
@@ -134,7 +128,7 @@ class Renderer:
             raise
         except Exception as error:
             if scope.dynamic_use is None:
-                if scope.entered or scope.purpose is Purpose.BUILD:  # a build shows the whole traceback
+                if scope.operation_reached or scope.at_build:  # a build shows the whole traceback
                     raise
                 raise _intercepted(scope, f"raised {type(error).__name__}") from error
         except BaseException as error:  # from a streamed body, say; what the handler raises is ordinary by now
@@ -150,20 +144,32 @@ class Renderer:
             raise NotStatic(scope.dynamic_use)
         return self._rendered(scope, collector)
 
-    def scope(self, target: Target, method: str, purpose: Purpose) -> Scope:
-        """A new scope for one run of an operation of `target`."""
-        return Scope(
-            purpose=purpose,
-            method=method,
-            segment=target.route.config,
-            compat=self.compat,
-            project=self.project,
+    def shared_scope(self, target: Target, *, at_build: bool) -> SharedScope:
+        """The scope for one render of `target` for everybody."""
+        return SharedScope(
+            at_build=at_build,
             target=target,
-            cache=self.cache,
-            inputs=Inputs() if purpose is Purpose.BUILD else None,
+            segment=target.route.config,
+            project=self.project,
+            compat=self.compat,
+            attachments=self.attachments,
+            inputs=Inputs() if at_build else None,
         )
 
-    def _asgi_scope(self, scope: Scope, target: Target) -> dict[str, Any]:
+    def live_scope(self, target: Target, method: str, asgi: MutableMapping[str, Any], draft: DraftState) -> LiveScope:
+        """The scope for one run of an operation of `target`, for the request of the ASGI scope `asgi`."""
+        return LiveScope(
+            asgi=asgi,
+            draft=draft,
+            method=method,
+            target=target,
+            segment=target.route.config,
+            project=self.project,
+            compat=self.compat,
+            attachments=self.attachments,
+        )
+
+    def _asgi_scope(self, scope: SharedScope, target: Target) -> dict[str, Any]:
         route = target.route.operations["GET"].api_route
         return {
             "type": "http",
@@ -186,10 +192,10 @@ class Renderer:
             RENDER: scope,
         }
 
-    def _rendered(self, scope: Scope, collector: _Collector) -> Rendered:
+    def _rendered(self, scope: SharedScope, collector: _Collector) -> Rendered:
         if collector.status is None:
             raise RuntimeError("the application ended without an answer")
-        if not scope.entered:
+        if not scope.operation_reached:
             raise _intercepted(scope, f"answered {collector.status}")
         return Rendered(
             status=collector.status,
@@ -201,9 +207,9 @@ class Renderer:
         )
 
 
-def _intercepted(scope: Scope, did: str) -> NotStatic:
+def _intercepted(scope: SharedScope, did: str) -> NotStatic:
     """What came of the render isn't the route's: its operation never ran."""
-    name, place = scope.standing or ("the inner application", None)
+    name, place = scope.innermost_middleware or ("the inner application", None)
     return NotStatic(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
 
 

@@ -1,325 +1,276 @@
-"""The scope of one render: what it may do, and everything learnt while it ran."""
+"""The scope of a run: what the run may do, and everything learnt while it runs.
+
+There are three roles, each a class that says what a read or an effect means to it:
+
+- `LiveScope`: an operation runs for the one request that asked.
+- `SharedScope`: a GET runs for everybody, at build or while serving.
+- `FillScope` (in `cache/functions/`): a cached function runs for whoever calls it with the same arguments.
+
+`Scope` is what all of them can be asked, `OperationScope` what the first two can.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-
-import fastapi
-import starlette
-from starlette.requests import Request
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from millpond.errors import Place, StaticOnlyError, UsageError
-from millpond.policy.compat import Compat
 from millpond.policy.lifetime import FOREVER, Lifetime
+from millpond.render.dynamic_use import DynamicUse, refusal
+from millpond.render.user_code import user_place
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from contextvars import Token
-    from types import FrameType
+    from pathlib import Path
 
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from millpond.policy.compat import Compat
     from millpond.policy.segment import SegmentConfig
+    from millpond.render.attachments import Attachments
     from millpond.render.inputs import Inputs
+    from millpond.render.set_cookies import SetCookies
     from millpond.render.target import Target
-
-_FRAMEWORK = tuple(
-    f"{folder}/"
-    for folder in (Path(__file__).parents[1], *fastapi.__path__, *starlette.__path__, Path(os.__file__).parent)
-)
-_INSTALLED = ("/site-packages/", "/dist-packages/")
-
-
-class Purpose(Enum):
-    """Whom an answer is made for."""
-
-    BUILD = "build"
-    """Everybody, at build."""
-    REGENERATE = "regenerate"
-    """Everybody, while serving."""
-    LIVE = "live"
-    """One request."""
-    DRAFT = "draft"
-    """One editor's request: no cache is read or written (D14)."""
-    FILL = "fill"
-    """Whoever calls a cached function with the same arguments."""
-
-    @property
-    def shared(self) -> bool:
-        return self in (Purpose.BUILD, Purpose.REGENERATE)
 
 
 class Phase(Enum):
-    """How far a scope has come."""
+    """How far a run has come."""
 
     HANDLER = "handler"
     AFTER = "after"
-    """The answer is out; `after` callbacks run."""
+    """The answer, or the result, is complete: `after` callbacks run, and tasks that the run left behind."""
 
 
-class DynamicUse(NamedTuple):
-    """The use of request data that makes an answer one request's own: the "why" of a live route."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class Scope(ABC):
+    """What the three roles have in common. Scopes are compared by identity."""
 
-    api: str
-    place: Place | None
+    for_others: ClassVar[bool]
+    """Whether what is made here goes to others than the visitor whose request caused it."""
+    in_function: ClassVar[bool] = False
+    """Whether a cached function runs here."""
 
-    def __str__(self) -> str:
-        return self.api if self.place is None else f"{self.api} · {self.place}"
-
-
-class Standing(NamedTuple):
-    """A middleware of the user's that stands around renders."""
-
-    name: str
-    place: Place | None
-
-
-def refusal(use: DynamicUse) -> str:
-    """The message for request data under `dynamic = "error"`."""
-    where = f"{use.place}: " if use.place else ""
-    return (
-        f'{where}{use.api} needs a request, but the route says dynamic = "error"; '
-        'leave it out, or use dynamic = "auto".'
-    )
-
-
-class DynamicAccess(BaseException):
-    """Ends a watched render where request data is read.
-
-    A BaseException, so that `except Exception` in a handler can't swallow it; and the scope has recorded the use
-    before it is raised, so that nothing can (R3.10).
-    """
-
-    def __init__(self, use: DynamicUse) -> None:
-        super().__init__(str(use))
-        self.use = use
-
-
-@dataclass(slots=True)
-class DraftState:
-    """Whether this request is an editor's (R10.1)."""
-
-    enabled: bool = False
-    secret: str = ""
-    """The value of the cookie that turns it on: the build's preview id."""
-    secure: bool = True
-    """Production sends the cookie over TLS only; development doesn't."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Scope:
-    """One run of one operation."""
-
-    purpose: Purpose
-    method: str
-    segment: SegmentConfig
-    compat: Compat
     project: Path
-    target: Target | None = None
-    """What is being answered, or is going to use the cached function that is being filled."""
-    asgi: MutableMapping[str, Any] | None = None
-    """The request whose headers and cookies may be read; None for a shared render, which has none."""
-    draft: DraftState = field(default_factory=DraftState)
+    compat: Compat
+    segment: SegmentConfig
+    attachments: Attachments
     phase: Phase = Phase.HANDLER
     lifetime: Lifetime = FOREVER
     tags: dict[str, None] = field(default_factory=dict)
-    used_request: bool = False
-    """Whether a live run has read request data: in 14 a bare fetch is uncached from then on (R5.10)."""
-    dynamic_use: DynamicUse | None = None
-    """The first use that ended a watched render."""
-    raised: bool = False
-    """Whether the operation has raised. Error reports show the variables of its frames, and so read a whole request."""
-    use_after_error: DynamicUse | None = None
-    """The first use since then: it ends nothing, and counts when a handler of errors has made an answer to keep."""
-    set_cookies: list[str] = field(default_factory=list)
-    """Set-Cookie values that `cookies()` and `draft_mode()` want in the answer."""
-    written_cookies: dict[str, str | None] = field(default_factory=dict)
+    """In the order in which they were learnt."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
-    """Tag -> generation, of what this request invalidated: it reads its own writes (R6.19)."""
-    for_build: bool = False
-    """Whether a cached function is filled for something that is rendered at build."""
-    short_lived: str | None = None
-    """The short-lived result that a cached function has used, if any (R5.39)."""
-    cache: object = None
-    """The cache that its reads go to; the render doesn't look inside."""
-    function: str | None = None
-    """The cached function that is being filled."""
-    chosen_life: dict[str, float] = field(default_factory=dict)
-    """Ages that `cache_life` gave the result of the function; math.inf is never (R5.34)."""
-    misused: UsageError | None = None
-    """The first misuse inside of a cached function: it fails even when the function swallows the error (R5.32)."""
-    started: dict[asyncio.Task[Any], None] = field(default_factory=dict)
-    """Tasks that a verified render has started and that haven't ended, in their order."""
-    after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-    entered: bool = False
-    """Whether the operation has been reached: what middleware answers in its place is no answer of the route."""
-    whole: bool = False
-    """Whether the answer of a shared render is complete: no middleware can change it any more."""
-    standing: Standing | None = None
-    """The innermost middleware that a shared render has reached."""
-    _request: Request | None = field(default=None, init=False, repr=False)
+    """Tag -> generation, of what this run has invalidated: it reads its own writes (R6.19)."""
     inputs: Inputs | None = None
-    """What was used besides the request; None while serving, when nobody looks."""
+    """What was used besides the request; None where no observer is installed."""
 
     @property
-    def request(self) -> Request | None:
-        """`asgi` as a request that isn't watched: for `headers()`, `cookies()` and what answers."""
-        if self._request is None and self.asgi is not None:
-            self._request = Request(self.asgi)
-        return self._request
-
-    @property
+    @abstractmethod
     def path(self) -> str:
-        """The canonical path that is being answered, or is going to use what is being filled."""
-        return "" if self.target is None else self.target.path
+        """The canonical path that is answered, or whose answer will use the function's result."""
 
     @property
+    @abstractmethod
     def own_tags(self) -> tuple[str, ...]:
-        """The tags that the answer has by where it is; what it reads is checked against them, too (R6.4)."""
-        return () if self.target is None else self.target.own_tags
+        """The tags that the answer has by its path; data that it reads is checked against them, too (R6.4)."""
 
     @property
-    def stubbed(self) -> bool:
-        """`force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; D3)."""
-        return self.method == "GET" and self.segment.forces_static
+    @abstractmethod
+    def is_draft(self) -> bool:
+        """Whether an editor asks, whom no cache serves (D14)."""
 
     @property
-    def wraps_request(self) -> bool:
-        """Whether reads of the request must be seen: they have consequences, or in 14 the next fetch's default has."""
-        if self.purpose is Purpose.LIVE:
-            return self.compat is Compat.V14
-        return self.purpose.shared and not self.stubbed
+    @abstractmethod
+    def for_build(self) -> bool:
+        """Whether what is made here becomes part of a build."""
 
     @property
+    @abstractmethod
+    def is_prerender(self) -> bool:
+        """Whether reading request data ends the run: the handler of a shared render runs."""
+
+    @property
+    @abstractmethod
+    def wants_fresh_data(self) -> bool:
+        """Whether reads wait until stale data is refreshed, because what is made of it will be stored (R4.21)."""
+
+    @property
+    @abstractmethod
     def route_revalidate(self) -> float | None:
         """The lifetime that a fetch inherits, in seconds; None: endless; 0: the answer is one request's (R5.7)."""
-        if self.is_prerender or self.purpose is Purpose.FILL:
-            return self.lifetime.revalidate
-        if self.method != "GET" or self.used_request or self.phase is Phase.AFTER:
-            return 0
-        return self.segment.revalidate or None
 
-    @property
-    def is_prerender(self) -> bool:
-        """Whether reading request data has consequences."""
-        return self.purpose.shared and self.phase is Phase.HANDLER
+    @abstractmethod
+    def require_operation(self, api: str) -> OperationScope:
+        """This scope, where an operation runs.
 
-    def record_access(self, api: str) -> None:
-        """Request data is read through `api`: ends the render where its answer is for everybody.
-
-        Under `force-static` it is empty, and reading it is fine. Under `dynamic = "error"` a live run allows what
-        the request object says, but not the functions (R2.17): they call `require_live` instead.
+        Raises:
+            UsageError: a cached function runs.
         """
-        if self.purpose is Purpose.FILL:
-            self.misuse(api)
-        self.used_request = True
-        if not self.is_prerender or self.stubbed:
-            return
-        if self.raised:
-            self.use_after_error = self.use_after_error or self._use_of(api)
-        else:
-            self.end(api)
 
+    @abstractmethod
     def record_foreign_access(self, api: str) -> None:
-        """Data of another run's request is read through `api`, which the user's code has kept: it isn't empty here."""
-        if self.purpose is Purpose.FILL:
-            self.misuse(api)
-        if self.raised and self.is_prerender:
-            self.use_after_error = self.use_after_error or self._use_of(api)
-        elif self.is_prerender and not self.whole:
-            self.end(api)
-
-    def require_live(self, api: str) -> None:
-        """As `record_access`, for the functions that `dynamic = "error"` refuses also while serving (R2.17).
+        """Data of another run's request is read through `api`: the user's code has kept that request.
 
         Raises:
-            StaticOnlyError: in a live GET of a route with `dynamic = "error"`.
+            UsageError: in a cached function.
+            DynamicAccess: in a shared render.
         """
-        self.record_access(api)
-        if self.method == "GET" and self.segment.forbids_dynamic and self.phase is Phase.HANDLER:
-            raise StaticOnlyError(refusal(DynamicUse(api, self.place())))
 
-    def misuse(self, api: str) -> NoReturn:
-        """Request data, or an effect, inside of a cached function: its result is for every caller (R5.24, R5.32).
+    @abstractmethod
+    def record_effect(self, api: str) -> None:
+        """`api` invalidates, or sets the draft cookie, which no run that is repeated for others may do (R3.9, R6.15).
 
         Raises:
-            UsageError: always.
+            UsageError: in a cached function.
+            DynamicAccess: in a shared render, also under `force-static`.
         """
-        place = self.place()
-        error = UsageError(
-            f"{f'{place}: ' if place else ''}{api} inside of the cached function {self.function}: its result serves "
-            "other requests, too; call it outside, and pass what the function needs as an argument."
-        )
-        if self.misused is None:
-            self.misused = error
-        raise error
 
-    def end(self, api: str) -> NoReturn:
-        """End a shared render: its answer would be one request's own."""
-        self.end_with(self._use_of(api))
+    @abstractmethod
+    def record_uncached(self, api: str) -> None:
+        """Data that may not be stored is used: an answer that is made of it may not be stored either.
 
-    def _use_of(self, api: str) -> DynamicUse:
-        place, standing = self.place(), _standing.get()
-        if place is None and standing is not None:  # a library's middleware: none of the user's code is running
-            return DynamicUse(f"{api} in {standing.name}", standing.place)
-        return DynamicUse(api, place)
+        Raises:
+            DynamicAccess: in a shared render.
+        """
 
-    def end_with(self, use: DynamicUse) -> NoReturn:
-        """As `end`, where the place is known."""
-        if self.dynamic_use is None:
-            self.dynamic_use = use
-        raise DynamicAccess(use)
+    @abstractmethod
+    def record_short_lived(self, function: str) -> None:
+        """A result of `function` is used that is too short-lived for answers that are rendered at build (R5.38, R5.39).
 
-    def send_cookie(self, set_cookie: str) -> None:
-        """Let the answer set a cookie; of several for one name, path and domain the last one counts."""
-        same = _cookie_identity(set_cookie)
-        self.set_cookies = [former for former in self.set_cookies if _cookie_identity(former) != same]
-        self.set_cookies.append(set_cookie)
+        Raises:
+            DynamicAccess: in a shared render.
+        """
+
+    @abstractmethod
+    def refuse_in_function(self, api: str) -> None:
+        """Request data is read through `api` which any run of an operation may read; a cached function reads none.
+
+        Raises:
+            UsageError: in a cached function.
+        """
+
+    @abstractmethod
+    def end_prerender(self, use: DynamicUse) -> None:
+        """The observer of a build reports a use that no answer for everybody may depend on.
+
+        Raises:
+            DynamicAccess: in a shared render.
+        """
+
+    def learn(self, lifetime: Lifetime, tags: Iterable[str]) -> None:
+        """Data with this lifetime and these tags is used; what is made of it inherits both (R4.17, R6.3)."""
+        if self.phase is Phase.HANDLER:
+            self.lifetime = self.lifetime.lowered(lifetime)
+            self.tags.update(dict.fromkeys(tags))
 
     def place(self) -> Place | None:
         """The innermost line of the user's own code on the stack."""
         return user_place(sys._getframe(1), self.project)  # noqa: SLF001 - the documented way to a caller's frame
 
 
-def user_place(frame: FrameType | None, project: Path, *, only_innermost: bool = False) -> Place | None:
-    """The innermost frame within the project; None when none of its code is running.
+@dataclass(slots=True, kw_only=True, eq=False)
+class OperationScope(Scope):
+    """A run of one operation of a route."""
 
-    With `only_innermost`, None also when `frame` itself isn't the project's.
-    """
-    while frame is not None:
-        file = in_project(frame.f_code.co_filename, project)
-        if file is not None:
-            return Place(file, frame.f_lineno)
-        frame = None if only_innermost else frame.f_back
-    return None
+    method: str
+    target: Target
+    after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What `after` has collected."""
 
+    @property
+    def path(self) -> str:
+        return self.target.path
 
-def in_project(file: str, project: Path) -> str | None:
-    """The path within the project of a file that its author wrote; None for any other file.
+    @property
+    def own_tags(self) -> tuple[str, ...]:
+        return self.target.own_tags
 
-    A virtual environment, or Python itself, may lie inside the project.
-    """
-    root = f"{str(project).rstrip('/')}/"
-    if not file.startswith(root) or file.startswith(_FRAMEWORK) or any(part in file for part in _INSTALLED):
-        return None
-    return file[len(root) :]
+    @property
+    def has_empty_request(self) -> bool:
+        """Whether `force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; D3)."""
+        return self.method == "GET" and self.segment.forces_static
 
+    @property
+    @abstractmethod
+    def tracks_request(self) -> bool:
+        """Whether reads of the request have consequences, so that they must be seen."""
 
-def _cookie_identity(set_cookie: str) -> tuple[str, ...]:
-    """Name, path and domain: what a client tells cookies apart by (RFC 6265 §5.3)."""
-    pair, *attributes = (part.strip() for part in set_cookie.split(";"))
-    where = sorted(part.lower() for part in attributes if part.lower().startswith(("path=", "domain=")))
-    return (pair.partition("=")[0], *where)
+    @property
+    @abstractmethod
+    def request(self) -> Request | None:
+        """The visitor's request, untracked; None where the run is for everybody."""
+
+    @property
+    @abstractmethod
+    def visible_cookies(self) -> dict[str, str]:
+        """What `cookies()` shows: the request's, with what the handler has set meanwhile."""
+
+    @abstractmethod
+    def record_access(self, api: str) -> None:
+        """Data of this run's own request is read through `api`.
+
+        Under `force-static` the request is empty, and reading it is fine.
+
+        Raises:
+            DynamicAccess: in a shared render.
+        """
+
+    @abstractmethod
+    def answer_cookies(self, api: str) -> SetCookies:
+        """The cookies of the answer, for `api` to add to.
+
+        Raises:
+            UsageError: the answer goes to everybody, or is out already.
+        """
+
+    @abstractmethod
+    def set_draft(self, api: str, *, enabled: bool) -> None:
+        """Turn draft mode on or off, for this run and by a cookie.
+
+        Raises:
+            UsageError: as `answer_cookies`.
+        """
+
+    @abstractmethod
+    def operation_began(self) -> None:
+        """All middleware let the request through to the operation."""
+
+    @abstractmethod
+    def operation_raised(self) -> None:
+        """The operation raised an error, which the application's exception handlers will see."""
+
+    @property
+    @abstractmethod
+    def has_ended(self) -> bool:
+        """Whether request data has ended a shared render, so that its answer is thrown away."""
+
+    @abstractmethod
+    def add_cookies(self, response: Response) -> None:
+        """Add the cookies that the handler has set apart from its response."""
+
+    def require_operation(self, api: str) -> Self:
+        del api
+        return self
+
+    def require_live(self, api: str) -> None:
+        """As `record_access`, for the functions that `dynamic = "error"` refuses also while serving (R2.17).
+
+        Raises:
+            StaticOnlyError: in a GET of a route with `dynamic = "error"`.
+            DynamicAccess: in a shared render.
+        """
+        self.record_access(api)
+        if self.method == "GET" and self.segment.forbids_dynamic and self.phase is Phase.HANDLER:
+            raise StaticOnlyError(refusal(DynamicUse(api, self.place())))
 
 
 _current: ContextVar[Scope | None] = ContextVar("millpond_scope", default=None)
-_standing: ContextVar[Standing | None] = ContextVar("millpond_standing", default=None)
 
 
 def current() -> Scope | None:
@@ -347,31 +298,16 @@ def enter(scope: Scope) -> Token[Scope | None]:
     return _current.set(scope)
 
 
-@contextmanager
-def standing_in(middleware: Standing | None) -> Iterator[None]:
-    """Within the block it is `middleware` whose code runs; None for the operation's."""
-    token = _standing.set(middleware)
-    try:
-        yield
-    finally:
-        _standing.reset(token)
-
-
-def named(api: str, key: object) -> str:
-    """How messages call one key of a mapping, or all of it where `key` is None."""
-    return api if key is None else f'{api}["{key}"]'
+def leave(token: Token[Scope | None]) -> None:
+    """Undo `enter`."""
+    _current.reset(token)
 
 
 @contextmanager
 def detached() -> Iterator[None]:
-    """Tasks that are created within the block belong to no render: they go on when the render that asked has ended."""
+    """Tasks that are created within the block belong to no run: they go on when the run that created them ends."""
     token = _current.set(None)
     try:
         yield
     finally:
         _current.reset(token)
-
-
-def leave(token: Token[Scope | None]) -> None:
-    """Undo `enter`."""
-    _current.reset(token)

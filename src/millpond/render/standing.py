@@ -14,7 +14,8 @@ from millpond.errors import Place
 from millpond.render.escape import MEANT_FOR_THE_LOOP
 from millpond.render.request.tracked import refuse, watch
 from millpond.render.request.watched_scope import RENDER, WatchedScope
-from millpond.render.scope import Standing, in_project, standing_in
+from millpond.render.shared_scope import MiddlewareSource, middleware_running
+from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as ASGIScope
 
-    from millpond.render.scope import Scope
+    from millpond.render.shared_scope import SharedScope
 
 
 def layered(added: Iterable[Middleware], added_at: Mapping[int, Place | None]) -> list[Middleware]:
@@ -43,8 +44,8 @@ def layered(added: Iterable[Middleware], added_at: Mapping[int, Place | None]) -
 
 def watched_scope(scope: ASGIScope) -> ASGIScope:
     """What the surroundings of an operation, and the operation, see of a request: all of it, where it is a real one."""
-    render: Scope | None = scope.get(RENDER)
-    if render is None or not render.wraps_request or isinstance(scope, WatchedScope):
+    render: SharedScope | None = scope.get(RENDER)
+    if render is None or not render.tracks_request or isinstance(scope, WatchedScope):
         return scope
     return WatchedScope(dict(scope), render)
 
@@ -63,7 +64,7 @@ class Layer:
             return self.app(scope, receive, send)
         return self._in_render(scope[RENDER], scope, receive, send)
 
-    async def _in_render(self, render: Scope, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    async def _in_render(self, render: SharedScope, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """A middleware further out sees an ordinary answer where this one has ended the render."""
         begun = False
 
@@ -72,10 +73,10 @@ class Layer:
             begun = True
             await send(message)
 
-        standing = self._standing(render.project)
-        render.standing = standing or render.standing
+        middleware = self._source(render.project)
+        render.innermost_middleware = middleware or render.innermost_middleware
         try:
-            with standing_in(standing):
+            with middleware_running(middleware):
                 await self.app(watched_scope(scope), receive, noting)
         except MEANT_FOR_THE_LOOP:
             raise
@@ -85,7 +86,7 @@ class Layer:
         if render.dynamic_use is not None and not begun:
             await Response()(scope, receive, send)  # nobody gets it: whoever began the render looks at the scope first
 
-    def _standing(self, project: Path) -> Standing | None:
+    def _source(self, project: Path) -> MiddlewareSource | None:
         """What messages call the middleware; where the user has written it, or has added a library's."""
         if self._around is None:
             return None
@@ -94,15 +95,15 @@ class Layer:
         code: CodeType | None = getattr(function, "__code__", None)
         file = None if code is None else in_project(code.co_filename, project)
         place = self._added_at if code is None or file is None else Place(file, code.co_firstlineno)
-        return Standing(getattr(named, "__name__", type(named).__name__), place)
+        return MiddlewareSource(getattr(named, "__name__", type(named).__name__), place)
 
 
 def _watching(dispatch: DispatchFunction) -> DispatchFunction:
     """The function of a BaseHTTPMiddleware, with a request that is watched."""
 
     def watching(request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
-        render: Scope | None = request.scope.get(RENDER)
-        if render is None or not render.wraps_request:
+        render: SharedScope | None = request.scope.get(RENDER)
+        if render is None or not render.tracks_request:
             return dispatch(refuse(request), call_next)
         # The request itself hands the body down, to whoever asks for it there: that is no read of the middleware's.
         return dispatch(watch(Request(request.scope, request.receive), render), call_next)

@@ -19,8 +19,8 @@ from starlette.routing import BaseRoute, Match, NoMatchFound, Router
 
 from millpond.render.renderer import OPERATION
 from millpond.render.request.tracked import refuse_connection
-from millpond.render.scope import user_place
 from millpond.render.standing import layered, watched_scope
+from millpond.render.user_code import user_place
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 from millpond.routes.untouched import untouched

@@ -11,11 +11,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
+from millpond.render.draft import DraftState
 from millpond.render.escape import ends_this_task
 from millpond.render.renderer import OPERATION, SERVER
 from millpond.render.request.receiving import INCOMING, Incoming
 from millpond.render.request.watched_scope import guarded
-from millpond.render.scope import DraftState, Purpose, enter, leave
+from millpond.render.scope import enter, leave
 from millpond.serve.sending import LiveSend, send_plain
 
 if TYPE_CHECKING:
@@ -61,14 +62,13 @@ class LiveRunner:
             answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
             inner = {**asgi, **self._seen(target, asgi), OPERATION: answer}
             return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
-        scope = self.renderer.scope(target, method, Purpose.DRAFT if draft else Purpose.LIVE)
-        scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
+        state = DraftState(draft, self.draft_secret, self.secure_cookies)
+        scope = self.renderer.live_scope(target, method, asgi, state)
         if method in ("GET", "HEAD"):
             receive = _without_body(receive)  # R1.29
         incoming = Incoming(receive)
-        if scope.stubbed:
-            asgi = _stub(asgi)
-        scope.asgi = asgi
+        if scope.has_empty_request:
+            scope.asgi = asgi = _stub(asgi)
         token = enter(scope)
         try:
             ran = operation.api_route

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from millpond.cache.active import attachments_of
 from millpond.cache.data import DataCache
 from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
@@ -134,7 +135,7 @@ def _renderer(around: AppContext, data: DataCache, afterwards: Afterwards) -> Re
         compat=config.compat,
         expire_time=config.expire_time,
         max_bytes=config.cache.max_entry_bytes,
-        cache=data,
+        attachments=attachments_of(data),
         finish=afterwards.begin,
         state=around.state,
     )

@@ -18,12 +18,13 @@ from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, Fe
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import checked_tags
-from millpond.render.scope import Phase, Purpose, Scope, current
+from millpond.render.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from millpond.policy.entry import Entry
+    from millpond.render.scope import Scope
 
 log = logging.getLogger("millpond.fetch")
 
@@ -94,11 +95,11 @@ async def fetch(
         with on_the_way(way):
             return await send(sender, request, limits)
 
-    if scope is None or store is None or scope.draft.enabled:
+    if scope is None or store is None or scope.is_draft:
         return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=store.cache_components)
     good_tags = _checked_tags(tags, request.url, scope)
-    _contribute(scope, plan, good_tags)
+    scope.learn(Lifetime(plan.lowers), good_tags)
     if not plan.cached:
         return await answer()
     key = _key(await hooked(sender, request), call.header_names, await _credentials(sender, request))
@@ -116,7 +117,7 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
         compat=scope.compat,
         segment=scope.segment,
         route_revalidate=scope.route_revalidate,
-        prerendering=scope.purpose is Purpose.BUILD and scope.phase is Phase.HANDLER,
+        prerendering=scope.is_prerender and scope.for_build,
         cache_components=cache_components,
     )
     try:
@@ -125,8 +126,8 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
         raise UsageError(f"{_where(scope)}{conflict} ({_redacted(url)})") from None
     if plan.warning is not None:
         log.warning("%sfetch(%s): %s", _where(scope), _redacted(url), plan.warning)
-    if plan.ends_static and scope.is_prerender:
-        scope.record_access(f"fetch() uncached ({plan.why})")
+    if plan.ends_static:
+        scope.record_uncached(f"fetch() uncached ({plan.why})")
     return plan
 
 
@@ -137,14 +138,6 @@ def _checked_tags(tags: Iterable[str], url: httpx2.URL, scope: Scope) -> tuple[s
     return tuple(good)
 
 
-def _contribute(scope: Scope, plan: FetchPlan, tags: tuple[str, ...]) -> None:
-    """What the call brings for the answer that is being made."""
-    if scope.phase is Phase.HANDLER:
-        if plan.lowers is not None:
-            scope.lifetime = scope.lifetime.lowered(Lifetime(plan.lowers))
-        scope.tags.update(dict.fromkeys(tags))
-
-
 def _read(key: str, request: httpx2.Request, plan: FetchPlan, tags: tuple[str, ...], scope: Scope) -> Read:
     return Read(
         key=key,
@@ -152,7 +145,7 @@ def _read(key: str, request: httpx2.Request, plan: FetchPlan, tags: tuple[str, .
         revalidate=plan.revalidate,
         tags=(*tags, *scope.own_tags),
         own_invalidations=dict(scope.own_invalidations),
-        waits=scope.is_prerender or scope.purpose is Purpose.FILL,
+        waits=scope.wants_fresh_data,
     )
 
 

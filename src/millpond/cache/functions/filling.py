@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millpond.cache.active import attachments_of
 from millpond.cache.data import Filled, Read
+from millpond.cache.functions.fill_scope import FillScope
 from millpond.errors import UsageError
 from millpond.policy.compat import Compat
 from millpond.policy.lifetime import FOREVER
@@ -14,7 +16,7 @@ from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, low
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.inputs import Inputs
-from millpond.render.scope import DraftState, Phase, Purpose, Scope, enter, leave
+from millpond.render.scope import Phase, enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache
     from millpond.cache.functions.definition import Definition
     from millpond.policy.entry import Entry
+    from millpond.render.scope import Scope
 
 log = logging.getLogger("millpond.cache")
 
@@ -41,25 +44,22 @@ def read_of(definition: Definition, scope: Scope | None, args: tuple[Any, ...], 
         revalidate=None,
         tags=scope.own_tags if scope is not None else (),
         own_invalidations=dict(scope.own_invalidations) if scope is not None else {},
-        waits=scope is not None and (scope.is_prerender or scope.purpose is Purpose.FILL),
+        waits=scope is not None and scope.wants_fresh_data,
     )
 
 
-def scope_of_fill(definition: Definition, cache: DataCache, parent: Scope | None) -> Scope:
+def scope_of_fill(definition: Definition, cache: DataCache, parent: Scope | None) -> FillScope:
     """A scope without a request: the result is for whoever calls with the same arguments."""
-    return Scope(
-        purpose=Purpose.FILL,
-        method="GET",
-        segment=SegmentConfig() if cache.cache_components else _PLAIN_FETCH,
-        compat=parent.compat if parent is not None else Compat.V16,
-        project=parent.project if parent is not None else Path.cwd(),
-        draft=parent.draft if parent is not None else DraftState(),
-        target=parent.target if parent is not None else None,
-        own_invalidations=parent.own_invalidations if parent is not None else {},
-        tags=dict.fromkeys(definition.tags),
-        cache=cache,
+    return FillScope(
         function=definition.name,
-        for_build=parent is not None and (parent.for_build or parent.purpose is Purpose.BUILD),
+        cache=cache,
+        caller=parent,
+        project=parent.project if parent is not None else Path.cwd(),
+        compat=parent.compat if parent is not None else Compat.V16,
+        segment=SegmentConfig() if cache.cache_components else _PLAIN_FETCH,
+        attachments=attachments_of(cache),
+        tags=dict.fromkeys(definition.tags),
+        own_invalidations=parent.own_invalidations if parent is not None else {},
         inputs=None if cache.observed is None else Inputs(),
     )
 
@@ -98,7 +98,7 @@ def fill_in_place(definition: Definition, cache: DataCache, parent: Scope | None
     return cache.clean.run(in_own_context)
 
 
-def finished(definition: Definition, cache: DataCache, scope: Scope, value: object) -> Filled:
+def finished(definition: Definition, cache: DataCache, scope: FillScope, value: object) -> Filled:
     """The result with the lifetime and the tags that were learnt.
 
     Raises:
@@ -130,7 +130,7 @@ def finished(definition: Definition, cache: DataCache, scope: Scope, value: obje
     )
 
 
-def _chosen(definition: Definition, cache: DataCache, scope: Scope) -> Ages:
+def _chosen(definition: Definition, cache: DataCache, scope: FillScope) -> Ages:
     """What the options and `cache_life` say together; the lowest wins (R5.34)."""
     chosen = scope.chosen_life
     if definition.life is not None:
@@ -147,18 +147,14 @@ def contribute(scope: Scope | None, definition: Definition, result: Entry | Fill
     """What a result brings for the answer, or the result, that it is used in (R5.25, R5.36, R5.37).
 
     Raises:
-        EndOfStatic: it is too short-lived for an answer that is rendered at build (R5.38), or never served twice.
+        DynamicAccess: it is too short-lived for an answer that is rendered at build (R5.38), or never served twice.
     """
     if scope is None or scope.phase is not Phase.HANDLER:
         return
     if scope.inputs is not None:
         scope.inputs.functions[definition.reported(scope.project)] = None
-    lifetime = result.lifetime
-    if scope.is_prerender and lifetime.revalidate == 0:
-        scope.record_access(f"@cached {definition.name} with revalidate = 0")
+    if result.lifetime.revalidate == 0:
+        scope.record_uncached(f"@cached {definition.name} with revalidate = 0")
     if result.short_lived:
-        if scope.is_prerender:
-            scope.record_access(f"@cached {definition.name} is short-lived")
-        scope.short_lived = scope.short_lived or f"@cached {definition.name}"
-    scope.lifetime = scope.lifetime.lowered(lifetime)
-    scope.tags.update(dict.fromkeys(result.tags))
+        scope.record_short_lived(f"@cached {definition.name}")
+    scope.learn(result.lifetime, result.tags)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator, Sized
 
     from millpond.render.scope import Scope
+    from millpond.render.shared_scope import SharedScope
 
     Look = Callable[[], bool]
     """Called when the loop is about to block; says whether there is something to run now."""
@@ -61,14 +62,44 @@ class _Arrival:
             self.callback(*self.args)
 
 
+class StartedTasks:
+    """Tasks that a render has started and that haven't ended, in their order."""
+
+    def __init__(self, render: SharedScope) -> None:
+        self._render = render
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]:
+        return iter(self._tasks)
+
+    def note(self, task: asyncio.Task[Any]) -> None:
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if self._render.has_ended and not task.cancelled():
+            task.exception()  # read: the end of a render is no news
+
+
 class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
     """A loop that can be looked at whenever it would block, and which notes the tasks that a render starts."""
 
     def __init__(self) -> None:
         self._looks: dict[Look, Scope] = {}
+        self._noted: dict[Scope, StartedTasks] = {}
         self._held: list[_Arrival] = []
         super().__init__(IdleSelector(self._looks, self._before_waiting))
-        self.set_task_factory(_noting_tasks)
+        self.set_task_factory(self._start)
+
+    @contextlib.contextmanager
+    def noting_tasks_of(self, render: SharedScope) -> Iterator[StartedTasks]:
+        """Within the block the tasks that `render` starts are noted."""
+        self._noted[render] = started = StartedTasks(render)
+        try:
+            yield started
+        finally:
+            del self._noted[render]
 
     @contextlib.contextmanager
     def watched_by(self, look: Look, scope: Scope) -> Iterator[None]:
@@ -147,6 +178,20 @@ class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
             return True
         return self._let_in()
 
+    def _start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any],
+        **options: Any,
+    ) -> asyncio.Task[Any]:
+        # A generator is what coroutines were before Python 3.12; tasks take it, and some versions' types say otherwise.
+        task: asyncio.Task[Any] = asyncio.Task(cast("Coroutine[Any, Any, Any]", coroutine), loop=loop, **options)
+        scope = _watched()
+        started = None if scope is None else self._noted.get(scope)
+        if started is not None:
+            started.note(task)
+        return task
+
 
 def _watched() -> Scope | None:
     scope = current()
@@ -175,25 +220,7 @@ def _observe_again() -> None:
         sys.setprofile(profile)
 
 
-def _noting_tasks(
-    loop: asyncio.AbstractEventLoop, coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any
-) -> asyncio.Task[Any]:
-    # A generator is what coroutines were before Python 3.12; tasks take it, and some versions' types say otherwise.
-    task: asyncio.Task[Any] = asyncio.Task(cast("Coroutine[Any, Any, Any]", coroutine), loop=loop, **options)
-    scope = _watched()
-    if scope is not None:
-        scope.started[task] = None
-        task.add_done_callback(lambda done: _forget(done, scope))
-    return task
-
-
-def _forget(task: asyncio.Task[Any], scope: Scope) -> None:
-    scope.started.pop(task, None)
-    if scope.dynamic_use is not None and not task.cancelled():
-        task.exception()  # read: the end of a render is no news
-
-
-async def cancel_all(first: asyncio.Task[Any], started: dict[asyncio.Task[Any], None], seconds: float) -> None:
+async def cancel_all(first: asyncio.Task[Any], started: StartedTasks, seconds: float) -> None:
     """Cancel tasks and wait until they have cleaned up: connections go back to their pools.
 
     Args:

@@ -15,7 +15,7 @@ import fastapi
 import starlette
 
 from millpond.render.awaits import frames_of
-from millpond.render.scope import user_place
+from millpond.render.user_code import user_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from millpond.render.scope import Phase, Purpose, current, named
-
-# A look at an Enum takes longer than all else that happens here.
-_FILL, _FOR_ONE, _RUNNING = Purpose.FILL, (Purpose.LIVE, Purpose.DRAFT), Phase.HANDLER
+from millpond.render.dynamic_use import named
+from millpond.render.scope import Phase, current
 
 
 def is_for_others() -> bool:
     """Whether this code runs inside of a cached function, or of a render for everybody."""
     reader = current()
-    return reader is not None and reader.purpose not in _FOR_ONE
+    return reader is not None and reader.for_others
 
 
 def in_fill() -> bool:
     """Whether this code runs inside of a cached function whose result isn't out yet."""
     reader = current()
-    return reader is not None and reader.purpose is _FILL and reader.phase is _RUNNING
+    return reader is not None and reader.in_function and reader.phase is Phase.HANDLER
 
 
 def refuse_in_fill(api: str, key: object = None) -> None:
@@ -30,8 +28,8 @@ def refuse_in_fill(api: str, key: object = None) -> None:
         UsageError: a cached function is being run here.
     """
     reader = current()
-    if reader is not None and reader.purpose is _FILL and reader.phase is _RUNNING:
-        reader.misuse(named(api, key))
+    if reader is not None and reader.in_function:
+        reader.refuse_in_function(named(api, key))
 
 
 def refuse_elsewhere(api: str, key: object = None) -> None:
@@ -40,8 +38,8 @@ def refuse_elsewhere(api: str, key: object = None) -> None:
 
     Raises:
         UsageError: a cached function is being run here.
-        EndOfStatic: a render for everybody is.
+        DynamicAccess: a render for everybody is.
     """
     reader = current()
-    if reader is not None and reader.purpose not in _FOR_ONE and reader.phase is _RUNNING:
+    if reader is not None and reader.for_others:
         reader.record_foreign_access(named(api, key))

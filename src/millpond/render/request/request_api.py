@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
 
 from millpond.render.request.cookies import Cookies
 from millpond.render.request.mappings import watched
@@ -15,9 +14,7 @@ from millpond.render.scope import required
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from millpond.render.scope import Scope
-
-DRAFT_COOKIE = "__prerender_bypass"
+    from millpond.render.scope import OperationScope, Scope
 
 
 @watched
@@ -50,13 +47,13 @@ def headers() -> RequestHeaders:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
-    scope = required("headers()")
+    scope = required("headers()").require_operation("headers()")
     scope.require_live("headers()")
     return RequestHeaders(raw=_visible_headers(scope))
 
 
-def _visible_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    if scope.stubbed or scope.request is None:
+def _visible_headers(scope: OperationScope) -> list[tuple[bytes, bytes]]:
+    if scope.has_empty_request or scope.request is None:
         return []
     return list(scope.request.scope["headers"])
 
@@ -70,7 +67,7 @@ def cookies() -> Cookies:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
-    scope = required("cookies()")
+    scope = required("cookies()").require_operation("cookies()")
     scope.require_live("cookies()")
     return Cookies(scope)
 
@@ -82,7 +79,7 @@ def connection() -> Connection:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
-    required("connection()").require_live("connection()")
+    required("connection()").require_operation("connection()").require_live("connection()")
     return Connection()
 
 
@@ -99,37 +96,21 @@ class DraftMode:
     @property
     def is_enabled(self) -> bool:
         """Whether this request is an editor's. Reading it keeps a GET static: it is false there (R3.9)."""
-        return self._scope.draft.enabled
+        return self._scope.is_draft
 
     def enable(self) -> None:
         """Send the cookie that turns draft mode on for this browser. Makes a GET live (R10.1)."""
-        self._end_static("draft_mode().enable()")
-        self._send_cookie(self._scope.draft.secret)
-        self._scope.draft.enabled = True
+        self._turn("draft_mode().enable()", enabled=True)
 
     def disable(self) -> None:
         """Take the cookie away. Makes a GET live (R10.1)."""
-        self._end_static("draft_mode().disable()")
-        self._send_cookie(None)
-        self._scope.draft.enabled = False
+        self._turn("draft_mode().disable()", enabled=False)
 
-    def _end_static(self, api: str) -> None:
+    def _turn(self, api: str, *, enabled: bool) -> None:
         refuse_in_fill(api)
-        if self._scope.is_prerender:  # also under force-static (R3.13): a cookie for everybody can't be meant
-            self._scope.end(api)
-
-    def _send_cookie(self, secret: str | None) -> None:
-        secure = self._scope.draft.secure
-        carrier = Response()
-        carrier.set_cookie(
-            DRAFT_COOKIE,
-            secret or "",
-            max_age=None if secret else 0,
-            secure=secure,
-            httponly=True,
-            samesite="none" if secure else "lax",
-        )
-        self._scope.send_cookie(carrier.headers["set-cookie"])
+        scope = self._scope.require_operation(api)
+        scope.record_effect(api)  # also under force-static (R3.13): a cookie for everybody can't be meant
+        scope.set_draft(api, enabled=enabled)
 
 
 def draft_mode() -> DraftMode:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.datastructures import URL, Headers, QueryParams
 from starlette.requests import HTTPConnection, Request, cookie_parser
 
+from millpond.render.dynamic_use import named
 from millpond.render.request.agents import read_by_agent
 from millpond.render.request.mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
 from millpond.render.request.reader import is_for_others, refuse_elsewhere, refuse_in_fill
 from millpond.render.request.watched_scope import GUARDED, RENDER, plain_of, unwatched
-from millpond.render.scope import named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
     from millpond.render.request.mappings import Ask
-    from millpond.render.scope import Scope
+    from millpond.render.scope import OperationScope
 
 
 class TrackedURL(URL):
@@ -84,7 +84,7 @@ class RefusingConnection(HTTPConnection):
     Starlette's class has kept of itself isn't looked at.
     """
 
-    _watch: Scope | None = None
+    _watch: OperationScope | None = None
     """What wants to be told of each read."""
 
     def record_access(self, api: str, key: object = None) -> None:
@@ -237,7 +237,7 @@ _QUERY = frozenset({"request.query_params", "request.url.query"})
 class TrackedRequest(RefusingRequest):
     """A request that tells its scope, too, what was asked for (R3.9). In a shared render it is empty."""
 
-    _watch: Scope
+    _watch: OperationScope
 
     def record_access(self, api: str, key: object = None) -> None:
         self.refuse(api, key)
@@ -279,9 +279,9 @@ def _refuse_but_app(refuse: Ask, reader: FrameType) -> None:
 _STARLETTES = HTTPConnection.__init__.__code__.co_filename
 
 
-def watch(request: Request, scope: Scope) -> Request:
+def watch(request: Request, scope: OperationScope) -> Request:
     """The same request, watched from now on as its scope wants it: a copy would have a body, and a cost, of its own."""
-    if scope.wraps_request:
+    if scope.tracks_request:
         request.__class__ = _of_kind(TrackedRequest, type(request))
         cast("TrackedRequest", request)._watch = scope  # noqa: SLF001 - this is where it is made
         return request

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
-    from millpond.render.scope import Scope
+    from millpond.render.shared_scope import SharedScope
 
 RENDER = "millpond.render"
 """The key of an ASGI scope under which middleware's surroundings find the shared render that it stands around."""
@@ -115,7 +115,7 @@ class _OfRender:
     """A value of the request that a shared render was given: reading it ends the render."""
 
     __slots__ = ()
-    render: Scope
+    render: SharedScope
     key: str
 
     def seen(self) -> None:
@@ -137,7 +137,7 @@ class _RenderClient(_OfRender, ClientAddress):
 class WatchedScope(dict[str, Any]):
     """The ASGI scope of a shared render, for all that stands around the operation, and for the operation."""
 
-    def __init__(self, scope: dict[str, Any], render: Scope) -> None:
+    def __init__(self, scope: dict[str, Any], render: SharedScope) -> None:
         super().__init__(scope)
         self._render = render
         plain = unwatched(scope)
@@ -193,11 +193,11 @@ def plain_of(scope: dict[str, Any], key: str) -> Any:
     return value.plain() if isinstance(value, _TELLING) else value
 
 
-def _read(render: Scope, key: str) -> None:
+def _read(render: SharedScope, key: str) -> None:
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
     api = "request.url" if _makes_a_url(frame) else _READ_OFF[key]
     refuse_in_fill(api)
-    if render.whole or not render.wraps_request or (key == "query_string" and render.segment.cache_query):
+    if render.answer_complete or not render.tracks_request or (key == "query_string" and render.segment.cache_query):
         return
     if read_by_agent(frame):
         return
