@@ -166,7 +166,7 @@ OPENING = """
     import asyncio, time
     from pathlib import Path
     from millpond.errors import StoreError
-    from millpond.stores.lmdb.store import environment as lmdb_environment
+    from millpond.stores.lmdb import environment as lmdb_environment
     from millpond.stores.lmdb.store import LmdbStore
 
     lmdb_environment._PATIENCE_SECONDS = 0.5
