@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.cache.variants import Variants
-    from millpond.policy.entry import Entry
+    from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
-    from millpond.policy.http.coding import Coding
     from millpond.render.dynamic_use import DynamicUse
     from millpond.render.renderer import Renderer
     from millpond.render.target import Target

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import CodeType
 
-    from millpond.observe.source import CallListener
+    from millpond.observe.call_listener import CallListener
 
 assert sys.version_info >= (3, 12)  # noqa: S101 - what tells type checkers, too
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
-    from millpond.observe.source import CallListener
+    from millpond.observe.call_listener import CallListener
 
 _NAMES = known.NAMES | handover.NAMES
 

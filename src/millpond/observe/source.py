@@ -9,19 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from types import FrameType
 
-
-class CallListener(Protocol):
-    """Who is told."""
-
-    def called(self, function: Any, owner: Any, frame: FrameType) -> None:
-        """`frame` calls a function in C whose name is one of `calls.NAMES`."""
-        ...
-
-    def begun(self, frame: FrameType) -> None:
-        """A function in Python whose name is one of `functions.NAMES` or `handover.NAMES` has begun as `frame`."""
-        ...
+    from millpond.observe.call_listener import CallListener
 
 
 class Source(Protocol):

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
     from millpond.config import BuildConfig
     from millpond.policy.compat import Compat
-    from millpond.policy.entry import Entry
+    from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
-    from millpond.policy.http.coding import Coding
     from millpond.prerender.watch import Watch
     from millpond.render.inputs import Inputs
     from millpond.render.renderer import Rendered, Renderer

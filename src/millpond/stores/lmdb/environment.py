@@ -22,7 +22,8 @@ from millpond.stores.lmdb.layout import (
     pack_moment,
 )
 from millpond.stores.lmdb.lock import HeldUp, WriteLock
-from millpond.stores.lmdb.opened import Environment, Writing, is_damage
+from millpond.stores.lmdb.open_transaction import Writing
+from millpond.stores.lmdb.opened import Environment, is_damage
 from millpond.stores.lmdb.succession import announce
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from millpond.stores.entry_listing import ListedEntry
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb.environment import open_to_read, release
 from millpond.stores.lmdb.layout import IDENTITY_KEY, EntryRow, digest, tag_in, unpack_row
-from millpond.stores.lmdb.opened import Reading
+from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.lmdb.tag_rows import row_of
 
 if TYPE_CHECKING:

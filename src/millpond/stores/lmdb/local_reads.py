@@ -10,7 +10,7 @@ from millpond.policy.tags import TagRow
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.layout import digest, packed_version, version_of
-from millpond.stores.lmdb.opened import Reading
+from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.lmdb.succession import superseding
 from millpond.stores.local import LocalEntries, Reads
 

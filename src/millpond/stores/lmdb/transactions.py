@@ -17,7 +17,8 @@ from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb.environment import map_bytes_for, open_environment, release
 from millpond.stores.lmdb.layout import STATE_KEY, State
 from millpond.stores.lmdb.lock import HeldUp
-from millpond.stores.lmdb.opened import Reading, Writing, is_damage
+from millpond.stores.lmdb.open_transaction import Reading, Writing
+from millpond.stores.lmdb.opened import is_damage
 from millpond.stores.lmdb.succession import succeed
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import tag_rows as lmdb_tags
-from millpond.stores.lmdb.opened import Reading
+from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.lmdb.transactions import Transactions
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from millpond.stores.entry_listing import Unwanted
-    from millpond.stores.lmdb.opened import Writing
+    from millpond.stores.lmdb.open_transaction import Writing
 
 _AT_ONCE = 100
 """Entries looked at in one write transaction: few enough to hold nobody up for long."""
