@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.active import activate, deactivate
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetching.fetch import close_client
-from millpond.cache.functions.observed import ObservedFunctions
+from millpond.cache.observed import ObservedFunctions
 from millpond.config import Config, load_config
 from millpond.cron.job import Job
 from millpond.errors import BuildError

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from millpond.cache.caller_runs import CallerRuns
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.fetching.own_routes import note_circle
+from millpond.cache.fetch_chain import note_circle
 from millpond.cache.flight import CircularWait, Flights
-from millpond.cache.functions.caller_runs import CallerRuns
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.config.cache_config import CacheConfig
 from millpond.policy.entry import Entry, Headers
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from millpond.cache.functions.observed import ObservedFunctions
+    from millpond.cache.observed import ObservedFunctions
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
     from millpond.purge.purges import Purges

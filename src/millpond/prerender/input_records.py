@@ -14,7 +14,7 @@ from millpond.policy.allowance import InputKind, is_refreshed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from millpond.cache.functions.observed import ObservedFunction, ObservedFunctions
+    from millpond.cache.observed import ObservedFunction, ObservedFunctions
     from millpond.policy.allowance import Allowance
     from millpond.prerender.prerenderer import Page, RouteResult
     from millpond.render.inputs import CachedFunction, Observation

@@ -10,7 +10,8 @@ import httpx2
 
 from millpond.cache.active import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES, Filled, Read
-from millpond.cache.fetching.own_routes import client_of_own, is_own, on_the_way, way_to
+from millpond.cache.fetch_chain import chain_to, waited_for_by
+from millpond.cache.fetching.own_routes import client_of_own, is_own
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.fetching.upstream import close_client as close_client
 from millpond.errors import UsageError
@@ -88,11 +89,11 @@ async def fetch(
     request = sender.build_request(
         call.method, url, headers=headers, json=json, content=content, timeout=httpx2.Timeout(timeout)
     )
-    way = way_to(url, scope) if own else ()
+    chain = chain_to(url, scope) if own else ()
     limits = Limits(timeout, MAX_FETCH_BYTES if store is None else store.max_fetch_bytes)
 
     async def answer() -> httpx2.Response:
-        with on_the_way(way):
+        with waited_for_by(chain):
             return await send(sender, request, limits)
 
     if scope is None or store is None or scope.is_draft:

@@ -6,7 +6,7 @@ import asyncio
 import queue
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.functions.caller_runs import FunctionRun
+from millpond.cache.caller_runs import FunctionRun
 from millpond.cache.functions.filling import fill, fill_in_place
 
 if TYPE_CHECKING:
