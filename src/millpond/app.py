@@ -30,7 +30,7 @@ from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
 from millpond.prerender.whole_build import Built, make_build, new_build_id
-from millpond.render.handler import around
+from millpond.render.handler import wrap_handler
 from millpond.routes.imports import import_project_file
 from millpond.routes.module import refuse_replaced_config
 from millpond.routes.route import load_routes
@@ -91,7 +91,7 @@ class Millpond:
         self.development = development
         files = scan(self.app_dir, self.project, placeholders=self.config.compat is Compat.V16)
         load_one = loader(self.config.compat, development=development)
-        self.routes = load_routes(files, self.project, self.app_dir, around, load_one)
+        self.routes = load_routes(files, self.project, self.app_dir, wrap_handler, load_one)
         if self.config.cache_components:
             refuse_replaced_config(route.module for route in self.routes)
         self._inventory = inventory.Inventory(self.routes, self.project, self.config)

@@ -10,15 +10,15 @@ import pytest
 
 from millpond.cache.clean_context import CROSSING, CleanContext
 from millpond.policy.compat import Compat
-from millpond.render.attachments import Attachments
-from millpond.render.live_scope import LiveScope
-from millpond.render.scope import current, enter, leave
+from millpond.render.scopes.attachments import Attachments
+from millpond.render.scopes.live_scope import LiveScope
+from millpond.render.scopes.scope import current, enter, leave
 from ponds import route_of, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

@@ -12,17 +12,17 @@ import sqlalchemy
 
 from millpond.observe.observer import Observer
 from millpond.policy.compat import Compat
-from millpond.render.attachments import Attachments
-from millpond.render.inputs import Inputs
-from millpond.render.scope import Phase, enter, leave
-from millpond.render.shared_scope import SharedScope
+from millpond.render.scopes.attachments import Attachments
+from millpond.render.scopes.inputs import Inputs
+from millpond.render.scopes.scope import Phase, enter, leave
+from millpond.render.scopes.shared_scope import SharedScope
 from millpond.routes.imports import forget
 from ponds import route_of, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from millpond.render.inputs import Observation
+    from millpond.render.scopes.inputs import Observation
     from ponds import Project
 
 USERS = """\

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.render.request.unquoting import is_needed, unquote
+from millpond.render.request.cookie_unquoting import is_needed, unquote
 from millpond.serve.request_path import is_draft
 
 if TYPE_CHECKING:

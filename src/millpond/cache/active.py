@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.errors import UsageError
-from millpond.render.attachments import Attachments, ScopeKey
-from millpond.render.request.tracked import guard_requests
-from millpond.render.scope import current
-from millpond.render.threads import carry_scopes
+from millpond.render.request.tracked_request import guard_requests
+from millpond.render.scopes.attachments import Attachments, ScopeKey
+from millpond.render.scopes.scope import current
+from millpond.render.threads import propagate_scopes
 
 if TYPE_CHECKING:
     from millpond.cache.data import DataCache
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 _CACHE: ScopeKey[DataCache] = ScopeKey("data cache")
 """What the scopes of an application's runs have its cache under."""
@@ -22,7 +22,7 @@ _active: list[DataCache] = []
 
 def activate(cache: DataCache) -> None:
     """An application has started: code outside of its handlers may mean its cache."""
-    carry_scopes()
+    propagate_scopes()
     guard_requests()
     _active.append(cache)
 

@@ -13,7 +13,7 @@ from millpond.routes.path import MalformedPath, canonical, split
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 
 class _Step(NamedTuple):

@@ -10,7 +10,7 @@ from millpond.cache.active import required_cache
 from millpond.errors import UsageError, one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure, fresh_for, judge
 from millpond.policy.http.sendable import stored_fault
 from millpond.policy.http.storing import storable_status
-from millpond.render.dynamic_use import NotStatic
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
+from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from millpond.cache.variants import Variants
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
-    from millpond.render.dynamic_use import DynamicUse
     from millpond.render.renderer import Renderer
+    from millpond.render.scopes.dynamic_use import DynamicUse
     from millpond.render.target import Target
     from millpond.stores.contract import Lease, Store
 

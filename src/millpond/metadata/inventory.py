@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millpond.errors import UsageError
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 from millpond.routes.folder import SegmentKind, parse_folder
 from millpond.routes.table import Table
 

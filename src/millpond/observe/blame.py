@@ -15,7 +15,7 @@ from millpond.observe.context_propagation import HandOver, HandOvers, carries, g
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
 from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind
-from millpond.render.scope import Phase, current
+from millpond.render.scopes.scope import Phase, current
 from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from millpond.observe.use import Use
-    from millpond.render.inputs import Inputs
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.inputs import Inputs
+    from millpond.render.scopes.scope import Scope
 
 _DIRECT = frozenset({InputKind.CLOCK, InputKind.RANDOM, InputKind.WAIT, InputKind.THREAD})
 """Kinds that libraries use for their own purposes all the time: only the user's own calls count."""

@@ -14,9 +14,9 @@ from millpond.observe.files import is_installed, shown
 from millpond.observe.source import source_for
 from millpond.observe.statements import is_housekeeping
 from millpond.policy.allowance import FREEZABLE, InputKind
-from millpond.render.dynamic_use import DynamicUse
-from millpond.render.inputs import Observation
-from millpond.render.scope import current
+from millpond.render.scopes.dynamic_use import DynamicUse
+from millpond.render.scopes.inputs import Observation
+from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from millpond.errors import Place
     from millpond.observe.use import Use
-    from millpond.render.inputs import Call, Inputs
+    from millpond.render.scopes.inputs import Call, Inputs
 
 _LET_BE = frozenset({InputKind.ENV, InputKind.FILE})
 """Kinds that end no prerender (D32)."""

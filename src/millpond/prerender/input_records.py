@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from millpond.cache.observed import ObservedFunction, ObservedFunctions
     from millpond.policy.allowance import Allowance
     from millpond.prerender.prerenderer import Page, RouteResult
-    from millpond.render.inputs import CachedFunction, Observation
+    from millpond.render.scopes.inputs import CachedFunction, Observation
 
 _BY_LINE = frozenset({InputKind.DATABASE, InputKind.NETWORK, InputKind.PROCESS})
 """Kinds of which one line is one input, however much it asks for."""

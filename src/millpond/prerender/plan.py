@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from millpond.render.static import Why
+    from millpond.render.candidacy import ModeReason
     from millpond.routes.route import Route
 
 
@@ -15,7 +15,7 @@ class Plan:
     """The decision for one route."""
 
     route: Route
-    why: Why
+    why: ModeReason
     static: bool = False
     """GET is answered from the cache, at least for the listed paths."""
     on_demand: bool = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from millpond.prerender.plan import Plan
 from millpond.prerender.prerenderer import list_params
-from millpond.render.static import candidacy
+from millpond.render.candidacy import candidacy
 from millpond.routes.path import canonical
 from millpond.routes.table import build_segments
 

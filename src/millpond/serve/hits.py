@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from millpond.policy.decision import Reason
 from millpond.policy.http.reply import ANYHOW, TELLING, Asked
-from millpond.render.draft import DRAFT_COOKIE
+from millpond.render.scopes.draft import DRAFT_COOKIE
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
 from millpond.serve.remembered import Remembered
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from millpond.render.draft import DRAFT_COOKIE
+from millpond.render.scopes.draft import DRAFT_COOKIE
 from millpond.routes.path import MalformedPath, dot_redirect, is_deeper, slash_redirect, split
 
 if TYPE_CHECKING:

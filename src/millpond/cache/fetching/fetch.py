@@ -19,13 +19,13 @@ from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, Fe
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import checked_tags
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from millpond.policy.entry import Entry
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.fetch")
 

@@ -10,7 +10,7 @@ from millpond.cache.fetching.decoding import too_large
 from millpond.cache.fetching.upstream import no_cookies, shared_client
 from millpond.errors import UsageError
 from millpond.render.renderer import SERVER
-from millpond.render.scope import detached
+from millpond.render.scopes.scope import detached
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Send

@@ -12,7 +12,7 @@ from millpond.cache.active import cache_of
 from millpond.cache.functions.definition import Definition
 from millpond.cache.functions.filling import contribute, fill, fill_in_place, read_of
 from millpond.cache.functions.sync_bridge import from_loop_thread, from_other_thread
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 from millpond.routes.module import CACHED_MARK
 
 if TYPE_CHECKING:

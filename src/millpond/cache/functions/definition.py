@@ -16,14 +16,14 @@ from millpond.errors import Place, UsageError
 from millpond.policy.key import data_key
 from millpond.policy.profiles import InvalidLife, ages_given
 from millpond.policy.tags import checked_tags
-from millpond.render.inputs import CachedFunction
+from millpond.render.scopes.inputs import CachedFunction
 from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.cache")
 

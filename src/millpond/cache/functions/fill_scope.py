@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from millpond.errors import UsageError
-from millpond.render.scope import Phase, Scope
+from millpond.render.scopes.scope import Phase, Scope
 
 if TYPE_CHECKING:
     from millpond.cache.data import DataCache
-    from millpond.render.dynamic_use import DynamicUse
+    from millpond.render.scopes.dynamic_use import DynamicUse
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

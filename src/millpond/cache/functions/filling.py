@@ -15,8 +15,8 @@ from millpond.policy.lifetime import FOREVER
 from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
-from millpond.render.inputs import Inputs
-from millpond.render.scope import Phase, enter, leave
+from millpond.render.scopes.inputs import Inputs
+from millpond.render.scopes.scope import Phase, enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache
     from millpond.cache.functions.definition import Definition
     from millpond.policy.entry import Entry
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.cache")
 

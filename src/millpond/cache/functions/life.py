@@ -8,7 +8,7 @@ from millpond.cache.functions.fill_scope import FillScope
 from millpond.errors import UsageError
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
 from millpond.policy.tags import checked_tags
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 
 log = logging.getLogger("millpond.cache")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache, Filled, Read
     from millpond.cache.functions.definition import Definition
     from millpond.policy.entry import Entry
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 
 def from_loop_thread(

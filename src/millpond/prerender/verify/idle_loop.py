@@ -16,14 +16,14 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
-from millpond.render.lasting import LastingLoop
-from millpond.render.scope import current
+from millpond.render.resilient_loop import ResilientLoop
+from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator, Sized
 
-    from millpond.render.scope import Scope
-    from millpond.render.shared_scope import SharedScope
+    from millpond.render.scopes.scope import Scope
+    from millpond.render.scopes.shared_scope import SharedScope
 
     Look = Callable[[], bool]
     """Called when the loop is about to block; says whether there is something to run now."""
@@ -82,7 +82,7 @@ class StartedTasks:
             task.exception()  # read: the end of a render is no news
 
 
-class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
+class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
     """A loop that can be looked at whenever it would block, and which notes the tasks that a render starts."""
 
     def __init__(self) -> None:

@@ -10,15 +10,15 @@ from millpond.errors import MillpondError
 from millpond.prerender.verify.idle_loop import IdleLoop, cancel_all
 from millpond.prerender.verify.waits import WaitKind, blamed, waits
 from millpond.render.after import drop_after
-from millpond.render.dynamic_use import DynamicUse, NotStatic
-from millpond.render.escape import result_of
+from millpond.render.base_exceptions import result_of
+from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 
 if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.prerender.verify.idle_loop import StartedTasks
-    from millpond.render.inputs import Inputs
     from millpond.render.renderer import Rendered, Renderer
-    from millpond.render.shared_scope import SharedScope
+    from millpond.render.scopes.inputs import Inputs
+    from millpond.render.scopes.shared_scope import SharedScope
     from millpond.render.target import Target
 
 _CLEAN_UP = 5.0
@@ -95,7 +95,7 @@ class _Pass:
             return await self._run_in(loop)
 
     async def _run_in(self, loop: IdleLoop) -> Rendered:
-        self._task = asyncio.create_task(self._passes.renderer.under(self._scope))
+        self._task = asyncio.create_task(self._passes.renderer.render_in(self._scope))
         try:
             with loop.watched_by(self._look, self._scope):
                 either: set[asyncio.Future[Any]] = {self._task, self._ended}

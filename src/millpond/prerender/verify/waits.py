@@ -14,7 +14,7 @@ import anyio.to_thread
 import fastapi
 import starlette
 
-from millpond.render.awaits import frames_of
+from millpond.render.await_chain import frames_of
 from millpond.render.user_code import user_place
 
 if TYPE_CHECKING:

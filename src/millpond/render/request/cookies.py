@@ -1,4 +1,4 @@
-"""The cookies of a request, and those that its answer will set (R13.1 to R13.4)."""
+"""`cookies()`: the cookies of a request, and those that its answer will set (R13.1 to R13.4)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Literal
 
 from starlette.responses import Response
 
-from millpond.render.request.reader import refuse_elsewhere, refuse_in_fill
+from millpond.render.request.access import refuse_in_function, refuse_in_shared_work
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from datetime import datetime
 
-    from millpond.render.scope import OperationScope
-    from millpond.render.set_cookies import SetCookies
+    from millpond.render.scopes.scope import OperationScope
+    from millpond.render.scopes.set_cookies import SetCookies
 
 
 class Cookies(Mapping[str, str]):
-    """What `cookies()` returns. Reads see earlier writes of the same request. May be awaited, to no effect."""
+    """What `cookies()` returns. Reads see earlier writes of the same request. Awaiting it has no effect."""
 
     def __init__(self, scope: OperationScope) -> None:
         self._scope = scope
@@ -28,7 +28,8 @@ class Cookies(Mapping[str, str]):
         yield
 
     def _values(self) -> dict[str, str]:
-        refuse = refuse_in_fill if self._scope.request is None else refuse_elsewhere  # who reads may be another run
+        # Whoever reads may belong to another run than the one that called `cookies()`.
+        refuse = refuse_in_function if self._scope.request is None else refuse_in_shared_work
         refuse("cookies()")
         return self._scope.visible_cookies
 
@@ -62,15 +63,15 @@ class Cookies(Mapping[str, str]):
             value: its value.
             max_age: seconds that it lives; a session cookie when neither this nor `expires` is given.
             expires: when it ends, as a date or as seconds from now.
-            path: the part of the site that it is for.
-            domain: the domain that it is for; this host alone when None.
+            path: the paths of the site that it is sent to.
+            domain: the domain that it is sent to; this host alone when None.
             secure: send it over TLS only.
             httponly: hide it from scripts.
-            samesite: whether other sites' requests carry it.
-            partitioned: keep it apart for each embedding site.
+            samesite: whether requests from other sites carry it.
+            partitioned: keep a separate one for each embedding site (CHIPS).
 
         Raises:
-            UsageError: in a static render, whose answer goes to everybody, or once the answer is out.
+            UsageError: in a shared render, whose answer goes to everybody; or in an `after` callback.
         """
         answer = self._answer("cookies().set()")
         carrier = Response()
@@ -81,7 +82,7 @@ class Cookies(Mapping[str, str]):
         answer.written[name] = value
 
     def delete(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
-        """Make the client forget a cookie; `path` and `domain` must be those it was set with.
+        """Delete a cookie in the browser; `path` and `domain` must be those that it was set with.
 
         Raises:
             UsageError: as `set`.
@@ -93,5 +94,5 @@ class Cookies(Mapping[str, str]):
         answer.written[name] = None
 
     def _answer(self, api: str) -> SetCookies:
-        refuse_in_fill(api)
+        refuse_in_function(api)
         return self._scope.answer_cookies(api)

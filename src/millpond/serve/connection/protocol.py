@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from millpond.policy.http.reply import ANYHOW, TELLING, Asked
-from millpond.render.draft import DRAFT_COOKIE
+from millpond.render.scopes.draft import DRAFT_COOKIE
 from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
 from millpond.serve.connection.framing import is_host
 from millpond.serve.hits import Request, Sent, access, decoded, log_access, size_of

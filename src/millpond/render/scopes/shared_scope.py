@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 
 from millpond.errors import Place, UsageError
-from millpond.render.dynamic_use import DynamicAccess, DynamicUse
-from millpond.render.scope import OperationScope, Phase
+from millpond.render.scopes.dynamic_use import DynamicAccess, DynamicUse
+from millpond.render.scopes.scope import OperationScope, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.responses import Response
 
-    from millpond.render.set_cookies import SetCookies
+    from millpond.render.scopes.set_cookies import SetCookies
 
 
 class MiddlewareSource(NamedTuple):

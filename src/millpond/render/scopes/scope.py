@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from millpond.errors import Place, StaticOnlyError, UsageError
 from millpond.policy.lifetime import FOREVER, Lifetime
-from millpond.render.dynamic_use import DynamicUse, refusal
+from millpond.render.scopes.dynamic_use import DynamicUse, refusal
 from millpond.render.user_code import user_place
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from millpond.policy.compat import Compat
     from millpond.policy.segment import SegmentConfig
-    from millpond.render.attachments import Attachments
-    from millpond.render.inputs import Inputs
-    from millpond.render.set_cookies import SetCookies
+    from millpond.render.scopes.attachments import Attachments
+    from millpond.render.scopes.inputs import Inputs
+    from millpond.render.scopes.set_cookies import SetCookies
     from millpond.render.target import Target
 
 

@@ -9,16 +9,16 @@ from starlette.requests import Request
 
 from millpond.errors import UsageError
 from millpond.policy.compat import Compat
-from millpond.render.draft import DraftState
-from millpond.render.scope import OperationScope, Phase
-from millpond.render.set_cookies import SetCookies
+from millpond.render.scopes.draft import DraftState
+from millpond.render.scopes.scope import OperationScope, Phase
+from millpond.render.scopes.set_cookies import SetCookies
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from starlette.responses import Response
 
-    from millpond.render.dynamic_use import DynamicUse
+    from millpond.render.scopes.dynamic_use import DynamicUse
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
