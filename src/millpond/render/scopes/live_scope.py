@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.requests import Request
 
-from millpond.errors import UsageError
 from millpond.policy.compat import Compat
 from millpond.render.scopes.draft import DraftState
 from millpond.render.scopes.scope import OperationScope, Phase
@@ -104,9 +103,8 @@ class LiveScope(OperationScope):
     def operation_raised(self) -> None:
         """Exception handlers may read the request."""
 
-    def answer_cookies(self, api: str) -> SetCookies:
-        if self.phase is Phase.AFTER:
-            raise UsageError(f"{api} in an after() callback comes too late: the answer is out; set it in the handler.")
+    def _handlers_cookies(self, api: str) -> SetCookies:
+        del api
         return self._set_cookies
 
     def set_draft(self, api: str, *, enabled: bool) -> None:

@@ -221,13 +221,19 @@ class OperationScope(Scope):
             DynamicAccess: in a shared render.
         """
 
-    @abstractmethod
     def answer_cookies(self, api: str) -> SetCookies:
         """The cookies of the answer, for `api` to add to.
 
         Raises:
             UsageError: the answer goes to everybody, or is out already.
         """
+        if self.phase is Phase.AFTER:
+            raise UsageError(f"{api} in an after() callback comes too late: the answer is out; set it in the handler.")
+        return self._handlers_cookies(api)
+
+    @abstractmethod
+    def _handlers_cookies(self, api: str) -> SetCookies:
+        """As `answer_cookies`, while the handler runs."""
 
     @abstractmethod
     def set_draft(self, api: str, *, enabled: bool) -> None:

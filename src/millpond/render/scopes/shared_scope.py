@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from millpond.render.scopes.set_cookies import SetCookies
-
 
 class MiddlewareSource(NamedTuple):
     """A middleware of the user's around renders, as messages name it."""
@@ -145,9 +143,7 @@ class SharedScope(OperationScope):
     def operation_raised(self) -> None:
         self._operation_raised = True
 
-    def answer_cookies(self, api: str) -> SetCookies:
-        if self.phase is Phase.AFTER:
-            raise UsageError(f"{api} in an after() callback comes too late: the answer is out; set it in the handler.")
+    def _handlers_cookies(self, api: str) -> NoReturn:
         where = self.place()
         raise UsageError(
             f"{f'{where}: ' if where else ''}{api} in a static GET: its answer is stored and sent to everybody; "
