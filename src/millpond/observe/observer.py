@@ -41,7 +41,7 @@ class Observer:
 
     Args:
         project: whose code is the user's.
-        ends: whether a use ends a watched render before it takes place, as with Cache Components; or is noted only.
+        ends: whether a use ends a shared render before it takes place, as with Cache Components; or is noted only.
     """
 
     def __init__(self, project: Path, *, ends: bool = False) -> None:

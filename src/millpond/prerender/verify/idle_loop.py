@@ -54,7 +54,7 @@ class _Arrival:
     args: tuple[Any, ...]
     context: contextvars.Context
     scope: Scope | None = None
-    """The watched render that waits for it."""
+    """The verified render that waits for it."""
     handle: asyncio.Handle | None = None
 
     def run(self) -> None:
@@ -127,7 +127,7 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As every loop's; a timer of a watched render is of the outside."""
+        """As every loop's; a timer of a verified render is of the outside."""
         scope = _watched()
         if scope is None:
             return super().call_at(when, callback, *args, context=context)
@@ -148,7 +148,7 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
         return handle
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
-        """As every loop's; a watched render gets the result when nobody looks any more."""
+        """As every loop's; a verified render gets the result when nobody looks any more."""
         result = super().run_in_executor(executor, func, *args)
         scope = _watched()
         if scope is None:
