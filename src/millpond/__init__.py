@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from millpond.cache.purged import purged as purged
     from millpond.metadata.image_response import ImageResponse as ImageResponse
     from millpond.render.after import after as after
-    from millpond.render.outcome import not_found as not_found
-    from millpond.render.outcome import permanent_redirect as permanent_redirect
-    from millpond.render.outcome import redirect as redirect
+    from millpond.render.raised_response import not_found as not_found
+    from millpond.render.raised_response import permanent_redirect as permanent_redirect
+    from millpond.render.raised_response import redirect as redirect
     from millpond.render.request.request_api import connection as connection
     from millpond.render.request.request_api import cookies as cookies
     from millpond.render.request.request_api import draft_mode as draft_mode
@@ -52,10 +52,10 @@ _HOMES = {
     "draft_mode": "millpond.render.request.request_api",
     "fetch": "millpond.cache.fetching.fetch",
     "headers": "millpond.render.request.request_api",
-    "not_found": "millpond.render.outcome",
-    "permanent_redirect": "millpond.render.outcome",
+    "not_found": "millpond.render.raised_response",
+    "permanent_redirect": "millpond.render.raised_response",
     "purged": "millpond.cache.purged",
-    "redirect": "millpond.render.outcome",
+    "redirect": "millpond.render.raised_response",
     "revalidate_path": "millpond.cache.invalidate",
     "revalidate_tag": "millpond.cache.invalidate",
     "update_tag": "millpond.cache.invalidate",

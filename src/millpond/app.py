@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.active_application import activate, deactivate
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetching.fetch import close_client
-from millpond.cache.functions.observed import ObservedFunctions
+from millpond.cache.observed import ObservedFunctions
 from millpond.config import Config, load_config
 from millpond.cron.job import Job
 from millpond.errors import BuildError
@@ -29,7 +29,7 @@ from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
 from millpond.prerender.whole_build import Built, make_build, new_build_id
-from millpond.render.handler import around
+from millpond.render.handler import wrap_handler
 from millpond.routes.imports import import_project_file
 from millpond.routes.metadata_inventory import MetadataInventory
 from millpond.routes.module import refuse_replaced_config
@@ -91,7 +91,7 @@ class Millpond:
         self.development = development
         files = scan(self.app_dir, self.project, placeholders=self.config.compat is Compat.V16)
         load_one = loader(self.config.compat, development=development)
-        self.routes = load_routes(files, self.project, self.app_dir, around, load_one)
+        self.routes = load_routes(files, self.project, self.app_dir, wrap_handler, load_one)
         if self.config.cache_components:
             refuse_replaced_config(route.module for route in self.routes)
         self._inventory = MetadataInventory(self.routes, self.project, self.config)

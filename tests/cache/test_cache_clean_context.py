@@ -10,19 +10,33 @@ import pytest
 
 from millpond.cache.clean_context import CROSSING, CleanContext
 from millpond.policy.compat import Compat
-from millpond.policy.segment import SegmentConfig
-from millpond.render.scope import Purpose, Scope, current, enter, leave
+from millpond.render.scopes.attachments import Attachments
+from millpond.render.scopes.live_scope import LiveScope
+from millpond.render.scopes.scope import current, enter, leave
+from ponds import route_of, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
+
+    from millpond.render.scopes.scope import Scope
+    from ponds import Project
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def a_scope(tmp_path: Path) -> Scope:
-    return Scope(purpose=Purpose.LIVE, method="GET", segment=SegmentConfig(), compat=Compat.V16, project=tmp_path)
+def a_scope(project: Project) -> Scope:
+    project.routes({"/": "def GET(): return 1"})
+    target = target_of(route_of(project.pond(), "/"))
+    return LiveScope(
+        asgi={},
+        method="GET",
+        target=target,
+        segment=target.route.config,
+        compat=Compat.V16,
+        project=project.folder,
+        attachments=Attachments(),
+    )
 
 
 visitor: ContextVar[str] = ContextVar("visitor", default="nobody")

@@ -20,7 +20,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from millpond.policy.http.coding import Coding
+    from millpond.policy.entry import Coding
     from ponds import Project
 
 ALL: tuple[Coding, ...] = ("zstd", "br", "gzip")

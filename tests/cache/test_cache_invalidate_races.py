@@ -32,7 +32,7 @@ async def read():
 {body}
 """
 RENDER = """
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 async def GET():
     current().tags["t"] = None
     return await read()

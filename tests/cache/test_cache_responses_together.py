@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 GATED = """
 import asyncio
 from millpond import Response
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 gate = asyncio.Event()
 gate.set()
 runs = 0

@@ -12,15 +12,17 @@ import sqlalchemy
 
 from millpond.observe.observer import Observer
 from millpond.policy.compat import Compat
-from millpond.policy.segment import SegmentConfig
-from millpond.render.inputs import Inputs
-from millpond.render.scope import Phase, Purpose, Scope, enter, leave
+from millpond.render.scopes.attachments import Attachments
+from millpond.render.scopes.inputs import Inputs
+from millpond.render.scopes.scope import Phase, enter, leave
+from millpond.render.scopes.shared_scope import SharedScope
 from millpond.routes.imports import forget
+from ponds import route_of, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from millpond.render.inputs import Observation
+    from millpond.render.scopes.inputs import Observation
     from ponds import Project
 
 USERS = """\
@@ -51,10 +53,13 @@ def users(project: Project) -> Iterator[Any]:
 def observed(project: Project, ask: Callable[[], object], *, phase: Phase = Phase.HANDLER) -> list[Observation]:
     """What a render of the project is found to have used, while `ask` runs as a part of it."""
     inputs = Inputs()
-    scope = Scope(
-        purpose=Purpose.BUILD,
-        method="GET",
-        segment=SegmentConfig(),
+    project.routes({"/": "def GET(): return 1"})
+    target = target_of(route_of(project.pond(), "/"))
+    scope = SharedScope(
+        at_build=True,
+        target=target,
+        segment=target.route.config,
+        attachments=Attachments(),
         compat=Compat.V16,
         project=project.folder,
         phase=phase,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,13 +11,15 @@ from hypothesis import strategies as st
 from millpond.policy.http.coding import (
     LONGEST_ACCEPTED,
     SMALLEST,
-    Coding,
     chosen,
     compressible,
     etag_of,
     pays,
     with_vary,
 )
+
+if TYPE_CHECKING:
+    from millpond.policy.entry import Coding
 
 ALL: tuple[Coding, ...] = ("zstd", "br", "gzip")
 JSON = (b"content-type", b"application/json")

@@ -20,7 +20,6 @@ from ponds import Clock, Project, route_of, target_of
 
 if TYPE_CHECKING:
     from millpond.policy.entry import Entry
-    from millpond.render.scope import Purpose
     from millpond.render.target import Target
     from millpond.stores.memory import MemoryStore
 
@@ -95,9 +94,9 @@ class ResponsesFront:
             self.workshop.store, cast("Renderer", self), self.workshop.clock, "build", PATIENCE, Variants(10)
         )
 
-    async def shared(self, target: Target, purpose: Purpose) -> Rendered:
+    async def shared(self, target: Target, *, at_build: bool = False) -> Rendered:
         """In the renderer's place."""
-        del purpose
+        del at_build
         path = target.segments[0]
         task = asyncio.current_task()
         assert task is not None

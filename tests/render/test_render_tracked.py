@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import URL, Headers, QueryParams
 from starlette.requests import Request
 
-from millpond.render.request import mappings, tracked
+from millpond.render.request import tracked_mappings, tracked_request
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -236,10 +236,10 @@ def watched(kind: type, original: type) -> set[str]:
 @pytest.mark.parametrize(
     ("kind", "original", "free"),
     [
-        (mappings.TrackedHeaders, Headers, FREE_OF_HEADERS),
-        (mappings.TrackedQuery, QueryParams, FREE_OF_QUERY),
-        (mappings.TrackedCookies, dict, FREE_OF_COOKIES),
-        (tracked.TrackedRequest, Request, FREE_OF_REQUEST),
+        (tracked_mappings.TrackedHeaders, Headers, FREE_OF_HEADERS),
+        (tracked_mappings.TrackedQuery, QueryParams, FREE_OF_QUERY),
+        (tracked_mappings.TrackedCookies, dict, FREE_OF_COOKIES),
+        (tracked_request.TrackedRequest, Request, FREE_OF_REQUEST),
     ],
 )
 def test_every_public_method_is_watched_or_listed_as_free(kind: type, original: type, free: set[str]) -> None:
@@ -247,8 +247,8 @@ def test_every_public_method_is_watched_or_listed_as_free(kind: type, original: 
 
 
 def test_every_part_of_a_url_is_watched_or_listed_as_free() -> None:
-    assert public(URL) == FREE_OF_URL | (tracked._TELLING_PARTS - {"_url"})
-    assert tracked._FREE_PARTS == FREE_OF_URL
+    assert public(URL) == FREE_OF_URL | (tracked_request._REPORTED_PARTS - {"_url"})
+    assert tracked_request._FREE_PARTS == FREE_OF_URL
 
 
 def test_every_operator_of_a_mapping_is_watched() -> None:
@@ -256,4 +256,4 @@ def test_every_operator_of_a_mapping_is_watched() -> None:
     plumbing = {"__class_getitem__", "__getattribute__", "__init__", "__new__", "__sizeof__", "__hash__", "__doc__"}
     ordering = {"__ge__", "__gt__", "__le__", "__lt__"}  # not supported between mappings
     operators = {name for name in vars(dict) if name.startswith("__")} - writing - plumbing - ordering
-    assert {name for name in operators if name not in vars(mappings.TrackedCookies)} == set()
+    assert {name for name in operators if name not in vars(tracked_mappings.TrackedCookies)} == set()

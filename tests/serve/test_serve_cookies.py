@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.policy.draft_mode import is_draft
-from millpond.render.request.unquoting import is_needed, unquote
+from millpond.render.request.cookie_unquoting import is_needed, unquote
 
 if TYPE_CHECKING:
     from ponds import Project

@@ -92,7 +92,7 @@ async def test_a_redirect_of_a_static_get_has_the_lifetime_and_the_tags_of_its_r
         {
             "/[id]": """
             from millpond import not_found, redirect
-            from millpond.render.scope import current
+            from millpond.render.scopes.scope import current
             revalidate = 60
             def generate_static_params(): return [{"id": "moved"}, {"id": "gone"}]
             def GET(id):
@@ -256,9 +256,11 @@ async def test_after_may_read_the_request_and_answers_nothing(
             async def read_later(): notes.append(cookies().get("c"))
             def late_redirect(): redirect("/b")
             def late_cookie(): cookies().set("a", "b")
+            def late_draft(): draft_mode().enable()
             def GET():
                 after(late_redirect)
                 after(late_cookie)
+                after(late_draft)
                 after(read)
                 after(read_later())
                 return 1
@@ -273,6 +275,7 @@ async def test_after_may_read_the_request_and_answers_nothing(
         assert running.module("/").notes == ([None, None] if config else ["1", "2"])
     assert "redirect() in an after() callback comes too late: the answer is out." in caplog.text
     assert "cookies().set() in an after() callback comes too late" in caplog.text
+    assert "draft_mode().enable() in an after() callback comes too late" in caplog.text
 
 
 async def test_a_shutdown_waits_for_after_callbacks(project: Project) -> None:

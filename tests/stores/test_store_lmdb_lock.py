@@ -167,6 +167,7 @@ OPENING = """
     from pathlib import Path
     from millpond.errors import StoreError
     from millpond.stores.lmdb import opening
+    from millpond.stores.lmdb import environment as lmdb_environment
     from millpond.stores.lmdb.store import LmdbStore
 
     opening._PATIENCE_SECONDS = 0.5

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millpond.cache.data import DataCache
 from millpond.errors import UsageError
-from millpond.render.request.tracked import guard_requests
-from millpond.render.scope import current
-from millpond.render.threads import carry_scopes
+from millpond.render.request.tracked_request import guard_requests
+from millpond.render.scopes.attachments import Attachments, ScopeKey
+from millpond.render.scopes.scope import current
+from millpond.render.threads import propagate_scopes
 
 if TYPE_CHECKING:
-    from millpond.render.scope import Scope
+    from millpond.cache.data import DataCache
+    from millpond.render.scopes.scope import Scope
     from millpond.routes.metadata_inventory import MetadataInventory
 
 
@@ -24,13 +25,16 @@ class ActiveApplication:
     metadata: MetadataInventory
 
 
+_CACHE: ScopeKey[DataCache] = ScopeKey("data cache")
+"""What the scopes of an application's runs have its cache under."""
+
 _active: list[ActiveApplication] = []
 """Written by any thread that starts or stops an application; one that reads works on a copy."""
 
 
 def activate(data: DataCache, metadata: MetadataInventory) -> None:
     """An application has started: code outside of its handlers may mean it."""
-    carry_scopes()
+    propagate_scopes()
     guard_requests()
     _active.append(ActiveApplication(data, metadata))
 
@@ -42,10 +46,18 @@ def deactivate(data: DataCache) -> None:
         _active.remove(application)
 
 
+def attachments_of(cache: DataCache) -> Attachments:
+    """What scopes have attached so that `cache_of` finds the cache."""
+    attachments = Attachments()
+    attachments.attach(_CACHE, cache)
+    return attachments
+
+
 def cache_of(scope: Scope | None) -> DataCache | None:
     """The cache of the scope; outside of any, that of the only application; None when there is none, or several."""
-    if scope is not None and isinstance(scope.cache, DataCache):
-        return scope.cache
+    cache = None if scope is None else scope.attachments.get(_CACHE)
+    if cache is not None:
+        return cache
     active = tuple(_active)
     return active[0].data if len(active) == 1 else None
 

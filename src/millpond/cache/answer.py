@@ -10,8 +10,7 @@ from millpond.policy.entry import Entry
 from millpond.policy.http.headers import has, strong_etag
 from millpond.policy.http.sendable import BODILESS, fault
 from millpond.policy.http.storing import kept_headers, unshareable
-from millpond.render.renderer import NotStatic
-from millpond.render.scope import DynamicUse
+from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 
 if TYPE_CHECKING:
     from millpond.render.renderer import Rendered

@@ -9,27 +9,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from millpond.render.scope import detached
+from millpond.render.scopes.scope import detached
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from contextvars import Context
 
-    from millpond.cache.fetching.own_routes import Way
-    from millpond.cache.flight import Flight
-    from millpond.errors import UsageError
-
 T = TypeVar("T")
 
-innermost: ContextVar[Flight[Any] | None] = ContextVar("millpond_flight", default=None)
-"""The flight whose work this code is part of."""
-fetch_way: ContextVar[Way] = ContextVar("millpond_fetch_way", default=())
-"""The answers of this application that wait for what this code makes."""
-fetch_circles: ContextVar[list[UsageError] | None] = ContextVar("millpond_fetch_circles", default=None)
-"""The circles that were found on the way: a live run answers 500 for one, and whoever asked it must not keep that."""
-
-CROSSING: tuple[ContextVar[Any], ...] = (innermost, fetch_way, fetch_circles)
+CROSSING: list[ContextVar[Any]] = []
 """All that shared work inherits of whoever asked for it first: who waits for whom. Not the scope: it has its own."""
+
+
+def crossing(variable: ContextVar[T]) -> ContextVar[T]:
+    """Let a variable of Millpond's cross into shared work; returns it."""
+    CROSSING.append(variable)
+    return variable
 
 
 class CleanContext:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import brotli  # type: ignore[import-untyped]
 import msgspec
 
-from millpond.policy.entry import CompressedBody
-from millpond.policy.http.coding import Coding, compressible, pays, with_vary
+from millpond.policy.entry import Coding, CompressedBody
+from millpond.policy.http.coding import compressible, pays, with_vary
 
 if sys.version_info >= (3, 14):
     from compression import zstd

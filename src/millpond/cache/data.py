@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from millpond.cache.caller_runs import CallerRuns
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.fetching.own_routes import note_circle
+from millpond.cache.fetch_chain import note_circle
 from millpond.cache.flight import CircularWait
-from millpond.cache.functions.caller_runs import CallerRuns
 from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.config.cache_config import CacheConfig
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from millpond.cache.functions.observed import ObservedFunctions
+    from millpond.cache.observed import ObservedFunctions
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
     from millpond.purge.purges import Purges

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from millpond.cache.clean_context import CleanContext, innermost
+from millpond.cache.clean_context import CleanContext, crossing
 from millpond.errors import UsageError
 from millpond.render.pending_tasks import drain_tasks
 
@@ -90,6 +91,10 @@ class Flight(Generic[T]):
             # The first traceback again: each of a thousand callers would otherwise make it longer for the next.
             raise self.error.with_traceback(self.traceback)
         return self.task.result()  # type: ignore[return-value]  # None stands for an error, which was raised above
+
+
+innermost: ContextVar[Flight[Any] | None] = crossing(ContextVar("millpond_flight", default=None))
+"""The flight whose work this code is part of."""
 
 
 class Flights(Generic[T]):

@@ -11,7 +11,7 @@ from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError, one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
-from millpond.render.scope import Purpose, current
+from millpond.render.scopes.scope import current
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:
@@ -200,12 +200,8 @@ def _seconds(expire: float) -> float | None:
 def _end_static(function: str) -> None:
     """An answer for everybody can't invalidate: it would do so at build and at every regeneration (R3.9, R6.15)."""
     scope = current()
-    if scope is None:
-        return
-    if scope.purpose is Purpose.FILL:
-        scope.misuse(function)
-    if scope.is_prerender:
-        scope.end(function)
+    if scope is not None:
+        scope.record_effect(function)
 
 
 def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:

@@ -20,18 +20,17 @@ from millpond.policy.freshness import Judgement, judge
 from millpond.policy.http.sendable import stored_fault
 from millpond.policy.http.storing import storable_status
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
-from millpond.render.renderer import NotStatic
+from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from millpond.cache.variants import Variants
-    from millpond.policy.entry import Entry
+    from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
-    from millpond.policy.http.coding import Coding
     from millpond.render.renderer import Rendered, Renderer
-    from millpond.render.scope import DynamicUse
+    from millpond.render.scopes.dynamic_use import DynamicUse
     from millpond.render.target import Target
     from millpond.stores.contract import Store
 

@@ -9,7 +9,7 @@ from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import build_of, open_project
 from millpond.prerender.build_report import route_facts
 from millpond.prerender.build_table import legend, route_table
-from millpond.render.static import candidacy
+from millpond.render.candidacy import candidacy
 
 if TYPE_CHECKING:
     from millpond.app import Millpond

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.cron.job import Busy
-from millpond.render.escape import ends_this_task
+from millpond.render.base_exceptions import is_cancellation
 from millpond.render.pending_tasks import PendingTasks
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Clockwork:
         except Busy:
             log.debug("%s is another process's", job.cron.path)
         except BaseException as error:
-            if ends_this_task(error):
+            if is_cancellation(error):
                 raise
             log.exception("%s can't be run", job.cron.path)
 

@@ -16,7 +16,7 @@ from millpond.cache.lease import kept
 from millpond.config.schedule import Schedule
 from millpond.cron.asking import NotRun, ask
 from millpond.cron.record import CronRecord, Run, RunOutcome, entry_of, key_of, record_in
-from millpond.render.escape import contained
+from millpond.render.base_exceptions import contained
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:

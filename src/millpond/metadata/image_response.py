@@ -10,7 +10,7 @@ from starlette.responses import Response
 from millpond.errors import UsageError, one_of
 from millpond.metadata.drawing import FORMATS, Picture, drawn, media_type_of
 from millpond.metadata.static_files import REVALIDATED
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
     import os

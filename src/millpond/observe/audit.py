@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from millpond.observe.files import is_read, path_in
-from millpond.observe.source import Use
+from millpond.observe.use import Use
 from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:

@@ -12,18 +12,19 @@ from millpond.errors import Place
 from millpond.observe import databases, environment_variables, files
 from millpond.observe import python_functions as functions
 from millpond.observe.context_propagation import Submission, Submissions, carries, given_in, taken_in
-from millpond.observe.source import connects
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
+from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind
-from millpond.render.scope import Phase, current, in_project
+from millpond.render.scopes.scope import Phase, current
+from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from millpond.observe.source import Use
-    from millpond.render.inputs import Inputs
-    from millpond.render.scope import Scope
+    from millpond.observe.use import Use
+    from millpond.render.scopes.inputs import Inputs
+    from millpond.render.scopes.scope import Scope
 
 _DIRECT = frozenset({InputKind.CLOCK, InputKind.RANDOM, InputKind.WAIT, InputKind.THREAD})
 """Kinds that libraries use for their own purposes all the time: only the user's own calls count."""

@@ -13,8 +13,8 @@ from functools import partial
 from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from millpond.observe.source import Use
 from millpond.observe.statements import shortened, statement_at
+from millpond.observe.use import Use
 from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:

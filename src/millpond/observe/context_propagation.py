@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from millpond.errors import Place
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 _MOST = 10_000
 """Submissions that are remembered; the oldest are forgotten first."""

@@ -12,7 +12,7 @@ from millpond.errors import BuildError
 from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as functions
 from millpond.observe.blame import is_generated
-from millpond.render.scope import in_project
+from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import CodeType
 
-    from millpond.observe.source import CallListener
+    from millpond.observe.use import CallListener
 
 assert sys.version_info >= (3, 12)  # noqa: S101 - what tells type checkers, too
 

@@ -13,8 +13,9 @@ from millpond.observe.files import is_installed, shown
 from millpond.observe.source import source_for
 from millpond.observe.statements import is_housekeeping
 from millpond.policy.allowance import FREEZABLE, InputKind
-from millpond.render.inputs import Observation
-from millpond.render.scope import DynamicUse, current
+from millpond.render.scopes.dynamic_use import DynamicUse
+from millpond.render.scopes.inputs import Observation
+from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from millpond.errors import Place
-    from millpond.observe.source import Use
-    from millpond.render.inputs import Call, Inputs
+    from millpond.observe.use import Use
+    from millpond.render.scopes.inputs import Call, Inputs
 
 _LET_BE = frozenset({InputKind.ENV, InputKind.FILE})
 """Kinds that end no prerender (D32)."""
@@ -39,7 +40,7 @@ class Observer:
 
     Args:
         project: whose code is the user's.
-        ends: whether a use ends a watched render before it takes place, as with Cache Components; or is noted only.
+        ends: whether a use ends a shared render before it takes place, as with Cache Components; or is noted only.
     """
 
     def __init__(self, project: Path, *, ends: bool = False) -> None:
@@ -96,7 +97,7 @@ class Observer:
         if self._ends and scope.is_prerender and use.kind not in _LET_BE:
             is_awaited = submitted or use.what == functions.OPEN_CONNECTION
             if not is_awaited:  # awaiting ends the render itself
-                scope.end_with(DynamicUse(f"{use.kind} ({use.what})", place))
+                scope.end_prerender(DynamicUse(f"{use.kind} ({use.what})", place))
         elif use.kind in FREEZABLE:
             inputs.calls.add(call)
             _note(inputs, use, place, scope.project)

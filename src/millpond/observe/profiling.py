@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
-    from millpond.observe.source import CallListener
+    from millpond.observe.use import CallListener
 
 _NAMES = known.NAMES | context_propagation.NAMES
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from millpond.observe.calls import is_shared
 from millpond.observe.databases import queries
 from millpond.observe.environment_variables import every_variable, variable_in
-from millpond.observe.source import Use
 from millpond.observe.stack import function_of
+from millpond.observe.use import Use
 from millpond.policy.allowance import InputKind
 
 if TYPE_CHECKING:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from millpond.policy.lifetime import Lifetime
 
-if TYPE_CHECKING:
-    from millpond.policy.http.coding import Coding
-
 Headers = tuple[tuple[bytes, bytes], ...]
+
+Coding = Literal["zstd", "br", "gzip"]
+"""The content codings in which bodies are kept (RFC 9110 §8.4)."""
 
 EntryKind = Literal["response", "fetch", "function", "cron"]
 """What an entry holds: an answer, fetched data, a function's result, or what is remembered of a cron."""

@@ -15,7 +15,7 @@ from millpond.config.ownership import READ, whose
 from millpond.errors import BuildError, Place
 from millpond.prerender.input_records import FunctionRecord, InputRecord
 from millpond.prerender.plan import Plan
-from millpond.render.static import Why
+from millpond.render.candidacy import ModeReason
 from millpond.stores.frame import FRAME_VERSION, decode_frame, encode_frame
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class RouteRecord(msgspec.Struct, frozen=True):
     inputs: list[InputRecord] = []
 
     @property
-    def reason(self) -> Why:
-        return Why(self.why, Place(*self.place) if self.place is not None else None)
+    def reason(self) -> ModeReason:
+        return ModeReason(self.why, Place(*self.place) if self.place is not None else None)
 
 
 class BuildManifest(msgspec.Struct, frozen=True):

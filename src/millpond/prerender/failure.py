@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millpond.errors import MillpondError, Place, at, counted
-from millpond.render.scope import in_project
+from millpond.render.user_code import in_project
 from millpond.routes.imports import unset_variable
 
 if TYPE_CHECKING:

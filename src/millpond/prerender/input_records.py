@@ -8,16 +8,16 @@ import msgspec
 
 from millpond.errors import Place
 from millpond.observe.environment_variables import EVERY_VARIABLE
-from millpond.observe.source import connects
+from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind, is_refreshed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from millpond.cache.functions.observed import ObservedFunction, ObservedFunctions
+    from millpond.cache.observed import ObservedFunction, ObservedFunctions
     from millpond.policy.allowance import Allowance
     from millpond.prerender.prerenderer import Page, RouteResult
-    from millpond.render.inputs import CachedFunction, Observation
+    from millpond.render.scopes.inputs import CachedFunction, Observation
 
 _BY_LINE = frozenset({InputKind.DATABASE, InputKind.NETWORK, InputKind.PROCESS})
 """Kinds of which one line is one input, however much it asks for."""

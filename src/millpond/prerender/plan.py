@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millpond.render.static import candidacy
+from millpond.render.candidacy import candidacy
 from millpond.routes.path import canonical
 from millpond.routes.static_params import list_params
 from millpond.routes.table import build_segments
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.policy.compat import Compat
-    from millpond.render.static import Why
+    from millpond.render.candidacy import ModeReason
     from millpond.routes.route import Route
 
 
@@ -23,7 +23,7 @@ class Plan:
     """The decision for one route."""
 
     route: Route
-    why: Why
+    why: ModeReason
     static: bool = False
     """GET is answered from the cache, at least for the listed paths."""
     on_demand: bool = False

@@ -16,11 +16,10 @@ from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
 from millpond.prerender.plan import Plan
 from millpond.prerender.verify.passes import Passes, PassTimeout
-from millpond.render.escape import contained, result_of
-from millpond.render.inputs import together
-from millpond.render.renderer import NotStatic
-from millpond.render.scope import DynamicUse, Purpose, refusal
-from millpond.render.static import Candidacy, Why, candidacy
+from millpond.render.base_exceptions import contained, result_of
+from millpond.render.candidacy import Candidacy, ModeReason, candidacy
+from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic, refusal
+from millpond.render.scopes.inputs import merged
 from millpond.render.target import Target
 from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.static_params import list_params
@@ -32,12 +31,11 @@ if TYPE_CHECKING:
 
     from millpond.config import BuildConfig
     from millpond.policy.compat import Compat
-    from millpond.policy.entry import Entry
+    from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
-    from millpond.policy.http.coding import Coding
     from millpond.prerender.watch import Watch
-    from millpond.render.inputs import Inputs
     from millpond.render.renderer import Rendered, Renderer
+    from millpond.render.scopes.inputs import Inputs
     from millpond.routes.route import Route
 
     FirstPass = Inputs | NotStatic | PassTimeout | None
@@ -81,11 +79,11 @@ class RouteResult:
     def plan(self) -> Plan:
         """The decision (A.1): one live path ends on-demand rendering for all others (R3.17)."""
         live = [page for page in self.pages if page.entry is None]
-        why = Why(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
+        why = ModeReason(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
         static = self.candidacy.static and bool(self.rendered or not live)
         open_ended = static and bool(self.route.params) and not live
         if self._unseen and open_ended:
-            why = Why("not verified, as it lists no path", self.route.module.place(STATIC_PARAMS))
+            why = ModeReason("not verified, as it lists no path", self.route.module.place(STATIC_PARAMS))
         closed = open_ended and self.route.config.closed
         return Plan(
             route=self.route,
@@ -229,7 +227,7 @@ class Prerenderer:
             use = DynamicUse(f"answered {entry.status} at build", get.place)
             return Page(target, None, use, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        return Page(target, compressed(entry, self.codings), None, seconds, together(first, rendered.inputs))
+        return Page(target, compressed(entry, self.codings), None, seconds, merged(first, rendered.inputs))
 
     async def _render(self, target: Target) -> Rendered:
         """A render within the time limit; one in a thread can't be stopped, so it is left behind."""
@@ -237,7 +235,7 @@ class Prerenderer:
             return await self.passes.final(target)
         for _ in range(TRIES):
             with self.watch.render(target) if self.watch is not None else nullcontext():
-                task = asyncio.create_task(self.renderer.shared(target, Purpose.BUILD))
+                task = asyncio.create_task(self.renderer.shared(target, at_build=True))
                 done, _ = await asyncio.wait({task}, timeout=self.config.timeout)
             if done:
                 return result_of(task)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from millpond.cache.functions.observed import ObservedFunctions
+    from millpond.cache.observed import ObservedFunctions
     from millpond.config import CronConfig
     from millpond.policy.entry import Entry
     from millpond.prerender.failure import Failure

@@ -1,5 +1,5 @@
-"""Run a handler, and learn what its answer depended on."""
+"""Run handlers, and learn what their answers depend on."""
 
-from millpond.render.request.unquoting import install
+from millpond.render.request.cookie_unquoting import install
 
 install()

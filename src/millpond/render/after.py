@@ -1,4 +1,4 @@
-"""Work for after the answer is out: after() (R10.2)."""
+"""after(): callbacks that run once the answer is out (R10.2)."""
 
 from __future__ import annotations
 
@@ -15,49 +15,47 @@ from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
 from millpond.errors import UsageError
-from millpond.render.escape import ends_this_task
+from millpond.render.base_exceptions import is_cancellation
 from millpond.render.pending_tasks import PendingTasks
-from millpond.render.scope import Phase, Purpose, required
+from millpond.render.scopes.scope import Phase, required
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import OperationScope
 
 log = logging.getLogger("millpond.after")
 
 AFTER_THREADS = 20
-"""Sync callbacks that run at a time, apart from the pool of handlers."""
+"""How many sync callbacks run at a time, in threads apart from the handlers' pool."""
 _SECONDS_BETWEEN_WARNINGS, _MOST_NAMED = 60.0, 5
 
 
 def after(work: Callable[..., object] | Awaitable[object], *args: Any, **kwargs: Any) -> None:
-    """Run `work` once the answer is out: also when the handler raised, redirected or found nothing (R10.2).
+    """Run `work` once the answer is out, also if the handler raised, redirected or called `not_found()` (R10.2).
 
     In a static GET it runs after each render, at build and while serving, not after each request.
 
     Args:
         work: a function, sync (it runs in a thread) or async, or an awaitable.
-        args: what the function is called with.
-        kwargs: the same, by name.
+        args: positional arguments for the function.
+        kwargs: keyword arguments for it.
 
     Raises:
         UsageError: outside of a handler, inside of a cached function, or when `work` can be neither called nor
             awaited.
     """
-    scope = required("after()")
-    if scope.purpose is Purpose.FILL:
-        scope.misuse("after()")
+    scope = required("after()").require_operation("after()")
     if inspect.isawaitable(work):
         if args or kwargs:
             raise UsageError("after(awaitable) takes no further arguments; give after(function, …) what it needs.")
     elif not callable(work):
         raise UsageError(f"after() takes a function or an awaitable, not {type(work).__name__}.")
-    scope.after.append(_Later(work, args, kwargs))
+    scope.after.append(_Callback(work, args, kwargs))
 
 
-class _Later:
-    """What was given to `after`, with the context that it was given in: that of the handler, and so of its scope."""
+class _Callback:
+    """What `after` was given, with the context of the call: the handler's, which holds its scope."""
 
     def __init__(
         self, work: Callable[..., object] | Awaitable[object], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -70,13 +68,13 @@ class _Later:
 
     async def _run(self) -> None:
         try:
-            await self._outcome()
-        except BaseException as error:  # here an error tracker still knows whose request it was
-            if ends_this_task(error):
+            await self._await_result()
+        except BaseException as error:  # logged in the callback's context, where an error tracker knows the request
+            if is_cancellation(error):
                 raise
             log.exception("an after() callback failed")
 
-    async def _outcome(self) -> None:
+    async def _await_result(self) -> None:
         work = self._work
         if inspect.isawaitable(work):
             await work
@@ -92,19 +90,19 @@ class _Later:
 
     def drop(self) -> None:
         if inspect.iscoroutine(self._work):
-            self._work.close()  # nobody will await it, and Python would complain
+            self._work.close()  # else Python warns that it was never awaited
 
 
-class _Threads:
-    """Threads for sync callbacks, apart from those of handlers: what hangs in them leaves handlers all of theirs.
+class _CallbackThreads:
+    """Threads for sync callbacks, apart from the handlers' pool, which callbacks that hang therefore can't use up.
 
-    Other callbacks wait meanwhile, and the log says for which ones. None is dropped: it may be somebody's order.
+    Further callbacks wait, and the log names those that run. None is dropped: it may process somebody's order.
     """
 
     def __init__(self) -> None:
         self._limiter = CapacityLimiter(AFTER_THREADS)
         self._calls: dict[object, str] = {}
-        """In the order in which they get their threads."""
+        """Names of callbacks, in the order in which they get threads."""
         self._warn_at = 0.0
 
     async def run(self, call: Callable[[], object], name: str) -> object:
@@ -127,43 +125,43 @@ class _Threads:
         log.warning("after(%s) waits for a thread: all %d run callbacks: %s", name, AFTER_THREADS, names)
 
 
-_of_loop: RunVar[_Threads] = RunVar("millpond_after_threads")
+_of_loop: RunVar[_CallbackThreads] = RunVar("millpond_after_threads")
 
 
-def _threads() -> _Threads:
+def _threads() -> _CallbackThreads:
     try:
         return _of_loop.get()
     except LookupError:
-        _of_loop.set(threads := _Threads())
+        _of_loop.set(threads := _CallbackThreads())
         return threads
 
 
-async def run_after(scope: Scope) -> None:
-    """Run what `after` collected, in order, with what the callbacks add themselves.
+async def run_after(scope: OperationScope) -> None:
+    """Run the callbacks that `after` collected, in order, and those that they add.
 
-    Errors are logged (R10.2), whatever they are: nobody is left to tell, and the callbacks that follow are to run.
+    Errors are logged (R10.2), whatever they are: the answer is out, and the other callbacks must run.
     """
     scope.phase = Phase.AFTER
     while scope.after:
         await scope.after.pop(0)()
 
 
-def drop_after(scope: Scope) -> None:
-    """Forget what `after` collected in a render that ended: the live run that follows collects its own."""
+def drop_after(scope: OperationScope) -> None:
+    """Drop the callbacks of a render that request data ended: the live run that follows collects its own."""
     while scope.after:
         work = scope.after.pop()
-        if isinstance(work, _Later):
+        if isinstance(work, _Callback):
             work.drop()
 
 
-class Afterwards:
-    """The callbacks of answers that are out, running in the background until a shutdown waits for them."""
+class AfterTasks:
+    """The tasks that run callbacks in the background; a shutdown waits for them."""
 
     def __init__(self) -> None:
         self._tasks = PendingTasks()
 
-    def begin(self, scope: Scope) -> None:
-        """Run the scope's callbacks; returns at once."""
+    def begin(self, scope: OperationScope) -> None:
+        """Start the scope's callbacks, and return at once."""
         if scope.after:
             self._tasks.begin(run_after(scope))
 

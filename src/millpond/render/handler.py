@@ -1,4 +1,4 @@
-"""The seam between FastAPI's handling of one operation and the scope it runs in."""
+"""What runs around FastAPI's handler of an operation: it connects the request and the answer to the scope."""
 
 from __future__ import annotations
 
@@ -6,57 +6,43 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
-from millpond.render.outcome import outcome_in
-from millpond.render.request.receiving import attentive
-from millpond.render.request.tracked import watch
-from millpond.render.scope import required
+from millpond.render.base_exceptions import CANCELLATION, as_exception
+from millpond.render.raised_response import raised_response_in
+from millpond.render.request.client_messages import disconnect_aware
+from millpond.render.request.tracked_request import track
+from millpond.render.scopes.scope import required
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from millpond.render.scope import Scope
     from millpond.routes.operation import Handler
 
 
-def around(inner: Handler) -> Handler:
-    """Run `inner` on the scope's view of the request, and turn what it raises on purpose into its answer.
+def wrap_handler(inner: Handler) -> Handler:
+    """A handler that runs `inner` with the request tracked as the scope needs it.
 
-    Nothing that ends a handler on purpose leaves this function as an exception: the user's middleware and the
-    dependencies' exits see an ordinary answer.
+    `redirect()`, `not_found()` and the end of a shared render become responses here, so the user's middleware and the
+    exits of dependencies see no exceptions for them.
     """
 
     async def handle(request: Request) -> Response:
-        scope = required("a route's handler")
-        scope.entered = True
+        scope = required("a route's handler").require_operation("a route's handler")
+        scope.operation_began()
         try:
-            response = await inner(watch(request, scope))
-        except (Exception, *MEANT_FOR_THE_LOOP):
-            scope.raised = True
+            response = await inner(track(request, scope))
+        except (Exception, *CANCELLATION):
+            scope.operation_raised()
             raise
         except BaseException as error:
-            if scope.dynamic_use is not None:
-                return Response()  # never sent: whoever began the render looks at the scope first
-            outcome = outcome_in(error)
-            if outcome is None:
-                raise escaped(error) from error
-            response = outcome.response(scope.request)
-            if not outcome.keeps_cookies:
+            if scope.has_ended:
+                return Response()  # never sent: the renderer looks at the scope first
+            raised = raised_response_in(error)
+            if raised is None:
+                raise as_exception(error) from error
+            response = raised.response(scope.request)
+            if not raised.keeps_cookies:
                 return response
-        _add_cookies(scope, response)
-        return attentive(response, request.scope)
+        scope.add_cookies(response)
+        return disconnect_aware(response, request.scope)
 
     return handle
-
-
-def _add_cookies(scope: Scope, response: Response) -> None:
-    """Cookies of the scope come first, and those that the response itself sets win on equal names (R13.3)."""
-    if not scope.set_cookies:
-        return
-    own = {_name(value) for key, value in response.raw_headers if key == b"set-cookie"}
-    added = [(b"set-cookie", value.encode("latin-1")) for value in scope.set_cookies]
-    response.raw_headers[:0] = [(key, value) for key, value in added if _name(value) not in own]
-
-
-def _name(set_cookie: bytes) -> bytes:
-    return set_cookie.partition(b"=")[0].strip()

@@ -1,4 +1,4 @@
-"""Renders within their time. What runs in a thread can't be stopped: what is left behind is counted, and bounded."""
+"""Renders with a time limit. Code in a thread can't be stopped: renders that overrun there are counted, and limited."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from anyio.to_thread import current_default_thread_limiter
 
 from millpond.errors import OverdueError
-from millpond.render.awaits import in_a_thread
-from millpond.render.escape import result_of
-from millpond.render.scope import Purpose
+from millpond.render.await_chain import in_a_thread
+from millpond.render.base_exceptions import result_of
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.render")
 
 MOST_OVERDUE = 10
-"""Where nothing else is said."""
+"""How many may be overdue, where the config doesn't say."""
 _MOST_NAMED = 5
 
 
-class _Left(NamedTuple):
+class _Overdue(NamedTuple):
     """A render that nobody waits for any more."""
 
     route: str
@@ -40,51 +39,51 @@ class _Left(NamedTuple):
     since: float
     """When it began; seconds since the epoch."""
     threads: CapacityLimiter
-    """Those of its loop. It holds one, so that one more is allowed meanwhile: others aren't to starve."""
+    """The thread limit of its loop. It holds a thread, so the limit is raised by one until it ends: others need one."""
 
 
 @dataclass(slots=True)
 class TimedRenders:
-    """Shared renders of a server, each within `seconds`.
+    """Shared renders of a server, each limited to `seconds`.
 
-    A render that takes longer is cancelled, but for one that is in a thread: cancelled, it would give its place in the
-    pool away, and the next one would begin a further thread. It is left to end by itself, and its result is dropped.
-    While `most` of them are overdue, nothing begins that would run in a thread; while half of `most` are of one route,
-    nothing of that route.
+    A render that takes longer is cancelled, unless it runs in a thread: cancelling it would free its place in the pool
+    while the thread goes on, and the next render would start another. It is left to end, and its result is dropped.
+    While `most` renders are overdue, none starts that would run in a thread; while half of `most` are of one route,
+    none of that route starts.
     """
 
     renderer: Renderer
     clock: Clock
     seconds: float
     most: int = MOST_OVERDUE
-    _overdue: dict[asyncio.Task[Rendered], _Left] = field(default_factory=dict)
+    _overdue: dict[asyncio.Task[Rendered], _Overdue] = field(default_factory=dict)
 
     @property
     def overdue(self) -> int:
-        """How many renders are left behind, and haven't ended."""
+        """How many renders have overrun, and haven't ended yet."""
         return len(self._overdue)
 
     async def regenerate(self, target: Target, context: Context | None = None) -> Rendered:
-        """As `Renderer.shared`, within the time, in a task of its own.
+        """As `Renderer.shared`, with the time limit, in a task of its own.
 
         Args:
             target: what to render.
-            context: that of the task; a copy of the caller's when not given.
+            context: the task's; a copy of the caller's when not given.
 
         Raises:
-            OverdueError: it wasn't begun, as too many others hang.
-            TimeoutError: it took too long.
+            OverdueError: it wasn't started, as too many others are overdue.
+            TimeoutError: it took longer than `seconds`.
         """
-        self._refuse_beside_too_many(target)
+        self._refuse_if_too_many(target)
         since = self.clock()
-        task = asyncio.create_task(self.renderer.shared(target, Purpose.REGENERATE), context=context)
+        task = asyncio.create_task(self.renderer.shared(target), context=context)
         done, _ = await asyncio.wait({task}, timeout=self.seconds)
         if not done:
-            self._leave(task, _Left(_named(target), since, current_default_thread_limiter()))
+            self._leave(task, _Overdue(_named(target), since, current_default_thread_limiter()))
             raise TimeoutError(f"no answer after {self.seconds:g} s (cache.render_timeout)")
         return result_of(task)
 
-    def _refuse_beside_too_many(self, target: Target) -> None:
+    def _refuse_if_too_many(self, target: Target) -> None:
         of_route = sum(left.route == _named(target) for left in self._overdue.values())
         full = len(self._overdue) >= self.most and target.route.operations["GET"].threaded
         if full or of_route >= self._most_of_one:
@@ -92,10 +91,10 @@ class TimedRenders:
 
     @property
     def _most_of_one(self) -> int:
-        """Of one route: the others aren't to fail because of it."""
+        """How many of one route may be overdue: one route must not block all others."""
         return max(1, self.most // 2)
 
-    def _leave(self, task: asyncio.Task[Rendered], left: _Left) -> None:
+    def _leave(self, task: asyncio.Task[Rendered], left: _Overdue) -> None:
         if not in_a_thread(task):
             task.cancel()
         self._overdue[task] = left
@@ -108,7 +107,7 @@ class TimedRenders:
             log.info("a render that took too long ended with %r", task.exception())
 
     def _message(self) -> str:
-        """Which routes hang, and since when."""
+        """The error's message: which routes are overdue, and since when."""
         lefts = sorted(self._overdue.values(), key=lambda left: left.since)
         firsts = {left.route: left.since for left in reversed(lefts)}
         numbers = Counter(left.route for left in lefts)

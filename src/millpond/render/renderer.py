@@ -1,4 +1,4 @@
-"""One render: an operation run under a scope, its answer collected."""
+"""The renderer: runs the GET of a path for everybody, and collects its answer."""
 
 from __future__ import annotations
 
@@ -11,46 +11,40 @@ from millpond.policy.http.storing import storable_status
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.after import drop_after
-from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
-from millpond.render.inputs import Inputs
-from millpond.render.request.watched_scope import RENDER
-from millpond.render.scope import DynamicUse, Purpose, Scope, enter, leave
+from millpond.render.base_exceptions import CANCELLATION, as_exception
+from millpond.render.request.tracked_asgi_scope import SHARED_RENDER
+from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
+from millpond.render.scopes.inputs import Inputs
+from millpond.render.scopes.live_scope import LiveScope
+from millpond.render.scopes.scope import enter, leave
+from millpond.render.scopes.shared_scope import SharedScope
 from millpond.routes.operation import OperationApp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from pathlib import Path
 
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as ASGIScope
 
     from millpond.policy.compat import Compat
+    from millpond.render.scopes.attachments import Attachments
+    from millpond.render.scopes.draft import DraftState
+    from millpond.render.scopes.scope import OperationScope
     from millpond.render.target import Target
 
 log = logging.getLogger("millpond.render")
 
 OPERATION = "millpond.operation"
-"""The key of an ASGI scope under which the inner application finds what was matched."""
+"""The key of an ASGI scope under which the inner application finds the matched operation."""
 
 SERVER = ("localhost", 3000)
-"""What shared renders believe to be served from: never a visitor's Host (R3.6, R3.12)."""
-
-
-class NotStatic(Exception):
-    """A shared render used request data: its answer is one request's own."""
-
-    def __init__(self, use: DynamicUse, *, unshareable: bool = False, intercepted: bool = False) -> None:
-        super().__init__(str(use))
-        self.use = use
-        self.unshareable = unshareable
-        """The answer itself said so (a cookie, `private`): what is stored for the path is no longer meant for all."""
-        self.intercepted = intercepted
-        """The operation never ran: a middleware answered the made-up request, and may answer others otherwise."""
+"""The host and port that shared renders see, instead of a visitor's Host header (R3.6, R3.12)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The answer of one shared render, and what was learnt."""
+    """The answer of one shared render, and what was learnt in it."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -63,10 +57,11 @@ class Rendered:
 
 @dataclass(slots=True)
 class _Collector:
-    """The `send` of a shared render: keeps the answer, up to a limit."""
+    """The `send` of a shared render: collects the answer, up to a limit."""
 
-    scope: Scope
+    scope: SharedScope
     limit: int
+    """Bytes."""
     status: int | None = None
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
@@ -77,7 +72,7 @@ class _Collector:
             self.status, self.headers = message["status"], list(message.get("headers", ()))
         elif message["type"] == "http.response.body":
             self._keep(message.get("body", b""))
-            self.scope.whole = not message.get("more_body", False)
+            self.scope.answer_complete = not message.get("more_body", False)
 
     def _keep(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -88,61 +83,65 @@ class _Collector:
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """Renders targets through the inner application, so that its middleware and handlers of errors take part."""
+    """Runs operations through the inner application, with its middleware and exception handlers."""
 
     app: ASGIApp
     project: Path
     compat: Compat
     expire_time: float
-    """Seconds; the end of time-based answers that name none (R4.20)."""
+    """Seconds; the `expire` of time-based answers that set none (R4.20)."""
     max_bytes: int
-    """The largest answer that is collected; a larger one is live."""
-    cache: object
-    """The cache that handlers read from."""
-    finish: Callable[[Scope], None]
-    """Runs in the background what a render left for `after`."""
+    """The largest answer that is collected; a larger one makes its path live."""
+    attachments: Attachments
+    """What each scope carries for the rooms above."""
+    finish: Callable[[OperationScope], None]
+    """Runs the `after` callbacks of a render in the background."""
     state: Mapping[str, Any] = field(default_factory=dict)
-    """What the application's lifespan put into `request.state`."""
+    """What the application's lifespan yields for `request.state`."""
 
-    async def shared(self, target: Target, purpose: Purpose) -> Rendered:
-        """Run GET for everybody: without a request, watched as the route's config says (A.2).
+    async def shared(self, target: Target, *, at_build: bool = False) -> Rendered:
+        """Run GET for everybody, with a made-up request that is tracked as the route's config says (A.2).
+
+        Args:
+            target: what to render.
+            at_build: at build; otherwise while serving.
 
         Raises:
-            NotStatic: request data was read, also when the handler swallowed the end (R3.10); or something that
-                stands around the operation answered in its place.
-            Exception: whatever the handler raised.
+            NotStatic: request data was read, also if the handler swallowed DynamicAccess (R3.10); or middleware
+                answered in place of the operation.
+            Exception: what the handler raised.
         """
-        scope = self.scope(target, "GET", purpose)
+        scope = self.shared_scope(target, at_build=at_build)
         try:
-            return await self.under(scope, target)
+            return await self.render_in(scope)
         finally:
             if scope.dynamic_use is None:
                 self.finish(scope)
             else:
                 drop_after(scope)
 
-    async def under(self, scope: Scope, target: Target) -> Rendered:
-        """As `shared`, under a scope of the caller's, whose `after` callbacks are the caller's business."""
-        revalidate = target.route.config.revalidate
+    async def render_in(self, scope: SharedScope) -> Rendered:
+        """As `shared`, in a given scope; the caller runs or drops its `after` callbacks."""
+        target, revalidate = scope.target, scope.segment.revalidate
         if revalidate:
             scope.lifetime = Lifetime(revalidate)
         collector = _Collector(scope, self.max_bytes)
         token = enter(scope)
         try:
             await self.app(self._asgi_scope(scope, target), _empty_body(), collector.send)
-        except MEANT_FOR_THE_LOOP:
+        except CANCELLATION:
             raise
         except Exception as error:
             if scope.dynamic_use is None:
-                if scope.entered or scope.purpose is Purpose.BUILD:  # a build shows the whole traceback
+                if scope.operation_reached or scope.at_build:  # a build reports the traceback
                     raise
                 raise _intercepted(scope, f"raised {type(error).__name__}") from error
-        except BaseException as error:  # from a streamed body, say; what the handler raises is ordinary by now
+        except BaseException as error:  # from a streamed body: `wrap_handler` converts the handler's own
             if scope.dynamic_use is None:
-                raise escaped(error) from error
+                raise as_exception(error) from error
         finally:
             leave(token)
-        if collector.status is not None and storable_status(collector.status):  # no other answer is kept for others
+        if collector.status is not None and storable_status(collector.status):  # other answers aren't stored
             scope.dynamic_use = scope.dynamic_use or scope.use_after_error
         if scope.dynamic_use is None and len(scope.tags) > MAX_TAGS_OF_ONE:
             scope.dynamic_use = DynamicUse(f"an answer with more than {MAX_TAGS_OF_ONE} tags", None)
@@ -150,20 +149,32 @@ class Renderer:
             raise NotStatic(scope.dynamic_use)
         return self._rendered(scope, collector)
 
-    def scope(self, target: Target, method: str, purpose: Purpose) -> Scope:
-        """A new scope for one run of an operation of `target`."""
-        return Scope(
-            purpose=purpose,
-            method=method,
-            segment=target.route.config,
-            compat=self.compat,
-            project=self.project,
+    def shared_scope(self, target: Target, *, at_build: bool) -> SharedScope:
+        """The scope for one shared render of `target`."""
+        return SharedScope(
+            at_build=at_build,
             target=target,
-            cache=self.cache,
-            inputs=Inputs() if purpose is Purpose.BUILD else None,
+            segment=target.route.config,
+            project=self.project,
+            compat=self.compat,
+            attachments=self.attachments,
+            inputs=Inputs() if at_build else None,
         )
 
-    def _asgi_scope(self, scope: Scope, target: Target) -> dict[str, Any]:
+    def live_scope(self, target: Target, method: str, asgi: MutableMapping[str, Any], draft: DraftState) -> LiveScope:
+        """The scope for one run of an operation of `target`, for the request of the ASGI scope `asgi`."""
+        return LiveScope(
+            asgi=asgi,
+            draft=draft,
+            method=method,
+            target=target,
+            segment=target.route.config,
+            project=self.project,
+            compat=self.compat,
+            attachments=self.attachments,
+        )
+
+    def _asgi_scope(self, scope: SharedScope, target: Target) -> dict[str, Any]:
         route = target.route.operations["GET"].api_route
         return {
             "type": "http",
@@ -182,14 +193,14 @@ class Renderer:
             "path_params": dict(target.params),
             "route": route,
             "endpoint": route.endpoint,
-            OPERATION: OperationApp(route, _forgiving_afterwork),
-            RENDER: scope,
+            OPERATION: OperationApp(route, _tolerating_failed_background),
+            SHARED_RENDER: scope,
         }
 
-    def _rendered(self, scope: Scope, collector: _Collector) -> Rendered:
+    def _rendered(self, scope: SharedScope, collector: _Collector) -> Rendered:
         if collector.status is None:
             raise RuntimeError("the application ended without an answer")
-        if not scope.entered:
+        if not scope.operation_reached:
             raise _intercepted(scope, f"answered {collector.status}")
         return Rendered(
             status=collector.status,
@@ -201,27 +212,27 @@ class Renderer:
         )
 
 
-def _intercepted(scope: Scope, did: str) -> NotStatic:
-    """What came of the render isn't the route's: its operation never ran."""
-    name, place = scope.standing or ("the inner application", None)
+def _intercepted(scope: SharedScope, did: str) -> NotStatic:
+    """The outcome of a render whose operation never ran: what middleware did isn't the route's answer."""
+    name, place = scope.innermost_middleware or ("the inner application", None)
     return NotStatic(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
 
 
-def _forgiving_afterwork(operation: ASGIApp) -> ASGIApp:
-    """A background task that fails once the answer is whole doesn't unmake the answer."""
+def _tolerating_failed_background(operation: ASGIApp) -> ASGIApp:
+    """Log the error of a background task that fails once the answer is complete: the answer stays valid."""
 
     async def app(scope: ASGIScope, receive: Receive, send: Send) -> None:
-        whole = False
+        complete = False
 
-        async def noting(message: Message) -> None:
-            nonlocal whole
+        async def tracked_send(message: Message) -> None:
+            nonlocal complete
             await send(message)
-            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
-            await operation(scope, receive, noting)
+            await operation(scope, receive, tracked_send)
         except (Exception, SystemExit, KeyboardInterrupt):
-            if not whole:
+            if not complete:
                 raise
             log.exception("a background task of %s failed", scope["path"])
 
@@ -229,7 +240,7 @@ def _forgiving_afterwork(operation: ASGIApp) -> ASGIApp:
 
 
 def _empty_body() -> Receive:
-    """A `receive` that has an empty body, and then a client that never goes away."""
+    """A `receive` with an empty body, and a client that never disconnects."""
     sent = False
 
     async def receive() -> Message:

@@ -1,4 +1,4 @@
-"""What a render is of: one concrete path of one route."""
+"""What a run answers: one concrete path of one route."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LONGEST_LABEL = 200
 
 @dataclass(frozen=True)
 class Target:
-    """A route with the parameters that a path gives it."""
+    """A route, with the values of its parameters from a path."""
 
     route: Route
     segments: tuple[str, ...]
     """The decoded segments of the path."""
     params: dict[str, str | list[str]]
     query: str = ""
-    """What of the query is part of the key, in its canonical form."""
+    """The part of the query that `cache_query` names, in canonical form."""
 
     @classmethod
     def of(
@@ -43,17 +43,17 @@ class Target:
 
     @property
     def readable(self) -> str:
-        """The path for eyes."""
+        """The path for people to read."""
         return readable(self.segments)
 
     @property
     def label(self) -> str:
-        """The path for logs: visitors choose how long it is."""
+        """The path for logs, shortened: visitors choose how long it is."""
         return self.path if len(self.path) <= _LONGEST_LABEL else f"{self.path[:_LONGEST_LABEL]}…"
 
     @cached_property
     def own_tags(self) -> tuple[str, ...]:
-        """The tags that an answer has by where it is (R6.2)."""
+        """The tags that the answer has by its path (R6.2)."""
         return own_tags(self.route.pattern, folders_of(self.route.file.file), self.path)
 
     @property

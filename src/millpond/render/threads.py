@@ -1,7 +1,7 @@
-"""Threads that a cached function begins: what they run is the function's work, as its tasks are.
+"""The scope in threads that shared work starts: what runs there is part of that work, as its tasks are.
 
-A thread begins with an empty context, and an executor's job with that of its thread. What runs there would be taken for
-nobody's: a request that it has from a closure would be read, and be in a result that is for everybody.
+A thread starts with an empty context, and an executor's job gets its thread's. Without its scope, a thread of a cached
+function could read a request from a closure, and put its data into a result that is for everybody.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from millpond.render.request.reader import in_fill, is_for_others
+from millpond.render.request.access import in_running_function, is_shared_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INTERPRETERS: Any = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
-"""As of Python 3.14: an executor of threads that share no objects with this interpreter."""
+"""As of Python 3.14: an executor whose threads run other interpreters, so that no context can be passed to them."""
 _installed = False
 _lock = threading.Lock()
 _here = threading.local()
-"""`submits`: whether a pool is given a job in this thread. A thread that it begins then is for others' jobs, too."""
+"""`submits`: whether this thread is submitting a job. A thread that the pool starts for it will run other jobs, too."""
 
 
-def carry_scopes() -> None:
-    """Hand a copy of the context, as `asyncio.to_thread` does, to threads and jobs that begin in work for others.
+def propagate_scopes() -> None:
+    """Pass a copy of the context, as `asyncio.to_thread` does, to threads and jobs that shared work starts.
 
-    `Thread.start` and `ThreadPoolExecutor.submit` are replaced, once in a process, by functions that look whose work
-    runs, and do nothing more for anybody else: a thread has no other way to know who began it. A job that is put into
-    a queue for a thread that runs already isn't seen.
+    `Thread.start` and `ThreadPoolExecutor.submit` are replaced, once per process: a thread has no other way to know who
+    started it. Outside of shared work the replacements only check that. A job that shared work puts into a queue for a
+    running thread isn't covered.
     """
     global _installed
     with _lock:
@@ -44,8 +44,8 @@ def carry_scopes() -> None:
 def _starting(start: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(start)
     def starting(self: threading.Thread) -> None:
-        # Not for a render: a thread may outlive it, and would be ended for what it asks for later.
-        if in_fill() and not getattr(_here, "submits", False):
+        # Not in a shared render: a thread may outlive it, and what it reads later must not raise DynamicAccess.
+        if in_running_function() and not getattr(_here, "submits", False):
             self.run = functools.partial(copy_context().run, self.run)  # type: ignore[method-assign]
         start(self)
 
@@ -55,7 +55,7 @@ def _starting(start: Callable[..., None]) -> Callable[..., None]:
 def _submitting(submit: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(submit)
     def submitting(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if not is_for_others() or isinstance(self, _INTERPRETERS):
+        if not is_shared_work() or isinstance(self, _INTERPRETERS):
             return submit(self, fn, *args, **kwargs)
         _here.submits = True
         try:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from fastapi.routing import APIRoute
     from starlette.requests import Request
 
-    from millpond.routes.operation import Handler
-
 TELEMETRY = "fastapi.telemetry"
 """The key of an ASGI scope under which FastAPI keeps what it observes of a request; None when nobody wants to know."""
 
@@ -46,7 +44,7 @@ class NotDirect(Exception):
     """Raised before the function was called: FastAPI's own handler has to answer."""
 
 
-def direct_handler(route: APIRoute) -> Handler | None:
+def direct_handler(route: APIRoute) -> DirectHandler | None:
     """The handler of a route that declares nothing but parameters and the request; None for every other route.
 
     It raises NotDirect for a request that isn't valid, and for one that FastAPI observes.
@@ -59,7 +57,7 @@ def direct_handler(route: APIRoute) -> Handler | None:
         return None
     named = (getattr(dependant, each) for each in _REQUEST)
     validated = {kind: [each for each in getattr(dependant, kind) if not _is_any_text(each)] for kind in _READ}
-    return _Direct(
+    return DirectHandler(
         call=dependant.call,
         awaited=is_async(dependant.call),
         requests=[name for name in named if name is not None],
@@ -71,8 +69,8 @@ def direct_handler(route: APIRoute) -> Handler | None:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Direct:
-    """What is known of an operation before the first request."""
+class DirectHandler:
+    """Answers a request, by what is known of the operation before the first request."""
 
     call: Callable[..., Any]
     awaited: bool

@@ -11,7 +11,7 @@ from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import ANYHOW
-from millpond.render.renderer import NotStatic
+from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.render.target import Target
 from millpond.routes.path import canonical
 from millpond.serve.hits import Hits, access, log_access

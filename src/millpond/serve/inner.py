@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound, Router
 
+from millpond.render.middleware_boundary import tracked_asgi_scope, with_boundaries
 from millpond.render.renderer import OPERATION
-from millpond.render.request.tracked import refuse_connection
-from millpond.render.scope import user_place
-from millpond.render.standing import layered, watched_scope
+from millpond.render.request.tracked_request import guard_connection
+from millpond.render.user_code import user_place
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 from millpond.routes.untouched import untouched
@@ -86,7 +86,7 @@ class PassableStack(ServerErrorMiddleware):
         if not isinstance(operation, OperationApp) or (direct := self._direct(operation)) is None:
             await super().__call__(scope, receive, send)
             return
-        scope = watched_scope(scope)
+        scope = tracked_asgi_scope(scope)
         scope.setdefault("router", self._inner.router)
         request = Request(scope, receive, send)
         try:
@@ -135,7 +135,7 @@ class InnerApp(FastAPI):
     def __init__(
         self, operations: Sequence[OperationRoute], project: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(redirect_slashes=False, dependencies=[Depends(refuse_connection)])
+        super().__init__(redirect_slashes=False, dependencies=[Depends(guard_connection)])
         self._project = project
         self._added_at: dict[int, Place | None] = {}
         self._clock, self._looks_again = clock, 0.0
@@ -178,7 +178,7 @@ class InnerApp(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's, with a way past it where nothing of the user's is in it."""
         added = self.user_middleware
-        self.user_middleware = layered(added, self._added_at)  # for the moment: it is the user's own list
+        self.user_middleware = with_boundaries(added, self._added_at)  # for the moment: it is the user's own list
         try:
             stack = super().build_middleware_stack()
         finally:

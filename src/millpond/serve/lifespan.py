@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from millpond.render.escape import contained
+from millpond.render.base_exceptions import contained
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -11,18 +11,19 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
-from millpond.render.escape import ends_this_task
+from millpond.render.base_exceptions import is_cancellation
 from millpond.render.renderer import OPERATION, SERVER
-from millpond.render.request.receiving import INCOMING, Incoming
-from millpond.render.request.watched_scope import guarded
-from millpond.render.scope import DraftState, Purpose, enter, leave
+from millpond.render.request.client_messages import CLIENT_MESSAGES, ClientMessages
+from millpond.render.request.tracked_asgi_scope import guarded
+from millpond.render.scopes.draft import DraftState
+from millpond.render.scopes.scope import enter, leave
 from millpond.serve.sending import LiveSend, send_plain
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.policy.decision import Decision
-    from millpond.render.after import Afterwards
+    from millpond.render.after import AfterTasks
     from millpond.render.renderer import Renderer
     from millpond.render.target import Target
 
@@ -37,7 +38,7 @@ class LiveRunner:
     """Runs operations for the request that asked."""
 
     renderer: Renderer
-    afterwards: Afterwards
+    afterwards: AfterTasks
     draft_secret: str
     secure_cookies: bool
     fronted: bool = False
@@ -61,21 +62,20 @@ class LiveRunner:
             answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
             inner = {**asgi, **self._seen(target, asgi), OPERATION: answer}
             return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
-        scope = self.renderer.scope(target, method, Purpose.DRAFT if draft else Purpose.LIVE)
-        scope.draft = DraftState(draft, self.draft_secret, self.secure_cookies)
+        state = DraftState(draft, self.draft_secret, self.secure_cookies)
+        scope = self.renderer.live_scope(target, method, asgi, state)
         if method in ("GET", "HEAD"):
             receive = _without_body(receive)  # R1.29
-        incoming = Incoming(receive)
-        if scope.stubbed:
-            asgi = _stub(asgi)
-        scope.asgi = asgi
+        messages = ClientMessages(receive)
+        if scope.has_empty_request:
+            scope.asgi = asgi = _stub(asgi)
         token = enter(scope)
         try:
             ran = operation.api_route
             inner = {**asgi, **self._seen(target, asgi), **guarded(asgi)}
             inner.update(route=ran, endpoint=ran.endpoint)
-            inner[OPERATION], inner[INCOMING] = ran.runs, incoming
-            return await self._through(inner, target, incoming.receive, self._sending(send, asgi, target, decision))
+            inner[OPERATION], inner[CLIENT_MESSAGES] = ran.runs, messages
+            return await self._through(inner, target, messages.receive, self._sending(send, asgi, target, decision))
         finally:
             leave(token)
             self.afterwards.begin(scope)
@@ -99,7 +99,7 @@ class LiveRunner:
             log.info("%s %s: the client went away before the body's end", asgi["method"], target.label)
             return _CLIENT_CLOSED
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
-            if ends_this_task(error):
+            if is_cancellation(error):
                 raise
             log.exception("%s %s (%s) raised", asgi["method"], target.label, target.route.file.file)
             if send.status is None:

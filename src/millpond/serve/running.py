@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from millpond.cache.active_application import attachments_of
 from millpond.cache.data import DataCache
 from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.render.after import Afterwards
+from millpond.render.after import AfterTasks
 from millpond.render.renderer import Renderer
 from millpond.routes.table import Table
 from millpond.serve.dispatch import Dispatcher
@@ -67,7 +68,7 @@ class Runtime:
     renderer: Renderer
     responses: Responses
     dispatcher: Dispatcher
-    afterwards: Afterwards
+    afterwards: AfterTasks
 
     async def drain(self, seconds: float) -> int:
         """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
@@ -89,7 +90,7 @@ def assemble(around: AppContext, store: Store, decided: ServedBuild) -> Runtime:
     Raises:
         ConfigError: the secret of the endpoint for webhooks, or of a purger, isn't set.
     """
-    data, afterwards = _data_cache(around, store, _purges(around, decided)), Afterwards()
+    data, afterwards = _data_cache(around, store, _purges(around, decided)), AfterTasks()
     renderer = _renderer(around, data, afterwards)
     responses = _responses(around, store, renderer, decided.build)
     data.application = dispatcher = _dispatcher(around, data, renderer, responses, afterwards, decided)
@@ -126,7 +127,7 @@ def _data_cache(around: AppContext, store: Store, purges: Purges | None) -> Data
     )
 
 
-def _renderer(around: AppContext, data: DataCache, afterwards: Afterwards) -> Renderer:
+def _renderer(around: AppContext, data: DataCache, afterwards: AfterTasks) -> Renderer:
     config = around.config
     return Renderer(
         app=around.inner,
@@ -134,7 +135,7 @@ def _renderer(around: AppContext, data: DataCache, afterwards: Afterwards) -> Re
         compat=config.compat,
         expire_time=config.expire_time,
         max_bytes=config.cache.max_entry_bytes,
-        cache=data,
+        attachments=attachments_of(data),
         finish=afterwards.begin,
         state=around.state,
     )
@@ -161,7 +162,7 @@ def _dispatcher(
     data: DataCache,
     renderer: Renderer,
     responses: Responses,
-    afterwards: Afterwards,
+    afterwards: AfterTasks,
     decided: ServedBuild,
 ) -> Dispatcher:
     config = around.config

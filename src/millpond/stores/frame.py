@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from millpond.policy.entry import Backoff, CompressedBody, Entry, EntryKind
-from millpond.policy.http.coding import Coding
+from millpond.policy.entry import Backoff, Coding, CompressedBody, Entry, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

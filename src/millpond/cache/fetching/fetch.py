@@ -10,7 +10,8 @@ import httpx2
 
 from millpond.cache.active_application import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES, DataRead, Filled
-from millpond.cache.fetching.own_routes import client_of_own, is_own, on_the_way, way_to
+from millpond.cache.fetch_chain import chain_to, waited_for_by
+from millpond.cache.fetching.own_routes import client_of_own, is_own
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.fetching.upstream import close_client as close_client
 from millpond.cache.given_tags import usable_tags
@@ -19,13 +20,14 @@ from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, Fe
 from millpond.policy.freshness import Reader
 from millpond.policy.key import data_key
 from millpond.policy.lifetime import Lifetime
-from millpond.render.scope import Phase, Purpose, Scope, current
+from millpond.render.scopes.scope import current
 from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from millpond.policy.entry import Entry
+    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.fetch")
 
@@ -89,18 +91,18 @@ async def fetch(
     request = sender.build_request(
         call.method, url, headers=headers, json=json, content=content, timeout=httpx2.Timeout(timeout)
     )
-    way = way_to(url, scope) if own else ()
+    chain = chain_to(url, scope) if own else ()
     limits = Limits(timeout, MAX_FETCH_BYTES if store is None else store.max_fetch_bytes)
 
     async def answer() -> httpx2.Response:
-        with on_the_way(way):
+        with waited_for_by(chain):
             return await send(sender, request, limits)
 
-    if scope is None or store is None or scope.draft.enabled:
+    if scope is None or store is None or scope.is_draft:
         return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=store.cache_components)
     good_tags = usable_tags(tags, lambda: f"{at(scope.place())}fetch({redacted(request.url)})", log)
-    _contribute(scope, plan, good_tags)
+    scope.learn(Lifetime(plan.lowers), good_tags)
     if not plan.cached:
         return await answer()
     key = _key(await hooked(sender, request), call.header_names, await _credentials(sender, request))
@@ -120,7 +122,7 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
         compat=scope.compat,
         segment=scope.segment,
         route_revalidate=scope.route_revalidate,
-        prerendering=scope.purpose is Purpose.BUILD and scope.phase is Phase.HANDLER,
+        prerendering=scope.is_prerender and scope.for_build,
         cache_components=cache_components,
     )
     try:
@@ -129,22 +131,14 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
         raise UsageError(f"{at(scope.place())}{conflict} ({redacted(url)})") from None
     if plan.warning is not None:
         log.warning("%sfetch(%s): %s", at(scope.place()), redacted(url), plan.warning)
-    if plan.ends_static and scope.is_prerender:
-        scope.record_access(f"fetch() uncached ({plan.why})")
+    if plan.ends_static:
+        scope.record_uncached(f"fetch() uncached ({plan.why})")
     return plan
 
 
-def _contribute(scope: Scope, plan: FetchPlan, tags: tuple[str, ...]) -> None:
-    """What the call brings for the answer that is being made."""
-    if scope.phase is Phase.HANDLER:
-        if plan.lowers is not None:
-            scope.lifetime = scope.lifetime.lowered(Lifetime(plan.lowers))
-        scope.tags.update(dict.fromkeys(tags))
-
-
 def _reader(plan: FetchPlan, tags: tuple[str, ...], scope: Scope) -> Reader:
-    waits = scope.is_prerender or scope.purpose is Purpose.FILL
-    return Reader(plan.revalidate, (*tags, *scope.own_tags), dict(scope.own_invalidations), waits)
+    own = dict(scope.own_invalidations)
+    return Reader(plan.revalidate, (*tags, *scope.own_tags), own, scope.wants_fresh_data)
 
 
 def _key(request: httpx2.Request, given: frozenset[str], credentials: bytes) -> str:

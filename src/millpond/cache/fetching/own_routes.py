@@ -1,31 +1,22 @@
-"""fetch() of the application's own paths: answered in process, without a port, and never in a circle (D19)."""
+"""fetch() of the application's own paths: answered in process, without a port (D19)."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import httpx2
 
-from millpond.cache.clean_context import fetch_circles, fetch_way
 from millpond.cache.fetching.decoding import too_large
 from millpond.cache.fetching.upstream import no_cookies, shared_client
 from millpond.errors import UsageError
 from millpond.render.renderer import SERVER
-from millpond.render.scope import detached
-from millpond.routes.path import MalformedPath, canonical, split
+from millpond.render.scopes.scope import detached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.types import ASGIApp, Message, Receive, Send
     from starlette.types import Scope as ASGIScope
 
     from millpond.cache.data import DataCache
-    from millpond.render.scope import Scope
-
-_LONGEST_WAY = 16
-"""How many of the application's own answers may be made of one another."""
 
 _ORIGIN = httpx2.URL(f"http://{SERVER[0]}:{SERVER[1]}")
 
@@ -86,66 +77,3 @@ class _InProcess(httpx2.AsyncBaseTransport):
                 raise httpx2.RemoteProtocolError(f"{request.url.path} failed in mid-answer", request=request)
 
         return await httpx2.ASGITransport(bounded).handle_async_request(request)
-
-
-class _Step(NamedTuple):
-    """An answer of this application that is being made, and needs another."""
-
-    path: str
-    shared: bool
-    """Others wait for it, too."""
-
-
-Way = tuple[_Step, ...]
-
-
-def way_to(url: str, scope: Scope | None) -> Way:
-    """The answers that wait for this one.
-
-    Raises:
-        UsageError: one of them is what is asked for, and would wait for itself; or there is no end of them.
-    """
-    way = fetch_way.get()
-    if scope is not None:
-        way = (*way, _Step(scope.path, scope.is_prerender))
-    path = _canonical(url)
-    if len(way) > _LONGEST_WAY or _Step(path, shared=True) in way:
-        circle = " → ".join([*(step.path for step in way[-4:]), path])
-        raise note_circle(UsageError(f'fetch("{url}") goes in a circle: {circle}; read the data directly.'))
-    return way
-
-
-def note_circle(circle: UsageError) -> UsageError:
-    """Let everybody on the way know, whatever becomes of the error itself; returns it."""
-    circles = fetch_circles.get()
-    if circles is not None:
-        circles.append(circle)
-    return circle
-
-
-@contextmanager
-def on_the_way(way: Way) -> Iterator[None]:
-    """What is made meanwhile knows who waits for it.
-
-    Raises:
-        UsageError: it went in a circle.
-    """
-    circles = fetch_circles.get()
-    if circles is None:
-        circles = []
-    token, noting = fetch_way.set(way), fetch_circles.set(circles)
-    try:
-        yield
-    finally:
-        fetch_circles.reset(noting)
-        fetch_way.reset(token)
-    if circles:
-        raise circles[0]
-
-
-def _canonical(url: str) -> str:
-    path = url.partition("#")[0].partition("?")[0]
-    try:
-        return canonical(split(path.encode("utf-8")))
-    except MalformedPath:  # the application will say so, by a 400
-        return path

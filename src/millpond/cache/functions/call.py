@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millpond.cache.active_application import attachments_of
 from millpond.cache.data import Filled
+from millpond.cache.functions.fill_scope import FillScope
 from millpond.errors import UsageError
 from millpond.policy.compat import Compat
 from millpond.policy.freshness import Reader
@@ -15,8 +17,8 @@ from millpond.policy.lifetime import FOREVER
 from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
-from millpond.render.inputs import Inputs
-from millpond.render.scope import DraftState, Phase, Purpose, Scope, enter, leave
+from millpond.render.scopes.inputs import Inputs
+from millpond.render.scopes.scope import Phase, enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache
     from millpond.cache.functions.definition import Definition
     from millpond.policy.entry import Entry
+    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.cache")
 
@@ -63,8 +66,7 @@ class Call:
         scope = self.scope
         if scope is None:
             return Reader()
-        waits = scope.is_prerender or scope.purpose is Purpose.FILL
-        return Reader(None, scope.own_tags, dict(scope.own_invalidations), waits)
+        return Reader(None, scope.own_tags, dict(scope.own_invalidations), scope.wants_fresh_data)
 
     def run(self) -> Any:
         """Call the function."""
@@ -112,26 +114,23 @@ class Call:
             self._contribute(scope, result)
         return self.definition.codec.decode(result.body)
 
-    def _scope_of_fill(self) -> Scope:
+    def _scope_of_fill(self) -> FillScope:
         """A scope without a request: the result is for whoever calls with the same arguments."""
-        definition, cache, parent = self.definition, self.cache, self.scope
-        return Scope(
-            purpose=Purpose.FILL,
-            method="GET",
-            segment=SegmentConfig() if cache.cache_components else _PLAIN_FETCH,
-            compat=parent.compat if parent is not None else Compat.V16,
-            project=parent.project if parent is not None else Path.cwd(),
-            draft=parent.draft if parent is not None else DraftState(),
-            target=parent.target if parent is not None else None,
-            own_invalidations=parent.own_invalidations if parent is not None else {},
-            tags=dict.fromkeys(definition.tags),
-            cache=cache,
+        definition, cache, caller = self.definition, self.cache, self.scope
+        return FillScope(
             function=definition.name,
-            for_build=parent is not None and (parent.for_build or parent.purpose is Purpose.BUILD),
+            cache=cache,
+            caller=caller,
+            project=caller.project if caller is not None else Path.cwd(),
+            compat=caller.compat if caller is not None else Compat.V16,
+            segment=SegmentConfig() if cache.cache_components else _PLAIN_FETCH,
+            attachments=attachments_of(cache),
+            tags=dict.fromkeys(definition.tags),
+            own_invalidations=caller.own_invalidations if caller is not None else {},
             inputs=None if cache.observed is None else Inputs(),
         )
 
-    def _finished(self, scope: Scope, value: object) -> Filled:
+    def _finished(self, scope: FillScope, value: object) -> Filled:
         """The result with the lifetime and the tags that were learnt.
 
         Raises:
@@ -163,7 +162,7 @@ class Call:
             short_lived=cache.cache_components and short_lived(lifetime, chosen.get("stale", default.stale)),
         )
 
-    def _chosen(self, scope: Scope) -> Ages:
+    def _chosen(self, scope: FillScope) -> Ages:
         """What the options and `cache_life` say together; the lowest wins (R5.34)."""
         definition, cache = self.definition, self.cache
         chosen = scope.chosen_life
@@ -178,15 +177,10 @@ class Call:
 
     def _contribute(self, scope: Scope, result: Entry | Filled) -> None:
         """What a result brings for what it is used in (R5.25, R5.36, R5.37)."""
-        definition = self.definition
         if scope.inputs is not None:
-            scope.inputs.functions[definition.reported(scope.project)] = None
-        lifetime = result.lifetime
-        if scope.is_prerender and lifetime.revalidate == 0:
-            scope.record_access(f"{self.name} with revalidate = 0")
+            scope.inputs.functions[self.definition.reported(scope.project)] = None
+        if result.lifetime.revalidate == 0:
+            scope.record_uncached(f"{self.name} with revalidate = 0")
         if result.short_lived:
-            if scope.is_prerender:
-                scope.record_access(f"{self.name} is short-lived")
-            scope.short_lived = scope.short_lived or f"{self.name}"
-        scope.lifetime = scope.lifetime.lowered(lifetime)
-        scope.tags.update(dict.fromkeys(result.tags))
+            scope.record_short_lived(self.name)
+        scope.learn(result.lifetime, result.tags)

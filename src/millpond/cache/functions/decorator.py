@@ -13,7 +13,7 @@ from millpond.cache.data import DataRead
 from millpond.cache.functions.call import Call
 from millpond.cache.functions.definition import Definition
 from millpond.cache.functions.sync_bridge import SyncRead
-from millpond.render.scope import current
+from millpond.render.scopes.scope import current
 from millpond.routes.module import CACHED_MARK
 
 if TYPE_CHECKING:

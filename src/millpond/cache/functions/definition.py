@@ -16,14 +16,14 @@ from millpond.cache.given_tags import usable_tags
 from millpond.errors import Place, UsageError
 from millpond.policy.key import data_key
 from millpond.policy.profiles import InvalidLife, ages_given
-from millpond.render.inputs import CachedFunction
-from millpond.render.scope import Purpose, in_project
+from millpond.render.scopes.inputs import CachedFunction
+from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.cache")
 
@@ -86,7 +86,7 @@ class Definition:
         """Whether a call runs the function: for an editor (R5.25), or inside of another one (classic model, R5.24)."""
         if scope is None:
             return False
-        return scope.draft.enabled or (scope.purpose is Purpose.FILL and not cache_components)
+        return scope.is_draft or (scope.in_function and not cache_components)
 
     def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The key of one call (R5.21, R5.30).

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
-from millpond.cache.data import DataCache
+from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError, at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
-from millpond.render.scope import Purpose, current
-
-if TYPE_CHECKING:
-    from millpond.render.scope import Scope
+from millpond.render.scopes.scope import current
 
 log = logging.getLogger("millpond.cache")
 
@@ -42,7 +38,7 @@ def cache_life(
         if profile is None:
             ages = ages_given(stale, revalidate, expire)
         else:
-            ages = ages_of(profile_named(profile, scope.cache.profiles if isinstance(scope.cache, DataCache) else {}))
+            ages = ages_of(profile_named(profile, scope.cache.profiles))
     except (InvalidLife, UnknownProfile) as error:
         raise UsageError(f"{at(scope.place())}cache_life(): {error}") from None
     scope.chosen_life = lowest(scope.chosen_life, ages)
@@ -58,9 +54,9 @@ def cache_tag(*tags: str) -> None:
     scope.tags.update(dict.fromkeys(usable_tags(tags, lambda: f"cache_tag() in {scope.function}", log)))
 
 
-def _filling(function: str) -> Scope:
+def _filling(function: str) -> FillScope:
     scope = current()
-    if scope is None or scope.purpose is not Purpose.FILL:
+    if not isinstance(scope, FillScope):
         place = scope.place() if scope is not None else None
         raise UsageError(
             f"{at(place)}{function} speaks about the result of a cached function, and none is "

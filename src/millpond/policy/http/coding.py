@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from millpond.policy.entry import Headers
-
-Coding = Literal["zstd", "br", "gzip"]
+    from millpond.policy.entry import Coding, Headers
 
 SMALLEST = 256
 """Bytes from which a body is compressed: what is shorter goes in the same packet either way."""

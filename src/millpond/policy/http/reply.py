@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.entry import Coding
 from millpond.policy.http.coding import LONGEST_ACCEPTED, chosen, etag_of
 from millpond.policy.http.conditional import Conditions, headers_of_304
 from millpond.policy.http.sendable import BODILESS
@@ -11,8 +12,7 @@ from millpond.policy.http.sendable import BODILESS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from millpond.policy.entry import Entry, Headers
-    from millpond.policy.http.coding import Coding
+    from millpond.policy.entry import Coding, Entry, Headers
 
 TELLING = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
 """The request headers that a stored answer depends on."""

@@ -16,13 +16,14 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
-from millpond.render.lasting import LastingLoop
-from millpond.render.scope import current
+from millpond.render.resilient_loop import ResilientLoop
+from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator, Sized
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import Scope
+    from millpond.render.scopes.shared_scope import SharedScope
 
     Look = Callable[[], bool]
     """Called when the loop is about to block; says whether there is something to run now."""
@@ -53,7 +54,7 @@ class _Arrival:
     args: tuple[Any, ...]
     context: contextvars.Context
     scope: Scope | None = None
-    """The watched render that waits for it."""
+    """The verified render that waits for it."""
     handle: asyncio.Handle | None = None
 
     def run(self) -> None:
@@ -61,14 +62,44 @@ class _Arrival:
             self.callback(*self.args)
 
 
-class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
+class StartedTasks:
+    """Tasks that a render has started and that haven't ended, in their order."""
+
+    def __init__(self, render: SharedScope) -> None:
+        self._render = render
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]:
+        return iter(self._tasks)
+
+    def note(self, task: asyncio.Task[Any]) -> None:
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if self._render.has_ended and not task.cancelled():
+            task.exception()  # read: the end of a render is no news
+
+
+class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
     """A loop that can be looked at whenever it would block, and which notes the tasks that a render starts."""
 
     def __init__(self) -> None:
         self._looks: dict[Look, Scope] = {}
+        self._noted: dict[Scope, StartedTasks] = {}
         self._held: list[_Arrival] = []
         super().__init__(IdleSelector(self._looks, self._before_waiting))
-        self.set_task_factory(_noting_tasks)
+        self.set_task_factory(self._start)
+
+    @contextlib.contextmanager
+    def noting_tasks_of(self, render: SharedScope) -> Iterator[StartedTasks]:
+        """Within the block the tasks that `render` starts are noted."""
+        self._noted[render] = started = StartedTasks(render)
+        try:
+            yield started
+        finally:
+            del self._noted[render]
 
     @contextlib.contextmanager
     def watched_by(self, look: Look, scope: Scope) -> Iterator[None]:
@@ -96,7 +127,7 @@ class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As every loop's; a timer of a watched render is of the outside."""
+        """As every loop's; a timer of a verified render is of the outside."""
         scope = _watched()
         if scope is None:
             return super().call_at(when, callback, *args, context=context)
@@ -117,7 +148,7 @@ class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
         return handle
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
-        """As every loop's; a watched render gets the result when nobody looks any more."""
+        """As every loop's; a verified render gets the result when nobody looks any more."""
         result = super().run_in_executor(executor, func, *args)
         scope = _watched()
         if scope is None:
@@ -147,6 +178,20 @@ class IdleLoop(LastingLoop, asyncio.SelectorEventLoop):
             return True
         return self._let_in()
 
+    def _start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any],
+        **options: Any,
+    ) -> asyncio.Task[Any]:
+        # A generator is what coroutines were before Python 3.12; tasks take it, and some versions' types say otherwise.
+        task: asyncio.Task[Any] = asyncio.Task(cast("Coroutine[Any, Any, Any]", coroutine), loop=loop, **options)
+        scope = _watched()
+        started = None if scope is None else self._noted.get(scope)
+        if started is not None:
+            started.note(task)
+        return task
+
 
 def _watched() -> Scope | None:
     scope = current()
@@ -175,25 +220,7 @@ def _observe_again() -> None:
         sys.setprofile(profile)
 
 
-def _noting_tasks(
-    loop: asyncio.AbstractEventLoop, coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any
-) -> asyncio.Task[Any]:
-    # A generator is what coroutines were before Python 3.12; tasks take it, and some versions' types say otherwise.
-    task: asyncio.Task[Any] = asyncio.Task(cast("Coroutine[Any, Any, Any]", coroutine), loop=loop, **options)
-    scope = _watched()
-    if scope is not None:
-        scope.started[task] = None
-        task.add_done_callback(lambda done: _forget(done, scope))
-    return task
-
-
-def _forget(task: asyncio.Task[Any], scope: Scope) -> None:
-    scope.started.pop(task, None)
-    if scope.dynamic_use is not None and not task.cancelled():
-        task.exception()  # read: the end of a render is no news
-
-
-async def cancel_all(first: asyncio.Task[Any], started: dict[asyncio.Task[Any], None], seconds: float) -> None:
+async def cancel_all(first: asyncio.Task[Any], started: StartedTasks, seconds: float) -> None:
     """Cancel tasks and wait until they have cleaned up: connections go back to their pools.
 
     Args:

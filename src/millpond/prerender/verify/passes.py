@@ -10,13 +10,15 @@ from millpond.errors import MillpondError
 from millpond.prerender.verify.idle_loop import IdleLoop, cancel_all
 from millpond.prerender.verify.waits import WaitKind, blamed, waits
 from millpond.render.after import drop_after
-from millpond.render.escape import result_of
-from millpond.render.renderer import NotStatic, Rendered, Renderer
-from millpond.render.scope import DynamicUse, Purpose, Scope
+from millpond.render.base_exceptions import result_of
+from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 
 if TYPE_CHECKING:
     from millpond.errors import Place
-    from millpond.render.inputs import Inputs
+    from millpond.prerender.verify.idle_loop import StartedTasks
+    from millpond.render.renderer import Rendered, Renderer
+    from millpond.render.scopes.inputs import Inputs
+    from millpond.render.scopes.shared_scope import SharedScope
     from millpond.render.target import Target
 
 _CLEAN_UP = 5.0
@@ -45,9 +47,9 @@ class Passes:
             NotStatic: the answer is one request's own, or waits for the outside world.
             PassTimeout: there was none in time.
         """
-        scope = self.renderer.scope(target, "GET", Purpose.BUILD)
+        scope = self.renderer.shared_scope(target, at_build=True)
         try:
-            await _Pass(self, target, scope).run()
+            await _Pass(self, scope).run()
         except (NotStatic, PassTimeout, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - the second pass decides, and raises it again
@@ -65,9 +67,9 @@ class Passes:
             NotStatic, PassTimeout: as `first`.
             Exception: whatever the handler raised.
         """
-        scope = self.renderer.scope(target, "GET", Purpose.BUILD)
+        scope = self.renderer.shared_scope(target, at_build=True)
         try:
-            return await _Pass(self, target, scope).run()
+            return await _Pass(self, scope).run()
         finally:
             if scope.dynamic_use is None:
                 self.renderer.finish(scope)
@@ -78,8 +80,9 @@ class Passes:
 class _Pass:
     """One run of a handler, looked at whenever the loop would block."""
 
-    def __init__(self, passes: Passes, target: Target, scope: Scope) -> None:
-        self._passes, self._target, self._scope = passes, target, scope
+    def __init__(self, passes: Passes, scope: SharedScope) -> None:
+        self._passes, self._scope = passes, scope
+        self._started: StartedTasks
         self._task: asyncio.Task[Rendered]
         self._ended: asyncio.Future[None]
 
@@ -88,7 +91,11 @@ class _Pass:
         if not isinstance(loop, IdleLoop):
             raise TypeError("passes need an IdleLoop")
         self._ended = loop.create_future()
-        self._task = asyncio.create_task(self._passes.renderer.under(self._scope, self._target))
+        with loop.noting_tasks_of(self._scope) as self._started:
+            return await self._run_in(loop)
+
+    async def _run_in(self, loop: IdleLoop) -> Rendered:
+        self._task = asyncio.create_task(self._passes.renderer.render_in(self._scope))
         try:
             with loop.watched_by(self._look, self._scope):
                 either: set[asyncio.Future[Any]] = {self._task, self._ended}
@@ -99,7 +106,7 @@ class _Pass:
                 raise PassTimeout(self._too_late())
             raise NotStatic(self._scope.dynamic_use)
         finally:
-            await cancel_all(self._task, self._scope.started, _CLEAN_UP)
+            await cancel_all(self._task, self._started, _CLEAN_UP)
 
     def _look(self) -> bool:
         """End the render when what it waits for is outside."""
@@ -118,10 +125,10 @@ class _Pass:
         return True
 
     def _unfinished(self) -> list[asyncio.Task[Any]]:
-        return [task for task in (self._task, *self._scope.started) if not task.done()]
+        return [task for task in (self._task, *self._started) if not task.done()]
 
     def _get_place(self) -> Place:
-        return self._target.route.operations["GET"].place
+        return self._scope.target.route.operations["GET"].place
 
     def _too_late(self) -> str:
         return (

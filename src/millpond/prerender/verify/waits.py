@@ -14,8 +14,8 @@ import anyio.to_thread
 import fastapi
 import starlette
 
-from millpond.render.awaits import frames_of
-from millpond.render.scope import user_place
+from millpond.render.await_chain import frames_of
+from millpond.render.user_code import user_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

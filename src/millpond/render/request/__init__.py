@@ -1,1 +1,1 @@
-"""The request as handlers get it: every read is seen, and counts."""
+"""The request as handlers get it, with every read tracked."""

@@ -1,4 +1,4 @@
-"""The cookies of a request, and those that its answer will set (R13.1 to R13.4)."""
+"""`cookies()`: the cookies of a request, and those that its answer will set (R13.1 to R13.4)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 from starlette.responses import Response
 
-from millpond.errors import UsageError
-from millpond.render.request.reader import refuse_elsewhere, refuse_in_fill
-from millpond.render.scope import Phase
+from millpond.render.request.access import refuse_in_function, refuse_in_shared_work
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from datetime import datetime
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import OperationScope
+    from millpond.render.scopes.set_cookies import SetCookies
 
 
 class Cookies(Mapping[str, str]):
-    """What `cookies()` returns. Reads see earlier writes of the same request. May be awaited, to no effect."""
+    """What `cookies()` returns. Reads see earlier writes of the same request. Awaiting it has no effect."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: OperationScope) -> None:
         self._scope = scope
 
     def __await__(self) -> Generator[None, None, Cookies]:
@@ -29,12 +28,10 @@ class Cookies(Mapping[str, str]):
         yield
 
     def _values(self) -> dict[str, str]:
-        request = self._scope.request
-        refuse = refuse_in_fill if request is None else refuse_elsewhere  # whoever reads may have another scope
+        # Whoever reads may belong to another run than the one that called `cookies()`.
+        refuse = refuse_in_function if self._scope.request is None else refuse_in_shared_work
         refuse("cookies()")
-        values: dict[str, str | None] = dict(request.cookies) if request is not None else {}
-        values.update(self._scope.written_cookies)
-        return {name: value for name, value in values.items() if value is not None}
+        return self._scope.visible_cookies
 
     def __getitem__(self, name: str) -> str:
         return self._values()[name]
@@ -66,44 +63,36 @@ class Cookies(Mapping[str, str]):
             value: its value.
             max_age: seconds that it lives; a session cookie when neither this nor `expires` is given.
             expires: when it ends, as a date or as seconds from now.
-            path: the part of the site that it is for.
-            domain: the domain that it is for; this host alone when None.
+            path: the paths of the site that it is sent to.
+            domain: the domain that it is sent to; this host alone when None.
             secure: send it over TLS only.
             httponly: hide it from scripts.
-            samesite: whether other sites' requests carry it.
-            partitioned: keep it apart for each embedding site.
+            samesite: whether requests from other sites carry it.
+            partitioned: keep a separate one for each embedding site (CHIPS).
 
         Raises:
-            UsageError: in a static render, whose answer goes to everybody, or once the answer is out.
+            UsageError: in a shared render, whose answer goes to everybody; or in an `after` callback.
         """
-        self._writable("cookies().set()")
+        answer = self._answer("cookies().set()")
         carrier = Response()
         carrier.set_cookie(
             name, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned=partitioned
         )
-        self._scope.send_cookie(carrier.headers["set-cookie"])
-        self._scope.written_cookies[name] = value
+        answer.add(carrier.headers["set-cookie"])
+        answer.written[name] = value
 
     def delete(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
-        """Make the client forget a cookie; `path` and `domain` must be those it was set with.
+        """Delete a cookie in the browser; `path` and `domain` must be those that it was set with.
 
         Raises:
             UsageError: as `set`.
         """
-        self._writable("cookies().delete()")
+        answer = self._answer("cookies().delete()")
         carrier = Response()
         carrier.delete_cookie(name, path, domain)
-        self._scope.send_cookie(carrier.headers["set-cookie"])
-        self._scope.written_cookies[name] = None
+        answer.add(carrier.headers["set-cookie"])
+        answer.written[name] = None
 
-    def _writable(self, api: str) -> None:
-        refuse_in_fill(api)
-        scope = self._scope
-        if scope.phase is Phase.AFTER:
-            raise UsageError(f"{api} in an after() callback comes too late: the answer is out; set it in the handler.")
-        if scope.purpose.shared:
-            where = scope.place()
-            raise UsageError(
-                f"{f'{where}: ' if where else ''}{api} in a static GET: its answer is stored and sent to everybody; "
-                'set cookies in a live route (dynamic = "force-dynamic") or in a POST.'
-            )
+    def _answer(self, api: str) -> SetCookies:
+        refuse_in_function(api)
+        return self._scope.answer_cookies(api)

@@ -5,27 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
 
-from millpond.policy.draft_mode import DRAFT_COOKIE
+from millpond.render.request.access import refuse_in_function, refuse_in_shared_work
 from millpond.render.request.cookies import Cookies
-from millpond.render.request.mappings import watched
-from millpond.render.request.reader import refuse_elsewhere, refuse_in_fill
-from millpond.render.scope import required
+from millpond.render.request.tracked_mappings import tracked
+from millpond.render.scopes.scope import required
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from millpond.render.scope import Scope
+    from millpond.render.scopes.scope import OperationScope, Scope
 
 
-@watched
+@tracked
 class RequestHeaders(Headers):
-    """What `headers()` returns: read-only. May be awaited, to no effect."""
+    """What `headers()` returns: read-only. Awaiting it has no effect."""
 
     def record_access(self, key: object) -> None:
-        if Headers.__len__(self):  # none are there under force-static
-            refuse_elsewhere("headers()", key)  # somebody may have come by what another scope was given
+        if Headers.__len__(self):  # under force-static there is nothing to protect
+            refuse_in_shared_work("headers()", key)  # the reader may belong to another run
 
     def __await__(self) -> Generator[None, None, RequestHeaders]:
         return self
@@ -49,19 +47,19 @@ def headers() -> RequestHeaders:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
-    scope = required("headers()")
+    scope = required("headers()").require_operation("headers()")
     scope.require_live("headers()")
     return RequestHeaders(raw=_visible_headers(scope))
 
 
-def _visible_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    if scope.stubbed or scope.request is None:
+def _visible_headers(scope: OperationScope) -> list[tuple[bytes, bytes]]:
+    if scope.has_empty_request or scope.request is None:
         return []
     return list(scope.request.scope["headers"])
 
 
 def cookies() -> Cookies:
-    """The cookies of the current request, and the way to set some with its answer. `await` before it is optional.
+    """The cookies of the current request; it can also set some with the answer. `await` before it is optional.
 
     Makes a GET live (R3.9); under `force-static` there are none.
 
@@ -69,24 +67,24 @@ def cookies() -> Cookies:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
-    scope = required("cookies()")
+    scope = required("cookies()").require_operation("cookies()")
     scope.require_live("cookies()")
     return Cookies(scope)
 
 
 def connection() -> Connection:
-    """Say that what follows needs a real request: makes a GET live where it is *called* (R10.3).
+    """Declare that what follows needs a real request; calling it makes a GET live (R10.3).
 
     Raises:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
-    required("connection()").require_live("connection()")
+    required("connection()").require_operation("connection()").require_live("connection()")
     return Connection()
 
 
 class DraftMode:
-    """What `draft_mode()` returns. May be awaited, to no effect."""
+    """What `draft_mode()` returns. Awaiting it has no effect."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -97,38 +95,30 @@ class DraftMode:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether this request is an editor's. Reading it keeps a GET static: it is false there (R3.9)."""
-        return self._scope.draft.enabled
+        """Whether this request is an editor's. A GET that reads it stays static, and sees False (R3.9)."""
+        return self._scope.is_draft
 
     def enable(self) -> None:
-        """Send the cookie that turns draft mode on for this browser. Makes a GET live (R10.1)."""
-        self._end_static("draft_mode().enable()")
-        self._send_cookie(self._scope.draft.secret)
-        self._scope.draft.enabled = True
+        """Turn draft mode on for this browser, by a cookie. Makes a GET live (R10.1).
+
+        Raises:
+            UsageError: inside of a cached function, or in an `after` callback.
+        """
+        self._turn("draft_mode().enable()", enabled=True)
 
     def disable(self) -> None:
-        """Take the cookie away. Makes a GET live (R10.1)."""
-        self._end_static("draft_mode().disable()")
-        self._send_cookie(None)
-        self._scope.draft.enabled = False
+        """Turn draft mode off for this browser. Makes a GET live (R10.1).
 
-    def _end_static(self, api: str) -> None:
-        refuse_in_fill(api)
-        if self._scope.is_prerender:  # also under force-static (R3.13): a cookie for everybody can't be meant
-            self._scope.end(api)
+        Raises:
+            UsageError: as `enable`.
+        """
+        self._turn("draft_mode().disable()", enabled=False)
 
-    def _send_cookie(self, secret: str | None) -> None:
-        secure = self._scope.draft.secure
-        carrier = Response()
-        carrier.set_cookie(
-            DRAFT_COOKIE,
-            secret or "",
-            max_age=None if secret else 0,
-            secure=secure,
-            httponly=True,
-            samesite="none" if secure else "lax",
-        )
-        self._scope.send_cookie(carrier.headers["set-cookie"])
+    def _turn(self, api: str, *, enabled: bool) -> None:
+        refuse_in_function(api)
+        scope = self._scope.require_operation(api)
+        scope.record_effect(api)  # also under force-static (R3.13): nobody means a cookie for everybody
+        scope.set_draft(api, enabled=enabled)
 
 
 def draft_mode() -> DraftMode:

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from millpond.render.lasting import LastingLoop
+from millpond.render.resilient_loop import ResilientLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,4 +29,4 @@ def default_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _lasting(loop: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractEventLoop]:
-    return type(loop.__name__, (LastingLoop, loop), {})
+    return type(loop.__name__, (ResilientLoop, loop), {})

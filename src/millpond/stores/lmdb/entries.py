@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from millpond.policy.entry import Entry
-    from millpond.stores.lmdb.environment import Reading, Writing
+    from millpond.stores.lmdb.open_transaction import Reading, Writing
 
 
 def size_of(entry: Entry, frame: bytes) -> int:

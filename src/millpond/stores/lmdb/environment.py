@@ -6,13 +6,14 @@ import contextlib
 import errno
 import itertools
 import mmap
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import lmdb
 
 from millpond.errors import StoreError
 from millpond.stores.lmdb.file_replacement import Predecessor, settled_at
-from millpond.stores.lmdb.layout import IDENTITY_KEY, STATE_KEY, State
+from millpond.stores.lmdb.layout import IDENTITY_KEY
+from millpond.stores.lmdb.open_transaction import Reading, Writing
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -45,24 +46,6 @@ class FileReplaced(lmdb.Error):
 
 class FileOverwritten(lmdb.Error):
     """Another file's pages were copied into this one while it was in use."""
-
-
-class Writing(NamedTuple):
-    """One write transaction, with the counters as it will leave them."""
-
-    txn: lmdb.Transaction[bytes]
-    tables: Tables
-    state: State
-
-
-class Reading(NamedTuple):
-    """One read transaction. It sees the store as it was when it began, and pins those pages until it ends."""
-
-    txn: lmdb.Transaction[bytes]
-    tables: Tables
-
-    def state(self) -> State:
-        return State.unpack(self.txn.get(STATE_KEY, b"", db=self.tables.meta))
 
 
 class Environment:

@@ -15,7 +15,7 @@ from millpond.stores.lmdb.layout import (
 )
 
 if TYPE_CHECKING:
-    from millpond.stores.lmdb.environment import Reading, Writing
+    from millpond.stores.lmdb.open_transaction import Reading, Writing
 
 LOOK_SECONDS = 0.5
 """How often a process looks whether the file that it has open is still the folder's."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.stores.frame import decode_frame
-from millpond.stores.lmdb.environment import Reading
 from millpond.stores.lmdb.layout import IDENTITY_KEY, EntryRow, digest, tag_in, unpack_row
+from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.lmdb.opening import open_to_read, release
 from millpond.stores.lmdb.tag_rows import row_of
 from millpond.stores.maintenance_contract import ListedEntry, StoreInspection

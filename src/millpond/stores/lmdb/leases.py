@@ -9,7 +9,7 @@ from millpond.stores.contract import Lease
 from millpond.stores.lmdb.layout import digest, pack_lease, unpack_lease
 
 if TYPE_CHECKING:
-    from millpond.stores.lmdb.environment import Reading, Writing
+    from millpond.stores.lmdb.open_transaction import Reading, Writing
 
 _LEASES_UNTIL_SWEEP = 1024
 

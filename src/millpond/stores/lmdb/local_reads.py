@@ -9,9 +9,9 @@ import lmdb
 from millpond.policy.tags import TagRow
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import tag_rows as lmdb_tags
-from millpond.stores.lmdb.environment import Reading
 from millpond.stores.lmdb.file_replacement import superseding
 from millpond.stores.lmdb.layout import digest, packed_version, version_of
+from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.local_entries import LocalEntries, ReadCounts
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import tag_rows as lmdb_tags
-from millpond.stores.lmdb.environment import Reading
+from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.lmdb.transactions import Transactions
 from millpond.stores.maintenance_contract import StoreMaintenance
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from millpond.stores.lmdb.environment import Writing
+    from millpond.stores.lmdb.open_transaction import Writing
     from millpond.stores.maintenance_contract import Unwanted
 
 _AT_ONCE = 100

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import lmdb
 
 from millpond.errors import StoreError
-from millpond.stores.lmdb.environment import Environment, Writing, is_damage
+from millpond.stores.lmdb.environment import Environment, is_damage
 from millpond.stores.lmdb.file_replacement import announce
 from millpond.stores.lmdb.layout import (
     IDENTITY_KEY,
@@ -23,6 +23,7 @@ from millpond.stores.lmdb.layout import (
     pack_moment,
 )
 from millpond.stores.lmdb.lock import LockTimeout, WriteLock
+from millpond.stores.lmdb.open_transaction import Writing
 from millpond.stores.lmdb.store_folder import DATA, StoreFolder, unusable
 
 if TYPE_CHECKING:

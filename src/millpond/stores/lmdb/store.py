@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb.environment import Writing
+    from millpond.stores.lmdb.open_transaction import Writing
 
 log = logging.getLogger("millpond.stores")
 

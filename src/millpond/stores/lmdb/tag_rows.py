@@ -20,7 +20,7 @@ from millpond.stores.lmdb.layout import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from millpond.stores.lmdb.environment import Reading, Writing
+    from millpond.stores.lmdb.open_transaction import Reading, Writing
 
 _INVALIDATIONS_REMEMBERED = 10_000
 

@@ -14,10 +14,11 @@ import lmdb
 
 from millpond.errors import StoreError
 from millpond.stores.lmdb import entries as lmdb_entries
-from millpond.stores.lmdb.environment import Reading, Writing, is_damage
+from millpond.stores.lmdb.environment import is_damage
 from millpond.stores.lmdb.file_replacement import succeed
 from millpond.stores.lmdb.layout import STATE_KEY, State
 from millpond.stores.lmdb.lock import LockTimeout
+from millpond.stores.lmdb.open_transaction import Reading, Writing
 from millpond.stores.lmdb.opening import map_bytes_for, open_environment, release
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The mappings of a request, each of which tells of every look into it."""
+"""The mappings of a request; each reports every read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.datastructures import Headers, QueryParams, State
 
-from millpond.render.request.reader import refuse_elsewhere
+from millpond.render.request.access import refuse_in_shared_work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,21 +32,23 @@ READS_OF_ALL = (
     "values",
 )
 
-Ask = Callable[[str, object], None]
+OnRead = Callable[[str, object], None]
+"""Gets what messages call a mapping, and the key that is read; None where the read isn't about one key."""
+
 _Mapping = TypeVar("_Mapping", bound="type[Any]")
 
 
-def watched(mapping: _Mapping) -> _Mapping:
-    """Class decorator: each read calls `self.record_access` with its key, or with None when it isn't about one key."""
-    for names, telling in ((READS_OF_ONE_KEY, _telling_of_key), (READS_OF_ALL, _telling_of_all)):
+def tracked(mapping: _Mapping) -> _Mapping:
+    """Class decorator: each read calls `self.record_access` first, with its key or None."""
+    for names, reporting in ((READS_OF_ONE_KEY, _reporting_key), (READS_OF_ALL, _reporting_all)):
         for name in names:
-            method = getattr(mapping, name, None)  # None: a Mapping that can't be reversed says so
-            if method is not None and method is not getattr(Mapping, name, None):  # else it goes by way of the others
-                setattr(mapping, name, telling(method))
+            method = getattr(mapping, name, None)  # a Mapping that can't be reversed has None there
+            if method is not None and method is not getattr(Mapping, name, None):  # Mapping's own call the others
+                setattr(mapping, name, reporting(method))
     return mapping
 
 
-def _telling_of_key(method: Callable[..., Any]) -> Callable[..., Any]:
+def _reporting_key(method: Callable[..., Any]) -> Callable[..., Any]:
     def read(self: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
         self.record_access(key)
         return method(self, key, *args, **kwargs)
@@ -54,7 +56,7 @@ def _telling_of_key(method: Callable[..., Any]) -> Callable[..., Any]:
     return read
 
 
-def _telling_of_all(method: Callable[..., Any]) -> Callable[..., Any]:
+def _reporting_all(method: Callable[..., Any]) -> Callable[..., Any]:
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
         self.record_access(None)
         return method(self, *args, **kwargs)
@@ -62,15 +64,15 @@ def _telling_of_all(method: Callable[..., Any]) -> Callable[..., Any]:
     return read
 
 
-@watched
+@tracked
 class TrackedHeaders(Headers):
-    """A subclass of Starlette's, because FastAPI asks for the type."""
+    """A subclass of Starlette's, because FastAPI checks the type."""
 
-    ask: Ask = staticmethod(refuse_elsewhere)
-    """What is asked before a read; that of the request, where the request is tracked."""
+    on_read: OnRead = staticmethod(refuse_in_shared_work)
+    """Called before each read; a tracked request sets its own."""
 
     def record_access(self, key: object) -> None:
-        self.ask("request.headers", key)
+        self.on_read("request.headers", key)
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
@@ -78,45 +80,45 @@ class TrackedHeaders(Headers):
         return super().raw
 
 
-@watched
+@tracked
 class TrackedQuery(QueryParams):
-    """A subclass of Starlette's, because FastAPI asks for the type."""
+    """A subclass of Starlette's, because FastAPI checks the type."""
 
-    ask: Ask = staticmethod(refuse_elsewhere)
+    on_read: OnRead = staticmethod(refuse_in_shared_work)
 
     def record_access(self, key: object) -> None:
-        self.ask("request.query_params", key)
+        self.on_read("request.query_params", key)
 
 
-@watched
+@tracked
 class TrackedCookies(dict[str, str]):
     """Starlette's cookies are a plain dict."""
 
-    ask: Ask = staticmethod(refuse_elsewhere)
+    on_read: OnRead = staticmethod(refuse_in_shared_work)
 
     def record_access(self, key: object) -> None:
-        self.ask("request.cookies", key)
+        self.on_read("request.cookies", key)
 
 
 class TrackedState(State):
-    """`request.state`, in which middleware keeps whom a request is from."""
+    """`request.state`, where middleware keeps who the visitor is, for one."""
 
-    def __init__(self, state: dict[str, Any], ask: Ask) -> None:
+    def __init__(self, state: dict[str, Any], on_read: OnRead) -> None:
         super().__init__(state)
-        object.__setattr__(self, "_ask", ask)
+        object.__setattr__(self, "_on_read", on_read)
 
     def __getattr__(self, key: str) -> Any:
-        self._ask("request.state", key)
+        self._on_read("request.state", key)
         return super().__getattr__(key)
 
     def __getitem__(self, key: str) -> Any:
-        self._ask("request.state", key)
+        self._on_read("request.state", key)
         return super().__getitem__(key)
 
     def __iter__(self) -> Iterator[str]:
-        self._ask("request.state")
+        self._on_read("request.state")
         return super().__iter__()
 
     def __len__(self) -> int:
-        self._ask("request.state")
+        self._on_read("request.state")
         return super().__len__()

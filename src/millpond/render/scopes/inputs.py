@@ -1,4 +1,4 @@
-"""What a render at build, or a cached function that is filled meanwhile, has used besides the request."""
+"""What a render at build, or the fill of a cached function during it, uses besides the request."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from millpond.policy.allowance import InputKind
 
     Call = tuple[str, int, int]
-    """What is used, and by which instruction of which code."""
+    """What is used, by which code object (its id), at which instruction."""
 
 
 class Observation(NamedTuple):
-    """One use, and where the user's code made it."""
+    """One use, and the line of the user's code that makes it."""
 
     kind: InputKind
     what: str
     place: Place
     name: str = ""
-    """A variable, a file, `host:port`, a program, or a statement without its values; "" when it can't be told."""
+    """A variable, a file, `host:port`, a program, or a statement without its values; "" when it is unknown."""
 
 
 class CachedFunction(NamedTuple):
@@ -32,18 +32,18 @@ class CachedFunction(NamedTuple):
 
 @dataclass(slots=True)
 class Inputs:
-    """Filled while an observer is installed."""
+    """What an observer has noted for one scope."""
 
     observed: dict[Observation, None] = field(default_factory=dict)
-    """In its order."""
+    """In the order in which they were made."""
     functions: dict[CachedFunction, None] = field(default_factory=dict)
-    """Those whose results were used: what they have used is theirs."""
+    """Cached functions whose results were used; what those functions have used isn't repeated here."""
     calls: set[Call] = field(default_factory=set)
-    """Calls that were noted, for who observes."""
+    """Calls that were noted already, for the observer."""
 
 
-def together(first: Inputs | None, second: Inputs | None) -> Inputs | None:
-    """What either of two runs of one handler has used."""
+def merged(first: Inputs | None, second: Inputs | None) -> Inputs | None:
+    """What two runs of one handler have used between them."""
     if first is None or second is None:
         return first or second
     return Inputs({**first.observed, **second.observed}, {**first.functions, **second.functions})

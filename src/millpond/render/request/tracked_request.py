@@ -1,10 +1,10 @@
-"""A request whose reads are seen.
+"""Request objects that report what is read of them.
 
-FastAPI asks every request for its headers, cookies and query on every call, even where the handler declares
-nothing; it looks *into* them only for what is declared. So the mappings are watched, not the properties.
+FastAPI gets the headers, cookies and query of every request, even where the handler declares none of them, and looks
+*into* them only for what is declared. So the mappings are tracked, not the properties.
 
-Three kinds of reads matter: in a watched render any of them ends it; inside of a cached function none is allowed; and
-no render for everybody may read a visitor's request, however it came by it.
+Three kinds of reads matter: any read ends a shared render; a cached function may read nothing; and no shared render may
+read a visitor's request, wherever it got it from.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.datastructures import URL, Headers, QueryParams
 from starlette.requests import HTTPConnection, Request, cookie_parser
 
-from millpond.render.request.agents import read_by_agent
-from millpond.render.request.mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
-from millpond.render.request.reader import is_for_others, refuse_elsewhere, refuse_in_fill
-from millpond.render.request.watched_scope import GUARDED, RENDER, plain_of, unwatched
-from millpond.render.scope import named
+from millpond.render.request.access import is_shared_work, read_by_tracer, refuse_in_function, refuse_in_shared_work
+from millpond.render.request.tracked_asgi_scope import GUARDED, SHARED_RENDER, plain_value, untracked
+from millpond.render.request.tracked_mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
+from millpond.render.scopes.dynamic_use import named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -30,22 +29,22 @@ if TYPE_CHECKING:
     from starlette.datastructures import Address, FormData, State
     from starlette.types import Receive
 
-    from millpond.render.request.mappings import Ask
-    from millpond.render.scope import Scope
+    from millpond.render.request.tracked_mappings import OnRead
+    from millpond.render.scopes.scope import OperationScope
 
 
 class TrackedURL(URL):
-    """The path is free, and so are the parts that name the server; query and whole URL are request data (R3.9)."""
+    """Reading the path or the server's name is free; the query and the whole URL are request data (R3.9)."""
 
-    def __init__(self, request: RefusingConnection) -> None:
-        self._plain = URL(scope=unwatched(request.plain))
+    def __init__(self, request: GuardedConnection) -> None:
+        self._plain = URL(scope=untracked(request.plain))
         self._request = request
 
     def __getattribute__(self, name: str) -> Any:
         if name in _FREE_PARTS:
             object.__getattribute__(self, "_request").refuse(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
-        if name in _TELLING_PARTS:
+        if name in _REPORTED_PARTS:
             object.__getattribute__(self, "_request").record_access(f"request.url.{name}")
             return getattr(object.__getattribute__(self, "_plain"), name)
         return super().__getattribute__(name)
@@ -68,56 +67,56 @@ class TrackedURL(URL):
 _FREE_PARTS = frozenset(
     {"path", "scheme", "netloc", "hostname", "port", "fragment", "username", "password", "is_secure"}
 )
-_TELLING_PARTS = frozenset(
+_REPORTED_PARTS = frozenset(
     {"query", "components", "replace", "include_query_params", "replace_query_params", "remove_query_params", "_url"}
 )
 
 
 _REQUEST_DATA = frozenset({"auth", "client", "headers", "query_string", "session", "user"})
-"""Keys under which the request, itself a mapping, shows what the properties do."""
+"""The keys under which the request, itself a mapping, has what some properties return."""
 
 
-class RefusingConnection(HTTPConnection):
-    """A connection that tells neither a cached function anything, nor a render that has another request (R5.24).
+class GuardedConnection(HTTPConnection):
+    """A connection that cached functions and other runs' shared renders can't read (R5.24).
 
-    What comes of it would go to other visitors, too. It is for live runs, and costs them a look at who reads. What
-    Starlette's class has kept of itself isn't looked at.
+    What they make of it would go to other visitors. Live runs use this class, at the cost of looking up the reading
+    code's scope. Properties that Starlette's class has cached before aren't guarded.
     """
 
-    _watch: Scope | None = None
-    """What wants to be told of each read."""
+    _tracking: OperationScope | None = None
+    """The scope that records each read, if one does."""
 
     def record_access(self, api: str, key: object = None) -> None:
-        """Something of the request is read.
+        """Part of the request is read.
 
         Args:
-            api: what messages call it.
-            key: what is asked for, where `api` is a mapping.
+            api: what messages call the part.
+            key: what is read of it, where it is a mapping.
         """
         self.refuse(api, key)
 
     @property
-    def refuse(self) -> Ask:
-        """What is asked before a read that is free in the run that the request belongs to.
+    def refuse(self) -> OnRead:
+        """What to call before a read that is free in the request's own run.
 
-        That of a shared render is made up: nothing of it is a visitor's.
+        The request of a shared render is made up: nothing in it is a visitor's, so only functions may not read it.
         """
-        return refuse_in_fill if RENDER in self.__dict__["scope"] else refuse_elsewhere
+        return refuse_in_function if SHARED_RENDER in self.__dict__["scope"] else refuse_in_shared_work
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The ASGI scope, for those who watch."""
+        """The ASGI scope, untracked."""
         scope: dict[str, Any] = self.__dict__["scope"]
         return scope
 
     @property
-    def _is_of_render(self) -> bool:
-        """Whether it is told of each read, or of a render."""
-        return self._watch is not None or RENDER in self.__dict__["scope"]
+    def _is_tracked(self) -> bool:
+        """Whether a scope records reads, or the request is a shared render's."""
+        return self._tracking is not None or SHARED_RENDER in self.__dict__["scope"]
 
     @property
     def scope(self) -> Any:
-        if is_for_others():
+        if is_shared_work():
             _refuse_but_app(self.refuse, sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
         return self.__dict__["scope"]
 
@@ -128,28 +127,28 @@ class RefusingConnection(HTTPConnection):
     @property
     def headers(self) -> Headers:
         if not hasattr(self, "_own_headers"):
-            self._own_headers = headers = TrackedHeaders(raw=plain_of(self.__dict__["scope"], "headers"))
-            if self._is_of_render:
-                headers.ask = self.record_access
+            self._own_headers = headers = TrackedHeaders(raw=plain_value(self.__dict__["scope"], "headers"))
+            if self._is_tracked:
+                headers.on_read = self.record_access
         return self._own_headers
 
     @property
     def query_params(self) -> QueryParams:
         if not hasattr(self, "_own_query_params"):
-            self._own_query_params = query = TrackedQuery(plain_of(self.__dict__["scope"], "query_string"))
-            if self._is_of_render:
-                query.ask = self.record_access
+            self._own_query_params = query = TrackedQuery(plain_value(self.__dict__["scope"], "query_string"))
+            if self._is_tracked:
+                query.on_read = self.record_access
         return self._own_query_params
 
     @property
     def cookies(self) -> dict[str, str]:
         if not hasattr(self, "_own_cookies"):
-            sent = Headers(raw=plain_of(self.plain, "headers")).getlist("cookie")
+            sent = Headers(raw=plain_value(self.plain, "headers")).getlist("cookie")
             self._own_cookies = cookies = TrackedCookies()
             for header in sent:
                 cookies.update(cookie_parser(header))
-            if self._is_of_render:
-                cookies.ask = self.record_access
+            if self._is_tracked:
+                cookies.on_read = self.record_access
         return self._own_cookies
 
     @property
@@ -178,7 +177,7 @@ class RefusingConnection(HTTPConnection):
     @property
     def base_url(self) -> URL:
         self.record_access("request.base_url")
-        return Request(unwatched(self.plain)).base_url
+        return Request(untracked(self.plain)).base_url
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
         self.record_access("request.url_for()")
@@ -187,7 +186,7 @@ class RefusingConnection(HTTPConnection):
     @property
     def client(self) -> Address | None:
         self.record_access("request.client")
-        return Request(unwatched(self.plain)).client
+        return Request(untracked(self.plain)).client
 
     @property
     def session(self) -> dict[str, Any]:
@@ -205,8 +204,8 @@ class RefusingConnection(HTTPConnection):
         return super().user
 
 
-class RefusingRequest(RefusingConnection, Request):
-    """A request with a body that it tells no cached function either."""
+class GuardedRequest(GuardedConnection, Request):
+    """A request whose body is guarded, too."""
 
     @property
     def receive(self) -> Receive:
@@ -234,43 +233,43 @@ class RefusingRequest(RefusingConnection, Request):
 _QUERY = frozenset({"request.query_params", "request.url.query"})
 
 
-class TrackedRequest(RefusingRequest):
-    """A request that tells its scope, too, what was asked for (R3.9). In a shared render it is empty."""
+class TrackedRequest(GuardedRequest):
+    """A request that also records reads on its scope (R3.9). In a shared render it is empty."""
 
-    _watch: Scope
+    _tracking: OperationScope
 
     def record_access(self, api: str, key: object = None) -> None:
         self.refuse(api, key)
-        if api in _QUERY and self._watch.segment.cache_query:
-            return  # what is visible is part of the key
-        if not read_by_agent(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
-            self._watch.record_access(named(api, key))
+        if api in _QUERY and self._tracking.segment.cache_query:
+            return  # the query that is visible here is part of the key
+        if not read_by_tracer(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
+            self._tracking.record_access(named(api, key))
 
-    # An agent gets what isn't tracked, as it may keep it and look into it later.
+    # A tracer gets untracked objects, since it may keep them and read them later.
 
     @property
     def headers(self) -> Headers:
-        return self._unwatched.headers if read_by_agent(sys._getframe(1)) else super().headers  # noqa: SLF001
+        return self._untracked.headers if read_by_tracer(sys._getframe(1)) else super().headers  # noqa: SLF001
 
     @property
     def query_params(self) -> QueryParams:
-        return self._unwatched.query_params if read_by_agent(sys._getframe(1)) else super().query_params  # noqa: SLF001
+        return self._untracked.query_params if read_by_tracer(sys._getframe(1)) else super().query_params  # noqa: SLF001
 
     @property
     def cookies(self) -> dict[str, str]:
-        return self._unwatched.cookies if read_by_agent(sys._getframe(1)) else super().cookies  # noqa: SLF001
+        return self._untracked.cookies if read_by_tracer(sys._getframe(1)) else super().cookies  # noqa: SLF001
 
     @property
     def url(self) -> URL:
-        return self._unwatched.url if read_by_agent(sys._getframe(1)) else super().url  # noqa: SLF001
+        return self._untracked.url if read_by_tracer(sys._getframe(1)) else super().url  # noqa: SLF001
 
     @property
-    def _unwatched(self) -> Request:
-        return Request(unwatched(self.plain))
+    def _untracked(self) -> Request:
+        return Request(untracked(self.plain))
 
 
-def _refuse_but_app(refuse: Ask, reader: FrameType) -> None:
-    """The application is everybody's: a cached function may reach its database through it."""
+def _refuse_but_app(refuse: OnRead, reader: FrameType) -> None:
+    """`request.app` is the same for everybody: a cached function may get its database from there."""
     name = reader.f_code.co_name if reader.f_code.co_filename == _STARLETTES else "scope"
     if name != "app":
         refuse(f"request.{name}", None)
@@ -279,34 +278,34 @@ def _refuse_but_app(refuse: Ask, reader: FrameType) -> None:
 _STARLETTES = HTTPConnection.__init__.__code__.co_filename
 
 
-def watch(request: Request, scope: Scope) -> Request:
-    """The same request, watched from now on as its scope wants it: a copy would have a body, and a cost, of its own."""
-    if scope.wraps_request:
+def track(request: Request, scope: OperationScope) -> Request:
+    """The same request, tracked from now on as its scope needs it. A copy would need a body of its own."""
+    if scope.tracks_request:
         request.__class__ = _of_kind(TrackedRequest, type(request))
-        cast("TrackedRequest", request)._watch = scope  # noqa: SLF001 - this is where it is made
+        cast("TrackedRequest", request)._tracking = scope  # noqa: SLF001 - this is where it is made
         return request
-    return refuse(request)
+    return guard(request)
 
 
-def refuse(request: Request) -> Request:
-    """The same request, that tells cached functions nothing from now on."""
+def guard(request: Request) -> Request:
+    """The same request, guarded from now on."""
     kind = type(request)
-    if kind is not RefusingRequest:  # as most are from the start
-        request.__class__ = RefusingRequest if kind is Request else _of_kind(RefusingRequest, kind)
+    if kind is not GuardedRequest:  # most are from the start
+        request.__class__ = GuardedRequest if kind is Request else _of_kind(GuardedRequest, kind)
     return request
 
 
-async def refuse_connection(connection: HTTPConnection) -> None:
-    """A dependency for endpoints that aren't routes of files, WebSockets too: they call cached functions as well."""
-    kind = RefusingRequest if isinstance(connection, Request) else RefusingConnection
+async def guard_connection(connection: HTTPConnection) -> None:
+    """A FastAPI dependency for endpoints besides file routes, WebSockets included: they call cached functions, too."""
+    kind = GuardedRequest if isinstance(connection, Request) else GuardedConnection
     connection.__class__ = _of_kind(kind, type(connection))
 
 
 def guard_requests() -> None:
-    """Let every request object that is made of a live run's ASGI scope refuse work for others, whoever makes it.
+    """Guard every request object that is built from a live run's ASGI scope, whoever builds it.
 
-    Middleware makes its own, and keeps it in a global or a context variable; what Starlette's class has read once, it
-    keeps as plain data. `HTTPConnection` has no `__new__`, and gets one: no other place sees each of them.
+    Middleware builds its own, and may keep it in a global or a context variable; and Starlette's class caches what it
+    has read as plain data. `HTTPConnection` has no `__new__`, so it gets one: no other place sees all of them.
     """
     HTTPConnection.__new__ = _new  # type: ignore[method-assign, assignment]
 
@@ -315,16 +314,16 @@ def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any
     del args, kwargs
     if scope is not None and scope.get(GUARDED):
         if cls is Request:
-            return object.__new__(RefusingRequest)
-        cls = _of_kind(RefusingRequest if issubclass(cls, Request) else RefusingConnection, cls)
+            return object.__new__(GuardedRequest)
+        cls = _of_kind(GuardedRequest if issubclass(cls, Request) else GuardedConnection, cls)
     return object.__new__(cls)
 
 
 @cache
-def _of_kind(watching: type[HTTPConnection], kind: type[HTTPConnection]) -> type[Any]:
-    """`watching` on top of a subclass of Request, such as the one that BaseHTTPMiddleware gives to its function."""
-    if issubclass(kind, watching):
+def _of_kind(guarded: type[HTTPConnection], kind: type[HTTPConnection]) -> type[Any]:
+    """A class that is `guarded` first and `kind` second, for subclasses of Request such as BaseHTTPMiddleware's."""
+    if issubclass(kind, guarded):
         return kind
-    if issubclass(watching, kind):
-        return watching
-    return type(kind.__name__, (watching, kind), {})
+    if issubclass(guarded, kind):
+        return guarded
+    return type(kind.__name__, (guarded, kind), {})

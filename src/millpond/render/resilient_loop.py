@@ -1,4 +1,4 @@
-"""An event loop that a `sys.exit()` in a user's task or callback doesn't end."""
+"""An event loop that outlives `sys.exit()` in a task or a callback."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.render")
 
 
-class LastingLoop(asyncio.AbstractEventLoop):
-    """In front of a class of event loops: goes on until the work that it was given has ended.
+class ResilientLoop(asyncio.AbstractEventLoop):
+    """A mixin for event loop classes: the loop runs until the work that it was given has ended.
 
-    asyncio lets a SystemExit or KeyboardInterrupt of any task or callback out of the loop, and with it everything that
-    the loop was doing ends. Tasks that a user's code, its middleware or a library started can't all be watched; but the
-    loop can be run again where it stopped, with everybody who waits for such a task told of its error.
+    asyncio lets a SystemExit or KeyboardInterrupt of any task or callback out of the loop, which ends everything else
+    that the loop was doing. Not every task can be guarded: middleware and libraries start tasks of their own. But the
+    loop can be run again from where it stopped, and whoever awaits the failed task gets its error.
     """
 
     def run_until_complete(self, future: Generator[Any, None, Any] | Awaitable[Any]) -> Any:
@@ -29,7 +29,7 @@ class LastingLoop(asyncio.AbstractEventLoop):
             except (SystemExit, KeyboardInterrupt) as error:
                 if work.done():
                     return work.result()
-                # A Ctrl-C has cancelled the work before it raises anything: it is how `asyncio.Runner` hears the first.
+                # `asyncio.Runner` cancels the work on the first Ctrl-C, before it raises anything.
                 if isinstance(error, KeyboardInterrupt) and _is_cancelled(work):
                     raise
                 log.exception(

@@ -1,4 +1,4 @@
-"""Answers that a handler gives by raising: redirect(), permanent_redirect(), not_found()."""
+"""Responses that a handler raises: redirect(), permanent_redirect(), not_found()."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from starlette.responses import RedirectResponse, Response
 
 from millpond.errors import UsageError
-from millpond.render.scope import Phase, required
+from millpond.render.scopes.scope import Phase, required
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-class Outcome(BaseException):
-    """Carries an answer out of a handler; a BaseException, so that `except Exception` doesn't swallow it (R1.38)."""
+class RaisedResponse(BaseException):
+    """Carries a response out of a handler; a BaseException, so `except Exception` doesn't swallow it (R1.38)."""
 
     keeps_cookies = False
-    """Whether cookies set through `cookies()` go with it (R13.2)."""
+    """Whether it carries the cookies that were set through `cookies()` (R13.2)."""
 
     def response(self, request: Request | None) -> Response:
-        """The answer; `request` is None in a shared render."""
-        raise AssertionError  # pragma: no cover - every outcome has an answer
+        """The response; `request` is None in a shared render."""
+        raise AssertionError  # pragma: no cover - every subclass has one
 
 
-class Redirection(Outcome):
+class RaisedRedirect(RaisedResponse):
     keeps_cookies = True
 
     def __init__(self, url: str, status: int) -> None:
@@ -37,7 +37,7 @@ class Redirection(Outcome):
         return RedirectResponse(self.url, 303 if request is not None and _sends_form(request) else self.status)
 
 
-class Absence(Outcome):
+class RaisedNotFound(RaisedResponse):
     def __init__(self) -> None:
         super().__init__("not found")
 
@@ -46,21 +46,21 @@ class Absence(Outcome):
         return Response(status_code=404)
 
 
-def outcome_in(error: BaseException) -> Outcome | None:
-    """The answer that `error` carries, by itself or in the group that a TaskGroup makes of it."""
+def raised_response_in(error: BaseException) -> RaisedResponse | None:
+    """The response that `error` carries, itself or as the only kind of error in the group of a TaskGroup."""
     if isinstance(error, BaseExceptionGroup):
-        outcomes, others = error.split(Outcome)
-        return outcome_in(outcomes.exceptions[0]) if outcomes is not None and others is None else None
-    return error if isinstance(error, Outcome) else None
+        responses, others = error.split(RaisedResponse)
+        return raised_response_in(responses.exceptions[0]) if responses is not None and others is None else None
+    return error if isinstance(error, RaisedResponse) else None
 
 
-def _answering(function: str) -> None:
+def _require_handler(function: str) -> None:
     if required(function).phase is Phase.AFTER:
         raise UsageError(f"{function} in an after() callback comes too late: the answer is out.")
 
 
 def _sends_form(request: Request) -> bool:
-    """A browser that posted a form must follow with GET (R1.36)."""
+    """Whether a browser posted a form: it must follow the redirect with GET (R1.36)."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return request.method == "POST" and kind in _FORM_TYPES
 
@@ -73,8 +73,8 @@ def redirect(url: str) -> NoReturn:
     Raises:
         UsageError: outside of a handler, or in an `after` callback.
     """
-    _answering("redirect()")
-    raise Redirection(url, 307)
+    _require_handler("redirect()")
+    raise RaisedRedirect(url, 307)
 
 
 def permanent_redirect(url: str) -> NoReturn:
@@ -83,8 +83,8 @@ def permanent_redirect(url: str) -> NoReturn:
     Raises:
         UsageError: outside of a handler, or in an `after` callback.
     """
-    _answering("permanent_redirect()")
-    raise Redirection(url, 308)
+    _require_handler("permanent_redirect()")
+    raise RaisedRedirect(url, 308)
 
 
 def not_found() -> NoReturn:
@@ -93,5 +93,5 @@ def not_found() -> NoReturn:
     Raises:
         UsageError: outside of a handler, or in an `after` callback.
     """
-    _answering("not_found()")
-    raise Absence
+    _require_handler("not_found()")
+    raise RaisedNotFound

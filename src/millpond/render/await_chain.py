@@ -1,4 +1,4 @@
-"""What a task awaits, told by the frames of its chain of awaits."""
+"""The chain of awaits that a task is suspended in, and its frames."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def in_a_thread(task: asyncio.Task[Any]) -> bool:
-    """Whether what a task waits for runs in a thread, which goes on whatever becomes of the task.
+    """Whether a task awaits work in a thread, which goes on even if the task is cancelled.
 
-    Not while it only waits for a thread to be free. What its own tasks wait for isn't seen.
+    False while it still waits for a free thread. Tasks that it has started, and awaits, aren't looked into.
     """
     codes = [frame.f_code for frame in frames_of(task.get_coro())]
     if any(code.co_qualname.startswith("CapacityLimiter.") for code in codes):
@@ -25,7 +25,7 @@ def in_a_thread(task: asyncio.Task[Any]) -> bool:
 
 
 def frames_of(awaitable: object) -> list[FrameType]:
-    """The frames of a chain of awaits, outermost first."""
+    """The frames of the coroutines and generators that `awaitable` is suspended in, outermost first."""
     frames: list[FrameType] = []
     while awaitable is not None:
         if inspect.iscoroutine(awaitable):
@@ -42,7 +42,7 @@ def frames_of(awaitable: object) -> list[FrameType]:
 
 
 def _wrapped_in(awaitable: object) -> object:
-    """What `anext(…)`, `asend(…)` and `__await__()` have inside; they have no attribute for it."""
+    """The coroutine or generator inside of `anext(…)`, `asend(…)` and `__await__()`, which have no attribute for it."""
     if asyncio.isfuture(awaitable):
         return None
     inner = (it for it in gc.get_referents(awaitable) if inspect.isasyncgen(it) or inspect.iscoroutine(it))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from millpond.render.inputs import CachedFunction, Inputs
+from millpond.render.scopes.inputs import CachedFunction, Inputs
 
 if TYPE_CHECKING:
     from millpond.policy.lifetime import Lifetime

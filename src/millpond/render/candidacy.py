@@ -1,4 +1,4 @@
-"""May a GET be rendered for everybody? What its file says, before anything has run (A.1, classic model)."""
+"""Whether a GET is a candidate for static: what its file says, before anything has run (A.1, classic model)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from millpond.routes.route import Route
 
 
-class Why(NamedTuple):
-    """The reason for a route's mode, as the build table and `explain` show it."""
+class ModeReason(NamedTuple):
+    """Why a route is static or live, as the build table and `explain` show it."""
 
     text: str
     place: Place | None = None
@@ -22,12 +22,12 @@ class Why(NamedTuple):
 
 
 class Candidacy(NamedTuple):
-    """Whether renders for everybody are attempted."""
+    """Whether the build attempts shared renders of a route."""
 
     static: bool
-    why: Why
+    why: ModeReason
     broken_promise: bool = False
-    """The file promises a static answer that it can't give: a build error, not a live route."""
+    """A declared input contradicts `dynamic = "error"`: a build error, not a live route."""
 
 
 def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -> Candidacy:
@@ -37,7 +37,7 @@ def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -
     """
     get = route.operations.get("GET")
     if get is None:
-        return Candidacy(False, Why("no GET", None))
+        return Candidacy(False, ModeReason("no GET", None))
     refused = _refused(route, get)
     if refused is not None:
         return Candidacy(False, refused)
@@ -46,56 +46,56 @@ def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -
         return wanted
     for needed in get.declared:
         if needed.kind == "query" and needed.name in route.config.cache_query:
-            continue  # part of the key
-        why = Why(f"declares {needed.api}", get.place)
+            continue  # it is part of the key
+        why = ModeReason(f"declares {needed.api}", get.place)
         return Candidacy(False, why, broken_promise=route.config.forbids_dynamic)
     return wanted
 
 
-def _refused(route: Route, get: Operation) -> Why | None:
+def _refused(route: Route, get: Operation) -> ModeReason | None:
     """What makes GET live whatever else the file says (R2.14, R2.16 to R2.18)."""
     module, config = route.module, route.config
     if config.forces_dynamic:
-        return Why('dynamic = "force-dynamic"', module.place("dynamic"))
+        return ModeReason('dynamic = "force-dynamic"', module.place("dynamic"))
     if config.never_cached:
-        return Why("revalidate = 0", module.place("revalidate"))
+        return ModeReason("revalidate = 0", module.place("revalidate"))
     if get.streams and not config.opts_in:
-        return Why("streams its answer", get.place)
+        return ModeReason("streams its answer", get.place)
     return None
 
 
 def _wanted_by_all(route: Route) -> Candidacy:
-    """With Cache Components no opt-in is needed; parameters must be listed, though (R3.3, R9.11)."""
+    """With Cache Components no opt-in is needed, but parameters must be listed (R3.3, R9.11)."""
     if route.params and route.module.generate_static_params is None:
-        return Candidacy(False, Why("has parameters, and no generate_static_params"))
-    return Candidacy(True, Why("ends without waiting, and without request data"))
+        return Candidacy(False, ModeReason("has parameters, and no generate_static_params"))
+    return Candidacy(True, ModeReason("ends without waiting, and without request data"))
 
 
 def _wanted(route: Route, compat: Compat) -> Candidacy:
     module, config = route.module, route.config
     if route.file.is_answer:
-        return Candidacy(True, Why("a file, served as it is"))
+        return Candidacy(True, ModeReason("a file, served as it is"))
     listed = module.generate_static_params is not None
     if route.params and not listed:
         return _wanted_on_demand(route)
     if config.forces_static or config.forbids_dynamic:
-        return Candidacy(True, Why(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
+        return Candidacy(True, ModeReason(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
     if config.opts_in:
-        return Candidacy(True, Why(f"revalidate = {config.revalidate}", module.place("revalidate")))
+        return Candidacy(True, ModeReason(f"revalidate = {config.revalidate}", module.place("revalidate")))
     if route.file.static_by_default:
-        return Candidacy(True, Why("metadata files are static by default"))
+        return Candidacy(True, ModeReason("metadata files are static by default"))
     if listed:
-        return Candidacy(True, Why("generate_static_params", module.place("generate_static_params")))
+        return Candidacy(True, ModeReason("generate_static_params", module.place("generate_static_params")))
     if compat.get_is_static_by_default:
-        return Candidacy(True, Why(f"GET is static by default (compat {compat})"))
-    return Candidacy(False, Why(f"GET is live by default (compat {compat})"))
+        return Candidacy(True, ModeReason(f"GET is static by default (compat {compat})"))
+    return Candidacy(False, ModeReason(f"GET is live by default (compat {compat})"))
 
 
 def _wanted_on_demand(route: Route) -> Candidacy:
     """A parameterised route without `generate_static_params` (R3.4; a time-based one opts in, D17)."""
     module, config = route.module, route.config
     if config.forces_static or config.forbids_dynamic:
-        return Candidacy(True, Why(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
+        return Candidacy(True, ModeReason(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
     if config.revalidate:
-        return Candidacy(True, Why(f"revalidate = {config.revalidate}", module.place("revalidate")))
-    return Candidacy(False, Why("has parameters, and no generate_static_params"))
+        return Candidacy(True, ModeReason(f"revalidate = {config.revalidate}", module.place("revalidate")))
+    return Candidacy(False, ModeReason("has parameters, and no generate_static_params"))

@@ -1,0 +1,98 @@
+"""The scope of a fill: a cached function runs for whoever calls it with the same arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from millpond.errors import UsageError
+from millpond.render.scopes.scope import Phase, Scope
+
+if TYPE_CHECKING:
+    from millpond.cache.data import DataCache
+    from millpond.render.scopes.dynamic_use import DynamicUse
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FillScope(Scope):
+    """There is no request: reading one, or an effect on one visitor's answer, is a mistake of the user's."""
+
+    for_others: ClassVar[bool] = True
+    in_function: ClassVar[bool] = True
+
+    function: str
+    """What messages call the function."""
+    cache: DataCache
+    caller: Scope | None
+    """The run that called the function; None outside of any handler. Of several it is the one that came first."""
+    chosen_life: dict[str, float] = field(default_factory=dict)
+    """Ages that `cache_life` gave the result; math.inf is never (R5.34)."""
+    short_lived: str | None = None
+    """The first short-lived result that the function has used, if any (R5.39)."""
+    misused: UsageError | None = None
+    """The first misuse: it fails the call even when the function swallows the error (R5.32)."""
+
+    @property
+    def path(self) -> str:
+        return "" if self.caller is None else self.caller.path
+
+    @property
+    def own_tags(self) -> tuple[str, ...]:
+        return () if self.caller is None else self.caller.own_tags
+
+    @property
+    def is_draft(self) -> bool:
+        return self.caller is not None and self.caller.is_draft
+
+    @property
+    def for_build(self) -> bool:
+        return self.caller is not None and self.caller.for_build
+
+    @property
+    def is_prerender(self) -> bool:
+        return False
+
+    @property
+    def wants_fresh_data(self) -> bool:
+        return True
+
+    @property
+    def route_revalidate(self) -> float | None:
+        return self.lifetime.revalidate
+
+    def require_operation(self, api: str) -> NoReturn:
+        self.misuse(api)
+
+    def record_foreign_access(self, api: str) -> None:
+        self.refuse_in_function(api)
+
+    def record_effect(self, api: str) -> None:
+        self.misuse(api)
+
+    def record_uncached(self, api: str) -> None:
+        """The function's own result is what is stored; its lifetime is that of what it has used."""
+
+    def record_short_lived(self, function: str) -> None:
+        self.short_lived = self.short_lived or function
+
+    def refuse_in_function(self, api: str) -> None:
+        if self.phase is Phase.HANDLER:  # a task that outlives the function can't change its result
+            self.misuse(api)
+
+    def end_prerender(self, use: DynamicUse) -> None:
+        """What a function uses is stored with its result, and ends no render."""
+
+    def misuse(self, api: str) -> NoReturn:
+        """Refuse request data, or an effect: the result is for every caller (R5.24, R5.32).
+
+        Raises:
+            UsageError: always.
+        """
+        place = self.place()
+        error = UsageError(
+            f"{f'{place}: ' if place else ''}{api} inside of the cached function {self.function}: its result serves "
+            "other requests, too; call it outside, and pass what the function needs as an argument."
+        )
+        if self.misused is None:
+            self.misused = error
+        raise error

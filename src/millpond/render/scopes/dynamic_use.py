@@ -1,0 +1,56 @@
+"""Dynamic use: what makes an answer one request's own, and the exceptions that report it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from millpond.errors import Place
+
+
+class DynamicUse(NamedTuple):
+    """The use of request data that makes a route live: the "why" in the build table and in `explain`."""
+
+    api: str
+    place: Place | None
+
+    def __str__(self) -> str:
+        return self.api if self.place is None else f"{self.api} · {self.place}"
+
+
+class DynamicAccess(BaseException):
+    """Ends a shared render at the line that reads request data.
+
+    It derives from BaseException, so that `except Exception` in a handler doesn't swallow it. The scope records the use
+    before it raises this, so a handler that swallows BaseException changes nothing either (R3.10).
+    """
+
+    def __init__(self, use: DynamicUse) -> None:
+        super().__init__(str(use))
+        self.use = use
+
+
+class NotStatic(Exception):
+    """A shared render has no answer for everybody: tells the caller of the renderer why."""
+
+    def __init__(self, use: DynamicUse, *, unshareable: bool = False, intercepted: bool = False) -> None:
+        super().__init__(str(use))
+        self.use = use
+        self.unshareable = unshareable
+        """The answer's own headers forbid sharing it (a cookie, `private`): what is stored for the path is invalid."""
+        self.intercepted = intercepted
+        """Middleware answered the made-up request, and the operation never ran; real requests may fare differently."""
+
+
+def refusal(use: DynamicUse) -> str:
+    """The message for request data under `dynamic = "error"`."""
+    where = f"{use.place}: " if use.place else ""
+    return (
+        f'{where}{use.api} needs a request, but the route says dynamic = "error"; '
+        'leave it out, or use dynamic = "auto".'
+    )
+
+
+def named(api: str, key: object) -> str:
+    """What messages call the read of one key of a mapping; of the whole mapping where `key` is None."""
+    return api if key is None else f'{api}["{key}"]'

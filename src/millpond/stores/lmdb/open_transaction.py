@@ -1,0 +1,30 @@
+"""A transaction of the embedded store with the tables that it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from millpond.stores.lmdb.layout import STATE_KEY, State
+
+if TYPE_CHECKING:
+    import lmdb
+
+    from millpond.stores.lmdb.layout import Tables
+
+
+class Writing(NamedTuple):
+    """One write transaction, with the counters as it will leave them."""
+
+    txn: lmdb.Transaction[bytes]
+    tables: Tables
+    state: State
+
+
+class Reading(NamedTuple):
+    """One read transaction. It sees the store as it was when it began, and pins those pages until it ends."""
+
+    txn: lmdb.Transaction[bytes]
+    tables: Tables
+
+    def state(self) -> State:
+        return State.unpack(self.txn.get(STATE_KEY, b"", db=self.tables.meta))
