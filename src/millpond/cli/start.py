@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from millpond.app import environment_log
+from millpond.app.served_build import environment_log
 from millpond.cli.console import complain, print_anything
 from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.cli.project import APP, open_project, run_project
