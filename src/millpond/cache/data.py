@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetching.own_routes import note_circle
-from millpond.cache.flight import CircularWait, Flights
+from millpond.cache.flight import Flights
 from millpond.cache.functions.caller_runs import CallerRuns
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.config.cache_config import CacheConfig
+from millpond.errors import CircularWaitError
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, backoff_after_failure, judge
 from millpond.policy.profiles import BUILT_IN, Profile
@@ -135,7 +136,7 @@ class DataCache:
     async def _shared(self, read: Read, fill: Callable[[], Awaitable[Filled]]) -> tuple[Entry, bool]:
         try:
             return await self.flights.run(read.key, lambda: self._fill(read, fill, background=False), read.name)
-        except CircularWait as circle:
+        except CircularWaitError as circle:
             raise note_circle(circle) from None
 
     def at_hand(self, read: Read, refresh: Callable[[], Awaitable[Filled]], stored: Entry | None) -> Entry | None:

@@ -22,7 +22,7 @@ from millpond.cli.stored import (
     is_called,
     sized,
 )
-from millpond.errors import MillpondError, UsageError
+from millpond.errors import CommandError, UsageError
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
 from millpond.prerender.build_table import route_table
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 cache = App(name="cache", help_format="plaintext")
 
 HEADINGS = ["Entry", "Kind", "Size", "Age", "State", "Lifetime", "Gen", "Hits", "Id", "Tags"]
-
-
-class NoSuchEntry(MillpondError):
-    """The store has no entry by that name."""
 
 
 @cache.command(name="ls")
@@ -96,7 +92,7 @@ def show(
                 if wanted(found.digest, found.entry)
             ]
         if not shown:
-            raise NoSuchEntry(f"nothing is stored for {name}; `millpond cache ls` lists what is.")
+            raise CommandError(f"nothing is stored for {name}; `millpond cache ls` lists what is.")
     if json:
         print_json({"entries": shown})
         return 0

@@ -13,7 +13,7 @@ from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.cron.job import Busy
 from millpond.cron.record import RunOutcome
-from millpond.errors import MillpondError, UsageError
+from millpond.errors import CommandError, UsageError
 from millpond.prerender.build_table import route_table
 from millpond.serve.logs import configure_logs
 
@@ -28,10 +28,6 @@ cron = App(name="cron", help_format="plaintext")
 
 HEADINGS = ["Path", "Schedule", "Time zone", "Next run", "Last run", "Outcome"]
 FAILED = 1
-
-
-class CronError(MillpondError):
-    """There is no such cron, or it can't be run now."""
 
 
 @cron.command(name="list")
@@ -94,9 +90,9 @@ def _chosen(jobs: Sequence[Job], path: str, schedule: str | None) -> Job:
         return fitting[0]
     if fitting:
         schedules = ", ".join(f'"{job.cron.schedule}"' for job in fitting)
-        raise CronError(f"{len(fitting)} crons run {path}; say which one with --schedule: {schedules}.")
+        raise CommandError(f"{len(fitting)} crons run {path}; say which one with --schedule: {schedules}.")
     known = ", ".join(sorted({job.cron.path for job in jobs})) or "none"
-    raise CronError(f"there is no such cron of {path}; those that are configured: {known}.")
+    raise CommandError(f"there is no such cron of {path}; those that are configured: {known}.")
 
 
 async def _records(app: Millpond, jobs: Sequence[Job]) -> list[CronRecord]:
@@ -112,7 +108,7 @@ async def _run(app: Millpond, job: Job) -> Run:
         try:
             return await job.run(job.clock(), once=False)
         except Busy:
-            raise CronError(f"{job.cron.path} is running already; try again when it has ended.") from None
+            raise CommandError(f"{job.cron.path} is running already; try again when it has ended.") from None
 
 
 def _facts(job: Job, record: CronRecord, now: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.app import Millpond
-from millpond.errors import BuildError, MillpondError
+from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
 from millpond.prerender.failure import failure_message
 from millpond.serve.processes.leaving import run_loop
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 APP = "app"
 
 T = TypeVar("T")
-
-
-class ProjectError(MillpondError):
-    """The user's code raised where there is no request to answer with 500: in `register`, or in a lifespan."""
 
 
 def open_project(folder: Path) -> Millpond:

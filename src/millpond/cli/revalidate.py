@@ -19,7 +19,7 @@ from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
 from millpond.config import RevalidateEndpointConfig, load_config
-from millpond.errors import MillpondError, PurgeError, UsageError
+from millpond.errors import CommandError, PurgeError, UsageError
 from millpond.policy.key import folders_of
 from millpond.policy.tags import checked_tags
 from millpond.routes.path import MalformedPath, split
@@ -41,10 +41,6 @@ _PURGE_TIMEOUT = 30.0
 """Seconds for caches in front to acknowledge, twice."""
 
 PathType = Literal["route", "page", "layout"]
-
-
-class ServerRefused(MillpondError):
-    """The server didn't invalidate, or couldn't be asked."""
 
 
 def revalidate(
@@ -161,19 +157,19 @@ def _through_server(url: str, secret_env: str | None, config: Config, order: dic
     try:
         answer = httpx2.post(address, json=order, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
     except httpx2.TimeoutException:
-        raise ServerRefused(
+        raise CommandError(
             f"{address} didn't answer within {_TIMEOUT:g} s; whether it invalidated isn't known."
         ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ServerRefused(f"{address} can't be reached: {error}. Is the server running there?") from None
+        raise CommandError(f"{address} can't be reached: {error}. Is the server running there?") from None
     if answer.status_code == 200:
         try:
             return msgspec.json.decode(answer.content, type=dict[str, int])
         except msgspec.DecodeError:
-            raise ServerRefused(
+            raise CommandError(
                 f"{address} answered 200, and not as Millpond does; is that the right address?"
             ) from None
-    raise ServerRefused(f"{address} answered {answer.status_code}: {_meaning(answer)}")
+    raise CommandError(f"{address} answered {answer.status_code}: {_meaning(answer)}")
 
 
 def _endpoint(url: str, config: Config) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from watchfiles import watch
 
 from millpond.dev.watched_files import changed, contents, counts
-from millpond.errors import MillpondError
+from millpond.errors import WatchError
 
 if TYPE_CHECKING:
     import socket
@@ -26,10 +26,6 @@ _GRACE = 4.0
 """Seconds for the serving process to end; then it is killed."""
 _LOOK_MS = 200
 """How often the supervisor looks after the serving process."""
-
-
-class WatchError(MillpondError):
-    """The system can't watch so many files."""
 
 
 def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from millpond.errors import MetadataError
 from millpond.metadata.dimensions import Dimensions
-from millpond.metadata.shape import MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

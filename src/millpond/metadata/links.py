@@ -5,12 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from millpond.errors import UsageError
+from millpond.errors import MetadataError, UsageError
 from millpond.metadata.described import size_of, text_of
 from millpond.metadata.dimensions import dimensions
 from millpond.metadata.inventory import required_inventory
 from millpond.metadata.listing import Listing, awaits
-from millpond.metadata.shape import MetadataError
 from millpond.metadata.static_files import MEDIA_TYPES
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import read

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 
-from millpond.metadata.shape import MetadataError
+from millpond.errors import MetadataError
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.static_params import validate_static_params
 

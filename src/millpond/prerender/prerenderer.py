@@ -14,11 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from millpond.cache.answer import entry_of, warn_of_lost_body
 from millpond.cache.compression import compressed
 from millpond.config import ServerConfig
-from millpond.errors import MillpondError
+from millpond.errors import RenderTimeoutError
 from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
 from millpond.prerender.plan import Plan
-from millpond.prerender.verify.passes import Passes, PassTimeout
 from millpond.render.escape import contained, result_of
 from millpond.render.inputs import together
 from millpond.render.renderer import NotStatic
@@ -38,12 +37,13 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
     from millpond.policy.http.coding import Coding
+    from millpond.prerender.verify.passes import Passes
     from millpond.prerender.watch import Watch
     from millpond.render.inputs import Inputs
     from millpond.render.renderer import Rendered, Renderer
     from millpond.routes.route import Route
 
-    FirstPass = Inputs | NotStatic | PassTimeout | None
+    FirstPass = Inputs | NotStatic | RenderTimeoutError | None
     """What a first pass has used, or why there is no second one; None in the classic model."""
 
 T = TypeVar("T")
@@ -188,7 +188,7 @@ class Prerenderer:
         async def one(target: Target) -> tuple[str, FirstPass]:
             try:
                 return target.key, await passes.first(target)
-            except (NotStatic, PassTimeout) as ended:
+            except (NotStatic, RenderTimeoutError) as ended:
                 return target.key, ended
 
         return dict(await _each(one, targets, self.config.concurrency))
@@ -246,7 +246,7 @@ class Prerenderer:
                 return result_of(task)
             task.cancel()
             task.add_done_callback(_forget)
-        raise MillpondError(
+        raise RenderTimeoutError(
             f"no answer within {self.config.timeout:g} s, in {TRIES} tries; make the handler quicker, raise "
             '[build] timeout, or make the route live with dynamic = "force-dynamic".'
         )

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Awaitable, Callable
 
+from millpond.errors import UnexpectedExitError
+
 T = TypeVar("T")
 
 MEANT_FOR_THE_LOOP = (asyncio.CancelledError, GeneratorExit)
@@ -16,17 +18,13 @@ MEANT_FOR_THE_LOOP = (asyncio.CancelledError, GeneratorExit)
 of a handler was raised there."""
 
 
-class Escaped(Exception):
-    """A user's code raised something that would pass every `except Exception`: it is an error like any other.
+def escaped(error: BaseException, who: str = "the handler") -> UnexpectedExitError:
+    """`error` as an Exception, with the traceback that it had; `who` raised it.
 
     Unconverted, a `sys.exit()` in a handler would end the server, and one odd error the whole build.
     """
-
-
-def escaped(error: BaseException, who: str = "the handler") -> Escaped:
-    """`error` as an Exception, with the traceback that it had; `who` raised it."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Escaped(f"{who} raised {text}").with_traceback(error.__traceback__)
+    return UnexpectedExitError(f"{who} raised {text}").with_traceback(error.__traceback__)
 
 
 def ends_this_task(error: BaseException) -> bool:
@@ -42,7 +40,7 @@ async def contained(work: Callable[[], Awaitable[T]], who: str) -> T:
     """What a user's `work` comes to, for a task of its own: a task that raises SystemExit would end the loop.
 
     Raises:
-        Escaped: in the place of whatever would pass an `except Exception`.
+        UnexpectedExitError: in the place of whatever would pass an `except Exception`.
         Exception: what the work raised.
     """
     try:
@@ -59,7 +57,8 @@ def result_of(task: Task[T]) -> T:
     """The result of a task that has ended and that nobody of ours cancelled.
 
     Raises:
-        Escaped: the handler raised CancelledError; passed on, it would look as if the caller had been cancelled.
+        UnexpectedExitError: the handler raised CancelledError; passed on, it would look as if the caller had been
+            cancelled.
         Exception: whatever the task raised.
     """
     try:

@@ -23,7 +23,7 @@ class Outcome(BaseException):
 
     def response(self, request: Request | None) -> Response:
         """The answer; `request` is None in a shared render."""
-        raise AssertionError  # pragma: no cover - every outcome has an answer
+        raise NotImplementedError
 
 
 class Redirection(Outcome):
@@ -56,7 +56,9 @@ def outcome_in(error: BaseException) -> Outcome | None:
 
 def _answering(function: str) -> None:
     if required(function).phase is Phase.AFTER:
-        raise UsageError(f"{function} in an after() callback comes too late: the answer is out.")
+        raise UsageError(
+            f"{function} in an after() callback comes too late: the answer is out; call it in the handler."
+        )
 
 
 def _sends_form(request: Request) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from anyio.to_thread import current_default_thread_limiter
 
-from millpond.errors import OverdueError
+from millpond.errors import OverdueError, RenderTimeoutError
 from millpond.render.awaits import in_a_thread
 from millpond.render.escape import result_of
 from millpond.render.scope import Purpose
@@ -73,7 +73,7 @@ class TimedRenders:
 
         Raises:
             OverdueError: it wasn't begun, as too many others hang.
-            TimeoutError: it took too long.
+            RenderTimeoutError: it took too long.
         """
         self._refuse_beside_too_many(target)
         since = self.clock()
@@ -81,7 +81,9 @@ class TimedRenders:
         done, _ = await asyncio.wait({task}, timeout=self.seconds)
         if not done:
             self._leave(task, _Left(_named(target), since, current_default_thread_limiter()))
-            raise TimeoutError(f"no answer after {self.seconds:g} s (cache.render_timeout)")
+            raise RenderTimeoutError(
+                f"no answer after {self.seconds:g} s (cache.render_timeout); make the handler quicker, or raise that."
+            )
         return result_of(task)
 
     def _refuse_beside_too_many(self, target: Target) -> None:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from millpond.errors import UnreadBodyError
+from millpond.render.scope import current
+
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
@@ -66,7 +69,7 @@ class Incoming:
         """The next part of the body, or word that the client has gone.
 
         Raises:
-            RuntimeError: the handler has left the body alone for too long, and what came meanwhile is lost.
+            UnreadBodyError: the handler has left the body alone for too long, and what came meanwhile is lost.
         """
         if self._ahead:
             return self._next()
@@ -74,11 +77,16 @@ class Incoming:
             if self._ahead:
                 return self._next()
             if self._dropped:
-                raise RuntimeError(
-                    f"the body of this request was left unread for {self._patience:g} s while it was answered, "
-                    "and is lost; read it earlier."
-                )
+                raise UnreadBodyError(self._lost())
             return _DISCONNECT if self._gone else self._noted(await self._receive())
+
+    def _lost(self) -> str:
+        scope = current()
+        place = None if scope is None else scope.place()
+        return (
+            f"{'' if place is None else f'{place}: '}the body of this request was left unread for {self._patience:g} s "
+            "while it was answered, and is lost; read it earlier."
+        )
 
     async def gone(self) -> Message:
         """Wait until the client has gone; what comes of its body meanwhile is for `receive`."""

@@ -51,8 +51,8 @@ _LINGER = 1.0
 in which one that has just connected may ask, when the server ends."""
 
 
-class _Refusal(Exception):
-    """Stops the parser."""
+class StopParsing(httptools.HttpParserError):
+    """Raised in a callback of the parser: it reads no further, and `feed_data` raises what stands for this error."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -205,7 +205,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.url += url
         if len(self.url) > self.most_url:
             self._status = 414
-            raise _Refusal
+            raise StopParsing
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
@@ -218,7 +218,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._trailers += len(name) + len(value) + 4
         if self._trailers > self.most_trailers:
             self._status = 431
-            raise _Refusal
+            raise StopParsing
 
     def on_headers_complete(self) -> None:
         self._in_head, self._progressed, self._trailers, self._body = False, True, 0, 0
@@ -227,7 +227,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._status is None and self.most_body is not None and length_of(headers) > self.most_body:
             self._status = 413
         if self._status is not None:
-            raise _Refusal
+            raise StopParsing
         if self.parser.should_upgrade():
             self.scope["method"] = method.decode("ascii")
             return
@@ -248,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body += len(body)
         if self.most_body is not None and self._body > self.most_body:
             self._status = 413
-            raise _Refusal
+            raise StopParsing
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:

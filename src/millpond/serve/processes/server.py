@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
-from millpond.errors import MillpondError
+from millpond.errors import AddressError
 from millpond.serve.internals import differences
 from millpond.serve.processes.descriptors import Descriptors
 from millpond.serve.processes.ending import Ending, Runs
@@ -35,10 +35,6 @@ _UNWIND = 2
 """Seconds for tasks that were cancelled."""
 _LONGEST_WAIT = 24 * 60 * 60
 """Seconds, where uvicorn wants a number and there is no bound."""
-
-
-class AddressError(MillpondError):
-    """The server can't listen where it was told to."""
 
 
 @contextlib.contextmanager
