@@ -398,7 +398,7 @@ async def test_work_that_cancels_itself_cancels_no_caller(
 ) -> None:
     work = Work(asyncio.CancelledError())
     work.gate.set()
-    with pytest.raises(CancelledCallError, match=r"^k cancelled itself before it had a result; call it again\.$"):
+    with pytest.raises(CancelledCallError, match=r"^k was cancelled before it had a result; call it again\.$"):
         await flights.run("k", work)
     flights.begin("k", work)
     await turns()

@@ -191,7 +191,7 @@ async def test_the_query_is_looked_at_where_it_is_part_of_the_key(project: Proje
 async def test_no_more_paths_are_known_than_memory_is_meant_for(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hits_module, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(hits_module, "_MOST_PATHS", 3)
     monkeypatch.setattr(hits_module, "_MOST_REQUESTS", 2)
     project.routes(
         {"/[id]": "revalidate = 60\ndef generate_static_params():\n    return []\ndef GET(id: str):\n    return id\n"}

@@ -71,15 +71,15 @@ class Flight(Generic[T]):
     def failure(self) -> BaseException | None:
         """What went wrong in a flight that has ended; None for a cancellation that somebody asked for."""
         if self.task.cancelled():
-            return None if self.task.cancelling() else CancelledCallError(self._cancelled("cancelled itself"))
+            return None if self.task.cancelling() else self._cancelled()
         return self.error
 
-    def _cancelled(self, what: str) -> str:
-        return f"{self.name} {what}, before it had a result; call it again."
+    def _cancelled(self) -> CancelledCallError:
+        return CancelledCallError(f"{self.name} was cancelled before it had a result; call it again.")
 
     def result(self) -> T:
         if self.task.cancelled():
-            raise CancelledCallError(self._cancelled("was cancelled"))
+            raise self._cancelled()
         if self.error is not None:
             # The first traceback again: each of a thousand callers would otherwise make it longer for the next.
             raise self.error.with_traceback(self.traceback)
