@@ -11,7 +11,7 @@ from millpond.app import Millpond
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
 from millpond.prerender.failure import failure_message
-from millpond.serve.processes.leaving import run_loop
+from millpond.serve.processes.event_loop import run_loop
 
 if TYPE_CHECKING:
     import asyncio

@@ -26,7 +26,7 @@ from millpond.serve.hits import access
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop
-from millpond.serve.processes.leaving import further_signals
+from millpond.serve.processes.process_exit import repeated_signals
 from millpond.serve.processes.server import address_of, bound, serve
 from millpond.serve.processes.worker import name_worker
 from millpond.serve.processes.workers import run_workers
@@ -83,7 +83,7 @@ def start(
         def started() -> None:
             log.info("serving build %s on %s", manifest.build, address_of(sockets))
 
-        serving.serve(app, sockets, started, hurries=True)
+        serving.serve(app, sockets, started, second_signal_exits=True)
     return 0
 
 
@@ -152,7 +152,7 @@ class _Serving:
         try:
             app = open_project(self.folder)
             _needed(app.manifest(), app.project)
-            self.serve(app, sockets, started, hurries=False)
+            self.serve(app, sockets, started, second_signal_exits=False)
         except MillpondError as error:
             complain(str(error))
             return FAILED
@@ -164,13 +164,13 @@ class _Serving:
             access.setLevel(logging.WARNING)
 
     def serve(
-        self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, hurries: bool
+        self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, second_signal_exits: bool
     ) -> None:
-        """Serve until it is to end; `hurries`: a second signal ends it at once."""
+        """Serve until it is to end; `second_signal_exits`: a second signal ends it at once."""
         authorization()  # refuses a secret of crons that can be guessed, before anybody tries
 
         async def live() -> None:
-            with contextlib.ExitStack() as ending:
+            with contextlib.ExitStack() as to_the_end:
                 async with app.lifespan(), Clockwork(app.jobs(), app.config.server.shutdown_timeout).going():
                     await serve(
                         app,
@@ -178,10 +178,10 @@ class _Serving:
                         app.config.server,
                         hits=app.hits if self.way == "socket" else None,
                         proxies=self.proxies,
-                        hurries=hurries,
+                        second_signal_exits=second_signal_exits,
                         started=started,
                     )
-                    ending.enter_context(further_signals(hurry=hurries))
+                    to_the_end.enter_context(repeated_signals(exits=second_signal_exits))
                     log.info("stopping")
 
         run_project(app, live(), fastest_loop())

@@ -24,8 +24,8 @@ from millpond.dev.problem import Problem, problem_of
 from millpond.errors import ConfigError
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.descriptors import raise_limit
-from millpond.serve.processes.event_loop import fastest_loop
-from millpond.serve.processes.leaving import end_orphaned, leave, run_loop
+from millpond.serve.processes.event_loop import fastest_loop, run_loop
+from millpond.serve.processes.process_exit import exit_orphaned, exit_process
 from millpond.serve.processes.server import serve
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _end_with(alive: int) -> None:
 
     def watch() -> None:
         os.read(alive, 1)
-        end_orphaned(_GRACE)
+        exit_orphaned(_GRACE)
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -123,4 +123,4 @@ async def _live(app: Millpond | ErrorPage, hosts: Hosts, sockets: list[socket.so
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    exit_process(main(sys.argv[1:]))
