@@ -12,7 +12,8 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from millpond.serve.connection.unread import UNKNOWN, reset
+from millpond.serve.connection.cycle import UNKNOWN_LENGTH
+from millpond.serve.connection.tcp import reset
 from millpond.serve.sending import send_plain
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class GracefulShutdown:
 
 
 def _ends_with_connection(cycle: Any) -> bool:
-    return bool(getattr(cycle, "expected_content_length", 0) == UNKNOWN)
+    return bool(getattr(cycle, "expected_content_length", 0) == UNKNOWN_LENGTH)
 
 
 def _counted(number: int, what: str) -> str:
