@@ -14,13 +14,13 @@ from millpond.cache.data import DataCache
 from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.render.after import Afterwards
+from millpond.render.after import AfterCallbacks
 from millpond.render.renderer import Renderer
 from millpond.routes.table import Table
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
 from millpond.serve.live import LiveRunner
-from millpond.serve.matched import Matched
+from millpond.serve.match_cache import MatchCache
 from millpond.serve.revalidation import RevalidateEndpoint
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Runtime:
     renderer: Renderer
     responses: Responses
     dispatcher: Dispatcher
-    afterwards: Afterwards
+    after_callbacks: AfterCallbacks
 
     def activate(self) -> None:
         """Be the one that `fetch`, cached functions and invalidations mean, wherever they are called."""
@@ -64,7 +64,7 @@ class Runtime:
         """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
         ends = time.monotonic() + seconds
         late = 0
-        for drain in (self.responses.flights.drain, self.afterwards.drain, self.data.drain):
+        for drain in (self.responses.flights.drain, self.after_callbacks.drain, self.data.drain):
             late += await drain(max(0.0, ends - time.monotonic()))
         return late
 
@@ -79,7 +79,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
     parts.data.application = parts.dispatcher
     if parts.data.purges is not None:
         parts.data.purges.begin()
-    return Runtime(parts.data, parts.renderer, parts.responses, parts.dispatcher, parts.afterwards)
+    return Runtime(parts.data, parts.renderer, parts.responses, parts.dispatcher, parts.after_callbacks)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class _Assembly:
     served: ServedBuild
 
     @cached_property
-    def afterwards(self) -> Afterwards:
-        return Afterwards()
+    def after_callbacks(self) -> AfterCallbacks:
+        return AfterCallbacks()
 
     @cached_property
     def data(self) -> DataCache:
@@ -122,7 +122,7 @@ class _Assembly:
             expire_time=config.expire_time,
             max_bytes=config.cache.max_entry_bytes,
             cache=self.data,
-            finish=self.afterwards.begin,
+            finish=self.after_callbacks.begin,
             state=context.state,
         )
 
@@ -153,7 +153,7 @@ class _Assembly:
             config=config,
             clock=context.clock,
             hits=Hits(self.responses, config.server, config.cdn.surrogates() if config.cdn else None),
-            matched=Matched(config.server),
+            match_cache=MatchCache(config.server),
             endpoint=self._endpoint(),
             live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),
         )
@@ -161,7 +161,7 @@ class _Assembly:
     def _live_runner(self) -> LiveRunner:
         return LiveRunner(
             self.renderer,
-            self.afterwards,
+            self.after_callbacks,
             self.served.draft_secret or "",
             secure_cookies=not self.context.development,
             fronted=self.context.config.cdn is not None,

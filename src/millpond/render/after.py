@@ -155,7 +155,7 @@ def drop_after(scope: Scope) -> None:
             work.drop()
 
 
-class Afterwards:
+class AfterCallbacks:
     """The callbacks of answers that are out, running in the background until a shutdown waits for them."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from millpond.render.escape import MEANT_FOR_THE_LOOP, escaped
 from millpond.render.outcome import outcome_in
-from millpond.render.request.receiving import attentive
+from millpond.render.request.receiving import disconnect_aware
 from millpond.render.request.tracked import watch
 from millpond.render.scope import required
 
@@ -44,7 +44,7 @@ def around(inner: Handler) -> Handler:
             if not outcome.keeps_cookies:
                 return response
         _add_cookies(scope, response)
-        return attentive(response, request.scope)
+        return disconnect_aware(response, request.scope)
 
     return handle
 

@@ -141,7 +141,7 @@ class Incoming:
                 self._held, self._dropped = 0, True
 
 
-class Attentive(Response):
+class DisconnectAwareResponse(Response):
     """A response that waits for its client to go, and takes nothing of a body from who reads it.
 
     To the response the server's version of ASGI is one in which it listens: by later ones `send` tells it, which is
@@ -158,9 +158,9 @@ class Attentive(Response):
         await self._response({**scope, "asgi": asgi}, incoming.gone, incoming.sending(send))
 
 
-def attentive(response: Response, scope: Scope) -> Response:
+def disconnect_aware(response: Response, scope: Scope) -> Response:
     """The response as it is to be sent in a live run: one that may take its time is Attentive."""
     incoming: Incoming | None = scope.get(INCOMING)
     if incoming is None or type(response).__call__ is Response.__call__:
         return response
-    return Attentive(response, incoming)
+    return DisconnectAwareResponse(response, incoming)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from millpond.policy.http.reply import ANYHOW, TELLING, Asked
+from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.render.request.request_api import DRAFT_COOKIE
 from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
 from millpond.serve.connection.framing import is_host
-from millpond.serve.hits import Request, Sent, access, decoded, log_access, size_of
+from millpond.serve.hits import HitRequest, Sent, access, decoded, log_access, size_of
 from millpond.serve.prepared import HIT, lines_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _NEEDS_ASGI = frozenset({b"content-length", b"transfer-encoding", b"range", b"ex
 _CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 """A request with one of these isn't remembered."""
 _HOST = frozenset({b"host"})
-_INSPECTED = TELLING | _NEEDS_ASGI | _CREDENTIALS | _HOST
+_INSPECTED = NEGOTIATION_HEADERS | _NEEDS_ASGI | _CREDENTIALS | _HOST
 _DRAFT = DRAFT_COOKIE.encode("ascii")
 _MAX_REPEATED_BYTES = 4 * 1024
 """Bytes of an answer up to which it is kept as it was sent, for the same request."""
@@ -77,7 +77,7 @@ class HitProtocol(BoundedProtocol):
     """How many messages began in the piece that is being read."""
     _only_messages = True
     """Whether the parser is at the start of a message whenever no message is under way."""
-    _answered: Request | None = None
+    _answered: HitRequest | None = None
     """The request that is being parsed, once it was answered."""
 
     def data_received(self, data: bytes) -> None:
@@ -121,7 +121,7 @@ class HitProtocol(BoundedProtocol):
         self.headers.append((name, value))
 
     def _inspect(self, name: bytes, value: bytes) -> None:
-        if name in TELLING:
+        if name in NEGOTIATION_HEADERS:
             if self._negotiating is None:
                 self._negotiating = []
             self._negotiating.append((name, value))
@@ -155,7 +155,7 @@ class HitProtocol(BoundedProtocol):
         if self._answered is None:
             super().on_message_complete()
 
-    def _request(self) -> Request | None:
+    def _request(self) -> HitRequest | None:
         """The request whose head was parsed, if a hit may answer it; that depends on its bytes alone."""
         path, question, _ = self.url.partition(b"?")
         cached_path = self.hits.cached_path(path)
@@ -169,9 +169,9 @@ class HitProtocol(BoundedProtocol):
             return None
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
-        return Request(
+        return HitRequest(
             cached_path,
-            ANYHOW if self._negotiating is None else Asked.of(self._negotiating),
+            NO_NEGOTIATION if self._negotiating is None else Negotiation.of(self._negotiating),
             method.decode("ascii"),
             path,
         )
@@ -196,23 +196,23 @@ class HitProtocol(BoundedProtocol):
             and not self.transport.is_closing()
         )
 
-    def _answer(self, request: Request) -> bool:
+    def _answer(self, request: HitRequest) -> bool:
         """Answer if it is a hit; False if nothing was done."""
         logs = access.isEnabledFor(logging.INFO)
         started = time.perf_counter() if logs else 0.0
         state = self.server_state
         try:
-            ready = self.hits.ready(request.cached_path)
+            prepared = self.hits.prepared(request.cached_path)
             sent = request.sent
-            if ready is None:
+            if prepared is None:
                 return False
             if (
                 sent is None
-                or sent.volatile is not ready.volatile
-                or sent.mark is not ready.mark
+                or sent.volatile is not prepared.volatile
+                or sent.mark is not prepared.mark
                 or sent.server is not state.default_headers
             ):
-                sent = self._prepare(request, ready)
+                sent = self._prepare(request, prepared)
         except Exception:  # raised into the parser it would become a 400; through ASGI it becomes what it is
             log.exception("a hit of %r at the socket failed", request.path)
             return False
@@ -228,20 +228,23 @@ class HitProtocol(BoundedProtocol):
             log_access(request.method, decoded(request.path), sent.status, HIT, time.perf_counter() - started)
         return True
 
-    def _prepare(self, request: Request, ready: PreparedEntry) -> Sent | None:
+    def _prepare(self, request: HitRequest, prepared: PreparedEntry) -> Sent | None:
         """What to send for a request; None when the entry has gone meanwhile."""
-        form = ready.representation(request.asked, self.hits.clock)
-        if form is None:
+        representation = prepared.representation(request.negotiation, self.hits.clock)
+        if representation is None:
             return None
-        server, volatile = self.server_state.default_headers, ready.volatile
-        head, body = form.head(volatile, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
+        server, volatile = self.server_state.default_headers, prepared.volatile
+        head, body = (
+            representation.head(volatile, self.lines.of(server)),
+            b"" if request.method == "HEAD" else representation.body,
+        )
         if request.sent is not None:
-            self.hits.copied(-len(request.sent.data))
+            self.hits.count_copied(-len(request.sent.data))
         if request.volatile is not volatile or len(head) + len(body) > _MAX_REPEATED_BYTES:
             request.volatile, request.sent = volatile, None
-            return Sent(ready.mark, volatile, server, form.status, head, body)
-        request.sent = sent = Sent(ready.mark, volatile, server, form.status, head + body)
-        self.hits.copied(len(sent.data))
+            return Sent(prepared.mark, volatile, server, representation.status, head, body)
+        request.sent = sent = Sent(prepared.mark, volatile, server, representation.status, head + body)
+        self.hits.count_copied(len(sent.data))
         return sent
 
     def _prepare_for_asgi(self) -> None:

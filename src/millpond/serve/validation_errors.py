@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-MOST_FAULTS = 100
+MAX_ERRORS = 100
 """Of a request that isn't valid: a body of which nothing fits would make an answer of a hundred times its length, and
 hold up all others for ten seconds at a megabyte."""
 
-LONGEST_INPUT = 1000
+MAX_SHOWN_INPUT = 1000
 """Characters of strings, digits and items of an input that is shown; a larger one is left out."""
 
 _DEEPEST = 50
@@ -33,10 +33,12 @@ _LONGEST_TEXT = 500
 """Characters of a message, or of a name in a place: clients choose some of them."""
 
 
-async def first_faults(request: Request, error: RequestValidationError) -> Response:
+async def validation_error_response(request: Request, error: RequestValidationError) -> Response:
     """FastAPI's answer to a request that isn't valid, with as much of its faults as anybody reads."""
-    faults = [_told(fault) for fault in error.errors()[:MOST_FAULTS]]
-    return await request_validation_exception_handler(request, RequestValidationError(faults, body=error.body))
+    validation_errors = [_told(fault) for fault in error.errors()[:MAX_ERRORS]]
+    return await request_validation_exception_handler(
+        request, RequestValidationError(validation_errors, body=error.body)
+    )
 
 
 def _told(fault: Any) -> Any:
@@ -61,7 +63,7 @@ def _short(value: Any) -> Any:
 
 def _is_shown(value: Any) -> bool:
     """Whether it is short, and JSON can hold it; no more of it is looked at than it takes to tell."""
-    room, level = LONGEST_INPUT, [value]
+    room, level = MAX_SHOWN_INPUT, [value]
     for _ in range(_DEEPEST):
         within: list[Any] = []
         for each in level:
@@ -80,7 +82,7 @@ def _is_shown(value: Any) -> bool:
 def _size(value: Any) -> int | None:
     """What a value counts without its parts; None where JSON can't hold it."""
     if isinstance(value, str):
-        return len(value) if len(value) > LONGEST_INPUT or _is_unicode(value) else None
+        return len(value) if len(value) > MAX_SHOWN_INPUT or _is_unicode(value) else None
     if isinstance(value, dict | list | tuple):
         return len(value)
     if isinstance(value, float):
