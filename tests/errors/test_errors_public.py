@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "src" / "millpond").rglob("*.py"))
+TREES = {
+    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+    for path in sorted((ROOT / "src" / "millpond").rglob("*.py"))
+}
+"""The source, read once."""
 SHOWN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.py"))]
 HOME = "src/millpond/errors.py"
 BY_PROTOCOL = {"AttributeError", "NotImplementedError", "TypeError", "ValueError"}
@@ -43,8 +47,8 @@ def exceptions() -> dict[str, Source]:
     """
     defined = {
         node.name: (path, {name for base in node.bases for name in _names_in(base)})
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
 
@@ -53,7 +57,7 @@ def exceptions() -> dict[str, Source]:
         return direct | {above for base in direct for above in all_bases(base)}
 
     return {
-        name: Source(path.relative_to(ROOT).as_posix(), frozenset(bases))
+        name: Source(path, frozenset(bases))
         for name, (path, _) in defined.items()
         for bases in (all_bases(name),)
         if any(base.endswith(("Error", "Exception")) for base in bases) and "BaseException" not in bases
@@ -63,8 +67,8 @@ def exceptions() -> dict[str, Source]:
 def caught_names() -> set[str]:
     """What `except` clauses and `contextlib.suppress` of the source name."""
     names: set[str] = set()
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for tree in TREES.values():
+        for node in ast.walk(tree):
             if isinstance(node, ast.ExceptHandler) and node.type is not None:
                 names |= _names_in(node.type)
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("suppress", "isinstance", "split")):
@@ -77,8 +81,8 @@ def _names_in(node: ast.expr) -> set[str]:
     return found | {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
 
 
-def _raised(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def _raised(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and node.exc is not None:
             what = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             if isinstance(what, ast.Name):
@@ -104,11 +108,34 @@ def test_every_other_exception_is_caught_by_millpond_itself() -> None:
     assert let_go == {}
 
 
+def _said_to_be_raised(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            _, _, raises = (ast.get_docstring(node) or "").partition("Raises")
+            for names in re.findall(r"^ {4}([A-Z]\w+(?:, [A-Z]\w+)*): |^ ([A-Z]\w+):", raises, re.MULTILINE):
+                yield from "".join(names).split(", ")
+
+
+def imported(tree: ast.Module) -> set[str]:
+    return {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+
+def test_what_docstrings_say_is_raised_is_there() -> None:
+    classes = {node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    unknown = {
+        f"{path}: {name}"
+        for path, tree in TREES.items()
+        for name in _said_to_be_raised(tree)
+        if name not in classes | imported(tree) and not hasattr(builtins, name)
+    }
+    assert unknown == set()
+
+
 def test_no_exception_of_pythons_own_is_raised_to_users() -> None:
     raised = [
-        f"{path.relative_to(ROOT)}:{line} raises {name}"
-        for path in SOURCES
-        for line, name in _raised(path)
+        f"{path}:{line} raises {name}"
+        for path, tree in TREES.items()
+        for line, name in _raised(tree)
         if isinstance(getattr(builtins, name, None), type) and name not in BY_PROTOCOL
     ]
     assert raised == []

@@ -18,7 +18,7 @@ from millpond.app.served_build import build_to_serve, store_of
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetching.fetch import close_client
 from millpond.config import Config, load_config
-from millpond.cron.job import Job
+from millpond.cron.job import CronJob
 from millpond.metadata.inventory import Inventory
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
@@ -193,9 +193,9 @@ class Millpond:
         """
         return await Builder(self._context, self._instrumentation, self._lifespan).run(progress)
 
-    def jobs(self) -> list[Job]:
-        """The crons of the configuration, to be run by whoever serves; see `millpond.cron.clockwork`."""
-        return [Job(cron, self, self.config, self.store, self._context.clock) for cron in self.config.cron]
+    def jobs(self) -> list[CronJob]:
+        """The crons of the configuration, to be run by whoever serves; see `millpond.cron.scheduler`."""
+        return [CronJob(cron, self, self.config, self.store, self._context.clock) for cron in self.config.cron]
 
     def manifest(self) -> BuildManifest | None:
         """The project's build, if there is one.

@@ -24,18 +24,18 @@ def run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
     from millpond.cli.commands import app
-    from millpond.cli.console import complain, print_anything
+    from millpond.cli.console import print_error, replace_unprintable
     from millpond.errors import MillpondError
     from millpond.serve.processes.process_exit import exit_code_of
 
-    print_anything()
+    replace_unprintable()
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:  # it says what is wrong, and what was probably meant
-        complain(str(error))
+        print_error(str(error))
         return MISUSED
     except MillpondError as error:
-        complain(str(error))
+        print_error(str(error))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond.cache.invalidate import tag_of_path
-from millpond.cli.console import complain, machine_readable, output, print_json, print_table
+from millpond.cli.console import errors_as_json, output, print_error, print_json, print_table
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.stored import (
     DAMAGED,
@@ -19,8 +19,8 @@ from millpond.cli.stored import (
     entry_lines,
     entry_row,
     facts_of,
+    human_size,
     is_called,
-    sized,
 )
 from millpond.errors import CommandError, UsageError
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
@@ -54,7 +54,7 @@ def list_entries(
     json: Json = False,
 ) -> int:
     """List what is stored, what was used last first."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
             wanted = [
@@ -82,7 +82,7 @@ def show(
     json: Json = False,
 ) -> int:
     """Say all about an entry, or about all entries of a path."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         wanted = _chosen(path=name if name.startswith("/") else None, key=name)
         with about.inspected() as inspection:
@@ -108,7 +108,7 @@ def show(
 @cache.command
 def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """Say how much is stored, and what of it is fresh."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
             numbers = inspection.stats()._asdict()
@@ -126,9 +126,11 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
     console = output()
     console.print(f"{'entries':<12} {facts['entries']}  ({_counted(facts['kinds'])})", soft_wrap=True)
     console.print(f"{'states':<12} {_counted(facts['states'])}", soft_wrap=True)
-    console.print(f"{'size':<12} {sized(facts['bytes'])} of {sized(about.max_bytes)}", soft_wrap=True)
+    console.print(f"{'size':<12} {human_size(facts['bytes'])} of {human_size(about.max_bytes)}", soft_wrap=True)
     if "file_bytes" in facts:
-        console.print(f"{'file':<12} {sized(facts['file_bytes'])} of {sized(facts['map_bytes'])}", soft_wrap=True)
+        console.print(
+            f"{'file':<12} {human_size(facts['file_bytes'])} of {human_size(facts['map_bytes'])}", soft_wrap=True
+        )
     if "builds" in facts:
         console.print(f"{'builds':<12} {', '.join(facts['builds']) or 'none'}", soft_wrap=True)
     for name in ("hits", "generation", "tags", "leases", "readers", "mirrors", "identity"):
@@ -140,7 +142,7 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
 @cache.command
 def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """Read every entry; the exit code is 1 when one is damaged."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
             found = list(inspection.entries())
@@ -149,7 +151,9 @@ def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the o
         print_json({"entries": len(found), "damaged": damaged})
     else:
         for name in damaged:
-            complain(f"entry {name[:ID_LENGTH]} is damaged: nobody is served with it. `millpond cache prune` drops it.")
+            print_error(
+                f"entry {name[:ID_LENGTH]} is damaged: nobody is served with it. `millpond cache prune` drops it."
+            )
         output().print(f"{len(found)} entries, {len(damaged)} damaged")
     return 1 if damaged else 0
 
@@ -165,7 +169,7 @@ def purge(
     json: Json = False,
 ) -> int:
     """Drop entries. What is being rendered now is stored all the same: `millpond revalidate` concerns that, too."""
-    with machine_readable(json):
+    with errors_as_json(json):
         if not (everything or path or tag or key):
             raise UsageError("say what is to go: --all, --path PATH, --tag TAG or --key KEY.")
         about = cache_of(dir, "millpond cache")
@@ -181,7 +185,7 @@ def purge(
 @cache.command
 def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """Drop what nobody is served with again: entries of other builds, expired and damaged ones."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about, now = cache_of(dir, "millpond cache"), time.time()
 
         with about.cleared() as upkeep:

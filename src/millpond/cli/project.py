@@ -31,12 +31,12 @@ def open_project(folder: Path) -> Millpond:
     Raises:
         MillpondError: the configuration or a route file is wrong.
     """
-    with prints_on_stderr(), _nothing_thrown_away():
+    with prints_on_stderr(), _without_garbage_collection():
         return Millpond(folder / APP)
 
 
 @contextlib.contextmanager
-def _nothing_thrown_away() -> Iterator[None]:
+def _without_garbage_collection() -> Iterator[None]:
     """What is loaded stays: to look through it for garbage, again and again, takes a fifth of the time, and more later.
 
     For commands only, whose process is theirs.

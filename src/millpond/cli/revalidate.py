@@ -14,7 +14,7 @@ import msgspec
 from cyclopts import Parameter
 
 from millpond.cache.invalidate import checked_paths, expire_after_of, invalidate_tags, tag_of_path
-from millpond.cli.console import machine_readable, output, print_json, warn
+from millpond.cli.console import errors_as_json, output, print_json, print_warning
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
@@ -65,7 +65,7 @@ def revalidate(
     json: Json = False,
 ) -> int:
     """Invalidate tags and paths. A running server sees it at its next request; nothing is rendered before."""
-    with machine_readable(json):
+    with errors_as_json(json):
         order = _order(tag or [], path or [], type, profile, expire)
         project = (dir / APP).absolute().parent
         config = load_config(project)
@@ -75,7 +75,7 @@ def revalidate(
         print_json({**report, "warnings": warnings})
         return 0
     for warning in warnings:
-        warn(warning)
+        print_warning(warning)
     counted = [_number(report["tags"], "tag"), _number(report["paths"], "path")]
     done = " and ".join(text for text in counted if text)
     output().print(f"{done} invalidated; the generation is {report['generation']}", soft_wrap=True)

@@ -153,7 +153,7 @@ def entry_row(facts: dict[str, Any]) -> list[str]:
     return [
         facts["path"] or printed_key(facts["key"] or DAMAGED),
         facts["kind"] or "",
-        sized(facts["size"]),
+        human_size(facts["size"]),
         "" if facts["age"] is None else duration_cell(facts["age"]) or "0s",
         facts["state"],
         _lifetime(facts),
@@ -172,7 +172,7 @@ def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["key"] is not None:
         yield "key", printed_key(facts["key"])
     yield "id", facts["id"]
-    yield "size", sized(facts["size"])
+    yield "size", human_size(facts["size"])
     if facts["age"] is not None:
         yield "age", f"{facts['age']} s"
     left = "" if facts["ttl"] is None else f", fresh for {facts['ttl']} s" if facts["ttl"] >= 0 else ""
@@ -188,7 +188,7 @@ def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "header", f"{name}: {value}"
 
 
-def sized(number: int) -> str:
+def human_size(number: int) -> str:
     """Bytes, for people."""
     return decimal(number)
 

@@ -1,8 +1,8 @@
-"""What a client is told of a request that isn't valid: FastAPI's 422, bounded, and always JSON.
+"""The answer to a request that isn't valid: FastAPI's 422, bounded in size, and always valid JSON.
 
-FastAPI shows the input with each fault, and where a field is missing that is all of what it is missing from: of a body
-of n bytes and a model of m fields it makes m times n. And what a body may hold and JSON can't, such as NaN, would make
-it a 500.
+FastAPI shows the input of each error. For a missing field that is the whole object around it, so the answer to a body
+of n bytes and a model of m fields would have m times n bytes. A value that JSON can't hold, such as NaN, would make it
+a 500.
 """
 
 from __future__ import annotations
@@ -20,51 +20,49 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MAX_ERRORS = 100
-"""Of a request that isn't valid: a body of which nothing fits would make an answer of a hundred times its length, and
-hold up all others for ten seconds at a megabyte."""
+"""Errors that are shown: a body of a megabyte without one valid item would make an answer of a hundred megabytes, and
+block the event loop for ten seconds."""
 
 MAX_SHOWN_INPUT = 1000
-"""Characters of strings, digits and items of an input that is shown; a larger one is left out."""
+"""Characters of strings, digits and items of an input that is shown; a larger input is left out."""
 
-_DEEPEST = 50
-"""Levels of an input that is shown."""
+_MAX_DEPTH = 50
+"""Levels of nesting of an input that is shown."""
 
-_LONGEST_TEXT = 500
-"""Characters of a message, or of a name in a place: clients choose some of them."""
+_MAX_TEXT = 500
+"""Characters of a message, or of a name in a location: clients choose some of them."""
 
 
 async def validation_error_response(request: Request, error: RequestValidationError) -> Response:
-    """FastAPI's answer to a request that isn't valid, with as much of its faults as anybody reads."""
-    validation_errors = [_told(fault) for fault in error.errors()[:MAX_ERRORS]]
-    return await request_validation_exception_handler(
-        request, RequestValidationError(validation_errors, body=error.body)
-    )
+    """FastAPI's answer to a request that isn't valid, with its first errors, each bounded."""
+    errors = [_bounded(found) for found in error.errors()[:MAX_ERRORS]]
+    return await request_validation_exception_handler(request, RequestValidationError(errors, body=error.body))
 
 
-def _told(fault: Any) -> Any:
-    if not isinstance(fault, dict):
-        return fault  # of a user's own making
-    told = {name: _short(value) for name, value in fault.items() if name not in ("input", "ctx")}
-    if "input" in fault and _is_shown(fault["input"]):
-        told["input"] = fault["input"]
-    if isinstance(context := fault.get("ctx"), dict):
-        told["ctx"] = {name: _short(value) for name, value in context.items()}
-    return {name: told[name] for name in fault if name in told}  # in FastAPI's order
+def _bounded(found: Any) -> Any:
+    if not isinstance(found, dict):
+        return found  # the user's own
+    bounded = {name: _cut(value) for name, value in found.items() if name not in ("input", "ctx")}
+    if "input" in found and _is_shown(found["input"]):
+        bounded["input"] = found["input"]
+    if isinstance(context := found.get("ctx"), dict):
+        bounded["ctx"] = {name: _cut(value) for name, value in context.items()}
+    return {name: bounded[name] for name in found if name in bounded}  # in FastAPI's order
 
 
-def _short(value: Any) -> Any:
-    """A text, or the names of a place, cut short and with nothing in it that UTF-8 can't hold."""
+def _cut(value: Any) -> Any:
+    """A text, or the names of a location, cut to a bounded length and encodable as UTF-8."""
     if isinstance(value, str):
-        return value[:_LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
+        return value[:_MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, tuple | list):
-        return [_short(each) for each in value]
+        return [_cut(each) for each in value]
     return value
 
 
 def _is_shown(value: Any) -> bool:
-    """Whether it is short, and JSON can hold it; no more of it is looked at than it takes to tell."""
+    """Whether an input is small, and JSON can hold it; stops as soon as that is known."""
     room, level = MAX_SHOWN_INPUT, [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         within: list[Any] = []
         for each in level:
             if (size := _size(each)) is None:
@@ -80,7 +78,7 @@ def _is_shown(value: Any) -> bool:
 
 
 def _size(value: Any) -> int | None:
-    """What a value counts without its parts; None where JSON can't hold it."""
+    """The size of a value without its parts; None where JSON can't hold it."""
     if isinstance(value, str):
         return len(value) if len(value) > MAX_SHOWN_INPUT or _is_unicode(value) else None
     if isinstance(value, dict | list | tuple):

@@ -147,7 +147,7 @@ def contribute(scope: Scope | None, definition: Definition, result: Entry | Fill
     """What a result brings for the answer, or the result, that it is used in (R5.25, R5.36, R5.37).
 
     Raises:
-        EndOfStatic: it is too short-lived for an answer that is rendered at build (R5.38), or never served twice.
+        DynamicAccess: it is too short-lived for an answer that is rendered at build (R5.38), or never served twice.
     """
     if scope is None or scope.phase is not Phase.HANDLER:
         return

@@ -40,7 +40,7 @@ def refuse_elsewhere(api: str, key: object = None) -> None:
 
     Raises:
         UsageError: a cached function is being run here.
-        EndOfStatic: a render for everybody is.
+        DynamicAccess: a render for everybody is.
     """
     reader = current()
     if reader is not None and reader.purpose not in _FOR_ONE and reader.phase is _RUNNING:

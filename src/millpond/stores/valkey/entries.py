@@ -61,7 +61,7 @@ class Entries:
         """The entry as the server has it. Who asks meanwhile for the same one shares the question.
 
         Raises:
-            Unreachable, Refused: it can't be asked.
+            Unreachable, CommandRefused: it can't be asked.
         """
         self._session.refuse_when_down()
         name = self._layout.name(key)
@@ -98,7 +98,7 @@ class Entries:
         """Store an entry; see `Store.commit`.
 
         Raises:
-            Unreachable, Refused: it isn't stored, or isn't known to be.
+            Unreachable, CommandRefused: it isn't stored, or isn't known to be.
         """
         reads = {self._layout.name(key): count for key, count in self._mirror.reads.take(_READS_PER_COMMIT).items()}
         return await self._commit(entry, lease, reads)
@@ -139,7 +139,7 @@ class Entries:
         """Store what isn't there yet; see `Store.seed`. Every host of a deploy offers the same: one of them uploads it.
 
         Raises:
-            Unreachable, Refused: not all is stored.
+            Unreachable, CommandRefused: not all is stored.
         """
         generation, base, moments = await self._session.ask(MOMENTS)
         times = [float(moment) for moment in moments]
@@ -162,7 +162,7 @@ class Entries:
         """Forget an entry; the record that says so, and the mirrors to wait for. None: the state is another by now.
 
         Raises:
-            Unreachable, Refused: it is still there, or may be.
+            Unreachable, CommandRefused: it is still there, or may be.
         """
         name = self._layout.name(key)
         keys = [self._layout.frame(name)] if self._together else []

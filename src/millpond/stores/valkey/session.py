@@ -83,7 +83,7 @@ class Session:
         """Find out whose state it is; begin one, where there is none.
 
         Raises:
-            Unreachable, Refused: as they say.
+            Unreachable, CommandRefused: as they say.
         """
         reply = await self.run(ATTACH, secrets.token_hex(8), *known, self.run_id, repr(self.wall_clock()))
         status, epoch, seq, nonce, generation, floor, lost, created, now, run_id, policy = reply
@@ -97,7 +97,7 @@ class Session:
         """Run a script on the state, and on `keys`.
 
         Raises:
-            Unreachable, Refused: as they say; the first at once, while the server is down.
+            Unreachable, CommandRefused: as they say; the first at once, while the server is down.
         """
         self.refuse_when_down()
         return await self.run(script, *arguments, keys=keys, urgent=False)

@@ -32,7 +32,7 @@ async def index_of(server: Server, layout: Layout) -> dict[str, IndexedEntry]:
     """What is in the index while it is read.
 
     Raises:
-        Unreachable, Refused: the server can't be asked.
+        Unreachable, CommandRefused: the server can't be asked.
     """
     index: dict[str, IndexedEntry] = {}
     cursor = 0
@@ -47,7 +47,7 @@ async def read(server: Server, layout: Layout, indexed: Iterable[tuple[str, Inde
     """Some entries of the index.
 
     Raises:
-        Unreachable, Refused: the server can't be asked.
+        Unreachable, CommandRefused: the server can't be asked.
     """
 
     async def one(name: str, kept: IndexedEntry) -> Indexed:
