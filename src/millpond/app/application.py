@@ -85,9 +85,15 @@ class Millpond:
         self._running: Runtime | None = None
         self._stack: ASGIApp | None = None
         self._starting = asyncio.Lock()
-        clean = CleanContext()  # last: route files may have set context variables when they were imported
         self._context = AppContext(
-            self.project, self.config, self.routes, self.fastapi, clock, development, clean, state={}
+            project=self.project,
+            config=self.config,
+            routes=self.routes,
+            inner=self.fastapi,
+            clock=clock,
+            development=development,
+            clean=CleanContext(),  # last: route files may have set context variables when they were imported
+            state={},
         )
         self._instrumentation = Instrumentation(self._context)
         self._lifespan = Lifespan(self._context, Inventory(self.routes, self.project, self.config))

@@ -69,7 +69,9 @@ def _end_with(alive: int) -> None:
 
 def _application(project: Path) -> Millpond | ErrorPage:
     try:
-        app = Millpond(project / "app", development=True)
+        config = load_config(project)
+        config = msgspec.structs.replace(config, server=_with_short_shutdown(config.server))
+        app = Millpond(project / "app", config=config, development=True)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the project raises becomes a page
         return _error_page(error, project)
 
@@ -109,8 +111,7 @@ async def _live(app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[so
     if isinstance(app, ErrorPage):
         await serve(AllowedHostsMiddleware(app, hosts), sockets, _with_short_shutdown(ServerConfig()))
         return
-    bounds = _with_short_shutdown(app.config.server)
-    app.config = msgspec.structs.replace(app.config, server=bounds)
+    bounds = app.config.server
     try:
         await app.startup()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
