@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ID_LENGTH = 10
 """Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""
-_LEAST_ID = 6
+_MIN_ID_LENGTH = 6
 
 FRESH, STALE, DEAD, DAMAGED = "fresh", "stale", "dead", "damaged"
 """Served as it is; served while it is rendered again; never served again; not readable."""
@@ -128,7 +128,7 @@ _UNREADABLE: dict[str, Any] = {
 
 def is_called(name: str, digest: str, entry: Entry | None) -> bool:
     """Whether `name` means an entry: the beginning of its id, or its key as it is printed."""
-    if len(name) >= _LEAST_ID and digest.startswith(name.lower()):
+    if len(name) >= _MIN_ID_LENGTH and digest.startswith(name.lower()):
         return True
     return entry is not None and printed_key(entry.key) == printed_key(name)
 

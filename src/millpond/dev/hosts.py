@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HOST = re.compile(rb"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::[0-9]{0,5})?")
 """RFC 9110 §7.2, without characters that no host name in use has."""
-_LONGEST_SHOWN = 100
+_MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class AllowedHostsMiddleware:
         host = (found["address"] or found["name"]).decode("ascii")
         if self._hosts.allows(host):
             return None
-        shown = _plain(host)[:_LONGEST_SHOWN]
+        shown = _plain(host)[:_MAX_SHOWN]
         return PlainTextResponse(
             f"millpond dev doesn't answer for the host {shown}. If it is yours, write into millpond.toml:\n\n"
             f'[dev]\nallowed_hosts = ["{shown}"]\n',

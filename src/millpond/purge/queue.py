@@ -62,7 +62,7 @@ class PurgeQueue:
         """Nothing waits.
 
         Args:
-            most_in_call: tags that one request may have.
+            max_tags_per_request: tags that one request may have.
             again_after: seconds after which an acknowledged purge is sent a second time; 0: it isn't.
             give_up_after: seconds for which a purge is tried.
             max_tags: that may wait.
