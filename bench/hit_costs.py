@@ -96,10 +96,10 @@ async def measure(pond: Millpond) -> None:
     if request is None or transport.written != 1:
         raise RuntimeError("the request wasn't a hit at the socket, so something else would be measured")
     told("a hit at the socket", lambda: protocol.data_received(REQUEST))
-    told("  is it fresh, by the store's version", lambda: hits.ready(request.cached_path))
+    told("  is it fresh, by the store's version", lambda: hits.prepared(request.cached_path))
     await awaited("a hit through ASGI", pond)
     await awaited("  a constant ASGI app", constant)
-    told("  what it leads to", lambda: hits.asked(SCOPE))
+    told("  what it leads to", lambda: hits.lookup(SCOPE))
 
 
 def main() -> None:

@@ -19,10 +19,31 @@ if TYPE_CHECKING:
     from millpond.cache.functions.decorator import cached as cached
     from millpond.cache.functions.life import cache_life as cache_life
     from millpond.cache.functions.life import cache_tag as cache_tag
+    from millpond.cache.invalidate import purged as purged
     from millpond.cache.invalidate import revalidate_path as revalidate_path
     from millpond.cache.invalidate import revalidate_tag as revalidate_tag
     from millpond.cache.invalidate import update_tag as update_tag
-    from millpond.cache.purged import purged as purged
+    from millpond.errors import AddressError as AddressError
+    from millpond.errors import BuildError as BuildError
+    from millpond.errors import CancelledCallError as CancelledCallError
+    from millpond.errors import CircularWaitError as CircularWaitError
+    from millpond.errors import CommandError as CommandError
+    from millpond.errors import ConfigError as ConfigError
+    from millpond.errors import MetadataError as MetadataError
+    from millpond.errors import MillpondError as MillpondError
+    from millpond.errors import OverdueError as OverdueError
+    from millpond.errors import ProjectError as ProjectError
+    from millpond.errors import PurgeError as PurgeError
+    from millpond.errors import RenderTimeoutError as RenderTimeoutError
+    from millpond.errors import RouteError as RouteError
+    from millpond.errors import RouteModuleError as RouteModuleError
+    from millpond.errors import StaticOnlyError as StaticOnlyError
+    from millpond.errors import StoreError as StoreError
+    from millpond.errors import UnexpectedExitError as UnexpectedExitError
+    from millpond.errors import UnreadBodyError as UnreadBodyError
+    from millpond.errors import UnsendableError as UnsendableError
+    from millpond.errors import UsageError as UsageError
+    from millpond.errors import WatchError as WatchError
     from millpond.metadata.image_response import ImageResponse as ImageResponse
     from millpond.render.after import after as after
     from millpond.render.raised_response import not_found as not_found
@@ -34,15 +55,36 @@ if TYPE_CHECKING:
     from millpond.render.request.request_api import headers as headers
 
 _HOMES = {
+    "AddressError": "millpond.errors",
+    "BuildError": "millpond.errors",
+    "CancelledCallError": "millpond.errors",
+    "CircularWaitError": "millpond.errors",
+    "CommandError": "millpond.errors",
+    "ConfigError": "millpond.errors",
     "HTMLResponse": "starlette.responses",
     "ImageResponse": "millpond.metadata.image_response",
     "JSONResponse": "starlette.responses",
+    "MetadataError": "millpond.errors",
     "Millpond": "millpond.app",
+    "MillpondError": "millpond.errors",
+    "OverdueError": "millpond.errors",
     "PlainTextResponse": "starlette.responses",
+    "ProjectError": "millpond.errors",
+    "PurgeError": "millpond.errors",
     "RedirectResponse": "starlette.responses",
+    "RenderTimeoutError": "millpond.errors",
     "Request": "starlette.requests",
     "Response": "starlette.responses",
+    "RouteError": "millpond.errors",
+    "RouteModuleError": "millpond.errors",
+    "StaticOnlyError": "millpond.errors",
+    "StoreError": "millpond.errors",
     "StreamingResponse": "starlette.responses",
+    "UnexpectedExitError": "millpond.errors",
+    "UnreadBodyError": "millpond.errors",
+    "UnsendableError": "millpond.errors",
+    "UsageError": "millpond.errors",
+    "WatchError": "millpond.errors",
     "after": "millpond.render.after",
     "cache_life": "millpond.cache.functions.life",
     "cache_tag": "millpond.cache.functions.life",
@@ -54,7 +96,7 @@ _HOMES = {
     "headers": "millpond.render.request.request_api",
     "not_found": "millpond.render.raised_response",
     "permanent_redirect": "millpond.render.raised_response",
-    "purged": "millpond.cache.purged",
+    "purged": "millpond.cache.invalidate",
     "redirect": "millpond.render.raised_response",
     "revalidate_path": "millpond.cache.invalidate",
     "revalidate_tag": "millpond.cache.invalidate",

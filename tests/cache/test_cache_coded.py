@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from millpond.cache.compression import compressed, compressed_in_thread
+from millpond.cache.answer import compressed, compressed_in_thread
 from millpond.policy.entry import Entry
 
 if sys.version_info >= (3, 14):

@@ -8,7 +8,7 @@ import pytest
 from cron_hosts import NOON, hosts
 
 from millpond.config import parse_config
-from millpond.cron.asking import ask
+from millpond.cron.cron_request import send_cron_request
 from millpond.cron.secret import VARIABLE, authorization
 from millpond.errors import ConfigError
 from ponds import client_of
@@ -129,5 +129,5 @@ async def test_a_crons_path_is_asked_for_in_its_canonical_form(path: str, config
         seen.append(scope["raw_path"])
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
-    assert await ask(app, parse_config(config, "millpond.toml"), path, "* * * * *") == 204
+    assert await send_cron_request(app, parse_config(config, "millpond.toml"), path, "* * * * *") == 204
     assert seen == [sent]

@@ -11,7 +11,7 @@ from cron_hosts import NOON, hosts
 
 from engines import any_engine, settle, soon
 from millpond.config.store_url import parse_store_url
-from millpond.cron.job import Busy
+from millpond.cron.job import AlreadyClaimed
 from millpond.cron.record import RunOutcome
 from millpond.stores.valkey.store import ValkeyStore
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engines import Engine
-    from millpond.cron.job import Job
+    from millpond.cron.job import CronJob
     from ponds import Project
 
 __all__ = ["any_engine"]
@@ -41,10 +41,10 @@ def shared(engine: Engine, project: Project) -> Callable[[int], ValkeyStore]:
     return store
 
 
-async def ran(job: Job, due: float) -> bool:
+async def ran(job: CronJob, due: float) -> bool:
     try:
         await job.run(due)
-    except Busy:
+    except AlreadyClaimed:
         return False
     return True
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.dev.watched_files import changed, contents, counts
+from millpond.dev.watched_files import changed, digests_of, is_watched
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_python_the_configuration_and_metadata_files_count(path: str) -> None:
-    assert counts(path)
+    assert is_watched(path)
 
 
 @pytest.mark.parametrize(
@@ -49,30 +49,30 @@ def test_python_the_configuration_and_metadata_files_count(path: str) -> None:
     ],
 )
 def test_data_and_folders_of_tools_do_not(path: str) -> None:
-    assert not counts(path)
+    assert not is_watched(path)
 
 
 def test_a_change_is_another_text_a_new_file_or_one_that_is_gone(project: Project) -> None:
     project.write({"a.py": "1", "b.py": "1", "c.py": "1", "data.db": "1"})
-    before = contents(project.folder)
+    before = digests_of(project.folder)
     project.write({"a.py": "2", "b.py": "1", "d.py": "1", "data.db": "2"})
     (project.folder / "c.py").unlink()
-    assert changed(before, contents(project.folder)) == ["a.py", "c.py", "d.py"]
+    assert changed(before, digests_of(project.folder)) == ["a.py", "c.py", "d.py"]
 
 
 def test_a_file_that_is_written_again_with_the_same_text_has_not_changed(project: Project) -> None:
     project.write({"a.py": "1"})
-    before = contents(project.folder)
+    before = digests_of(project.folder)
     project.write({"a.py": "1"})
-    assert changed(before, contents(project.folder)) == []
+    assert changed(before, digests_of(project.folder)) == []
 
 
 def test_folders_of_tools_are_not_looked_into(project: Project) -> None:
     project.write({"app/route.py": "", ".venv/lib/x.py": "", "__pycache__/x.py": ""})
-    assert list(contents(project.folder)) == ["app/route.py"]
+    assert list(digests_of(project.folder)) == ["app/route.py"]
 
 
 def test_a_file_that_cant_be_read_is_left_to_whoever_imports_it(project: Project) -> None:
     project.write({"app/route.py": "1"})
     (project.folder / "app" / "gone.py").symlink_to(project.folder / "nowhere.py")
-    assert list(contents(project.folder)) == ["app/route.py"]
+    assert list(digests_of(project.folder)) == ["app/route.py"]

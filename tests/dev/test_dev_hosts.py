@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond.config import parse_config
-from millpond.dev.hosts import Hosts, OwnHosts
+from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
 from millpond.errors import ConfigError
 from ponds import client_of
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import httpx2
     from starlette.types import Message, Receive, Scope, Send
 
-HERE = Hosts("127.0.0.1", ("127.0.0.1",))
-EVERYWHERE = Hosts("0.0.0.0", ("0.0.0.0",))
+HERE = AllowedHosts("127.0.0.1", ("127.0.0.1",))
+EVERYWHERE = AllowedHosts("0.0.0.0", ("0.0.0.0",))
 
 
 @pytest.mark.parametrize(
@@ -24,34 +24,36 @@ EVERYWHERE = Hosts("0.0.0.0", ("0.0.0.0",))
     ["localhost", "LOCALHOST", "localhost.", "shop.localhost", "127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"],
 )
 def test_the_names_and_addresses_of_this_machine_for_itself_are_answered(host: str) -> None:
-    assert HERE.own(host)
-    assert EVERYWHERE.own(host)
+    assert HERE.allows(host)
+    assert EVERYWHERE.allows(host)
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "evillocalhost", "127.0.0.1.evil.example", "10.0.0.1", "0x7f.1"]
 )
 def test_what_others_can_point_here_is_not(host: str) -> None:
-    assert not HERE.own(host)
+    assert not HERE.allows(host)
 
 
 def test_what_the_server_was_told_to_listen_on_is_answered() -> None:
-    named = Hosts("dev.shop.example", ("192.0.2.7",))
-    assert [named.own(host) for host in ("Dev.Shop.Example.", "192.0.2.7", "192.0.2.8")] == [True, True, False]
+    named = AllowedHosts("dev.shop.example", ("192.0.2.7",))
+    assert [named.allows(host) for host in ("Dev.Shop.Example.", "192.0.2.7", "192.0.2.8")] == [True, True, False]
 
 
 def test_a_server_on_all_addresses_answers_for_each_and_for_the_machines_name() -> None:
     name = socket.gethostname()
-    assert [EVERYWHERE.own(host) for host in ("192.0.2.7", "2001:db8::1", name, "evil.example")] == [True] * 3 + [False]
-    assert Hosts("", ("0.0.0.0", "::")).own("192.0.2.7")
+    assert [EVERYWHERE.allows(host) for host in ("192.0.2.7", "2001:db8::1", name, "evil.example")] == [True] * 3 + [
+        False
+    ]
+    assert AllowedHosts("", ("0.0.0.0", "::")).allows("192.0.2.7")
 
 
 def test_the_configuration_allows_names_and_all_below_a_name() -> None:
-    allowed = Hosts("127.0.0.1", ("127.0.0.1",), ("shop.test", ".pages.test", "192.0.2.9"))
+    allowed = AllowedHosts("127.0.0.1", ("127.0.0.1",), ("shop.test", ".pages.test", "192.0.2.9"))
     for host in ("shop.test", "SHOP.TEST.", "pages.test", "a.b.pages.test", "192.0.2.9"):
-        assert allowed.own(host), host
+        assert allowed.allows(host), host
     for host in ("a.shop.test", "notpages.test", "pages.test.evil.example"):
-        assert not allowed.own(host), host
+        assert not allowed.allows(host), host
 
 
 @pytest.mark.parametrize("host", ["https://shop.test", "shop.test:8000", "*", "*.shop.test", "", "shop.test/", "a b"])
@@ -67,7 +69,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def ask(headers: list[tuple[bytes, bytes]]) -> httpx2.Response:
     """An answer to a request with exactly these headers."""
-    guarded = OwnHosts(app, HERE)
+    guarded = AllowedHostsMiddleware(app, HERE)
 
     async def bare(scope: Scope, receive: Receive, send: Send) -> None:
         await guarded({**scope, "headers": headers}, receive, send)
@@ -102,7 +104,7 @@ def test_only_one_host_that_is_the_servers_own_is_answered(headers: list[tuple[b
 def test_a_refusal_says_what_to_write() -> None:
     answer = asyncio.run(ask([(b"host", b"Shop.Test:8000")]))
     assert '[dev]\nallowed_hosts = ["shop.test"]' in answer.text
-    assert Hosts("127.0.0.1", (), ("shop.test",)).own("Shop.Test")
+    assert AllowedHosts("127.0.0.1", (), ("shop.test",)).allows("Shop.Test")
 
 
 def test_a_websocket_from_another_host_is_not_accepted() -> None:
@@ -114,7 +116,9 @@ def test_a_websocket_from_another_host_is_not_accepted() -> None:
     async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    asyncio.run(OwnHosts(app, HERE)({"type": "websocket", "headers": [(b"host", b"evil.example")]}, receive, send))
+    asyncio.run(
+        AllowedHostsMiddleware(app, HERE)({"type": "websocket", "headers": [(b"host", b"evil.example")]}, receive, send)
+    )
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
@@ -127,5 +131,5 @@ def test_the_start_and_the_end_of_an_application_are_passed_on() -> None:
     async def nothing(*_: Any) -> Any:
         raise AssertionError
 
-    asyncio.run(OwnHosts(started, HERE)({"type": "lifespan"}, nothing, nothing))
+    asyncio.run(AllowedHostsMiddleware(started, HERE)({"type": "lifespan"}, nothing, nothing))
     assert kinds == ["lifespan"]

@@ -16,7 +16,8 @@ import pytest
 
 from millpond.cli import run
 from millpond.dev import supervisor
-from millpond.dev.supervisor import Child, WatchError, supervise
+from millpond.dev.supervisor import ServingProcess, supervise
+from millpond.errors import WatchError
 from millpond.serve.processes.server import bound
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def test_a_process_that_ends_by_itself_is_told_and_not_started_in_a_loop(project
 
 
 def test_a_process_that_cannot_even_tell_of_an_end_waits_for_a_change(project: Project) -> None:
-    with Child(project.folder, "127.0.0.1", [], threading.Event()) as child:
+    with ServingProcess(project.folder, "127.0.0.1", [], threading.Event()) as child:
         child.start(crashed=7)
         assert child._process is not None
         child._process.kill()
@@ -250,7 +251,10 @@ def test_a_stop_does_not_wait_for_a_request_that_hangs(project: Project) -> None
 def test_a_second_signal_leaves_the_serving_process_no_time(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "_GRACE", 600)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
-    with supervisor._until_signalled() as (stop, again), Child(project.folder, "127.0.0.1", [], again) as child:
+    with (
+        supervisor._until_signalled() as (stop, again),
+        ServingProcess(project.folder, "127.0.0.1", [], again) as child,
+    ):
         child._process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
         assert child._process.stdout is not None
         with child._process.stdout as said:

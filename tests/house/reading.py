@@ -36,7 +36,7 @@ ROUTES = {
 }
 _ROOT = Path(millpond.__file__).parent
 _DECIDES = {
-    Hits.ready.__code__: "return",  # of an answer that is at hand
+    Hits.prepared.__code__: "return",  # of an answer that is at hand
     responses._decision.__code__: "call",
     responses._just_rendered.__code__: "call",
     LiveRunner.run.__code__: "call",

@@ -12,8 +12,8 @@ import pytest
 from django.utils.html import conditional_escape  # type: ignore[import-untyped]
 from pictures import picture
 
-from millpond.errors import UsageError
-from millpond.metadata import MetadataError, head_links, head_links_async
+from millpond.errors import MetadataError, UsageError
+from millpond.metadata import head_links, head_links_async
 
 if TYPE_CHECKING:
     from ponds import Project, Running

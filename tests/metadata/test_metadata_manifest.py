@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.metadata import Manifest, MetadataError
+from millpond.errors import MetadataError
 from millpond.metadata.web_manifest import manifest_json
+
+if TYPE_CHECKING:
+    from millpond.metadata import Manifest
 
 
 def test_a_manifest_is_json_without_spaces_in_the_order_given() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from protego import Protego
 
-from millpond.metadata import MetadataError, Robots
+from millpond.errors import MetadataError
 from millpond.metadata.robots import robots_txt
+
+if TYPE_CHECKING:
+    from millpond.metadata import Robots
 
 
 def refusal(returned: object) -> str:

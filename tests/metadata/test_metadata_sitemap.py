@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
 from usp.objects.sitemap import PagesXMLSitemap
 from usp.tree import sitemap_from_str
 
-from millpond.metadata import MetadataError, SitemapEntry
+from millpond.errors import MetadataError
 from millpond.metadata.sitemap import MOST_BYTES, sitemap_xml
+
+if TYPE_CHECKING:
+    from millpond.metadata import SitemapEntry
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 

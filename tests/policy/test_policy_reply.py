@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from millpond.policy.entry import CompressedBody, Entry
-from millpond.policy.http.reply import ANYHOW, Asked, Reply, reply
+from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation, Reply, reply
 
 KIND = (b"content-type", b"application/json")
 VARY = (b"vary", b"accept-encoding")
@@ -32,48 +32,48 @@ def etag(answer: Reply) -> bytes:
 
 
 def test_who_asks_for_nothing_gets_the_plain_body() -> None:
-    assert reply(ENTRY, ANYHOW) == Reply(200, ENTRY.headers, b"plain")
+    assert reply(ENTRY, NO_NEGOTIATION) == Reply(200, ENTRY.headers, b"plain")
 
 
 def test_who_accepts_a_coding_gets_that_body_with_its_own_validator() -> None:
-    answer = reply(ENTRY, Asked.of(BROTLI))
+    answer = reply(ENTRY, Negotiation.of(BROTLI))
     assert answer.body == b"b"
     assert answer.headers == (KIND, (b"etag", b'"v-br"'), VARY, (b"content-encoding", b"br"))
 
 
 def test_several_lines_of_accept_encoding_are_one_list() -> None:
-    asked = Asked.of(((b"accept-encoding", b"gzip;q=0.5"), (b"host", b"x"), (b"accept-encoding", b"br;q=0.4")))
+    asked = Negotiation.of(((b"accept-encoding", b"gzip;q=0.5"), (b"host", b"x"), (b"accept-encoding", b"br;q=0.4")))
     assert reply(ENTRY, asked).body == b"gg"
 
 
 @pytest.mark.parametrize("held", [b'"v"', b'"v-br"', b'"v-gzip"', b'W/"v-gzip"', b'"x", "v"'])
 def test_who_holds_any_form_of_the_answer_is_told_so(held: bytes) -> None:
-    assert reply(ENTRY, Asked.of(BROTLI + holds(held))).status == 304
-    assert reply(ENTRY, Asked.of(holds(held))).status == 304
+    assert reply(ENTRY, Negotiation.of(BROTLI + holds(held))).status == 304
+    assert reply(ENTRY, Negotiation.of(holds(held))).status == 304
 
 
 def test_a_304_names_the_form_that_the_client_holds() -> None:
-    assert etag(reply(ENTRY, Asked.of(BROTLI + holds(b'"v"')))) == b'"v"'
-    assert etag(reply(ENTRY, Asked.of(BROTLI + holds(b'"v-gzip"')))) == b'"v-gzip"'
-    assert etag(reply(ENTRY, Asked.of(BROTLI + holds(b'"v-gzip"', b'"v-br"')))) == b'"v-br"'
-    assert etag(reply(ENTRY, Asked.of(BROTLI + holds(b"*")))) == b'"v-br"'
+    assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b'"v"')))) == b'"v"'
+    assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b'"v-gzip"')))) == b'"v-gzip"'
+    assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b'"v-gzip"', b'"v-br"')))) == b'"v-br"'
+    assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b"*")))) == b'"v-br"'
 
 
 def test_a_304_has_no_body_and_no_headers_of_one() -> None:
-    answer = reply(ENTRY, Asked.of(BROTLI + holds(b'"v-br"')))
+    answer = reply(ENTRY, Negotiation.of(BROTLI + holds(b'"v-br"')))
     assert answer == Reply(304, ((b"etag", b'"v-br"'), VARY), b"")
 
 
 def test_who_holds_something_else_gets_the_answer() -> None:
-    assert reply(ENTRY, Asked.of(BROTLI + holds(b'"w"', b'"v-zstd"'))).body == b"b"
+    assert reply(ENTRY, Negotiation.of(BROTLI + holds(b'"w"', b'"v-zstd"'))).body == b"b"
 
 
 def test_an_entry_without_coded_bodies_is_sent_as_it_is() -> None:
     plain = msgspec.structs.replace(ENTRY, compressed=())
-    assert reply(plain, Asked.of(BROTLI)) == Reply(200, plain.headers, b"plain")
+    assert reply(plain, Negotiation.of(BROTLI)) == Reply(200, plain.headers, b"plain")
 
 
 def test_a_list_of_codings_that_is_too_long_is_as_none() -> None:
-    assert Asked.of([(b"accept-encoding", b"gzip," * 300)]) == ANYHOW
-    assert Asked.of([(b"accept-encoding", b"gzip")] * 300) == ANYHOW
-    assert reply(ENTRY, Asked.of([(b"accept-encoding", b"gzip," * 300)])).body == b"plain"
+    assert Negotiation.of([(b"accept-encoding", b"gzip," * 300)]) == NO_NEGOTIATION
+    assert Negotiation.of([(b"accept-encoding", b"gzip")] * 300) == NO_NEGOTIATION
+    assert reply(ENTRY, Negotiation.of([(b"accept-encoding", b"gzip," * 300)])).body == b"plain"

@@ -89,7 +89,7 @@ async def until(true: Callable[[], bool]) -> None:
 async def failed(purges: Purges, times: int = 1) -> str:
     """Wait until so many calls in a row have failed; why the last one did."""
     delivery = purges._deliveries[0]
-    await until(lambda: delivery._waiting._failures >= times)
+    await until(lambda: delivery._queue._failures >= times)
     return delivery.trouble
 
 
@@ -298,7 +298,7 @@ async def test_each_purge_is_sent_once_more_and_only_then_acknowledged() -> None
     clock = Clock()
     async with cdn() as cache, telling(item("fastly", cache.url, again_after=2), clock=clock) as purges:
         number = purges.announce(["a"], expire_after=0)
-        await until(lambda: len(purges._deliveries[0]._waiting._later) == 1)
+        await until(lambda: len(purges._deliveries[0]._queue._later) == 1)
         with pytest.raises(PurgeError, match="not acknowledged within"):
             await purges.acknowledged(number, 0.05)
         clock.move(2)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakSet
 
 from millpond.cache.data import DataCache, DataRead, Filled
-from millpond.cache.responses import Responses
-from millpond.cache.variants import Variants
+from millpond.cache.responses import Responses, Variants
 from millpond.policy.freshness import ANY_READER
 from millpond.policy.lifetime import Lifetime
 from millpond.render.renderer import Rendered, Renderer

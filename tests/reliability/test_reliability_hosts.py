@@ -143,13 +143,13 @@ def test_a_host_that_is_killed_in_a_render_delays_the_others_by_no_more_than_its
         return bool(client.exists(lease))
 
     async def killed() -> float:
-        asking = asyncio.create_task(ask(holder, "GET", "/slow/killed"))
+        cron_request = asyncio.create_task(ask(holder, "GET", "/slow/killed"))
         await holder.until(is_held)
         holder.process.send_signal(signal.SIGKILL)
         began = time.monotonic()
         answer = await ask(other, "GET", "/slow/killed")
         assert answer.status == 200
-        await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.gather(cron_request, return_exceptions=True)
         return time.monotonic() - began
 
     assert asyncio.run(killed()) < CACHE["render_timeout"]

@@ -5,7 +5,8 @@ import gc
 
 import pytest
 
-from millpond.render.base_exceptions import BaseExceptionRaised, contained
+from millpond.errors import UnexpectedExitError
+from millpond.render.base_exceptions import contained
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +18,7 @@ async def test_what_would_pass_an_except_is_an_ordinary_error_with_its_cause(err
     async def work() -> None:
         raise error
 
-    with pytest.raises(BaseExceptionRaised, match=f"a callback raised {type(error).__name__}") as raised:
+    with pytest.raises(UnexpectedExitError, match=f"a callback raised {type(error).__name__}") as raised:
         await asyncio.create_task(contained(work, "a callback"))
     assert raised.value.__cause__ is error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from millpond.errors import UnreadBodyError
 from millpond.render.request.client_messages import ClientMessages
 from ponds import turns
 
@@ -142,7 +143,7 @@ async def test_a_body_that_the_handler_leaves_alone_keeps_nobody_from_noticing_t
     client.leave()
     async with asyncio.timeout(5):
         assert await messages.wait_for_disconnect() == GONE
-    with pytest.raises(RuntimeError, match=r"left unread for 0\.01 s"):
+    with pytest.raises(UnreadBodyError, match=r"left unread for 0\.01 s"):
         await messages.receive()
 
 

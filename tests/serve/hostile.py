@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond import Millpond
-    from millpond.serve.hits import Request
+    from millpond.serve.hits import HitRequest
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -257,7 +257,7 @@ class Target:
                 super().data_received(data)
                 target.heard += len(data)
 
-            def _answer(self, request: Request) -> bool:
+            def _answer(self, request: HitRequest) -> bool:
                 answered: bool = super()._answer(request)
                 if answered:
                     hit = Understood(request.method.encode(), request.path, None, b"", whole=True)

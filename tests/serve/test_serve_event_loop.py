@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.serve.processes.event_loop import default_loop, fastest_loop
-from millpond.serve.processes.leaving import run_loop
+from millpond.serve.processes.event_loop import default_loop, fastest_loop, run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 LOOPS = pytest.mark.parametrize("loop", [fastest_loop, default_loop])
 
 
-async def leave() -> None:
+async def raise_exit() -> None:
     sys.exit(3)
 
 
@@ -25,7 +24,7 @@ async def interrupt() -> None:
 
 
 @LOOPS
-@pytest.mark.parametrize("raises", [leave, interrupt])
+@pytest.mark.parametrize("raises", [raise_exit, interrupt])
 def test_what_a_task_raises_reaches_those_who_wait_for_it_and_nobody_else(
     loop: Callable[[], Callable[[], asyncio.AbstractEventLoop]], raises: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
@@ -54,4 +53,4 @@ def test_what_a_callback_raises_is_logged(
 @LOOPS
 def test_what_the_work_itself_raises_ends_it(loop: Callable[[], Callable[[], asyncio.AbstractEventLoop]]) -> None:
     with pytest.raises(SystemExit):
-        run_loop(leave(), loop())
+        run_loop(raise_exit(), loop())

@@ -11,11 +11,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from millpond import revalidate_tag
 from millpond.policy.entry import Entry
-from millpond.policy.http.reply import ANYHOW, Asked
+from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation
 from millpond.policy.http.surrogate import Surrogates
 from millpond.serve import hits as hits_module
 from millpond.serve import prepared
-from millpond.serve.hits import Hits, Request, Sent
+from millpond.serve.hits import HitRequest, Hits, Sent
 from millpond.serve.prepared import VolatileHeadersTable, status_line
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ def hits_of(served: Running) -> Hits:
     return served.pond.hits
 
 
-def short_way(served: Running, path: str, asked: Asked = ANYHOW) -> bytes | None:
+def short_way(served: Running, path: str, negotiation: Negotiation = NO_NEGOTIATION) -> bytes | None:
     """The body that is at hand for a path; None where the long way must be taken."""
     hits = hits_of(served)
     known = hits.cached_path(path.encode())
     if known is None:
         return None
-    ready = hits.ready(known)
-    form = None if ready is None else ready.representation(asked)
+    prepared = hits.prepared(known)
+    form = None if prepared is None else prepared.representation(negotiation)
     return None if form is None else form.body
 
 
@@ -159,7 +159,7 @@ async def test_a_removed_entry_is_not_served_from_memory_and_not_held(project: P
         assert gone() is None
         known = hits_of(served).cached_path(b"/static")
         assert known is not None
-        assert known.ready is None
+        assert known.prepared is None
 
 
 async def test_what_is_served_the_short_way_counts_as_read(project: Project) -> None:
@@ -192,8 +192,8 @@ async def test_the_query_is_looked_at_where_it_is_part_of_the_key(project: Proje
 async def test_no_more_paths_are_known_than_memory_is_meant_for(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hits_module, "_MOST_PATHS", 3)
-    monkeypatch.setattr(hits_module, "_MOST_REQUESTS", 2)
+    monkeypatch.setattr(hits_module, "_MAX_PATHS", 3)
+    monkeypatch.setattr(hits_module, "_MAX_REQUESTS", 2)
     project.routes(
         {"/[id]": "revalidate = 60\ndef generate_static_params():\n    return []\ndef GET(id: str):\n    return id\n"}
     )
@@ -203,7 +203,7 @@ async def test_no_more_paths_are_known_than_memory_is_meant_for(
             await warm(served, f"/{number}")
             known = hits.cached_path(b"/%d" % number)
             assert known is not None
-            request = Request(known, ANYHOW, "GET", b"")
+            request = HitRequest(known, NO_NEGOTIATION, "GET", b"")
             hits.remember(b"GET %d" % number, request)
         assert [hits.cached_path(b"/%d" % number) is not None for number in range(5)] == [
             False,
@@ -218,25 +218,25 @@ async def test_no_more_paths_are_known_than_memory_is_meant_for(
 
 
 async def test_copies_of_answers_are_bounded_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hits_module, "_MOST_COPIED", 1000)
+    monkeypatch.setattr(hits_module, "_MAX_COPIED_BYTES", 1000)
     project.routes(ROUTES)
     async with project.serving() as served:
         hits = hits_of(served)
         await warm(served, "/static")
         known = hits.cached_path(b"/static")
         assert known is not None
-        assert known.ready is not None
-        requests = [Request(known, ANYHOW, "GET", b"/static") for _ in range(5)]
+        assert known.prepared is not None
+        requests = [HitRequest(known, NO_NEGOTIATION, "GET", b"/static") for _ in range(5)]
         for number, request in enumerate(requests):
             hits.remember(b"GET %d" % number, request)
-            request.sent = Sent(object(), known.ready.volatile, [], 200, b"x" * 300)
-            hits.copied(300)
+            request.sent = Sent(object(), known.prepared.volatile, [], 200, b"x" * 300)
+            hits.count_copied(300)
         assert sum(len(request.sent.data) for request in requests if request.sent is not None) <= 1000
         assert requests[-1].sent is None or requests[0].sent is None
 
 
 async def test_forms_are_bounded_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "_MOST_REPRESENTATIONS_OF_ALL", 6)
+    monkeypatch.setattr(prepared, "_MAX_REPRESENTATIONS_OF_ALL", 6)
     project.routes(
         {"/[id]": "revalidate = 60\ndef generate_static_params():\n    return []\ndef GET(id: str):\n    return id\n"}
     )
@@ -244,10 +244,10 @@ async def test_forms_are_bounded_together(project: Project, monkeypatch: pytest.
         hits = hits_of(served)
         for number in range(20):
             await warm(served, f"/{number}")
-            assert short_way(served, f"/{number}", ANYHOW) == b'"%d"' % number
-            readies = [known.ready for known in hits._cached_paths.values() if known.ready is not None]
-            assert sum(len(ready.representations) for ready in readies) <= 7
-        assert short_way(served, "/0", ANYHOW) == b'"0"'
+            assert short_way(served, f"/{number}", NO_NEGOTIATION) == b'"%d"' % number
+            readies = [known.prepared for known in hits._cached_paths.values() if known.prepared is not None]
+            assert sum(len(prepared.representations) for prepared in readies) <= 7
+        assert short_way(served, "/0", NO_NEGOTIATION) == b'"0"'
 
 
 async def test_what_clients_ask_for_is_remembered_within_bounds(project: Project) -> None:
@@ -255,13 +255,13 @@ async def test_what_clients_ask_for_is_remembered_within_bounds(project: Project
     async with project.serving() as served:
         await warm(served, "/static")
         for number in range(100):
-            assert short_way(served, "/static", Asked(b"gzip;q=0.%d" % number)) == b"1"
-        assert short_way(served, "/static", Asked(b"x" * 10_000)) == b"1"
+            assert short_way(served, "/static", Negotiation(b"gzip;q=0.%d" % number)) == b"1"
+        assert short_way(served, "/static", Negotiation(b"x" * 10_000)) == b"1"
         known = hits_of(served).cached_path(b"/static")
         assert known is not None
-        assert known.ready is not None
-        assert len(known.ready.representations) <= 8
-        assert all(len(asked.accepted) <= 512 for asked in known.ready.representations)
+        assert known.prepared is not None
+        assert len(known.prepared.representations) <= 8
+        assert all(len(negotiation.accepted) <= 512 for negotiation in known.prepared.representations)
 
 
 async def test_an_answer_with_many_headers_takes_the_long_way(project: Project) -> None:
@@ -340,7 +340,7 @@ def fresh(now: float, revalidate: float) -> Entry:
 
 
 async def test_moments_are_shared_by_entries_of_one_age_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "_MOST_VOLATILE", 3)
+    monkeypatch.setattr(prepared, "_MAX_VOLATILE", 3)
     moments, now = VolatileHeadersTable(), 1_800_000_000.0
     first, second = (fresh(now, 600) for _ in range(2))
     shared = moments.of(first, 1, 599, now + 1)

@@ -273,7 +273,7 @@ async def test_after_may_read_the_request_and_answers_nothing(
         assert answer.json() == 1
         await running.settle()
         assert running.module("/").notes == ([None, None] if config else ["1", "2"])
-    assert "redirect() in an after() callback comes too late: the answer is out." in caplog.text
+    assert "redirect() in an after() callback comes too late: the answer is out; call it in the handler." in caplog.text
     assert "cookies().set() in an after() callback comes too late" in caplog.text
     assert "draft_mode().enable() in an after() callback comes too late" in caplog.text
 

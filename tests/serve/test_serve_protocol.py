@@ -287,5 +287,5 @@ async def test_a_store_that_fails_is_told_as_a_failure_and_not_as_a_bad_request(
         with caplog.at_level(logging.ERROR):
             written = (await ways.socket.say([GET])).written
     assert written.startswith(b"HTTP/1.1 500 ")
-    assert "the short way to b'/plain' failed" in caplog.text
+    assert "a hit of b'/plain' at the socket failed" in caplog.text
     assert "the disk is gone" in caplog.text

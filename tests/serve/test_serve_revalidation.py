@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond.errors import ConfigError
-from millpond.serve.revalidation import MAX_BODY, Bucket
+from millpond.serve.revalidation import MAX_BODY_BYTES, TokenBucket
 from ponds import Clock, Project, Running
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ async def test_a_body_that_makes_no_sense_is_400_and_says_why(project: Project, 
 
 async def test_a_body_over_the_limit_is_413(project: Project) -> None:
     async with shop(project) as pond:
-        answer = await pond.post("/api/revalidate", headers=RIGHT, content=b" " * (MAX_BODY + 1))
+        answer = await pond.post("/api/revalidate", headers=RIGHT, content=b" " * (MAX_BODY_BYTES + 1))
         assert answer.status_code == 413
 
 
@@ -181,7 +181,7 @@ async def test_an_endpoint_that_could_not_be_safe_is_a_configuration_error(
 
 def test_a_bucket_fills_with_time_and_never_over_its_rim() -> None:
     clock = Clock()
-    bucket = Bucket(60, clock)
+    bucket = TokenBucket(60, clock)
     clock.move(3600)
     assert [bucket.take() for _ in range(60)] == [0] * 60
     assert bucket.take() == pytest.approx(1)

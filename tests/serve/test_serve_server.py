@@ -11,9 +11,10 @@ import pytest
 from echo_server import SMALL, ask, echo, talk
 
 from millpond.config import ServerConfig
+from millpond.errors import AddressError
 from millpond.serve.connection.bounded import ROOM
 from millpond.serve.forwarded import Proxies
-from millpond.serve.processes.server import AddressError, address_of, bind, serve
+from millpond.serve.processes.server import address_of, bind, serve
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from millpond.config import ServerConfig
 from millpond.serve.connection import timeouts
 from millpond.serve.connection.bounded import BoundedProtocol, bounded_protocol
-from millpond.serve.connection.turns import Turns
+from millpond.serve.connection.round_robin import RoundRobin
 from ponds import turns
 
 if TYPE_CHECKING:
@@ -231,9 +231,9 @@ async def test_who_sends_many_requests_at_once_lets_others_have_their_turn(proje
 
 
 async def test_however_many_have_more_to_be_answered_one_of_them_goes_on_in_each_turn_of_the_loop() -> None:
-    turns_, loop, went = Turns(), asyncio.get_running_loop(), list[int]()
+    round_robin, loop, went = RoundRobin(), asyncio.get_running_loop(), list[int]()
     for number in range(5):
-        turns_.wait(partial(went.append, number), contextvars.copy_context(), loop)
+        round_robin.schedule(partial(went.append, number), contextvars.copy_context(), loop)
     for number in range(1, 6):
         await asyncio.sleep(0)
         assert went == list(range(number))

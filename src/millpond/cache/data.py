@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from millpond.cache.caller_runs import CallerRuns
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
-from millpond.cache.flight import CircularWait
 from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.config.cache_config import CacheConfig
+from millpond.errors import CircularWaitError
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
 from millpond.policy.profiles import BUILT_IN, Profile
@@ -157,7 +157,7 @@ class DataCache:
         """
         try:
             return (await self.engine.read(read)).entry
-        except CircularWait as circle:
+        except CircularWaitError as circle:
             raise note_circle(circle) from None
 
     def at_hand(self, read: DataRead) -> Entry | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext, crossing
-from millpond.errors import UsageError
+from millpond.errors import CancelledCallError, CircularWaitError
 from millpond.render.pending_tasks import drain_tasks
 
 if TYPE_CHECKING:
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class FlightCancelled(Exception):
-    """The shared work was cancelled (by `drain`, or by itself), though this caller was not.
-
-    Not a CancelledError: a caller whose own task nobody cancelled must not look cancelled to timeouts and groups.
-    """
-
-
-class CircularWait(UsageError):
-    """Some work needs its own result, by way of other work or not: it would wait for itself for ever."""
 
 
 class Flight(Generic[T]):
@@ -81,12 +70,15 @@ class Flight(Generic[T]):
     def failure(self) -> BaseException | None:
         """What went wrong in a flight that has ended; None for a cancellation that somebody asked for."""
         if self.task.cancelled():
-            return None if self.task.cancelling() else FlightCancelled(f"the work for {self.key!r} cancelled itself")
+            return None if self.task.cancelling() else self._cancelled()
         return self.error
+
+    def _cancelled(self) -> CancelledCallError:
+        return CancelledCallError(f"{self.name} was cancelled before it had a result; call it again.")
 
     def result(self) -> T:
         if self.task.cancelled():
-            raise FlightCancelled(f"the work for {self.key!r} was cancelled")
+            raise self._cancelled()
         if self.error is not None:
             # The first traceback again: each of a thousand callers would otherwise make it longer for the next.
             raise self.error.with_traceback(self.traceback)
@@ -124,8 +116,8 @@ class Flights(Generic[T]):
             name: what messages call it; the key when not given.
 
         Raises:
-            CircularWait: the flight that is under way waits for this very caller.
-            FlightCancelled: the work was cancelled, though this caller was not.
+            CircularWaitError: the flight that is under way waits for this very caller.
+            CancelledCallError: the work was cancelled, though this caller was not.
             BaseException: whatever the work raised.
         """
         table = self._table()
@@ -147,7 +139,7 @@ class Flights(Generic[T]):
             name: what messages call it; the key when not given.
 
         Raises:
-            FlightCancelled: the work was cancelled, though this caller was not.
+            CancelledCallError: the work was cancelled, though this caller was not.
             BaseException: whatever the work raised.
         """
         nobodys: dict[str, Flight[R]] = {}
@@ -242,4 +234,4 @@ def _refuse_circle(caller: Flight[Any], wanted: Flight[Any]) -> None:
     way = wanted.way_to(caller)
     if way is not None:
         circle = " → ".join([*way, wanted.name])
-        raise CircularWait(f"{wanted.name} waits for itself: {circle}; read the data directly.")
+        raise CircularWaitError(f"{wanted.name} waits for itself: {circle}; read the data directly.")

@@ -151,7 +151,7 @@ class ReadThrough:
         """The stored entry, or the one that a run makes.
 
         Raises:
-            CircularWait: the run that is under way waits for this very reader.
+            CircularWaitError: the run that is under way waits for this very reader.
             BaseException: what `make` or `refuse` raised, when nothing stored can be used.
         """
         for _ in range(_ATTEMPTS):

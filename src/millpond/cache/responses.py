@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.answer import entry_of, warn_of_lost_body
+from millpond.cache.answer import compressed_in_thread, entry_of, warn_of_lost_body
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.compression import compressed_in_thread
 from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.errors import OverdueError, UnsendableError
@@ -26,7 +26,6 @@ from millpond.stores.bounded_dict import BoundedDict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from millpond.cache.variants import Variants
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
     from millpond.render.renderer import Rendered, Renderer
@@ -39,6 +38,12 @@ log = logging.getLogger("millpond.cache")
 LIVE_SECONDS = 10.0
 """How long a path that turned dynamic is run live before a render for everybody is tried again."""
 _MOST_LIVE_PATHS = 10_000
+
+
+_MAX_VARIANTS_BYTES = 16 * 1024 * 1024
+"""Of all paths and keys together: visitors choose both."""
+_VARIANT_OVERHEAD = 300
+"""Bytes of a path or key beside its text."""
 
 
 class RenderFailed(Exception):
@@ -218,3 +223,41 @@ def _log_failure(target: Target, error: Exception) -> None:
 def _report(key: str, error: BaseException) -> None:
     if not isinstance(error, (NotStatic, RenderFailed)):  # those two have been logged, with the route
         log.error("refreshing %s failed", key, exc_info=error)
+
+
+class Variants:
+    """The variants of each path that this process has stored, least recently rendered first."""
+
+    def __init__(self, most: int, most_bytes: int = _MAX_VARIANTS_BYTES) -> None:
+        """Knows of none.
+
+        Args:
+            most: variants of one path; and a thousand times as many paths are remembered.
+            most_bytes: that may be remembered of all.
+        """
+        self._most, self._most_bytes = most, most_bytes
+        self._paths: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
+        self._bytes = 0
+
+    def stored(self, path: str, key: str) -> list[str]:
+        """Note that the variant `key` of `path` was stored; the keys that have to go for it."""
+        if path not in self._paths:
+            self._paths[path] = OrderedDict()
+            self._bytes += len(path) + _VARIANT_OVERHEAD
+        variants = self._paths[path]
+        self._paths.move_to_end(path)
+        if key not in variants:
+            self._bytes += len(key) + _VARIANT_OVERHEAD
+        variants[key] = None
+        variants.move_to_end(key)
+        surplus = [self._forget(variants) for _ in range(len(variants) - self._most)]
+        while len(self._paths) > self._most * 1000 or (self._bytes > self._most_bytes and len(self._paths) > 1):
+            forgotten, theirs = self._paths.popitem(last=False)
+            self._bytes -= len(forgotten) + _VARIANT_OVERHEAD
+            surplus += [self._forget(theirs) for _ in range(len(theirs))]
+        return surplus
+
+    def _forget(self, variants: OrderedDict[str, None]) -> str:
+        key, _ = variants.popitem(last=False)
+        self._bytes -= len(key) + _VARIANT_OVERHEAD
+        return key

@@ -14,9 +14,9 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 def main() -> NoReturn:
     """The command `millpond`: run it, and end the process with its exit code."""
-    from millpond.serve.processes.leaving import leave
+    from millpond.serve.processes.process_exit import exit_process
 
-    leave(run(sys.argv[1:]))
+    exit_process(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -24,21 +24,21 @@ def run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
     from millpond.cli.commands import app
-    from millpond.cli.console import complain, print_anything
+    from millpond.cli.console import print_error, replace_unprintable
     from millpond.errors import MillpondError
-    from millpond.serve.processes.leaving import code_of
+    from millpond.serve.processes.process_exit import exit_code_of
 
-    print_anything()
+    replace_unprintable()
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:  # it says what is wrong, and what was probably meant
-        complain(str(error))
+        print_error(str(error))
         return MISUSED
     except MillpondError as error:
-        complain(str(error))
+        print_error(str(error))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as error:  # of the project's own code, while it is imported, say
-        return code_of(error)
+        return exit_code_of(error)
     return code if isinstance(code, int) else 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from millpond.cli.console import complain, machine_readable, notices, output, print_json, print_table, warn
+from millpond.cli.console import errors_as_json, notices, output, print_error, print_json, print_table, print_warning
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.errors import UsageError, counted
@@ -38,7 +38,7 @@ def build(
 ) -> int:
     """Prerender what can be rendered for everybody, and say for each route what it is and why."""
     configure_logs("text", "warning")
-    with machine_readable(json):
+    with errors_as_json(json):
         app = open_project(dir)
         if publish and app.config.cache.kind != "valkey":
             said = app.config.cache.store
@@ -93,10 +93,10 @@ def _report_frozen(console: Console, manifest: BuildManifest, *, cache_component
 def _report_failures(built: Built, json: bool, tried: int) -> int:
     console = notices()
     for failure in built.failures:
-        complain(str(failure))
+        print_error(str(failure))
         console.print()
     for warning in built.warnings:
-        warn(warning)
+        print_warning(warning)
     console.print(f"{len(built.failures)} of {max(tried, len(built.failures))} paths failed; nothing was written")
     if json:
         print_json(failure_facts(built.failures, built.warnings, built.seconds))

@@ -10,7 +10,14 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from millpond.cache.invalidate import tag_of_path
-from millpond.cli.console import complain, machine_readable, output, print_json, print_labelled, print_table
+from millpond.cli.console import (
+    errors_as_json,
+    output,
+    print_error,
+    print_json,
+    print_labelled,
+    print_table,
+)
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.stored import (
     DAMAGED,
@@ -19,10 +26,10 @@ from millpond.cli.stored import (
     entry_lines,
     entry_row,
     facts_of,
+    human_size,
     is_called,
-    sized,
 )
-from millpond.errors import MillpondError, UsageError, counted
+from millpond.errors import CommandError, UsageError, counted
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
 from millpond.prerender.build_table import route_table
@@ -40,10 +47,6 @@ cache = App(name="cache", help_format="plaintext")
 HEADINGS = ["Entry", "Kind", "Size", "Age", "State", "Lifetime", "Gen", "Hits", "Id", "Tags"]
 
 
-class NoSuchEntry(MillpondError):
-    """The store has no entry by that name."""
-
-
 @cache.command(name="ls")
 def list_entries(
     *,
@@ -58,7 +61,7 @@ def list_entries(
     json: Json = False,
 ) -> int:
     """List what is stored, what was used last first."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
             wanted = [
@@ -86,7 +89,7 @@ def show(
     json: Json = False,
 ) -> int:
     """Say all about an entry, or about all entries of a path."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         wanted = _chosen(path=name if name.startswith("/") else None, key=name)
         with about.inspected() as inspection:
@@ -96,7 +99,7 @@ def show(
                 if wanted(found.digest, found.entry)
             ]
         if not shown:
-            raise NoSuchEntry(f"nothing is stored for {name}; `millpond cache ls` lists what is.")
+            raise CommandError(f"nothing is stored for {name}; `millpond cache ls` lists what is.")
     if json:
         print_json({"entries": shown})
         return 0
@@ -110,7 +113,7 @@ def show(
 @cache.command
 def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """Say how much is stored, and what of it is fresh."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
             numbers = inspection.stats()._asdict()
@@ -132,7 +135,7 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
 @cache.command
 def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """Read every entry; the exit code is 1 when one is damaged."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
             found = list(inspection.entries())
@@ -141,7 +144,9 @@ def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the o
         print_json({"entries": len(found), "damaged": damaged})
     else:
         for name in damaged:
-            complain(f"entry {name[:ID_LENGTH]} is damaged: nobody is served with it. `millpond cache prune` drops it.")
+            print_error(
+                f"entry {name[:ID_LENGTH]} is damaged: nobody is served with it. `millpond cache prune` drops it."
+            )
         output().print(f"{len(found)} entries, {len(damaged)} damaged")
     return 1 if damaged else 0
 
@@ -157,7 +162,7 @@ def purge(
     json: Json = False,
 ) -> int:
     """Drop entries. What is being rendered now is stored all the same: `millpond revalidate` concerns that, too."""
-    with machine_readable(json):
+    with errors_as_json(json):
         if not (everything or path or tag or key):
             raise UsageError("say what is to go: --all, --path PATH, --tag TAG or --key KEY.")
         about = cache_of(dir, "millpond cache")
@@ -173,7 +178,7 @@ def purge(
 @cache.command
 def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """Drop what nobody is served with again: entries of other builds, expired and damaged ones."""
-    with machine_readable(json):
+    with errors_as_json(json):
         about, now = cache_of(dir, "millpond cache"), time.time()
 
         with about.cleared() as upkeep:
@@ -189,9 +194,9 @@ def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
 def _stats_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "entries", f"{facts['entries']}  ({_numbers(facts['kinds'])})"
     yield "states", _numbers(facts["states"])
-    yield "size", f"{sized(facts['bytes'])} of {sized(facts['max_bytes'])}"
+    yield "size", f"{human_size(facts['bytes'])} of {human_size(facts['max_bytes'])}"
     if "file_bytes" in facts:
-        yield "file", f"{sized(facts['file_bytes'])} of {sized(facts['map_bytes'])}"
+        yield "file", f"{human_size(facts['file_bytes'])} of {human_size(facts['map_bytes'])}"
     if "builds" in facts:
         yield "builds", ", ".join(facts["builds"]) or "none"
     for name in ("hits", "generation", "tags", "leases", "readers", "mirrors", "identity"):

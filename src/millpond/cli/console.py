@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ENDLESS = 10_000
 
 
-def print_anything() -> None:
+def replace_unprintable() -> None:
     """Let a terminal without ● show "?", where Python would raise."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -61,12 +61,12 @@ def print_json(facts: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """One error for the user."""
     _labelled("error:", "bold red", message)
 
 
-def warn(message: str) -> None:
+def print_warning(message: str) -> None:
     """One warning for the user."""
     _labelled("warning:", "yellow", message)
 
@@ -78,7 +78,7 @@ def _labelled(label: str, style: str, message: str) -> None:
 
 
 @contextlib.contextmanager
-def machine_readable(json: bool) -> Iterator[None]:
+def errors_as_json(json: bool) -> Iterator[None]:
     """With `--json` an error is on stdout, too, in the shape of a failed build's."""
     try:
         yield

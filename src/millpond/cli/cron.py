@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from millpond.cli.console import machine_readable, output, print_json, print_table
+from millpond.cli.console import errors_as_json, output, print_json, print_table
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
-from millpond.cron.job import Busy
+from millpond.cron.job import AlreadyClaimed
 from millpond.cron.record import RunOutcome
-from millpond.errors import MillpondError, UsageError
+from millpond.errors import CommandError, UsageError
 from millpond.prerender.build_table import route_table
 from millpond.serve.logs import configure_logs
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.app import Millpond
-    from millpond.cron.job import Job
-    from millpond.cron.record import CronRecord, Run
+    from millpond.cron.job import CronJob
+    from millpond.cron.record import CronRecord, CronRun
 
 cron = App(name="cron", help_format="plaintext")
 
@@ -30,15 +30,11 @@ HEADINGS = ["Path", "Schedule", "Time zone", "Next run", "Last run", "Outcome"]
 FAILED = 1
 
 
-class CronError(MillpondError):
-    """There is no such cron, or it can't be run now."""
-
-
 @cron.command(name="list")
 def list_crons(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """List the crons: when each runs next, and how its last runs ended."""
     configure_logs("text", "error")
-    with machine_readable(json):
+    with errors_as_json(json):
         app = open_project(dir)
         jobs = _jobs_of(app, "millpond cron list")
         records = run_project(app, _records(app, jobs))
@@ -67,7 +63,7 @@ def run(
 ) -> int:
     """Run a cron now, in this process, and wait for its end; the exit code says whether it was well."""
     configure_logs("text", "warning")
-    with machine_readable(json):
+    with errors_as_json(json):
         app = open_project(dir)
         job = _chosen(_jobs_of(app, "millpond cron run"), path, schedule)
         with prints_on_stderr():
@@ -75,11 +71,11 @@ def run(
     if json:
         print_json(_run_facts(outcome))
     else:
-        output().print(f"{path}: {_told(outcome)}", soft_wrap=True)
+        output().print(f"{path}: {_summary(outcome)}", soft_wrap=True)
     return 0 if outcome.outcome is RunOutcome.OK else FAILED
 
 
-def _jobs_of(app: Millpond, doing: str) -> list[Job]:
+def _jobs_of(app: Millpond, doing: str) -> list[CronJob]:
     if app.config.cache.store == "memory" and app.config.cron:
         raise UsageError(
             f'{doing} looks into the store, and the configuration says [cache] store = "memory": what it remembers is '
@@ -88,18 +84,18 @@ def _jobs_of(app: Millpond, doing: str) -> list[Job]:
     return app.jobs()
 
 
-def _chosen(jobs: Sequence[Job], path: str, schedule: str | None) -> Job:
+def _chosen(jobs: Sequence[CronJob], path: str, schedule: str | None) -> CronJob:
     fitting = [job for job in jobs if job.cron.path == path and schedule in (None, job.cron.schedule)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
         schedules = ", ".join(f'"{job.cron.schedule}"' for job in fitting)
-        raise CronError(f"{len(fitting)} crons run {path}; say which one with --schedule: {schedules}.")
+        raise CommandError(f"{len(fitting)} crons run {path}; say which one with --schedule: {schedules}.")
     known = ", ".join(sorted({job.cron.path for job in jobs})) or "none"
-    raise CronError(f"there is no such cron of {path}; those that are configured: {known}.")
+    raise CommandError(f"there is no such cron of {path}; those that are configured: {known}.")
 
 
-async def _records(app: Millpond, jobs: Sequence[Job]) -> list[CronRecord]:
+async def _records(app: Millpond, jobs: Sequence[CronJob]) -> list[CronRecord]:
     await app.store.open()
     try:
         return [await job.record() for job in jobs]
@@ -107,15 +103,15 @@ async def _records(app: Millpond, jobs: Sequence[Job]) -> list[CronRecord]:
         await app.store.close()
 
 
-async def _run(app: Millpond, job: Job) -> Run:
+async def _run(app: Millpond, job: CronJob) -> CronRun:
     async with app.lifespan():
         try:
             return await job.run(job.clock(), once=False)
-        except Busy:
-            raise CronError(f"{job.cron.path} is running already; try again when it has ended.") from None
+        except AlreadyClaimed:
+            raise CommandError(f"{job.cron.path} is running already; try again when it has ended.") from None
 
 
-def _facts(job: Job, record: CronRecord, now: float) -> dict[str, Any]:
+def _facts(job: CronJob, record: CronRecord, now: float) -> dict[str, Any]:
     return {
         "path": job.cron.path,
         "schedule": job.cron.schedule,
@@ -126,7 +122,7 @@ def _facts(job: Job, record: CronRecord, now: float) -> dict[str, Any]:
     }
 
 
-def _run_facts(run: Run) -> dict[str, Any]:
+def _run_facts(run: CronRun) -> dict[str, Any]:
     return {
         "due": run.due,
         "began": run.began,
@@ -137,7 +133,7 @@ def _run_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _row(job: Job, record: CronRecord, now: float) -> list[str]:
+def _row(job: CronJob, record: CronRecord, now: float) -> list[str]:
     last = record.runs[-1] if record.runs else None
     return [
         job.cron.path,
@@ -145,11 +141,11 @@ def _row(job: Job, record: CronRecord, now: float) -> list[str]:
         job.cron.timezone,
         _time(job.schedule.after(now)),
         "" if last is None else _time(last.began),
-        "not yet" if last is None else _told(last),
+        "not yet" if last is None else _summary(last),
     ]
 
 
-def _told(run: Run) -> str:
+def _summary(run: CronRun) -> str:
     """The end of a run, for people."""
     parts = [run.outcome.value]
     if run.status is not None:

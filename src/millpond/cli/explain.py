@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from millpond.cli.console import machine_readable, print_json, print_labelled
+from millpond.cli.console import errors_as_json, print_json, print_labelled
 from millpond.cli.explanation import explain_path
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
@@ -27,7 +27,7 @@ def explain(
     json: Json = False,
 ) -> int:
     """Say what a GET of a path gets, and why: which route, and what the cache would answer now, by the build."""
-    with machine_readable(json):
+    with errors_as_json(json):
         app = open_project(dir)
         manifest, notes = build_of(app)
         with prints_on_stderr():

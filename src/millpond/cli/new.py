@@ -9,29 +9,25 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from millpond.cli.console import output
-from millpond.errors import MillpondError
+from millpond.errors import CommandError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-class NewProjectError(MillpondError):
-    """The project can't be made where it was asked for."""
 
 
 def new(name: Annotated[Path, Parameter(help="The folder to make; its name is the project's.")], /) -> int:
     """Make a small project that works."""
     folder = name.absolute()
     if not _NAME.fullmatch(folder.name):
-        raise NewProjectError(
+        raise CommandError(
             f'"{folder.name}" can\'t be a project\'s name; use letters, digits, ".", "_" and "-", and begin with a '
             "letter or a digit."
         )
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise NewProjectError(f"{folder} exists, and isn't an empty folder; give another name.")
+            raise CommandError(f"{folder} exists, and isn't an empty folder; give another name.")
         _write(folder)
     except OSError as error:
-        raise NewProjectError(f"{error.filename or folder} can't be written: {error.strerror}.") from error
+        raise CommandError(f"{error.filename or folder} can't be written: {error.strerror}.") from error
     console = output()
     console.print(f"{name} is ready. Try:\n\n    cd {name}\n    millpond dev", soft_wrap=True)
     return 0

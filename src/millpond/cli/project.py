@@ -8,10 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.app import Millpond
-from millpond.errors import BuildError, MillpondError
+from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
 from millpond.prerender.failure import failure_message
-from millpond.serve.processes.leaving import run_loop
+from millpond.serve.processes.event_loop import run_loop
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,22 +25,18 @@ APP = "app"
 T = TypeVar("T")
 
 
-class ProjectError(MillpondError):
-    """The user's code raised where there is no request to answer with 500: in `register`, or in a lifespan."""
-
-
 def open_project(folder: Path) -> Millpond:
     """The application of a project's folder.
 
     Raises:
         MillpondError: the configuration or a route file is wrong.
     """
-    with prints_on_stderr(), _nothing_thrown_away():
+    with prints_on_stderr(), _without_garbage_collection():
         return Millpond(folder / APP)
 
 
 @contextlib.contextmanager
-def _nothing_thrown_away() -> Iterator[None]:
+def _without_garbage_collection() -> Iterator[None]:
     """What is loaded stays: to look through it for garbage, again and again, takes a fifth of the time, and more later.
 
     For commands only, whose process is theirs.

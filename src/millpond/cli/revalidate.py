@@ -14,12 +14,12 @@ import msgspec
 from cyclopts import Parameter
 
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
-from millpond.cli.console import machine_readable, output, print_json, warn
+from millpond.cli.console import errors_as_json, output, print_json, print_warning
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
 from millpond.config import RevalidateEndpointConfig, load_config
-from millpond.errors import MillpondError, PurgeError, UsageError, counted
+from millpond.errors import CommandError, PurgeError, UsageError, counted
 from millpond.policy.key import folders_of
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
@@ -40,10 +40,6 @@ _PURGE_TIMEOUT = 30.0
 """Seconds for caches in front to acknowledge, twice."""
 
 PathType = Literal["route", "page", "layout"]
-
-
-class ServerRefused(MillpondError):
-    """The server didn't invalidate, or couldn't be asked."""
 
 
 def revalidate(
@@ -68,7 +64,7 @@ def revalidate(
     json: Json = False,
 ) -> int:
     """Invalidate tags and paths. A running server sees it at its next request; nothing is rendered before."""
-    with machine_readable(json):
+    with errors_as_json(json):
         order = _order(tag or [], path or [], type, profile, expire)
         project = (dir / APP).absolute().parent
         config = load_config(project)
@@ -78,7 +74,7 @@ def revalidate(
         print_json({**report, "warnings": warnings})
         return 0
     for warning in warnings:
-        warn(warning)
+        print_warning(warning)
     named = (("tags", "tag"), ("paths", "path"))
     done = " and ".join(counted(report[name], noun) for name, noun in named if report[name])
     output().print(f"{done} invalidated; the generation is {report['generation']}", soft_wrap=True)
@@ -153,19 +149,19 @@ def _through_server(url: str, secret_env: str | None, config: Config, order: dic
     try:
         answer = httpx2.post(address, json=order, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
     except httpx2.TimeoutException:
-        raise ServerRefused(
+        raise CommandError(
             f"{address} didn't answer within {_TIMEOUT:g} s; whether it invalidated isn't known."
         ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ServerRefused(f"{address} can't be reached: {error}. Is the server running there?") from None
+        raise CommandError(f"{address} can't be reached: {error}. Is the server running there?") from None
     if answer.status_code == 200:
         try:
             return msgspec.json.decode(answer.content, type=dict[str, int])
         except msgspec.DecodeError:
-            raise ServerRefused(
+            raise CommandError(
                 f"{address} answered 200, and not as Millpond does; is that the right address?"
             ) from None
-    raise ServerRefused(f"{address} answered {answer.status_code}: {_meaning(answer)}")
+    raise CommandError(f"{address} answered {answer.status_code}: {_meaning(answer)}")
 
 
 def _endpoint(url: str, config: Config) -> str:

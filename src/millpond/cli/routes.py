@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.cli.console import machine_readable, output, print_json, print_table, warn
+from millpond.cli.console import errors_as_json, output, print_json, print_table, print_warning
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import build_of, open_project
 from millpond.prerender.build_report import route_facts
@@ -21,7 +21,7 @@ CANDIDATE = "?"
 
 def routes(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
     """List the routes: with the decisions of the build where there is one, and with what the files say elsewhere."""
-    with machine_readable(json):
+    with errors_as_json(json):
         app = open_project(dir)
         manifest, notes = build_of(app)
         records = {record.file: record for record in manifest.routes} if manifest is not None else {}
@@ -32,7 +32,7 @@ def routes(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the o
     else:
         _report(listed)
         for note in notes:
-            warn(note)
+            print_warning(note)
     return 0
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from millpond.app import environment_log
-from millpond.cli.console import complain, print_anything
+from millpond.app.served_build import environment_log
+from millpond.cli.console import print_error, replace_unprintable
 from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
 from millpond.cli.project import APP, open_project, run_project
 from millpond.config import load_config
-from millpond.cron.clockwork import Clockwork
+from millpond.cron.scheduler import Scheduler
 from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.build_manifest import OUTPUT, read_manifest
@@ -26,7 +26,7 @@ from millpond.serve.hits import access
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop
-from millpond.serve.processes.leaving import further_signals
+from millpond.serve.processes.process_exit import repeated_signals
 from millpond.serve.processes.server import address_of, bound, serve
 from millpond.serve.processes.worker import name_worker
 from millpond.serve.processes.workers import run_workers
@@ -71,19 +71,19 @@ def start(
 ) -> int:
     """Answer from the build."""
     proxies = _trusted(forwarded_allow_ips, proxy_headers=proxy_headers)
-    serving = _Serving(dir, log_format, log_level, access_log, server, proxies)
+    serving = _ServeTask(dir, log_format, log_level, access_log, server, proxies)
     serving.configure_logs()
     raise_limit()
     if workers > 1:
         return _start_workers(serving, host, port, workers)
     app = open_project(dir)
-    manifest = _needed(app.manifest(), app.project)
+    manifest = _required(app.manifest(), app.project)
     with bound(host, port) as sockets:
 
         def started() -> None:
             log.info("serving build %s on %s", manifest.build, address_of(sockets))
 
-        serving.serve(app, sockets, started, hurries=True)
+        serving.serve(app, sockets, started, second_signal_exits=True)
     return 0
 
 
@@ -95,10 +95,10 @@ def _trusted(allowed: str | None, *, proxy_headers: bool) -> Proxies | None:
     return None
 
 
-def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int:
+def _start_workers(serving: _ServeTask, host: str, port: int, workers: int) -> int:
     project = (serving.folder / APP).absolute().parent
     config = load_config(project)
-    _needed(read_manifest(project), project)
+    _required(read_manifest(project), project)
     if config.cache.store == "memory":
         raise UsageError(
             f'--workers {workers} doesn\'t go with [cache] store = "memory": each worker would have a cache of its '
@@ -117,7 +117,7 @@ def _start_workers(serving: _Serving, host: str, port: int, workers: int) -> int
         return run_workers(serving, sockets, workers, config.server, started)
 
 
-def _needed(manifest: BuildManifest | None, project: Path) -> BuildManifest:
+def _required(manifest: BuildManifest | None, project: Path) -> BuildManifest:
     if manifest is None:
         raise BuildError(f"no build in {project / OUTPUT}; run `millpond build` first.")
     return manifest
@@ -126,14 +126,14 @@ def _needed(manifest: BuildManifest | None, project: Path) -> BuildManifest:
 def _served(project: Path) -> BuildManifest | None:
     """The build that workers have begun to serve; None, and a word in the log, if it has gone since."""
     try:
-        return _needed(read_manifest(project), project)
+        return _required(read_manifest(project), project)
     except BuildError as error:
         log.warning("%s", error)
         return None
 
 
 @dataclass(frozen=True, slots=True)
-class _Serving:
+class _ServeTask:
     """How to serve; it is sent to each of several workers."""
 
     folder: Path
@@ -145,16 +145,16 @@ class _Serving:
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
         """What a worker does."""
-        print_anything()
+        replace_unprintable()
         self.configure_logs()
         name_worker()
         environment_log.disabled = True  # the parent has said it for all
         try:
             app = open_project(self.folder)
-            _needed(app.manifest(), app.project)
-            self.serve(app, sockets, started, hurries=False)
+            _required(app.manifest(), app.project)
+            self.serve(app, sockets, started, second_signal_exits=False)
         except MillpondError as error:
-            complain(str(error))
+            print_error(str(error))
             return FAILED
         return 0
 
@@ -164,24 +164,24 @@ class _Serving:
             access.setLevel(logging.WARNING)
 
     def serve(
-        self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, hurries: bool
+        self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, second_signal_exits: bool
     ) -> None:
-        """Serve until it is to end; `hurries`: a second signal ends it at once."""
+        """Serve until it is to end; `second_signal_exits`: a second signal ends it at once."""
         authorization()  # refuses a secret of crons that can be guessed, before anybody tries
 
         async def live() -> None:
-            with contextlib.ExitStack() as ending:
-                async with app.lifespan(), Clockwork(app.jobs(), app.config.server.shutdown_timeout).going():
+            with contextlib.ExitStack() as to_the_end:
+                async with app.lifespan(), Scheduler(app.jobs(), app.config.server.shutdown_timeout).running():
                     await serve(
                         app,
                         sockets,
                         app.config.server,
                         hits=app.hits if self.way == "socket" else None,
                         proxies=self.proxies,
-                        hurries=hurries,
+                        second_signal_exits=second_signal_exits,
                         started=started,
                     )
-                    ending.enter_context(further_signals(hurry=hurries))
+                    to_the_end.enter_context(repeated_signals(exits=second_signal_exits))
                     log.info("stopping")
 
         run_project(app, live(), fastest_loop())

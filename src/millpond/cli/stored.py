@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ID_LENGTH = 10
 """Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""
-_LEAST_ID = 6
+_MIN_ID_LENGTH = 6
 
 FRESH, STALE, DEAD, DAMAGED = "fresh", "stale", "dead", "damaged"
 """Served as it is; served while it is rendered again; never served again; not readable."""
@@ -127,7 +127,7 @@ _UNREADABLE: dict[str, Any] = {
 
 def is_called(name: str, digest: str, entry: Entry | None) -> bool:
     """Whether `name` means an entry: the beginning of its id, or its key as it is printed."""
-    if len(name) >= _LEAST_ID and digest.startswith(name.lower()):
+    if len(name) >= _MIN_ID_LENGTH and digest.startswith(name.lower()):
         return True
     return entry is not None and printed_key(entry.key) == printed_key(name)
 
@@ -152,7 +152,7 @@ def entry_row(facts: dict[str, Any]) -> list[str]:
     return [
         facts["path"] or printed_key(facts["key"] or DAMAGED),
         facts["kind"] or "",
-        sized(facts["size"]),
+        human_size(facts["size"]),
         "" if facts["age"] is None else duration_cell(facts["age"]) or "0s",
         facts["state"],
         _lifetime(facts),
@@ -171,7 +171,7 @@ def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["key"] is not None:
         yield "key", printed_key(facts["key"])
     yield "id", facts["id"]
-    yield "size", sized(facts["size"])
+    yield "size", human_size(facts["size"])
     if facts["age"] is not None:
         yield "age", f"{facts['age']} s"
     left = "" if facts["ttl"] is None else f", fresh for {facts['ttl']} s" if facts["ttl"] >= 0 else ""
@@ -187,7 +187,7 @@ def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "header", f"{name}: {value}"
 
 
-def sized(number: int) -> str:
+def human_size(number: int) -> str:
     """Bytes, for people."""
     return decimal(number)
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import tzinfo
 
+_EXAMPLE = '"0 3 * * *", each night at three'
+
 
 class Schedule:
     """The moments at which a cron is due, in seconds since the epoch.
@@ -39,9 +41,13 @@ class Schedule:
             next(self._from(datetime.now(self._zone)))
         except CronSimError as error:
             message = str(error).lower()
-            raise ConfigError(f'the schedule "{expression}" can\'t be read: {message}') from None
+            raise ConfigError(
+                f'the schedule "{expression}" can\'t be read: {message}; write one such as {_EXAMPLE}'
+            ) from None
         except StopIteration:
-            raise ConfigError(f'the schedule "{expression}" never comes') from None
+            raise ConfigError(
+                f'the schedule "{expression}" never comes; write one that does, such as {_EXAMPLE}'
+            ) from None
 
     def after(self, moment: float) -> float:
         """The first time after `moment`."""

@@ -1,4 +1,4 @@
-"""One cron: who may run it now, the run, and what is remembered of it."""
+"""One cron: its claim in the store, the run, and the record of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from millpond.cache.lease import kept
 from millpond.config.schedule import Schedule
-from millpond.cron.asking import NotRun, ask
-from millpond.cron.record import CronRecord, Run, RunOutcome, entry_of, key_of, record_in
+from millpond.cron.cron_request import AnsweredFromCache, send_cron_request
+from millpond.cron.record import CronRecord, CronRun, RunOutcome, entry_of, key_of, record_in
 from millpond.render.base_exceptions import contained
 from millpond.stores.contract import Commit
 
@@ -31,18 +31,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cron")
 
 
-class Busy(Exception):
-    """Another process runs it, or has dealt with that time already."""
+class AlreadyClaimed(Exception):
+    """Another process runs this cron, or has claimed that time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class CronJob:
     """A cron of a running application.
 
-    A time that is due is claimed in the store before it is run, in one step with the check that nobody has claimed it.
-    So it is run at most once, whatever dies: one whose holder is killed between claim and end is not run again, and
-    the next run says so. The lease that the claim is made under is kept for as long as the run takes, so that no
-    two runs of one cron overlap.
+    A due time is claimed in the store before the run, in one step with the check that nobody else has claimed it. So it
+    is run at most once: a run whose process is killed is not repeated, and the next run logs that. The lease of the
+    claim is kept during the run, so that two runs of one cron never overlap.
     """
 
     cron: CronConfig
@@ -51,7 +50,7 @@ class Job:
     store: Store
     clock: Clock
     timer: Callable[[], float] = time.monotonic
-    """Seconds, for how long a run took."""
+    """Seconds, to measure how long a run takes."""
 
     @property
     def key(self) -> str:
@@ -62,42 +61,42 @@ class Job:
         return Schedule(self.cron.schedule, self.cron.timezone)
 
     async def record(self) -> CronRecord:
-        """What is remembered."""
+        """What the store remembers of the cron."""
         return record_in(await self.store.get(self.key))
 
-    async def run(self, due: float, *, once: bool = True) -> Run:
+    async def run(self, due: float, *, once: bool = True) -> CronRun:
         """Claim `due`, run it, and deal with the times that fall into the run.
 
         Args:
             due: seconds since the epoch.
-            once: whether it isn't run when that time was dealt with already; not so for one that is run by hand.
+            once: don't run it if that time was claimed already; False for a run by hand.
 
         Raises:
-            Busy: it isn't ours to run.
+            AlreadyClaimed: another process has claimed it.
         """
         seconds = self.config.cache.lease_seconds
         lease = await self.store.acquire(self.key, seconds)
         if lease is None:
-            raise Busy
+            raise AlreadyClaimed
         async with kept(self.store, lease, seconds):
-            record = self._with_what_was_cut_short(await self.record())
+            record = self._with_dead_run_ended(await self.record())
             if once and record.claimed >= due:
-                raise Busy
+                raise AlreadyClaimed
             record, run = await self._run(record, due, lease)
             while (late := self.schedule.last(self.clock())) > record.claimed:
                 if not self.cron.catch_up:
                     log.warning("%s was due while its last run went on: skipped", self.cron.path)
-                    skipped = Run(late, RunOutcome.SKIPPED, self.clock(), _whoami())
+                    skipped = CronRun(late, RunOutcome.SKIPPED, self.clock(), _whoami())
                     await self._commit(record.skipped(skipped), lease)
                     break
                 record, run = await self._run(record, late, lease)
             return run
 
-    async def _run(self, record: CronRecord, due: float, lease: Lease) -> tuple[CronRecord, Run]:
-        run = Run(due, RunOutcome.RUNNING, self.clock(), _whoami())
+    async def _run(self, record: CronRecord, due: float, lease: Lease) -> tuple[CronRecord, CronRun]:
+        run = CronRun(due, RunOutcome.RUNNING, self.clock(), _whoami())
         record = record.begun(run)
         if not await self._commit(record, lease):
-            raise Busy
+            raise AlreadyClaimed
         log.info("%s begins", self.cron.path, extra={"fields": {"cron": self.cron.schedule}})
         began = self.timer()
         try:
@@ -108,7 +107,7 @@ class Job:
         run = replace(run, outcome=outcome, status=status, seconds=round(self.timer() - began, 3))
         return await self._end(record, run, lease), run
 
-    async def _end(self, record: CronRecord, run: Run, lease: Lease) -> CronRecord:
+    async def _end(self, record: CronRecord, run: CronRun, lease: Lease) -> CronRecord:
         record = record.ended(run)
         level = logging.INFO if run.outcome is RunOutcome.OK else logging.ERROR
         fields = {"cron": self.cron.schedule, "status": run.status, "seconds": run.seconds}
@@ -122,7 +121,7 @@ class Job:
         try:
             async with limit:
                 status = await contained(self._ask, "middleware in front of the application")
-        except NotRun:
+        except AnsweredFromCache:
             log.error(
                 '%s was answered from the cache, so its handler did not run: say dynamic = "force-dynamic" in its '
                 "file, and build again.",
@@ -137,10 +136,10 @@ class Job:
         return (RunOutcome.OK if status < 400 else RunOutcome.FAILED), status
 
     async def _ask(self) -> int:
-        return await ask(self.app, self.config, self.cron.path, self.cron.schedule)
+        return await send_cron_request(self.app, self.config, self.cron.path, self.cron.schedule)
 
-    def _with_what_was_cut_short(self, record: CronRecord) -> CronRecord:
-        """Nobody else holds the lease, so a run that hasn't ended never will."""
+    def _with_dead_run_ended(self, record: CronRecord) -> CronRecord:
+        """A run that hasn't ended never will: this process holds the lease now."""
         if not record.runs or record.runs[-1].outcome is not RunOutcome.RUNNING:
             return record
         dead = record.runs[-1]

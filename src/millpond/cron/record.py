@@ -13,7 +13,7 @@ from millpond.policy.entry import Entry
 if TYPE_CHECKING:
     from millpond.config.cron_config import CronConfig
 
-MOST_RUNS = 20
+MAX_RUNS = 20
 
 
 class RunOutcome(StrEnum):
@@ -25,15 +25,15 @@ class RunOutcome(StrEnum):
     """The handler raised, or answered 4xx or 5xx."""
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"
-    """The server was stopped, and didn't want to wait any longer."""
+    """The server shut down, and its `shutdown_timeout` was over."""
     CUT_SHORT = "cut short"
-    """Whoever ran it died."""
+    """The process that ran it died."""
     SKIPPED = "skipped"
-    """It was due while the run before still went on."""
+    """It was due while the run before was still running."""
 
 
-class Run(msgspec.Struct, frozen=True):
-    """One run, or one that didn't come about."""
+class CronRun(msgspec.Struct, frozen=True):
+    """One run, or one that was skipped."""
 
     due: float
     """Seconds since the epoch, as the others."""
@@ -49,20 +49,20 @@ class CronRecord(msgspec.Struct, frozen=True):
     """All that is remembered of a cron."""
 
     claimed: float = 0.0
-    """Up to this moment every time that was due has been dealt with, by whoever; 0 before the first one."""
-    runs: tuple[Run, ...] = ()
+    """Every due time up to this one was claimed, by any process; 0 before the first one."""
+    runs: tuple[CronRun, ...] = ()
     """Oldest first."""
 
-    def begun(self, run: Run) -> CronRecord:
+    def begun(self, run: CronRun) -> CronRecord:
         """With a run that begins: its time is claimed, so that nobody runs it a second time."""
-        return CronRecord(max(self.claimed, run.due), (*self.runs, run)[-MOST_RUNS:])
+        return CronRecord(max(self.claimed, run.due), (*self.runs, run)[-MAX_RUNS:])
 
-    def ended(self, run: Run) -> CronRecord:
+    def ended(self, run: CronRun) -> CronRecord:
         """With the end of the run that began last."""
         return replace(self, runs=(*self.runs[:-1], run))
 
-    def skipped(self, run: Run) -> CronRecord:
-        """With one that doesn't come about."""
+    def skipped(self, run: CronRun) -> CronRecord:
+        """With a run that is skipped."""
         return self.begun(run)
 
 

@@ -18,14 +18,14 @@ import msgspec
 
 from millpond.app import Millpond
 from millpond.config import ServerConfig, load_config
-from millpond.dev.hosts import Hosts, OwnHosts
-from millpond.dev.page import ErrorPage, page, text
-from millpond.dev.problem import Problem, problem_of
+from millpond.dev.error_page import ErrorPage, error_response, error_text
+from millpond.dev.error_report import ErrorReport, report_of
+from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
 from millpond.errors import ConfigError
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.descriptors import raise_limit
-from millpond.serve.processes.event_loop import fastest_loop
-from millpond.serve.processes.leaving import end_orphaned, leave, run_loop
+from millpond.serve.processes.event_loop import fastest_loop, run_loop
+from millpond.serve.processes.process_exit import exit_orphaned, exit_process
 from millpond.serve.processes.server import serve
 
 if TYPE_CHECKING:
@@ -62,19 +62,21 @@ def _end_with(alive: int) -> None:
 
     def watch() -> None:
         os.read(alive, 1)
-        end_orphaned(_GRACE)
+        exit_orphaned(_GRACE)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 def _application(project: Path) -> Millpond | ErrorPage:
     try:
-        app = Millpond(project / "app", development=True)
+        config = load_config(project)
+        config = msgspec.structs.replace(config, server=_with_short_shutdown(config.server))
+        app = Millpond(project / "app", config=config, development=True)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the project raises becomes a page
         return _error_page(error, project)
 
     async def show(request: Request, error: Exception) -> Response:
-        return page(problem_of(error, project), request.headers.get("accept", ""))
+        return error_response(report_of(error, project), request.headers.get("accept", ""))
 
     app.fastapi.add_exception_handler(Exception, show)
     for route in app.routes:
@@ -84,43 +86,42 @@ def _application(project: Path) -> Millpond | ErrorPage:
 
 
 def _error_page(error: BaseException, project: Path) -> ErrorPage:
-    problem = problem_of(error, project)
-    log.error("%s", text(problem).rstrip())
-    return ErrorPage(problem)
+    report = report_of(error, project)
+    log.error("%s", error_text(report).rstrip())
+    return ErrorPage(report)
 
 
 def _crash_page(code: str) -> ErrorPage:
-    return ErrorPage(Problem(f"The server process ended with exit code {code}; its output says more."))
+    return ErrorPage(ErrorReport(f"The server process ended with exit code {code}; its output says more."))
 
 
-def _hosts(project: Path, host: str, sockets: list[socket.socket]) -> Hosts:
+def _hosts(project: Path, host: str, sockets: list[socket.socket]) -> AllowedHosts:
     try:
         allowed = load_config(project).dev.allowed_hosts
     except ConfigError:  # the page says it
         allowed = ()
-    return Hosts(host, tuple(each.getsockname()[0] for each in sockets), allowed)
+    return AllowedHosts(host, tuple(each.getsockname()[0] for each in sockets), allowed)
 
 
-def _impatient(bounds: ServerConfig) -> ServerConfig:
+def _with_short_shutdown(bounds: ServerConfig) -> ServerConfig:
     return msgspec.structs.replace(bounds, shutdown_timeout=PATIENCE, stream_timeout=0)
 
 
-async def _live(app: Millpond | ErrorPage, hosts: Hosts, sockets: list[socket.socket]) -> None:
+async def _live(app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[socket.socket]) -> None:
     if isinstance(app, ErrorPage):
-        await serve(OwnHosts(app, hosts), sockets, _impatient(ServerConfig()))
+        await serve(AllowedHostsMiddleware(app, hosts), sockets, _with_short_shutdown(ServerConfig()))
         return
-    bounds = _impatient(app.config.server)
-    app.config = msgspec.structs.replace(app.config, server=bounds)
+    bounds = app.config.server
     try:
         await app.startup()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-        await serve(OwnHosts(_error_page(error, app.project), hosts), sockets, bounds)
+        await serve(AllowedHostsMiddleware(_error_page(error, app.project), hosts), sockets, bounds)
         return
     try:
-        await serve(OwnHosts(app, hosts), sockets, bounds)
+        await serve(AllowedHostsMiddleware(app, hosts), sockets, bounds)
     finally:
         await app.shutdown()
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    exit_process(main(sys.argv[1:]))

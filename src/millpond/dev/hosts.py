@@ -1,8 +1,8 @@
-"""For which hosts `millpond dev` answers.
+"""The hosts that `millpond dev` answers: a protection against DNS rebinding.
 
-Its pages show source lines. A page of anybody's, open in the browser of whoever develops, could read them from a name
-of its own that it points to this machine (DNS rebinding): the browser takes both for one site. The Host header has that
-name, so only names are answered that nobody else can point here. An address isn't looked up, so it can't be rebound.
+Error pages show source lines. A foreign page in your browser could read them through a name of its own that it points
+to this machine, as the browser takes both for one site. The Host header has that name, so only names are answered that
+nobody else can point here. An address isn't looked up, so it can't be rebound.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _HOST = re.compile(rb"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]{1,253}))(?::[0-9]{0,5})?")
-"""RFC 9110 §7.2, without what no name has that is in use."""
-_LONGEST_SHOWN = 100
+"""RFC 9110 §7.2, without characters that no host name in use has."""
+_MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Hosts:
-    """The hosts that are this server's own.
+class AllowedHosts:
+    """The hosts whose requests are answered.
 
     Args:
-        listens: what `--host` says: a name or an address.
-        addresses: those that it stands for, and that are listened on.
-        allowed: what `[dev] allowed_hosts` says.
+        listens: `--host`, a name or an address.
+        addresses: those that the server listens on.
+        allowed: `[dev] allowed_hosts`.
     """
 
     listens: str
     addresses: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
 
-    def own(self, host: str) -> bool:
+    def allows(self, host: str) -> bool:
         """Whether requests for `host`, a name or an address without a port, are answered."""
         host = _plain(host)
         address = _address(host)
@@ -48,7 +48,7 @@ class Hosts:
         return host == "localhost" or host.endswith(".localhost") or any(_covers(name, host) for name in self._named())
 
     def _everywhere(self) -> bool:
-        """Whether it listens on all addresses of the machine; which those are, others may say (NAT, containers)."""
+        """Whether it listens on all addresses of the machine; it can't know all of them (NAT, containers)."""
         return any(address.is_unspecified for address in map(_address, self.addresses) if address is not None)
 
     def _named(self) -> Iterable[str]:
@@ -59,10 +59,10 @@ class Hosts:
             yield from (name, short, f"{short}.local")
 
 
-class OwnHosts:
-    """Answers requests for other hosts with 403, and what to do."""
+class AllowedHostsMiddleware:
+    """Answers requests for other hosts with 403, and says how to allow them."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+    def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
         self._app, self._hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,9 +84,9 @@ class OwnHosts:
         if found is None:
             return PlainTextResponse("the Host header is no host\n", 400)
         host = (found["address"] or found["name"]).decode("ascii")
-        if self._hosts.own(host):
+        if self._hosts.allows(host):
             return None
-        shown = _plain(host)[:_LONGEST_SHOWN]
+        shown = _plain(host)[:_MAX_SHOWN]
         return PlainTextResponse(
             f"millpond dev doesn't answer for the host {shown}. If it is yours, write into millpond.toml:\n\n"
             f'[dev]\nallowed_hosts = ["{shown}"]\n',
@@ -95,7 +95,7 @@ class OwnHosts:
 
 
 def _plain(host: str) -> str:
-    """As it is compared: a name may end in a dot, and an address be in brackets."""
+    """A host in the form that is compared: without a final dot, and without brackets around an address."""
     return host.strip("[]").removesuffix(".").lower()
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 from watchfiles import watch
 
-from millpond.dev.watched_files import changed, contents, counts
-from millpond.errors import MillpondError
+from millpond.dev.watched_files import changed, digests_of, is_watched
+from millpond.errors import WatchError
 
 if TYPE_CHECKING:
     import socket
@@ -26,10 +26,6 @@ _GRACE = 4.0
 """Seconds for the serving process to end; then it is killed."""
 _LOOK_MS = 200
 """How often the supervisor looks after the serving process."""
-
-
-class WatchError(MillpondError):
-    """The system can't watch so many files."""
 
 
 def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
@@ -46,8 +42,8 @@ def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: 
     """
     for each in sockets:
         each.listen(_BACKLOG)
-    seen = contents(project)
-    with _until_signalled() as (stop, again), Child(project, host, sockets, again) as child:
+    seen = digests_of(project)
+    with _until_signalled() as (stop, again), ServingProcess(project, host, sockets, again) as child:
         child.start()
         for touched in _wakes(project, stop):
             code = child.crashed()
@@ -56,7 +52,7 @@ def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: 
                 child.start(crashed=code)
             if not touched:
                 continue
-            seen, before = contents(project), seen
+            seen, before = digests_of(project), seen
             files = changed(before, seen)
             if files:
                 tell(f"{', '.join(files[:3])}{' …' if len(files) > 3 else ''} changed: reloading")
@@ -68,7 +64,7 @@ def _wakes(project: Path, stop: threading.Event) -> Iterator[bool]:
     """Several times a second: whether files were touched. The first is true: something may have come before."""
 
     def wanted(_: object, path: str) -> bool:
-        return counts(os.path.relpath(path, project))
+        return is_watched(os.path.relpath(path, project))
 
     first = True
     try:
@@ -107,7 +103,7 @@ def _until_signalled() -> Iterator[tuple[threading.Event, threading.Event]]:
             signal.signal(number, handler)
 
 
-class Child:
+class ServingProcess:
     """The serving process, or the one after it."""
 
     def __init__(self, project: Path, host: str, sockets: Sequence[socket.socket], hurry: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The files of a project whose change asks for a reload."""
+"""The files of a project whose change causes a reload."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CONFIGURATION = ("millpond.toml", "pyproject.toml")
 
 _FOREIGN = {"__pycache__", "node_modules", "site-packages", "venv"}
 
-Contents = dict[str, bytes]
+Digests = dict[str, bytes]
 """The digest of each file, by its path relative to the project."""
 
 
-def counts(relative: str) -> bool:
-    """Whether a file, relative to the project, is one: Python, configuration, or a metadata file such as app/icon.png.
+def is_watched(relative: str) -> bool:
+    """Whether a change of a file causes a reload: Python, configuration, or a metadata file such as app/icon.png.
 
-    None is below a foreign folder.
+    `relative`: the file's path relative to the project. Files in folders such as node_modules aren't watched.
     """
     *folders, name = relative.split(os.sep)
     if any(_foreign(folder) for folder in folders):
@@ -34,20 +34,20 @@ def counts(relative: str) -> bool:
     return name.endswith(".py") or (not folders and name in CONFIGURATION)
 
 
-def contents(project: Path) -> Contents:
-    """What the files hold now. A file that is written again with the same text hasn't changed: no reload loops."""
+def digests_of(project: Path) -> Digests:
+    """The digests of the files now. A file that is written again with the same content causes no reload."""
     found = {}
     for path in _walk(str(project)):
         try:
             with open(path, "rb") as file:
                 found[os.path.relpath(path, project)] = hashlib.file_digest(file, "sha256").digest()
-        except OSError:  # gone, or unreadable: whoever imports it will say so
+        except OSError:  # gone, or unreadable: its import will say so
             continue
     return found
 
 
-def changed(before: Contents, after: Contents) -> list[str]:
-    """The files that differ, in order; those that came or went, too."""
+def changed(before: Digests, after: Digests) -> list[str]:
+    """The files that differ, were added or were removed, in order."""
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
@@ -56,10 +56,10 @@ def _walk(project: str) -> Iterator[str]:
         folders[:] = [name for name in folders if not _foreign(name)]
         for name in names:
             path = os.path.join(folder, name)
-            if counts(os.path.relpath(path, project)):
+            if is_watched(os.path.relpath(path, project)):
                 yield path
 
 
 def _foreign(folder: str) -> bool:
-    """`.well-known` may hold routes (RFC 8615); other hidden folders are tools' own."""
+    """Whether a folder is a tool's: hidden ones are, but for `.well-known`, which may hold routes (RFC 8615)."""
     return folder in _FOREIGN or (folder.startswith(".") and folder != ".well-known")

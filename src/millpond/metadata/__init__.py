@@ -5,7 +5,6 @@ from __future__ import annotations
 from millpond.metadata.links import HeadLinks, head_links, head_links_async
 from millpond.metadata.robots import Robots, Rule
 from millpond.metadata.sitemap import Alternates, SitemapEntry, SitemapRestriction, SitemapUploader, SitemapVideo
-from millpond.metadata.validation import MetadataError
 from millpond.metadata.web_manifest import (
     FileHandler,
     LaunchHandler,
@@ -27,7 +26,6 @@ __all__ = [
     "LaunchHandler",
     "Manifest",
     "ManifestImage",
-    "MetadataError",
     "ProtocolHandler",
     "RelatedApplication",
     "Robots",

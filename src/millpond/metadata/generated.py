@@ -11,14 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-from millpond.errors import RouteModuleError
+from millpond.errors import MetadataError, RouteModuleError
 from millpond.metadata.image_properties import size_of
 from millpond.metadata.image_response import ImageResponse
 from millpond.metadata.listing import Listing, awaits
 from millpond.metadata.robots import robots_txt
 from millpond.metadata.sitemap import sitemap_xml
 from millpond.metadata.static_files import plain_answer
-from millpond.metadata.validation import MetadataError
 from millpond.metadata.web_manifest import manifest_json
 from millpond.policy.compat import Compat
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
@@ -196,7 +195,9 @@ class _Maker:
             try:
                 return _adapter(annotation).validate_python(str(value))
             except ValidationError:
-                raise MetadataError(f"{self.place}: the id {value!r} isn't what the annotation of id says.") from None
+                raise MetadataError(
+                    f"{self.place}: the id {value!r} isn't what the annotation of id says; change one of them."
+                ) from None
         return str(value) if self.kind is MetadataKind.SITEMAP and self.compat is Compat.V16 else value
 
     def _answer_with(self, returned: Any) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from millpond.metadata.validation import MetadataError
+from millpond.errors import MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

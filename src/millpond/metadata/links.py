@@ -6,11 +6,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.cache.active_application import required_metadata
-from millpond.errors import UsageError
+from millpond.errors import MetadataError, UsageError
 from millpond.metadata.image_properties import dimensions, size_of, text_of
 from millpond.metadata.listing import Listing, awaits
 from millpond.metadata.static_files import MEDIA_TYPES
-from millpond.metadata.validation import MetadataError
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import read
 from millpond.routes.path import canonical, slash_redirect, split

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from millpond.metadata.validation import MetadataError
+from millpond.errors import MetadataError
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import call_exported
 from millpond.routes.static_params import validate_static_params

@@ -10,7 +10,8 @@ from typing import Annotated, Any, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from millpond.metadata.validation import ONE_LINE, MetadataError, known, listed, near, number, refuse_shape, shaped
+from millpond.errors import MetadataError
+from millpond.metadata.validation import ONE_LINE, known, listed, near, number, refuse_shape, shaped
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9-]*")

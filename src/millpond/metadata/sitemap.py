@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from millpond.metadata.validation import XML_TEXT, MetadataError, number, refuse_shape, shaped
+from millpond.errors import MetadataError
+from millpond.metadata.validation import XML_TEXT, number, refuse_shape, shaped
 
 MOST_URLS = 50_000
 MOST_BYTES = 50 * 1024 * 1024

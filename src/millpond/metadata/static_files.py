@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from millpond.metadata.validation import MetadataError
+from millpond.errors import MetadataError
 from millpond.policy.segment import Dynamic, SegmentConfig
 from millpond.routes.metadata_file import MetadataKind
 from millpond.routes.module import RouteModule, read

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from millpond.errors import MillpondError, closest, one_of
+from millpond.errors import MetadataError, closest, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,10 +23,6 @@ XML_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]
 ONE_LINE = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 """What would end, or garble, a line of text."""
 _LIKENESS = 0.6
-
-
-class MetadataError(MillpondError):
-    """What a metadata file returned, or holds, can't be used (docs/rules.md, section 7)."""
 
 
 def shaped(

@@ -10,7 +10,8 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from millpond.metadata.validation import ANY_TEXT, MetadataError, refuse_shape, shaped
+from millpond.errors import MetadataError
+from millpond.metadata.validation import ANY_TEXT, refuse_shape, shaped
 
 _OPEN = ConfigDict(extra="allow", strict=True)
 """Browsers read members that no specification has yet: what isn't known goes through."""

@@ -8,14 +8,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from millpond.cache.answer import entry_of, warn_of_lost_body
-from millpond.cache.compression import compressed
+from millpond.cache.answer import compressed, entry_of, warn_of_lost_body
 from millpond.config import ServerConfig
-from millpond.errors import MillpondError
+from millpond.errors import RenderTimeoutError
 from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
 from millpond.prerender.plan import Plan
-from millpond.prerender.verify.passes import Passes, PassTimeout
+from millpond.prerender.verify.passes import Passes
 from millpond.render.base_exceptions import contained, result_of
 from millpond.render.candidacy import Candidacy, ModeReason, candidacy
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic, refusal
@@ -33,12 +32,13 @@ if TYPE_CHECKING:
     from millpond.policy.compat import Compat
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
+    from millpond.prerender.verify.passes import Passes
     from millpond.prerender.watch import Watch
     from millpond.render.renderer import Rendered, Renderer
     from millpond.render.scopes.inputs import Inputs
     from millpond.routes.route import Route
 
-    FirstPass = Inputs | NotStatic | PassTimeout | None
+    FirstPass = Inputs | NotStatic | RenderTimeoutError | None
     """What a first pass has used, or why there is no second one; None in the classic model."""
 
 T = TypeVar("T")
@@ -183,7 +183,7 @@ class Prerenderer:
         async def one(target: Target) -> tuple[str, FirstPass]:
             try:
                 return target.key, await passes.first(target)
-            except (NotStatic, PassTimeout) as ended:
+            except (NotStatic, RenderTimeoutError) as ended:
                 return target.key, ended
 
         return dict(await _each(one, targets, self.config.concurrency))
@@ -241,7 +241,7 @@ class Prerenderer:
                 return result_of(task)
             task.cancel()
             task.add_done_callback(_forget)
-        raise MillpondError(
+        raise RenderTimeoutError(
             f"no answer within {self.config.timeout:g} s, in {TRIES} tries; make the handler quicker, raise "
             '[build] timeout, or make the route live with dynamic = "force-dynamic".'
         )

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from millpond.prerender.prerenderer import Prerenderer, RouteResult
     from millpond.routes.route import Route
 
+    Progress = Callable[[int, int], None]
+    """Told how many paths are done, and of how many."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)  # asyncio asks for a representation, and drops it
 class Built:
@@ -52,65 +55,66 @@ def new_build_id() -> str:
     return secrets.token_hex(8)
 
 
-async def make_build(
-    routes: list[Route],
-    prerenderer: Prerenderer,
-    project: Path,
-    crons: Sequence[CronConfig],
-    data: Callable[[], Iterable[Entry]],
-    functions: ObservedFunctions,
-    progress: Callable[[int, int], None],
-) -> Built:
-    """Prerender `routes` and, when nothing failed, put the build in place of the former one.
+@dataclass(frozen=True, slots=True)
+class WholeBuild:
+    """All of an application's routes, prerendered by one Prerenderer into its project's folder."""
 
-    Args:
-        routes: all of the application's.
-        prerenderer: renders them.
-        project: the folder that gets the output.
-        crons: the routes that are asked by the clock.
-        data: what was fetched and computed meanwhile; it ships with the build.
-        functions: what cached functions have used.
-        progress: told how many paths are done, and of how many.
+    routes: Sequence[Route]
+    prerenderer: Prerenderer
+    crons: Sequence[CronConfig]
+    """The routes that are asked by the clock."""
+    data: Callable[[], Iterable[Entry]]
+    """Gives what was fetched and computed meanwhile; it ships with the build."""
+    functions: ObservedFunctions
+    """What cached functions have used."""
 
-    Raises:
-        BuildError: the output folder can't be written.
-    """
-    started = time.perf_counter()
-    results = await prerenderer.run(routes, progress)
-    pages = [page.entry for result in results for page in result.rendered if page.entry is not None]
-    entries = [*pages, *data()]
-    records = [_record(result, prerenderer.renderer.expire_time) for result in results]
-    used = functions_of(functions, results)
-    key = secrets.token_bytes(KEY_BYTES)
-    manifest = BuildManifest(
-        millpond=VERSION,
-        build=prerenderer.build,
-        built_at=prerenderer.clock(),
-        compat=prerenderer.compat.value,
-        draft_secret=_draft_secret(project),
-        entries=len(entries),
-        routes=records,
-        functions=used,
-        environment=fingerprints(key, records, used, os.environ),
-    )
-    failures = _failures(results, records, prerenderer, crons)
-    if not failures:
-        write_build(project, manifest, entries, key)
-    warnings = [warning for route in routes for warning in route.warnings]
-    warnings += [result.warning for result in results if result.warning is not None]
-    warnings += idle_allowances(routes, records)
-    return Built(manifest, failures, warnings, time.perf_counter() - started)
+    async def run(self, progress: Progress) -> Built:
+        """Prerender the routes and, when nothing failed, put the build in place of the former one.
 
+        Args:
+            progress: told how many paths are done, and of how many.
 
-def _failures(
-    results: list[RouteResult], records: list[RouteRecord], prerenderer: Prerenderer, crons: Sequence[CronConfig]
-) -> list[Failure]:
-    """What keeps the build from taking the former one's place."""
-    failures = [failure for result in results for failure in result.failures]
-    failures += refused_crons(crons, [result.plan for result in results])
-    if prerenderer.config.frozen == "error":
-        failures += frozen_failures(records, cache_components=prerenderer.passes is not None)
-    return failures
+        Raises:
+            BuildError: the output folder can't be written.
+        """
+        started = time.perf_counter()
+        results = await self.prerenderer.run(self.routes, progress)
+        pages = [page.entry for result in results for page in result.rendered if page.entry is not None]
+        entries = [*pages, *self.data()]
+        key = secrets.token_bytes(KEY_BYTES)
+        manifest = self._manifest(results, len(entries), key)
+        failures = self._failures(results, manifest)
+        if not failures:
+            write_build(self.prerenderer.project, manifest, entries, key)
+        warnings = [warning for route in self.routes for warning in route.warnings]
+        warnings += [result.warning for result in results if result.warning is not None]
+        warnings += idle_allowances(self.routes, manifest.routes)
+        return Built(manifest, failures, warnings, time.perf_counter() - started)
+
+    def _manifest(self, results: list[RouteResult], entries: int, key: bytes) -> BuildManifest:
+        prerenderer = self.prerenderer
+        records = [_record(result, prerenderer.renderer.expire_time) for result in results]
+        used = functions_of(self.functions, results)
+        return BuildManifest(
+            millpond=VERSION,
+            build=prerenderer.build,
+            built_at=prerenderer.clock(),
+            compat=prerenderer.compat.value,
+            draft_secret=_draft_secret(prerenderer.project),
+            entries=entries,
+            routes=records,
+            functions=used,
+            environment=fingerprints(key, records, used, os.environ),
+        )
+
+    def _failures(self, results: list[RouteResult], manifest: BuildManifest) -> list[Failure]:
+        """What keeps the build from taking the former one's place."""
+        failures = [failure for result in results for failure in result.failures]
+        failures += refused_crons(self.crons, [result.plan for result in results])
+        if self.prerenderer.config.frozen == "error":
+            cache_components = self.prerenderer.passes is not None
+            failures += frozen_failures(manifest.routes, cache_components=cache_components)
+        return failures
 
 
 def _draft_secret(project: Path) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.policy.http.surrogate import purge_keys
-from millpond.purge.purger import Answer, Call, Fate, Verdict, by_status
+from millpond.purge.purger import PurgeOutcome, PurgeRequest, PurgeResponse, Verdict, by_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TAGS_IN_A_CALL = 30
-"""What it has always taken; its documentation says 100 by now."""
+_TAGS_PER_REQUEST = 30
+"""Its documentation says 100 by now; 30 has always worked."""
 
 
 class _Error(msgspec.Struct):
@@ -34,34 +34,34 @@ class CloudflarePurger:
     zone: str
     token: str = field(repr=False)
     api: str = "https://api.cloudflare.com/client/v4"
-    most: int = _TAGS_IN_A_CALL - 1
+    max_tags: int = _TAGS_PER_REQUEST - 1
 
     @property
     def name(self) -> str:
         return f"cloudflare {self.zone}"
 
-    def call(self, tags: Sequence[str], *, hard: bool, now: float) -> Call:
+    def request(self, tags: Sequence[str], *, hard: bool, now: float) -> PurgeRequest:
         """A purge by tags; there are hard ones only."""
         del hard, now
-        return Call(
+        return PurgeRequest(
             "POST",
             f"{self.api.rstrip('/')}/zones/{self.zone}/purge_cache",
             {"authorization": f"Bearer {self.token}", "content-type": "application/json"},
             msgspec.json.encode({"tags": purge_keys(tags)}),
         )
 
-    def verdict(self, answer: Answer, now: float) -> Verdict:
-        """By its status, and by what its body says: an error may come as 200."""
-        verdict = by_status(answer, now)
-        if verdict.fate is Fate.LATER:
+    def verdict(self, response: PurgeResponse, now: float) -> Verdict:
+        """By status and body: an error may come with status 200."""
+        verdict = by_status(response, now)
+        if verdict.outcome is PurgeOutcome.RETRY:
             return verdict
         try:
-            reply = msgspec.json.decode(answer.body, type=_Reply)
+            reply = msgspec.json.decode(response.body, type=_Reply)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            if verdict.fate is Fate.REFUSED:
+            if verdict.outcome is PurgeOutcome.REFUSED:
                 return verdict
-            return Verdict(Fate.LATER, f"it answered {answer.status}, and not as Cloudflare does")
-        if reply.success and verdict.fate is Fate.DONE:
+            return Verdict(PurgeOutcome.RETRY, f"it answered {response.status}, and not as Cloudflare does")
+        if reply.success and verdict.outcome is PurgeOutcome.DONE:
             return verdict
         errors = "; ".join(f"{error.message[:200]} ({error.code})" for error in reply.errors[:3])
-        return Verdict(Fate.REFUSED, f"it answered {answer.status}: {errors or 'no success'}")
+        return Verdict(PurgeOutcome.REFUSED, f"it answered {response.status}: {errors or 'no success'}")

@@ -1,4 +1,4 @@
-"""One cache in front, and the task that tells it: from the queue to the network and back."""
+"""One cache in front, and the task that sends its purges: from the queue to the network and back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.errors import PurgeError
 from millpond.policy.tags import Named, named
-from millpond.purge.exchange import Unanswered, exchange
-from millpond.purge.purger import Fate, Verdict
-from millpond.purge.queue import Waiting
+from millpond.purge.purge_client import NoResponse, send_request
+from millpond.purge.purger import PurgeOutcome, Verdict
+from millpond.purge.queue import PurgeQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from millpond.policy.freshness import Clock
     from millpond.purge.purger import Purger
-    from millpond.purge.queue import Batch, Item
+    from millpond.purge.queue import PendingPurge, PurgeBatch
 
 log = logging.getLogger("millpond.purge")
 
-_REMEMBERED = 1000
-"""Losses that somebody may still ask about."""
-_TAGS_IN_A_LINE = 100
+_MAX_LOSSES = 1000
+"""Losses that `acknowledged` still knows of."""
+_TAGS_PER_LINE = 100
 
 
 class _Loss(NamedTuple):
@@ -41,39 +41,39 @@ class _Loss(NamedTuple):
 
 
 class Delivery:
-    """Tells one cache, one call at a time. `add` may be called from any thread; the rest belongs to one event loop."""
+    """Sends purges to one cache, one request at a time. `add` may be called from any thread, the rest from one loop."""
 
     def __init__(
         self, purger: Purger, clock: Clock, *, timeout: float, again_after: float, give_up_after: float
     ) -> None:
-        """Nothing is under way. The times are in seconds, as in `[[cdn.purge]]`."""
+        """The times are in seconds, as in `[[cdn.purge]]`."""
         self.purger = purger
         self.trouble = ""
-        """Why the last call failed; empty when it didn't."""
+        """Why the last request failed; empty if it didn't."""
         self._clock, self._timeout = clock, timeout
         self._lock = threading.Lock()
-        self._waiting = Waiting(purger.most, again_after=again_after, give_up_after=give_up_after)
-        self._losses: deque[_Loss] = deque(maxlen=_REMEMBERED)
+        self._queue = PurgeQueue(purger.max_tags, again_after=again_after, give_up_after=give_up_after)
+        self._losses: deque[_Loss] = deque(maxlen=_MAX_LOSSES)
         self._waiters: list[tuple[int, Future[None]]] = []
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, client: httpx2.AsyncClient) -> None:
-        """Begin to tell; called in the event loop that is to do it."""
+        """Begin to send; called in the event loop that sends."""
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._run(client))
 
     def add(self, tags: Iterable[str], *, hard: bool, number: int) -> None:
-        """Tell the cache of an invalidation, soon; never waits and never raises."""
+        """Send purges for an invalidation soon; never waits and never raises."""
         with self._lock:
-            self._waiting.add(tags, hard=hard, number=number, now=self._clock())
+            self._queue.add(tags, hard=hard, number=number, now=self._clock())
             ended = self._task is None
         if ended or not self.wake():
             self._give_up("the application has shut down")
 
     def wake(self) -> bool:
-        """Look again at what is due; False when there is no event loop to do it."""
+        """Send what is due; False when there is no event loop to do it."""
         if self._loop is None:
             return False
         try:
@@ -94,7 +94,7 @@ class Delivery:
         return future
 
     async def end(self) -> None:
-        """Stop telling; what isn't acknowledged is lost."""
+        """Stop; what isn't acknowledged is lost."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -104,7 +104,7 @@ class Delivery:
     async def _run(self, client: httpx2.AsyncClient) -> None:
         while True:
             with self._lock:
-                batch = self._waiting.take(self._clock())
+                batch = self._queue.take(self._clock())
             if batch is None:
                 await self._until_due()
             else:
@@ -112,42 +112,42 @@ class Delivery:
 
     async def _until_due(self) -> None:
         with self._lock:
-            due = self._waiting.next_due()
+            due = self._queue.next_due()
         seconds = None if due is None else max(0.0, due - self._clock())
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         self._wake.clear()
 
-    async def _verdict(self, client: httpx2.AsyncClient, batch: Batch) -> Verdict:
+    async def _verdict(self, client: httpx2.AsyncClient, batch: PurgeBatch) -> Verdict:
         try:
-            call = self.purger.call(list(batch.items), hard=batch.hard, now=self._clock())
-            return self.purger.verdict(await exchange(client, call, self._timeout), self._clock())
-        except Unanswered as error:
-            return Verdict(Fate.LATER, str(error))
+            request = self.purger.request(list(batch.items), hard=batch.hard, now=self._clock())
+            return self.purger.verdict(await send_request(client, request, self._timeout), self._clock())
+        except NoResponse as error:
+            return Verdict(PurgeOutcome.RETRY, str(error))
         except Exception as error:
-            # Whatever it is, it mustn't end the only task that tells this cache.
+            # No error may end the only task that sends to this cache.
             log.exception("purging at %s failed unexpectedly", self.purger.name)
-            return Verdict(Fate.LATER, repr(error))
+            return Verdict(PurgeOutcome.RETRY, repr(error))
 
-    def _settle(self, batch: Batch, verdict: Verdict) -> None:
+    def _settle(self, batch: PurgeBatch, verdict: Verdict) -> None:
         now, lost = self._clock(), {}
         with self._lock:
-            if verdict.fate is Fate.DONE:
-                self._waiting.done(batch, now)
-            elif verdict.fate is Fate.LATER:
-                lost = self._waiting.failed(batch, now, verdict.after)
+            if verdict.outcome is PurgeOutcome.DONE:
+                self._queue.done(batch, now)
+            elif verdict.outcome is PurgeOutcome.RETRY:
+                lost = self._queue.failed(batch, now, verdict.after)
             else:
-                lost = self._waiting.refused(batch)
-            waiting, pause = len(self._waiting), self._waiting.pause_ends - now
-        self._say_how_it_went(verdict, waiting, pause)
+                lost = self._queue.refused(batch)
+            waiting, pause = len(self._queue), self._queue.pause_ends - now
+        self._log_outcome(verdict, waiting, pause)
         self._lose(lost, verdict.why)
         self._tell_waiters()
 
-    def _say_how_it_went(self, verdict: Verdict, waiting: int, pause: float) -> None:
-        if verdict.fate is Fate.DONE and self.trouble:
+    def _log_outcome(self, verdict: Verdict, waiting: int, pause: float) -> None:
+        if verdict.outcome is PurgeOutcome.DONE and self.trouble:
             log.info("purging at %s works again", self.purger.name)
-        elif verdict.fate is Fate.LATER and waiting:
+        elif verdict.outcome is PurgeOutcome.RETRY and waiting:
             tags = f"{waiting} tag{' waits' if waiting == 1 else 's wait'}"
             log.warning(
                 "purging at %s failed: %s; %s, the next try in %g s", self.purger.name, verdict.why, tags, pause
@@ -156,31 +156,31 @@ class Delivery:
 
     def _give_up(self, why: str) -> None:
         with self._lock:
-            lost = self._waiting.abandon()
+            lost = self._queue.abandon()
         self._lose(lost, why)
         self._tell_waiters()
 
-    def _lose(self, lost: dict[str, Item], why: str) -> None:
-        """Say which tags a cache may still serve old answers of; nothing else will."""
+    def _lose(self, lost: dict[str, PendingPurge], why: str) -> None:
+        """Log the tags of which a cache may still serve old answers."""
         if not lost:
             return
         with self._lock:
             first, last = min(item.first for item in lost.values()), max(item.last for item in lost.values())
             self._losses.append(_Loss(first, last, why))
         names = [_readable(tag) for tag in lost]
-        for start in range(0, len(names), _TAGS_IN_A_LINE):
+        for start in range(0, len(names), _TAGS_PER_LINE):
             log.error(
                 "not purged at %s (%s), which may serve old answers until their time runs out: %s",
                 self.purger.name,
                 why,
-                ", ".join(names[start : start + _TAGS_IN_A_LINE]),
+                ", ".join(names[start : start + _TAGS_PER_LINE]),
             )
 
     def _tell_waiters(self) -> None:
         with self._lock:
             if not self._waiters:
                 return
-            oldest = self._waiting.oldest()
+            oldest = self._queue.oldest()
             due = [(number, future) for number, future in self._waiters if oldest is None or number < oldest]
             failed = [(future, loss) for number, future in self._waiters if (loss := self._loss_of(number)) is not None]
             settled = {future for _, future in due} | {future for future, _ in failed}

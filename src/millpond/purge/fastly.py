@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.policy.http.surrogate import purge_keys
-from millpond.purge.purger import Answer, Call, Verdict, by_status
+from millpond.purge.purger import PurgeRequest, PurgeResponse, Verdict, by_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_KEYS_IN_A_CALL = 256
+_KEYS_PER_REQUEST = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class FastlyPurger:
     service: str
     token: str = field(repr=False)
     api: str = "https://api.fastly.com"
-    most: int = _KEYS_IN_A_CALL - 1
+    max_tags: int = _KEYS_PER_REQUEST - 1
 
     @property
     def name(self) -> str:
         return f"fastly {self.service}"
 
-    def call(self, tags: Sequence[str], *, hard: bool, now: float) -> Call:
+    def request(self, tags: Sequence[str], *, hard: bool, now: float) -> PurgeRequest:
         """A bulk purge; a soft one marks as stale."""
         del now
         headers = {
@@ -36,7 +36,7 @@ class FastlyPurger:
             "accept": "application/json",
             **({} if hard else {"fastly-soft-purge": "1"}),
         }
-        return Call("POST", f"{self.api.rstrip('/')}/service/{self.service}/purge", headers)
+        return PurgeRequest("POST", f"{self.api.rstrip('/')}/service/{self.service}/purge", headers)
 
-    def verdict(self, answer: Answer, now: float) -> Verdict:
-        return by_status(answer, now)
+    def verdict(self, response: PurgeResponse, now: float) -> Verdict:
+        return by_status(response, now)

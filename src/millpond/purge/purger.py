@@ -1,4 +1,4 @@
-"""What a purger is: it puts a purge into a request, and reads the answer. It sends nothing itself."""
+"""The contract of purgers: each writes a purge as a request, and reads the response. It does no I/O."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LONGEST_RETRY_AFTER = 600.0
-"""Seconds; what a cache may ask us to wait at most."""
+MAX_RETRY_AFTER = 600.0
+"""Seconds; a longer Retry-After is cut to this."""
 
 _LATER = {408, 425, 429}
 
 
-class Call(NamedTuple):
+class PurgeRequest(NamedTuple):
     """One request to a cache."""
 
     method: str
@@ -24,8 +24,8 @@ class Call(NamedTuple):
     body: bytes = b""
 
 
-class Answer(NamedTuple):
-    """What the cache answered."""
+class PurgeResponse(NamedTuple):
+    """The response of a cache."""
 
     status: int
     headers: Mapping[str, str]
@@ -33,32 +33,32 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Fate(Enum):
-    """What became of a call."""
+class PurgeOutcome(Enum):
+    """What became of a request."""
 
     DONE = "done"
     """The cache has acknowledged it."""
-    LATER = "later"
-    """It may work when it is tried again."""
+    RETRY = "later"
+    """The purge is tried again."""
     REFUSED = "refused"
-    """It will not work until somebody mends something."""
+    """It can't work before somebody changes the cache or the configuration."""
 
 
 class Verdict(NamedTuple):
-    """What an answer means."""
+    """What a response means."""
 
-    fate: Fate
+    outcome: PurgeOutcome
     why: str = ""
-    """For people."""
+    """For messages."""
     after: float | None = None
     """Seconds until the next try, where the cache says so."""
 
 
-DONE = Verdict(Fate.DONE)
+DONE = Verdict(PurgeOutcome.DONE)
 
 
 class Purger(Protocol):
-    """One cache, or one address of one."""
+    """One cache, or one address of it."""
 
     @property
     def name(self) -> str:
@@ -66,43 +66,43 @@ class Purger(Protocol):
         ...
 
     @property
-    def most(self) -> int:
-        """The tags that one call takes."""
+    def max_tags(self) -> int:
+        """The tags that one request may have."""
         ...
 
-    def call(self, tags: Sequence[str], *, hard: bool, now: float) -> Call:
+    def request(self, tags: Sequence[str], *, hard: bool, now: float) -> PurgeRequest:
         """The request that purges `tags`.
 
         Args:
-            tags: no more than `most`; the routes' own are among them.
-            hard: whether what is older may not even be served as stale; a cache that knows no other takes each so.
+            tags: no more than `max_tags`; the routes' own are among them.
+            hard: whether older answers may not even be served as stale; some caches know hard purges only.
             now: seconds since the epoch.
         """
         ...
 
-    def verdict(self, answer: Answer, now: float) -> Verdict:
-        """What the answer to such a call means."""
+    def verdict(self, response: PurgeResponse, now: float) -> Verdict:
+        """What the response to such a request means."""
         ...
 
 
-def by_status(answer: Answer, now: float) -> Verdict:
-    """What an answer means by its status alone; `now` in seconds since the epoch."""
-    status = answer.status
+def by_status(response: PurgeResponse, now: float) -> Verdict:
+    """What a response means by its status alone; `now` in seconds since the epoch."""
+    status = response.status
     if 200 <= status < 300:
         return DONE
     if status in _LATER or status >= 500:
-        return Verdict(Fate.LATER, f"it answered {status}", retry_after(answer, now))
+        return Verdict(PurgeOutcome.RETRY, f"it answered {status}", retry_after(response, now))
     remedy = {
         401: "; is its token right?",
         403: "; may its token purge, and may this machine?",
         404: "; is its id or address right?",
     }
-    return Verdict(Fate.REFUSED, f"it answered {status}{remedy.get(status, '')}")
+    return Verdict(PurgeOutcome.REFUSED, f"it answered {status}{remedy.get(status, '')}")
 
 
-def retry_after(answer: Answer, now: float) -> float | None:
+def retry_after(response: PurgeResponse, now: float) -> float | None:
     """Seconds that Retry-After asks for (RFC 9110 §10.2.3), within bounds; None where it says nothing usable."""
-    value = next((value for name, value in answer.headers.items() if name.lower() == "retry-after"), "").strip()
+    value = next((value for name, value in response.headers.items() if name.lower() == "retry-after"), "").strip()
     if value.isascii() and value.isdigit():
         seconds = float(value[:9])
     else:
@@ -110,4 +110,4 @@ def retry_after(answer: Answer, now: float) -> float | None:
             seconds = parsedate_to_datetime(value).timestamp() - now
         except (ValueError, OverflowError):
             return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)

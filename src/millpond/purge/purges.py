@@ -1,4 +1,4 @@
-"""All caches in front: an invalidation is announced to each of them."""
+"""All caches in front: each invalidation is announced to each of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from millpond.errors import PurgeError
-from millpond.purge.exchange import new_client
+from millpond.purge.purge_client import new_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Purges:
-    """What `[[cdn.purge]]` names, while an application runs. In memory: what isn't told yet ends with the process."""
+    """The caches of `[[cdn.purge]]`, while an application runs. In memory: unsent purges end with the process."""
 
     def __init__(self, deliveries: Sequence[Delivery], expire_time: float) -> None:
-        """Tells nobody before `begin`.
+        """Sends nothing before `begin`.
 
         Args:
             deliveries: one for each cache.
@@ -33,7 +33,7 @@ class Purges:
         self._number = 0
 
     def begin(self) -> None:
-        """Begin to tell; called in the event loop that is to do it."""
+        """Begin to send; called in the event loop that sends."""
         self._client = new_client()
         for delivery in self._deliveries:
             delivery.begin(self._client)
@@ -44,7 +44,7 @@ class Purges:
         return self._number
 
     def announce(self, tags: Iterable[str], *, expire_after: float | None) -> int:
-        """Tell all caches, soon, of an invalidation that has taken effect; returns its number.
+        """Announce an invalidation that has taken effect to all caches; returns its number.
 
         It may be called from any thread, and neither waits nor raises.
 
@@ -82,11 +82,11 @@ class Purges:
                 wait.cancel()
 
     async def drain(self, seconds: float) -> None:
-        """Tell what is still to be told, for at most `seconds`, and stop; what remains is logged as lost."""
+        """Send what waits, for at most `seconds`, and stop; what remains is logged as lost."""
         try:
             await self.acknowledged(self.latest, seconds)
         except PurgeError:
-            pass  # the log says which tags, here or below
+            pass  # `end` logs the tags
         finally:
             for delivery in self._deliveries:
                 await delivery.end()

@@ -1,4 +1,4 @@
-"""Any other cache: a signed POST that says what was invalidated (standardwebhooks.com)."""
+"""Webhooks, for any other cache: a signed POST that says what was invalidated (standardwebhooks.com)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 
 from millpond.policy.http.surrogate import purge_keys
 from millpond.policy.tags import Named, named
-from millpond.purge.purger import Answer, Call, Verdict, by_status
+from millpond.purge.purger import PurgeRequest, PurgeResponse, Verdict, by_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PREFIX = "whsec_"
 """Begins a secret."""
 
-_LEAST_SECRET = 24
+_MIN_SECRET_BYTES = 24
 """Bytes, by the specification."""
 
 
@@ -33,16 +33,16 @@ class WebhookPurger:
 
     url: str
     secret: bytes = field(repr=False)
-    most: int = 100
+    max_tags: int = 100
 
     @property
     def name(self) -> str:
-        """Without the query: receivers like to have secrets there."""
+        """Without the query, which may hold a secret."""
         parts = urlsplit(self.url)
         return f"webhook {parts.hostname}{parts.path}"
 
-    def call(self, tags: Sequence[str], *, hard: bool, now: float) -> Call:
-        """What was invalidated, both as keys, and as the names that users have for it."""
+    def request(self, tags: Sequence[str], *, hard: bool, now: float) -> PurgeRequest:
+        """A POST of what was invalidated, both as keys and as users name it."""
         by_kind: dict[Named, list[str]] = {kind: [] for kind in Named}
         for tag in tags:
             kind, name = named(tag)
@@ -67,10 +67,10 @@ class WebhookPurger:
             "webhook-timestamp": time,
             "webhook-signature": signature(self.secret, identity, time, body),
         }
-        return Call("POST", self.url, headers, body)
+        return PurgeRequest("POST", self.url, headers, body)
 
-    def verdict(self, answer: Answer, now: float) -> Verdict:
-        return by_status(answer, now)
+    def verdict(self, response: PurgeResponse, now: float) -> Verdict:
+        return by_status(response, now)
 
 
 def signature(secret: bytes, identity: str, time: str, body: bytes) -> str:
@@ -85,4 +85,4 @@ def secret_of(text: str) -> bytes | None:
         secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except binascii.Error:
         return None
-    return secret if text.startswith(PREFIX) and len(secret) >= _LEAST_SECRET else None
+    return secret if text.startswith(PREFIX) and len(secret) >= _MIN_SECRET_BYTES else None

@@ -154,8 +154,8 @@ def drop_after(scope: OperationScope) -> None:
             work.drop()
 
 
-class AfterTasks:
-    """The tasks that run callbacks in the background; a shutdown waits for them."""
+class AfterCallbacks:
+    """The callbacks of answers that are out, running in the background until a shutdown waits for them."""
 
     def __init__(self) -> None:
         self._tasks = PendingTasks()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from millpond.errors import UnexpectedExitError
+
 if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Awaitable, Callable
@@ -16,22 +18,17 @@ CANCELLATION = (asyncio.CancelledError, GeneratorExit)
 the server handles it. A KeyboardInterrupt that a handler raises is the handler's own."""
 
 
-class BaseExceptionRaised(Exception):
-    """A user's code raised something that passes every `except Exception`; this takes its place.
+def as_exception(error: BaseException, who: str = "the handler") -> UnexpectedExitError:
+    """`error` as an Exception, with its traceback.
 
     Unconverted, a `sys.exit()` in a handler would end the server, and in a page the whole build.
-    """
-
-
-def as_exception(error: BaseException, who: str = "the handler") -> BaseExceptionRaised:
-    """`error` as an Exception, with its traceback.
 
     Args:
         error: what was raised.
         who: whose code raised it, for the message.
     """
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return BaseExceptionRaised(f"{who} raised {text}").with_traceback(error.__traceback__)
+    return UnexpectedExitError(f"{who} raised {text}").with_traceback(error.__traceback__)
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -53,9 +50,9 @@ async def contained(work: Callable[[], Awaitable[T]], who: str) -> T:
         who: whose code it is, for the message.
 
     Raises:
-        BaseExceptionRaised: the work raised something that isn't an Exception.
+        UnexpectedExitError: the work raised something that isn't an Exception.
         Exception: what the work raised.
-        CancelledError: the task was cancelled.
+        asyncio.CancelledError: the task was cancelled.
     """
     try:
         return await work()
@@ -71,7 +68,7 @@ def result_of(task: Task[T]) -> T:
     """The result of a task that has ended, and that Millpond didn't cancel.
 
     Raises:
-        BaseExceptionRaised: the handler raised CancelledError itself. Passed on as it is, it would look as if the
+        UnexpectedExitError: the handler raised CancelledError itself. Passed on as it is, it would look as if the
             caller had been cancelled.
         Exception: what the task raised.
     """

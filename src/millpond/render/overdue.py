@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from anyio.to_thread import current_default_thread_limiter
 
-from millpond.errors import OverdueError
+from millpond.errors import OverdueError, RenderTimeoutError
 from millpond.render.await_chain import in_a_thread
 from millpond.render.base_exceptions import result_of
 
@@ -72,7 +72,7 @@ class TimedRenders:
 
         Raises:
             OverdueError: it wasn't started, as too many others are overdue.
-            TimeoutError: it took longer than `seconds`.
+            RenderTimeoutError: it took longer than `seconds`.
         """
         self._refuse_if_too_many(target)
         since = self.clock()
@@ -80,7 +80,9 @@ class TimedRenders:
         done, _ = await asyncio.wait({task}, timeout=self.seconds)
         if not done:
             self._leave(task, _Overdue(_named(target), since, current_default_thread_limiter()))
-            raise TimeoutError(f"no answer after {self.seconds:g} s (cache.render_timeout)")
+            raise RenderTimeoutError(
+                f"no answer after {self.seconds:g} s (cache.render_timeout); make the handler quicker, or raise that."
+            )
         return result_of(task)
 
     def _refuse_if_too_many(self, target: Target) -> None:

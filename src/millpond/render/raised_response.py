@@ -23,7 +23,7 @@ class RaisedResponse(BaseException):
 
     def response(self, request: Request | None) -> Response:
         """The response; `request` is None in a shared render."""
-        raise AssertionError  # pragma: no cover - every subclass has one
+        raise NotImplementedError
 
 
 class RaisedRedirect(RaisedResponse):
@@ -56,7 +56,9 @@ def raised_response_in(error: BaseException) -> RaisedResponse | None:
 
 def _require_handler(function: str) -> None:
     if required(function).phase is Phase.AFTER:
-        raise UsageError(f"{function} in an after() callback comes too late: the answer is out.")
+        raise UsageError(
+            f"{function} in an after() callback comes too late: the answer is out; call it in the handler."
+        )
 
 
 def _sends_form(request: Request) -> bool:

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from millpond.errors import UsageError
 from millpond.policy.http.storing import storable_status
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import MAX_TAGS_OF_ONE
@@ -199,7 +200,7 @@ class Renderer:
 
     def _rendered(self, scope: SharedScope, collector: _Collector) -> Rendered:
         if collector.status is None:
-            raise RuntimeError("the application ended without an answer")
+            raise UsageError(_unanswered(scope))
         if not scope.operation_reached:
             raise _intercepted(scope, f"answered {collector.status}")
         return Rendered(
@@ -210,6 +211,12 @@ class Renderer:
             tags=tuple(scope.tags),
             inputs=scope.inputs,
         )
+
+
+def _unanswered(scope: SharedScope) -> str:
+    name, place = scope.innermost_middleware or ("the handler's response", scope.place())
+    where = "" if place is None else f"{place}: "
+    return f"{where}{name} ended without sending a response; it must send or pass on one."
 
 
 def _intercepted(scope: SharedScope, did: str) -> NotStatic:

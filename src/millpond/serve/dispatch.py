@@ -1,4 +1,4 @@
-"""One way in: from a request to the answer of the first route that wants it."""
+"""The way in: matches a request to a route, and answers it from the cache or by a live run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
-from millpond.policy.http.reply import ANYHOW
+from millpond.policy.http.reply import NO_NEGOTIATION
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.render.target import Target
 from millpond.routes.path import canonical
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from millpond.cache.responses import Responses
     from millpond.config import Config
     from millpond.policy.freshness import Clock
-    from millpond.policy.http.reply import Asked
+    from millpond.policy.http.reply import Negotiation
     from millpond.prerender.plan import Plan
     from millpond.routes.table import Table
     from millpond.serve.hits import CachedPath
     from millpond.serve.live import LiveRunner
-    from millpond.serve.matched import Matched
+    from millpond.serve.match_cache import MatchCache
     from millpond.serve.revalidation import RevalidateEndpoint
 
 _LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
-_NOTHING: tuple[CachedPath | None, Asked] = (None, ANYHOW)
+_NOTHING: tuple[CachedPath | None, Negotiation] = (None, NO_NEGOTIATION)
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
-_TURNED = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
+_TURNED_DYNAMIC = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Matches a request and answers it: from the cache, by a live run, or with the inner application's own routes."""
+    """Answers a request: from the cache, by a live run, or with the inner application's own routes."""
 
     table: Table[Plan]
     responses: Responses
@@ -50,11 +50,11 @@ class Dispatcher:
     config: Config
     clock: Clock
     hits: Hits
-    """What has been answered from the cache is found there again, without matching."""
-    matched: Matched
+    """Paths that were answered from the cache, which need no matching."""
+    match_cache: MatchCache
     endpoint: RevalidateEndpoint | None = None
     live_decision: Decision = _LIVE
-    """Why live answers are live: because of the route, or because nothing is cached in development."""
+    """The decision of live answers: because of the route, or because nothing is cached in development."""
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> None:
         if asgi["type"] != "http":
@@ -62,20 +62,22 @@ class Dispatcher:
             return
         started = time.perf_counter()
         decision: Decision | None
-        known, asked = self.hits.asked(asgi) or _NOTHING
-        ready = None if known is None else self.hits.ready(known)
-        form = None if ready is None else ready.representation(asked)
-        if ready is None or form is None:
+        cached_path, negotiation = self.hits.lookup(asgi) or _NOTHING
+        prepared = None if cached_path is None else self.hits.prepared(cached_path)
+        representation = None if prepared is None else prepared.representation(negotiation)
+        if prepared is None or representation is None:
             status, decision = await self._answer(asgi, receive, send)
         else:
-            status, decision = form.status, HIT
-            await send({"type": "http.response.start", "status": status, "headers": form.headers(ready.volatile)})
-            await send({"type": "http.response.body", "body": b"" if asgi["method"] == "HEAD" else form.body})
+            status, decision = representation.status, HIT
+            await send(
+                {"type": "http.response.start", "status": status, "headers": representation.headers(prepared.volatile)}
+            )
+            await send({"type": "http.response.body", "body": b"" if asgi["method"] == "HEAD" else representation.body})
         if access.isEnabledFor(logging.INFO):
             log_access(asgi["method"], asgi["path"], status, decision, time.perf_counter() - started)
 
     async def _answer(self, asgi: Scope, receive: Receive, send: Send) -> tuple[int | None, Decision | None]:
-        found = self.matched.find(asgi)
+        found = self.match_cache.get(asgi)
         if found is not None:
             return await self._answer_route(*found, asgi, receive, send)
         segments = segments_of(asgi, self.config)
@@ -89,7 +91,7 @@ class Dispatcher:
         if found is None:
             await pass_on(self.inner, asgi, receive, send)
             return None, None
-        self.matched.learn(asgi, *found)
+        self.match_cache.remember(asgi, *found)
         return await self._answer_route(*found, asgi, receive, send)
 
     def _find(self, segments: list[str], query: bytes) -> tuple[Plan, Target] | None:
@@ -118,7 +120,7 @@ class Dispatcher:
                     await send_plain(send, 500)
                     return 500, Decision(Action.MISS, Reason.COLD, status=500)
                 except NotStatic:
-                    decision = _TURNED
+                    decision = _TURNED_DYNAMIC
             else:
                 decision = _DRAFT
         asgi = without_base_path(asgi, self.config.base_path)

@@ -1,8 +1,8 @@
 """The hit path: from a path as it was sent to the bytes of its answer, without routing, parsing or waiting.
 
-It finds out nothing by itself. The dispatcher answers a path from the cache, by its rules; then the path is known
-here, with the key that it led to, and the next request for the very same bytes takes the short way. Whether it may
-is decided by the store and by `judge`, as ever; what they said holds while the store's `version` is the same.
+The dispatcher answers a path from the cache for the first time, and `learn` remembers the key that the path led to. The
+next request for the same path finds the entry by that key. The store and `Responses.judge` decide whether it is fresh;
+their decision holds as long as the store's `version` doesn't change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from millpond.policy.decision import Reason
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import FIELD_OVERHEAD
-from millpond.policy.http.reply import ANYHOW, TELLING, Asked
+from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
 from millpond.stores.bounded_dict import BoundedDict
 
@@ -34,114 +34,114 @@ if TYPE_CHECKING:
 
 access = logging.getLogger("millpond.access")
 
-_MOST_PATHS, _MOST_PATH_BYTES = 16_384, 16 * 1024 * 1024
-_LONGEST_PATH = 1024
-_MOST_REQUESTS, _MOST_REQUEST_BYTES = 16_384, 16 * 1024 * 1024
-_LONGEST_REQUEST = 2048
-_OBJECT = 500
-"""Bytes of what is remembered beside what the client chose."""
-_MOST_COPIED = 16 * 1024 * 1024
-"""Bytes of all answers that are kept as they went out."""
+_MAX_PATHS, _MAX_PATHS_BYTES = 16_384, 16 * 1024 * 1024
+_MAX_PATH_BYTES = 1024
+_MAX_REQUESTS, _MAX_REQUESTS_BYTES = 16_384, 16 * 1024 * 1024
+_MAX_REQUEST_BYTES = 2048
+_OVERHEAD = 500
+"""What a path or a request takes in memory, besides its own bytes."""
+_MAX_COPIED_BYTES = 16 * 1024 * 1024
+"""Bytes of all answers that are kept as they were sent."""
 
 
 class CachedPath:
-    """What a path as it was sent led to."""
+    """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("heads", "key", "queried", "ready")
+    __slots__ = ("heads", "key", "prepared", "queried")
 
     def __init__(self, key: str, *, heads: bool, queried: bool) -> None:
         self.key = key
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried
-        """Whether the key depends on the query; then only requests without one are cached_path."""
-        self.ready: PreparedEntry | None = None
+        """Whether the key depends on the query; then only requests without a query can be hits."""
+        self.prepared: PreparedEntry | None = None
 
     def forget(self, entry: weakref.ref[Entry]) -> None:
-        """Nobody holds the entry any longer, so neither are its bytes held here."""
-        ready = self.ready
-        if ready is not None and ready.entry is entry:
-            self.ready = None
+        """The entry was freed, so its prepared bytes are, too."""
+        prepared = self.prepared
+        if prepared is not None and prepared.entry is entry:
+            self.prepared = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What went out for a request. It is right as long as there is nothing new to say."""
+    """What was sent for a request. It can be sent again while the entry and all headers are the same."""
 
     mark: object
-    """The entry's."""
+    """Of the entry; see `PreparedEntry`."""
     volatile: VolatileHeaders
     server: list[tuple[bytes, bytes]]
-    """The headers that the server puts into each answer."""
+    """The headers that the server adds to each answer."""
     status: int
     data: bytes
     rest: bytes = b""
 
 
-class Request:
+class HitRequest:
     """A request that a hit may answer."""
 
-    __slots__ = ("asked", "cached_path", "method", "path", "sent", "volatile")
+    __slots__ = ("cached_path", "method", "negotiation", "path", "sent", "volatile")
 
-    def __init__(self, cached_path: CachedPath, asked: Asked, method: str, path: bytes) -> None:
-        self.cached_path, self.asked, self.method, self.path = cached_path, asked, method, path
+    def __init__(self, cached_path: CachedPath, negotiation: Negotiation, method: str, path: bytes) -> None:
+        self.cached_path, self.negotiation, self.method, self.path = cached_path, negotiation, method, path
         self.volatile: VolatileHeaders | None = None
-        """When it was answered last."""
+        """Of the last answer."""
         self.sent: Sent | None = None
-        """What went out, if that was short, and was wanted twice at one volatile: it is a copy."""
+        """What was sent, if it was short and sent twice with the same volatile headers: it copies the body."""
 
 
 class Hits:
-    """The known paths of one running application."""
+    """The paths of one running application that were answered from the cache."""
 
     def __init__(self, responses: Responses, bounds: ServerConfig, surrogates: Surrogates | None = None) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
         self.bounds = bounds
         self.surrogates = surrogates
-        """What caches in front are told; None where there are none."""
+        """Makes the headers for caches in front; None where there are none."""
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self.at_socket = True
-        """Whether the server may answer before the application is called: not with middleware in front of it."""
-        self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MOST_PATHS, _MOST_PATH_BYTES)
-        self._requests: BoundedDict[bytes, Request] = BoundedDict(_MOST_REQUESTS, _MOST_REQUEST_BYTES)
-        self._copied = 0
+        """Whether the server may answer hits without calling the application: not with middleware in front of it."""
+        self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
+        self._requests: BoundedDict[bytes, HitRequest] = BoundedDict(_MAX_REQUESTS, _MAX_REQUESTS_BYTES)
+        self._copied_bytes = 0
         self.recall = self._requests.get
-        """The request that a piece of data is, where that is remembered."""
+        """The request that a piece of data was parsed to; None if it isn't remembered."""
         self.cached_path = self._cached_paths.get
-        """The path's, up to and without `?`; None for one that hasn't been answered from the cache yet."""
+        """The CachedPath of a path without its query; None if it wasn't answered from the cache yet."""
 
     def learn(self, asgi: Scope, target: Target) -> None:
-        """Remember what the path of a request led to that was answered from the cache."""
+        """Remember the path of a request that was answered from the cache."""
         path: bytes | None = asgi.get("raw_path")
-        if asgi.get("root_path") or not path or len(path) > _LONGEST_PATH or path in self._cached_paths:
+        if asgi.get("root_path") or not path or len(path) > _MAX_PATH_BYTES or path in self._cached_paths:
             return
         queried = bool(target.route.config.cache_query)
         if queried and asgi.get("query_string"):
             return
         cached_path = CachedPath(target.key, heads=target.route.method_for("HEAD") == "GET", queried=queried)
-        self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OBJECT)
+        self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
 
-    def remember(self, data: bytes, request: Request) -> None:
-        """Remember what a parser said of `data`: that it is `request`, and nothing besides."""
-        if len(data) > _LONGEST_REQUEST:
+    def remember(self, data: bytes, request: HitRequest) -> None:
+        """Remember that the parser found `data` to be `request` and nothing else."""
+        if len(data) > _MAX_REQUEST_BYTES:
             return
-        self._requests.keep(data, request, len(data) + len(request.path) + _OBJECT)
+        self._requests.keep(data, request, len(data) + len(request.path) + _OVERHEAD)
 
-    def copied(self, size: int) -> None:
-        """Note that an answer of `size` bytes is kept as it went out; when that is too much, none is."""
-        self._copied += size
-        if self._copied > _MOST_COPIED:
+    def count_copied(self, size: int) -> None:
+        """Count an answer of `size` bytes that is kept as it was sent; when all of them take too much, drop them."""
+        self._copied_bytes += size
+        if self._copied_bytes > _MAX_COPIED_BYTES:
             for request in self._requests.values():
                 request.sent = None
-            self._copied = size
+            self._copied_bytes = size
 
     def _forget_representations(self) -> None:
         for cached_path in self._cached_paths.values():
-            cached_path.ready = None
+            cached_path.prepared = None
 
-    def asked(self, asgi: Scope) -> tuple[CachedPath, Asked] | None:
-        """What a request leads to, where its path is known and nothing in it speaks against a hit."""
+    def lookup(self, asgi: Scope) -> tuple[CachedPath, Negotiation] | None:
+        """The CachedPath of a request and what it negotiates; None where a hit can't answer it."""
         path: bytes = asgi.get("raw_path") or b""
         cached_path = self.cached_path(path)
         if cached_path is None or asgi.get("root_path"):
@@ -152,54 +152,54 @@ class Hits:
         query: bytes = asgi.get("query_string", b"")
         if query and (cached_path.queried or len(path) + len(query) > self.bounds.max_path_bytes):
             return None
-        size, told = 0, False
+        size, negotiates = 0, False
         for name, value in asgi["headers"]:
             size += len(name) + len(value) + FIELD_OVERHEAD
-            if name in TELLING:
-                told = True
+            if name in NEGOTIATION_HEADERS:
+                negotiates = True
             elif name == b"cookie" and DRAFT_COOKIE_BYTES in value:
                 return None
         if size > self.bounds.max_header_bytes:
             return None
-        return cached_path, Asked.of(asgi["headers"]) if told else ANYHOW
+        return cached_path, Negotiation.of(asgi["headers"]) if negotiates else NO_NEGOTIATION
 
-    def ready(self, cached_path: CachedPath) -> PreparedEntry | None:
-        """The answer, if it is at hand and fresh; never waits."""
-        ready, now = cached_path.ready, self.clock()
+    def prepared(self, cached_path: CachedPath) -> PreparedEntry | None:
+        """The prepared entry, if it is in this process and fresh; never waits."""
+        prepared, now = cached_path.prepared, self.clock()
         if (
-            ready is not None
-            and ready.version == self._version()
-            and ready.since <= now - ready.rendered_at < ready.until
+            prepared is not None
+            and prepared.version == self._version()
+            and prepared.since <= now - prepared.rendered_at < prepared.until
         ):
-            return ready
-        return self._judged(cached_path, now)
+            return prepared
+        return self._prepare_anew(cached_path, now)
 
-    def _judged(self, cached_path: CachedPath, now: float) -> PreparedEntry | None:
-        """What is ready, once the store has been asked for the entry and it was found to be fresh."""
-        # The numbers come first: what is written in between then shows as numbers that have gone on.
+    def _prepare_anew(self, cached_path: CachedPath, now: float) -> PreparedEntry | None:
+        """The prepared entry, once the store gave the entry and it was judged to be fresh."""
+        # These come before the entry: a write in between then shows as a newer version.
         version, generation = self._version(), self._store.generation()
         entry = self._store.peek(cached_path.key)
         if entry is None:
             return None
-        ready = cached_path.ready
-        if ready is None or ready.entry() is not entry:
-            ready = (
+        prepared = cached_path.prepared
+        if prepared is None or prepared.entry() is not entry:
+            prepared = (
                 PreparedEntry(entry, cached_path.forget, self._volatile)
                 if entry.backoff is None and is_short(entry.headers)
                 else None
             )
-        if ready is None or not (ready.still_fresh(generation, now) or self._is_fresh(entry, now)):
+        if prepared is None or not (prepared.still_fresh(generation, now) or self._is_fresh(entry, now)):
             return None
-        ready.renew(entry, version, generation, now)
-        cached_path.ready = ready
-        return ready
+        prepared.renew(entry, version, generation, now)
+        cached_path.prepared = prepared
+        return prepared
 
     def _is_fresh(self, entry: Entry, now: float) -> bool:
         return self._responses.judge(entry).reason is Reason.FRESH
 
 
 def log_access(method: str, path: str, status: int | None, decision: Decision | None, seconds: float) -> None:
-    """One line for each request; `path` is decoded."""
+    """Log one line for a request; `path` is decoded."""
     fields = {
         "method": method,
         "path": path,
@@ -212,5 +212,5 @@ def log_access(method: str, path: str, status: int | None, decision: Decision | 
 
 
 def decoded(path: bytes) -> str:
-    """As the `path` of an ASGI scope."""
+    """A path as the `path` of an ASGI scope."""
     return unquote(path.decode("ascii"))

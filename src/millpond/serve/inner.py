@@ -24,7 +24,7 @@ from millpond.render.user_code import user_place
 from millpond.routes.direct import TELEMETRY, NotDirect
 from millpond.routes.operation import OperationApp
 from millpond.routes.untouched import untouched
-from millpond.serve.faults import first_faults
+from millpond.serve.validation_errors import validation_error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,7 +146,7 @@ class InnerApp(FastAPI):
             operation.dependency_overrides_provider = self
         self.router.routes.insert(0, MatchedOperation(self._operations))
         self.add_exception_handler(Exception, _empty_500)
-        self.exception_handlers[RequestValidationError] = first_faults
+        self.exception_handlers[RequestValidationError] = validation_error_response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if OPERATION in scope and self._look():

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.policy.decision import Decision
-    from millpond.render.after import AfterTasks
+    from millpond.render.after import AfterCallbacks
     from millpond.render.renderer import Renderer
     from millpond.render.target import Target
 
 log = logging.getLogger("millpond.serve")
 
 _CLIENT_CLOSED = 499
-"""In the access log, as nginx has it: nobody was there to be answered."""
+"""nginx's status, for the access log: the client has gone before it got an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class LiveRunner:
     """Runs operations for the request that asked."""
 
     renderer: Renderer
-    afterwards: AfterTasks
+    after_callbacks: AfterCallbacks
     draft_secret: str
     secure_cookies: bool
     fronted: bool = False
     """There are caches in front (`[cdn]`)."""
-    _told: set[Place] = field(default_factory=set)
-    """Handlers that were warned of bodies where none may be."""
+    _warned: set[Place] = field(default_factory=set)
+    """Handlers whose bodies were dropped with a warning, as their status forbids one."""
 
     async def run(
         self, target: Target, asgi: Scope, receive: Receive, send: Send, decision: Decision, *, draft: bool
@@ -60,7 +60,7 @@ class LiveRunner:
         if operation is None:
             status = 204 if method == "OPTIONS" else 405
             answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
-            inner = {**asgi, **self._seen(target, asgi), OPERATION: answer}
+            inner = {**asgi, **self._scope_additions(target, asgi), OPERATION: answer}
             return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
         state = DraftState(draft, self.draft_secret, self.secure_cookies)
         scope = self.renderer.live_scope(target, method, asgi, state)
@@ -72,19 +72,19 @@ class LiveRunner:
         token = enter(scope)
         try:
             ran = operation.api_route
-            inner = {**asgi, **self._seen(target, asgi), **guarded(asgi)}
+            inner = {**asgi, **self._scope_additions(target, asgi), **guarded(asgi)}
             inner.update(route=ran, endpoint=ran.endpoint)
             inner[OPERATION], inner[CLIENT_MESSAGES] = ran.runs, messages
             return await self._through(inner, target, messages.receive, self._sending(send, asgi, target, decision))
         finally:
             leave(token)
-            self.afterwards.begin(scope)
+            self.after_callbacks.begin(scope)
 
     def _sending(self, send: Send, asgi: Scope, target: Target, decision: Decision) -> LiveSend:
         return LiveSend(send, asgi["method"], decision, fronted=self.fronted, name=target.route.file.file)
 
-    def _seen(self, target: Target, asgi: Scope) -> dict[str, Any]:
-        """What every operation finds in its scope."""
+    def _scope_additions(self, target: Target, asgi: Scope) -> dict[str, Any]:
+        """What every operation finds in its ASGI scope."""
         return {"path_params": dict(target.params), "state": {**asgi.get("state", {}), **self.renderer.state}}
 
     async def _through(self, asgi: Scope, target: Target, receive: Receive, send: LiveSend) -> int:
@@ -95,7 +95,7 @@ class LiveRunner:
             log.error("%s: the answer of %s %s can't be sent: %s", place, method, target.readable, error)
             if send.status is None:
                 await send_plain(send, 500)
-        except ClientDisconnect:  # in the middle of its body: nobody's mistake here
+        except ClientDisconnect:  # while it was sending its body
             log.info("%s %s: the client went away before the body's end", asgi["method"], target.label)
             return _CLIENT_CLOSED
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
@@ -104,8 +104,8 @@ class LiveRunner:
             log.exception("%s %s (%s) raised", asgi["method"], target.label, target.route.file.file)
             if send.status is None:
                 await send_plain(send, 500)
-        if send.lost and (place := _place(target, asgi["method"])) not in self._told:
-            self._told.add(place)
+        if send.lost and (place := _place(target, asgi["method"])) not in self._warned:
+            self._warned.add(place)
             log.warning(
                 "%s: the answer of %s %s has the status %d, which allows no body, and had one: it is left out. "
                 "Return Response(status_code=%d).",
@@ -119,26 +119,26 @@ class LiveRunner:
 
 
 def _place(target: Target, method: str) -> Place:
-    """Where the operation is that answers."""
+    """Where the operation that answers is defined."""
     operations = target.route.operations
     operation = operations.get(method) or operations.get("GET")
     return Place(target.route.file.file) if operation is None else operation.place
 
 
 def _without_body(receive: Receive) -> Receive:
-    """GET and HEAD never show a body, even where a client sent one; a disconnect still comes through."""
-    shown = False
+    """Hide the body of a GET or HEAD; a disconnect still comes through."""
+    is_sent = False
 
     async def bodyless() -> Message:
-        nonlocal shown
-        if not shown:
-            shown = True
+        nonlocal is_sent
+        if not is_sent:
+            is_sent = True
             return {"type": "http.request", "body": b"", "more_body": False}
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 return message
-            await asyncio.sleep(0)  # a server waits for its client; a `receive` in somebody's tests may never wait
+            await asyncio.sleep(0)  # a `receive` in tests may never wait, as a server's does
 
     return bodyless
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
-_CHATTY = ("asyncio", "httpcore2", "httpx2", "uvicorn", "watchfiles")
-"""Libraries that report each step at "info"."""
+_VERBOSE_LOGGERS = ("asyncio", "httpcore2", "httpx2", "uvicorn", "watchfiles")
+"""Loggers of libraries that log each step at "info"."""
 
-_SAID = ("method", "path", "status")
-"""Fields that an access message says in words already."""
+_IN_MESSAGE = ("method", "path", "status")
+"""Fields that the text of an access message has already."""
 
 
 def configure_logs(
@@ -34,11 +34,11 @@ def configure_logs(
     stream: TextIO | None = None,
     project: Path | None = None,
 ) -> None:
-    """Send every log record of the process to `stream`, one way.
+    """Send every log record of the process to `stream`, in one format.
 
     Args:
-        format: how; None is "text" on a terminal and "json" elsewhere.
-        level: what is less important is left out. Chatty libraries say less, unless it is "debug".
+        format: None is "text" on a terminal and "json" elsewhere.
+        level: the lowest that is logged. Verbose libraries log warnings only, unless it is "debug".
         stream: stderr when not given.
         project: fold the frames of tracebacks that are not of this folder; only as text.
     """
@@ -50,7 +50,7 @@ def configure_logs(
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     quiet = max(root.level, logging.WARNING) if level != "debug" else logging.INFO
-    for name in _CHATTY:
+    for name in _VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(quiet)
     logging.captureWarnings(True)
 
@@ -76,9 +76,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`07:14:04 warning  message`: time of this machine, and no level for what is ordinary.
+    """`07:14:04 warning  message`: local time, and no level for "info".
 
-    Only the first line of a record begins with a time: what a client sends can't pretend to be one.
+    Only the first line of a record begins with a time, so that what a client sends can't look like a record.
     """
 
     def __init__(self, project: Path | None = None) -> None:
@@ -94,7 +94,9 @@ class TextFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         level = f"{record.levelname.lower():<8} " if record.levelno != logging.INFO else ""
         fields = getattr(record, "fields", {})
-        extra = "".join(f" {name}={value}" for name, value in fields.items() if name not in _SAID and value is not None)
+        extra = "".join(
+            f" {name}={value}" for name, value in fields.items() if name not in _IN_MESSAGE and value is not None
+        )
         lines = [f"{time}  {level}{record.getMessage()}{extra}", *_trace(self, record).splitlines()]
         return "\n    ".join(_printable(line) for text in lines for line in text.split("\n"))
 

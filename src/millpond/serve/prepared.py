@@ -1,4 +1,4 @@
-"""Answers of a fresh entry as they go out: what lasts is made once, what changes with time once a second."""
+"""A fresh entry as bytes to send: what doesn't change is made once, what changes with time once a second."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from millpond.policy.entry import Entry, Headers
-    from millpond.policy.http.reply import Asked, Reply
+    from millpond.policy.http.reply import Negotiation, Reply
     from millpond.policy.http.surrogate import Surrogates
 
 HIT = Decision(Action.HIT, Reason.FRESH)
 
-_MOST_REPRESENTATIONS, _MOST_REPRESENTATIONS_OF_ALL = 8, 32_768
-_MOST_VOLATILE = 4096
-_LONGEST_ASKED = 512
-"""Bytes. What was asked is remembered with the answer to it, and clients choose what they ask."""
-_MOST_HEADER_BYTES = 8192
+_MAX_REPRESENTATIONS, _MAX_REPRESENTATIONS_OF_ALL = 8, 32_768
+_MAX_VOLATILE = 4096
+_MAX_NEGOTIATION_BYTES = 512
+"""Longer headers aren't remembered with the representation that they select: clients choose them."""
+_MAX_HEADER_BYTES = 8192
 
 
 class VolatileHeaders:
     """The headers of hits that change with time: the same for all representations of an entry, for up to a second.
 
-    And for all entries of that age that stay fresh as long, where no caches in front are told more.
+    Without headers for caches in front, entries of the same age that stay fresh equally long share them.
     """
 
     __slots__ = ("headers", "lines")
@@ -43,11 +43,11 @@ class VolatileHeaders:
 
 
 class VolatileHeadersTable:
-    """The volatile headers of entries, so that each set is made once.
+    """The volatile headers of entries, each set made once.
 
     Args:
-        surrogates: what caches in front are told; None where there are none.
-        too_many: called when entries have more representations than are meant to be: each is some kilobytes.
+        surrogates: makes the headers for caches in front; None where there are none.
+        too_many: called when all entries together have too many representations, each of some kilobytes.
     """
 
     __slots__ = ("_representations", "_shared", "_too_many", "surrogates")
@@ -58,20 +58,20 @@ class VolatileHeadersTable:
         self._shared: dict[tuple[int, int | None], VolatileHeaders] = {}
 
     def count_representation(self) -> None:
-        """Note that a representation was made, of whatever entry."""
+        """Count a representation that was made, of any entry."""
         self._representations += 1
-        if self._representations > _MOST_REPRESENTATIONS_OF_ALL:
+        if self._representations > _MAX_REPRESENTATIONS_OF_ALL:
             self._representations = 1
             self._too_many()
 
     def of(self, entry: Entry, age: int, left: int | None, now: float) -> VolatileHeaders:
-        """That of a fresh entry, `age` seconds old, which stays fresh for `left` more."""
+        """The headers of a fresh entry that is `age` seconds old and stays fresh for `left` more."""
         volatile = self._shared.get((age, left))
         if volatile is None:
             decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
             volatile = VolatileHeaders(moment_headers(entry, decision, now, self.surrogates))
             if self.surrogates is None:
-                if len(self._shared) >= _MOST_VOLATILE:
+                if len(self._shared) >= _MAX_VOLATILE:
                     self._shared.clear()
                 self._shared[age, left] = volatile
         return volatile
@@ -106,13 +106,13 @@ class Representation:
         self._listed_at: VolatileHeaders | None = None
 
     def headers(self, volatile: VolatileHeaders) -> list[tuple[bytes, bytes]]:
-        """As `send_cached` would send them: a list of the caller's own."""
+        """All headers, as `send_cached` sends them; the list is the caller's."""
         if self._listed_at is not volatile:
             self._listed, self._listed_at = self._headers + volatile.headers + self._length, volatile
         return self._listed.copy()
 
     def head(self, volatile: VolatileHeaders, server: bytes) -> bytes:
-        """The head of an HTTP/1.1 answer; `server` are the lines that the server puts into each."""
+        """The head of an HTTP/1.1 answer; `server`: the lines that the server adds to each."""
         if self._volatile is not volatile or self._server is not server:
             self._head = b"".join((self._start, server, self._before, volatile.lines, self._after))
             self._volatile, self._server = volatile, server
@@ -120,12 +120,12 @@ class Representation:
 
 
 class PreparedEntry:
-    """The representations of an entry that is fresh as long as nothing is written. It goes when the entry goes.
+    """The representations of a fresh entry. It holds the entry weakly, and is dropped when the store drops the entry.
 
     Args:
         entry: judged to be fresh, and without a back-off.
-        gone: called, with the reference, when nobody holds the entry any longer.
-        volatile_table: those of the application's entries.
+        gone: called, with the weak reference, when the entry was freed.
+        volatile_table: of the application.
     """
 
     __slots__ = (
@@ -149,45 +149,45 @@ class PreparedEntry:
     ) -> None:
         self.entry = weakref.ref(entry, gone)
         self.mark = object()
-        """Of this entry, for who must not hold it."""
+        """Identifies this entry without holding it."""
         self._volatile_table = volatile_table
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
         self._representations: dict[tuple[int, Headers], Representation] = {}
-        self.representations: dict[Asked, Representation] = {}
+        self.representations: dict[Negotiation, Representation] = {}
         self.version = self.generation = -1
-        """What the store said before the entry was judged to be fresh."""
+        """Of the store, read before the entry was judged to be fresh."""
         self.since = self.until = 0.0
-        """Ages in seconds: from `since` on, and before `until`, the entry stays fresh and `volatile` holds."""
+        """Ages in seconds: from `since` and before `until` the entry is fresh and `volatile` is right."""
         self._shown: tuple[int, int | None] | None = None
         self.volatile: VolatileHeaders
-        """Since `renew`."""
+        """Set by `renew`."""
 
     def still_fresh(self, generation: int, now: float) -> bool:
-        """Whether the last judgement holds: no tag has been invalidated, and the entry isn't too old."""
+        """Whether the last judgement still holds: no tag was invalidated since, and the entry isn't too old."""
         return generation == self.generation and 0 <= now - self.rendered_at <= self._oldest
 
     def renew(self, entry: Entry, version: int, generation: int, now: float) -> None:
-        """The entry is fresh at `now`, by what the store's `version` and `generation` were before it was judged."""
+        """Note that the entry is fresh at `now`; `version` and `generation` are of the store, before it was judged."""
         age = max(0.0, now - self.rendered_at)
         left = None if entry.revalidate is None else math.floor(entry.revalidate - age)
         shown = (int(age), left)
         if shown != self._shown:
             self.volatile, self._shown = self._volatile_table.of(entry, int(age), left, now), shown
-        # Age changes at each whole second, and the time that is left at each whole second before its end.
+        # Age changes at each whole second, the remaining ttl at each whole second before its end.
         ends = math.inf if entry.revalidate is None or left is None else entry.revalidate - left
         self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
         self.version, self.generation = version, generation
 
-    def representation(self, asked: Asked) -> Representation | None:
-        """The representation for what was asked, which is remembered; None once nobody holds the entry any longer."""
-        representation = self.representations.get(asked)
+    def representation(self, negotiation: Negotiation) -> Representation | None:
+        """The representation that a request selects, which is remembered; None once the entry was freed."""
+        representation = self.representations.get(negotiation)
         if representation is None and (entry := self.entry()) is not None:
-            representation = self._make_representation(entry, asked)
+            representation = self._make_representation(entry, negotiation)
         return representation
 
-    def _make_representation(self, entry: Entry, asked: Asked) -> Representation:
-        chosen = reply(entry, asked)
+    def _make_representation(self, entry: Entry, negotiation: Negotiation) -> Representation:
+        chosen = reply(entry, negotiation)
         representation = self._representations.get((chosen.status, chosen.headers))
         if representation is None:
             representation = Representation(
@@ -195,10 +195,10 @@ class PreparedEntry:
             )
             self._representations[chosen.status, chosen.headers] = representation
             self._volatile_table.count_representation()
-        if len(asked.accepted) + sum(len(value) for _, value in asked.conditions) <= _LONGEST_ASKED:
-            if len(self.representations) >= _MOST_REPRESENTATIONS:
+        if len(negotiation.accepted) + sum(len(value) for _, value in negotiation.conditions) <= _MAX_NEGOTIATION_BYTES:
+            if len(self.representations) >= _MAX_REPRESENTATIONS:
                 self.representations.clear()
-            self.representations[asked] = representation
+            self.representations[negotiation] = representation
         return representation
 
 
@@ -206,14 +206,14 @@ def status_line(status: int) -> bytes:
     """The first line of an HTTP/1.1 answer."""
     try:
         phrase = HTTPStatus(status).phrase
-    except ValueError:  # a number that isn't registered has no phrase
+    except ValueError:  # an unregistered status has no phrase
         phrase = ""
     return b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
 
 
 def is_short(headers: Headers) -> bool:
-    """Whether headers are few enough to be kept as lines besides."""
-    return header_size(headers) <= _MOST_HEADER_BYTES
+    """Whether headers are few enough to be kept a second time, as lines."""
+    return header_size(headers) <= _MAX_HEADER_BYTES
 
 
 def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -1,4 +1,4 @@
-"""What a request asks for, parsed and bounded."""
+"""The path of a request: bounded, parsed, and redirected to its canonical form."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _sent(scope: Scope) -> bytes:
 
 
 def _without_dots(scope: Scope) -> str | None:
-    """Where a client is sent whose path has dot segments: they may lead out of `base_path`, or out of a mount."""
+    """Where to redirect a path with dot segments, which may lead out of `base_path` or of a mount."""
     raw, root = _sent(scope), quote(scope.get("root_path", ""), safe=_SAFE).encode("ascii")
     return dot_redirect(raw if raw.startswith(root) else root + raw)
 
@@ -63,7 +63,7 @@ def _with_right_slashes(raw: bytes | None, scope: Scope, config: Config) -> str 
 
 
 def without_base_path(scope: Scope, base_path: str) -> Scope:
-    """The request as handlers see it: `request.url` has no `base_path` (R1.31), as in renders for everybody."""
+    """The scope as handlers see it: `request.url` has no `base_path` (R1.31), as in shared renders."""
     if not base_path:
         return scope
     root: str = scope.get("root_path", "")

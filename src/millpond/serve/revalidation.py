@@ -1,4 +1,4 @@
-"""The endpoint for webhooks: a guarded POST that invalidates (`[revalidate_endpoint]`)."""
+"""The endpoint for webhooks: a POST with a secret that invalidates (`[revalidate_endpoint]`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.cache")
 
-MAX_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Bytes of a request that are read."""
 
 
@@ -38,7 +38,7 @@ class _Expiry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a call."""
+    """The body of a request."""
 
     tags: list[str] = []
     paths: list[str] = []
@@ -49,15 +49,15 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     expire: float | None = None
 
 
-class _Refused(Exception):
+class _RequestRefused(Exception):
     def __init__(self, status: int, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         super().__init__(message)
         self.status, self.headers = status, headers or []
 
 
 @dataclass(slots=True)
-class Bucket:
-    """A token bucket: so many takes a minute, and at most that many at once."""
+class TokenBucket:
+    """A token bucket that holds the tokens of one minute."""
 
     per_minute: int
     clock: Clock
@@ -68,7 +68,7 @@ class Bucket:
         self._tokens, self._since = float(self.per_minute), self.clock()
 
     def take(self) -> float:
-        """0 when there was one to take; otherwise the seconds after which there is."""
+        """Take a token; returns 0, or the seconds until there is one."""
         now = self.clock()
         passed, self._since = max(0.0, now - self._since), now
         self._tokens = min(self.per_minute, self._tokens + passed * self.per_minute / 60)
@@ -80,12 +80,12 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class RevalidateEndpoint:
-    """Takes `{"tags": […], "paths": […]}` from whoever knows the secret."""
+    """Accepts `{"tags": […], "paths": […]}` with the right secret."""
 
     path: str
     secret: bytes
-    failures: Bucket
-    """Of calls with a wrong secret: who has the right one isn't held up by those who haven't."""
+    failures: TokenBucket
+    """For calls with a wrong secret only: they don't slow down those with the right one."""
     store: Store
     profiles: Mapping[str, Profile]
     purges: Purges | None = None
@@ -98,7 +98,7 @@ class RevalidateEndpoint:
             ConfigError: the environment variable of the secret isn't set, or what it holds can be guessed.
         """
         given = config.secret or "" if config.secret_env is None else _secret_in(config.secret_env)
-        secret, failures = given.strip().encode("utf-8"), Bucket(config.per_minute, data.clock)
+        secret, failures = given.strip().encode("utf-8"), TokenBucket(config.per_minute, data.clock)
         return cls(config.path, secret, failures, data.store, data.profiles, data.purges)
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> int:
@@ -109,9 +109,9 @@ class RevalidateEndpoint:
         """
         try:
             self._admit(asgi)
-            answer: dict[str, int] | dict[str, str] = self._carry_out(_decoded(await _body(receive)))
+            answer: dict[str, int] | dict[str, str] = self._invalidate(_decoded(await _body(receive)))
             status, headers = 200, list[tuple[bytes, bytes]]()
-        except _Refused as refusal:
+        except _RequestRefused as refusal:
             status, answer, headers = refusal.status, {"error": str(refusal)}, refusal.headers
         headers = [*headers, (b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         await send_plain(send, status, headers, msgspec.json.encode(answer))
@@ -119,26 +119,28 @@ class RevalidateEndpoint:
 
     def _admit(self, asgi: Scope) -> None:
         if asgi["method"] != "POST":
-            raise _Refused(405, "only POST is taken here", [(b"allow", b"POST")])
+            raise _RequestRefused(405, "only POST is allowed here", [(b"allow", b"POST")])
         given = next((value for name, value in asgi["headers"] if name == b"authorization"), b"")
         scheme, _, secret = given.partition(b" ")
         if hmac.compare_digest(secret.strip(), self.secret) and scheme.lower() == b"bearer":
             return
         wait = self.failures.take()
-        if wait:  # not logged: somebody who guesses doesn't write the log, either
-            raise _Refused(429, "too many calls with a wrong secret", [(b"retry-after", b"%d" % (int(wait) + 1))])
+        if wait:  # not logged: guessing must not fill the log
+            raise _RequestRefused(
+                429, "too many calls with a wrong secret", [(b"retry-after", b"%d" % (int(wait) + 1))]
+            )
         log.warning("a call to %s had no right secret", self.path)
-        raise _Refused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
+        raise _RequestRefused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
 
-    def _carry_out(self, body: OrderBody) -> dict[str, int]:
+    def _invalidate(self, body: OrderBody) -> dict[str, int]:
         profile = Expiry(expire=body.profile.expire) if isinstance(body.profile, _Expiry) else body.profile
         try:
             order = InvalidationOrder.of(body.tags, body.paths, body.type)
             expire_after = expire_after_of(self.profiles, profile, body.expire)
         except UsageError as error:
-            raise _Refused(400, str(error)) from None
+            raise _RequestRefused(400, str(error)) from None
         if not order.tags and not order.path_tags:
-            raise _Refused(400, "give tags or paths")
+            raise _RequestRefused(400, "give tags or paths")
         return order.carry_out(self.store, self.purges, expire_after=expire_after)
 
 
@@ -156,15 +158,15 @@ def _secret_in(variable: str) -> str:
 
 
 async def _body(receive: Receive) -> bytes:
-    body, more = bytearray(), True  # one: a list of what comes a byte at a time is a hundred times as long
+    body, more = bytearray(), True  # a list of single bytes would take a hundred times the memory
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Refused(400, "the request ended before its body")
+            raise _RequestRefused(400, "the request ended before its body")
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > MAX_BODY:
-            raise _Refused(413, f"the body is over {MAX_BODY} bytes")
+        if len(body) > MAX_BODY_BYTES:
+            raise _RequestRefused(413, f"the body is over {MAX_BODY_BYTES} bytes")
     return bytes(body)
 
 
@@ -172,4 +174,4 @@ def _decoded(body: bytes) -> OrderBody:
     try:
         return msgspec.json.decode(body, type=OrderBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _Refused(400, f"the body is no order: {error}") from None
+        raise _RequestRefused(400, f"the body is no order: {error}") from None

@@ -1,4 +1,4 @@
-"""The way out: answers as ASGI messages."""
+"""Answers as ASGI messages: cached ones, live ones, and the checks of what applications send."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
 from millpond.policy.http.headers import lasting_headers, live_headers, moment_headers
-from millpond.policy.http.reply import Asked, reply
+from millpond.policy.http.reply import Negotiation, reply
 from millpond.policy.http.sendable import BODILESS, fault, length_headers, unframed
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ log = logging.getLogger("millpond.serve")
 
 _WEBSOCKET = "websocket."
 _REFUSAL = f"{_WEBSOCKET}http.response."
-"""Begin the types of messages of WebSockets, and of the answer that refuses one (ASGI: "websocket denial response")."""
+"""Prefixes of message types: of WebSockets, and of the answer that refuses one (ASGI's WebSocket Denial Response)."""
 
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -32,16 +32,16 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 async def send_plain(
     send: Send, status: int, headers: list[tuple[bytes, bytes]] | None = None, body: bytes = b""
 ) -> None:
-    """A whole answer."""
+    """Send a whole answer."""
     headers = [*(headers or ()), *length_headers(status, body)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def send_cached(scope: Scope, send: Send, cached: Cached, now: float, surrogates: Surrogates | None) -> int:
-    """An answer from an entry: whole, without its body for HEAD, or 304. Returns the status that was sent."""
+    """Send an entry: whole, without its body for HEAD, or as 304. Returns the status that was sent."""
     entry = cached.entry
-    chosen = reply(entry, Asked.of(scope["headers"]))
+    chosen = reply(entry, Negotiation.of(scope["headers"]))
     headers = headers_of(chosen, entry, cached.decision, now, surrogates)
     body = b"" if scope["method"] == "HEAD" else chosen.body
     await send({"type": "http.response.start", "status": chosen.status, "headers": headers})
@@ -58,15 +58,15 @@ def headers_of(
 
 
 class FramedSend:
-    """The `send` of an application: what leaves is one whole answer, or the connection ends.
+    """The `send` of an application: it sends one whole answer, or raises, which ends the connection.
 
-    The length is that of the body, whatever the handler said; where the body is a stream, what was said must come true
-    (RFC 9110 §8.6): a client would wait for what is missing, and take what is too much for the next answer. The body of
-    a HEAD is kept back (R1.42), and so is one that the status forbids.
+    `content-length` becomes the length of the body, whatever the handler declared. The body of a stream must have the
+    declared length (RFC 9110 §8.6): a client would wait for missing bytes, and take superfluous ones for the next
+    answer. The body of a HEAD isn't sent (R1.42), nor is one that the status forbids.
     """
 
     def __init__(self, send: Send, method: str, name: str) -> None:
-        """`name`: whose answer it is, for messages."""
+        """`name`: what messages call the answer's origin."""
         self._send = send
         self._head = method == "HEAD"
         self._bodiless = False
@@ -75,11 +75,11 @@ class FramedSend:
         self.status: int | None = None
         """None until the answer has begun."""
         self.lost = 0
-        """Bytes of a body that the status allows none of."""
+        """Bytes of a body that weren't sent, as the status forbids one."""
         self._start: Message | None = None
-        """Held back until it is known whether the body is whole; a stream without a length isn't kept waiting."""
+        """Held back until the first part of the body tells whether it is whole; not for a stream without a length."""
         self._declared: list[bytes] = []
-        """The lengths that the handler said, one as a rule."""
+        """The lengths that the handler declared; one as a rule."""
         self._missing: int | None = None
         """Bytes of the declared length of a stream that are still to come."""
 
@@ -87,13 +87,13 @@ class FramedSend:
         if message["type"] == "http.response.start":
             await self._begin(message)
         elif message["type"] == "http.response.body":
-            await self._go_on(message)
+            await self._continue(message)
         else:
             await self._release()
             await self._send(message)
 
     async def _begin(self, message: Message) -> None:
-        """Raises UnsendableError: the answer can't be sent; nothing has been."""
+        """Raises UnsendableError before anything was sent: the answer can't be."""
         status, headers = message["status"], list(message.get("headers", ()))
         wrong = fault(status, headers)
         if wrong is not None:
@@ -106,8 +106,8 @@ class FramedSend:
         if not self._declared:
             await self._release()
 
-    async def _go_on(self, message: Message) -> None:
-        """Raises UnsendableError: a stream isn't as long as it said."""
+    async def _continue(self, message: Message) -> None:
+        """Raises UnsendableError: a stream isn't as long as it declared."""
         body, more = message.get("body", b""), message.get("more_body", False)
         if self._bodiless:
             self.lost += 0 if self._head else len(body)
@@ -128,7 +128,7 @@ class FramedSend:
         await self._send(message)
 
     def _length(self, size: int, *, more: bool) -> list[tuple[bytes, bytes]]:
-        """The one length that is true, where one was declared; the first `size` bytes of the body are there."""
+        """The true length, where one was declared; `size`: the bytes of the first part of the body."""
         if not more and not (self._head and not size):
             return [(b"content-length", b"%d" % size)]
         [length, *others] = {value.strip() for value in self._declared}
@@ -152,10 +152,10 @@ class FramedSend:
 
 
 class LiveSend(FramedSend):
-    """The `send` of a live run: it tells how the answer came about."""
+    """The `send` of a live run, which adds the headers that tell why the answer is live."""
 
     def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str) -> None:
-        """`fronted`: there are caches in front, which keep what doesn't say otherwise; `name`: the route's file."""
+        """`fronted`: there are caches in front, which must be told not to store it; `name`: the route's file."""
         super().__init__(send, method, name)
         self._decision = decision
         self._fronted = fronted
@@ -165,10 +165,10 @@ class LiveSend(FramedSend):
 
 
 class WebSocketSend:
-    """The `send` of a WebSocket's endpoint: before there is a connection, what it says is an answer like others."""
+    """The `send` of a WebSocket's endpoint; an answer that refuses the handshake is checked like others."""
 
     def __init__(self, send: Send, name: str) -> None:
-        """`name`: whose answer it is, for messages."""
+        """`name`: what messages call the answer's origin."""
         self._send = send
         self._refusal = FramedSend(self._refuse, "GET", name)
         self.accepted = False
@@ -184,7 +184,7 @@ class WebSocketSend:
         await self._send(message)
 
     async def fail(self, asgi: Scope) -> None:
-        """Say that there is no answer, where nothing has been said: 500, or 403 where the server knows no other."""
+        """Refuse the handshake, unless it was answered: with 500, or with 403 where the server can't send that."""
         if self.accepted or self._refusal.status is not None:
             return
         if "websocket.http.response" in asgi.get("extensions", {}):
@@ -197,7 +197,7 @@ class WebSocketSend:
 
 
 def _check_handshake(message: Message) -> None:
-    """Raises UnsendableError: it can't be sent."""
+    """Raises UnsendableError: a header of the handshake can't be sent."""
     headers = list(message.get("headers", ()))
     if message.get("subprotocol") is not None:
         headers.append((b"sec-websocket-protocol", message["subprotocol"].encode("latin-1", "replace")))
@@ -207,7 +207,7 @@ def _check_handshake(message: Message) -> None:
 
 
 async def pass_on(app: ASGIApp, asgi: Scope, receive: Receive, send: Send) -> None:
-    """Let an application answer that isn't a route file's operation; what can't be sent is 500."""
+    """Let an application answer that isn't an operation of a route file; what can't be sent becomes a 500."""
     if asgi["type"] != "http":
         upgrading = WebSocketSend(send, asgi["path"])
         try:

@@ -1,4 +1,4 @@
-"""What of an entry goes to one client: whole, in which coding, or only word that the client has it already."""
+"""Which representation of an entry one client gets: in which content coding, or a 304."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from millpond.policy.entry import Coding, Entry, Headers
 
-TELLING = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
-"""The request headers that a stored answer depends on."""
+NEGOTIATION_HEADERS = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
+"""The request headers that select a representation."""
 
 
-class Asked(NamedTuple):
-    """What a request says of the form in which it wants an answer."""
+class Negotiation(NamedTuple):
+    """What a request says about the representation that it wants (RFC 9110 §12 and §13)."""
 
     accepted: bytes = b""
     """The value of Accept-Encoding."""
@@ -27,42 +27,42 @@ class Asked(NamedTuple):
     """If-None-Match and If-Modified-Since, as they were sent."""
 
     @classmethod
-    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Asked:
+    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Negotiation:
         """From headers with lower-case names; several lines of Accept-Encoding are one list (RFC 9110 §5.3)."""
-        told = [pair for pair in headers if pair[0] in TELLING]
-        if not told:
-            return ANYHOW
-        accepted = b",".join([value for name, value in told if name == b"accept-encoding"])
-        conditions = tuple([pair for pair in told if pair[0] != b"accept-encoding"])
+        found = [pair for pair in headers if pair[0] in NEGOTIATION_HEADERS]
+        if not found:
+            return NO_NEGOTIATION
+        accepted = b",".join([value for name, value in found if name == b"accept-encoding"])
+        conditions = tuple([pair for pair in found if pair[0] != b"accept-encoding"])
         return cls(accepted if len(accepted) <= LONGEST_ACCEPTED else b"", conditions)
 
 
-ANYHOW = Asked()
+NO_NEGOTIATION = Negotiation()
 
 
 class Reply(NamedTuple):
-    """Status, the headers that are of the body, and the body."""
+    """Status, the headers of the representation, and the body."""
 
     status: int
     headers: Headers
     body: bytes
 
 
-def reply(entry: Entry, asked: Asked) -> Reply:
-    """What is sent of `entry`: 304 to a client that holds it in whatever coding, else the coding that it likes best."""
-    selected = _representation(entry, _coding(entry, asked))
-    if asked.conditions:
-        conditions = Conditions.of(asked.conditions)
+def reply(entry: Entry, negotiation: Negotiation) -> Reply:
+    """What to send of `entry`: 304 if the client holds any representation of it, else the coding that it prefers."""
+    selected = _representation(entry, _coding(entry, negotiation))
+    if negotiation.conditions:
+        conditions = Conditions.of(negotiation.conditions)
         for held in (selected, *_representations(entry)):
             if conditions.hold(entry.status, held.headers):
                 return Reply(304, tuple(headers_of_304(held.headers)), b"")
     return selected
 
 
-def _coding(entry: Entry, asked: Asked) -> Coding | None:
-    if not entry.compressed or not asked.accepted or entry.status in BODILESS:
+def _coding(entry: Entry, negotiation: Negotiation) -> Coding | None:
+    if not entry.compressed or not negotiation.accepted or entry.status in BODILESS:
         return None
-    return chosen(asked.accepted, tuple(each.coding for each in entry.compressed))
+    return chosen(negotiation.accepted, tuple(each.coding for each in entry.compressed))
 
 
 def _representations(entry: Entry) -> Iterator[Reply]:
@@ -73,7 +73,7 @@ def _representations(entry: Entry) -> Iterator[Reply]:
 
 def _representation(entry: Entry, coding: Coding | None) -> Reply:
     if coding is None:
-        # Checked when it is stored; but a store takes what it is given, by tests and by other versions.
+        # Checked when it is stored, but a store may hold what tests or other versions wrote.
         return Reply(entry.status, entry.headers, b"" if entry.status in BODILESS else entry.body)
     headers = [(name, etag_of(value, coding) if name == b"etag" else value) for name, value in entry.headers]
     headers.append((b"content-encoding", coding.encode("ascii")))

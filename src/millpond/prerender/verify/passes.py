@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from millpond.errors import MillpondError
+from millpond.errors import RenderTimeoutError
 from millpond.prerender.verify.idle_loop import IdleLoop, cancel_all
 from millpond.prerender.verify.waits import WaitKind, blamed, waits
 from millpond.render.after import drop_after
@@ -25,10 +25,6 @@ _CLEAN_UP = 5.0
 """Seconds that a cancelled render has to give its connections back."""
 
 
-class PassTimeout(MillpondError):
-    """A pass took longer than it may: a cache that isn't filled in time, or a thread that doesn't end (R5.43)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Passes:
     """Runs renders in an IdleLoop."""
@@ -45,12 +41,12 @@ class Passes:
 
         Raises:
             NotStatic: the answer is one request's own, or waits for the outside world.
-            PassTimeout: there was none in time.
+            RenderTimeoutError: there was none in time.
         """
         scope = self.renderer.shared_scope(target, at_build=True)
         try:
             await _Pass(self, scope).run()
-        except (NotStatic, PassTimeout, asyncio.CancelledError):
+        except (NotStatic, RenderTimeoutError, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - the second pass decides, and raises it again
             return scope.inputs
@@ -64,7 +60,7 @@ class Passes:
         Its `after` callbacks run, those of the first pass don't (D28).
 
         Raises:
-            NotStatic, PassTimeout: as `first`.
+            NotStatic, RenderTimeoutError: as `first`.
             Exception: whatever the handler raised.
         """
         scope = self.renderer.shared_scope(target, at_build=True)
@@ -103,7 +99,7 @@ class _Pass:
             if self._task.done():
                 return result_of(self._task)
             if self._scope.dynamic_use is None:
-                raise PassTimeout(self._too_late())
+                raise RenderTimeoutError(self._too_late())
             raise NotStatic(self._scope.dynamic_use)
         finally:
             await cancel_all(self._task, self._started, _CLEAN_UP)

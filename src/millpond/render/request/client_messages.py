@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from millpond.errors import UnreadBodyError, at
+from millpond.render.scopes.scope import current
+
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
@@ -70,7 +73,7 @@ class ClientMessages:
         """The next part of the body, or the disconnect.
 
         Raises:
-            RuntimeError: the handler left the body unread for too long, and what came meanwhile was dropped.
+            UnreadBodyError: the handler left the body unread for too long, and what came meanwhile was dropped.
         """
         if self._buffer:
             return self._next()
@@ -78,11 +81,15 @@ class ClientMessages:
             if self._buffer:
                 return self._next()
             if self._dropped:
-                raise RuntimeError(
-                    f"the body of this request was left unread for {self._read_seconds:g} s while it was answered, "
-                    "and is lost; read it earlier."
-                )
+                raise UnreadBodyError(self._lost())
             return _DISCONNECT if self._disconnected else self._noted(await self._receive())
+
+    def _lost(self) -> str:
+        scope = current()
+        return (
+            f"{at(None if scope is None else scope.place())}the body of this request was left unread for "
+            f"{self._read_seconds:g} s while it was answered, and is lost; read it earlier."
+        )
 
     async def wait_for_disconnect(self) -> Message:
         """Return the disconnect when it comes; parts of the body that come before it are buffered for `receive`."""

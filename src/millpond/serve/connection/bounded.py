@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol, with bounds on what a client sends and on how long it takes: uvicorn has none.
 
-And stricter where a message could mean two things: what isn't beyond doubt is refused, and its connection closed. So no
-byte of a client's is taken for something else here than by who stands in front.
+A message that could be understood in two ways is refused, and its connection closed: a proxy in front might have
+understood it in the other way (request smuggling).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from millpond.policy.http.header_size import header_size
-from millpond.serve.connection.cycle import Flow, disconnect, refused, unchunked
+from millpond.serve.connection.cycle import Flow, disconnect, refusing, without_chunks
 from millpond.serve.connection.framing import length_of, origin_form, refusal, with_host, without_upgrade
+from millpond.serve.connection.round_robin import RoundRobin
+from millpond.serve.connection.tcp import reset, unacknowledged
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
-from millpond.serve.connection.turns import Turns
-from millpond.serve.connection.unread import reset, unacknowledged
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,82 +34,82 @@ log = logging.getLogger("millpond.serve")
 ROOM = 1024
 """Bytes of a request's URL that don't count as its path: scheme, host and base path."""
 
-_LONGEST_URL = 65_535
-"""httptools can't take a longer one apart."""
+_MAX_URL_BYTES = 65_535
+"""httptools can't parse a longer one."""
 
 _PIECE = 2048
-"""Bytes that are parsed before it is looked whether answers wait: a bound on how many requests can wait, as each takes
-about a hundred times the bytes that it was sent in."""
+"""Bytes that are parsed at a time. Parsing stops when requests wait for their answers, as each of them takes about a
+hundred times the bytes that it was sent in."""
 
-_MOST_AT_ONCE = 64
-"""Answers to one client before others have their turn: a single read may hold some thousand requests."""
+_MAX_AT_ONCE = 64
+"""Answers to one client before others are served: a single read may hold some thousand requests."""
 
-_MOST_HELD = 64 * 1024
-"""Bytes that are read and not parsed while requests wait, besides the last piece."""
+_MAX_HELD_BYTES = 64 * 1024
+"""Bytes that are read ahead and not parsed while requests wait, besides the last piece."""
 
 _LINGER = 1.0
-"""Seconds in which a refused client may read why, as closing at once would reset the connection under the answer; and
-in which one that has just connected may ask, when the server ends."""
+"""Seconds in which a refused client may read the answer, as closing at once would reset the connection before that; and
+in which a client that has just connected may still send a request, when the server shuts down."""
 
 
-class _Refusal(Exception):
-    """Stops the parser."""
+class StopParsing(httptools.HttpParserError):
+    """Raised in a callback of the parser: it reads no further, and `feed_data` raises what stands for this error."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Bounds heads, trailers, requests that wait, and times; see the module, and the table in docs/reliability.md.
+    """Bounds heads, trailers, pipelined requests and times; see the module, and the table in docs/reliability.md.
 
-    The exact bounds on a whole head are the application's, which knows its base path. Here, no more is read of a head
-    that doesn't end.
+    The application, which knows its base path, checks the exact bounds of a whole head. The bounds here stop the
+    reading of a head that doesn't end.
     """
 
-    most_url: int
-    most_head: int
-    most_trailers: int
-    most_body: int | None
-    most_connections: int
+    max_url_bytes: int
+    max_head_bytes: int
+    max_trailer_bytes: int
+    max_body_bytes: int | None
+    max_connections: int
     timeouts: Timeouts
-    turns: Turns
+    round_robin: RoundRobin
 
     flow: Flow
     waits_since = 0.0
     waits_for = (ClientWait.HEAD, 0)
 
     _in_message = False
-    """Whether one has begun, and hasn't ended."""
+    """Whether a message has begun, and hasn't ended."""
     _in_head = True
     _in_body = False
     """Whether the body of `cycle` is being read."""
     _unfinished = 0
-    """What was read since a head ended, or a byte of a body came: of a head, or of what is around chunks."""
+    """Bytes that were read since a head ended or a byte of a body came: of a head, or of the framing of chunks."""
     _progressed = False
-    """Whether either happened in the piece that is being read."""
+    """Whether a head ended or a byte of a body came in the piece that is being read."""
     _trailers = 0
     """Bytes of the trailers that were dropped."""
     _body = 0
-    """Bytes of the body that came."""
+    """Bytes of the body that were received."""
     _pieces = 0
-    """How often something came."""
+    """How often data was received."""
     _answers = 0
     """How many answers were completed."""
     _held: bytearray
-    """What was read, and isn't parsed before answers that wait are on their way."""
-    _running: RequestResponseCycle | None = None
-    """That of the request which is being answered, or was answered last; `cycle` is that of the one which came last."""
+    """What was read ahead; it is parsed when the requests before it are being answered."""
+    _active_cycle: RequestResponseCycle | None = None
+    """Of the request that is being answered, or was answered last; `cycle` is of the one that was parsed last."""
     _status: int | None = None
-    """With which the client was refused, or will be: nothing more is read."""
-    _leaving = False
-    """Whether the next answer is the last, as the server ends."""
+    """The status with which the client was refused, or will be: nothing more is read."""
+    _is_last = False
+    """Whether the next answer is the last one, as the server shuts down."""
     _context: contextvars.Context
-    """The connection's, in which each of its requests begins: none sees what the handler of another one set."""
+    """In which each request of the connection begins: no handler sees context variables that another one set."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self.flow, self._held = Flow(transport), bytearray()
         self._context = contextvars.copy_context()
         self.timeouts.watch(self, self.loop)
-        excess = len(self.connections) - self.most_connections
-        if excess > self.most_connections:  # even those that are told so would be too many
+        excess = len(self.connections) - self.max_connections
+        if excess > self.max_connections:  # even 503s would be too many
             transport.abort()
         elif excess > 0:
             self._refuse(503)
@@ -118,8 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.timeouts.forget(self)
         self._held.clear()
         self.pipeline.clear()
-        if self._running is not None and not self._running.response_complete:
-            disconnect(self._running)  # uvicorn tells `cycle`, which may be one that waits
+        if self._active_cycle is not None and not self._active_cycle.response_complete:
+            disconnect(self._active_cycle)  # uvicorn disconnects `cycle`, which may be a pipelined one
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
@@ -141,27 +141,27 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._hold(b"")
 
     def _read(self, data: bytes) -> None:
-        """Parse `data` until requests wait, and no more of it before the last of them is on its way.
+        """Parse `data` until requests wait for their answers, or until many have been answered; hold the rest.
 
-        Or until many have been answered, which is done at once for hits alone.
+        Only hits are answered at once, while they are parsed.
         """
-        left, most = memoryview(data), self._answers + _MOST_AT_ONCE
+        left, most = memoryview(data), self._answers + _MAX_AT_ONCE
         while left and not self.pipeline and self._answers < most:
             self._feed(left[:_PIECE])
             left = left[_PIECE:]
         if left or self.pipeline:
             self._hold(left)
-            if not self._answering():  # else the end of that answer lets it go on
-                self.turns.wait(self._go_on, self._context, self.loop)
+            if not self._answering():  # else the end of that answer resumes
+                self.round_robin.schedule(self._resume, self._context, self.loop)
 
     def _hold(self, data: bytes | memoryview) -> None:
-        """Keep it for later. Some more is read all the same: a client that goes away is noticed by reading only."""
+        """Hold `data` for later, and read on up to a bound: only reading tells that a client has gone."""
         self._held += data
-        if len(self._held) > _MOST_HELD:
+        if len(self._held) > _MAX_HELD_BYTES:
             self.flow.held = True
             self.flow.pause_reading()
         else:
-            self.flow.resume_reading()  # uvicorn doesn't read on
+            self.flow.resume_reading()  # uvicorn has paused it
 
     def _feed(self, data: bytes | memoryview) -> None:
         if self._status is not None:
@@ -175,19 +175,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._upgrade(bytes(data[upgrade.args[0] :]))
         if self._status is None:
             self._unfinished = 0 if self._progressed else self._unfinished + len(data)
-            if self._unfinished > self.most_head:
+            if self._unfinished > self.max_head_bytes:
                 self._refuse(431)
 
     def _stopped(self, error: httptools.HttpParserError) -> None:
-        """The parser has: for what came, or as it was told to."""
+        """The parser has stopped: because of the data, or because a callback refused the message."""
         if self._status is None and isinstance(error, httptools.HttpParserCallbackError):
             log.error("a request couldn't be read", exc_info=error)
         self._refuse(self._status or 400)
 
     def _upgrade(self, rest: bytes) -> None:
-        """The head asks for another protocol, where `rest` would be of that."""
+        """The head asks for another protocol, and `rest` would belong to that."""
         if not self._should_upgrade():
-            # llhttp would skip the body, and take it for the next request.
+            # llhttp would take the body for the next request: it parses the head again, without the upgrade.
             head = without_upgrade(self.parser.get_method(), self.parser.get_http_version(), self.url, self.headers)
             self._in_head = True
             self.parser = httptools.HttpRequestParser(self)
@@ -204,9 +204,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-        if len(self.url) > self.most_url:
+        if len(self.url) > self.max_url_bytes:
             self._status = 414
-            raise _Refusal
+            raise StopParsing
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
@@ -215,20 +215,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self._drop(name, value)
 
     def _drop(self, name: bytes, value: bytes) -> None:
-        """A trailer: nobody has checked it, and it must not pass for a header (RFC 9110 §6.5.1)."""
+        """A trailer, which must not be merged into the headers unchecked (RFC 9110 §6.5.1)."""
         self._trailers += header_size(((name, value),))
-        if self._trailers > self.most_trailers:
+        if self._trailers > self.max_trailer_bytes:
             self._status = 431
-            raise _Refusal
+            raise StopParsing
 
     def on_headers_complete(self) -> None:
         self._in_head, self._progressed, self._trailers, self._body = False, True, 0, 0
         method, version, headers = self.parser.get_method(), self.parser.get_http_version(), self.headers
         self._status = refusal(method, version, self.url, headers)
-        if self._status is None and self.most_body is not None and length_of(headers) > self.most_body:
+        if self._status is None and self.max_body_bytes is not None and length_of(headers) > self.max_body_bytes:
             self._status = 413
         if self._status is not None:
-            raise _Refusal
+            raise StopParsing
         if self.parser.should_upgrade():
             self.scope["method"] = method.decode("ascii")
             return
@@ -240,16 +240,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self.expect_100_continue = False  # RFC 9110 §10.1.1
         HttpToolsProtocol.on_headers_complete(self)
         self._in_body = True
-        if self._leaving or self.expect_100_continue:
-            # Who waits for "100 Continue" and is answered without it doesn't say whether the body follows.
+        if self._is_last or self.expect_100_continue:
+            # A client that waits for "100 Continue" and gets a final answer may send its body or not: nobody can tell.
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._progressed = True
         self._body += len(body)
-        if self.most_body is not None and self._body > self.most_body:
+        if self.max_body_bytes is not None and self._body > self.max_body_bytes:
             self._status = 413
-            raise _Refusal
+            raise StopParsing
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
@@ -261,22 +261,22 @@ class BoundedProtocol(HttpToolsProtocol):
     # Answering.
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+        self._active_cycle = cycle
+        super()._start_asgi_task(cycle, without_chunks(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     def on_response_complete(self) -> None:
-        """As uvicorn's; but the next request begins in a context of its own, and no timer is started."""
+        """As uvicorn's, but the next request begins in the connection's context, and no timer is started."""
         self.server_state.total_requests += 1
         self._answers += 1
         if self.transport.is_closing():
             return
         if self.pipeline or self._held:
-            self.loop.call_soon(self._go_on, context=self._context)
+            self.loop.call_soon(self._resume, context=self._context)
         else:
             self.flow.resume_reading()
 
-    def _go_on(self) -> None:
-        """Begin with the next request that waits; read on when none does."""
+    def _resume(self) -> None:
+        """Answer the next pipelined request; read on when there is none."""
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -288,21 +288,21 @@ class BoundedProtocol(HttpToolsProtocol):
             self._read(held)
 
     def shutdown(self) -> None:
-        """As uvicorn's; but who has just connected, and is about to ask, gets an answer first.
+        """As uvicorn's, but a client that has just connected may still send a request and gets its answer.
 
-        Else a server that is replaced would drop requests that it has accepted, and not read yet.
+        Else a server that is replaced would drop requests on connections that it has accepted, and not read yet.
         """
         if self._answering() or not self._is_new():
             super().shutdown()
             return
-        self._leaving = True
-        self.loop.call_later(_LINGER, self._leave)
+        self._is_last = True
+        self.loop.call_later(_LINGER, self._close_if_idle)
 
     def _is_new(self) -> bool:
         """Whether nothing has been answered on the connection."""
         return self._answers == 0 and cast("RequestResponseCycle | None", self.cycle) is None
 
-    def _leave(self) -> None:
+    def _close_if_idle(self) -> None:
         if not self._answering() and not self.transport.is_closing():
             self.transport.close()
 
@@ -314,10 +314,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def waiting(self) -> tuple[ClientWait, int]:
         """See `Timeouts`."""
-        unread = self.transport.get_write_buffer_size()
-        if unread or self.transport.is_closing():
-            # The kernel takes a megabyte at once, and then nothing until as much has been read.
-            return ClientWait.READER, unread + unacknowledged(self.transport)
+        tcp = self.transport.get_write_buffer_size()
+        if tcp or self.transport.is_closing():
+            # The kernel takes a megabyte at once, and then nothing until the client has read as much.
+            return ClientWait.READER, tcp + unacknowledged(self.transport)
         if self._in_body and (self.pipeline or self.flow.read_paused or self.cycle.waiting_for_100_continue):
             return ClientWait.ANSWER, 0
         if not self._in_head:
@@ -327,7 +327,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return ClientWait.HEAD if self._has_begun() or self._is_new() else ClientWait.REQUEST, self._answers
 
     def _has_begun(self) -> bool:
-        """Whether something of a request has come."""
+        """Whether a part of a request has been received."""
         return self._in_message or self._unfinished > 0
 
     def give_up(self, wait: ClientWait) -> None:
@@ -340,52 +340,52 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int) -> None:
-        """Read no more; say `status` where nothing else has been said, after the answers that are on their way."""
+        """Read no more; send `status` after the answers under way, unless an answer to this request has begun."""
         self._status = status
         if self._in_body:
             self._refuse_body(status)
-        elif self._answering():  # nothing cuts into an answer, and this one is the last
+        elif self._answering():  # it is sent whole, and is the last one
             self.cycle.keep_alive = False
         else:
-            self._say(status)
+            self._send_status(status)
 
     def _refuse_body(self, status: int) -> None:
-        """What belongs to `cycle` can't be read to its end."""
+        """The body of `cycle` can't be read to its end."""
         cycle = self.cycle
-        if self.pipeline:  # its own turn comes after others
+        if self.pipeline:  # others are answered first
             cycle.keep_alive = False
-            self.pipeline[0] = (cycle, partial(refused, status))
+            self.pipeline[0] = (cycle, partial(refusing, status))
             return
         disconnect(cycle)
         if cycle.response_started:
             self.transport.close()
         else:
-            self._say(status)
+            self._send_status(status)
 
-    def _say(self, status: int) -> None:
+    def _send_status(self, status: int) -> None:
         if self.transport.is_closing():
             return
         self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.held = False
-        self.flow.resume_reading()  # as what lies unread would reset the connection, too
+        self.flow.resume_reading()  # as unread data would reset the connection, too
         self.loop.call_later(_LINGER, self.transport.close)
 
 
 def bounds_of(bounds: ServerConfig) -> dict[str, Any]:
-    """The attributes of a BoundedProtocol, by a configuration."""
+    """The attributes of a BoundedProtocol that a configuration sets."""
     return {
-        "most_url": min(bounds.max_path_bytes + ROOM, _LONGEST_URL),
-        "most_head": bounds.max_path_bytes + ROOM + bounds.max_header_bytes,
-        "most_trailers": bounds.max_header_bytes,
-        "most_body": bounds.max_body_bytes,
-        "most_connections": bounds.max_connections,
+        "max_url_bytes": min(bounds.max_path_bytes + ROOM, _MAX_URL_BYTES),
+        "max_head_bytes": bounds.max_path_bytes + ROOM + bounds.max_header_bytes,
+        "max_trailer_bytes": bounds.max_header_bytes,
+        "max_body_bytes": bounds.max_body_bytes,
+        "max_connections": bounds.max_connections,
         "timeouts": Timeouts(bounds),
-        "turns": Turns(),
+        "round_robin": RoundRobin(),
     }
 
 
 def bounded_protocol(bounds: ServerConfig) -> type[BoundedProtocol]:
-    """The protocol with the bounds of a configuration; uvicorn makes one of it for each connection."""
+    """The protocol class for a configuration; uvicorn makes an instance for each connection."""
     return type("BoundedProtocol", (BoundedProtocol,), bounds_of(bounds))

@@ -1,20 +1,25 @@
-"""What belongs to one request in uvicorn's hands: its flow control, and how it ends when its body can't be read."""
+"""One request in uvicorn: its flow control, and how it ends when its body can't be read or has no length."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from millpond.serve.connection.unread import UNKNOWN, reset
+from millpond.serve.connection.tcp import reset
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
+UNKNOWN_LENGTH: Any = math.inf
+"""The expected length of a body that ends with its connection, as it is sent to a client of HTTP/1.0."""
+
+
 class Flow(FlowControl):
-    """uvicorn's, which a handler that wants its body doesn't resume while other requests wait for their answers."""
+    """uvicorn's, but a handler that reads its body doesn't resume reading while other requests wait for answers."""
 
     held = False
 
@@ -24,38 +29,38 @@ class Flow(FlowControl):
 
 
 def disconnect(cycle: RequestResponseCycle) -> None:
-    """The handler's `receive` says so, and says nothing to the client; what it sends is dropped."""
+    """Let the handler see a disconnect; what it sends from then on is dropped."""
     cycle.disconnected, cycle.waiting_for_100_continue = True, False
     cycle.message_event.set()
 
 
-async def refused(status: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """The application for a request whose body is broken."""
+async def refusing(status: int, scope: Scope, receive: Receive, send: Send) -> None:
+    """The application that answers a request whose body is malformed."""
     headers = [(b"content-length", b"0"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
-def unchunked(cycle: RequestResponseCycle, app: Any) -> Any:
+def without_chunks(cycle: RequestResponseCycle, app: Any) -> Any:
     """`app` for a client of HTTP/1.0: a body without a length ends with the connection (RFC 9112 §6.1, §6.3).
 
-    uvicorn would send it in chunks, which such a client takes for what is in the body. For uvicorn any length is within
-    UNKNOWN. A body that isn't complete ends with a reset: a close would say that it is.
+    uvicorn would send chunks, which such a client takes for a part of the body. With UNKNOWN_LENGTH it accepts a body
+    of any length. A body that isn't complete ends with a reset, as a close would mean that it is.
     """
 
     async def answering(scope: Scope, receive: Receive, send: Send) -> None:
         async def until_closed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if not any(name.lower() == b"content-length" for name, _ in message.get("headers", ())):
-                    cycle.chunked_encoding, cycle.expected_content_length = False, UNKNOWN
-            elif cycle.expected_content_length == UNKNOWN and not message.get("more_body", False):
+                    cycle.chunked_encoding, cycle.expected_content_length = False, UNKNOWN_LENGTH
+            elif cycle.expected_content_length == UNKNOWN_LENGTH and not message.get("more_body", False):
                 cycle.expected_content_length = len(message.get("body", b""))
             await send(message)
 
         try:
             await app(scope, receive, until_closed)
         finally:
-            if cycle.expected_content_length == UNKNOWN and not cycle.transport.is_closing():
+            if cycle.expected_content_length == UNKNOWN_LENGTH and not cycle.transport.is_closing():
                 reset(cycle.transport)
 
     return answering

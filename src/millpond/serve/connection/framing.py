@@ -1,7 +1,7 @@
-"""Whether a head says one thing to everybody who reads it: host, transfer coding, form of the target (RFC 9112).
+"""Whether a head means one thing to every server on the way: host, transfer coding, form of the target (RFC 9112).
 
-llhttp has refused by then what isn't HTTP. What is left are heads that it takes, and another server on the way may take
-for something else.
+llhttp has refused what isn't HTTP. What is left are heads that it accepts, and that a proxy may understand in another
+way.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[bytes, bytes]]
 
 _HOST = re.compile(
-    rb"(?:\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+)\]"  # an IPv6 address, or one of a version to come
+    rb"(?:\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+)\]"  # an IPv6 address, or one of a later version
     rb"|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)"
     rb"(?::[0-9]{0,5})?"
 )
 """uri-host, not empty, and a port (RFC 3986 §3.2.2, RFC 9110 §7.2)."""
-_LONGEST_HOST = 300
+_MAX_HOST_BYTES = 300
 """A name of the DNS has 253 bytes."""
 _SCHEMES = frozenset({b"http", b"https"})
 
 
 def is_host(value: bytes) -> bool:
     """Whether `value` may be that of a Host header."""
-    return len(value) <= _LONGEST_HOST and _matches(value)
+    return len(value) <= _MAX_HOST_BYTES and _is_uri_host(value)
 
 
 @lru_cache(maxsize=1024)
-def _matches(value: bytes) -> bool:
+def _is_uri_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
 def refusal(method: bytes, version: str, target: bytes, headers: Headers) -> int | None:
-    """The status with which a head is refused, and its connection closed; None for a good one.
+    """The status with which a head is refused, and its connection closed; None for a valid one.
 
     Args:
         method: as it was sent.
@@ -48,19 +48,19 @@ def refusal(method: bytes, version: str, target: bytes, headers: Headers) -> int
         headers: with names in lower case.
     """
     if version not in ("1.0", "1.1"):
-        return 505  # llhttp takes 0.9 and 2.0, too
+        return 505  # llhttp accepts 0.9 and 2.0, too
     if method == b"CONNECT":
-        return 501  # whoever sends it takes what follows for a tunnel
+        return 501  # its client takes what follows for a tunnel
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version == "1.1") or not all(is_host(each) for each in hosts):
         return 400  # RFC 9112 §3.2
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS") and origin_form(target) is None:
         return 400
-    return _of_codings(version, headers)
+    return _coding_refusal(version, headers)
 
 
-def _of_codings(version: str, headers: Headers) -> int | None:
-    """RFC 9112 §6.1: the body's end is where `chunked` says, or it isn't known."""
+def _coding_refusal(version: str, headers: Headers) -> int | None:
+    """RFC 9112 §6.1: unless `chunked` is the last coding, the body's end isn't known."""
     codings = [value.strip(b" \t").lower() for name, value in headers if name == b"transfer-encoding"]
     if not codings:
         return None
@@ -73,17 +73,17 @@ def _of_codings(version: str, headers: Headers) -> int | None:
 
 
 def length_of(headers: Headers) -> int:
-    """The length of the body, where it was said; else 0. llhttp has checked that it is one number."""
+    """The declared length of the body; 0 without one. llhttp has checked that it is one number."""
     return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
 
 def origin_form(target: bytes) -> tuple[bytes, bytes] | None:
     """Authority, and path with query, of a target in absolute form (RFC 9112 §3.2.2); None where it is none.
 
-    The authority stands for the Host header, which is ignored then.
+    The authority replaces the Host header.
     """
     try:
-        url: Any = httptools.parse_url(target)  # whose types say that each part is there
+        url: Any = httptools.parse_url(target)  # its types say that each part is there
     except httptools.HttpParserInvalidURLError:
         return None
     if (url.schema or b"").lower() not in _SCHEMES or url.host is None or url.userinfo is not None:
@@ -101,7 +101,7 @@ def with_host(headers: Iterable[tuple[bytes, bytes]], authority: bytes) -> list[
 
 
 def without_upgrade(method: bytes, version: str, target: bytes, headers: Headers) -> bytes:
-    """A head once more, without the protocols that its client would rather speak (RFC 9110 §7.8: ignored)."""
+    """The head again, without the protocols that its client offers (RFC 9110 §7.8: a server may ignore that)."""
     line = b"%b %b HTTP/%b\r\n" % (method, target, version.encode("ascii"))
     kept = [b"%b: %b\r\n" % pair for pair in headers if pair[0] != b"upgrade"]
     return b"".join((line, *kept, b"\r\n"))

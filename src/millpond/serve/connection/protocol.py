@@ -1,13 +1,12 @@
-"""Hits at the socket: uvicorn's HTTP protocol, which answers what is at hand as soon as a head has been parsed.
+"""Hits at the socket: uvicorn's HTTP protocol, which answers a hit as soon as its head has been parsed.
 
-llhttp has parsed the request by then, so there is no second opinion about where it ends: nothing is matched by hand.
-Whatever isn't a plain hit (a body, a range, an editor's cookie, a connection that is about to close, a client that
-doesn't read) goes on to uvicorn as if this class weren't there.
+llhttp has parsed the request, so there is no second parser that could disagree about where it ends. What isn't a plain
+hit (a body, a range, a draft mode cookie, a connection that is about to close, a client that doesn't read) goes on to
+uvicorn.
 
-What the parser said of a piece of data is remembered when the piece was one whole request and nothing else. The same
-bytes mean the same again, wherever the parser stands between two messages, so it isn't asked a second time. Between
-messages it stands only if everything before was complete and left it there: not after an upgrade or a last request, and
-not while something that came before is held. That holds for what is recalled, and for what is remembered.
+When a piece of data was exactly one whole request, the result of parsing it is remembered: between two messages the
+same bytes mean the same request again. The parser is between two messages only if everything before was complete: not
+after an upgrade or a last request, and not while earlier data is held. Both remembering and recalling check that.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import header_size
-from millpond.policy.http.reply import ANYHOW, TELLING, Asked
+from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
 from millpond.serve.connection.framing import is_host
-from millpond.serve.hits import Request, Sent, access, decoded, log_access
+from millpond.serve.hits import HitRequest, Sent, access, decoded, log_access
 from millpond.serve.prepared import HIT, lines_of
 
 if TYPE_CHECKING:
@@ -33,18 +32,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.serve")
 
-_OTHERWISE = frozenset({b"content-length", b"transfer-encoding", b"range", b"expect", b"upgrade"})
-"""With one of these a request is none that a hit answers."""
-_SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+_NEEDS_ASGI = frozenset({b"content-length", b"transfer-encoding", b"range", b"expect", b"upgrade"})
+"""A request with one of these isn't answered by a hit."""
+_CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 """A request with one of these isn't remembered."""
 _HOST = frozenset({b"host"})
-_NOTED = TELLING | _OTHERWISE | _SECRETS | _HOST
-_REPEATED = 4 * 1024
-"""Bytes of an answer up to which it is kept as it went out, for the same request to come."""
+_INSPECTED = NEGOTIATION_HEADERS | _NEEDS_ASGI | _CREDENTIALS | _HOST
+_MAX_REPEATED_BYTES = 4 * 1024
+"""Bytes of an answer up to which it is kept as it was sent, for the same request."""
 
 
 class ServerLines:
-    """Date, and what else uvicorn puts into each answer, as lines."""
+    """Date, and other headers that uvicorn adds to each answer, as lines."""
 
     __slots__ = ("_headers", "_lines")
 
@@ -60,50 +59,56 @@ class ServerLines:
 
 
 class HitProtocol(BoundedProtocol):
-    """Answers GET and HEAD of fresh answers that are known; see the module."""
+    """Answers GET and HEAD from fresh entries; see the module."""
 
     hits: Hits
     lines: ServerLines
-    most_seen: int
-    """Bytes in which no more headers can be than are allowed."""
+    max_piece_bytes: int
+    """Bytes of a piece in which there can't be more headers than are allowed."""
 
-    _seen = 0
+    _piece_bytes = 0
     """Bytes of the piece that is being read."""
-    _noted: list[tuple[bytes, bytes]] | None = None
-    _otherwise = False
-    _secret = False
-    _hosted: bool | None = None
-    """Whether there is one Host header, and a good one; None where there is none yet."""
-    _begun = 0
-    """Messages that began in the piece that is being read."""
+    _negotiating: list[tuple[bytes, bytes]] | None = None
+    _needs_asgi = False
+    _has_credentials = False
+    _has_host: bool | None = None
+    """Whether there is exactly one Host header, and it is valid; None while there is none."""
+    _messages = 0
+    """How many messages began in the piece that is being read."""
     _only_messages = True
-    """Whether all that came so far leaves the parser at the start of a message when no message is under way."""
-    _answered: Request | None = None
-    """The request that is being parsed, once it has its answer."""
+    """Whether the parser is at the start of a message whenever no message is under way."""
+    _answered: HitRequest | None = None
+    """The request that is being parsed, once it was answered."""
 
     def data_received(self, data: bytes) -> None:
-        # What comes next is the start of a message, for the parser, and nothing that came before waits to be parsed.
+        # Whether the parser is at the start of a message, and no earlier data waits to be parsed.
         from_the_start = not self._in_message and not self._held and self._only_messages
         if from_the_start:
             request = self.hits.recall(data)
             if request is not None and self._is_idle() and self._answer(request):
                 return
-        self._seen, self._begun, self._answered = len(data), 0, None
+        self._piece_bytes, self._messages, self._answered = len(data), 0, None
         super().data_received(data)
         if self._answered is not None and self._may_remember(from_the_start):
             self.hits.remember(data, self._answered)
 
     def _may_remember(self, from_the_start: bool) -> bool:
-        """Whether the piece was one whole request, and nothing besides; also not the end of a head read twice."""
-        return from_the_start and self._begun == 1 and not self._in_message and not self._secret
+        """Whether the piece was exactly one whole request."""
+        return from_the_start and self._messages == 1 and not self._in_message and not self._has_credentials
 
     def on_message_begin(self) -> None:
-        # What uvicorn prepares for ASGI is prepared when it turns out to be needed.
+        # What uvicorn prepares here for ASGI is prepared when it is needed.
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._noted, self._hosted, self._otherwise, self._secret, self._answered = None, None, False, False, None
-        self._begun += 1
+        self._negotiating, self._has_host, self._needs_asgi, self._has_credentials, self._answered = (
+            None,
+            None,
+            False,
+            False,
+            None,
+        )
+        self._messages += 1
         self._in_message = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -111,22 +116,22 @@ class HitProtocol(BoundedProtocol):
             self._drop(name, value)
             return
         name = name.lower()
-        if name in _NOTED:
-            self._note(name, value)
+        if name in _INSPECTED:
+            self._inspect(name, value)
         self.headers.append((name, value))
 
-    def _note(self, name: bytes, value: bytes) -> None:
-        if name in TELLING:
-            if self._noted is None:
-                self._noted = []
-            self._noted.append((name, value))
+    def _inspect(self, name: bytes, value: bytes) -> None:
+        if name in NEGOTIATION_HEADERS:
+            if self._negotiating is None:
+                self._negotiating = []
+            self._negotiating.append((name, value))
         elif name in _HOST:
-            self._hosted = self._hosted is None and is_host(value)
-        elif name in _SECRETS:
-            self._secret = True
-            self._otherwise = self._otherwise or DRAFT_COOKIE_BYTES in value
+            self._has_host = self._has_host is None and is_host(value)
+        elif name in _CREDENTIALS:
+            self._has_credentials = True
+            self._needs_asgi = self._needs_asgi or DRAFT_COOKIE_BYTES in value
         else:
-            self._otherwise = True
+            self._needs_asgi = True
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
 
@@ -150,11 +155,11 @@ class HitProtocol(BoundedProtocol):
         if self._answered is None:
             super().on_message_complete()
 
-    def _request(self) -> Request | None:
-        """The request whose head was parsed, if a hit may answer it: this is told by its bytes, and by nothing else."""
+    def _request(self) -> HitRequest | None:
+        """The request whose head was parsed, if a hit may answer it; that depends on its bytes alone."""
         path, question, _ = self.url.partition(b"?")
         cached_path = self.hits.cached_path(path)
-        if cached_path is None or self._otherwise or not self._hosted:
+        if cached_path is None or self._needs_asgi or not self._has_host:
             return None
         if (question and cached_path.queried) or not self._is_in_bounds():
             return None
@@ -164,49 +169,52 @@ class HitProtocol(BoundedProtocol):
             return None
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
-        return Request(
-            cached_path, ANYHOW if self._noted is None else Asked.of(self._noted), method.decode("ascii"), path
+        return HitRequest(
+            cached_path,
+            NO_NEGOTIATION if self._negotiating is None else Negotiation.of(self._negotiating),
+            method.decode("ascii"),
+            path,
         )
 
     def _is_in_bounds(self) -> bool:
         bounds = self.hits.bounds
         if len(self.url) > bounds.max_path_bytes:
             return False
-        in_this_piece = self._begun > 0 and self._seen <= self.most_seen
+        in_this_piece = self._messages > 0 and self._piece_bytes <= self.max_piece_bytes
         return in_this_piece or header_size(self.headers) <= bounds.max_header_bytes
 
     def _is_idle(self) -> bool:
-        """Whether nothing is under way on the connection, or in front of the application, that comes first."""
-        cycle: Any = self.cycle  # of the request that came last; None before the first one
+        """Whether nothing on the connection, and no middleware in front of the application, comes first."""
+        cycle: Any = self.cycle  # of the last request; None before the first one
         return (
             (cycle is None or cycle.response_complete)
             and self.hits.at_socket
             and self.limit_concurrency is None
             and self._status is None
-            and not self._leaving
+            and not self._is_last
             and not self.flow.write_paused
             and not self.transport.is_closing()
         )
 
-    def _answer(self, request: Request) -> bool:
-        """Answer, if it is a hit; False when nothing was done."""
+    def _answer(self, request: HitRequest) -> bool:
+        """Answer if it is a hit; False if nothing was done."""
         logs = access.isEnabledFor(logging.INFO)
         started = time.perf_counter() if logs else 0.0
         state = self.server_state
         try:
-            ready = self.hits.ready(request.cached_path)
+            prepared = self.hits.prepared(request.cached_path)
             sent = request.sent
-            if ready is None:
+            if prepared is None:
                 return False
             if (
                 sent is None
-                or sent.volatile is not ready.volatile
-                or sent.mark is not ready.mark
+                or sent.volatile is not prepared.volatile
+                or sent.mark is not prepared.mark
                 or sent.server is not state.default_headers
             ):
-                sent = self._made(request, ready)
-        except Exception:  # the parser would make a 400 of it: on the long way it is told as what it is
-            log.exception("the short way to %r failed", request.path)
+                sent = self._prepare(request, prepared)
+        except Exception:  # raised into the parser it would become a 400; through ASGI it becomes what it is
+            log.exception("a hit of %r at the socket failed", request.path)
             return False
         if sent is None:
             return False
@@ -220,24 +228,27 @@ class HitProtocol(BoundedProtocol):
             log_access(request.method, decoded(request.path), sent.status, HIT, time.perf_counter() - started)
         return True
 
-    def _made(self, request: Request, ready: PreparedEntry) -> Sent | None:
-        """What goes out for a request; None when there is nothing after all."""
-        form = ready.representation(request.asked)
-        if form is None:
+    def _prepare(self, request: HitRequest, prepared: PreparedEntry) -> Sent | None:
+        """What to send for a request; None when the entry has gone meanwhile."""
+        representation = prepared.representation(request.negotiation)
+        if representation is None:
             return None
-        server, volatile = self.server_state.default_headers, ready.volatile
-        head, body = form.head(volatile, self.lines.of(server)), b"" if request.method == "HEAD" else form.body
+        server, volatile = self.server_state.default_headers, prepared.volatile
+        head, body = (
+            representation.head(volatile, self.lines.of(server)),
+            b"" if request.method == "HEAD" else representation.body,
+        )
         if request.sent is not None:
-            self.hits.copied(-len(request.sent.data))
-        if request.volatile is not volatile or len(head) + len(body) > _REPEATED:
+            self.hits.count_copied(-len(request.sent.data))
+        if request.volatile is not volatile or len(head) + len(body) > _MAX_REPEATED_BYTES:
             request.volatile, request.sent = volatile, None
-            return Sent(ready.mark, volatile, server, form.status, head, body)
-        request.sent = sent = Sent(ready.mark, volatile, server, form.status, head + body)
-        self.hits.copied(len(sent.data))
+            return Sent(prepared.mark, volatile, server, representation.status, head, body)
+        request.sent = sent = Sent(prepared.mark, volatile, server, representation.status, head + body)
+        self.hits.count_copied(len(sent.data))
         return sent
 
     def _prepare_for_asgi(self) -> None:
-        """Do what was left out in `on_message_begin`."""
+        """Do what `on_message_begin` left out."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expects
@@ -245,7 +256,12 @@ class HitProtocol(BoundedProtocol):
 
 
 def hit_protocol(bounds: ServerConfig, hits: Hits) -> type[HitProtocol]:
-    """The protocol for one server; uvicorn makes one of it for each connection."""
+    """The protocol class for one server; uvicorn makes an instance for each connection."""
     # A header counts 4 bytes beside its name and value; on the wire it has at least 2.
-    values = {**bounds_of(bounds), "most_seen": bounds.max_header_bytes // 2, "hits": hits, "lines": ServerLines()}
+    values = {
+        **bounds_of(bounds),
+        "max_piece_bytes": bounds.max_header_bytes // 2,
+        "hits": hits,
+        "lines": ServerLines(),
+    }
     return type("HitProtocol", (HitProtocol,), values)

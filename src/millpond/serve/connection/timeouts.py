@@ -1,7 +1,7 @@
-"""How long a client may take: one look per second at all connections of a server, and no timer for any of them.
+"""Timeouts of all connections of a server, checked once a second: no connection has a timer of its own.
 
-A connection says what it waits for, with a mark that changes with each progress. Whoever is found waiting for the same,
-with the same mark, for as long as that may take, is told so.
+A connection says what it waits for, with a mark that changes with each progress. One that waits for the same thing with
+the same mark for as long as its limit gives up.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ if TYPE_CHECKING:
 
     from millpond.config import ServerConfig
 
-EACH = 1.0
-"""Seconds between two looks."""
+INTERVAL = 1.0
+"""Seconds between two checks."""
 _AT_ONCE = 500
-"""Connections that are looked at before the event loop may do something else."""
+"""Connections that are checked before the event loop may do something else."""
 
 
 class ClientWait(IntEnum):
     """What a connection waits for."""
 
     ANSWER = 0
-    """The application's, or a body that the application doesn't want yet: as long as it takes."""
+    """The application's answer, or a body that the application doesn't read yet: for as long as it takes."""
     HEAD = 1
     BODY = 2
     REQUEST = 3
-    """The next one."""
+    """The next request."""
     READER = 4
-    """Somebody who reads what was written."""
+    """That the client reads what was written."""
 
 
 class TimedConnection(Protocol):
-    """What is looked at."""
+    """A connection that is checked."""
 
     waits_since: float
-    """By the loop's clock; kept here, and set when the connection is made."""
+    """By the loop's clock; Timeouts sets it, first when the connection is made."""
     waits_for: tuple[ClientWait, int]
-    """What was found last; kept here. At first it is `(ClientWait.HEAD, 0)`."""
+    """What the last check found; Timeouts sets it. At first it is `(ClientWait.HEAD, 0)`."""
 
     def waiting(self) -> tuple[ClientWait, int]:
         """What the connection waits for, and the mark."""
 
     def give_up(self, wait: ClientWait) -> None:
-        """It has waited for too long."""
+        """The connection has waited for too long."""
 
 
 class Timeouts:
-    """Those of one server."""
+    """The timeouts of one server."""
 
     def __init__(self, bounds: ServerConfig) -> None:
         self._limits = {
@@ -66,24 +66,24 @@ class Timeouts:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, connection: TimedConnection, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at `connection` until `forget`."""
+        """Check `connection` until `forget`."""
         connection.waits_since = loop.time()
         self._watched.add(connection)
         if self._timer is None:
-            self._timer = loop.call_later(EACH, self._look, loop)
+            self._timer = loop.call_later(INTERVAL, self._check, loop)
 
     def forget(self, connection: TimedConnection) -> None:
-        """The connection has gone, or is somebody else's."""
+        """The connection has gone, or another protocol has taken it."""
         self._watched.discard(connection)
         if not self._watched and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(EACH, self._look, loop)
-        self._look_at(iter(tuple(self._watched)), loop)
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(INTERVAL, self._check, loop)
+        self._check_some(iter(tuple(self._watched)), loop)
 
-    def _look_at(self, connections: Iterator[TimedConnection], loop: asyncio.AbstractEventLoop) -> None:
+    def _check_some(self, connections: Iterator[TimedConnection], loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         some = tuple(islice(connections, _AT_ONCE))
         for connection in some:
@@ -95,4 +95,4 @@ class Timeouts:
             elif now - connection.waits_since >= self._limits[found[0]]:
                 connection.give_up(found[0])
         if len(some) == _AT_ONCE:
-            loop.call_soon(self._look_at, connections, loop)
+            loop.call_soon(self._check_some, connections, loop)

@@ -1,4 +1,4 @@
-"""File descriptors: as many as the system gives, and one clear line when there are no more."""
+"""File descriptors: the limit is raised to what the system allows, and a shortage is logged in one clear line."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if sys.platform != "win32":
-    import resource  # now: once the files have run out no module can be imported
+    import resource  # now: without file descriptors no module can be imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger("millpond.serve")
 
-_SAY_AGAIN = 10.0
-"""Seconds between two lines."""
-_OUT = (errno.EMFILE, errno.ENFILE)
+_LOG_INTERVAL = 10.0
+"""Seconds between two lines of the log."""
+_SHORTAGE = (errno.EMFILE, errno.ENFILE)
 _RETRY = "BaseSelectorEventLoop._start_serving"
-"""What asyncio calls a second after an accept that failed; it complains of servers that were closed meanwhile."""
+"""asyncio calls it a second after an accept that failed; it logs an error if the server was closed meanwhile."""
 
 
 def limit() -> int | None:
@@ -34,51 +34,50 @@ def limit() -> int | None:
 
 
 def raise_limit() -> None:
-    """Have as many as whoever runs the process may have: the hard limit, for it and those that it starts."""
+    """Raise the soft limit of this process, and of those that it starts, to the hard limit."""
     if sys.platform == "win32":
         return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems name a hard limit that they don't give
+    with contextlib.suppress(ValueError, OSError):  # some systems report a hard limit that can't be had
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Descriptors:
-    """Whether there are some left.
+    """Logs when file descriptors run out.
 
-    Nobody else says so. uvloop closes the connections that it can't have, without a word; asyncio logs a traceback for
-    each try to accept one.
+    uvloop closes connections that it can't accept without logging anything; asyncio logs a traceback for each try.
 
     Args:
-        connections: how many are open.
+        connections: returns how many are open.
         clock: seconds.
     """
 
     def __init__(self, connections: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
         self._connections, self._clock = connections, clock
-        self._said: float | None = None
-        self._missing = False
+        self._logged_at: float | None = None
+        self._is_short = False
 
     def look(self) -> None:
-        """Log when there are none left, now and then, and once when there are some again."""
+        """Log, every few seconds, that there are none left; and once that there are some again."""
         try:
             os.close(os.dup(2))
         except OSError as error:
-            if error.errno in _OUT:
-                self._say()
+            if error.errno in _SHORTAGE:
+                self._log_shortage()
             return
-        if self._missing:
-            self._missing, self._said = False, None
+        if self._is_short:
+            self._is_short, self._logged_at = False, None
             log.warning("there are file descriptors again")
 
     def replace_tracebacks(self) -> None:
-        """From now on an accept of this event loop that fails for want of them is told as `look` does."""
+        """Log an accept of this event loop that fails for want of descriptors as `look` does."""
         loop = asyncio.get_running_loop()
         former = loop.get_exception_handler()
 
         def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             error, message = context.get("exception"), context.get("message", "")
-            if isinstance(error, OSError) and error.errno in _OUT and "accept" in message:
-                self._say()
+            if isinstance(error, OSError) and error.errno in _SHORTAGE and "accept" in message:
+                self._log_shortage()
             elif _RETRY in message:
                 return
             elif former is not None:
@@ -88,12 +87,12 @@ class Descriptors:
 
         loop.set_exception_handler(handle)
 
-    def _say(self) -> None:
-        self._missing = True
+    def _log_shortage(self) -> None:
+        self._is_short = True
         now = self._clock()
-        if self._said is not None and now - self._said < _SAY_AGAIN:
+        if self._logged_at is not None and now - self._logged_at < _LOG_INTERVAL:
             return
-        self._said = now
+        self._logged_at = now
         log.error(
             "out of file descriptors: %d connections open, limit %s; new ones wait or are closed. "
             "Raise the limit with ulimit -n, or with LimitNOFILE= in a unit of systemd.",

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
-from millpond.errors import MillpondError
+from millpond.errors import AddressError
 from millpond.serve.internals import differences
 from millpond.serve.processes.descriptors import Descriptors
-from millpond.serve.processes.ending import Ending, Runs
-from millpond.serve.processes.leaving import end_at_once
+from millpond.serve.processes.graceful_shutdown import GracefulShutdown, RunningRequests
+from millpond.serve.processes.process_exit import exit_at_once
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,10 +35,6 @@ _UNWIND = 2
 """Seconds for tasks that were cancelled."""
 _LONGEST_WAIT = 24 * 60 * 60
 """Seconds, where uvicorn wants a number and there is no bound."""
-
-
-class AddressError(MillpondError):
-    """The server can't listen where it was told to."""
 
 
 @contextlib.contextmanager
@@ -105,7 +101,7 @@ async def serve(
     *,
     hits: Hits | None = None,
     proxies: Proxies | None = None,
-    hurries: bool = False,
+    second_signal_exits: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then finish the requests that run, for at most `bounds.shutdown_timeout`.
@@ -121,9 +117,9 @@ async def serve(
         hurries: a second signal ends the process at once. Not for the child of a parent that passes signals on.
         started: called when connections are accepted.
     """
-    runs = Runs(app if proxies is None else proxies.around(app))
+    requests = RunningRequests(app if proxies is None else proxies.around(app))
     config = uvicorn.Config(
-        runs,
+        requests,
         http=protocol_for(bounds, hits),
         lifespan="off",
         log_config=None,
@@ -133,7 +129,7 @@ async def serve(
         timeout_keep_alive=_whole(bounds.keep_alive_timeout),
         timeout_graceful_shutdown=_whole(bounds.shutdown_timeout) + _UNWIND,  # for what doesn't heed being cut off
     )
-    await _Server(config, runs, bounds, started, hurries=hurries).serve(list(sockets))
+    await _Server(config, requests, bounds, started, second_signal_exits=second_signal_exits).serve(list(sockets))
 
 
 def _whole(seconds: float) -> int:
@@ -163,11 +159,17 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which ends by returning: a clean stop is no failure, whoever asked for it."""
 
     def __init__(
-        self, config: uvicorn.Config, runs: Runs, bounds: ServerConfig, started: Callable[[], None], *, hurries: bool
+        self,
+        config: uvicorn.Config,
+        requests: RunningRequests,
+        bounds: ServerConfig,
+        started: Callable[[], None],
+        *,
+        second_signal_exits: bool,
     ) -> None:
         super().__init__(config)
-        self._when_started, self._hurries = started, hurries
-        self._ending = Ending(runs, self.server_state, bounds)
+        self._when_started, self._second_signal_exits = started, second_signal_exits
+        self._graceful_shutdown = GracefulShutdown(requests, self.server_state, bounds)
         self._descriptors = Descriptors(lambda: len(self.server_state.connections))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -180,12 +182,12 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        with self._ending.going():
+        with self._graceful_shutdown.in_progress():
             await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit and self._hurries:
-            end_at_once(sig)
+        if self.should_exit and self._second_signal_exits:
+            exit_at_once(sig)
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from uvicorn.supervisors.multiprocess import Process
 
-from millpond.serve.processes.leaving import code_of, end_orphaned, leave
+from millpond.serve.processes.process_exit import exit_code_of, exit_orphaned, exit_process
 
 if TYPE_CHECKING:
     import socket
@@ -70,13 +70,13 @@ class Worker(Process):
         os.setpgrp()
         threading.Thread(target=_end_with_parent, args=(self._patience,), daemon=True).start()
         threading.Thread(target=self._answer, args=(threading.Lock(),), daemon=True).start()
-        leave(self._code(sockets or []))
+        exit_process(self._code(sockets or []))
 
     def _code(self, sockets: list[socket.socket]) -> int:
         try:
             return self._work(sockets, self._say_started)
         except SystemExit as error:
-            return code_of(error)
+            return exit_code_of(error)
         except BaseException:
             log.exception("a worker ended")
             return _FAILED
@@ -151,7 +151,7 @@ def _end_with_parent(patience: float) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        end_orphaned(patience)
+        exit_orphaned(patience)
 
 
 def _standing() -> str:

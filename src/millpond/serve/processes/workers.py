@@ -275,11 +275,11 @@ class Workers(Multiprocess):
 
     def _is_hurried(self) -> bool:
         """Whether SIGTERM or SIGINT came once more: all is to end now."""
-        ending = [number for number in self.signal_queue if number in _ENDING]
-        if len(ending) < (1 if self.should_exit.is_set() else 2):
+        signals = [number for number in self.signal_queue if number in _ENDING]
+        if len(signals) < (1 if self.should_exit.is_set() else 2):
             return False
-        self.code = 128 + ending[-1]
-        log.warning("%s came once more: all workers are ended at once", signal.Signals(ending[-1]).name)
+        self.code = 128 + signals[-1]
+        log.warning("%s came once more: all workers are ended at once", signal.Signals(signals[-1]).name)
         return True
 
 

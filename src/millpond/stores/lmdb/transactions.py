@@ -73,7 +73,7 @@ class Transactions:
         return self._environment
 
     def not_open(self) -> StoreError:
-        return StoreError(f"the store in {self.folder} is not open.")
+        return StoreError(f"the store in {self.folder} is not open; start the application that it belongs to.")
 
     def open(self, max_bytes: int, now: float, max_tags: int = MAX_TAGS) -> None:
         """Open the folder's file, with room for what `max_bytes` and `max_tags` allow; `now`: since the epoch.
@@ -82,7 +82,7 @@ class Transactions:
             StoreError: the folder or its file can't be used, or it is open already.
         """
         if self._environment is not None:
-            raise StoreError(f"the store in {self.folder} is open already.")
+            raise StoreError(f"the store in {self.folder} is open already; give each application a store of its own.")
         self._sizes, self.since = (max_bytes, max_tags), 0
         self._environment = open_environment(self.folder, map_bytes_for(max_bytes, max_tags), now)
 

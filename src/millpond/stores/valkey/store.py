@@ -139,7 +139,7 @@ class ValkeyStore:
             StoreError: the server refuses this process, or the store is open already.
         """
         if self._loop_thread is not None:
-            raise StoreError(f"the store at {self._address} is open already.")
+            raise StoreError(f"the store at {self._address} is open already; give each application a store of its own.")
         self._loop_thread = LoopThread()
         try:
             await self._loop_thread.run(self._begin())
@@ -365,7 +365,7 @@ class ValkeyStore:
     def _open(self) -> tuple[_Parts, LoopThread]:
         """Raises StoreError: it isn't open."""
         if self._parts is None or self._loop_thread is None:
-            raise StoreError(f"the store at {self._address} is not open.")
+            raise StoreError(f"the store at {self._address} is not open; start the application that it belongs to.")
         return self._parts, self._loop_thread
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:

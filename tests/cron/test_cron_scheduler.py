@@ -11,9 +11,9 @@ import pytest
 from cron_hosts import NOON, Hosts, hosts
 from msgspec.structs import replace
 
-from millpond.cron.clockwork import Clockwork
-from millpond.cron.job import Busy
+from millpond.cron.job import AlreadyClaimed
 from millpond.cron.record import RunOutcome
+from millpond.cron.scheduler import Scheduler
 from ponds import turns
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def going(of: Hosts, patience: float = 0.05) -> AsyncIterator[None]:
+async def running(of: Hosts, patience: float = 0.05) -> AsyncIterator[None]:
     """All hosts run what is due."""
     async with AsyncExitStack() as stack:
         for pond in of.ponds:
-            await stack.enter_async_context(Clockwork(pond.jobs(), patience, of.sleep).going())
+            await stack.enter_async_context(Scheduler(pond.jobs(), patience, of.sleep).running())
         await turns(50)
         yield
 
@@ -46,7 +46,7 @@ async def outcomes(of: Hosts) -> list[RunOutcome]:
 
 
 async def test_a_cron_runs_when_it_is_due_and_not_before(project: Project) -> None:
-    async with hosts(project) as one, going(one):
+    async with hosts(project) as one, running(one):
         one.module.GATE.set()
         await one.move(298)
         assert one.runs == 0
@@ -60,7 +60,7 @@ async def test_a_cron_runs_when_it_is_due_and_not_before(project: Project) -> No
 
 
 async def test_each_time_is_run_once_by_any_number_of_hosts(project: Project) -> None:
-    async with hosts(project, count=4) as four, going(four):
+    async with hosts(project, count=4) as four, running(four):
         four.module.GATE.set()
         for number in range(1, 6):
             await four.move(300)
@@ -73,7 +73,7 @@ async def test_a_host_whose_clock_is_behind_does_not_run_a_time_again(project: P
         one.module.GATE.set()
         job = one.ponds[0].jobs()[0]
         await job.run(NOON + 300)
-        with pytest.raises(Busy):
+        with pytest.raises(AlreadyClaimed):
             await job.run(NOON + 300)
         assert one.runs == 1
 
@@ -82,7 +82,7 @@ async def test_what_is_due_while_the_last_run_goes_on_is_skipped(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        async with hosts(project, count=2) as two, going(two):
+        async with hosts(project, count=2) as two, running(two):
             await two.move(300)
             assert two.runs == 1
             await two.move(301)
@@ -96,7 +96,7 @@ async def test_what_is_due_while_the_last_run_goes_on_is_skipped(
 
 
 async def test_with_catch_up_one_run_makes_up_for_what_fell_into_the_last_one(project: Project) -> None:
-    async with hosts(project, catch_up=True) as one, going(one):
+    async with hosts(project, catch_up=True) as one, running(one):
         await one.move(300)
         one.clock.move(900)
         one.module.GATE.set()
@@ -111,22 +111,22 @@ async def test_a_downtime_is_caught_up_by_one_run_where_that_is_wanted(
 ) -> None:
     async with hosts(project, catch_up=catch_up) as one:
         one.module.GATE.set()
-        async with going(one):
+        async with running(one):
             await one.move(300)
         one.clock.move(3600)
-        async with going(one):
+        async with running(one):
             assert one.runs == runs
             await one.move(300)
             assert one.runs == runs + 1
 
 
 async def test_the_first_start_catches_nothing_up(project: Project) -> None:
-    async with hosts(project, catch_up=True) as one, going(one):
+    async with hosts(project, catch_up=True) as one, running(one):
         assert one.runs == 0
 
 
 async def test_a_machine_that_slept_runs_nothing_late_unless_it_is_to_catch_up(project: Project) -> None:
-    async with hosts(project) as one, going(one):
+    async with hosts(project) as one, running(one):
         one.module.GATE.set()
         await one.move(300 + 600)
         assert one.runs == 0
@@ -138,7 +138,7 @@ async def test_a_machine_that_slept_runs_nothing_late_unless_it_is_to_catch_up(p
     ("status", "outcome"), [(204, "ok"), (302, "ok"), (404, "failed"), (503, "failed"), (0, "failed")]
 )
 async def test_the_answer_decides_how_a_run_ended(project: Project, status: int, outcome: str) -> None:
-    async with hosts(project) as one, going(one):
+    async with hosts(project) as one, running(one):
         one.module.GATE.set()
         one.module.STATUS[0] = status
         await one.move(300)
@@ -147,7 +147,7 @@ async def test_the_answer_decides_how_a_run_ended(project: Project, status: int,
 
 
 async def test_a_run_that_takes_too_long_is_cancelled_and_the_next_one_comes(project: Project) -> None:
-    async with hosts(project, timeout=0.05) as one, going(one):
+    async with hosts(project, timeout=0.05) as one, running(one):
         await one.move(300)
         await asyncio.sleep(0.1)
         await turns(50)
@@ -176,7 +176,7 @@ async def test_an_error_in_front_of_the_application_is_a_failure_and_no_time_out
 
 async def test_a_run_may_end_while_the_server_ends(project: Project) -> None:
     async with hosts(project) as one:
-        async with going(one, patience=5):
+        async with running(one, patience=5):
             await one.move(300)
             asyncio.get_running_loop().call_later(0.02, one.module.GATE.set)
         assert await outcomes(one) == [RunOutcome.OK]
@@ -184,7 +184,7 @@ async def test_a_run_may_end_while_the_server_ends(project: Project) -> None:
 
 async def test_a_run_that_does_not_end_with_the_server_is_cancelled_and_says_so(project: Project) -> None:
     async with hosts(project) as one:
-        async with going(one):
+        async with running(one):
             await one.move(300)
         assert await outcomes(one) == [RunOutcome.CANCELLED]
 
@@ -219,7 +219,7 @@ async def test_a_run_whose_process_died_is_not_run_again_and_the_next_one_says_s
 async def test_a_store_that_fails_is_logged_and_the_next_time_is_tried_again(
     project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    async with hosts(project) as one, going(one):
+    async with hosts(project) as one, running(one):
         one.module.GATE.set()
 
         async def broken(key: str, seconds: float) -> None:
@@ -245,19 +245,19 @@ async def test_a_store_that_fails_at_the_start_costs_the_catching_up_and_no_run(
 
         with monkeypatch.context() as patch:
             patch.setattr(one.ponds[0].store, "get", broken)
-            clockwork = going(one)
-            await clockwork.__aenter__()
-        assert "/job: whether something is to be caught up isn't known" in caplog.text
+            scheduler = running(one)
+            await scheduler.__aenter__()
+        assert "/job: the store can't tell whether a run was missed" in caplog.text
         await one.move(300)
         assert one.runs == 1
-        await clockwork.__aexit__(None, None, None)
+        await scheduler.__aexit__(None, None, None)
 
 
 async def test_a_loop_that_ends_by_itself_is_told_of(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     async def broken(seconds: float) -> None:
         raise OSError("no clock")
 
-    async with hosts(project) as one, Clockwork(one.ponds[0].jobs(), 1, broken).going():
+    async with hosts(project) as one, Scheduler(one.ponds[0].jobs(), 1, broken).running():
         await turns(50)
     assert "a cron isn't run any longer" in caplog.text
     assert "no clock" in caplog.text
@@ -275,7 +275,7 @@ async def test_a_target_that_is_answered_from_the_cache_is_a_failure_and_says_wh
 
 
 async def test_only_so_many_runs_are_remembered(project: Project) -> None:
-    async with hosts(project) as one, going(one):
+    async with hosts(project) as one, running(one):
         one.module.GATE.set()
         for _ in range(25):
             await one.move(300)

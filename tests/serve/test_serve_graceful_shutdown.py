@@ -11,8 +11,7 @@ from starlette.responses import StreamingResponse
 
 from millpond.config import ServerConfig, parse_config
 from millpond.errors import ConfigError
-from millpond.serve.processes.event_loop import default_loop, fastest_loop
-from millpond.serve.processes.leaving import run_loop
+from millpond.serve.processes.event_loop import default_loop, fastest_loop, run_loop
 from millpond.serve.processes.server import bind, serve
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ _PLACE = re.compile(r"(?P<file>[^\s:\"']+\.(?:py|toml)):(?P<line>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ErrorReport:
     """What went wrong."""
 
     message: str
@@ -32,7 +32,7 @@ class Problem:
     """The user's frames; those of libraries are folded."""
 
 
-def problem_of(error: BaseException, project: Path) -> Problem:
+def report_of(error: BaseException, project: Path) -> ErrorReport:
     """The problem that an exception is, for the author of `project`."""
     if isinstance(error, MillpondError):
         message, trace = str(error), ""
@@ -41,7 +41,7 @@ def problem_of(error: BaseException, project: Path) -> Problem:
         message = "".join(traceback.format_exception_only(error)).strip()
         trace = failure_message(error, project)
         place = next(_users_places(error, project), None)
-    return Problem(message, place, _lines(place, project), trace)
+    return ErrorReport(message, place, _lines(place, project), trace)
 
 
 def _place_in(message: str, project: Path) -> Place | None:

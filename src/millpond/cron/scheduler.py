@@ -8,46 +8,46 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from millpond.cron.job import Busy
+from millpond.cron.job import AlreadyClaimed
 from millpond.render.base_exceptions import is_cancellation
 from millpond.render.pending_tasks import PendingTasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from millpond.cron.job import Job
+    from millpond.cron.job import CronJob
 
 log = logging.getLogger("millpond.cron")
 
 _LOOK_AGAIN_SECONDS = 30.0
-"""A clock may be set while nobody looks at it."""
+"""The system clock may be set while the scheduler sleeps."""
 _LATE_SECONDS = 60.0
-"""Who wakes up later than that has slept through a time that was due."""
+"""A run that would begin later than that was missed: the process or the machine was suspended."""
 _UNWIND_SECONDS = 5.0
 """For a run that was cancelled to write down in the store how it ended."""
 
 
 @dataclass(slots=True)
-class Clockwork:
-    """The jobs of one process; those of other processes with the same store are theirs, too.
+class Scheduler:
+    """Runs the jobs of one process; processes with the same store share them.
 
     Args:
-        jobs: each with the clock that it goes by.
-        patience: seconds that a run has to end when the server ends; then it is cancelled.
+        jobs: each with its clock.
+        patience: seconds that a run has to end when the server shuts down; then it is cancelled.
         sleep: waits so many seconds.
     """
 
-    jobs: Sequence[Job]
+    jobs: Sequence[CronJob]
     patience: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _runs: PendingTasks = field(default_factory=PendingTasks)
 
     @contextlib.asynccontextmanager
-    async def going(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Within the block, each job is run when it is due."""
         loops = [asyncio.create_task(self._keep_running(job)) for job in self.jobs]
         for loop in loops:
-            loop.add_done_callback(_say_why)
+            loop.add_done_callback(_log_failure)
         try:
             yield
         finally:
@@ -56,7 +56,7 @@ class Clockwork:
             await asyncio.gather(*loops, return_exceptions=True)
             await self._runs.drain(self.patience, _UNWIND_SECONDS)
 
-    async def _keep_running(self, job: Job) -> None:
+    async def _keep_running(self, job: CronJob) -> None:
         done = job.clock()
         if job.cron.catch_up:
             await self._catch_up(job)
@@ -70,27 +70,27 @@ class Clockwork:
                 await self._run(job, due)
             elif job.cron.catch_up:
                 await self._run(job, done)
-            # What was due while it ran has been dealt with by the run.
+            # The run has dealt with the times that fell into it.
             done = max(done, job.schedule.last(job.clock()))
 
-    async def _catch_up(self, job: Job) -> None:
-        """One run for all that nobody ran while no server was there; the first start has nothing to catch up."""
+    async def _catch_up(self, job: CronJob) -> None:
+        """One run for all times that were missed while no server ran; the first start has none."""
         try:
             claimed = (await job.record()).claimed
         except Exception:
-            log.exception("%s: whether something is to be caught up isn't known", job.cron.path)
+            log.exception("%s: the store can't tell whether a run was missed", job.cron.path)
             return
         last = job.schedule.last(job.clock())
         if 0 < claimed < last:
             await self._run(job, last)
 
-    async def _run(self, job: Job, due: float) -> None:
+    async def _run(self, job: CronJob, due: float) -> None:
         await asyncio.shield(self._runs.begin(self._run_quietly(job, due)))  # the end of this loop isn't the run's
 
-    async def _run_quietly(self, job: Job, due: float) -> None:
+    async def _run_quietly(self, job: CronJob, due: float) -> None:
         try:
             await job.run(due)
-        except Busy:
+        except AlreadyClaimed:
             log.debug("%s is another process's", job.cron.path)
         except BaseException as error:
             if is_cancellation(error):
@@ -98,7 +98,7 @@ class Clockwork:
             log.exception("%s can't be run", job.cron.path)
 
 
-def _say_why(loop: asyncio.Task[None]) -> None:
-    """A loop goes on until it is cancelled: one that ends by itself would leave its cron undone, and nobody told."""
+def _log_failure(loop: asyncio.Task[None]) -> None:
+    """Log why a loop ended by itself: its cron isn't run any longer."""
     if not loop.cancelled() and loop.exception() is not None:
         log.critical("a cron isn't run any longer", exc_info=loop.exception())

@@ -7,16 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from millpond.policy.tags import EVERYTHING
-from millpond.purge.queue import FIRST_PAUSE, LONGEST_PAUSE, Batch, Waiting
+from millpond.purge.queue import FIRST_PAUSE, MAX_PAUSE, PurgeBatch, PurgeQueue
 
 NOON = 1_800_000_000.0
 
 
-def waiting(most_in_call: int = 10, again_after: float = 0, give_up_after: float = 100, most: int = 50) -> Waiting:
-    return Waiting(most_in_call, again_after=again_after, give_up_after=give_up_after, most=most)
+def waiting(
+    max_tags_per_request: int = 10, again_after: float = 0, give_up_after: float = 100, max_tags: int = 50
+) -> PurgeQueue:
+    return PurgeQueue(max_tags_per_request, again_after=again_after, give_up_after=give_up_after, max_tags=max_tags)
 
 
-def taken(queue: Waiting, now: float = NOON) -> list[str]:
+def taken(queue: PurgeQueue, now: float = NOON) -> list[str]:
     """The tags of the next call, which is acknowledged."""
     batch = queue.take(now)
     if batch is None:
@@ -25,7 +27,7 @@ def taken(queue: Waiting, now: float = NOON) -> list[str]:
     return list(batch.items)
 
 
-def begun(queue: Waiting, now: float = NOON) -> Batch:
+def begun(queue: PurgeQueue, now: float = NOON) -> PurgeBatch:
     batch = queue.take(now)
     assert batch is not None
     return batch
@@ -40,7 +42,7 @@ def test_what_waits_goes_into_one_call_each_tag_once() -> None:
 
 
 def test_a_call_takes_no_more_than_it_may() -> None:
-    queue = waiting(most_in_call=2)
+    queue = waiting(max_tags_per_request=2)
     queue.add("abcde", hard=True, number=1, now=NOON)
     assert [taken(queue) for _ in range(4)] == [["a", "b"], ["c", "d"], ["e"], []]
 
@@ -98,7 +100,7 @@ def test_pauses_double_up_to_a_minute_and_are_over_with_the_first_success() -> N
         pauses.append(queue.pause_ends - now)
         now = queue.pause_ends
     assert pauses[:4] == [FIRST_PAUSE, 1, 2, 4]
-    assert pauses[-1] == LONGEST_PAUSE
+    assert pauses[-1] == MAX_PAUSE
     assert taken(queue, now) == ["a"]
     queue.add(["b"], hard=True, number=2, now=now)
     assert taken(queue, now) == ["b"]
@@ -121,7 +123,7 @@ def test_a_cache_that_says_at_once_still_gets_a_pause() -> None:
 
 
 def test_while_a_cache_is_away_invalidations_gather_in_one_call() -> None:
-    queue = waiting(most_in_call=100)
+    queue = waiting(max_tags_per_request=100)
     queue.add(["a"], hard=True, number=1, now=NOON)
     queue.failed(begun(queue), NOON, None)
     queue.add(["a", "b"], hard=True, number=2, now=NOON)
@@ -139,14 +141,14 @@ def test_what_is_tried_for_too_long_is_given_up_and_what_is_newer_is_not() -> No
 
 
 def test_what_is_refused_is_lost_and_the_rest_is_not() -> None:
-    queue = waiting(most_in_call=1)
+    queue = waiting(max_tags_per_request=1)
     queue.add(["a", "b"], hard=True, number=1, now=NOON)
     assert list(queue.refused(begun(queue))) == ["a"]
     assert taken(queue) == ["b"]
 
 
 def test_where_there_is_no_room_for_each_tag_everything_is_purged() -> None:
-    queue = waiting(most=50)
+    queue = waiting(max_tags=50)
     queue.add([f"t{number}" for number in range(50)], hard=False, number=1, now=NOON)
     queue.add(["one more"], hard=True, number=2, now=NOON)
     batch = begun(queue)
@@ -155,7 +157,7 @@ def test_where_there_is_no_room_for_each_tag_everything_is_purged() -> None:
 
 
 def test_what_is_to_be_sent_again_needs_room_too() -> None:
-    queue = waiting(most_in_call=100, again_after=2, most=50)
+    queue = waiting(max_tags_per_request=100, again_after=2, max_tags=50)
     told = []
     for number in range(1, 52):
         queue.add([f"t{number}"], hard=True, number=number, now=NOON)
@@ -168,7 +170,7 @@ def test_what_is_to_be_sent_again_needs_room_too() -> None:
 
 
 def test_abandoning_returns_all_that_was_not_acknowledged() -> None:
-    queue = waiting(most_in_call=1, again_after=2)
+    queue = waiting(max_tags_per_request=1, again_after=2)
     queue.add(["again"], hard=True, number=1, now=NOON)
     taken(queue)
     queue.add(["under way", "waits"], hard=True, number=2, now=NOON)
@@ -182,9 +184,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = waiting(most_in_call=3, again_after=2, give_up_after=30, most=6)
+        self.queue = waiting(max_tags_per_request=3, again_after=2, give_up_after=30, max_tags=6)
         self.now, self.number = NOON, 0
-        self.under_way: Batch | None = None
+        self.under_way: PurgeBatch | None = None
         self.owed: dict[str, int] = {}
         """Tag -> the latest invalidation that no call since has purged."""
 

@@ -8,11 +8,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from millpond.serve import matched
+from millpond.serve import match_cache
 from ponds import client_of
 
 if TYPE_CHECKING:
-    from millpond.serve.matched import Matched
+    from millpond.serve.match_cache import MatchCache
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
@@ -30,10 +30,10 @@ ROUTES = {
 }
 
 
-def matched_of(served: Running) -> Matched:
+def matched_of(served: Running) -> MatchCache:
     running = served.pond._running
     assert running is not None
-    return running.dispatcher.matched
+    return running.dispatcher.match_cache
 
 
 async def test_a_repeated_request_is_answered_by_what_it_is(project: Project) -> None:
@@ -90,12 +90,12 @@ async def test_a_path_below_a_mount_is_another_one(project: Project) -> None:
 async def test_no_more_is_remembered_than_memory_is_meant_for(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matched, "_MOST", 5)
-    monkeypatch.setattr(matched, "_LONGEST", 30)
+    monkeypatch.setattr(match_cache, "_MAX_MATCHES", 5)
+    monkeypatch.setattr(match_cache, "_MAX_PATH_BYTES", 30)
     project.routes(ROUTES)
     async with project.serving() as served:
         for number in range(20):
             assert (await served.get(f"/items/{number}")).json() == str(number)
             assert (await served.get(f"/items/{'a' * 40}{number}")).json() == f"{'a' * 40}{number}"
-        remembered = matched_of(served)._found
+        remembered = matched_of(served)._matches
         assert list(remembered) == [b"/items/%d" % number for number in range(15, 20)]

@@ -12,67 +12,67 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
-    from millpond.dev.problem import Problem
+    from millpond.dev.error_report import ErrorReport
 
 _NOT_STORED = {"cache-control": "no-store"}
 
 
-def page(problem: Problem, accept: str) -> Response:
+def error_response(report: ErrorReport, accept: str) -> Response:
     """500 with the problem, in the form that `accept` (the request's header) asks for."""
     if "text/html" in accept:
-        return HTMLResponse(_html(problem), 500, _NOT_STORED)
+        return HTMLResponse(_html(report), 500, _NOT_STORED)
     if "application/json" in accept:
-        return JSONResponse(_facts(problem), 500, _NOT_STORED)
-    return PlainTextResponse(text(problem), 500, _NOT_STORED)
+        return JSONResponse(_facts(report), 500, _NOT_STORED)
+    return PlainTextResponse(error_text(report), 500, _NOT_STORED)
 
 
 class ErrorPage:
     """The application that stands in for one that can't start."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, report: ErrorReport) -> None:
+        self.report = report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await page(self.problem, Headers(scope=scope).get("accept", ""))(scope, receive, send)
+            await error_response(self.report, Headers(scope=scope).get("accept", ""))(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1011})
 
 
-def text(problem: Problem) -> str:
+def error_text(report: ErrorReport) -> str:
     """For terminals and clients that ask for nothing else."""
-    parts = [problem.trace or problem.message]
-    if problem.place is not None:
-        parts.append(f"{problem.place}\n{_numbered(problem)}")
+    parts = [report.trace or report.message]
+    if report.place is not None:
+        parts.append(f"{report.place}\n{_numbered(report)}")
     return "\n\n".join(parts) + "\n"
 
 
-def _numbered(problem: Problem) -> str:
-    at = problem.place.line if problem.place is not None else None
-    return "\n".join(f"{'>' if number == at else ' '} {number:>4}  {line}" for number, line in problem.lines)
+def _numbered(report: ErrorReport) -> str:
+    at = report.place.line if report.place is not None else None
+    return "\n".join(f"{'>' if number == at else ' '} {number:>4}  {line}" for number, line in report.lines)
 
 
-def _facts(problem: Problem) -> dict[str, object]:
-    place = problem.place
+def _facts(report: ErrorReport) -> dict[str, object]:
+    place = report.place
     return {
-        "error": problem.message,
+        "error": report.message,
         "file": None if place is None else place.file,
         "line": None if place is None else place.line,
-        "trace": problem.trace or None,
+        "trace": report.trace or None,
     }
 
 
-def _html(problem: Problem) -> str:
-    place = "" if problem.place is None else f"<h2>{escape(str(problem.place))}</h2>"
-    at = problem.place.line if problem.place is not None else None
+def _html(report: ErrorReport) -> str:
+    place = "" if report.place is None else f"<h2>{escape(str(report.place))}</h2>"
+    at = report.place.line if report.place is not None else None
     lines = "".join(
         f"<{tag}>{number:>4}  {escape(line)}\n</{tag}>"
-        for number, line in problem.lines
+        for number, line in report.lines
         for tag in ("mark" if number == at else "span",)
     )
     source = f"<pre>{lines}</pre>" if lines else ""
-    trace = f"<h2>Trace</h2><pre>{escape(problem.trace)}</pre>" if problem.trace else ""
-    message = f"<pre class=message>{escape(problem.message)}</pre>"
+    trace = f"<h2>Trace</h2><pre>{escape(report.trace)}</pre>" if report.trace else ""
+    message = f"<pre class=message>{escape(report.message)}</pre>"
     return f"{_HEAD}<h1>Millpond can't answer</h1>{message}{place}{source}{trace}{_FOOT}"
 
 

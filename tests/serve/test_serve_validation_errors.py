@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from millpond.serve.faults import MOST_FAULTS
+from millpond.serve.validation_errors import MAX_ERRORS
 from ponds import client_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def post(order: Order) -> int:
     return 1
 
 
-@pytest.mark.parametrize("number", [1, MOST_FAULTS])
+@pytest.mark.parametrize("number", [1, MAX_ERRORS])
 async def test_a_request_with_some_faults_is_told_all_of_them_as_by_fastapi(project: Project, number: int) -> None:
     project.routes({"/": ORDER})
     async with project.serving() as running, client_of(plain) as client:
@@ -51,7 +51,7 @@ async def test_a_request_of_which_nothing_is_valid_is_told_the_first_faults(proj
     async with project.serving() as running:
         answer = await running.post("/", json={"names": [1] * 5000})
         assert answer.status_code == 422
-        assert [each["loc"] for each in answer.json()["detail"]] == [["body", "names", n] for n in range(MOST_FAULTS)]
+        assert [each["loc"] for each in answer.json()["detail"]] == [["body", "names", n] for n in range(MAX_ERRORS)]
 
 
 STRANGE = """

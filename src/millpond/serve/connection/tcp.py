@@ -1,15 +1,14 @@
-"""What has been sent and not read: how much of it the kernel has, and the reset that ends such a connection.
+"""A connection below HTTP: what the client hasn't acknowledged yet, and the reset of an answer that isn't complete.
 
-A close could pass for the end of a whole answer, and leaves the kernel with what nobody reads.
+A client could take a close for the end of a whole answer, and the kernel would keep what nobody reads.
 """
 
 from __future__ import annotations
 
-import math
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 try:
     import fcntl
@@ -20,14 +19,11 @@ except ImportError:  # no Unix
 if TYPE_CHECKING:
     import asyncio
 
-UNKNOWN: Any = math.inf
-"""The expected length of a body that ends with its connection, as it goes to a client of HTTP/1.0."""
-
-_AT_ONCE = struct.pack("ii", 1, 0)
+_LINGER_OFF = struct.pack("ii", 1, 0)
 
 
 def unacknowledged(transport: asyncio.Transport) -> int:
-    """Bytes that the kernel has, and the client's hasn't taken; 0 where the system doesn't tell."""
+    """Bytes that were sent and the client's kernel hasn't acknowledged; 0 where the system doesn't tell."""
     if fcntl is None:
         return 0
     opened = transport.get_extra_info("socket")
@@ -35,7 +31,7 @@ def unacknowledged(transport: asyncio.Transport) -> int:
         return 0
     try:
         return int.from_bytes(fcntl.ioctl(opened.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder, signed=True)
-    except OSError:  # not of this kind of socket
+    except OSError:  # this kind of socket doesn't tell
         return 0
 
 
@@ -43,5 +39,5 @@ def reset(transport: asyncio.Transport) -> None:
     """Reset the connection; what is still to be sent is lost."""
     opened = transport.get_extra_info("socket")
     if opened is not None:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
     transport.abort()

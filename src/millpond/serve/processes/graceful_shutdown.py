@@ -1,7 +1,7 @@
-"""How a server ends: streams are told soon, requests may end in peace, and what takes too long is cut off.
+"""How a server shuts down: streams are closed soon, other requests may finish, and what takes too long is cancelled.
 
-A stream (server-sent events, say) may never end, and its client can't be told in any other way than that the connection
-is closed: then the application sees what it sees when a client goes away.
+A stream (server-sent events, say) may never end by itself. Its connection is closed, which is the only thing that its
+client understands; the application sees a disconnect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import counted
-from millpond.serve.connection.unread import UNKNOWN, reset
+from millpond.serve.connection.cycle import UNKNOWN_LENGTH
+from millpond.serve.connection.tcp import reset
 from millpond.serve.sending import send_plain
 
 if TYPE_CHECKING:
@@ -27,20 +28,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.serve")
 
 _LOOK_AGAIN = 0.1
-"""Seconds. A request may begin to stream while the server ends."""
+"""Seconds. A request may begin to stream while the server shuts down."""
 _UNWIND = 1.0
-"""Seconds in which a stream that was told may end by itself."""
+"""Seconds in which a stream may end by itself after its connection was closed."""
 _NAMED = 5
-"""Requests that are named in a line, at most."""
+"""Requests that one line of the log names, at most."""
 
 
-class Runs:
-    """The application, and which task runs it for which request: so that one can be cut off."""
+class RunningRequests:
+    """The application, and the task that runs it for each request, so that one can be cancelled."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._tasks: dict[int, tuple[asyncio.Task[Any] | None, Scope]] = {}
-        self._cut: set[int] = set()
+        self._cancelled: set[int] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = id(scope)
@@ -48,47 +49,47 @@ class Runs:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if key not in self._cut:
+            if key not in self._cancelled:
                 raise
             if scope["type"] == "http":
                 with contextlib.suppress(RuntimeError):  # the answer has begun, and its connection is closed
                     await send_plain(send, 503, [(b"connection", b"close")], b"the server is stopping")
         finally:
             del self._tasks[key]
-            self._cut.discard(key)
+            self._cancelled.discard(key)
 
-    def cut(self, scope: Scope) -> None:
-        """Cancel the run for `scope`, if it still runs; a client that has no answer yet gets 503."""
+    def cancel(self, scope: Scope) -> None:
+        """Cancel the request of `scope`, if it still runs; a client that has no answer yet gets 503."""
         task, _ = self._tasks.get(id(scope), (None, None))
-        if task is not None and id(scope) not in self._cut:
-            self._cut.add(id(scope))
+        if task is not None and id(scope) not in self._cancelled:
+            self._cancelled.add(id(scope))
             task.cancel()
 
-    def running(self) -> list[Scope]:
-        """The requests that are being answered, and those whose background tasks run."""
+    def scopes(self) -> list[Scope]:
+        """Of the requests that are being answered, and of those whose background tasks run."""
         return [scope for _, scope in self._tasks.values()]
 
 
-class Ending:
-    """The end of one server.
+class GracefulShutdown:
+    """The shutdown of one server.
 
     Args:
-        runs: its application.
-        state: its connections.
-        bounds: how long it takes.
+        requests: those that run.
+        state: the server's connections.
+        bounds: how long the shutdown may take.
     """
 
-    def __init__(self, runs: Runs, state: ServerState, bounds: ServerConfig) -> None:
-        self._runs, self._state, self._bounds = runs, state, bounds
-        self._told: dict[Any, float] = {}
-        """Connections of streams that were told, and when, by the loop's clock."""
+    def __init__(self, requests: RunningRequests, state: ServerState, bounds: ServerConfig) -> None:
+        self._requests, self._state, self._bounds = requests, state, bounds
+        self._closing: dict[Any, float] = {}
+        """Connections of streams that were closed, and when, by the loop's clock."""
         self._timers: list[asyncio.TimerHandle] = []
 
     @contextlib.contextmanager
-    def going(self) -> Iterator[None]:
-        """Within the block the time runs."""
+    def in_progress(self) -> Iterator[None]:
+        """Within the block streams are closed, and requests cancelled, as their time runs out."""
         streams = len(list(self._streams()))
-        running = sum(scope["type"] == "http" for scope in self._runs.running())  # uvicorn tells WebSockets at once
+        running = sum(scope["type"] == "http" for scope in self._requests.scopes())  # uvicorn closes WebSockets at once
         if running:
             log.info(
                 "to end: %s within %g s (server.shutdown_timeout), %s within %g s (server.stream_timeout)",
@@ -97,8 +98,8 @@ class Ending:
                 counted(streams, "stream"),
                 self._bounds.stream_timeout,
             )
-        self._later(self._bounds.stream_timeout, self._tell)
-        self._later(self._bounds.shutdown_timeout, self._cut)
+        self._later(self._bounds.stream_timeout, self._close_streams)
+        self._later(self._bounds.shutdown_timeout, self._cancel_late)
         try:
             yield
         finally:
@@ -111,7 +112,7 @@ class Ending:
     def _streams(self) -> Iterator[Any]:
         """The connections on which an answer has begun whose length isn't known.
 
-        With a uvicorn that doesn't tell them apart there are none: then streams end like requests.
+        With a uvicorn that doesn't tell them apart there are none: then streams are treated like requests.
         """
         for connection in self._state.connections:
             cycle = getattr(connection, "cycle", None)
@@ -119,24 +120,24 @@ class Ending:
             if endless and not getattr(cycle, "response_complete", True):
                 yield connection
 
-    def _tell(self) -> None:
+    def _close_streams(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in self._streams():
-            if connection not in self._told:
-                self._told[connection] = now
+            if connection not in self._closing:
+                self._closing[connection] = now
                 if _ends_with_connection(connection.cycle):
                     reset(connection.transport)
                 else:
                     connection.transport.close()
-        for connection, since in self._told.items():
+        for connection, since in self._closing.items():
             if now - since >= _UNWIND:
-                self._told[connection] = math.inf
+                self._closing[connection] = math.inf
                 connection.transport.abort()  # of a client that doesn't read
-                self._runs.cut(connection.cycle.scope)
-        self._later(_LOOK_AGAIN, self._tell)
+                self._requests.cancel(connection.cycle.scope)
+        self._later(_LOOK_AGAIN, self._close_streams)
 
-    def _cut(self) -> None:
-        late = self._runs.running()
+    def _cancel_late(self) -> None:
+        late = self._requests.scopes()
         if late:
             names = [f"{scope.get('method', 'WebSocket')} {scope['path']}" for scope in late[:_NAMED]]
             log.warning(
@@ -151,8 +152,8 @@ class Ending:
             if getattr(getattr(connection, "cycle", None), "response_started", False):
                 connection.transport.abort()
         for scope in late:
-            self._runs.cut(scope)
+            self._requests.cancel(scope)
 
 
 def _ends_with_connection(cycle: Any) -> bool:
-    return bool(getattr(cycle, "expected_content_length", 0) == UNKNOWN)
+    return bool(getattr(cycle, "expected_content_length", 0) == UNKNOWN_LENGTH)

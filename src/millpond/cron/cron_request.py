@@ -1,4 +1,4 @@
-"""A cron's request: GET of a route, in process, through all that a visitor's request goes through."""
+"""A cron's request: GET of a route, in process, with the middleware that visitors' requests go through."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from millpond.config import Config
 
 NAME_HEADER = "x-millpond-cron"
-"""Says which cron it is: its schedule. Anybody can send it; the secret is in Authorization."""
+"""The schedule of the cron. Anybody can send this header; the secret is in Authorization."""
 
 _SAFE = "/%!$&'()*+,;=:@~"
 
 
-class NotRun(Exception):
-    """The answer came from the cache, so no handler ran: the route is static by the build that is served."""
+class AnsweredFromCache(Exception):
+    """The answer came from the cache, so no handler ran: the route is static in the served build."""
 
 
-async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
-    """The status of the answer; its body is thrown away as it comes.
+async def send_cron_request(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
+    """Send a GET of `path` to `app`; returns the status, and drops the body.
 
     Raises:
-        NotRun: it was answered from the cache.
+        AnsweredFromCache: it was answered from the cache.
         MalformedPath: as `slash_redirect` does.
         Exception: whatever middleware in front of the application raises; handlers' errors are a 500.
     """
     status = 500
-    cached = asked = False
+    cached = is_sent = False
 
     async def receive() -> Message:
-        nonlocal asked
-        if asked:
-            await asyncio.Event().wait()  # nobody goes away: whoever listens for that is cancelled at the end
-        asked = True
+        nonlocal is_sent
+        if is_sent:
+            await asyncio.Event().wait()  # there is no client that disconnects
+        is_sent = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
@@ -52,12 +52,12 @@ async def ask(app: ASGIApp, config: Config, path: str, schedule: str) -> int:
 
     await app(_scope(config, path, schedule), receive, send)
     if cached:
-        raise NotRun
+        raise AnsweredFromCache
     return status
 
 
 def _scope(config: Config, path: str, schedule: str) -> Scope:
-    """The request, as a server would hand it over."""
+    """The ASGI scope, as a server would make it."""
     encoded = quote(path, safe=_SAFE)
     encoded = slash_redirect(encoded.encode("ascii"), config.trailing_slash) or encoded
     raw_path = quote(config.base_path, safe=_SAFE) + encoded

@@ -1,0 +1,235 @@
+"""Millpond: the ASGI application, and its life from startup to shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millpond.app.builder import Builder
+from millpond.app.context import AppContext
+from millpond.app.instrumentation import Instrumentation
+from millpond.app.lifespan import Lifespan
+from millpond.app.runtime import assemble
+from millpond.app.served_build import build_to_serve, store_of
+from millpond.cache.clean_context import CleanContext
+from millpond.cache.fetching.fetch import close_client
+from millpond.config import Config, load_config
+from millpond.cron.job import CronJob
+from millpond.metadata.route_modules import loader
+from millpond.policy.compat import Compat
+from millpond.prerender.build_manifest import read_manifest
+from millpond.render.handler import wrap_handler
+from millpond.routes.metadata_inventory import MetadataInventory
+from millpond.routes.module import refuse_replaced_config
+from millpond.routes.route import load_routes
+from millpond.routes.scan import scan
+from millpond.serve.inner import InnerApp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond.app.runtime import Runtime
+    from millpond.policy.freshness import Clock
+    from millpond.prerender.build_manifest import BuildManifest
+    from millpond.prerender.whole_build import Built, Progress
+    from millpond.routes.route import Route
+    from millpond.serve.hits import Hits
+    from millpond.stores.contract import Store
+
+log = logging.getLogger("millpond")
+
+
+class Millpond:
+    """The application of one folder of routes.
+
+    It is an ASGI application: serve it, mount it in another, or wrap it. It serves the build that it finds beside
+    the folder; without one it renders static answers at their first request.
+
+    Args:
+        app_dir: the folder with the routes, `app`. The project is the folder around it.
+        config: in place of the project's millpond.toml.
+        store: where entries live; what `[cache] store` says when not given, and memory in development.
+        clock: seconds since the epoch.
+        development: no answer is cached, and the build is not looked at.
+
+    Raises:
+        MillpondError: the configuration or a route file is wrong; the message says where and how to mend it.
+    """
+
+    def __init__(
+        self,
+        app_dir: str | Path = "app",
+        *,
+        config: Config | None = None,
+        store: Store | None = None,
+        clock: Clock = time.time,
+        development: bool = False,
+    ) -> None:
+        self.app_dir = Path(app_dir).absolute()
+        self.project = self.app_dir.parent
+        self.config = config if config is not None else load_config(self.project)
+        self.development = development
+        self.routes = self._loaded_routes()
+        self.fastapi: FastAPI = InnerApp(
+            [operation.api_route for route in self.routes for operation in route.operations.values()], self.project
+        )
+        self._store = store
+        self._outer: list[Callable[[ASGIApp], ASGIApp]] = []
+        self._running: Runtime | None = None
+        self._stack: ASGIApp | None = None
+        self._starting = asyncio.Lock()
+        self._context = AppContext(
+            project=self.project,
+            config=self.config,
+            routes=self.routes,
+            metadata=MetadataInventory(self.routes, self.project, self.config),
+            inner=self.fastapi,
+            clock=clock,
+            development=development,
+            clean=CleanContext(),  # last: route files may have set context variables when they were imported
+            state={},
+        )
+        self._instrumentation = Instrumentation(self._context)
+        self._lifespan = Lifespan(self._context)
+
+    def _loaded_routes(self) -> list[Route]:
+        files = scan(self.app_dir, self.project, placeholders=self.config.compat is Compat.V16)
+        load_one = loader(self.config.compat, development=self.development)
+        routes = load_routes(files, self.project, self.app_dir, wrap_handler, load_one)
+        if self.config.cache_components:
+            refuse_replaced_config(route.module for route in routes)
+        return routes
+
+    @property
+    def store(self) -> Store:
+        """Where entries live. It is opened at startup: in the process that serves, after any fork."""
+        if self._store is None:
+            self._store = store_of(self._context)
+        return self._store
+
+    @property
+    def hits(self) -> Hits | None:
+        """What a server may answer at its socket, before this application is called; None while it isn't started."""
+        return None if self._running is None else self._running.dispatcher.hits
+
+    def add_outer_middleware(self, middleware: Callable[..., ASGIApp], **options: Any) -> None:
+        """Put an ASGI middleware in front of everything: it sees every request, hits included.
+
+        Middleware that is added to the inner FastAPI application sees renders and live routes only. The one added
+        last is the outermost.
+
+        Args:
+            middleware: called with the application to wrap, and with `options`.
+            options: what it takes besides.
+        """
+        self._outer.append(lambda app: middleware(app, **options))
+        if self._running is not None:
+            self._build_stack(self._running)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._serve_lifespan(receive, send)
+            return
+        stack = self._stack or await self.startup()
+        await stack(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Start on entry and shut down on exit; give it to an application that mounts this one."""
+        del app
+        await self.startup()
+        try:
+            yield
+        finally:
+            await self.shutdown()
+
+    async def startup(self) -> ASGIApp:
+        """Run `register` and the inner lifespan, and make the cache ready. A first request does it, too.
+
+        Returns:
+            What answers requests.
+
+        Raises:
+            BuildError: the build that was found doesn't belong to these routes or this version.
+        """
+        async with self._starting:
+            if self._stack is not None:
+                return self._stack
+            await self._instrumentation.register()
+            # A first request may have come here, and what is begun now outlives it.
+            return await asyncio.create_task(self._start(), context=self._context.clean.copy())
+
+    async def _start(self) -> ASGIApp:
+        await self._lifespan.begin()
+        try:
+            await self.store.open()
+            runtime = assemble(self._context, self.store, await build_to_serve(self._context, self.store))
+        except BaseException:
+            await self._lifespan.end()
+            raise
+        self._running = runtime
+        runtime.activate()
+        return self._build_stack(runtime)
+
+    async def shutdown(self) -> None:
+        """Finish regenerations, `after` callbacks and purges within `[server] shutdown_timeout`, then let go of all."""
+        runtime, self._running, self._stack = self._running, None, None
+        if runtime is not None:
+            await runtime.shut_down(self.config.server.shutdown_timeout)
+        try:
+            await self._lifespan.end()
+        finally:
+            await close_client()
+            await self.store.close()
+
+    async def build(self, progress: Progress = lambda done, total: None) -> Built:
+        """Render what can be rendered for everybody, and write it beside the routes.
+
+        Args:
+            progress: told how many paths are done, and of how many.
+
+        Raises:
+            BuildError: the output can't be written.
+        """
+        return await Builder(self._context, self._instrumentation, self._lifespan).run(progress)
+
+    def jobs(self) -> list[CronJob]:
+        """The crons of the configuration, to be run by whoever serves; see `millpond.cron.scheduler`."""
+        return [CronJob(cron, self, self.config, self.store, self._context.clock) for cron in self.config.cron]
+
+    def manifest(self) -> BuildManifest | None:
+        """The project's build, if there is one.
+
+        Raises:
+            BuildError: it can't be read, or is of another version.
+        """
+        return read_manifest(self.project)
+
+    def _build_stack(self, runtime: Runtime) -> ASGIApp:
+        stack: ASGIApp = runtime.dispatcher
+        for wrap in self._outer:
+            stack = wrap(stack)
+        # What stands in front of everything stands in front of hits, too.
+        runtime.dispatcher.hits.at_socket = not self._outer
+        self._stack = stack
+        return stack
+
+    async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.startup()
+        except Exception as error:  # noqa: BLE001 - whatever keeps the server from starting is told to it
+            log.critical("%s", error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.shutdown()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,102 @@
+"""Builds an application: renders what can be rendered for everybody, and writes it beside the routes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.app.runtime import assemble
+from millpond.app.served_build import build_to_make
+from millpond.cache.fetching.fetch import close_client
+from millpond.cache.observed import ObservedFunctions
+from millpond.prerender.prerenderer import Prerenderer
+from millpond.prerender.verify.build_thread import in_idle_loop, observed
+from millpond.prerender.verify.passes import Passes
+from millpond.prerender.watch import Watch
+from millpond.prerender.whole_build import WholeBuild
+from millpond.stores.factory import memory_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from millpond.app.context import AppContext
+    from millpond.app.instrumentation import Instrumentation
+    from millpond.app.lifespan import Lifespan
+    from millpond.app.runtime import Runtime
+    from millpond.policy.entry import Entry
+    from millpond.prerender.whole_build import Built, Progress
+    from millpond.stores.contract import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Makes the build of one application."""
+
+    context: AppContext
+    instrumentation: Instrumentation
+    lifespan: Lifespan
+
+    async def run(self, progress: Progress) -> Built:
+        """Build; with Cache Components in a thread of its own, with an event loop that sees when a render waits.
+
+        Raises:
+            BuildError: the output can't be written.
+        """
+        project = self.context.project
+        if self.context.config.cache_components:
+            return await in_idle_loop(lambda: self._verified(progress))
+        watch = Watch(project, self.context.routes)
+        with watch.installed():
+            return await self._registered(progress, watch)
+
+    async def _verified(self, progress: Progress) -> Built:
+        with observed(self.context.project):  # from the start, as threads that begin earlier aren't observed
+            return await self._registered(progress, None)
+
+    async def _registered(self, progress: Progress, watch: Watch | None) -> Built:
+        await self.instrumentation.register()
+        return await asyncio.create_task(self._build(progress, watch), context=self.context.clean.copy())
+
+    async def _build(self, progress: Progress, watch: Watch | None) -> Built:
+        config = self.context.config
+        store = memory_store(config.cache, self.context.clock)
+        await self.lifespan.begin()
+        runtime = assemble(self.context, store, await build_to_make(self.context))
+        runtime.data.observed = functions = ObservedFunctions()
+        runtime.activate()
+        try:
+            whole = WholeBuild(
+                routes=self.context.routes,
+                prerenderer=self._prerenderer(runtime, watch),
+                crons=config.cron,
+                data=lambda: self._shipped(store),
+                functions=functions,
+            )
+            built = await whole.run(progress)
+            await runtime.drain(config.build.timeout)
+            return built
+        finally:
+            runtime.deactivate()
+            await self.lifespan.end()
+            await close_client()
+
+    def _prerenderer(self, runtime: Runtime, watch: Watch | None) -> Prerenderer:
+        context, config = self.context, self.context.config
+        return Prerenderer(
+            renderer=runtime.renderer,
+            compat=config.compat,
+            config=config.build,
+            project=context.project,
+            clock=context.clock,
+            build=runtime.responses.build,
+            passes=Passes(runtime.renderer, config.build.timeout) if config.cache_components else None,
+            codings=config.cache.codings,
+            watch=watch,
+            deepest=config.server.max_path_segments,
+        )
+
+    def _shipped(self, store: Store) -> Iterable[Entry]:
+        """What ships with the build besides the routes' own entries; not functions' values with Cache Components."""
+        kinds = ("fetch",) if self.context.config.cache_components else ("fetch", "function")
+        return [entry for entry in store.entries() if entry.kind in kinds]

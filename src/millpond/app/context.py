@@ -1,0 +1,36 @@
+"""What everything that one application runs has in common: its servers, its builds, its crons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from fastapi import FastAPI
+
+    from millpond.cache.clean_context import CleanContext
+    from millpond.config import Config
+    from millpond.policy.freshness import Clock
+    from millpond.routes.metadata_inventory import MetadataInventory
+    from millpond.routes.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class AppContext:
+    """One application, before anything of it runs."""
+
+    project: Path
+    config: Config
+    routes: Sequence[Route]
+    metadata: MetadataInventory
+    """The routes' metadata files, by the paths that they concern."""
+    inner: FastAPI
+    clock: Clock
+    development: bool
+    clean: CleanContext
+    """The context that renders and fills begin in."""
+    state: dict[str, Any]
+    """What the inner application's lifespan yields, for `request.state`."""

@@ -1,0 +1,53 @@
+"""The inner application's lifespan, in a task of its own: it ends in the task that it began in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from millpond.render.base_exceptions import contained
+
+if TYPE_CHECKING:
+    from millpond.app.context import AppContext
+
+
+class Lifespan:
+    """Begins and ends the inner application's lifespan; what it yields goes into the context's `state`."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+        self._task: asyncio.Task[None] | None = None
+        self._is_over = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Enter it, unless that is done; raises what it raises, as an Exception."""
+        if self._task is not None:
+            return
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_over = asyncio.Event()
+        task = asyncio.create_task(self._run(begun))
+        await begun
+        self._task = task
+
+    async def end(self) -> None:
+        """Leave it, if it was entered; raises what it raises, as an Exception."""
+        if self._task is None:
+            return
+        task, self._task = self._task, None
+        self._is_over.set()
+        await task
+
+    async def _run(self, begun: asyncio.Future[None]) -> None:
+        try:
+            await contained(lambda: self._last(begun), "the application's lifespan")
+        except Exception as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+
+    async def _last(self, begun: asyncio.Future[None]) -> None:
+        inner = self._context.inner
+        async with inner.router.lifespan_context(inner) as state:
+            self._context.state.update(state or {})
+            begun.set_result(None)
+            await self._is_over.wait()

@@ -1,0 +1,185 @@
+"""One run of an application, a server's or a build's: its cache, renderer and dispatcher, joined."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from millpond.cache.active_application import activate, attachments_of, deactivate
+from millpond.cache.data import DataCache
+from millpond.cache.responses import Responses, Variants
+from millpond.policy.decision import Action, Decision, Reason
+from millpond.render.after import AfterCallbacks
+from millpond.render.renderer import Renderer
+from millpond.routes.table import Table
+from millpond.serve.dispatch import Dispatcher
+from millpond.serve.hits import Hits
+from millpond.serve.live import LiveRunner
+from millpond.serve.match_cache import MatchCache
+from millpond.serve.revalidation import RevalidateEndpoint
+
+if TYPE_CHECKING:
+    from millpond.app.context import AppContext
+    from millpond.app.served_build import ServedBuild
+    from millpond.purge.purges import Purges
+    from millpond.routes.metadata_inventory import MetadataInventory
+    from millpond.stores.contract import Store
+
+log = logging.getLogger("millpond")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What answers requests, and what must end with it."""
+
+    data: DataCache
+    metadata: MetadataInventory
+    renderer: Renderer
+    responses: Responses
+    dispatcher: Dispatcher
+    after_callbacks: AfterCallbacks
+
+    def activate(self) -> None:
+        """Be the one that calls of Millpond's functions mean outside of handlers."""
+        activate(self.data, self.metadata)
+
+    def deactivate(self) -> None:
+        """Undo `activate`."""
+        deactivate(self.data)
+
+    async def shut_down(self, seconds: float) -> None:
+        """Finish regenerations, `after` callbacks and purges within `seconds`; what is late is cancelled."""
+        ends = time.monotonic() + seconds
+        late = await self.drain(seconds)
+        if late:
+            log.warning("%d background tasks didn't end within %g s and were cancelled", late, seconds)
+        if self.data.purges is not None:  # last: nothing may be invalidated later
+            await self.data.purges.drain(max(0.0, ends - time.monotonic()))
+        self.deactivate()
+
+    async def drain(self, seconds: float) -> int:
+        """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
+        ends = time.monotonic() + seconds
+        late = 0
+        for drain in (self.responses.engine.drain, self.after_callbacks.drain, self.data.engine.drain):
+            late += await drain(max(0.0, ends - time.monotonic()))
+        return late
+
+
+def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
+    """A run on `store`; called in the event loop that it is for.
+
+    Raises:
+        ConfigError: the secret of the endpoint for webhooks, or of a purger, isn't set.
+    """
+    parts = _Assembly(context, store, served)
+    parts.data.application = parts.dispatcher
+    if parts.data.purges is not None:
+        parts.data.purges.begin()
+    return Runtime(
+        parts.data, context.metadata, parts.renderer, parts.responses, parts.dispatcher, parts.after_callbacks
+    )
+
+
+@dataclass(frozen=True)
+class _Assembly:
+    """The parts of one run: each is made once, from those that it needs."""
+
+    context: AppContext
+    store: Store
+    served: ServedBuild
+
+    @cached_property
+    def after_callbacks(self) -> AfterCallbacks:
+        return AfterCallbacks()
+
+    @cached_property
+    def data(self) -> DataCache:
+        context, config = self.context, self.context.config
+        return DataCache(
+            store=self.store,
+            clock=context.clock,
+            expire_time=config.expire_time,
+            max_data_bytes=config.cache.max_data_bytes,
+            max_fetch_bytes=config.cache.max_fetch_bytes,
+            cache_components=config.cache_components,
+            patience=config.cache.render_timeout,
+            lease_seconds=config.cache.lease_seconds,
+            profiles=config.profiles(),
+            loop=asyncio.get_running_loop(),
+            purges=self._purges(),
+            clean=context.clean,
+        )
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        context, config = self.context, self.context.config
+        return Renderer(
+            app=context.inner,
+            project=context.project,
+            compat=config.compat,
+            expire_time=config.expire_time,
+            max_bytes=config.cache.max_entry_bytes,
+            attachments=attachments_of(self.data),
+            finish=self.after_callbacks.begin,
+            state=context.state,
+        )
+
+    @cached_property
+    def responses(self) -> Responses:
+        context, cache = self.context, self.context.config.cache
+        return Responses(
+            store=self.store,
+            renderer=self.renderer,
+            clock=context.clock,
+            build=self.served.build,
+            render_timeout=cache.render_timeout,
+            variants=Variants(cache.max_query_variants),
+            lease_seconds=cache.lease_seconds,
+            codings=cache.codings,
+            max_overdue_renders=cache.max_overdue_renders,
+            clean=context.clean,
+        )
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        context, config = self.context, self.context.config
+        return Dispatcher(
+            table=Table((plan.route.file.segments, plan) for plan in self.served.plans),
+            responses=self.responses,
+            live=self._live_runner(),
+            inner=context.inner,
+            config=config,
+            clock=context.clock,
+            hits=Hits(self.responses, config.server, config.cdn.surrogates() if config.cdn else None),
+            match_cache=MatchCache(config.server),
+            endpoint=self._endpoint(),
+            live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),
+        )
+
+    def _live_runner(self) -> LiveRunner:
+        return LiveRunner(
+            self.renderer,
+            self.after_callbacks,
+            self.served.draft_secret or "",
+            secure_cookies=not self.context.development,
+            fronted=self.context.config.cdn is not None,
+        )
+
+    def _endpoint(self) -> RevalidateEndpoint | None:
+        """The endpoint for webhooks; a build needs no secrets."""
+        settings = self.context.config.revalidate_endpoint
+        return RevalidateEndpoint.of(settings, self.data) if settings and self.served.is_served else None
+
+    def _purges(self) -> Purges | None:
+        """What tells caches in front; none of them has answers of a build, or of a server in development."""
+        config = self.context.config
+        if config.cdn is None or not config.cdn.purge or self.context.development or not self.served.is_served:
+            return None
+        from millpond.purge.configured import purges_of  # here, as few need it
+
+        return purges_of(config.cdn.purge, config.expire_time, self.context.clock)

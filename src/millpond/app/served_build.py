@@ -1,0 +1,106 @@
+"""Which build an application serves, or makes: the routes' plans, and the id that its entries carry."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millpond.errors import BuildError
+from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
+from millpond.prerender.frozen_environment import drift
+from millpond.prerender.plan import development_plans, unbuilt_plans
+from millpond.prerender.whole_build import new_build_id
+from millpond.stores.factory import chosen_store, memory_store
+
+if TYPE_CHECKING:
+    from millpond.app.context import AppContext
+    from millpond.prerender.build_manifest import BuildManifest
+    from millpond.prerender.plan import Plan
+    from millpond.stores.contract import Store
+
+log = logging.getLogger("millpond")
+environment_log = logging.getLogger("millpond.environment")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedBuild:
+    """What one run of an application goes by."""
+
+    plans: list[Plan]
+    build: str
+    """The id of the build that is served, or made."""
+    draft_secret: str | None
+    """The value of draft mode's cookie; None while a build is made, as no client asks it anything."""
+
+    @property
+    def is_served(self) -> bool:
+        """Whether clients ask; else a build is being made."""
+        return self.draft_secret is not None
+
+
+def store_of(context: AppContext) -> Store:
+    """The store that the configuration asks for, not open yet; one of this process's own in development.
+
+    Raises:
+        ConfigError: as `chosen_store` does.
+        StoreError: as `chosen_store` does.
+        BuildError: a shared store belongs to a build, and the one that was found can't be read.
+    """
+    cache = context.config.cache
+    if context.development:
+        return memory_store(cache, context.clock)
+    manifest = read_manifest(context.project) if cache.kind == "valkey" else None
+    return chosen_store(context.project, cache, None if manifest is None else manifest.build, context.clock)
+
+
+async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
+    """The project's build, whose entries go into `store`; without one, plans that are made from the routes alone.
+
+    Raises:
+        BuildError: the build can't be read, or belongs to other routes, another version or another `compat`.
+    """
+    if context.development:
+        return ServedBuild(await live_plans(context), new_build_id(), secrets.token_hex(32))
+    manifest = read_manifest(context.project)
+    if manifest is None:
+        return await _unbuilt(context)
+    _check(context, manifest)
+    if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
+        log.info("build %s has no answers here: those come from the store, or are rendered", manifest.build)
+    else:
+        await store.seed(read_entries(context.project, manifest))
+    return ServedBuild(plans_of(manifest, context.routes), manifest.build, manifest.draft_secret)
+
+
+async def build_to_make(context: AppContext) -> ServedBuild:
+    """A new build: until it is decided, handlers that ask for their own routes get live answers."""
+    return ServedBuild(await live_plans(context), new_build_id(), None)
+
+
+async def live_plans(context: AppContext) -> list[Plan]:
+    """Plans by which no answer is cached."""
+    config = context.config
+    return await development_plans(context.routes, config.compat, cache_components=config.cache_components)
+
+
+async def _unbuilt(context: AppContext) -> ServedBuild:
+    log.warning("no build in %s: static answers are rendered at their first request", context.project)
+    config = context.config
+    plans = await unbuilt_plans(context.routes, config.compat, cache_components=config.cache_components)
+    return ServedBuild(plans, new_build_id(), secrets.token_hex(32))
+
+
+def _check(context: AppContext, manifest: BuildManifest) -> None:
+    """Refuse a build that was made under other rules, and warn of what has changed since."""
+    if manifest.compat != context.config.compat:
+        raise BuildError(
+            f'the build was made with compat = "{manifest.compat}", and the configuration now says '
+            f'"{context.config.compat}"; run `millpond build` again.'
+        )
+    for file in edited_since(manifest, context.routes):
+        log.warning("%s was edited after the build; its static answers are the old ones", file)
+    for sentence in drift(context.project, manifest, os.environ):
+        environment_log.warning("%s", sentence)

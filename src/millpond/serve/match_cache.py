@@ -1,0 +1,57 @@
+"""A cache of matches, from paths to routes: to match a path costs more than most live handlers take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from millpond.policy.http.header_size import header_size
+from millpond.stores.bounded_dict import BoundedDict
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from millpond.config import ServerConfig
+    from millpond.prerender.plan import Plan
+    from millpond.render.target import Target
+
+_MAX_MATCHES, _MAX_BYTES = 4096, 8 * 1024 * 1024
+_MAX_PATH_BYTES = 256
+"""A longer path isn't remembered; clients choose it."""
+_BYTES_PER_SEGMENT, _BYTES_PER_MATCH = 60, 800
+"""What a segment and a match take in memory, besides the path's own bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchCache:
+    """The matches of one table of routes, by paths as they were sent."""
+
+    bounds: ServerConfig
+    _matches: BoundedDict[bytes, tuple[Plan, Target]] = field(
+        default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
+    )
+
+    def get(self, asgi: Scope) -> tuple[Plan, Target] | None:
+        """The match of a request; None where the request must be parsed and matched."""
+        path: bytes = asgi.get("raw_path") or b""
+        found = self._matches.get(path)
+        if found is None or asgi.get("root_path"):
+            return None
+        bounds = self.bounds
+        if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
+            return None
+        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found
+
+    def remember(self, asgi: Scope, plan: Plan, target: Target) -> None:
+        """Remember a match that depends on the path alone, and whose parameters no handler can change.
+
+        A path that is answered from the cache isn't remembered here: `Hits` does that.
+        """
+        path: bytes = asgi.get("raw_path") or b""
+        if not path or asgi.get("root_path") or len(path) > _MAX_PATH_BYTES or plan.caches(target.path):
+            return
+        if not all(type(value) is str for value in target.params.values()):
+            return
+        copies = 3  # of the path: as it was sent, canonical, and in segments
+        size = copies * len(path) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
+        self._matches.keep(path, (plan, target), size)
