@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.errors import Place
+from millpond.internals.starlette_names import dispatch_of, dispatch_through
 from millpond.render.escape import MEANT_FOR_THE_LOOP
 from millpond.render.request.tracked import refuse, watch
 from millpond.render.request.watched_scope import RENDER, WatchedScope
@@ -56,7 +57,7 @@ class Layer:
         self.app = app
         self._around, self._added_at = around, added_at
         if around is not None and isinstance(app, BaseHTTPMiddleware):
-            app.dispatch_func = _watching(app.dispatch_func)
+            dispatch_through(app, _watching)
 
     def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
         if RENDER not in scope:
@@ -114,7 +115,7 @@ def _watching(dispatch: DispatchFunction) -> DispatchFunction:
 def _function_of(app: Any) -> Any:
     """The function that a middleware consists of, or the method of its class that is called."""
     if isinstance(app, BaseHTTPMiddleware):
-        called: Any = app.dispatch_func
+        called: Any = dispatch_of(app) or type(app).dispatch
     else:
         called = app if inspect.isfunction(app) else type(app).__call__
     called = inspect.unwrap(called)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from millpond.internals.starlette_names import lifespan_of
 from millpond.render.escape import contained
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Life:
             begun.set_exception(error)
 
     async def _live(self, begun: asyncio.Future[None]) -> None:
-        async with self._app.router.lifespan_context(self._app) as state:
+        async with lifespan_of(self._app) as state:
             self._state.update(state or {})
             begun.set_result(None)
             await self._over.wait()

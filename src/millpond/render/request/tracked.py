@@ -14,8 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.datastructures import URL, Headers, QueryParams
-from starlette.requests import HTTPConnection, Request, cookie_parser
+from starlette.requests import HTTPConnection, Request
 
+from millpond.internals.starlette_names import make_by
 from millpond.render.request.agents import read_by_agent
 from millpond.render.request.mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
 from millpond.render.request.reader import is_for_others, refuse_elsewhere, refuse_in_fill
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
     from types import FrameType
 
-    from starlette._utils import AwaitableOrContextManager
-    from starlette.datastructures import Address, FormData, State
+    from starlette.datastructures import Address, State
     from starlette.types import Receive
 
     from millpond.render.request.mappings import Ask
@@ -144,10 +144,8 @@ class RefusingConnection(HTTPConnection):
     @property
     def cookies(self) -> dict[str, str]:
         if not hasattr(self, "_own_cookies"):
-            sent = Headers(raw=plain_of(self.plain, "headers")).getlist("cookie")
-            self._own_cookies = cookies = TrackedCookies()
-            for header in sent:
-                cookies.update(cookie_parser(header))
+            plain = HTTPConnection({"type": "http", "headers": plain_of(self.plain, "headers")})
+            self._own_cookies = cookies = TrackedCookies(plain.cookies)
             if self._is_of_render:
                 cookies.ask = self.record_access
         return self._own_cookies
@@ -226,7 +224,7 @@ class RefusingRequest(RefusingConnection, Request):
         self.record_access("request.json()")
         return await super().json()
 
-    def form(self, **limits: Any) -> AwaitableOrContextManager[FormData]:
+    def form(self, **limits: Any) -> Any:  # awaited, or entered
         self.record_access("request.form()")
         return super().form(**limits)
 
@@ -306,9 +304,9 @@ def guard_requests() -> None:
     """Let every request object that is made of a live run's ASGI scope refuse work for others, whoever makes it.
 
     Middleware makes its own, and keeps it in a global or a context variable; what Starlette's class has read once, it
-    keeps as plain data. `HTTPConnection` has no `__new__`, and gets one: no other place sees each of them.
+    keeps as plain data. No other place sees each of them.
     """
-    HTTPConnection.__new__ = _new  # type: ignore[method-assign, assignment]
+    make_by(_new)
 
 
 def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any) -> HTTPConnection:

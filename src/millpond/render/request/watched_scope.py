@@ -8,11 +8,11 @@ values themselves tell of it, so a copy of the scope does, too; Starlette's `Hea
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import starlette
 from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from millpond.render.request.agents import read_by_agent
 from millpond.render.request.reader import refuse_elsewhere, refuse_in_fill
@@ -39,9 +39,8 @@ _NO_READS = frozenset(
         *("__iadd__", "append", "clear", "extend", "insert"),  # what writes shows nothing
     }
 )
-_FOLDER = Path(starlette.__file__).parent
-_MAKES_REQUESTS = frozenset({str(_FOLDER / "datastructures.py"), str(_FOLDER / "requests.py"), __file__})
-_RESPONSES = str(_FOLDER / "responses.py")
+_MAKES_REQUESTS = frozenset({URL.__init__.__code__.co_filename, HTTPConnection.__init__.__code__.co_filename, __file__})
+_RESPONSES = Response.__init__.__code__.co_filename
 
 _Value = TypeVar("_Value", bound="type[Any]")
 
