@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from millpond.internals.uvicorn_http import STATUS_LINE, HttpToolsProtocol
 from millpond.serve.connection.cycle import Flow, disconnect, refused, unchunked
 from millpond.serve.connection.framing import length_of, origin_form, refusal, with_host, without_upgrade
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Any
 
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
     from millpond.config import ServerConfig
+    from millpond.internals.uvicorn_http import RequestResponseCycle
 
 log = logging.getLogger("millpond.serve")
 

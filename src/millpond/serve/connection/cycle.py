@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
-
+from millpond.internals.uvicorn_http import FlowControl
 from millpond.serve.connection.unread import UNKNOWN, reset
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from millpond.internals.uvicorn_http import RequestResponseCycle
 
 
 class Flow(FlowControl):

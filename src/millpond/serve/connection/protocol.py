@@ -16,8 +16,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from millpond.internals.uvicorn_http import HttpToolsProtocol
 from millpond.policy.http.reply import ANYHOW, TELLING, Asked
 from millpond.render.request.request_api import DRAFT_COOKIE
 from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
