@@ -60,8 +60,8 @@ def test_the_source_that_was_read_is_the_one_that_runs(kind: type[Any]) -> None:
     digest = sha256(inspect.getsource(kind).encode()).hexdigest()[:16]
     assert digest == READ[kind.__name__], (
         f"{kind.__name__} of uvicorn {uvicorn.__version__} isn't the one that was read: compare "
-        f"{inspect.getsourcefile(kind)} with that of uvicorn 0.54.0. Look at what BoundedProtocol, HitProtocol and Flow "
-        "(src/millpond/serve/connection) override and call; run tests/serve and `make soak`; then write "
+        f"{inspect.getsourcefile(kind)} with that of uvicorn 0.54.0. Look at what BoundedProtocol, HitProtocol and "
+        "Flow (src/millpond/serve/connection) override and call; run tests/serve and `make soak`; then write "
         f'"{digest}" into READ.'
     )
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.data import DataCache
 from millpond.cache.responses import Responses
 from millpond.cache.variants import Variants
+from millpond.internals import fastapi_names, starlette_names
+from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.after import Afterwards
 from millpond.render.renderer import Renderer
@@ -89,6 +91,7 @@ def assemble(around: AppContext, store: Store, decided: ServedBuild) -> Runtime:
     Raises:
         ConfigError: the secret of the endpoint for webhooks, or of a purger, isn't set.
     """
+    tell_unknown((*fastapi_names.NAMES, *starlette_names.NAMES))
     data, afterwards = _data_cache(around, store, _purges(around, decided)), Afterwards()
     renderer = _renderer(around, data, afterwards)
     responses = _responses(around, store, renderer, decided.build)

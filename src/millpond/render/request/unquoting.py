@@ -7,19 +7,17 @@ seconds for what fits into a request. There, this module's function takes the pl
 
 from __future__ import annotations
 
-import http.cookies
 import re
 import sys
 from typing import TYPE_CHECKING
+
+from millpond.internals.cookie_names import replace_unquote
 
 if TYPE_CHECKING:
     from re import Match
 
 _MENDED: dict[tuple[int, int], int] = {(3, 11): 10, (3, 12): 6}
 """The first release of each version that is linear by itself; later versions are from their first."""
-
-_REPLACED = "_unquote"
-"""A private name; the Pythons that this is for won't change any more."""
 
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 
@@ -46,5 +44,5 @@ def is_needed(version: tuple[int, int, int] = sys.version_info[:3]) -> bool:
 
 def install() -> None:
     """Put `unquote` in the place of a quadratic one, for all of this process. Nobody can tell but by the time."""
-    if is_needed() and hasattr(http.cookies, _REPLACED):
-        setattr(http.cookies, _REPLACED, unquote)
+    if is_needed():
+        replace_unquote(unquote)
