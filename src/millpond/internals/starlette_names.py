@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import HTTPConnection
@@ -22,17 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.middleware import Middleware
-    from starlette.middleware.base import DispatchFunction
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message
 
     Added = Callable[[Middleware], None]
 
 _SLOW = "live operations go through all of FastAPI instead of past it"
-
-
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    del scope, receive, send
 
 
 HANDLE_ERRORS = PrivateName("starlette._exception_handler", "wrap_app_handling_exceptions", _SLOW, positional=2)
@@ -49,12 +43,6 @@ USER_MIDDLEWARE = PrivateName(
     f"it can't be told where middleware was added, and {_SLOW}",
     sample=Starlette,
 )
-DISPATCH = PrivateName(
-    "starlette.middleware.base",
-    "BaseHTTPMiddleware.dispatch_func",
-    "the build doesn't name the function of a middleware, and its reads count only where they reach the ASGI scope",
-    sample=lambda: BaseHTTPMiddleware(_nothing),
-)
 LIFESPAN = PrivateName(
     "starlette.routing",
     "Router.lifespan_context",
@@ -69,7 +57,7 @@ NO_NEW = NoName(
     sample=lambda: HTTPConnection,
 )
 
-NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, DISPATCH, LIFESPAN, NO_NEW)
+NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, LIFESPAN, NO_NEW)
 
 
 def builds_stack() -> bool:
@@ -143,17 +131,6 @@ class LayeredFastAPI(FastAPI):
 def added_last(app: Starlette) -> Middleware | None:
     """The middleware that was added last; None where the application doesn't tell."""
     return app.user_middleware[0] if USER_MIDDLEWARE.is_known and builds_stack() else None
-
-
-def dispatch_of(middleware: BaseHTTPMiddleware) -> DispatchFunction | None:
-    """The function that a middleware consists of; None where it doesn't tell."""
-    return middleware.dispatch_func if DISPATCH.is_known else None
-
-
-def dispatch_through(middleware: BaseHTTPMiddleware, through: Callable[[DispatchFunction], DispatchFunction]) -> None:
-    """Let a middleware call what `through` makes of its function, where it lets one."""
-    if DISPATCH.is_known:
-        middleware.dispatch_func = through(middleware.dispatch_func)
 
 
 def make_by(make: Callable[..., HTTPConnection]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
@@ -11,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.errors import Place
-from millpond.internals.starlette_names import dispatch_of, dispatch_through
 from millpond.render.escape import MEANT_FOR_THE_LOOP
 from millpond.render.request.tracked import refuse, watch
 from millpond.render.request.watched_scope import RENDER, WatchedScope
@@ -38,7 +38,7 @@ def layered(added: Iterable[Middleware], added_at: Mapping[int, Place | None]) -
     """
     layers = []
     for middleware in added:
-        layers += [Middleware(Layer, middleware, added_at.get(id(middleware))), middleware]
+        layers += [Middleware(Layer, middleware, added_at.get(id(middleware))), _watching(middleware)]
     return [*layers, Middleware(Layer, None, None)]
 
 
@@ -56,8 +56,6 @@ class Layer:
     def __init__(self, app: ASGIApp, around: Middleware | None, added_at: Place | None) -> None:
         self.app = app
         self._around, self._added_at = around, added_at
-        if around is not None and isinstance(app, BaseHTTPMiddleware):
-            dispatch_through(app, _watching)
 
     def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
         if RENDER not in scope:
@@ -91,31 +89,49 @@ class Layer:
         if self._around is None:
             return None
         function = _function_of(self.app)
-        named: Any = function if type(self.app) is BaseHTTPMiddleware else self._around.cls
+        kind: Any = self._around.cls
+        named = function if kind is BaseHTTPMiddleware else kind
         code: CodeType | None = getattr(function, "__code__", None)
         file = None if code is None else in_project(code.co_filename, project)
         place = self._added_at if code is None or file is None else Place(file, code.co_firstlineno)
         return Standing(getattr(named, "__name__", type(named).__name__), place)
 
 
-def _watching(dispatch: DispatchFunction) -> DispatchFunction:
-    """The function of a BaseHTTPMiddleware, with a request that is watched."""
+class _WatchingMiddleware(BaseHTTPMiddleware):
+    """One whose function gets a request that is watched. Its names are none that the user's class may have."""
 
-    def watching(request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
+    def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
+        self.millpond_dispatch = self.dispatch if dispatch is None else dispatch
+        super().__init__(app, self.millpond_watched)
+
+    def millpond_watched(self, request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
         render: Scope | None = request.scope.get(RENDER)
         if render is None or not render.wraps_request:
-            return dispatch(refuse(request), call_next)
+            return self.millpond_dispatch(refuse(request), call_next)
         # The request itself hands the body down, to whoever asks for it there: that is no read of the middleware's.
-        return dispatch(watch(Request(request.scope, request.receive), render), call_next)
+        return self.millpond_dispatch(watch(Request(request.scope, request.receive), render), call_next)
 
-    watching.__wrapped__ = dispatch  # type: ignore[attr-defined]
-    return watching
+
+def _watching(middleware: Middleware) -> Middleware:
+    """The same, with a request that is watched, where it is made of a function of a request."""
+    kind: Any
+    kind, args, kwargs = middleware
+    if not inspect.isclass(kind) or not issubclass(kind, BaseHTTPMiddleware):
+        return middleware
+    return Middleware(_watching_kind(kind), *args, **kwargs)
+
+
+@cache
+def _watching_kind(kind: Any) -> Any:
+    """`kind`, in which a `_WatchingMiddleware` takes the place of Starlette's own class."""
+    bases = (_WatchingMiddleware,) if kind is BaseHTTPMiddleware else (kind, _WatchingMiddleware)
+    return type(kind.__name__, bases, {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
 
 
 def _function_of(app: Any) -> Any:
     """The function that a middleware consists of, or the method of its class that is called."""
     if isinstance(app, BaseHTTPMiddleware):
-        called: Any = dispatch_of(app) or type(app).dispatch
+        called: Any = app.millpond_dispatch if isinstance(app, _WatchingMiddleware) else app.dispatch
     else:
         called = app if inspect.isfunction(app) else type(app).__call__
     called = inspect.unwrap(called)
