@@ -7,7 +7,7 @@ import importlib
 import inspect
 import logging
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,6 @@ def tell_unknown(names: Iterable[PrivateName]) -> None:
 
 def _named_version(package: str) -> str:
     try:
-        return f"{package} {version((packages_distributions().get(package) or [package])[0])}"
+        return f"{package} {version(package)}"
     except PackageNotFoundError:
         return f"{package} of this Python"

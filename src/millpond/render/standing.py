@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -118,7 +118,7 @@ def _watching(middleware: Middleware) -> Middleware:
     kind, args, kwargs = middleware
     if not inspect.isclass(kind) or not issubclass(kind, BaseHTTPMiddleware):
         return middleware
-    return Middleware(_watching_kind(kind), *args, **kwargs)
+    return Middleware(_watching_kind(cast("Any", kind)), *args, **kwargs)
 
 
 @cache
