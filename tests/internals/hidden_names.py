@@ -1,7 +1,7 @@
 """Takes names of other packages away from Millpond, and from nobody else: the packages go on as they are.
 
-In this process by `hide`; in one that is begun with `environment(names)`, before it imports Millpond: this folder has a
-`sitecustomize.py` for that.
+In this process by `hide`; in one that is begun with `environment(names)`, before it imports Millpond: `hiding/` has a
+`sitecustomize.py` for that. Called as a program it prints the variables that hide all of FastAPI's and Starlette's.
 """
 
 from __future__ import annotations
@@ -87,3 +87,16 @@ class _Module(ModuleType):
 
 def _millpond_asks(frame: Any) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "millpond"
+
+
+def main() -> None:
+    """Print variables, one a line."""
+    from millpond.internals import fastapi_names, starlette_names
+
+    names = [(name.module, name.name) for name in (*fastapi_names.NAMES, *starlette_names.NAMES)]
+    for name, value in environment(names).items():
+        sys.stdout.write(f"{name}={value}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,6 @@ Those that ask databases, clocks and the like are in `observe/`, in tables of th
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -54,7 +53,7 @@ TURN_OF_THE_LOOP = PrivateName("asyncio", "Handle._run", "tasks that a render be
 
 NAMES = (
     *(PrivateName(module, name, _UNSEEN) for module, name in HANDS_OVER),
-    PrivateName(*(WORK_ITEM if sys.version_info < (3, 14) else WORKER_CONTEXT), _UNSEEN),
+    PrivateName(*WORK_ITEM, _UNSEEN),
     PrivateName(*WORKER_THREAD, _UNSEEN),
     PrivateName(*THREAD, _UNSEEN),
     *(PrivateName(TRANSPORT[0], f"{TRANSPORT[1]}.{name}", _UNSEEN) for name in ("write", "writelines")),
