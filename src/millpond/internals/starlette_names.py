@@ -46,16 +46,19 @@ USER_MIDDLEWARE = PrivateName(
 LIFESPAN = PrivateName(
     "starlette.routing",
     "Router.lifespan_context",
-    "the lifespan runs by the ASGI protocol, through the middleware",
+    "the lifespan is begun and ended by messages of ASGI",
     sample=Router,
 )
 
 NO_NEW = NoName(
     "starlette.requests",
     "HTTPConnection.__new__",
-    "a request that middleware keeps tells cached functions what it has read before; the others refuse",
+    "a request object of a class that doesn't call Starlette's constructor, and which middleware keeps, tells cached "
+    "functions what it has read before",
     sample=lambda: HTTPConnection,
 )
+
+_installed = False
 
 NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, LIFESPAN, NO_NEW)
 
@@ -134,24 +137,42 @@ def added_last(app: Starlette) -> Middleware | None:
 
 
 def make_by(make: Callable[..., HTTPConnection]) -> None:
-    """Let each request object of this process be made by `make`, where Starlette has no way of its own."""
-    if NO_NEW.is_known and "__new__" not in vars(HTTPConnection):
+    """Let each request object of this process be of the class of what `make` makes; once in a process.
+
+    By way of `__new__`, or, where Starlette has one of its own, of the constructor.
+
+    Args:
+        make: called with a class and an ASGI scope.
+    """
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    if NO_NEW.is_known:
         HTTPConnection.__new__ = make  # type: ignore[method-assign, assignment]
+        return
+    construct = HTTPConnection.__init__
+
+    def constructing(self: HTTPConnection, scope: Any, *args: Any, **kwargs: Any) -> None:
+        construct(self, scope, *args, **kwargs)
+        self.__class__ = type(make(type(self), scope))
+
+    HTTPConnection.__init__ = constructing  # type: ignore[method-assign, assignment]
 
 
 def lifespan_of(app: FastAPI) -> AbstractAsyncContextManager[Mapping[str, Any] | None]:
     """One run of an application's lifespan; entering it gives what it yields."""
-    return app.router.lifespan_context(app) if LIFESPAN.is_known else _lifespan_by_protocol(app)
+    return app.router.lifespan_context(app) if LIFESPAN.is_known else _lifespan_by_messages(app)
 
 
 @asynccontextmanager
-async def _lifespan_by_protocol(app: ASGIApp) -> AsyncIterator[Mapping[str, Any] | None]:
-    """As a server does it; what the application raises is raised."""
+async def _lifespan_by_messages(app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
+    """As a server does it, but past the middleware; what the application raises is raised."""
     state: dict[str, Any] = {}
     asked: asyncio.Queue[Message] = asyncio.Queue()
     told: asyncio.Queue[Message] = asyncio.Queue()
-    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
-    running = asyncio.ensure_future(app(scope, asked.get, told.put))
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "app": app, "state": state}
+    running = asyncio.ensure_future(app.router(scope, asked.get, told.put))
 
     async def step(name: str) -> None:
         await asked.put({"type": f"lifespan.{name}"})
