@@ -57,6 +57,7 @@ def outcomes(folder: Path, hidden: Sequence[Sequence[Name]]) -> list[dict[str, A
         capture_output=True,
         text=True,
         check=False,
+        timeout=SECONDS * len(hidden),
     )
     lines = done.stdout.splitlines()
     assert [names for names, line in zip(hidden, lines, strict=True) if not line] == [], done.stderr
