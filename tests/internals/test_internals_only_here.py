@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import pytest
 from millpond.internals import uvicorn_names
 from millpond.internals.every_name import every_name
 from millpond.internals.private_name import NoName
+from millpond.observe import python_functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -246,3 +249,15 @@ def _attributes_of(trees: list[ast.Module], holder: str) -> set[str]:
             case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name), attr=attribute) if name == holder:
                 found.add(attribute)
     return found
+
+
+NOT_EVERYWHERE = {"uuid6", "uuid7"}
+"""Python has them as of 3.14."""
+
+
+@pytest.mark.parametrize("package", sorted({module.partition(".")[0] for module, _ in python_functions._FUNCTIONS}))
+def test_the_functions_that_builds_know_by_name_are_there(package: str) -> None:
+    pytest.importorskip(package)
+    for module, name in python_functions._FUNCTIONS:
+        if module.partition(".")[0] == package and name not in NOT_EVERYWHERE:
+            assert attrgetter(name)(importlib.import_module(module)), f"{module}.{name}"

@@ -92,8 +92,8 @@ def tell_unknown(names: Iterable[PrivateName]) -> None:
     _told.update(unknown)
     packages = dict.fromkeys(_named_version(name.module.partition(".")[0]) for name in unknown)
     log.warning(
-        "Millpond doesn't know the insides of %s, and goes without: %s. Everything works; where this matters, use the "
-        "version that requirements.lock names.",
+        "Millpond doesn't know the insides of %s, and goes without: %s. Everything works; where this matters, pin an "
+        "older release.",
         ", ".join(packages),
         "; ".join(f"{name.problem} ({name.without})" for name in unknown),
     )

@@ -58,6 +58,7 @@ NO_NEW = NoName(
     sample=lambda: HTTPConnection,
 )
 
+_shows_stack = STACK.is_known  # asked for each live request
 _installed = False
 
 NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, LIFESPAN, NO_NEW)
@@ -90,7 +91,7 @@ def handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
 
 def built_stack(app: Starlette) -> ASGIApp | None:
     """An application with its middleware; None before its first request, or where it doesn't tell."""
-    return app.middleware_stack if STACK.is_known else None
+    return app.middleware_stack if _shows_stack else None
 
 
 class LayeredFastAPI(FastAPI):
