@@ -83,7 +83,7 @@ def test_pauses_between_tries_grow_up_to_a_bound(caplog: pytest.LogCaptureFixtur
         worker = workers._begin()
         worker.kill()
         worker.join()
-        workers.processes = [worker]
+        workers.workers = [worker]
         assert [workers._pause_after(worker) for _ in range(5)] == [1, 2, 4, 5, 5]
         workers._failures = 5000
         assert workers._pause_after(worker) == 5
@@ -151,7 +151,7 @@ def test_what_a_start_may_take_goes_by_the_longest_one(tmp_path: Path) -> None:
     trace.write_text("x")
     with _signals_restored(), ended(1.0, Slow(trace), 2.0) as workers:
         worker = workers._begin()
-        workers.processes = [worker]
+        workers.workers = [worker]
         workers._longest_start = 0.5
         for _ in range(4):
             workers._has_begun(worker, 1.0)
@@ -186,7 +186,7 @@ def test_only_time_in_which_the_parent_could_hear_counts_as_silence(caplog: pyte
     with _signals_restored():
         workers = Workers(Deaf(), [], 1, 1.0, lambda: None, 30.0, lambda: next(moments))
         worker = workers._begin()
-        workers.processes = [worker]
+        workers.workers = [worker]
         while not worker.has_served:
             worker.look()
             time.sleep(0.02)
@@ -195,7 +195,7 @@ def test_only_time_in_which_the_parent_could_hear_counts_as_silence(caplog: pyte
         worker.look()  # hears what was said before, and asks what isn't answered
         worker.silent = 0.0
         for _ in range(3):
-            workers.keep_subprocess_alive()
+            workers.keep_alive()
         assert worker.silent == 2.0
         workers._kill_silent(worker)
     assert worker.has_ended()
@@ -212,7 +212,7 @@ def test_a_system_that_gives_no_further_process_is_asked_again(
         ended.kill()
         ended.join()
         ended.has_served = True
-        workers.processes = [ended]
+        workers.workers = [ended]
 
         def refuse() -> None:
             raise BlockingIOError(11, "Resource temporarily unavailable")

@@ -25,7 +25,7 @@ def supervisor(work: WorkerTask) -> Iterator[Workers]:
     with _signals_restored():
         workers = Workers(work, [], 1, 20.0, lambda: None, 30.0)
         try:
-            workers.init_processes()
+            workers._start()
             yield workers
         finally:
             workers.kill_all()
@@ -33,7 +33,7 @@ def supervisor(work: WorkerTask) -> Iterator[Workers]:
 
 def hear(workers: Workers, number: signal.Signals) -> None:
     workers.signal_queue.append(number)
-    workers.handle_signals()
+    workers._act_on_signals()
 
 
 def test_sigttin_begins_a_worker_and_sigttou_ends_one_and_never_the_last(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_sigttin_begins_a_worker_and_sigttou_ends_one_and_never_the_last(tmp_pat
         hear(workers, signal.SIGTTOU)
         assert workers.workers == [first]
         assert not first.has_ended()
-        workers.keep_subprocess_alive()
+        workers.keep_alive()
     assert (tmp_path / "trace").stat().st_size == 2
 
 
@@ -77,13 +77,13 @@ def test_where_the_system_gives_no_process_those_that_serve_stay(
             assert workers.workers == [first]
         first.kill()
         first.join()
-        workers.keep_subprocess_alive()
+        workers.keep_alive()
         assert workers.workers == [first]
         assert caplog.text.count("no worker can be started: [Errno 11] Resource temporarily unavailable") == 3
         assert first.due > workers._clock()  # it is tried again, and not in a loop
         monkeypatch.setattr(Workers, "_begin", begin)
         monkeypatch.setattr(workers, "_clock", lambda: first.due)
-        workers.keep_subprocess_alive()
+        workers.keep_alive()
         (successor,) = workers.workers
         assert successor is not first
         assert workers._await([successor])

@@ -46,6 +46,7 @@ DECLARED = {
 }
 
 
+@pytest.mark.private_names
 @pytest.mark.parametrize("signature", DECLARED)
 async def test_a_declared_input_makes_get_live_without_a_run(project: Project, signature: str) -> None:
     project.routes({"/": PREAMBLE.format(signature=signature, config="revalidate = 60")})
@@ -70,6 +71,7 @@ async def test_under_force_static_a_declared_input_has_its_default(project: Proj
     assert default in answer.text
 
 
+@pytest.mark.private_names
 @pytest.mark.parametrize("signature", DECLARED)
 async def test_under_error_a_declared_input_fails_the_build(project: Project, signature: str) -> None:
     project.routes({"/": PREAMBLE.format(signature=signature, config='dynamic = "error"')})

@@ -120,6 +120,7 @@ async def test_the_language_of_one_visitor_is_not_anothers(project: Project) -> 
             assert (await running.get("/", headers={"accept-language": language})).json() == language
 
 
+@pytest.mark.private_names
 async def test_a_library_in_place_of_a_line_is_named(project: Project) -> None:
     record = await record_with(
         project,

@@ -153,6 +153,7 @@ async def test_one_route_that_hangs_leaves_others_room(shop: Project) -> None:
         assert (await running.get("/quick/1")).status_code == 200
 
 
+@pytest.mark.private_names
 async def test_sync_handlers_wait_for_the_end_of_those_that_hang_and_async_ones_go_on(
     shop: Project, caplog: pytest.LogCaptureFixture
 ) -> None:

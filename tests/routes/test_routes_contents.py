@@ -239,6 +239,7 @@ def test_objects_that_only_hold_data_are_published_as_fastapi_publishes_them(val
     assert json.loads(json_bytes(value)) == json.loads(json.dumps(jsonable_encoder(value)))
 
 
+@pytest.mark.private_names
 def test_an_encoder_that_an_application_gives_fastapi_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENCODERS_BY_TYPE, Service, lambda service: "a service")
     assert json_bytes([Service()]) == b'["a service"]'

@@ -339,6 +339,7 @@ def declared(project: Path, source: str, method: str = "GET") -> list[str]:
     return [found.api for found in operation(project, head + source, "[id]", method).declared]
 
 
+@pytest.mark.private_names
 @pytest.mark.parametrize(
     ("source", "inputs"),
     [
@@ -373,12 +374,14 @@ def test_what_a_signature_asks_of_the_request_is_known(tmp_path: Path, source: s
     assert declared(tmp_path, source + "\n") == inputs
 
 
+@pytest.mark.private_names
 def test_bodies_and_forms_are_declared_inputs(tmp_path: Path) -> None:
     assert declared(tmp_path / "a", "def POST(changes: dict): ...\n", "POST") == ["request body"]
     assert declared(tmp_path / "b", "def POST(name: str = Form()): ...\n", "POST") == ['form field "name"']
     assert declared(tmp_path / "c", "def POST(file: UploadFile): ...\n", "POST") == ['form field "file"']
 
 
+@pytest.mark.private_names
 def test_a_declared_input_has_a_kind_and_a_name(tmp_path: Path) -> None:
     assert operation(tmp_path, "def GET(page: int = 1): ...\n").declared == (DeclaredInput("query", "page"),)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from millpond.internals.starlette_names import lifespan_of
 from millpond.render.base_exceptions import contained
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Lifespan:
 
     async def _last(self, begun: asyncio.Future[None]) -> None:
         inner = self._context.inner
-        async with inner.router.lifespan_context(inner) as state:
+        async with lifespan_of(inner) as state:
             self._context.state.update(state or {})
             begun.set_result(None)
             await self._is_over.wait()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from millpond.cache.active_application import activate, attachments_of, deactivate
 from millpond.cache.data import DataCache
 from millpond.cache.responses import Responses, Variants
+from millpond.internals import fastapi_names, starlette_names
+from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.after import AfterCallbacks
 from millpond.render.renderer import Renderer
@@ -76,6 +78,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
     Raises:
         ConfigError: the secret of the endpoint for webhooks, or of a purger, isn't set.
     """
+    tell_unknown((*fastapi_names.NAMES, *starlette_names.NAMES))
     parts = _Assembly(context, store, served)
     parts.data.application = parts.dispatcher
     if parts.data.purges is not None:

@@ -192,10 +192,9 @@ def _as_pillow(picture: Picture) -> Image:
 def _canvas(content: Any) -> tuple[Canvas, list[Any]]:
     import pictex
 
-    if pictex.__version__.startswith("2.3."):  # another one has other insides
-        from millpond.metadata import pictex_memory
+    from millpond.internals import pictex_memory  # here, as it needs pictex
 
-        pictex_memory.install()
+    pictex_memory.install()
     if isinstance(content, pictex.Canvas):
         return copy.deepcopy(content), []
     return pictex.Canvas(), [content]  # type: ignore[no-untyped-call]

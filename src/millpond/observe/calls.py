@@ -31,6 +31,8 @@ _DATES = frozenset({"now", "utcnow", "today"})
 _SOCKET = frozenset({"connect", "connect_ex", "recv", "recv_into", "recvfrom", "send", "sendall", "sendmsg", "sendto"})
 _SYSTEM = frozenset({"getrandom", "urandom"})
 _STATEMENTS = frozenset({"execute", "executemany", "executescript"})
+_MODULES: object = getattr(random.random, "__self__", None)
+"""The generator that the functions of `random` are methods of."""
 _IN_C = BuiltinFunctionType  # also of methods, bound to their object
 
 NAMES = _CLOCKS | _DATES | _SOCKET | _SYSTEM | _STATEMENTS | {"getrandbits", "random", "randbytes", "sleep"}
@@ -86,7 +88,7 @@ def is_asyncios(code: CodeType) -> bool:
 
 def is_shared(generator: object) -> bool:
     """Whether it is a shared instance: the user's own are seeded, or were recorded when they were made."""
-    return generator is random._inst or isinstance(generator, random.SystemRandom)  # noqa: SLF001 - what the module's functions are bound to
+    return generator is _MODULES or isinstance(generator, random.SystemRandom)
 
 
 def _of_time(name: str, arguments: Callable[[], int]) -> Use | None:

@@ -7,6 +7,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.internals import stack_names
 from millpond.observe.stack import function_of
 from millpond.stores.bounded_dict import BoundedDict
 
@@ -19,25 +20,10 @@ if TYPE_CHECKING:
 _MOST = 10_000
 """Submissions that are remembered; the oldest are forgotten first."""
 
-_GIVEN = {
-    ("concurrent.futures.thread", "ThreadPoolExecutor.submit"): "fn",
-    ("anyio.to_thread", "run_sync"): "func",
-    ("threading", "Thread.start"): "self",
-    ("asyncio.base_events", "BaseEventLoop.create_task"): "coro",
-}
-"""Functions that submit work, and the argument that holds it."""
-
-NAMES = frozenset(name.rpartition(".")[2] for _, name in _GIVEN)
+NAMES = frozenset(name.rpartition(".")[2] for _, name in stack_names.HANDS_OVER)
 """What they are called."""
 
-_RUN_IN = frozenset(
-    {
-        ("concurrent.futures.thread", "_WorkItem.run"),
-        ("concurrent.futures.thread", "WorkerContext.run"),  # as of Python 3.14
-        ("anyio._backends._asyncio", "WorkerThread.run"),
-        ("threading", "Thread.run"),
-    }
-)
+_RUN_IN = frozenset({stack_names.WORK_ITEM, stack_names.WORKER_CONTEXT, stack_names.WORKER_THREAD, stack_names.THREAD})
 """Functions of a thread's own machinery that call the work."""
 
 _MOST_WRAPPED = 8
@@ -85,12 +71,12 @@ class Submissions:
 
 def is_known(frame: FrameType) -> bool:
     """Whether the function of a frame submits work."""
-    return function_of(frame) in _GIVEN
+    return function_of(frame) in stack_names.HANDS_OVER
 
 
 def given_in(frame: FrameType) -> Any:
     """The work that the function of a frame submits; None for any other function."""
-    argument = _GIVEN.get(function_of(frame))
+    argument = stack_names.HANDS_OVER.get(function_of(frame))
     return None if argument is None else frame.f_locals.get(argument)
 
 
@@ -103,7 +89,7 @@ def work_in(frame: FrameType) -> SubmittedCall:
     function: Any = given_in(frame)
     arguments = tuple(frame.f_locals.get("args", ()))
     if isinstance(function, threading.Thread):
-        function, arguments = getattr(function, "_target", None), tuple(getattr(function, "_args", ()))
+        function, arguments = stack_names.work_of_thread(function)
     for _ in range(_MOST_WRAPPED):
         if isinstance(function, functools.partial):
             arguments, function = (*function.args, *arguments), function.func
@@ -124,12 +110,11 @@ def taken_in(frame: FrameType) -> Any:
     if frame.f_code.co_name != "run":
         return None
     function = function_of(frame)
-    if function == ("concurrent.futures.thread", "_WorkItem.run"):
-        item: Any = frame.f_locals.get("self")
-        return item.fn if hasattr(item, "fn") else item.task[0]  # as of Python 3.14
-    if function == ("anyio._backends._asyncio", "WorkerThread.run"):
+    if function == stack_names.WORK_ITEM:
+        return stack_names.work_of(frame.f_locals.get("self"))
+    if function == stack_names.WORKER_THREAD:
         return frame.f_locals.get("func")
-    if function == ("threading", "Thread.run"):
+    if function == stack_names.THREAD:
         return frame.f_locals.get("self")
     return None
 

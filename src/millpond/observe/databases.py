@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millpond.internals.stack_names import statement_of
 from millpond.observe.statements import shortened
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _argument(*names: str) -> Naming:
 
 
 def _prepared(frame: FrameType) -> str:
-    return shortened(getattr(frame.f_locals.get("self"), "_query", None))
+    return shortened(statement_of(frame.f_locals.get("self")))
 
 
 _STATEMENT = _argument("statement", "query", "sql", "sql_script", "command")

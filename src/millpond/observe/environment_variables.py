@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 EVERY_VARIABLE = "every variable"
 """The name of a read that goes over all of them."""
 
+ENVIRON = type(os.environ).__qualname__
+"""The class of the environment, in the module `os`."""
 _SETTINGS = ("decouple", "environ", "environs", "pydantic_settings")
 """Packages that read variables for who calls them."""
 _MAPPING = ("collections.abc", "_collections_abc", "starlette.config")
@@ -36,7 +38,7 @@ def reads_for_caller(frame: FrameType) -> bool:
     """
     module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_qualname
     if module == "os":
-        return function in _IN_OS or function.startswith("_Environ.")
+        return function in _IN_OS or function.startswith(f"{ENVIRON}.")
     if module in ("posixpath", "ntpath"):
         return function in _IN_PATH
     return module in _MAPPING or module.partition(".")[0] in _SETTINGS

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from millpond.internals import stack_names
+from millpond.internals.private_name import tell_unknown
 from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as functions
 from millpond.observe.audit import audited_by
@@ -51,6 +53,7 @@ class Observer:
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
         """Observe within the block."""
+        tell_unknown(stack_names.NAMES)
         with audited_by(self), self._source.installed(throughout=self._ends):
             yield
 

@@ -7,9 +7,10 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING
 
+from millpond.internals.stack_names import TRANSPORT
 from millpond.observe.calls import is_shared
 from millpond.observe.databases import queries
-from millpond.observe.environment_variables import every_variable, variable_in
+from millpond.observe.environment_variables import ENVIRON, every_variable, variable_in
 from millpond.observe.stack import function_of
 from millpond.observe.use import Use
 from millpond.policy.allowance import InputKind
@@ -31,8 +32,8 @@ _STREAM = ("read", "recv", "recv_into", "send", "sendall", "write")
 
 
 _ROWS: tuple[Row, ...] = (
-    (InputKind.ENV, "os", "_Environ", ("__getitem__",), variable_in),
-    (InputKind.ENV, "os", "_Environ", ("__iter__", "__repr__"), every_variable),
+    (InputKind.ENV, "os", ENVIRON, ("__getitem__",), variable_in),
+    (InputKind.ENV, "os", ENVIRON, ("__iter__", "__repr__"), every_variable),
     (InputKind.CLOCK, "arrow.api", "", ("now", "utcnow"), None),
     (InputKind.CLOCK, "django.utils.timezone", "", ("now", "localdate", "localtime"), None),
     (InputKind.CLOCK, "pendulum", "", ("now", "today", "tomorrow", "yesterday"), None),
@@ -45,7 +46,6 @@ _ROWS: tuple[Row, ...] = (
     (InputKind.PROCESS, "concurrent.futures.process", "ProcessPoolExecutor", ("submit", "map"), None),
     (InputKind.NETWORK, "ssl", "SSLSocket", _STREAM, None),
 )
-_TRANSPORT = ("asyncio.selector_events", "_SelectorSocketTransport")
 
 
 def _of_tables() -> Iterator[tuple[tuple[str, str], tuple[InputKind, str, Naming | None]]]:
@@ -54,7 +54,7 @@ def _of_tables() -> Iterator[tuple[tuple[str, str], tuple[InputKind, str, Naming
             what = "os.environ" if kind is InputKind.ENV else f"{owner or module}.{name}"
             yield (module, f"{owner}.{name}" if owner else name), (kind, what, naming)
     for name in ("write", "writelines"):
-        yield (_TRANSPORT[0], f"{_TRANSPORT[1]}.{name}"), (InputKind.NETWORK, OPEN_CONNECTION, None)
+        yield (TRANSPORT[0], f"{TRANSPORT[1]}.{name}"), (InputKind.NETWORK, OPEN_CONNECTION, None)
     for function, what, naming in queries():
         yield function, (InputKind.DATABASE, what, naming)
     for generator in (random.Random, random.SystemRandom):

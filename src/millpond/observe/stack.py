@@ -6,13 +6,14 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from millpond.internals.stack_names import turn_of_the_loop
 from millpond.render import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_TURN_OF_THE_LOOP = asyncio.Handle._run.__code__  # noqa: SLF001 - the frame that every callback of a loop runs in
+_TURN_OF_THE_LOOP = turn_of_the_loop()
 _ENDS = (_TURN_OF_THE_LOOP, asyncio.run.__code__, asyncio.Runner.run.__code__)
 _MODULES = frozenset({id(vars(asyncio.events)), id(vars(asyncio.runners))})
 """Of the code of _ENDS. While there is an audit hook, reading the code of a frame is slow, unlike its globals."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from millpond.internals import fastapi_names
 from millpond.observe.observer import Observer
 
 if TYPE_CHECKING:
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from fastapi.dependencies.models import Dependant
-
     from millpond.render.target import Target
+    from millpond.routes.operation import Operation
     from millpond.routes.route import Route
 
 
@@ -54,14 +54,13 @@ class Watch:
         """Around the render of one path."""
         get = target.route.operations["GET"]
         last = self._last.get(target.route.file.file) == target.key
-        return self._observer.render(whole=last or get.streams or _has_async(get.api_route.dependant))
+        return self._observer.render(whole=last or get.streams or _has_async(get))
 
 
-def _has_async(dependant: Dependant) -> bool:
-    """Whether it has a dependency that runs in the event loop."""
-    return any(
-        (inner.call is not None and _is_async(inner.call)) or _has_async(inner) for inner in dependant.dependencies
-    )
+def _has_async(operation: Operation) -> bool:
+    """Whether it has a dependency that runs in the event loop, or may have one."""
+    dependencies = fastapi_names.dependency_calls(operation.api_route)
+    return dependencies is None or any(map(_is_async, dependencies))
 
 
 def _is_async(call: Callable[..., Any]) -> bool:

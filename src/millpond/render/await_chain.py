@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from millpond.internals.stack_names import LIMITER
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -19,7 +21,7 @@ def in_a_thread(task: asyncio.Task[Any]) -> bool:
     False while it still waits for a free thread. Tasks that it has started, and awaits, aren't looked into.
     """
     codes = [frame.f_code for frame in frames_of(task.get_coro())]
-    if any(code.co_qualname.startswith("CapacityLimiter.") for code in codes):
+    if any(code.co_qualname.startswith(LIMITER) for code in codes):
         return False
     return any(code in (anyio.to_thread.run_sync.__code__, asyncio.to_thread.__code__) for code in codes)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from fastapi import Request, Response, params
-from fastapi.datastructures import Default
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from fastapi.security.base import SecurityBase
-from pydantic import BaseModel
 
 from millpond.errors import Place, RouteModuleError
+from millpond.internals import fastapi_names
 from millpond.routes.direct import NotDirect, direct_handler
 from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
 from millpond.routes.signature import adapt, signature_of
@@ -24,7 +24,6 @@ from millpond.routes.signature import adapt, signature_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fastapi.dependencies.models import Dependant
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.routes.folder import Segment
@@ -60,7 +59,8 @@ class OperationRoute(APIRoute):
     ) -> None:
         self.around, self.place = around, place
         self._through: Callable[[Endpoint], Endpoint] | None = None
-        super().__init__(path, endpoint, response_class=Default(EncodedResponse), **kw)
+        self._options = {**kw, **fastapi_names.default_class(EncodedResponse)}
+        super().__init__(path, endpoint, **self._options)
         self.runs = OperationApp(self)
 
     @cached_property
@@ -69,13 +69,18 @@ class OperationRoute(APIRoute):
         generates = _generates(self.endpoint)
         call = self.endpoint if self._through is None else self._through(self.endpoint)
         if generates:
-            call = Results(self.place, self.stream_item_type).of_each(call)
+            call = Results(self.place, fastapi_names.item_type(self)).of_each(call)
         else:
-            call = Results(self.place, self.response_model).of(call)
-        self.dependant = replace(self.dependant, call=call)
-        direct = None if generates else direct_handler(self)
-        whole = super().get_route_handler()
+            encodes = fastapi_names.DEFAULT.is_known
+            call = Results(self.place, self.response_model, encodes=encodes).of(call)
+        direct = None if generates else direct_handler(self, call)
+        whole = fastapi_names.handler_calling(self, call, self._again)
         return Ways(None if direct is None else self.around(direct), self.around(whole))
+
+    def _again(self, call: Callable[..., Any]) -> APIRoute:
+        """FastAPI's route for a function in the place of this one's."""
+        provider = self.dependency_overrides_provider
+        return APIRoute(self.path, call, dependency_overrides_provider=provider, **self._options)
 
     @contextmanager
     def called_through(self, through: Callable[[Endpoint], Endpoint]) -> Iterator[None]:
@@ -142,7 +147,8 @@ class Operation:
     @property
     def threaded(self) -> bool:
         """Whether the function, or a dependency of it, is a sync one, and so runs in a thread of the pool."""
-        return any(map(_in_thread, _calls(self.api_route.dependant)))
+        dependencies = fastapi_names.dependency_calls(self.api_route)
+        return dependencies is None or any(map(_in_thread, (self.api_route.endpoint, *dependencies)))
 
 
 def make_operation(module: RouteModule, method: str, around: Callable[[Handler], Handler]) -> Operation:
@@ -177,8 +183,8 @@ def make_operation(module: RouteModule, method: str, around: Callable[[Handler],
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise RouteModuleError(f"{place}: FastAPI can't use the signature of {method}: {reason}") from error
-    streams = api_route.is_sse_stream or api_route.is_json_stream or _generates(function)
-    return Operation(method, module, api_route, tuple(dict.fromkeys(_declared(api_route.dependant))), streams, place)
+    declared = dict.fromkeys(starmap(DeclaredInput, fastapi_names.declared(api_route)))
+    return Operation(method, module, api_route, tuple(declared), _generates(function), place)
 
 
 def allow(methods: Iterable[str]) -> str:
@@ -207,45 +213,14 @@ def _texts(function: Callable[..., Any]) -> tuple[str | None, str | None]:
 
 
 def _generates(function: Callable[..., Any]) -> bool:
-    inner = inspect.unwrap(function)
-    return inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
-
-
-def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
-    if dependant.call is not None:
-        yield dependant.call
-    for dependency in dependant.dependencies:
-        yield from _calls(dependency)
+    """Whether FastAPI makes a stream of what it yields; it looks through decorators, and at what is callable."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    inner: Any = inspect.unwrap(function)
+    return any(
+        inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in (inner, type(inner).__call__)
+    )
 
 
 def _in_thread(function: Callable[..., Any]) -> bool:
     return not is_async(function) and not inspect.isasyncgenfunction(inspect.unwrap(function))
-
-
-def _declared(dependant: Dependant) -> Iterator[DeclaredInput]:
-    call = inspect.unwrap(dependant.call) if dependant.call is not None else None
-    if isinstance(call, SecurityBase):
-        yield DeclaredInput("security", call.scheme_name)
-    for field in dependant.query_params:
-        yield from (DeclaredInput("query", name) for name in _names(field.alias, field.field_info))
-    for field in dependant.header_params:
-        yield from (DeclaredInput("header", _header(name)) for name in _names(field.alias, field.field_info))
-    for field in dependant.cookie_params:
-        yield from (DeclaredInput("cookie", name) for name in _names(field.alias, field.field_info))
-    for field in dependant.body_params:
-        is_form = isinstance(field.field_info, params.Form)
-        yield DeclaredInput("form" if is_form else "body", field.alias)
-    for dependency in dependant.dependencies:
-        yield from _declared(dependency)
-
-
-def _header(name: str) -> str:
-    return name.replace("_", "-").lower()
-
-
-def _names(alias: str, info: Any) -> list[str]:
-    """The names that a parameter reads: a model (`Annotated[Filters, Query()]`) reads one for each field."""
-    model = info.annotation
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return [field.alias or name for name, field in model.model_fields.items()]
-    return [alias]

@@ -6,24 +6,20 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from starlette._exception_handler import wrap_app_handling_exceptions
-from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, NoMatchFound, Router
+from starlette.routing import BaseRoute, Match, NoMatchFound
 
+from millpond.internals import fastapi_names, starlette_names
 from millpond.render.middleware_boundary import tracked_asgi_scope, with_boundaries
 from millpond.render.renderer import OPERATION
 from millpond.render.request.tracked_request import guard_connection
 from millpond.render.user_code import user_place
-from millpond.routes.direct import TELEMETRY, NotDirect
+from millpond.routes.direct import NotDirect
 from millpond.routes.operation import OperationApp
-from millpond.routes.untouched import untouched
 from millpond.serve.validation_errors import validation_error_response
 
 if TYPE_CHECKING:
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.datastructures import URLPath
+    from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.errors import Place
@@ -39,14 +36,6 @@ if TYPE_CHECKING:
 
 _LOOKS_EVERY = 1.0
 """Seconds after which somebody who has begun to observe the application meanwhile is noticed."""
-
-
-def _passed_by_is_untouched() -> bool:
-    """Whether the ways in that a short cut leaves out are Starlette's and FastAPI's own, which do nothing more."""
-    starlettes = (Starlette, ServerErrorMiddleware, ExceptionMiddleware, Router)
-    return untouched((each.__call__ for each in starlettes), "starlette") and untouched(
-        (each.__call__ for each in (FastAPI, AsyncExitStackMiddleware)), "fastapi"
-    )
 
 
 class MatchedOperation(BaseRoute):
@@ -124,20 +113,20 @@ def _handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
     """As FastAPI runs an operation: handlers of errors see the request whose body the operation may have read."""
 
     async def handling(scope: Scope, receive: Receive, send: Send) -> None:
-        await wrap_app_handling_exceptions(app, request)(scope, receive, send)
+        await starlette_names.handling_errors(app, request)(scope, receive, send)
 
     return handling
 
 
-class InnerApp(FastAPI):
+class InnerApp(starlette_names.LayeredFastAPI):
     """FastAPI, with the operations of the route files in its OpenAPI document and nowhere on its way."""
 
     def __init__(
         self, operations: Sequence[OperationRoute], project: Path, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(redirect_slashes=False, dependencies=[Depends(guard_connection)])
         self._project = project
         self._added_at: dict[int, Place | None] = {}
+        super().__init__(redirect_slashes=False, dependencies=[Depends(guard_connection)])
         self._clock, self._looks_again = clock, 0.0
         self.unobserved = False
         """Whether nobody was seen who observes requests: the one condition for short cuts."""
@@ -150,10 +139,11 @@ class InnerApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if OPERATION in scope and self._look():
-            scope.setdefault(TELEMETRY, None)
-            if self.middleware_stack is not None and not self.root_path:
+            scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
+            stack = starlette_names.built_stack(self)
+            if stack is not None and not self.root_path:
                 scope["app"] = self  # what FastAPI and Starlette do, one after the other
-                await self.middleware_stack(scope, receive, send)
+                await stack(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
 
@@ -165,25 +155,22 @@ class InnerApp(FastAPI):
         now = self._clock()
         if now >= self._looks_again:
             self._looks_again = now + _LOOKS_EVERY
-            telemetry = getattr(self, "_native_telemetry", None)
-            self.unobserved = telemetry is not None and not telemetry.enabled() and _passed_by_is_untouched()
+            self.unobserved = not fastapi_names.is_observed(self) and starlette_names.is_past_possible()
         return self.unobserved
 
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
         """FastAPI's; the line is remembered, for what the build says about a library's middleware."""
         super().add_middleware(middleware_class, *args, **kwargs)
+        added = starlette_names.added_last(self)
         frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
-        self._added_at[id(self.user_middleware[0])] = user_place(frame, self._project)
+        if added is not None:
+            self._added_at[id(added)] = user_place(frame, self._project)
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """FastAPI's, with a way past it where nothing of the user's is in it."""
-        added = self.user_middleware
-        self.user_middleware = with_boundaries(added, self._added_at)  # for the moment: it is the user's own list
-        try:
-            stack = super().build_middleware_stack()
-        finally:
-            self.user_middleware = added
-        if self.user_middleware or self.max_body_size is not None or not isinstance(stack, ServerErrorMiddleware):
+    def layers(self, added: list[Middleware]) -> list[Middleware]:
+        return with_boundaries(added, self._added_at)
+
+    def past(self, stack: ASGIApp) -> ASGIApp:
+        if self.max_body_size is not None or not isinstance(stack, ServerErrorMiddleware):
             return stack
         return PassableStack(stack, self)
 

@@ -14,6 +14,7 @@ import anyio.to_thread
 import fastapi
 import starlette
 
+from millpond.internals.stack_names import MEETING_FILES, MEETINGS
 from millpond.render.await_chain import frames_of
 from millpond.render.user_code import user_place
 
@@ -52,8 +53,6 @@ _IN_ASYNCIO = tuple(
     str(Path(asyncio.__file__).with_name(f"{name}.py"))
     for name in ("locks", "queues", "taskgroups", "tasks", "timeouts")
 )
-_IN_ANYIO = (f"{_ANYIO}{os.sep}_core{os.sep}_synchronization.py", f"{_ANYIO}{os.sep}streams{os.sep}memory.py")
-_ANYIO_GROUPS = ("TaskGroup.", "Event.", "Lock.", "Semaphore.", "CapacityLimiter.", "AsyncIOBackend.checkpoint")
 
 
 def waits(task: asyncio.Task[Any], project: Path) -> TaskWait:
@@ -91,7 +90,7 @@ def _is_meeting(frame: FrameType) -> bool:
     if code.co_filename in _IN_ASYNCIO:
         return code is not asyncio.sleep.__code__
     if code.co_filename.startswith(_ANYIO):
-        return code.co_filename in _IN_ANYIO or code.co_qualname.startswith(_ANYIO_GROUPS)
+        return code.co_filename in MEETING_FILES or code.co_qualname.startswith(MEETINGS)
     return code.co_filename.startswith(_FRAMEWORK)
 
 

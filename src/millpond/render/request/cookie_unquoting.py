@@ -7,19 +7,17 @@ fits into a request. In those versions this module's function replaces that one.
 
 from __future__ import annotations
 
-import http.cookies
 import re
 import sys
 from typing import TYPE_CHECKING
+
+from millpond.internals.cookie_names import replace_unquote
 
 if TYPE_CHECKING:
     from re import Match
 
 _FIXED: dict[tuple[int, int], int] = {(3, 11): 10, (3, 12): 6}
 """The first linear release of each version; later versions always were."""
-
-_REPLACED = "_unquote"
-"""A private name; the affected releases won't change any more."""
 
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 
@@ -46,5 +44,5 @@ def is_needed(version: tuple[int, int, int] = sys.version_info[:3]) -> bool:
 
 def install() -> None:
     """Replace a quadratic function by `unquote`, in this whole process. Results are the same."""
-    if is_needed() and hasattr(http.cookies, _REPLACED):
-        setattr(http.cookies, _REPLACED, unquote)
+    if is_needed():
+        replace_unquote(unquote)

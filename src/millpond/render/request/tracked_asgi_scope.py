@@ -8,11 +8,11 @@ the values themselves report reads, also those of a copied scope; Starlette's `H
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import starlette
 from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from millpond.render.request.access import read_by_tracer, refuse_in_function, refuse_in_shared_work
 
@@ -38,9 +38,10 @@ _NO_READS = frozenset(
         *("__iadd__", "append", "clear", "extend", "insert"),  # writes reveal nothing
     }
 )
-_FOLDER = Path(starlette.__file__).parent
-_BUILDS_REQUESTS = frozenset({str(_FOLDER / "datastructures.py"), str(_FOLDER / "requests.py"), __file__})
-_RESPONSES = str(_FOLDER / "responses.py")
+_BUILDS_REQUESTS = frozenset(
+    {URL.__init__.__code__.co_filename, HTTPConnection.__init__.__code__.co_filename, __file__}
+)
+_RESPONSES = Response.__init__.__code__.co_filename
 
 _Value = TypeVar("_Value", bound="type[Any]")
 

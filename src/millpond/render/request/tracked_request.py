@@ -14,8 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.datastructures import URL, Headers, QueryParams
-from starlette.requests import HTTPConnection, Request, cookie_parser
+from starlette.requests import HTTPConnection, Request
 
+from millpond.internals.starlette_names import make_by
 from millpond.render.request.access import is_shared_work, read_by_tracer, refuse_in_function, refuse_in_shared_work
 from millpond.render.request.tracked_asgi_scope import GUARDED, SHARED_RENDER, plain_value, untracked
 from millpond.render.request.tracked_mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
     from types import FrameType
 
-    from starlette._utils import AwaitableOrContextManager
-    from starlette.datastructures import Address, FormData, State
+    from starlette.datastructures import Address, State
     from starlette.types import Receive
 
     from millpond.render.request.tracked_mappings import OnRead
@@ -143,10 +143,8 @@ class GuardedConnection(HTTPConnection):
     @property
     def cookies(self) -> dict[str, str]:
         if not hasattr(self, "_own_cookies"):
-            sent = Headers(raw=plain_value(self.plain, "headers")).getlist("cookie")
-            self._own_cookies = cookies = TrackedCookies()
-            for header in sent:
-                cookies.update(cookie_parser(header))
+            plain = HTTPConnection({"type": "http", "headers": plain_value(self.plain, "headers")})
+            self._own_cookies = cookies = TrackedCookies(plain.cookies)
             if self._is_tracked:
                 cookies.on_read = self.record_access
         return self._own_cookies
@@ -225,7 +223,7 @@ class GuardedRequest(GuardedConnection, Request):
         self.record_access("request.json()")
         return await super().json()
 
-    def form(self, **limits: Any) -> AwaitableOrContextManager[FormData]:
+    def form(self, **limits: Any) -> Any:  # awaited, or entered
         self.record_access("request.form()")
         return super().form(**limits)
 
@@ -305,9 +303,9 @@ def guard_requests() -> None:
     """Guard every request object that is built from a live run's ASGI scope, whoever builds it.
 
     Middleware builds its own, and may keep it in a global or a context variable; and Starlette's class caches what it
-    has read as plain data. `HTTPConnection` has no `__new__`, so it gets one: no other place sees all of them.
+    has read as plain data. No other place sees all of them.
     """
-    HTTPConnection.__new__ = _new  # type: ignore[method-assign, assignment]
+    make_by(_new)
 
 
 def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any) -> HTTPConnection:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import httpx2
-from starlette.config import Environ
+from starlette.config import environ
 from starlette.requests import HTTPConnection
 
 from millpond.errors import UsageError
@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (HTTPConnection, "it holds the whole request"),
     (BaseException, "an error is raised, not returned"),
     (ModuleType, "it is a module"),
-    ((type(os.environ), Environ), "it is the whole environment, with its secrets"),
+    ((type(os.environ), type(environ)), "it is the whole environment, with its secrets"),
 )
 _ABILITIES = (
     (("__call__",), "it can be called"),

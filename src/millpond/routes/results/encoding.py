@@ -14,11 +14,12 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from fastapi.encoders import ENCODERS_BY_TYPE, jsonable_encoder
+from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefinedType
 from starlette.responses import JSONResponse
 
+from millpond.internals.fastapi_names import encoders
 from millpond.routes.results.contents import NotData, check_kind, contents_of, key_step
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _LISTED = (list, set, frozenset, GeneratorType, tuple, deque)
 _LOOKED_INTO = (dict, list, set, frozenset, tuple, deque)
 """What can be looked into twice."""
 _WRITTEN = (Enum, PurePath, str, int, float, type(None), PydanticUndefinedType)
-_ENCODED = tuple(ENCODERS_BY_TYPE)
+_ENCODED = tuple(encoders)
 """Those whose subclasses FastAPI encodes, too. What an application adds later counts for its very type."""
 
 
@@ -155,7 +156,7 @@ def _taken_apart(value: Any) -> tuple[Any, bool]:
         return dict(value.items()), False
     if isinstance(value, _LISTED):
         return [*value], False
-    if kind in ENCODERS_BY_TYPE or isinstance(value, _ENCODED) or _is_of_pydantic_1(kind):
+    if kind in encoders or isinstance(value, _ENCODED) or _is_of_pydantic_1(kind):
         return jsonable_encoder(value), True
     return contents_of(value), False
 

@@ -48,6 +48,8 @@ class Results:
     place: Place
     model: Any = None
     """The response model, or what it declares for each item of a stream; None: there is none."""
+    encodes: bool = True
+    """Whether a result without a model becomes Encoded; else what FastAPI can encode."""
 
     def of(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function` with another result, in a thread of the pool, where that is where it runs.
@@ -63,7 +65,7 @@ class Results:
 
     def _whole(self) -> Change:
         if self.model is None:
-            return functools.partial(_encoded, place=self.place)
+            return functools.partial(_encoded if self.encodes else _to_be_encoded, place=self.place)
         return functools.partial(_to_be_modelled, place=self.place, check=_lets_through(self.model))
 
     def _item(self) -> Change:
@@ -91,6 +93,12 @@ def _encoded(result: Any, place: Place) -> Response | Encoded:
     encoded = Encoded()
     encoded.body = json_bytes(result, place)
     return encoded
+
+
+def _to_be_encoded(result: Any, place: Place) -> Any:
+    if isinstance(result, Response):
+        return result
+    return passed_on(result, place) if isinstance(result, httpx2.Response) else simplified(result, place)
 
 
 def _to_be_modelled(result: Any, place: Place, *, check: bool) -> Any:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from millpond.internals.uvicorn_http import STATUS_LINE, HttpToolsProtocol
 from millpond.policy.http.header_size import header_size
 from millpond.serve.connection.cycle import Flow, disconnect, refusing, without_chunks
 from millpond.serve.connection.framing import length_of, origin_form, refusal, with_host, without_upgrade
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Any
 
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
     from millpond.config import ServerConfig
+    from millpond.internals.uvicorn_http import RequestResponseCycle
 
 log = logging.getLogger("millpond.serve")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
-
+from millpond.internals.uvicorn_http import FlowControl
 from millpond.serve.connection.tcp import reset
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from millpond.internals.uvicorn_http import RequestResponseCycle
 
 
 UNKNOWN_LENGTH: Any = math.inf

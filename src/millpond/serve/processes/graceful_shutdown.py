@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
-    from uvicorn.server import ServerState
 
     from millpond.config import ServerConfig
+    from millpond.internals.uvicorn_names import ServerState
 
 log = logging.getLogger("millpond.serve")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Literal
 import uvicorn
 
 from millpond.errors import AddressError
-from millpond.serve.internals import differences
+from millpond.internals import uvicorn_names
+from millpond.internals.private_name import tell_unknown
+from millpond.internals.uvicorn_names import differences
 from millpond.serve.processes.descriptors import Descriptors
 from millpond.serve.processes.graceful_shutdown import GracefulShutdown, RunningRequests
 from millpond.serve.processes.process_exit import exit_at_once
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
@@ -129,7 +131,36 @@ async def serve(
         timeout_keep_alive=_whole(bounds.keep_alive_timeout),
         timeout_graceful_shutdown=_whole(bounds.shutdown_timeout) + _UNWIND,  # for what doesn't heed being cut off
     )
-    await _Server(config, requests, bounds, started, second_signal_exits=second_signal_exits).serve(list(sockets))
+    tell_unknown(uvicorn_names.SERVER)
+    if all(name.is_known for name in uvicorn_names.SERVER):
+        await _Server(config, requests, bounds, started, second_signal_exits=second_signal_exits).serve(list(sockets))
+    else:
+        await _serve_plainly(config, sockets, started)
+
+
+async def _serve_plainly(config: uvicorn.Config, sockets: Sequence[socket.socket], started: Callable[[], None]) -> None:
+    """As `serve`, with what uvicorn documents alone."""
+    for each in sockets:
+        each.listen(config.backlog)  # from now on connections wait for the server
+    with _nothing_on_signals():  # uvicorn raises them again at its end, and there is more to be ended after it
+        serving = asyncio.ensure_future(uvicorn.Server(config).serve(sockets=list(sockets)))
+        await asyncio.sleep(0)
+        started()
+        await serving
+
+
+@contextlib.contextmanager
+def _nothing_on_signals() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    former = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _whole(seconds: float) -> int:
@@ -155,7 +186,7 @@ def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protoc
     return bounded_protocol(bounds) if hits is None else hit_protocol(bounds, hits)
 
 
-class _Server(uvicorn.Server):
+class _Server(uvicorn.Server):  # only where each of uvicorn_names.SERVER is known
     """uvicorn's server, which ends by returning: a clean stop is no failure, whoever asked for it."""
 
     def __init__(

@@ -12,15 +12,11 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
-from uvicorn.supervisors.multiprocess import Process
-
 from millpond.serve.processes.process_exit import exit_code_of, exit_orphaned, exit_process
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
-
-    import uvicorn
 
 log = logging.getLogger("millpond.serve")
 
@@ -30,6 +26,8 @@ _TELLS_WITHIN = 1.0
 """Seconds in which a thread of the worker says where its loop stands."""
 _FRAMES = 30
 """Shown of it; the outer ones are left out."""
+_SPAWNING = multiprocessing.get_context("spawn")
+"""A worker imports everything itself: of a copy of the parent threads and event loops would be missing."""
 
 
 class WorkerTask(Protocol):
@@ -45,10 +43,10 @@ class WorkerTask(Protocol):
         ...
 
 
-class Worker(Process):
-    """One process that works. uvicorn's, with other work than a uvicorn.Server's, and questions that never wait."""
+class Worker:
+    """One process that works, and a pipe to it on which no question waits for its answer."""
 
-    def __init__(self, config: uvicorn.Config, work: WorkerTask, sockets: list[socket.socket], patience: float) -> None:
+    def __init__(self, work: WorkerTask, sockets: Sequence[socket.socket], patience: float) -> None:
         """`patience`: seconds in which it ends when it is told to."""
         self._work, self._patience = work, patience
         self._loop: asyncio.AbstractEventLoop | None = None  # in the worker
@@ -60,17 +58,18 @@ class Worker(Process):
         """Seconds that it took to come to serve, or has taken so far."""
         self.due = 0.0
         """When its place is to be taken, by the monotonic clock; for a worker that has ended."""
-        super().__init__(config, sockets)
+        self.parent_conn, self.child_conn = multiprocessing.Pipe()
+        self.process = _SPAWNING.Process(target=self.target, args=(list(sockets),))
 
     # In the worker.
 
-    def target(self, sockets: list[socket.socket] | None = None) -> None:
+    def target(self, sockets: list[socket.socket]) -> None:
         """Runs in the worker, which ends with it, whatever comes out of it and whatever threads go on."""
         # Ctrl-C is the parent's to hear, which ends its workers one way, and once.
         os.setpgrp()
         threading.Thread(target=_end_with_parent, args=(self._patience,), daemon=True).start()
         threading.Thread(target=self._answer, args=(threading.Lock(),), daemon=True).start()
-        exit_process(self._code(sockets or []))
+        exit_process(self._code(sockets))
 
     def _code(self, sockets: list[socket.socket]) -> int:
         try:
@@ -102,6 +101,43 @@ class Worker(Process):
                     self._loop.call_soon_threadsafe(say, True)
 
     # In the parent.
+
+    @property
+    def pid(self) -> int | None:
+        """None before it was started."""
+        return self.process.pid
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it runs; below 0 for the signal that ended it."""
+        return self.process.exitcode
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            OSError: the system gives no further process.
+        """
+        self.process.start()
+
+    def terminate(self) -> None:
+        """Tell it to end; nothing more is asked of it."""
+        if self.process.exitcode is None:
+            self.process.terminate()
+            self._hang_up()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self._hang_up()
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self.process.join()
+
+    def _hang_up(self) -> None:
+        self.parent_conn.close()
+        self.child_conn.close()
 
     def look(self, passed: float = 0.0) -> None:
         """Take in what the worker has said, and ask whether its loop runs; never waits.

@@ -6,11 +6,9 @@ import contextlib
 import logging
 import math
 import signal
+import threading
 import time
-from typing import TYPE_CHECKING, cast
-
-import uvicorn
-from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess
+from typing import TYPE_CHECKING
 
 from millpond.policy.retry import retry_pause
 from millpond.serve.processes.worker import Worker
@@ -25,6 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.serve")
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_HEARD = tuple(
+    getattr(signal, f"SIG{name}")
+    for name in ("INT", "TERM", "HUP", "TTIN", "TTOU", "QUIT", "USR1", "USR2")
+    if hasattr(signal, f"SIG{name}")
+)
+"""Those that don't end the parent by themselves. It acts on the first five; not every system has all of them."""
+_LOOK_SECONDS = 0.5
+"""Between two looks at the workers."""
 _LOOK_AGAIN_SECONDS = 0.05
 _LONGEST_STEP = 1.0
 """Seconds between two looks that count, at most: a parent that was stopped itself has heard nobody."""
@@ -37,8 +43,8 @@ GRACE = 5.0
 """Seconds beyond the shutdown's own deadline in which a worker may close what it has open."""
 
 
-class Workers(Multiprocess):
-    """uvicorn's process manager for Millpond's workers.
+class Workers:
+    """The parent of the processes that serve.
 
     The first worker starts alone: what keeps it from starting is said once, and ends the server; and the cache is
     seeded once. From then on the server goes on: a worker that ended is replaced, and so is one whose event loop has
@@ -59,25 +65,49 @@ class Workers(Multiprocess):
         longest_silence: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        config = uvicorn.Config("", workers=count, log_config=None, access_log=False)
-        super().__init__(config, list(sockets))
-        self._work, self._patience, self._when_started = work, patience, started
+        self._work, self._sockets, self._count = work, list(sockets), count
+        self._patience, self._when_started = patience, started
         self._longest_silence = longest_silence
         self._failures = 0
         self._longest_start = math.inf
         """Seconds, of those that came to serve; nobody knows before the first."""
         self._clock, self._looked = clock, clock()
+        self.workers: list[Worker] = []
+        self.should_exit = threading.Event()
+        self.signal_queue: list[int] = []
+        """Signals that came, and weren't acted on."""
         self.code = 0
         """The exit code."""
+        for number in _HEARD:
+            signal.signal(number, lambda number, _: self.signal_queue.append(number))
 
-    @property
-    def workers(self) -> list[Worker]:
-        return cast("list[Worker]", self.processes)
+    def run(self) -> None:
+        """Until all are to end, and have ended."""
+        self._start()
+        while not self.should_exit.wait(_LOOK_SECONDS):
+            self._act_on_signals()
+            self.keep_alive()
+        for worker in self.workers:
+            worker.terminate()
+        self._join(self.workers)
 
-    def init_processes(self) -> None:
+    def _act_on_signals(self) -> None:
+        for number in tuple(self.signal_queue):
+            self.signal_queue.remove(number)
+            name = signal.Signals(number).name
+            if number in _ENDING:
+                self.should_exit.set()
+            elif name == "SIGHUP":
+                self._restart_all()
+            elif name == "SIGTTIN":
+                self._add()
+            elif name == "SIGTTOU":
+                self._remove()
+
+    def _start(self) -> None:
         """Start the first, and the others when it serves."""
         first = self._begin()
-        self.processes.append(first)
+        self.workers.append(first)
         if not self._await([first]):
             if not self._is_to_end():
                 self.code = _FAILED
@@ -86,13 +116,13 @@ class Workers(Multiprocess):
             self.should_exit.set()
             return
         self._longest_start = first.starting
-        others = [worker for worker in (self._try_to_begin() for _ in range(self.processes_num - 1)) if worker]
-        self.processes.extend(others)
+        others = [worker for worker in (self._try_to_begin() for _ in range(self._count - 1)) if worker]
+        self.workers.extend(others)
         self._await(others)  # one that has ended is replaced, like those that end later
         if not self._is_to_end():
             self._when_started()
 
-    def keep_subprocess_alive(self) -> None:
+    def keep_alive(self) -> None:
         """Replace what has ended or hangs."""
         passed = self._passed()
         for place, worker in enumerate(self.workers):
@@ -149,7 +179,7 @@ class Workers(Multiprocess):
         worker.kill()
         worker.join()
 
-    def restart_all(self) -> None:
+    def _restart_all(self) -> None:
         """Bring a new worker into service for each, before the old one goes: a new build is taken over so."""
         for place, old in enumerate(self.workers):
             new = self._try_to_begin()
@@ -161,29 +191,25 @@ class Workers(Multiprocess):
                 if not self._is_to_end():
                     log.error("the new worker can't start; worker %s and those after it stay", old.pid)
                 return
-            self.processes[place] = new
+            self.workers[place] = new
             old.terminate()
             self._join([old])
         self._when_started()
 
-    def handle_ttin(self) -> None:
+    def _add(self) -> None:
         """One worker more."""
         new = self._try_to_begin()
         if new is not None:
-            self.processes_num += 1
-            self.processes.append(new)
+            self._count += 1
+            self.workers.append(new)
 
-    def handle_ttou(self) -> None:
+    def _remove(self) -> None:
         """One worker less, unless it is the last."""
-        if self.processes_num > 1:
-            self.processes_num -= 1
-            last = cast("Worker", self.processes.pop())
+        if self._count > 1:
+            self._count -= 1
+            last = self.workers.pop()
             last.terminate()
             self._join([last])
-
-    def join_all(self) -> None:
-        """Wait for all to end, and kill those that don't."""
-        self._join(self.workers)
 
     def kill_all(self) -> None:
         """End what still runs, at once."""
@@ -192,7 +218,7 @@ class Workers(Multiprocess):
                 worker.kill()
 
     def _begin(self) -> Worker:
-        worker = Worker(self.config, self._work, self.sockets, self._patience)
+        worker = Worker(self._work, self._sockets, self._patience)
         worker.start()
         return worker
 
@@ -231,7 +257,7 @@ class Workers(Multiprocess):
             self._failures += 1
             ended.due = now + self._pause()
             return
-        self.processes[place] = new
+        self.workers[place] = new
         log.info("worker %s takes the place of worker %s", new.pid, ended.pid)
 
     def _pause_after(self, ended: Worker) -> float:
@@ -309,7 +335,7 @@ def run_workers(
 
 @contextlib.contextmanager
 def _signals_restored() -> Iterator[None]:
-    former = {number: signal.getsignal(number) for number in SIGNALS}
+    former = {number: signal.getsignal(number) for number in _HEARD}
     try:
         yield
     finally:

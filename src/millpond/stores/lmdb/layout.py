@@ -6,17 +6,17 @@ import struct
 from functools import lru_cache
 from hashlib import blake2b
 from math import isnan, nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from millpond.policy.tags import TagRow
 
 if TYPE_CHECKING:
-    from lmdb import _Database as Table
-
     from millpond.policy.entry import Entry
 
+Table: TypeAlias = Any
+"""A handle of lmdb's, whose class has no public name."""
 LAYOUT = b"millpond store, layout 1"
 """What the first record says; a file that says anything else is not read."""
 LAYOUT_KEY, IDENTITY_KEY, STATE_KEY = b"layout", b"identity", b"state"

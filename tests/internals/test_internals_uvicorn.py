@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from millpond.config import ServerConfig
+from millpond.internals.uvicorn_names import _METHODS, differences
 from millpond.serve.connection.bounded import BoundedProtocol
 from millpond.serve.connection.protocol import HitProtocol
-from millpond.serve.internals import _METHODS, differences
 from millpond.serve.processes import server
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
 HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 
-READ_AND_UNDERSTOOD = {
-    "0.54.0": "18fdf324b11bf160",
+READ = {
+    "HttpToolsProtocol": "18fdf324b11bf160",
+    "RequestResponseCycle": "e67d470d435dcc1c",
+    "FlowControl": "126debcdaa894c83",
 }
-"""By version of uvicorn, how the digest of its protocol's source begins that was read for the protocols here. When this
-test fails, read the difference, run `make soak`, and add a line."""
+"""How the digest of the source of each begins that was read for the protocols here."""
 
 
 def changed(name: str, change: Callable[[Any], Any]) -> Callable[[str], Any]:
@@ -53,11 +55,15 @@ def test_the_installed_uvicorn_is_what_is_taken_for_granted() -> None:
     assert list(differences()) == []
 
 
-def test_the_source_that_was_read_is_the_one_that_runs() -> None:
-    known = READ_AND_UNDERSTOOD.get(uvicorn.__version__)
-    if known is None:
-        pytest.skip(f"uvicorn {uvicorn.__version__} is newer than what was read")
-    assert sha256(inspect.getsource(HttpToolsProtocol).encode()).hexdigest().startswith(known)
+@pytest.mark.parametrize("kind", [HttpToolsProtocol, RequestResponseCycle, FlowControl])
+def test_the_source_that_was_read_is_the_one_that_runs(kind: type[Any]) -> None:
+    digest = sha256(inspect.getsource(kind).encode()).hexdigest()[:16]
+    assert digest == READ[kind.__name__], (
+        f"{kind.__name__} of uvicorn {uvicorn.__version__} isn't the one that was read: compare "
+        f"{inspect.getsourcefile(kind)} with that of uvicorn 0.54.0. Look at what BoundedProtocol, HitProtocol and "
+        "Flow (src/millpond/serve/connection) override and call; run tests/serve and `make soak`; then write "
+        f'"{digest}" into READ.'
+    )
 
 
 def no_status_lines(module: Any) -> Any:

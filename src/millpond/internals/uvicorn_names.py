@@ -1,4 +1,4 @@
-"""What the protocols here take for granted of uvicorn, which promises none of it. A test pins it, too."""
+"""What Millpond takes from inside uvicorn, and the way without each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,49 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
+
+from millpond.internals.private_name import PrivateName
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from uvicorn.server import ServerState as ServerState
+
+_PLAIN = (
+    "hits go through ASGI, and of [server] only max_path_bytes, max_header_bytes of a whole head, keep_alive_timeout "
+    "and shutdown_timeout hold: put a proxy in front that bounds what clients send"
+)
+_QUIET = (
+    "requests and streams have shutdown_timeout alike, the second signal ends nothing at once, and nobody says when "
+    "there are no file descriptors left"
+)
+
+
+def _server() -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(_server, log_config=None))
+
+
+PROTOCOL = (
+    PrivateName("uvicorn.protocols.http.httptools_impl", "HttpToolsProtocol", _PLAIN),
+    PrivateName("uvicorn.protocols.http.httptools_impl", "RequestResponseCycle", _PLAIN),
+    PrivateName("uvicorn.protocols.http.httptools_impl", "STATUS_LINE", _PLAIN),
+    PrivateName("uvicorn.protocols.http.flow_control", "FlowControl", _PLAIN),
+    PrivateName("uvicorn.server", "ServerState", _PLAIN),
+)
+"""For hits at the socket, and bounds on clients; `differences` looks into them."""
+SERVER = (
+    PrivateName("uvicorn", "Server.startup", _QUIET, keywords=("sockets",), sample=_server),
+    PrivateName("uvicorn", "Server.on_tick", _QUIET, positional=1, sample=_server),
+    PrivateName("uvicorn", "Server.shutdown", _QUIET, keywords=("sockets",), sample=_server),
+    PrivateName("uvicorn", "Server.handle_exit", _QUIET, positional=2, sample=_server),
+    PrivateName("uvicorn", "Server.capture_signals", _QUIET, sample=_server),
+    PrivateName("uvicorn", "Server.server_state", _QUIET, sample=_server),
+    PrivateName("uvicorn", "Server.should_exit", _QUIET, sample=_server),
+)
+"""For a quiet end."""
+
+NAMES = (*PROTOCOL, *SERVER)
 
 _METHODS = {
     "__init__": ["self", "config", "server_state", "app_state", "_loop"],
@@ -62,7 +103,7 @@ _PREPARED = {"url", "headers", "expect_100_continue", "scope"}
 
 
 def differences(load: Callable[[str], Any] = importlib.import_module) -> Iterator[str]:
-    """In what uvicorn isn't what is known of it; nothing when all is well.
+    """In what uvicorn's protocol isn't what is known of it; nothing when all is well.
 
     Args:
         load: gives a module by its name.

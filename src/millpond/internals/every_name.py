@@ -1,0 +1,24 @@
+"""Every private name that Millpond knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.internals import cookie_names, fastapi_names, stack_names, starlette_names, uvicorn_names
+
+if TYPE_CHECKING:
+    from millpond.internals.private_name import PrivateName
+
+
+def every_name() -> tuple[PrivateName, ...]:
+    """Those of all packages; pictex must be installed."""
+    from millpond.internals import pictex_memory
+
+    return (
+        *fastapi_names.NAMES,
+        *starlette_names.NAMES,
+        *uvicorn_names.NAMES,
+        *pictex_memory.NAMES,
+        *stack_names.NAMES,
+        *cookie_names.NAMES,
+    )

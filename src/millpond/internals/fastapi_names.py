@@ -1,0 +1,288 @@
+"""What Millpond takes from inside FastAPI, and the way without each."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import inspect
+import ipaddress
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import fastapi
+from fastapi import FastAPI, routing
+from fastapi.routing import APIRoute
+from pydantic import AnyUrl, BaseModel, NameEmail, SecretBytes, SecretStr
+
+from millpond.internals.private_name import PrivateName
+from millpond.internals.untouched import untouched
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+
+    from fastapi._compat import ModelField as ModelField
+    from fastapi.dependencies.models import Dependant
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_SLOW = "through all of FastAPI instead of past it"
+
+
+def _route() -> APIRoute:
+    return APIRoute("/", lambda: None)
+
+
+VALIDATE = PrivateName(
+    "fastapi.dependencies.utils",
+    "request_params_to_args",
+    f"live operations that declare parameters go {_SLOW}",
+    positional=2,
+)
+SERIALIZE = PrivateName(
+    "fastapi.routing",
+    "serialize_response",
+    f"live operations with a response model go {_SLOW}",
+    keywords=("field", "response_content", "is_coroutine", "endpoint_ctx", "dump_json"),
+)
+RESPONSE_FIELD = PrivateName(
+    "fastapi.routing", "APIRoute.response_field", f"live operations with a response model go {_SLOW}", sample=_route
+)
+DEFAULT = PrivateName(
+    "fastapi.datastructures",
+    "Default",
+    f"FastAPI writes the JSON, and live operations go {_SLOW}",
+    positional=1,
+)
+DEPENDANT = PrivateName(
+    "fastapi.routing",
+    "APIRoute.dependant",
+    "what a handler declares is learnt by running it, its route is made twice, and live operations go " + _SLOW,
+    sample=_route,
+)
+ITEM_TYPE = PrivateName(
+    "fastapi.routing",
+    "APIRoute.stream_item_type",
+    "items of a stream with a model are looked at, and encoded, before the model is applied",
+    sample=_route,
+)
+ENCODERS = PrivateName(
+    "fastapi.encoders", "ENCODERS_BY_TYPE", "types for which an application adds an encoder count as objects"
+)
+TELEMETRY = PrivateName("fastapi", "FastAPI._native_telemetry", f"live operations go {_SLOW}", sample=FastAPI)
+EXIT_STACKS = PrivateName(
+    "fastapi.middleware.asyncexitstack", "AsyncExitStackMiddleware", f"live operations go {_SLOW}"
+)
+WATCHED = tuple(
+    PrivateName("fastapi.routing", name, f"nobody can tell whether an agent replaced it, so live operations go {_SLOW}")
+    for name in ("get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies")
+)
+"""Functions that agents replace, to see what goes through FastAPI."""
+
+NAMES = (
+    VALIDATE,
+    SERIALIZE,
+    RESPONSE_FIELD,
+    DEFAULT,
+    DEPENDANT,
+    ITEM_TYPE,
+    ENCODERS,
+    TELEMETRY,
+    EXIT_STACKS,
+    *WATCHED,
+)
+
+TELEMETRY_KEY = "fastapi.telemetry"
+"""The key of an ASGI scope under which FastAPI keeps what it observes of a request; None when nobody wants to know."""
+
+SOURCES = ("path_params", "query_params", "header_params", "cookie_params")
+"""Where parameters are read."""
+_REQUEST = ("request_param_name", "http_connection_param_name")
+_FORM, _PATH = type(fastapi.Form()), type(fastapi.Path())
+_ENCODED = (
+    *(bytes, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID),
+    *(ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network, re.Pattern),
+    *(ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network),
+    *(NameEmail, SecretBytes, SecretStr, AnyUrl),
+)
+"""Types for which FastAPI documents what it writes."""
+
+
+class DirectParameters(NamedTuple):
+    """What an operation needs of a request that needs nothing but parameters and the request."""
+
+    requests: list[str]
+    """Parameters that are the request."""
+    texts: list[str]
+    """Those that are parts of the path, as they are."""
+    validated: dict[str, list[ModelField]]
+    """The others, by where they are read: one of SOURCES."""
+    path: str | None
+    """As messages show it."""
+
+
+def direct_parameters(route: APIRoute) -> DirectParameters | None:
+    """What the operation of a route needs; None where it needs more, or where FastAPI doesn't tell."""
+    dependant = _dependant(route)
+    if dependant is None or dependant.call is None or not _is_simple(dependant):
+        return None
+    validated = {kind: [each for each in getattr(dependant, kind) if not _is_any_text(each)] for kind in SOURCES}
+    if any(validated.values()) and not VALIDATE.is_known:
+        return None
+    named = (getattr(dependant, each) for each in _REQUEST)
+    return DirectParameters(
+        requests=[name for name in named if name is not None],
+        texts=[each.name for each in dependant.path_params if _is_any_text(each)],
+        validated={kind: fields for kind, fields in validated.items() if fields},
+        path=dependant.path,
+    )
+
+
+validate: Callable[[list[ModelField], Any], tuple[Mapping[str, Any], list[Any]]] = VALIDATE.get()
+"""The values of some of `DirectParameters.validated`, out of where they are read, and what is wrong with them."""
+
+
+def _can_serialize(route: APIRoute) -> bool:
+    """Whether `serialized` works for the route's response model, if it has one."""
+    return not route.response_model or (SERIALIZE.is_known and RESPONSE_FIELD.is_known)
+
+
+def response_field(route: APIRoute) -> ModelField | None:
+    """The model of a route's response; only where `is_past_possible`."""
+    field: ModelField | None = route.response_field if route.response_model else None
+    return field
+
+
+async def serialized(field: ModelField, result: Any, context: Mapping[str, Any], *, awaited: bool) -> bytes:
+    """A result as the model of a response has it.
+
+    Args:
+        field: that model.
+        result: what the handler returned.
+        context: `function`, `file`, `line` and `path`, for the message where it isn't valid.
+        awaited: whether the handler is async.
+    """
+    body: bytes = await routing.serialize_response(
+        field=field,
+        response_content=result,
+        is_coroutine=awaited,
+        endpoint_ctx=context,  # type: ignore[arg-type]  # a TypedDict
+        dump_json=True,
+    )
+    return body
+
+
+def is_past_possible(route: APIRoute) -> bool:
+    """Whether the operation of a route may be run past FastAPI, by all that is known of FastAPI."""
+    return DEFAULT.is_known and _can_serialize(route) and _is_routing_untouched()
+
+
+def _is_routing_untouched() -> bool:
+    """Whether nobody has put something of their own into FastAPI, to see what goes through it, as tracers do."""
+    return all(name.is_known for name in (*WATCHED, SERIALIZE)) and untouched(
+        (getattr(routing, name.name, None) for name in (*WATCHED, SERIALIZE)), "fastapi"
+    )
+
+
+def default_class(response: type[Response]) -> dict[str, Any]:
+    """The argument of a route that makes `response` the class of its answers, without hiding that none was chosen.
+
+    A class that was chosen would take streams of JSON and pydantic's own way to write it away. None is chosen where
+    there is no such way.
+    """
+    return {"response_class": DEFAULT.find()(response)} if DEFAULT.is_known else {}
+
+
+def item_type(route: APIRoute) -> Any:
+    """What a stream declares for each item; None for nothing, or where FastAPI doesn't tell."""
+    return route.stream_item_type if ITEM_TYPE.is_known else None
+
+
+def handler_calling(
+    route: APIRoute, call: Callable[..., Any], again: Callable[[Callable[..., Any]], APIRoute]
+) -> Callable[[Request], Awaitable[Response]]:
+    """FastAPI's handler of a route, which calls `call` in the place of its function.
+
+    Args:
+        route: whose.
+        call: takes the same arguments.
+        again: makes the same route of another function.
+    """
+    dependant = _dependant(route)
+    if dependant is None:
+        return APIRoute.get_route_handler(again(call))
+    route.dependant = dataclasses.replace(dependant, call=call)
+    return APIRoute.get_route_handler(route)
+
+
+def dependency_calls(route: APIRoute) -> list[Callable[..., Any]] | None:
+    """The functions of a route's dependencies; None where FastAPI doesn't tell."""
+    dependant = _dependant(route)
+    return None if dependant is None else [call for inner in dependant.dependencies for call in _calls(inner)]
+
+
+def declared(route: APIRoute) -> Iterator[tuple[str, str]]:
+    """Kind and name of each input that a route declares; none where FastAPI doesn't tell."""
+    dependant = _dependant(route)
+    return iter(()) if dependant is None else _declared(dependant)
+
+
+encoders: Collection[type[Any]] = ENCODERS.get() or _ENCODED
+"""The types that FastAPI has an encoder for; applications may add some."""
+
+
+def is_observed(app: FastAPI) -> bool:
+    """Whether somebody has set up OpenTelemetry, or may have."""
+    return not TELEMETRY.is_known or bool(app._native_telemetry.enabled())  # noqa: SLF001 - see the module
+
+
+def _dependant(route: APIRoute) -> Dependant | None:
+    return route.dependant if DEPENDANT.is_known else None
+
+
+def _is_simple(dependant: Dependant) -> bool:
+    """Whether its parameters and the request are all that it needs: what FastAPI may add to its kinds counts, too."""
+    for field in dataclasses.fields(dependant):
+        needed = field.name == "dependencies" or field.name.endswith(("_params", "_param_name"))
+        if needed and field.name not in (*SOURCES, *_REQUEST) and getattr(dependant, field.name):
+            return False
+    return True
+
+
+def _is_any_text(field: ModelField) -> bool:
+    """Whether it is a part of the path that is text, without conditions: there is nothing to validate."""
+    info = field.field_info
+    own_name = field.alias == field.name and info.validation_alias is None
+    return own_name and type(info) is _PATH and info.annotation is str and not info.metadata
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    if dependant.call is not None:
+        yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from _calls(dependency)
+
+
+def _declared(dependant: Dependant) -> Iterator[tuple[str, str]]:
+    call = inspect.unwrap(dependant.call) if dependant.call is not None else None
+    if isinstance(scheme := getattr(call, "scheme_name", None), str):
+        yield "security", scheme
+    for field in dependant.query_params:
+        yield from (("query", name) for name in _names(field))
+    for field in dependant.header_params:
+        yield from (("header", name.replace("_", "-").lower()) for name in _names(field))
+    for field in dependant.cookie_params:
+        yield from (("cookie", name) for name in _names(field))
+    for field in dependant.body_params:
+        yield "form" if isinstance(field.field_info, _FORM) else "body", field.alias
+    for dependency in dependant.dependencies:
+        yield from _declared(dependency)
+
+
+def _names(field: ModelField) -> list[str]:
+    """The names that a parameter reads: a model (`Annotated[Filters, Query()]`) reads one for each field."""
+    model = field.field_info.annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return [each.alias or name for name, each in model.model_fields.items()]
+    return [field.alias]
