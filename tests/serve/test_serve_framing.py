@@ -116,6 +116,11 @@ BROKEN = {
     "a broken trailer": b"2\r\nhi\r\n0\r\nno colon\r\n\r\n",
     "a folded trailer": b"2\r\nhi\r\n0\r\na: b\r\n c\r\n\r\n",
     "a NUL in a trailer": b"2\r\nhi\r\n0\r\na: \0\r\n\r\n",
+    "a trailer that ends the connection": b"2\r\nhi\r\n0\r\nConnection: close\r\n\r\n",
+    "a trailer that ends the connection, for proxies": b"2\r\nhi\r\n0\r\nproxy-connection: close\r\na: b\r\n\r\n",
+    "trailers that ask for another protocol": b"2\r\nhi\r\n0\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+    "a trailer with a length": b"2\r\nhi\r\n0\r\nContent-Length: 5\r\n\r\n",
+    "a trailer with a coding": b"2\r\nhi\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n",
 }
 
 

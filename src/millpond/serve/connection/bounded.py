@@ -16,7 +16,7 @@ import httptools
 from millpond.internals.uvicorn_http import STATUS_LINE, HttpToolsProtocol
 from millpond.policy.http.header_size import header_size
 from millpond.serve.connection.cycle import Flow, disconnect, refusing, without_chunks
-from millpond.serve.connection.framing import length_of, origin_form, refusal, with_host, without_upgrade
+from millpond.serve.connection.framing import NO_TRAILERS, length_of, origin_form, refusal, with_host, without_upgrade
 from millpond.serve.connection.round_robin import RoundRobin
 from millpond.serve.connection.tcp import reset, unacknowledged
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
@@ -214,7 +214,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._drop(name, value)
 
     def _drop(self, name: bytes, value: bytes) -> None:
-        """A trailer, which must not be merged into the headers unchecked (RFC 9110 §6.5.1)."""
+        """A trailer, which must not be merged into the headers unchecked (RFC 9110 §6.5.1).
+
+        The parser takes one that is about the message or the connection for a header all the same: after "Connection:
+        close" it would skip the next request, and the client would wait for its answer.
+        """
+        if name.lower() in NO_TRAILERS:
+            self._status = 400
+            raise StopParsing
         self._trailers += header_size(((name, value),))
         if self._trailers > self.max_trailer_bytes:
             self._status = 431

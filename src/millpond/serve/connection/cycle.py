@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from millpond.internals.uvicorn_http import FlowControl
-from millpond.serve.connection.tcp import reset
+from millpond.serve.connection.tcp import UNKNOWN_LENGTH, reset
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from millpond.internals.uvicorn_http import RequestResponseCycle
-
-
-UNKNOWN_LENGTH: Any = math.inf
-"""The expected length of a body that ends with its connection, as it is sent to a client of HTTP/1.0."""
 
 
 class Flow(FlowControl):

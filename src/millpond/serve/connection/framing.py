@@ -25,6 +25,8 @@ _HOST = re.compile(
 """uri-host, not empty, and a port (RFC 3986 §3.2.2, RFC 9110 §7.2)."""
 _MAX_HOST_BYTES = 300
 """A name of the DNS has 253 bytes."""
+NO_TRAILERS = frozenset({b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+"""What must stand in the head, as it says how the message or its connection ends (RFC 9110 §6.5.1)."""
 _SCHEMES = frozenset({b"http", b"https"})
 
 

@@ -5,10 +5,11 @@ A client could take a close for the end of a whole answer, and the kernel would 
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 try:
     import fcntl
@@ -18,6 +19,9 @@ except ImportError:  # no Unix
 
 if TYPE_CHECKING:
     import asyncio
+
+UNKNOWN_LENGTH: Any = math.inf
+"""The expected length of a body that ends with its connection, as it is sent to a client of HTTP/1.0."""
 
 _LINGER_OFF = struct.pack("ii", 1, 0)
 

@@ -13,8 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import counted
-from millpond.serve.connection.cycle import UNKNOWN_LENGTH
-from millpond.serve.connection.tcp import reset
+from millpond.serve.connection.tcp import UNKNOWN_LENGTH, reset
 from millpond.serve.sending import send_plain
 
 if TYPE_CHECKING:

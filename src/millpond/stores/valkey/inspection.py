@@ -55,56 +55,56 @@ class Visitor(OpenedStore):
     """
 
     def __init__(self, address: StoreAddress, prefix: str, timeout: float) -> None:
-        self._address, self._layout = address, Layout(prefix, "")
+        self._address, self.layout = address, Layout(prefix, "")
         self._loop_thread = LoopThread()
         try:
-            self._session = self._call(self._begin(timeout))
+            self.session = self.call(self._begin(timeout))
         except BaseException:
             self._loop_thread.stop()
             raise
 
     def close(self) -> None:
         """Close the connections."""
-        self._call(self._session.server.close())
+        self.call(self.session.server.close())
         self._loop_thread.stop()
 
     def row(self, tag: str) -> TagRow | None:
         """The row of a tag, as the store's users see it."""
-        return self._call(self._row(tag))
+        return self.call(self._row(tag))
 
     async def _begin(self, seconds: float) -> Session:
         server = ValkeyClient(self._address, seconds)
-        if not await server.command("EXISTS", self._layout.state[0]):
+        if not await server.command("EXISTS", self.layout.state[0]):
             await server.close()
             raise StoreError(
                 f"there is no store with this prefix at {self._address}; start the application once to make it."
             )
-        session = Session(server, self._layout, time.time)
+        session = Session(server, self.layout, time.time)
         await session.attach(ResumePoint())
         session.is_up = True
         return session
 
     async def _row(self, tag: str) -> TagRow | None:
-        name, server = as_bytes(tag), self._session.server
-        found = await server.command("HGET", self._layout.rows, name)
-        found = found or await server.command("HGET", self._layout.buckets, bucket_of(tag))
+        name, server = as_bytes(tag), self.session.server
+        found = await server.command("HGET", self.layout.rows, name)
+        found = found or await server.command("HGET", self.layout.buckets, bucket_of(tag))
         if found is not None:
             return unpack_row(found)
         floor = await self._lost_below()
         return TagRow(floor, expired=floor) if floor else None
 
-    async def _builds(self) -> set[str]:
-        mirrors = await self._session.server.command("HVALS", self._layout.mirrors)
+    async def served_builds(self) -> set[str]:
+        mirrors = await self.session.server.command("HVALS", self.layout.mirrors)
         return {says.split(b" ")[2].decode() for says in mirrors} - {""}
 
     async def _lost_below(self) -> int:
-        state = await self._session.server.command("HMGET", self._layout.state[0], "lost", "floor")
+        state = await self.session.server.command("HMGET", self.layout.state[0], "lost", "floor")
         return int(state[1]) if state[0] == b"1" else 0
 
-    async def _floor(self) -> int:
-        return int(await self._session.server.command("HGET", self._layout.state[0], "floor") or 0)
+    async def floor(self) -> int:
+        return int(await self.session.server.command("HGET", self.layout.state[0], "floor") or 0)
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return self._loop_thread.call(work)
         except (Unreachable, CommandRefused) as error:
@@ -116,22 +116,22 @@ class ValkeyInspection(Visitor, StoreInspection):
 
     def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included."""
-        index = sorted(self._call(index_of(self._session.server, self._layout)).items())
-        floor = self._call(self._floor())
+        index = sorted(self.call(index_of(self.session.server, self.layout)).items())
+        floor = self.call(self.floor())
         for start in range(0, len(index), _AT_ONCE):
-            yield from self._call(self._found(index[start : start + _AT_ONCE], floor))
+            yield from self.call(self._found(index[start : start + _AT_ONCE], floor))
 
     def stats(self) -> ValkeyStats:
         """The store in numbers, at one moment or nearly so."""
-        return self._call(self._stats())
+        return self.call(self._stats())
 
     async def _found(self, part: list[tuple[str, IndexedEntry]], floor: int) -> list[ListedEntry]:
-        server, names = self._session.server, [name for name, _ in part]
+        server, names = self.session.server, [name for name, _ in part]
         entries, hits, uses = await gathered(
             (
-                read(server, self._layout, part),
-                server.command("HMGET", self._layout.hits, *names),
-                server.command("ZMSCORE", self._layout.use, *names),
+                read(server, self.layout, part),
+                server.command("HMGET", self.layout.hits, *names),
+                server.command("ZMSCORE", self.layout.use, *names),
             )
         )
         return [
@@ -141,14 +141,14 @@ class ValkeyInspection(Visitor, StoreInspection):
         ]
 
     async def _stats(self) -> ValkeyStats:
-        server, layout = self._session.server, self._layout
+        server, layout = self.session.server, self.layout
         state, entries, tags, mirrors, builds = await gathered(
             (
                 server.command("HMGET", layout.state[0], "epoch", "generation", "size"),
                 server.command("HLEN", layout.index),
                 server.command("HLEN", layout.rows),
                 server.command("HLEN", layout.mirrors),
-                self._builds(),
+                self.served_builds(),
             )
         )
         return ValkeyStats(

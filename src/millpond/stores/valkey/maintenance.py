@@ -23,32 +23,32 @@ class ValkeyMaintenance(Visitor, StoreMaintenance):
 
     def builds(self) -> set[str]:
         """The builds that connected processes serve."""
-        return self._call(self._builds())
+        return self.call(self.served_builds())
 
     def drop(self, unwanted: Unwanted) -> int:
         """Drop the entries that are unwanted, and those whose frames have run out; say how many the former were.
 
         One that was rendered anew meanwhile stays.
         """
-        index = sorted(self._call(index_of(self._session.server, self._layout)).items())
-        floor = self._call(self._floor())
+        index = sorted(self.call(index_of(self.session.server, self.layout)).items())
+        floor = self.call(self.floor())
         dropped = 0
         for start in range(0, len(index), _AT_ONCE):
-            part = self._call(read(self._session.server, self._layout, index[start : start + _AT_ONCE]))
+            part = self.call(read(self.session.server, self.layout, index[start : start + _AT_ONCE]))
             going = {one.name for one in part if one.is_there and self._is(unwanted, one, floor)}
             gone = [one for one in part if not one.is_there or one.name in going]
             if gone:
-                dropped += len(going & self._call(self._drop(gone)))
+                dropped += len(going & self.call(self._drop(gone)))
         return dropped
 
     def _is(self, unwanted: Unwanted, one: FoundEntry, floor: int) -> bool:
         return unwanted(one.name, one.entry if one.kept.generation >= floor else None, self.row)
 
     async def _drop(self, gone: list[FoundEntry]) -> set[str]:
-        server, layout = self._session.server, self._layout
+        server, layout = self.session.server, self.layout
         frames = "" if server.is_cluster else layout.frames
         pairs = [part for one in gone for part in (one.name, one.kept.version)]
-        dropped = {name.decode() for name in await self._session.ask(DROP, frames, *pairs)}
+        dropped = {name.decode() for name in await self.session.ask(DROP, frames, *pairs)}
         if server.is_cluster:
             await gathered(server.command("UNLINK", layout.frame(name)) for name in dropped)
         return dropped
