@@ -56,7 +56,8 @@ def test_the_readme_shows_what_the_commands_print(rivers: Project) -> None:
     assert [arguments for arguments, _ in shown] == ["build", "explain /api/longest"]
     for arguments, output in shown:
         printed = [line.rstrip() for line in run(rivers, arguments).splitlines()]
-        assert [line for line in output.splitlines() if line not in printed] == []
+        shown_lines = [line for line in output.splitlines() if line != "…"]  # where lines are left out
+        assert [line for line in shown_lines if line not in printed] == []
 
 
 async def test_the_readme_explains_each_row_of_the_table(rivers: Project) -> None:

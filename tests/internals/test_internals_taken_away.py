@@ -100,7 +100,8 @@ def serving(project: Path, hidden: Sequence[Name], workers: int) -> Iterator[tup
                     break
         finally:
             process.send_signal(signal.SIGTERM)
-            lines += process.communicate(timeout=SECONDS)[1].splitlines()
+            lines += process.stderr  # not `communicate()`: what was read ahead of the last line is here
+            process.wait(SECONDS)
     assert process.returncode == 0, lines
 
 

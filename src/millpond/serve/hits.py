@@ -188,13 +188,13 @@ class Hits:
                 if entry.backoff is None and is_short(entry.headers)
                 else None
             )
-        if prepared is None or not (prepared.still_fresh(generation, now) or self._is_fresh(entry, now)):
+        if prepared is None or not (prepared.still_fresh(generation, now) or self._is_fresh(entry)):
             return None
         prepared.renew(entry, version, generation, now)
         cached_path.prepared = prepared
         return prepared
 
-    def _is_fresh(self, entry: Entry, now: float) -> bool:
+    def _is_fresh(self, entry: Entry) -> bool:
         return self._responses.judge(entry).reason is Reason.FRESH
 
 
