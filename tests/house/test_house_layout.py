@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,3 +74,18 @@ def test_each_folder_says_what_it_is() -> None:
         if not ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
     ]
     assert silent == []
+
+
+def test_the_design_says_of_each_rule_of_policy_which_question_it_answers() -> None:
+    design = (Path(__file__).parents[2] / "docs" / "design.md").read_text("utf-8")
+    section = design.partition("## What `policy/` holds\n")[2].partition("\n## ")[0]
+    named = [
+        name
+        for row in re.findall(r"^\|[^|]*\|([^|]*)\|$", section, re.MULTILINE)
+        for name in re.findall(r"`(.+?)`", row)
+    ]
+    folder = ROOT / "policy"
+    there = [
+        path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.py") if path.stem != "__init__"
+    ]
+    assert sorted(named) == sorted(there)
