@@ -62,7 +62,7 @@ def test_start_refuses_routes_that_were_not_built(project: Project, capsys: pyte
     ("options", "problem"),
     [
         (["--forwarded-allow-ips", "10.0.0.1"], "--forwarded-allow-ips says whose headers --proxy-headers believes"),
-        (["--proxy-headers", "--forwarded-allow-ips", "localhost"], '"localhost" is no address'),
+        (["--proxy-headers", "--forwarded-allow-ips", "localhost"], '"localhost" is neither an address nor a network'),
     ],
 )
 def test_start_refuses_proxies_that_it_cannot_tell(project: Project, options: list[str], problem: str) -> None:

@@ -19,7 +19,7 @@ from millpond.policy.http.headers import (
     decision_headers,
     has,
     lasting_headers,
-    moment_headers,
+    volatile_headers,
     strong_etag,
 )
 from millpond.policy.lifetime import YEAR, Lifetime
@@ -34,7 +34,7 @@ def rendered(**fields: Any) -> Entry:
 
 
 def entry_headers(entry: Entry, decision: Decision, now: float) -> list[tuple[bytes, bytes]]:
-    return lasting_headers(entry.headers, entry, decision) + moment_headers(entry, decision, now)
+    return lasting_headers(entry.headers, entry, decision) + volatile_headers(entry, decision, now)
 
 
 def field(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -14,7 +14,7 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.entry import Backoff, Entry
 from millpond.policy.http import surrogate
 from millpond.policy.http.conditional import headers_of_304
-from millpond.policy.http.headers import UNCACHED, lasting_headers, live_headers, moment_headers
+from millpond.policy.http.headers import UNCACHED, lasting_headers, live_headers, volatile_headers
 from millpond.policy.http.surrogate import (
     CACHE_GROUPS,
     KEY_HEADERS,
@@ -44,7 +44,7 @@ def entry_headers(
     entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None = None
 ) -> list[tuple[bytes, bytes]]:
     lasting = lasting_headers(entry.headers, entry, decision, surrogates)
-    return lasting + moment_headers(entry, decision, now, surrogates)
+    return lasting + volatile_headers(entry, decision, now, surrogates)
 
 
 def one(headers: Any, name: str) -> str | None:

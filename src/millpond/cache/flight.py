@@ -142,8 +142,8 @@ class Flights(Generic[T]):
             CancelledCallError: the work was cancelled, though this caller was not.
             BaseException: whatever the work raised.
         """
-        nobodys: dict[str, Flight[R]] = {}
-        flight = self._start(nobodys, key, work, name, background=False)
+        own_table: dict[str, Flight[R]] = {}
+        flight = self._start(own_table, key, work, name, background=False)
         try:
             return await self._result(flight, _caller())
         finally:

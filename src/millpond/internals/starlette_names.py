@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import HTTPConnection
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.middleware import Middleware
+    from starlette.middleware.base import DispatchFunction
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message
 
@@ -50,6 +52,12 @@ LIFESPAN = PrivateName(
     sample=Router,
 )
 
+DISPATCH = PrivateName(
+    "starlette.middleware.base",
+    "BaseHTTPMiddleware.dispatch_func",
+    "what a middleware function reads counts as a whole: a look at the path makes the route live",
+    sample=lambda: BaseHTTPMiddleware(FastAPI()),
+)
 NO_NEW = NoName(
     "starlette.requests",
     "HTTPConnection.__new__",
@@ -61,7 +69,7 @@ NO_NEW = NoName(
 _shows_stack = STACK.is_known  # asked for each live request
 _installed = False
 
-NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, LIFESPAN, NO_NEW)
+NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, LIFESPAN, DISPATCH, NO_NEW)
 
 
 def builds_stack() -> bool:
@@ -81,6 +89,17 @@ def is_past_possible() -> bool:
     return untouched((each.__call__ for each in starlettes), "starlette") and untouched(
         (each.__call__ for each in fastapis), "fastapi"
     )
+
+
+def dispatch_of(app: BaseHTTPMiddleware) -> DispatchFunction:
+    """The function that a middleware calls with a request: its own method, or another one where that can be seen."""
+    return app.dispatch_func if DISPATCH.is_known else app.dispatch
+
+
+def replace_dispatch(app: BaseHTTPMiddleware, around: Callable[[DispatchFunction], DispatchFunction]) -> None:
+    """Have a middleware call `around` of its function in place of it; does nothing where that isn't possible."""
+    if DISPATCH.is_known:
+        app.dispatch_func = around(app.dispatch_func)
 
 
 def handling_errors(app: ASGIApp, request: Request) -> ASGIApp:

@@ -24,6 +24,8 @@ def is_draft(headers: Iterable[tuple[bytes, bytes]], secret: str) -> bool:
         headers: the request's, with lower-case names.
         secret: the cookie's value, the build's preview id.
     """
+    if not secret:  # a build's: it has no editors, and an empty cookie must not make one
+        return False
     wanted = secret.encode("latin-1")
     for name, value in headers:
         if name == b"cookie" and DRAFT_COOKIE_BYTES in value:

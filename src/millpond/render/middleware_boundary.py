@@ -7,8 +7,7 @@ route's answer.
 from __future__ import annotations
 
 import inspect
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.errors import Place
+from millpond.internals.starlette_names import dispatch_of, replace_dispatch
 from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.request.tracked_asgi_scope import SHARED_RENDER, TrackedASGIScope
 from millpond.render.request.tracked_request import guard, track
@@ -43,7 +43,7 @@ def with_boundaries(added: Iterable[Middleware], added_at: Mapping[int, Place | 
     """
     stack = []
     for middleware in added:
-        stack += [Middleware(MiddlewareBoundary, middleware, added_at.get(id(middleware))), _tracking(middleware)]
+        stack += [Middleware(MiddlewareBoundary, middleware, added_at.get(id(middleware))), middleware]
     return [*stack, Middleware(MiddlewareBoundary, None, None)]
 
 
@@ -61,6 +61,8 @@ class MiddlewareBoundary:
     def __init__(self, app: ASGIApp, inner: Middleware | None, added_at: Place | None) -> None:
         self.app = app
         self._inner, self._added_at = inner, added_at
+        if inner is not None and isinstance(app, BaseHTTPMiddleware):
+            replace_dispatch(app, _tracking)
 
     def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
         if SHARED_RENDER not in scope:
@@ -94,49 +96,31 @@ class MiddlewareBoundary:
         if self._inner is None:
             return None
         function = _function_of(self.app)
-        kind: Any = self._inner.cls
-        named = function if kind is BaseHTTPMiddleware else kind
+        named: Any = function if type(self.app) is BaseHTTPMiddleware else self._inner.cls
         code: CodeType | None = getattr(function, "__code__", None)
         file = None if code is None else in_project(code.co_filename, project)
         place = self._added_at if code is None or file is None else Place(file, code.co_firstlineno)
         return MiddlewareSource(getattr(named, "__name__", type(named).__name__), place)
 
 
-class _TrackingMiddleware(BaseHTTPMiddleware):
-    """One whose function gets a tracked request. Its names are none that the user's class may have."""
+def _tracking(dispatch: DispatchFunction) -> DispatchFunction:
+    """The dispatch function of a BaseHTTPMiddleware, which then gets a tracked request."""
 
-    def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
-        self.millpond_dispatch = self.dispatch if dispatch is None else dispatch
-        super().__init__(app, self.millpond_tracked)
-
-    def millpond_tracked(self, request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
+    def tracking(request: Request, call_next: RequestResponseEndpoint) -> Awaitable[Response]:
         render: SharedScope | None = request.scope.get(SHARED_RENDER)
         if render is None or not render.tracks_request:
-            return self.millpond_dispatch(guard(request), call_next)
+            return dispatch(guard(request), call_next)
         # `call_next` reads the body from `request` itself for the code below it; that is no read of the middleware's.
-        return self.millpond_dispatch(track(Request(request.scope, request.receive), render), call_next)
+        return dispatch(track(Request(request.scope, request.receive), render), call_next)
 
-
-def _tracking(middleware: Middleware) -> Middleware:
-    """The same middleware; its function gets a tracked request where it is made from a function of a request."""
-    kind: Any
-    kind, args, kwargs = middleware
-    if not inspect.isclass(kind) or not issubclass(kind, BaseHTTPMiddleware):
-        return middleware
-    return Middleware(_tracking_class(cast("Any", kind)), *args, **kwargs)
-
-
-@cache
-def _tracking_class(kind: Any) -> Any:
-    """`kind`, in which a `_TrackingMiddleware` takes the place of Starlette's own class."""
-    bases = (_TrackingMiddleware,) if kind is BaseHTTPMiddleware else (kind, _TrackingMiddleware)
-    return type(kind.__name__, bases, {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
+    tracking.__wrapped__ = dispatch  # type: ignore[attr-defined]
+    return tracking
 
 
 def _function_of(app: Any) -> Any:
     """The function that a middleware is, or the method of its class that is called."""
     if isinstance(app, BaseHTTPMiddleware):
-        called: Any = app.millpond_dispatch if isinstance(app, _TrackingMiddleware) else app.dispatch
+        called: Any = dispatch_of(app)
     else:
         called = app if inspect.isfunction(app) else type(app).__call__
     called = inspect.unwrap(called)

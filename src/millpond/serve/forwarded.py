@@ -7,6 +7,7 @@ that isn't a trusted proxy's own is the client's: everything to the left of it i
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from millpond.errors import UsageError
@@ -22,6 +23,11 @@ _SCHEMES = {
     "websocket": {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"},
 }
 """By the kind of request: what a proxy may say, and what it means there."""
+
+_CACHED = 4096
+"""Addresses of which it is remembered whether they are trusted."""
+_LONGEST_HOP = 64
+"""Characters; no address with a port has more."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -43,6 +49,8 @@ class Proxies:
         """None for everybody."""
         if trusted.strip() != "*":
             self.networks = tuple(form for each in trusted.split(",") for form in _networks(each))
+        self._trusts = lru_cache(maxsize=_CACHED)(self._is_in_networks)
+        """As `_is_in_networks`, of text; the same proxies send most requests."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """`app`, which is told the client and scheme that a trusted proxy names."""
@@ -64,7 +72,8 @@ class Proxies:
                 said[name] = b"%b,%b" % (said[name], value) if said[name] else value
         scheme = said[b"x-forwarded-proto"].decode("latin-1").strip()
         scope["scheme"] = _SCHEMES[scope["type"]].get(scheme, scope.get("scheme", "http"))
-        client = self._client(said[b"x-forwarded-for"].decode("latin-1").split(","))
+        hops = said[b"x-forwarded-for"]
+        client = self._client(hops.decode("latin-1").split(",")) if hops else None
         if client is not None:
             scope["client"] = client
 
@@ -76,21 +85,24 @@ class Proxies:
         own = (
             hops[0]
             if self.networks is None
-            else next((hop for hop in reversed(hops) if not self._is_trusted(_hop(hop)[0])), hops[0])
+            else next((hop for hop in reversed(hops) if not self._is_trusted(hop)), hops[0])
         )
         address, port = _hop(own)
         return None if address is None else (str(address), port)
 
-    def _is_trusted(self, address: _Address | None) -> bool:
-        if self.networks is None:
-            return True
-        return address is not None and any(address in network for network in self.networks)
+    def _is_trusted(self, hop: str) -> bool:
+        return self.networks is None or (len(hop) <= _LONGEST_HOP and self._trusts(hop))
+
+    def _is_in_networks(self, hop: str) -> bool:
+        address, _ = _hop(hop)
+        return address is not None and any(address in network for network in self.networks or ())
 
 
-def _peer(scope: Scope) -> _Address | None:
-    """Who has connected."""
+def _peer(scope: Scope) -> str:
+    """The address of the client that has connected; "" where there is none, as with a Unix socket."""
     client = scope.get("client")
-    return _address(client[0]) if client else None
+    host = client[0] if client else ""
+    return f"[{host}]" if ":" in host else host
 
 
 def _hop(text: str) -> tuple[_Address | None, int]:
@@ -123,8 +135,8 @@ def _networks(text: str) -> list[_Network]:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
         raise UsageError(
-            f'--forwarded-allow-ips: "{text.strip()}" is no address; name addresses and networks, such as '
-            '"127.0.0.1,10.0.0.0/8", or "*" where nobody but the proxy can connect.'
+            f'--forwarded-allow-ips: "{text.strip()}" is neither an address nor a network; name addresses and '
+            'networks, such as "127.0.0.1,10.0.0.0/8", or "*" where nobody but the proxy can connect.'
         ) from None
     if network.version == 6:
         return [network]

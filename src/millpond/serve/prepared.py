@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import oldest_fresh
 from millpond.policy.http.header_size import header_size
-from millpond.policy.http.headers import lasting_headers, moment_headers
+from millpond.policy.http.headers import lasting_headers, volatile_headers
 from millpond.policy.http.reply import reply
 from millpond.policy.http.sendable import length_headers
 
@@ -69,7 +69,7 @@ class VolatileHeadersTable:
         volatile = self._shared.get((age, left))
         if volatile is None:
             decision = Decision(Action.HIT, Reason.FRESH, ttl=left)
-            volatile = VolatileHeaders(moment_headers(entry, decision, now, self.surrogates))
+            volatile = VolatileHeaders(volatile_headers(entry, decision, now, self.surrogates))
             if self.surrogates is None:
                 if len(self._shared) >= _MAX_VOLATILE:
                     self._shared.clear()

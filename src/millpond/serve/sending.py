@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
-from millpond.policy.http.headers import lasting_headers, live_headers, moment_headers
+from millpond.policy.http.headers import lasting_headers, live_headers, volatile_headers
 from millpond.policy.http.reply import Negotiation, reply
 from millpond.policy.http.sendable import BODILESS, fault, length_headers, unframed
 
@@ -54,7 +54,7 @@ def headers_of(
 ) -> list[tuple[bytes, bytes]]:
     """All headers of a reply, in the order in which they are sent."""
     lasting = lasting_headers(chosen.headers, entry, decision, surrogates)
-    return lasting + moment_headers(entry, decision, now, surrogates) + length_headers(chosen.status, chosen.body)
+    return lasting + volatile_headers(entry, decision, now, surrogates) + length_headers(chosen.status, chosen.body)
 
 
 class FramedSend:

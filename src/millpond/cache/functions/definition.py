@@ -129,7 +129,7 @@ class Definition:
         if self.key is not None:
             return self._encoded({"key": self.key}, "of the option")
         try:
-            return encode_identity(captured_identity(self.function, self.name))
+            return encode_identity(captured_identity(self.function))
         except NotPlain as problem:
             raise self._no_key(f"closed over {problem}", "give @cached(key=[…]) what tells its results apart") from None
 

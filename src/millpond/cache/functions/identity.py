@@ -118,7 +118,7 @@ def name_and_code(function: FunctionType) -> Any:
     return [function.__module__, function.__qualname__, digest]
 
 
-def captured_identity(function: FunctionType, where: str, above: tuple[FunctionType, ...] = ()) -> Any:
+def captured_identity(function: FunctionType, above: tuple[FunctionType, ...] = ()) -> Any:
     """What a function, and what decorators have put around it, closes over, by name.
 
     Decorators of a module's own function were called when it was imported, so they hold nothing of a request: what has
@@ -182,7 +182,7 @@ def _value(value: object, where: str, above: tuple[FunctionType, ...]) -> Any:
         if _layers(value)[-1] in above:  # it calls itself, or is what a decorator has wrapped
             return [name_and_code(value), None]
         defaults = _captured_defaults(value, above)
-        return [name_and_code(value), captured_identity(value, where, above), defaults]
+        return [name_and_code(value), captured_identity(value, above), defaults]
     if isinstance(value, ModuleType):
         return [_class(value), value.__name__]
     if isinstance(value, BuiltinFunctionType | type) and "<locals>" not in value.__qualname__:

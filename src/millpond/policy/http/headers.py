@@ -102,7 +102,7 @@ def lasting_headers(
     return headers
 
 
-def moment_headers(
+def volatile_headers(
     entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None = None
 ) -> list[tuple[bytes, bytes]]:
     """Those that tell of this moment: Age, how the answer came about, and what is left of it for CDNs."""

@@ -320,10 +320,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def waiting(self) -> tuple[ClientWait, int]:
         """See `Timeouts`."""
-        tcp = self.transport.get_write_buffer_size()
-        if tcp or self.transport.is_closing():
+        unsent = self.transport.get_write_buffer_size()
+        if unsent or self.transport.is_closing():
             # The kernel takes a megabyte at once, and then nothing until the client has read as much.
-            return ClientWait.READER, tcp + unacknowledged(self.transport)
+            return ClientWait.READER, unsent + unacknowledged(self.transport)
         if self._in_body and (self.pipeline or self.flow.read_paused or self.cycle.waiting_for_100_continue):
             return ClientWait.ANSWER, 0
         if not self._in_head:

@@ -116,7 +116,8 @@ async def serve(
         bounds: on what clients send, on how long they take, and on the shutdown.
         hits: what is answered at the socket, before `app` is called; None for nothing.
         proxies: whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; None for nobody's.
-        hurries: a second signal ends the process at once. Not for the child of a parent that passes signals on.
+        second_signal_exits: a second signal ends the process at once. Not for the child of a parent that passes
+            signals on.
         started: called when connections are accepted.
     """
     requests = RunningRequests(app if proxies is None else proxies.around(app))

@@ -84,6 +84,7 @@ class Workers:
     def run(self) -> None:
         """Until all are to end, and have ended."""
         self._start()
+        self._act_on_signals()  # that came meanwhile
         while not self.should_exit.wait(_LOOK_SECONDS):
             self._act_on_signals()
             self.keep_alive()
@@ -97,7 +98,8 @@ class Workers:
             name = signal.Signals(number).name
             if number in _ENDING:
                 self.should_exit.set()
-            elif name == "SIGHUP":
+                return  # a further one is for `_is_hurried`
+            if name == "SIGHUP":
                 self._restart_all()
             elif name == "SIGTTIN":
                 self._add()
