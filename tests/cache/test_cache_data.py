@@ -102,7 +102,39 @@ async def test_who_waited_for_another_process_takes_what_it_made_though_that_is_
     hosts.store.invalidate(["t"], expire_after=None)
     source.gate.set()
     assert await asyncio.gather(*readers) == ["1", "1"]
-    assert source.runs == 1
+    await hosts.settle()
+    assert source.runs == 2  # who found it stale refreshes it, like anything stale
+
+
+async def test_a_reader_that_waits_takes_nothing_stale_from_another_process_either() -> None:
+    hosts, source = Hosts(), Source()
+    source.gate.clear()
+    readers = [asyncio.create_task(hosts.read(source, reading(), n)) for n in range(2)]
+    await turns()
+    hosts.store.invalidate(["t"], expire_after=None)
+    waiting = asyncio.create_task(hosts.read(source, reading(waits=True), 1))  # joins the second one's run
+    await turns()
+    source.gate.set()
+    assert await asyncio.gather(*readers) == ["1", "1"]
+    assert await waiting == "2"
+
+
+async def test_work_that_cancels_itself_has_failed_and_is_not_tried_at_each_read() -> None:
+    hosts, source = Hosts(), Source(Lifetime(10))
+    await hosts.read(source, reading())
+    hosts.clock.move(11)
+
+    async def gives_up() -> Filled:
+        source.runs += 1
+        ended = asyncio.ensure_future(asyncio.sleep(10))
+        ended.cancel()
+        await ended
+        raise AssertionError
+
+    for _ in range(5):
+        assert await hosts.read(gives_up, reading()) == "1"
+        await turns()
+    assert source.runs == 2
 
 
 async def test_a_process_that_takes_too_long_is_not_waited_for() -> None:

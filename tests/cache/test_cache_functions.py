@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from millpond.render.scopes.live_scope import LiveScope
 from ponds import cache_of, turns
 
 if TYPE_CHECKING:
@@ -272,3 +274,47 @@ async def test_a_caller_that_fails_takes_the_others_with_it_and_nobody_else(proj
         assert await asyncio.gather(*readers) == [500] * 5
         module.fails = None
         assert await read(running) == [0, 2]
+
+
+CHAIN = """
+import asyncio
+from millpond import cached
+dynamic = "force-dynamic"
+done, errors, tasks = [], [], set()
+
+async def poll(n):
+    await asyncio.sleep(0)
+    try:
+        await latest(n)
+    except BaseException as error:
+        errors.append(repr(error))
+
+@cached
+async def latest(n: int):
+    done.append(n)
+    if n < 1200:
+        task = asyncio.create_task(poll(n + 1))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    return n
+
+async def GET():
+    return await latest(0)
+"""
+
+
+async def test_functions_that_call_each_other_later_hold_neither_each_other_nor_the_first_request(
+    project: Project,
+) -> None:
+    project.routes({"/": CHAIN})
+    async with project.serving() as running:
+        await running.get("/", headers={"cookie": "session=first"})
+        module = running.module("/")
+        await turns(5)
+        gc.collect()
+        assert module.tasks
+        assert [each for each in gc.get_objects() if type(each) is LiveScope] == []
+        while module.tasks:
+            await asyncio.wait(module.tasks)
+        assert module.errors == []
+        assert len(module.done) == 1201

@@ -12,6 +12,7 @@ from ponds import cache_of, turns
 if TYPE_CHECKING:
     import httpx2
 
+    from millpond.policy.entry import Entry
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
@@ -309,3 +310,26 @@ async def test_a_handler_that_cancels_itself_is_a_failure_like_any_other(shop: P
         assert await running.cache("/items/1") == "STALE"
         await running.settle()
         assert await running.cache("/items/1") == "HIT"
+
+
+async def test_an_answer_that_is_found_late_and_old_is_sent_as_what_it_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store doesn't answer for a moment; what it has after that is no new answer."""
+    project.routes({"/": "revalidate = 10\nruns = []\ndef GET():\n    runs.append(1)\n    return len(runs)\n"})
+    async with project.serving() as running:
+        await running.get("/")
+        project.clock.move(3600)
+        store = running.pond.store
+        get, peek, missed = store.get, store.peek, [True]
+
+        async def late(key: str) -> Entry | None:
+            return None if missed and missed.pop() else await get(key)
+
+        monkeypatch.setattr(store, "get", late)
+        monkeypatch.setattr(store, "peek", lambda key: None if missed else peek(key))
+        answer = await running.get("/")
+        assert answer.headers["cache-status"] == "Millpond; hit; ttl=-3590; detail=age"
+        assert answer.headers["age"] == "3600"
+        await running.settle()
+        assert running.module("/").runs == [1]  # refreshed, after the build's in another process

@@ -62,7 +62,7 @@ FILES = {
                 @app.middleware("http")
                 async def named(request, call_next):
                     answer = await call_next(request)
-                    answer.headers["x-named"] = request.url.path
+                    answer.headers["x-named"] = request.scope["path"]
                     return answer
 
 

@@ -19,8 +19,8 @@ from millpond.policy.http.headers import (
     decision_headers,
     has,
     lasting_headers,
-    volatile_headers,
     strong_etag,
+    volatile_headers,
 )
 from millpond.policy.lifetime import YEAR, Lifetime
 

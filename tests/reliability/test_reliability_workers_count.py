@@ -96,3 +96,20 @@ def test_a_first_worker_that_is_killed_before_it_serves_is_told_and_ends_the_ser
         assert workers.should_exit.is_set()
         assert workers.code == 1
         assert f"worker {workers.workers[0].pid} was ended by SIGKILL before it served" in caplog.text
+
+
+def test_a_signal_that_comes_while_the_first_worker_starts_is_the_first_one(tmp_path: Path) -> None:
+    with supervisor(Limited(tmp_path / "trace", 1)) as workers:
+        workers.signal_queue.append(signal.SIGTERM)
+        workers._act_on_signals()
+        assert workers.should_exit.is_set()
+        assert not workers._is_hurried()
+
+
+def test_two_signals_right_behind_each_other_are_two(tmp_path: Path) -> None:
+    with supervisor(Limited(tmp_path / "trace", 1)) as workers:
+        workers.signal_queue += [signal.SIGINT, signal.SIGINT]
+        workers._act_on_signals()
+        assert workers.should_exit.is_set()
+        assert workers._is_hurried()
+        assert workers.code == 128 + signal.SIGINT

@@ -270,3 +270,59 @@ async def test_under_error_a_read_in_middleware_fails_the_build(project: Project
     project.routes({"/": 'dynamic = "error"\ndef GET(): return 1\n'})
     (failure,) = await project.failures()
     assert 'instrumentation.py:6: request.headers["accept-language"] needs a request' in failure
+
+
+OF_THE_USERS_OWN = {
+    "that calls Starlette's constructor by its class": """
+        class Own(BaseHTTPMiddleware):
+            def __init__(self, app): BaseHTTPMiddleware.__init__(self, app)
+            async def dispatch(self, request, call_next): return await call_next(request)
+        """,
+    "that gives it another function": """
+        class Own(BaseHTTPMiddleware):
+            def __init__(self, app): BaseHTTPMiddleware.__init__(self, app, dispatch=self.run)
+            async def run(self, request, call_next): return await call_next(request)
+        """,
+    "without Starlette's constructor": """
+        class Own(BaseHTTPMiddleware):
+            def __init__(self, app): self.app, self.dispatch_func = app, self.run
+            async def run(self, request, call_next): return await call_next(request)
+        """,
+    "that changes its function later": """
+        class Own(BaseHTTPMiddleware):
+            def __init__(self, app):
+                super().__init__(app)
+                self.dispatch_func = self.run
+            async def run(self, request, call_next): return await call_next(request)
+        """,
+    "of a base that takes options": """
+        class Base(BaseHTTPMiddleware):
+            def __init_subclass__(cls, *, tag): cls.tag = tag
+        class Own(Base, tag="own"):
+            async def dispatch(self, request, call_next): return await call_next(request)
+        """,
+    "of a metaclass whose classes have no hash": """
+        class Meta(type):
+            def __eq__(cls, other): return cls is other
+        class Own(BaseHTTPMiddleware, metaclass=Meta):
+            async def dispatch(self, request, call_next): return await call_next(request)
+        """,
+    "made by a partial function": """
+        from functools import partial
+        class Made(BaseHTTPMiddleware):
+            def __init__(self, app, name): super().__init__(app)
+            async def dispatch(self, request, call_next): return await call_next(request)
+        Own = partial(Made, name="made")
+        """,
+}
+
+
+@pytest.mark.parametrize("kind", OF_THE_USERS_OWN)
+@pytest.mark.parametrize("reads", [False, True])
+async def test_a_middleware_class_is_built_as_its_author_wrote_it(project: Project, kind: str, reads: bool) -> None:
+    source = "from starlette.middleware.base import BaseHTTPMiddleware" + dedent(OF_THE_USERS_OWN[kind])
+    look = 'request.headers.get("x-user")' if reads else "request.url.path"
+    source = source.replace("return await call_next", f"{look}; return await call_next")
+    record = await record_with(project, source + "def register(app):\n    app.add_middleware(Own)\n")
+    assert record.static is not reads, record.why
+    assert record.why == ('request.headers["x-user"]' if reads else "revalidate = 60")

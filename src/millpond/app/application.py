@@ -170,7 +170,11 @@ class Millpond:
         await self._lifespan.begin()
         try:
             await self.store.open()
-            runtime = assemble(self._context, self.store, await build_to_serve(self._context, self.store))
+            try:
+                runtime = assemble(self._context, self.store, await build_to_serve(self._context, self.store))
+            except BaseException:
+                await self.store.close()
+                raise
         except BaseException:
             await self._lifespan.end()
             raise
@@ -181,13 +185,15 @@ class Millpond:
     async def shutdown(self) -> None:
         """Finish regenerations, `after` callbacks and purges within `[server] shutdown_timeout`, then let go of all."""
         runtime, self._running, self._stack = self._running, None, None
-        if runtime is not None:
-            await runtime.shut_down(self.config.server.shutdown_timeout)
         try:
-            await self._lifespan.end()
+            if runtime is not None:
+                await runtime.shut_down(self.config.server.shutdown_timeout)
         finally:
-            await close_client()
-            await self.store.close()
+            try:
+                await self._lifespan.end()
+            finally:
+                await close_client()
+                await self.store.close()
 
     async def build(self, progress: Progress = lambda done, total: None) -> Built:
         """Render what can be rendered for everybody, and write it beside the routes.

@@ -62,7 +62,15 @@ class Builder:
         config = self.context.config
         store = memory_store(config.cache, self.context.clock)
         await self.lifespan.begin()
-        runtime = assemble(self.context, store, await build_to_make(self.context))
+        try:
+            runtime = assemble(self.context, store, await build_to_make(self.context))
+            return await self._render(runtime, store, progress, watch)
+        finally:
+            await self.lifespan.end()
+            await close_client()
+
+    async def _render(self, runtime: Runtime, store: Store, progress: Progress, watch: Watch | None) -> Built:
+        config = self.context.config
         runtime.data.observed = functions = ObservedFunctions()
         runtime.activate()
         try:
@@ -78,8 +86,6 @@ class Builder:
             return built
         finally:
             runtime.deactivate()
-            await self.lifespan.end()
-            await close_client()
 
     def _prerenderer(self, runtime: Runtime, watch: Watch | None) -> Prerenderer:
         context, config = self.context, self.context.config

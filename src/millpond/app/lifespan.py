@@ -22,7 +22,7 @@ class Lifespan:
 
     async def begin(self) -> None:
         """Enter it, unless that is done; raises what it raises, as an Exception."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             return
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_over = asyncio.Event()

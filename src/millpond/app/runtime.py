@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from millpond.cache.active_application import activate, attachments_of, deactivate
+from millpond.cache.active_application import activate, deactivate
 from millpond.cache.data import DataCache
 from millpond.cache.responses import Responses, Variants
 from millpond.internals import fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.render.after import AfterCallbacks
+from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
 from millpond.routes.table import Table
 from millpond.serve.dispatch import Dispatcher
@@ -56,20 +57,19 @@ class Runtime:
     async def shut_down(self, seconds: float) -> None:
         """Finish regenerations, `after` callbacks and purges within `seconds`; what is late is cancelled."""
         ends = time.monotonic() + seconds
-        late = await self.drain(seconds)
-        if late:
-            log.warning("%d background tasks didn't end within %g s and were cancelled", late, seconds)
-        if self.data.purges is not None:  # last: nothing may be invalidated later
-            await self.data.purges.drain(max(0.0, ends - time.monotonic()))
-        self.deactivate()
+        try:
+            late = await self.drain(seconds)
+            if late:
+                log.warning("%d background tasks didn't end within %g s and were cancelled", late, seconds)
+            if self.data.purges is not None:  # last: nothing may be invalidated later
+                await self.data.purges.drain(max(0.0, ends - time.monotonic()))
+        finally:
+            self.deactivate()
 
     async def drain(self, seconds: float) -> int:
-        """Wait for background work; after `seconds` in all cancel the rest, and say how much that was."""
-        ends = time.monotonic() + seconds
-        late = 0
-        for drain in (self.responses.engine.drain, self.after_callbacks.drain, self.data.engine.drain):
-            late += await drain(max(0.0, ends - time.monotonic()))
-        return late
+        """Wait for background work, whatever of it begins other work; see `drain_tasks`."""
+        parts = (self.responses.engine, self.after_callbacks, self.data.engine)
+        return await drain_tasks(lambda: [task for part in parts for task in part.tasks()], seconds)
 
 
 def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
@@ -127,7 +127,7 @@ class _Assembly:
             compat=config.compat,
             expire_time=config.expire_time,
             max_bytes=config.cache.max_entry_bytes,
-            attachments=attachments_of(self.data),
+            attachments=self.data.attachments,
             finish=self.after_callbacks.begin,
             state=context.state,
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millpond.cache.data import DATA_CACHE
 from millpond.errors import UsageError
 from millpond.render.request.tracked_request import guard_requests
-from millpond.render.scopes.attachments import Attachments, ScopeKey
 from millpond.render.scopes.scope import current
 from millpond.render.threads import propagate_scopes
 
@@ -24,9 +24,6 @@ class ActiveApplication:
     data: DataCache
     metadata: MetadataInventory
 
-
-_CACHE: ScopeKey[DataCache] = ScopeKey("data cache")
-"""What the scopes of an application's runs have its cache under."""
 
 _active: list[ActiveApplication] = []
 """Written by any thread that starts or stops an application; one that reads works on a copy."""
@@ -46,16 +43,9 @@ def deactivate(data: DataCache) -> None:
         _active.remove(application)
 
 
-def attachments_of(cache: DataCache) -> Attachments:
-    """What scopes have attached so that `cache_of` finds the cache."""
-    attachments = Attachments()
-    attachments.attach(_CACHE, cache)
-    return attachments
-
-
 def cache_of(scope: Scope | None) -> DataCache | None:
     """The cache of the scope; outside of any, that of the only application; None when there is none, or several."""
-    cache = None if scope is None else scope.attachments.get(_CACHE)
+    cache = None if scope is None else scope.attachments.get(DATA_CACHE)
     if cache is not None:
         return cache
     active = tuple(_active)

@@ -10,12 +10,13 @@ from millpond.cache.caller_runs import CallerRuns
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
 from millpond.cache.lease import LEASE_SECONDS
-from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.refresh import Fate, Made, Read, ReadThrough, Run
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
 from millpond.policy.profiles import BUILT_IN, Profile
+from millpond.render.scopes.attachments import Attachments, ScopeKey
 
 if TYPE_CHECKING:
     import asyncio
@@ -144,9 +145,12 @@ class DataCache:
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that fills begin in."""
     engine: ReadThrough = field(init=False)
+    attachments: Attachments = field(default_factory=Attachments)
+    """What the scopes of the application's runs carry; by it they find this cache."""
     caller_runs: CallerRuns = field(default_factory=CallerRuns)
 
     def __post_init__(self) -> None:
+        self.attachments.attach(DATA_CACHE, self)
         self.engine = ReadThrough(self.store, self.clock, self.patience, _report, self.lease_seconds, self.clean)
 
     async def obtain(self, read: DataRead) -> Entry:
@@ -162,9 +166,13 @@ class DataCache:
 
     def at_hand(self, read: DataRead) -> Entry | None:
         """The entry that the reader may have without waiting."""
-        obtained: Obtained | None = self.engine.at_hand(read)
+        obtained = self.engine.at_hand(read)
         return None if obtained is None else obtained.entry
 
 
-def _report(key: str, error: BaseException) -> None:
-    log.warning("refreshing cached data (%s) failed; the stored data stays", key.replace("\0", " "), exc_info=error)
+def _report(name: str, error: BaseException) -> None:
+    log.warning("refreshing cached data (%s) failed; the stored data stays", name, exc_info=error)
+
+
+DATA_CACHE: ScopeKey[DataCache] = ScopeKey("data cache")
+"""What the scopes of an application's runs have its cache under."""

@@ -96,7 +96,7 @@ class Flights(Generic[T]):
     the work nor the others. What the work raises, any BaseException, reaches every caller.
 
     Args:
-        on_error: is told the key and the error of a flight that failed in the background, or whose callers had all
+        on_error: is told the name and the error of a flight that failed in the background, or whose callers had all
             gone away.
         clean: the context that work begins in; when not given, the one that the flights are made in.
     """
@@ -179,7 +179,7 @@ class Flights(Generic[T]):
 
     async def drain(self, seconds: float) -> int:
         """Wait for all flights of this event loop, at most `seconds`; cancel the rest and return how many."""
-        return await drain_tasks(self._tasks, seconds)
+        return await drain_tasks(self.tasks, seconds)
 
     def _start(
         self, table: dict[str, Flight[R]], key: str, work: Callable[[], Awaitable[R]], name: str, *, background: bool
@@ -206,9 +206,10 @@ class Flights(Generic[T]):
     def _report(self, flight: Flight[Any]) -> None:
         failure = flight.failure()
         if failure is not None:
-            self._on_error(flight.key, failure)
+            self._on_error(flight.name, failure)
 
-    def _tasks(self) -> list[asyncio.Task[T | None]]:
+    def tasks(self) -> list[asyncio.Task[T | None]]:
+        """The flights of this event loop, but for the one that this code is part of."""
         current = asyncio.current_task()
         return [flight.task for flight in self._table().values() if flight.task is not current]
 

@@ -6,22 +6,23 @@ the limits of its reader, how an entry is made, and what a failure means.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.flight import Flights
 from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
-from millpond.render.pending_tasks import drain_tasks
+from millpond.render.base_exceptions import is_cancellation
+from millpond.render.pending_tasks import PendingTasks, drain_tasks
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable
 
     from millpond.policy.entry import Entry
@@ -62,7 +63,7 @@ class Run(NamedTuple):
     began: float
     """Seconds since the epoch."""
     background: bool
-    """Whether nobody waits for it."""
+    """Whether it was begun for no reader in particular; readers may wait for it all the same."""
 
 
 class Read(ABC):
@@ -119,6 +120,8 @@ class _Outcome(NamedTuple):
 
     entry: Entry
     stored: bool
+    found: bool = False
+    """Whether another process has made it."""
 
 
 @dataclass(slots=True)
@@ -135,14 +138,14 @@ class ReadThrough:
     patience: float
     """Seconds to wait for another process that makes an entry."""
     report: Callable[[str, BaseException], None]
-    """Is told the key and the error of a run that nobody waited for."""
+    """Is told the name and the error of a run, or of a commit, that nobody waited for."""
     lease_seconds: float = LEASE_SECONDS
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that runs begin in."""
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
     """Entries that synchronous code made in the loop's own thread, until the store has them."""
-    _storing: set[asyncio.Task[object]] = field(default_factory=set)
+    _storing: PendingTasks = field(default_factory=PendingTasks)
 
     def __post_init__(self) -> None:
         self.flights = Flights(on_error=self.report, clean=self.clean)
@@ -165,6 +168,10 @@ class ReadThrough:
             read.refuse()
             outcome, joined = await self.flights.run(read.key, lambda: self._run(read, background=False), read.name)
             after = read.judge(outcome.entry)
+            if outcome.found and not after.fresh:  # it is none that this run has made: it is stale, like any other
+                if self._serves(read, after):
+                    return Obtained(outcome.entry, after)
+                continue
             if not joined or after.servable:
                 return Obtained(outcome.entry, after, True, judgement.reason, outcome.stored, joined)
         outcome = await self.flights.alone(read.key, lambda: self._run(read, background=False), read.name)
@@ -205,23 +212,23 @@ class ReadThrough:
             judgement = read.judge(entry)
             # Who had nothing takes what another process made, though it was invalidated softly meanwhile.
             enough = judgement.fresh if background or read.waits else judgement.servable
-            return _Outcome(entry, stored=True) if enough else None
+            return _Outcome(entry, stored=True, found=True) if enough else None
 
         return await under_lease(self.store, read.key, self.patience, make, found, self.lease_seconds)
 
     async def _make(self, read: Read, lease: Lease | None, *, background: bool) -> _Outcome:
-        run = self.begin(background=background)
+        run = self.new_run(background=background)
         try:
             made = await read.make(run)
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:
+            if is_cancellation(error):
+                raise
             await self._settle(read, read.after_failure(error, run), run)
             raise
         return _Outcome(made.entry, await self._keep(read, made, run, lease))
 
-    def begin(self, *, background: bool) -> Run:
-        """What is to be captured before an entry is made."""
+    def new_run(self, *, background: bool) -> Run:
+        """What must be captured before an entry is made."""
         return Run(self.store.generation(), self.clock(), background)
 
     async def _keep(self, read: Read, made: Made, run: Run, lease: Lease | None) -> bool:
@@ -254,19 +261,19 @@ class ReadThrough:
         if made.fate is Fate.REPLACE:
             self._arriving[read.key] = made.entry
         task: asyncio.Task[object] = self.clean.begin(lambda: self._keep(read, made, run, None))
-        self._storing.add(task)
-        task.add_done_callback(lambda done: self._arrived(read.key, made.entry, done))
+        self._storing.hold(task)
+        task.add_done_callback(lambda done: self._arrived(read, made.entry, done))
 
-    def _arrived(self, key: str, entry: Entry, task: asyncio.Task[object]) -> None:
-        self._storing.discard(task)
-        if self._arriving.get(key) is entry:
-            del self._arriving[key]
+    def _arrived(self, read: Read, entry: Entry, task: asyncio.Task[object]) -> None:
+        if self._arriving.get(read.key) is entry:
+            del self._arriving[read.key]
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.report(key, error)
+            self.report(read.name, error)
+
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """What is being made and stored in this event loop."""
+        return [*self.flights.tasks(), *self._storing.tasks()]
 
     async def drain(self, seconds: float) -> int:
-        """Wait for what is being made and stored; after `seconds` cancel the rest, and say how many that were."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + seconds
-        late = await self.flights.drain(seconds)
-        return late + await drain_tasks(lambda: list(self._storing), max(0.0, ends - loop.time()))
+        """Wait for what is being made and stored; see `drain_tasks`."""
+        return await drain_tasks(self.tasks, seconds)

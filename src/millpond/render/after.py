@@ -165,6 +165,10 @@ class AfterCallbacks:
         if scope.after:
             self._tasks.begin(run_after(scope))
 
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """The callbacks of this event loop that are running."""
+        return self._tasks.tasks()
+
     async def drain(self, seconds: float) -> int:
         """Wait for what is running; after `seconds` cancel the rest, and say how many that were.
 

@@ -22,15 +22,22 @@ class PendingTasks:
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` in a task of its own."""
-        task = asyncio.create_task(work)
+        return self.hold(asyncio.create_task(work))
+
+    def hold(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """Hold a task that was started elsewhere."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Those of this event loop that haven't ended."""
+        loop = asyncio.get_running_loop()
+        return [task for task in self._tasks if task.get_loop() is loop]
+
     async def drain(self, seconds: float, unwind: float | None = None) -> int:
         """Wait for the tasks of this event loop; see `drain_tasks`."""
-        loop = asyncio.get_running_loop()
-        return await drain_tasks(lambda: [task for task in self._tasks if task.get_loop() is loop], seconds, unwind)
+        return await drain_tasks(self.tasks, seconds, unwind)
 
 
 async def drain_tasks(

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from millpond.errors import UsageError
+from millpond.errors import UsageError, at
 from millpond.policy.http.storing import storable_status
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import MAX_TAGS_OF_ONE
@@ -148,7 +148,7 @@ class Renderer:
             scope.dynamic_use = DynamicUse(f"an answer with more than {MAX_TAGS_OF_ONE} tags", None)
         if scope.dynamic_use is not None:
             raise NotStatic(scope.dynamic_use)
-        return self._rendered(scope, collector)
+        return self._rendered(scope, collector, target)
 
     def shared_scope(self, target: Target, *, at_build: bool) -> SharedScope:
         """The scope for one shared render of `target`."""
@@ -198,9 +198,9 @@ class Renderer:
             SHARED_RENDER: scope,
         }
 
-    def _rendered(self, scope: SharedScope, collector: _Collector) -> Rendered:
+    def _rendered(self, scope: SharedScope, collector: _Collector, target: Target) -> Rendered:
         if collector.status is None:
-            raise UsageError(_unanswered(scope))
+            raise UsageError(_unanswered(scope, target))
         if not scope.operation_reached:
             raise _intercepted(scope, f"answered {collector.status}")
         return Rendered(
@@ -213,10 +213,12 @@ class Renderer:
         )
 
 
-def _unanswered(scope: SharedScope) -> str:
-    name, place = scope.innermost_middleware or ("the handler's response", scope.place())
-    where = "" if place is None else f"{place}: "
-    return f"{where}{name} ended without sending a response; it must send or pass on one."
+def _unanswered(scope: SharedScope, target: Target) -> str:
+    if scope.operation_reached:  # what was sent inside, and by which of them, isn't known any more
+        get = target.route.operations["GET"].place
+        return f"{get}: no response was sent, neither by what GET returned nor by middleware around it; send one."
+    name, place = scope.innermost_middleware or ("the application", None)
+    return f"{at(place)}{name} ended without sending a response; it must send or pass on one."
 
 
 def _intercepted(scope: SharedScope, did: str) -> NotStatic:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.active_application import attachments_of
 from millpond.cache.data import Filled
 from millpond.cache.functions.fill_scope import FillScope
 from millpond.errors import UsageError
@@ -120,11 +119,14 @@ class Call:
         return FillScope(
             function=definition.name,
             cache=cache,
-            caller=caller,
+            path="" if caller is None else caller.path,
+            own_tags=() if caller is None else caller.own_tags,
+            is_draft=caller is not None and caller.is_draft,
+            for_build=caller is not None and caller.for_build,
             project=caller.project if caller is not None else Path.cwd(),
             compat=caller.compat if caller is not None else Compat.V16,
             segment=SegmentConfig() if cache.cache_components else _PLAIN_FETCH,
-            attachments=attachments_of(cache),
+            attachments=cache.attachments,
             tags=dict.fromkeys(definition.tags),
             own_invalidations=caller.own_invalidations if caller is not None else {},
             inputs=None if cache.observed is None else Inputs(),

@@ -23,30 +23,17 @@ class FillScope(Scope):
     function: str
     """What messages call the function."""
     cache: DataCache
-    caller: Scope | None
-    """The run that called the function; None outside of any handler. Of several it is the one that came first."""
+    # Of the caller. It isn't held itself: a task that the function starts would keep the request that came first.
+    path: str
+    own_tags: tuple[str, ...]
+    is_draft: bool
+    for_build: bool
     chosen_life: dict[str, float] = field(default_factory=dict)
     """Ages that `cache_life` gave the result; math.inf is never (R5.34)."""
     short_lived: str | None = None
     """The first short-lived result that the function has used, if any (R5.39)."""
     misused: UsageError | None = None
     """The first misuse: it fails the call even when the function swallows the error (R5.32)."""
-
-    @property
-    def path(self) -> str:
-        return "" if self.caller is None else self.caller.path
-
-    @property
-    def own_tags(self) -> tuple[str, ...]:
-        return () if self.caller is None else self.caller.own_tags
-
-    @property
-    def is_draft(self) -> bool:
-        return self.caller is not None and self.caller.is_draft
-
-    @property
-    def for_build(self) -> bool:
-        return self.caller is not None and self.caller.for_build
 
     @property
     def is_prerender(self) -> bool:

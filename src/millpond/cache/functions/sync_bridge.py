@@ -33,7 +33,7 @@ class SyncRead(DataRead):
         entry = self.cache.at_hand(self)
         if entry is not None:
             return entry
-        run = self.cache.engine.begin(background=False)
+        run = self.cache.engine.new_run(background=False)
         made = self.made(self._call.fill_in_place(), run)
         self.cache.engine.keep_soon(self, made, run)
         return made.entry

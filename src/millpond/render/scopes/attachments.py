@@ -23,7 +23,7 @@ class ScopeKey(Generic[T]):
 
 
 class Attachments:
-    """Made once per application, and shared by all of its scopes."""
+    """Those of one application, shared by all of its scopes."""
 
     def __init__(self) -> None:
         self._values: dict[ScopeKey[Any], Any] = {}
