@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from millpond.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOCAL = "127.0.0.1,::1"
@@ -49,11 +51,12 @@ class Proxies:
         """None for everybody."""
         if trusted.strip() != "*":
             self.networks = tuple(form for each in trusted.split(",") for form in _networks(each))
-        self._trusts = lru_cache(maxsize=_CACHED)(self._is_in_networks)
-        """As `_is_in_networks`, of text; the same proxies send most requests."""
+        self._trusts: Callable[[str], bool] = self._is_in_networks
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """`app`, which is told the client and scheme that a trusted proxy names."""
+        # The same proxies send most requests. Here, in the process that serves: a cache can't be pickled.
+        self._trusts = lru_cache(maxsize=_CACHED)(self._is_in_networks)
 
         async def forwarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] in _SCHEMES and self._is_trusted(_peer(scope)):
