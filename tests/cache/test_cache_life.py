@@ -138,10 +138,10 @@ CALLS: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (("hour",), {}, 'there is no lifetime "hour"; did you mean "hours"'),
     (("hours ",), {}, 'did you mean "hours"'),
     ((), {"revalidate": 10, "expire": 5}, "revalidate = 10 is more than expire = 5"),
-    ((), {"revalidate": False}, "revalidate = False is no age"),
-    ((), {"expire": "5"}, "expire = '5' is no age"),
-    ((), {"stale": math.nan}, "stale = nan is no age"),
-    ((), {"revalidate": -5}, "revalidate = -5 is no age"),
+    ((), {"revalidate": False}, "revalidate = False is not a valid age"),
+    ((), {"expire": "5"}, "expire = '5' is not a valid age"),
+    ((), {"stale": math.nan}, "stale = nan is not a valid age"),
+    ((), {"revalidate": -5}, "revalidate = -5 is not a valid age"),
 ]
 
 
