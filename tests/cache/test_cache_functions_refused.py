@@ -62,7 +62,7 @@ def test_the_refusal_names_file_and_line() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"revalidate": 0}, "revalidate = 0 keeps nothing"),
+        ({"revalidate": 0}, "revalidate = 0 caches nothing"),
         ({"revalidate": -1}, "is not a valid age"),
         ({"revalidate": "10"}, "is not a valid age"),
         ({"revalidate": True}, "is not a valid age"),

@@ -164,7 +164,7 @@ async def test_outside_of_a_cached_function_both_are_refused(
     project.routes({"/": source})
     async with project.started() as running:
         assert (await running.get("/")).status_code == 500
-    assert f"app/route.py:3: {call.partition('(')[0]}() speaks about the result of a cached function" in caplog.text
+    assert f"app/route.py:3: {call.partition('(')[0]}() applies to the result of a cached function" in caplog.text
 
 
 def test_without_any_handler_both_are_refused() -> None:

@@ -78,7 +78,7 @@ def judge(
     Args:
         entry: the entry.
         now: seconds since the epoch.
-        row_of: returns the row of a tag, or None if the tag was never invalidated.
+        row_of: returns the row of a tag, or None if there is none.
         build: the id of the build that is being served.
         is_synced: whether all invalidations are known; otherwise nothing is fresh.
         reader: the reader's own limits.
