@@ -131,8 +131,8 @@ class Responses:
     def turned_dynamic(self, target: Target, use: DynamicUse) -> None:
         """Run a path that was static at build live for `LIVE_SECONDS`."""
         log.warning(
-            "%s was static at build, and now its answer is one request's own: %s. It runs live meanwhile. "
-            'Say dynamic = "force-dynamic" in %s, or keep request data out of GET and of middleware around renders.',
+            "%s was static at build, and now its answer depends on the request: %s. It runs live for now. "
+            'Set dynamic = "force-dynamic" in %s, or keep request data out of GET and of render middleware.',
             target.label,
             use,
             target.route.file.file,
