@@ -62,7 +62,7 @@ class Run(NamedTuple):
     began: float
     """The start of the run, in seconds since the epoch."""
     background: bool
-    """Whether the run was started in the background, so that no caller waits for it."""
+    """Whether it is a background refresh, which no caller started to wait for."""
 
 
 class Read(ABC):
