@@ -127,7 +127,7 @@ async def test_a_call_means_the_application_whose_handler_makes_it(apps: Several
 async def test_a_thread_that_has_nobodys_context_means_no_handler(apps: Several, where: str) -> None:
     async with apps.one.lifespan(), apps.two.lifespan():
         for text, function in zip(await asked(apps.one, "/one", where), ("revalidate_tag", "head_links"), strict=True):
-            assert text == f"2 applications run in this process: call {function}() in a handler of one."
+            assert text == f"2 applications run in this process: call {function}() in a handler of one of them."
         assert invalidated(apps) == (0, 0)
 
 

@@ -248,7 +248,7 @@ async def test_a_shutdown_leaves_nothing_running_and_says_what_was_cut_off() -> 
 async def test_data_that_is_larger_than_the_store_is_used_and_not_kept(caplog: pytest.LogCaptureFixture) -> None:
     hosts, source = Hosts(max_bytes=150), Source()
     assert [await hosts.read(source, reading()) for _ in range(2)] == ["1", "2"]
-    assert "more than the store takes: not cached" in caplog.text
+    assert "more than the store accepts: not cached" in caplog.text
 
 
 async def test_what_came_from_the_future_is_stale_and_refreshed() -> None:

@@ -78,7 +78,7 @@ async def asked(running: Running, url: str, **given: Any) -> str:
 def refusal(url: str, limit: int = LIMIT) -> str:
     return (
         f"ReadError: GET {url} answered more than the {limit} bytes of cache.max_fetch_bytes; "
-        "ask for less of it, or raise that limit."
+        "request less data, or raise that limit."
     )
 
 
@@ -156,7 +156,7 @@ async def test_too_many_codings_are_an_error(project: Project) -> None:
     async with upstream() as source, project.started() as running:
         source.headers = {"Content-Encoding": ", ".join(["gzip"] * 1000)}
         assert await asked(running, source.url) == (
-            f"DecodingError: GET {source.url} answered in 1000 content codings; 5 are the most"
+            f"DecodingError: GET {source.url} answered in 1000 content codings; the maximum is 5"
         )
 
 

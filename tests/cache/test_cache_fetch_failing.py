@@ -185,7 +185,7 @@ async def test_the_limit_is_for_the_whole_answer_and_not_for_each_byte() -> None
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, httpx2.AsyncClient() as client:
-        with pytest.raises(httpx2.ReadTimeout, match=r"no whole answer within 0\.1 s"):
+        with pytest.raises(httpx2.ReadTimeout, match=r"no complete answer within 0\.1 s"):
             await fetch(f"http://127.0.0.1:{port}/", timeout=0.1, client=client)
 
 

@@ -62,11 +62,11 @@ def test_the_refusal_names_file_and_line() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"revalidate": 0}, "revalidate = 0 keeps nothing"),
-        ({"revalidate": -1}, "is no age"),
-        ({"revalidate": "10"}, "is no age"),
-        ({"revalidate": True}, "is no age"),
-        ({"revalidate": float("nan")}, "is no age"),
+        ({"revalidate": 0}, "revalidate = 0 caches nothing"),
+        ({"revalidate": -1}, "is not a valid age"),
+        ({"revalidate": "10"}, "is not a valid age"),
+        ({"revalidate": True}, "is not a valid age"),
+        ({"revalidate": float("nan")}, "is not a valid age"),
         ({"revalidate": 10, "life": "hours"}, "give revalidate or life, not both"),
     ],
 )

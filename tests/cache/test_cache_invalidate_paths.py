@@ -132,7 +132,7 @@ async def test_an_over_long_path_does_nothing_and_warns(running: Running, caplog
         ("/a", "pages", 'type is \'pages\'; it is "route", "page" or "layout"'),
         ("/a%", None, "bad percent-escape"),
         ("/%FF", None, "not UTF-8"),
-        ("/a?page=1", None, "the path alone stands for every query"),
+        ("/a?page=1", None, "give the path alone, which covers every query"),
         ("/a#x", None, "the path alone"),
     ],
 )

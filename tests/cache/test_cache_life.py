@@ -138,10 +138,10 @@ CALLS: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (("hour",), {}, 'there is no lifetime "hour"; did you mean "hours"'),
     (("hours ",), {}, 'did you mean "hours"'),
     ((), {"revalidate": 10, "expire": 5}, "revalidate = 10 is more than expire = 5"),
-    ((), {"revalidate": False}, "revalidate = False is no age"),
-    ((), {"expire": "5"}, "expire = '5' is no age"),
-    ((), {"stale": math.nan}, "stale = nan is no age"),
-    ((), {"revalidate": -5}, "revalidate = -5 is no age"),
+    ((), {"revalidate": False}, "revalidate = False is not a valid age"),
+    ((), {"expire": "5"}, "expire = '5' is not a valid age"),
+    ((), {"stale": math.nan}, "stale = nan is not a valid age"),
+    ((), {"revalidate": -5}, "revalidate = -5 is not a valid age"),
 ]
 
 
@@ -164,7 +164,7 @@ async def test_outside_of_a_cached_function_both_are_refused(
     project.routes({"/": source})
     async with project.started() as running:
         assert (await running.get("/")).status_code == 500
-    assert f"app/route.py:3: {call.partition('(')[0]}() speaks about the result of a cached function" in caplog.text
+    assert f"app/route.py:3: {call.partition('(')[0]}() applies to the result of a cached function" in caplog.text
 
 
 def test_without_any_handler_both_are_refused() -> None:

@@ -26,13 +26,13 @@ def test_a_name_allows_only_that_one(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("clocks", '"clocks" is none (did you mean "clock"?)'),
-        ("random", '"random" is none (did you mean "randomness"?)'),
-        ("ENV:APP_NAME", '"ENV:APP_NAME" is none (did you mean "env:APP_NAME"?)'),
-        ("a wait", '"a wait" is none (there are "env", '),
-        ("", '"" is none (there are "env", '),
-        ("database:users", '"database:users" is none (write "database")'),
-        ("env:", '"env:" is none (write "env" for all of the kind)'),
+        ("clocks", '"clocks" is unknown (did you mean "clock"?)'),
+        ("random", '"random" is unknown (did you mean "randomness"?)'),
+        ("ENV:APP_NAME", '"ENV:APP_NAME" is unknown (did you mean "env:APP_NAME"?)'),
+        ("a wait", '"a wait" is unknown (there are "env", '),
+        ("", '"" is unknown (there are "env", '),
+        ("database:users", '"database:users" is unknown (write "database")'),
+        ("env:", '"env:" is unknown (write "env" for all inputs of that kind)'),
     ],
 )
 def test_what_means_nothing_is_refused_with_what_was_probably_meant(text: str, message: str) -> None:

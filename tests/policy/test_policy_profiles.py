@@ -71,7 +71,7 @@ def test_revalidate_may_equal_expire_and_not_exceed_it() -> None:
 @pytest.mark.parametrize("value", [False, True, "5", math.nan, -1, -math.inf, [5]])
 @pytest.mark.parametrize("field", ["stale", "revalidate", "expire"])
 def test_what_is_no_age_is_refused_by_its_name(field: str, value: object) -> None:
-    with pytest.raises(InvalidLife, match=f"{field} = .* is no age"):
+    with pytest.raises(InvalidLife, match=f"{field} = .* is not a valid age"):
         ages_given(**{field: value})  # type: ignore[arg-type]  # what a user may write
 
 

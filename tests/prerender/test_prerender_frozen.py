@@ -170,7 +170,7 @@ async def test_a_typo_in_a_declaration_fails_with_what_was_meant(project: Projec
     with pytest.raises(RouteModuleError) as error:
         project.pond()
     assert str(error.value) == (
-        "app/route.py:4: frozen_ok = ('clok',) is not allowed; frozen_ok takes inputs, and \"clok\" is none "
+        "app/route.py:4: frozen_ok = ('clok',) is not allowed; frozen_ok takes inputs, and \"clok\" is unknown "
         '(did you mean "clock"?).'
     )
 

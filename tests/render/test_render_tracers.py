@@ -172,4 +172,4 @@ async def test_what_an_error_report_reads_ends_nothing_and_counts_where_the_answ
         gone = await running.get("/gone/1")
         assert (gone.status_code, gone.text) == (404, "refused")
         assert "x-nextjs-cache" not in gone.headers
-        assert "/gone/1 was static at build, and now its answer is one request's own: request." in caplog.text
+        assert "/gone/1 was static at build, and now its answer depends on the request: request." in caplog.text

@@ -97,8 +97,8 @@ async def test_a_body_that_is_left_out_is_told_once_for_each_handler(
     [
         (BROKEN, 'its header "x-slug" holds a line break or a control character'),
         ("a\x0bb", 'its header "x-slug" holds a line break or a control character'),
-        ("999", "its status is 999, and answers have one from 200 to 599"),
-        ("101", "its status is 101, and answers have one from 200 to 599"),
+        ("999", "its status is 999, which isn't from 200 to 599"),
+        ("101", "its status is 101, which isn't from 200 to 599"),
     ],
 )
 @pytest.mark.parametrize("folder", ["stored", "live"])

@@ -1,1 +1,1 @@
-"""Answer from the store, fill it, invalidate it."""
+"""The cache: answer from the store, fill it, and invalidate it."""

@@ -1,4 +1,4 @@
-"""Which application a call means: the one whose handler makes it; elsewhere the only one that runs in this process."""
+"""Find the application for a call: the handler's own; outside of handlers, the only one that runs in this process."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveApplication:
-    """An application between its start and its shutdown."""
+    """A running application: started, and not yet shut down."""
 
     data: DataCache
     metadata: MetadataInventory
 
 
 _active: list[ActiveApplication] = []
-"""Written by any thread that starts or stops an application; one that reads works on a copy."""
+"""Changed by any thread that starts or stops an application; readers use a copy."""
 
 
 def activate(data: DataCache, metadata: MetadataInventory) -> None:
-    """An application has started: code outside of its handlers may mean it."""
+    """Register an application that has started, for calls outside of handlers."""
     propagate_scopes()
     guard_requests()
     _active.append(ActiveApplication(data, metadata))
 
 
 def deactivate(data: DataCache) -> None:
-    """The application with that data cache has shut down."""
+    """Unregister the application with this data cache, as it has shut down."""
     application = _with(data)
     if application is not None:
         _active.remove(application)
 
 
 def cache_of(scope: Scope | None) -> DataCache | None:
-    """The cache of the scope; outside of any, that of the only application; None when there is none, or several."""
+    """The cache of the scope; without a scope, that of the only application; None if there is none, or several."""
     cache = None if scope is None else scope.attachments.get(DATA_CACHE)
     if cache is not None:
         return cache
@@ -53,33 +53,33 @@ def cache_of(scope: Scope | None) -> DataCache | None:
 
 
 def required_cache(function: str) -> DataCache:
-    """The data cache that a call of `function` concerns.
+    """The data cache for a call of `function`.
 
     Raises:
-        UsageError: no application runs in this process, or several do and no handler says which.
+        UsageError: no application runs in this process; or several do, and the call isn't in a handler.
     """
     cache = cache_of(current())
     if cache is not None:
         return cache
-    _refuse_several(function)
+    _refuse_ambiguous(function)
     raise UsageError(
         f"no application runs in this process, so {function} has no cache to work on; "
-        "from outside of the server use `millpond revalidate`."
+        "outside of the server, use `millpond revalidate`."
     )
 
 
 def required_metadata(function: str) -> MetadataInventory:
-    """The metadata files that a call of `function` concerns: those of the application that `required_cache` means.
+    """The metadata files for a call of `function`, of the same application as `required_cache`.
 
     Raises:
-        UsageError: as `required_cache`.
+        UsageError: see `required_cache`.
     """
     cache = cache_of(current())
     application = None if cache is None else _with(cache)
     if application is not None:
         return application.metadata
     if cache is None:
-        _refuse_several(function)
+        _refuse_ambiguous(function)
     raise UsageError(f"no application runs in this process, so {function} has no files to link to.")
 
 
@@ -87,6 +87,6 @@ def _with(data: DataCache) -> ActiveApplication | None:
     return next((application for application in tuple(_active) if application.data is data), None)
 
 
-def _refuse_several(function: str) -> None:
+def _refuse_ambiguous(function: str) -> None:
     if number := len(_active):
-        raise UsageError(f"{number} applications run in this process: call {function} in a handler of one.")
+        raise UsageError(f"{number} applications run in this process: call {function} in a handler of one of them.")

@@ -1,4 +1,4 @@
-"""From a render to an entry: what is stored is what is advertised, and compressed once, so that hits needn't do it."""
+"""From a render to an entry: check the answer, and compress its body once, so that hits needn't do it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.cache")
 
-_IN_PLACE = 64 * 1024
-"""Bytes up to which compressing takes less than a few milliseconds; what is larger goes to a thread."""
+_MAX_IN_LOOP = 64 * 1024
+"""Bytes. A body up to this size is compressed in a few milliseconds; a larger one is compressed in a thread."""
 
-# Levels for bodies of a few kilobytes: beyond them a percent less costs ten times as long.
+# Levels for bodies of a few kilobytes: higher ones take ten times as long to save one more percent.
 _COMPRESS: dict[Coding, Callable[[bytes], bytes]] = {
     "zstd": lambda body: zstd.compress(body, 9),
     "br": lambda body: bytes(brotli.compress(body, quality=5)),
@@ -45,21 +45,21 @@ _COMPRESS: dict[Coding, Callable[[bytes], bytes]] = {
 
 
 def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generation: int, build: str) -> Entry:
-    """The entry of a render, whatever its status.
+    """The entry for a rendered answer, whatever its status.
 
     Args:
         rendered: the answer.
-        target: what it is the answer of.
-        rendered_at: seconds since the epoch when the render began.
+        target: the route and path that were rendered.
+        rendered_at: the start of the render, in seconds since the epoch.
         generation: the store's generation at that time.
-        build: the id of the build that is serving.
+        build: the id of the build that is being served.
 
     Raises:
-        NotStatic: its headers forbid giving it to everybody (D5).
+        NotStatic: its headers forbid sharing it between clients (D5).
         UnsendableError: it can't be written as HTTP; see `millpond.policy.http.sendable`.
     """
     place = target.route.operations["GET"].place
-    # All headers count here: one that `Connection` lists isn't kept, and yet the handler has set a cookie.
+    # Check all headers: `Connection` may list Set-Cookie, which drops that from the entry. It still sets a cookie.
     refusal = unshareable((name.lower(), value) for name, value in rendered.headers)
     if refusal is not None:
         raise NotStatic(DynamicUse(refusal, place), unshareable=True)
@@ -84,17 +84,17 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
     )
 
 
-def warn_of_lost_body(rendered: Rendered, target: Target, told: set[str]) -> None:
-    """Say once for each route that an answer's status allows no body, where it had one.
+def warn_of_lost_body(rendered: Rendered, target: Target, warned: set[str]) -> None:
+    """Warn, once per route file, about a body that is dropped because the answer's status allows none.
 
     Args:
         rendered: the answer.
-        target: what it is the answer of.
-        told: the files that were named already.
+        target: the route and path that were rendered.
+        warned: the route files that were warned about before; updated here.
     """
     file = target.route.file.file
-    if rendered.status in BODILESS and rendered.body and file not in told:
-        told.add(file)
+    if rendered.status in BODILESS and rendered.body and file not in warned:
+        warned.add(file)
         log.warning(
             "%s: the answer of %s has the status %d, which allows no body, and a body of %d bytes: it is left out. "
             "Return Response(status_code=%d).",
@@ -107,19 +107,19 @@ def warn_of_lost_body(rendered: Rendered, target: Target, told: set[str]) -> Non
 
 
 def compressed(entry: Entry, codings: Sequence[Coding]) -> Entry:
-    """The entry with a body in each of `codings` that pays, smallest first; itself where none does."""
+    """The entry with its body in each of `codings` that saves enough, smallest first; unchanged if none does."""
     body = entry.body
     if not codings or not compressible(entry.status, entry.headers, len(body)):
         return entry
     made = [CompressedBody(coding, _COMPRESS[coding](body)) for coding in codings]
-    paying = sorted((each for each in made if pays(len(body), len(each.body))), key=lambda each: len(each.body))
-    if not paying:
+    worthwhile = sorted((each for each in made if pays(len(body), len(each.body))), key=lambda each: len(each.body))
+    if not worthwhile:
         return entry
-    return msgspec.structs.replace(entry, compressed=tuple(paying), headers=with_vary(entry.headers))
+    return msgspec.structs.replace(entry, compressed=tuple(worthwhile), headers=with_vary(entry.headers))
 
 
 async def compressed_in_thread(entry: Entry, codings: Sequence[Coding]) -> Entry:
-    """The same, for a loop that serves: what takes long is done in a thread."""
-    if len(entry.body) <= _IN_PLACE:
+    """Like `compressed`, without blocking the event loop: a large body is compressed in a thread."""
+    if len(entry.body) <= _MAX_IN_LOOP:
         return compressed(entry, codings)
     return await asyncio.to_thread(compressed, entry, codings)

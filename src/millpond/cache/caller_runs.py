@@ -1,4 +1,4 @@
-"""Threads that wait for a result lend themselves to the work: it never waits for a thread while they hold them all."""
+"""Threads that wait for a result can run the work themselves, so an exhausted thread pool can't cause a deadlock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 _THREADS = 40
-"""In which functions are refreshed, apart from the pool of handlers: those that hang leave handlers all of theirs."""
+"""Threads that refresh functions, apart from the handlers' pool: functions that hang can't exhaust that one."""
 _of_loop: RunVar[CapacityLimiter] = RunVar("millpond_refresh_threads")
 
 
 class FunctionRun:
-    """One run of a function, by whichever thread takes it first."""
+    """One run of a function, by the first thread that takes it."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
@@ -32,21 +32,21 @@ class FunctionRun:
         self._result: Future[tuple[Any, BaseException | None]] = Future()
 
     def carry_out(self) -> None:
-        """Run it in this thread, unless another has taken it or nobody wants it any more."""
+        """Run it in this thread, unless another thread has taken it or it was cancelled."""
         if not self._taken.acquire(blocking=False) or not self._result.set_running_or_notify_cancel():
             return
         try:
             value, error = self._context.run(self._function), None
-        except BaseException as raised:  # noqa: BLE001 - the caller of the function gets it, whatever it is
+        except BaseException as raised:  # noqa: BLE001 - it is raised again in the caller
             value, error = None, raised
-        # A value in any case: as a future's exception a StopIteration would be refused, and waited for for ever.
+        # Errors are passed as values: a future refuses StopIteration as its exception, and callers would wait forever.
         self._result.set_result((value, error))
 
     async def result(self) -> Any:
         """What the function returned.
 
         Raises:
-            BaseException: whatever it raised; RuntimeError for a StopIteration, as from any coroutine.
+            BaseException: raised by the function; RuntimeError for a StopIteration, as from any coroutine.
         """
         value, error = await asyncio.wrap_future(self._result)
         if error is not None:
@@ -55,7 +55,7 @@ class FunctionRun:
 
 
 class CallerRuns:
-    """Which threads wait for which keys, and what is to be run for them."""
+    """Matches runs of functions with the threads that wait for their keys."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class CallerRuns:
 
     @contextmanager
     def offered(self, key: str, orders: SimpleQueue[FunctionRun | None]) -> Iterator[None]:
-        """Meanwhile what is to be run for `key` is also put into `orders`."""
+        """Within the block, runs for `key` are also put into `orders`, the queue of a waiting thread."""
         with self._lock:
             self._offers.setdefault(key, []).append(orders)
             work = self._open.get(key)
@@ -80,7 +80,7 @@ class CallerRuns:
                     del self._offers[key]
 
     async def run(self, key: str, function: Callable[[], Any]) -> Any:
-        """Run `function` in a thread of the pool, or in one that waits for `key`: whichever is free first."""
+        """Run `function` in a thread of the pool, or in a thread that waits for `key`: in the first free one."""
         work = FunctionRun(function)
         with self._lock:
             self._open[key] = work
@@ -96,7 +96,7 @@ class CallerRuns:
             with self._lock:
                 if self._open.get(key) is work:
                     del self._open[key]
-            pooled.cancel()  # gives up its place in the queue for a thread; a thread that runs is not stopped
+            pooled.cancel()  # leaves the queue for a thread; doesn't stop a running thread
 
 
 def _threads() -> CapacityLimiter:

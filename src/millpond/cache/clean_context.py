@@ -1,4 +1,4 @@
-"""The context that work for everybody begins in: nobody's, so that no visitor's variables reach what is stored."""
+"""A clean context for shared work, so that no visitor's context variables can reach stored results."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CROSSING: list[ContextVar[Any]] = []
-"""All that shared work inherits of whoever asked for it first: who waits for whom. Not the scope: it has its own."""
+"""The only variables that shared work inherits from its first caller: they track which work waits for which. The scope
+isn't among them, as shared work has its own."""
 
 
 def crossing(variable: ContextVar[T]) -> ContextVar[T]:
-    """Let a variable of Millpond's cross into shared work; returns it."""
+    """Let shared work inherit one of Millpond's own variables; returns it."""
     CROSSING.append(variable)
     return variable
 
 
 class CleanContext:
-    """A copy of the context that an application was made in, and of it a copy for each piece of shared work.
+    """A copy of the context in which an application was created; each piece of shared work gets its own copy of that.
 
-    A render, a refresh and a fill begin in one, so what they make doesn't depend on who asked first: no context
-    variable, tracing span or scope of an error tracker gets in, and what the work itself sets ends with it.
+    Renders, refreshes and fills run in such a copy, so their results don't depend on the first caller: they inherit no
+    context variable, tracing span or scope of an error tracker, and variables that they set end with them.
     """
 
     def __init__(self) -> None:
@@ -39,19 +40,19 @@ class CleanContext:
             self._context = copy_context()
 
     def copy(self) -> Context:
-        """A context for one piece of work: a context can be entered only once at a time."""
+        """A context for one piece of work, as a context can't be entered twice at the same time."""
         context = self._context.copy()
-        context.run(_set, [(variable, variable.get()) for variable in CROSSING])
+        context.run(_set_variables, [(variable, variable.get()) for variable in CROSSING])
         return context
 
     def begin(self, work: Callable[[], Awaitable[T]], name: str | None = None) -> asyncio.Task[T]:
-        """Run `work` in a task that is no render's: it goes on when the render that asked has ended."""
+        """Run `work` in a task that belongs to no render: it continues after the calling render has ended."""
         context = self.copy()
         with detached():
             return asyncio.get_running_loop().create_task(_isolated(work), name=name, context=context)
 
     def run(self, work: Callable[[], T]) -> T:
-        """Run `work` here and now, in this thread."""
+        """Run `work` at once, in this thread."""
 
         def isolated() -> T:
             with _isolation():
@@ -60,17 +61,17 @@ class CleanContext:
         return self.copy().run(isolated)
 
     async def extend(self, prepare: Callable[[], object]) -> None:
-        """Call `prepare`, and await what it returns where that can be awaited: what it sets is in each later copy.
+        """Call `prepare`, and await its result if that is awaitable. All later copies have the variables that it sets.
 
         Raises:
-            BaseException: whatever `prepare` raises.
+            BaseException: raised by `prepare`.
         """
         result = self._context.run(prepare)
         if inspect.isawaitable(result):
             await asyncio.get_running_loop().create_task(_awaited(result), context=self._context)
 
 
-def _set(values: list[tuple[ContextVar[Any], Any]]) -> None:
+def _set_variables(values: list[tuple[ContextVar[Any], Any]]) -> None:
     for variable, value in values:
         variable.set(value)
 
@@ -82,10 +83,10 @@ async def _isolated(work: Callable[[], Awaitable[T]]) -> T:
 
 @contextmanager
 def _isolation() -> Iterator[None]:
-    """Where Sentry is used, scopes and a trace of the work's own.
+    """If Sentry is in use, give the work its own scopes and trace.
 
-    Context variables hold Sentry's scopes, and every copy of a context the same ones: whoever sets a tag or begins a
-    span changes them for all. Versions before 2 know no isolation.
+    Sentry keeps its scopes in context variables, and all copies of a context share the same scope objects: a tag or
+    span that is set in one copy shows in all. Versions before 2 have no isolation.
     """
     sentry: Any = sys.modules.get("sentry_sdk")
     if not hasattr(sentry, "isolation_scope"):

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 MAX_FETCH_BYTES = CacheConfig().max_fetch_bytes
-"""Where no application says otherwise."""
+"""The default limit, where no application sets another one."""
 
 _COMPLETE = 200  # any other status of an upstream keeps the last good data (R5.11)
-_NO_BUILD = ""  # data belongs to no build: its keys carry what it depends on
+_NO_BUILD = ""  # data is independent of builds: its keys contain all that it depends on
 
 
 class Filled(NamedTuple):
-    """What an upstream or a function gave."""
+    """The result of an upstream or of a function."""
 
     status: int
     headers: Headers
@@ -61,11 +61,11 @@ class DataRead(Read):
         """For one caller.
 
         Args:
-            cache: what it is read from.
-            key: of the data; it begins with the kind of the entry.
-            name: what messages call it: a URL, or a function.
+            cache: the cache to read from.
+            key: the key of the data; it begins with the kind of the entry.
+            name: the URL or function, as messages name it.
             reader: the caller's limits.
-            fill: asks the upstream, or runs the function; it is told whether nobody waits for the result.
+            fill: asks the upstream, or runs the function. Its argument is whether it runs in the background.
         """
         self.cache, self.key, self.name, self.reader, self._fill = cache, key, name, reader, fill
         self.waits = reader.waits
@@ -80,12 +80,12 @@ class DataRead(Read):
         return self.made(await self._fill(run.background), run)
 
     def after_failure(self, error: BaseException, run: Run) -> Fate:
-        """See `Read`: a failing upstream is asked again after a while, and not at every read."""
+        """See `Read`. A failing upstream is asked again after a back-off, not at every read."""
         del error
         return Fate.BACK_OFF if run.background else Fate.LEAVE
 
     def made(self, filled: Filled, run: Run) -> Made:
-        """The entry of what was given, and what becomes of it."""
+        """The new entry, and what happens to the stored one."""
         revalidate, expire = filled.lifetime.bounded(self.cache.expire_time)
         entry = Entry(
             key=self.key,
@@ -105,14 +105,14 @@ class DataRead(Read):
 
     def _fate(self, filled: Filled, run: Run) -> Fate:
         if filled.storable:
-            size, most = len(filled.body), self.cache.max_data_bytes
-            if size <= most:
+            size, limit = len(filled.body), self.cache.max_data_bytes
+            if size <= limit:
                 return Fate.REPLACE
-            log.warning("%s gave %d bytes, over the %d of cache.max_data_bytes: not cached", self.name, size, most)
+            log.warning("%s returned %d bytes, over the %d of cache.max_data_bytes: not cached", self.name, size, limit)
             return Fate.REMOVE
         if not run.background:
             return Fate.LEAVE
-        if filled.status == _COMPLETE:  # a function says never: nor is what it gave before for serving
+        if filled.status == _COMPLETE:  # revalidate = 0: earlier results may not be served either
             return Fate.REMOVE
         log.warning("refreshing %s answered %d: the stored answer stays", self.name, filled.status)
         return Fate.BACK_OFF
@@ -120,28 +120,28 @@ class DataRead(Read):
 
 @dataclass(slots=True)
 class DataCache:
-    """What handlers read through fetch() and @cached, and the way to invalidate it."""
+    """The cache behind fetch() and @cached, with the configuration that they need."""
 
     store: Store
     clock: Clock
     expire_time: float
-    """Seconds; the end of time-based data that names none."""
+    """Seconds; the default `expire` of time-based data."""
     max_data_bytes: int
     patience: float
     """Seconds to wait for data that another process is fetching."""
     max_fetch_bytes: int = MAX_FETCH_BYTES
-    """The largest body of an upstream that is read, decoded."""
+    """The maximum size of an upstream's decoded body, in bytes."""
     cache_components: bool = False
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None
-    """Answers fetches of relative URLs, in process (D19)."""
+    """Answers fetches of the application's own paths, in process (D19)."""
     loop: asyncio.AbstractEventLoop | None = None
-    """Where it is used from; other threads hand their work over."""
+    """The event loop that uses the cache; other threads submit their work to it."""
     purges: Purges | None = None
-    """Tells caches in front what was invalidated; None where there are none."""
+    """Purges the caches in front after an invalidation; None: none are configured."""
     lease_seconds: float = LEASE_SECONDS
     observed: ObservedFunctions | None = None
-    """What functions have used that are filled; None while serving, when nobody looks."""
+    """Records which inputs cached functions use during a build; None while serving."""
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that fills begin in."""
     engine: ReadThrough = field(init=False)
@@ -154,10 +154,10 @@ class DataCache:
         self.engine = ReadThrough(self.store, self.clock, self.patience, _report, self.lease_seconds, self.clean)
 
     async def obtain(self, read: DataRead) -> Entry:
-        """The stored entry, or the one that is made; several callers share one run (D23).
+        """The stored entry, or a new one; concurrent callers share one run (D23).
 
         Raises:
-            BaseException: whatever the upstream or the function raises, when nothing stored can be used.
+            BaseException: raised by the upstream or the function, when no stored entry can be used.
         """
         try:
             return (await self.engine.read(read)).entry
@@ -165,7 +165,7 @@ class DataCache:
             raise note_circle(circle) from None
 
     def at_hand(self, read: DataRead) -> Entry | None:
-        """The entry that the reader may have without waiting."""
+        """The entry that is available without waiting, or None."""
         obtained = self.engine.at_hand(read)
         return None if obtained is None else obtained.entry
 

@@ -1,4 +1,4 @@
-"""Chains of fetches of the application's own paths: an answer that would wait for itself is an error (D19)."""
+"""Chains of fetches of the application's own paths, to detect circular ones, which are errors (D19)."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ if TYPE_CHECKING:
 
 
 class _Step(NamedTuple):
-    """An answer of this application that is being made, and needs another."""
+    """An answer of this application that is being made and waits for another one."""
 
     path: str
     shared: bool
-    """Others wait for it, too."""
+    """Whether other callers may wait for it, too."""
 
 
 FetchChain = tuple[_Step, ...]
 """Outermost first."""
 
-_LONGEST_CHAIN = 16
-"""How many of the application's own answers may be made of one another."""
+_MAX_CHAIN = 16
+"""The maximum length of a chain of the application's own answers."""
 
 _chain: ContextVar[FetchChain] = crossing(ContextVar("millpond_fetch_chain", default=()))
-"""The answers of this application that wait for what this code makes."""
+"""The answers of this application that wait for this code."""
 _circles: ContextVar[list[UsageError] | None] = crossing(ContextVar("millpond_fetch_circles", default=None))
-"""The circles that were found in the chain: a live run answers 500 for one, and whoever asked it must not keep that."""
+"""Circles found in the chain. A live run answers 500 for one, and the answers that use it must not be stored."""
 
 
 def chain_to(url: str, scope: Scope | None) -> FetchChain:
     """The answers that will wait for the one of `url`, which code in `scope` fetches.
 
     Raises:
-        UsageError: one of them is that of `url` itself, or there is no end of them.
+        UsageError: the answer of `url` itself is among them, or the chain is too long.
     """
     chain = _chain.get()
     if scope is not None:
         chain = (*chain, _Step(scope.path, scope.is_prerender))
     path = _canonical(url)
-    if len(chain) > _LONGEST_CHAIN or _Step(path, shared=True) in chain:
+    if len(chain) > _MAX_CHAIN or _Step(path, shared=True) in chain:
         circle = " → ".join([*(step.path for step in chain[-4:]), path])
-        raise note_circle(UsageError(f'fetch("{url}") goes in a circle: {circle}; read the data directly.'))
+        raise note_circle(UsageError(f'fetch("{url}") is circular: {circle}; read the data directly.'))
     return chain
 
 
 def note_circle(circle: UsageError) -> UsageError:
-    """Let each answer of the chain know, whatever becomes of the error itself; returns it."""
+    """Record a circle for every answer of the chain, even if the error itself is swallowed; returns the error."""
     circles = _circles.get()
     if circles is not None:
         circles.append(circle)
@@ -62,19 +62,19 @@ def note_circle(circle: UsageError) -> UsageError:
 
 @contextmanager
 def waited_for_by(chain: FetchChain) -> Iterator[None]:
-    """What is made within the block knows which answers wait for it.
+    """Set the chain of waiting answers for the code in the block.
 
     Raises:
-        UsageError: it went in a circle.
+        UsageError: a circle was found.
     """
     circles = _circles.get()
     if circles is None:
         circles = []
-    token, noting = _chain.set(chain), _circles.set(circles)
+    token, circles_token = _chain.set(chain), _circles.set(circles)
     try:
         yield
     finally:
-        _circles.reset(noting)
+        _circles.reset(circles_token)
         _chain.reset(token)
     if circles:
         raise circles[0]
@@ -84,5 +84,5 @@ def _canonical(url: str) -> str:
     path = url.partition("#")[0].partition("?")[0]
     try:
         return canonical(split(path.encode("utf-8")))
-    except MalformedPath:  # the application will say so, by a 400
+    except MalformedPath:  # the application will answer 400
         return path

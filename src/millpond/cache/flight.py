@@ -1,4 +1,4 @@
-"""One flight per key: callers who want the same work at the same time share one run of it."""
+"""Single flight: concurrent callers of the same work share one run of it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ R = TypeVar("R")
 
 
 class Flight(Generic[T]):
-    """One run of some work, and those who wait for it.
+    """One run of some work, and the callers that wait for it.
 
-    The task itself never fails: what the work raised is kept here. So nothing is ever "never retrieved", and a
-    SystemExit reaches the callers rather than the event loop.
+    The task itself never fails: errors are kept here. So asyncio never warns about an exception that was "never
+    retrieved", and a SystemExit reaches the callers rather than the event loop.
     """
 
     def __init__(self, key: str, name: str, *, background: bool) -> None:
@@ -49,7 +49,7 @@ class Flight(Generic[T]):
             self.error, self.traceback = error, error.__traceback__
             return None
         finally:
-            # Here and not in a done callback: those run later, and nobody may join work that has ended.
+            # Not in a done callback: those run later, and no caller may join work that has ended.
             self.leave(table)
             self.ended = True
 
@@ -58,7 +58,7 @@ class Flight(Generic[T]):
             del table[self.key]
 
     def way_to(self, other: Flight[Any]) -> list[str] | None:
-        """The names of the flights by which this one waits for `other`, both included; None when it doesn't."""
+        """The names of the flights from this one to `other`, for which it waits; None if it doesn't wait for it."""
         if other is self:
             return [self.name]
         for next_one in self.waits_for:
@@ -68,7 +68,7 @@ class Flight(Generic[T]):
         return None
 
     def failure(self) -> BaseException | None:
-        """What went wrong in a flight that has ended; None for a cancellation that somebody asked for."""
+        """The error of a flight that has ended; None if it succeeded, or was cancelled on request."""
         if self.task.cancelled():
             return None if self.task.cancelling() else self._cancelled()
         return self.error
@@ -80,9 +80,9 @@ class Flight(Generic[T]):
         if self.task.cancelled():
             raise self._cancelled()
         if self.error is not None:
-            # The first traceback again: each of a thousand callers would otherwise make it longer for the next.
+            # Reset the traceback: otherwise each of a thousand callers would make it longer for the next one.
             raise self.error.with_traceback(self.traceback)
-        return self.task.result()  # type: ignore[return-value]  # None stands for an error, which was raised above
+        return self.task.result()  # type: ignore[return-value]  # None only after an error, raised above
 
 
 innermost: ContextVar[Flight[Any] | None] = crossing(ContextVar("millpond_flight", default=None))
@@ -90,15 +90,15 @@ innermost: ContextVar[Flight[Any] | None] = crossing(ContextVar("millpond_flight
 
 
 class Flights(Generic[T]):
-    """Single flight within a process, apart for each event loop (R4.13; docs/design.md, One render per key).
+    """Single flight within a process, separately for each event loop (R4.13; docs/design.md, One render per key).
 
-    The work runs in a task of its own, in a clean context: in no caller's. A caller who is cancelled cancels neither
-    the work nor the others. What the work raises, any BaseException, reaches every caller.
+    The work runs in its own task and in a clean context, not in a caller's. When a caller is cancelled, the work and
+    the other callers continue. Any BaseException that the work raises reaches every caller.
 
     Args:
-        on_error: is told the name and the error of a flight that failed in the background, or whose callers had all
-            gone away.
-        clean: the context that work begins in; when not given, the one that the flights are made in.
+        on_error: called with the name and the error of a flight that failed in the background, or after all of its
+            callers had been cancelled.
+        clean: the context for the work; by default, the one in which this object is created.
     """
 
     def __init__(self, on_error: Callable[[str, BaseException], None], clean: CleanContext | None = None) -> None:
@@ -108,17 +108,17 @@ class Flights(Generic[T]):
         self._tables: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Flight[T]]] = WeakKeyDictionary()
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> tuple[T, bool]:
-        """The result of `work`, or of the flight of `key` that is under way; and whether it was another's.
+        """The result of `work`, or of the running flight of `key`; and whether this call joined such a flight.
 
         Args:
-            key: what is made.
-            work: makes it.
-            name: what messages call it; the key when not given.
+            key: identifies the work.
+            work: makes the result.
+            name: the name for messages; by default the key.
 
         Raises:
-            CircularWaitError: the flight that is under way waits for this very caller.
-            CancelledCallError: the work was cancelled, though this caller was not.
-            BaseException: whatever the work raised.
+            CircularWaitError: the running flight itself waits for this caller.
+            CancelledCallError: the work was cancelled, but this caller was not.
+            BaseException: raised by the work.
         """
         table = self._table()
         flight = table.get(key)
@@ -131,31 +131,31 @@ class Flights(Generic[T]):
         return await self._result(flight, caller), joined
 
     async def alone(self, key: str, work: Callable[[], Awaitable[R]], name: str = "") -> R:
-        """The result of `work` for this caller only, in a clean context: nobody joins it, and it ends with the caller.
+        """The result of `work` for this caller only, in a clean context. It can't be joined, and ends with this caller.
 
         Args:
-            key: what is made.
-            work: makes it.
-            name: what messages call it; the key when not given.
+            key: identifies the work.
+            work: makes the result.
+            name: the name for messages; by default the key.
 
         Raises:
-            CancelledCallError: the work was cancelled, though this caller was not.
-            BaseException: whatever the work raised.
+            CancelledCallError: the work was cancelled, but this caller was not.
+            BaseException: raised by the work.
         """
-        own_table: dict[str, Flight[R]] = {}
-        flight = self._start(own_table, key, work, name, background=False)
+        unshared: dict[str, Flight[R]] = {}
+        flight = self._start(unshared, key, work, name, background=False)
         try:
             return await self._result(flight, _caller())
         finally:
-            flight.task.cancel()  # of no effect on work that has ended
+            flight.task.cancel()  # no effect if the work has ended
 
     async def _result(self, flight: Flight[R], caller: Flight[Any] | None) -> R:
         flight.callers += 1
         if caller is not None:
             caller.waits_for.append(flight)
         try:
-            # Not `await task`: cancelling this caller would cancel the task. Unlike shield(), wait() tells this
-            # caller's cancellation from the work's, and leaves nothing behind on the task.
+            # Not `await task`: cancelling this caller would cancel the task. Unlike shield(), wait() distinguishes this
+            # caller's cancellation from that of the work, and leaves no callback on the task.
             await asyncio.wait((flight.task,))
             flight.heard = True
         finally:
@@ -166,7 +166,7 @@ class Flights(Generic[T]):
         return flight.result()
 
     def begin(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> bool:
-        """Start `work` in the background, unless a flight of `key` is under way: then False. For `name` see `run`."""
+        """Start `work` in the background, unless a flight of `key` is running; returns whether it started."""
         table = self._table()
         if key in table:
             return False
@@ -174,11 +174,11 @@ class Flights(Generic[T]):
         return True
 
     def under_way(self, key: str) -> bool:
-        """Whether a flight of `key` is under way in this event loop."""
+        """Whether a flight of `key` is running in this event loop."""
         return key in self._table()
 
     async def drain(self, seconds: float) -> int:
-        """Wait for all flights of this event loop, at most `seconds`; cancel the rest and return how many."""
+        """Wait for all flights of this event loop, at most `seconds`; cancel the rest, and return their number."""
         return await drain_tasks(self.tasks, seconds)
 
     def _start(
@@ -218,7 +218,7 @@ class Flights(Generic[T]):
         with self._lock:
             table = self._tables.get(loop)
             if table is None:
-                # The tasks of a loop that was closed in mid-flight keep it alive: they have to go with it.
+                # Running tasks of a closed loop keep that loop alive, so drop their table.
                 for closed in [other for other in self._tables if other.is_closed()]:
                     del self._tables[closed]
                 table = self._tables[loop] = {}
@@ -226,7 +226,7 @@ class Flights(Generic[T]):
 
 
 def _caller() -> Flight[Any] | None:
-    """The flight that this code is part of, unless it has ended: what `after` runs is no part of it any more."""
+    """The flight that this code is part of, unless it has ended: `after` callbacks run later and aren't part of it."""
     flight = innermost.get()
     return None if flight is None or flight.ended else flight
 
@@ -235,4 +235,4 @@ def _refuse_circle(caller: Flight[Any], wanted: Flight[Any]) -> None:
     way = wanted.way_to(caller)
     if way is not None:
         circle = " → ".join([*way, wanted.name])
-        raise CircularWaitError(f"{wanted.name} waits for itself: {circle}; read the data directly.")
+        raise CircularWaitError(f"{wanted.name} is part of a circular wait: {circle}; read the data directly.")

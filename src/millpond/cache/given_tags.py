@@ -1,4 +1,4 @@
-"""Tags that users give: those that can be used, and a warning for each other one."""
+"""Tags that users pass: validate them, and warn about invalid ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def usable_tags(tags: Iterable[object], where: Callable[[], str], log: logging.Logger) -> tuple[str, ...]:
-    """The tags that can be used, each once.
+    """The valid tags, without duplicates.
 
     Args:
-        tags: as they were given.
-        where: what a warning begins with; called when there is something to warn of.
-        log: where warnings go.
+        tags: the tags as the user passed them.
+        where: returns the beginning of a warning; only called for invalid tags.
+        log: the logger for warnings.
     """
     good, problems = checked_tags(tags)
     for problem in problems:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 MAX_PATH = 1024
-"""Characters; a longer path is left out with a warning (R6.12)."""
+"""Characters; a longer path is ignored with a warning (R6.12)."""
 
 PathType = Literal["route", "page", "layout"]
 
@@ -37,31 +37,31 @@ class Expiry(TypedDict):
 
 
 class Invalidation(NamedTuple):
-    """What a call did."""
+    """The result of an invalidation."""
 
     tags: int
-    """How many tags it invalidated; 0 when what it was given can't be a tag (there was a warning)."""
+    """The number of invalidated tags; 0 if the tag or path was invalid (there was a warning)."""
     generation: int
-    """The store's counter afterwards: what was rendered before it is concerned, what is rendered later is not."""
+    """The store's generation afterwards. Earlier renders are invalidated; later ones are not."""
     purge: int = 0
-    """Its number among those that caches in front are told of; 0 when there are none (`purged`)."""
+    """The number of the purge in caches in front, for `purged`; 0: none are configured."""
 
 
 def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Invalidation:
     """Invalidate every answer and all data with `tag`.
 
-    It has taken effect when it returns, for every process that shares the cache, wherever it is called: handlers,
-    `after` callbacks, streamed bodies, threads. Nothing is rendered again before somebody asks.
+    When it returns, it has taken effect in every process that shares the cache. You can call it anywhere: in handlers,
+    `after` callbacks, streamed bodies, threads. Nothing is rendered again before the next request.
 
     Args:
         tag: the tag.
         profile: how long older answers may still be served as stale while they are rendered again: the name of a
-            lifetime, whose `expire` counts ("max"), or `{"expire": seconds}`. None: not at all (R6.5).
+            lifetime such as "max", whose `expire` is used, or `{"expire": seconds}`. None: not at all (R6.5).
         expire: the same in seconds; `expire=0` is short for `{"expire": 0}`.
 
     Raises:
-        UsageError: an unknown profile (R6.11), a bad age, inside of a cached function (R6.16), or without an
-            application in this process.
+        UsageError: the profile is unknown (R6.11) or the age invalid; or you call it inside a cached function (R6.16)
+            or without an application in this process.
     """
     cache = required_cache("revalidate_tag()")
     _end_static("revalidate_tag()")
@@ -73,10 +73,10 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
 
 
 def update_tag(tag: str) -> Invalidation:
-    """Invalidate every answer and all data with `tag`: the next reader waits for fresh (D31).
+    """Invalidate every answer and all data with `tag`: the next reader waits for fresh data (D31).
 
     Raises:
-        UsageError: inside of a cached function, or without an application in this process.
+        UsageError: you call it inside a cached function, or without an application in this process.
     """
     cache = required_cache("update_tag()")
     _end_static("update_tag()")
@@ -84,30 +84,30 @@ def update_tag(tag: str) -> Invalidation:
 
 
 def revalidate_path(path: str, type: PathType | None = None) -> Invalidation:  # noqa: A002 - the original's name
-    """Invalidate the answers of a path or of a pattern, and the data that they read (R6.4, R6.12; D24).
+    """Invalidate the answers of a path or of a pattern, and the data that they use (R6.4, R6.12; D24).
 
     Args:
-        path: a path such as "/products/7", or a pattern such as "/products/[id]"; a slash at the end is ignored.
-        type: None, "route" and "page" mean the path, or every path of the pattern's route; "layout" means these
-            and everything below: `revalidate_path("/", "layout")` is everything.
+        path: a path such as "/products/7", or a pattern such as "/products/[id]"; a trailing slash is ignored.
+        type: None, "route" and "page" mean the path, or every path of the pattern's route; "layout" means these and
+            everything below them: `revalidate_path("/", "layout")` invalidates everything.
 
     Raises:
-        UsageError: the path has no leading slash or a bad escape, an unknown type, inside of a cached function, or
-            without an application in this process.
+        UsageError: the path has no leading slash or an invalid escape, or the type is unknown; or you call it inside a
+            cached function or without an application in this process.
     """
     cache = required_cache("revalidate_path()")
     _end_static("revalidate_path()")
     if len(path) > MAX_PATH:
-        log.warning("revalidate_path(): the path has %d characters, over %d; nothing is done", len(path), MAX_PATH)
+        log.warning("revalidate_path(): the path has %d characters, over %d; it is ignored", len(path), MAX_PATH)
         return Invalidation(0, cache.store.generation())
     return _invalidate(cache, tag_of_path(path, type), expire_after=0)
 
 
 def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as above
-    """The tag that answers of a path, or of a pattern, have (R6.2), with the path in it; entries have its `kept_tag`.
+    """The built-in tag of a path or of a pattern (R6.2). Entries have its stored form, `kept_tag`.
 
     Raises:
-        UsageError: as `revalidate_path`, or the path is too long.
+        UsageError: the path or the type is invalid, as in `revalidate_path`; or the path is too long.
     """
     if len(path) > MAX_PATH:
         raise UsageError(f"revalidate_path(): a path of {len(path)} characters is over {MAX_PATH}.")
@@ -116,7 +116,9 @@ def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as abo
     if not path.startswith("/"):
         raise UsageError(f'revalidate_path(): "{path}" has no leading slash; write "/{path}".')
     if "?" in path or "#" in path:
-        raise UsageError(f'revalidate_path(): "{path}" is more than a path; the path alone stands for every query.')
+        raise UsageError(
+            f'revalidate_path(): "{path}" has a query or a fragment; give the path alone, which covers every query.'
+        )
     folders = [folder for folder in path.split("/") if folder]
     if "[" in path or any(map(_is_group, folders)):
         if type == "layout":
@@ -130,24 +132,24 @@ def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as abo
 
 
 def _is_group(folder: str) -> bool:
-    """Whether it is a folder like "(main)", which is no part of URLs; "Mercury_(planet)" is an ordinary segment."""
+    """Whether it is a route group like "(main)", which URLs leave out. "Mercury_(planet)" is an ordinary segment."""
     return folder.startswith("(") and folder.endswith(")")
 
 
 class InvalidationOrder(NamedTuple):
-    """What one call from outside of handlers invalidates: the endpoint's for webhooks, or the command line's."""
+    """An invalidation from outside of handlers: by the webhook endpoint, or on the command line."""
 
     tags: list[str]
     path_tags: list[str]
-    """The tags of the paths; they expire now."""
+    """The built-in tags of the paths; they expire at once."""
 
     @classmethod
     def of(cls, tags: Sequence[str], paths: Sequence[str], type: PathType | None) -> InvalidationOrder:  # noqa: A002 - as above
-        """All that is named, or nothing: whoever calls from outside sees no log.
+        """Validate all tags and paths. Unlike in a handler, an invalid one is an error: such callers don't see the log.
 
         Raises:
-            UsageError: a tag or a path can't be used, or there are more than one call may name: each is a row that the
-                store writes at once.
+            UsageError: a tag or a path is invalid; or there are too many for one call, as the store writes a row for
+                each of them in one transaction.
         """
         good, problems = checked_tags(tags)
         if len(paths) > MAX_TAGS:
@@ -157,10 +159,10 @@ class InvalidationOrder(NamedTuple):
         return cls(good, [tag_of_path(path, type) for path in paths])
 
     def carry_out(self, store: Store, purges: Purges | None, *, expire_after: float | None) -> dict[str, int]:
-        """Invalidate; `expire_after` is for the tags.
+        """Invalidate the tags and paths; `expire_after` applies to the tags only.
 
         Returns:
-            The numbers of tags and of paths, and the generation afterwards.
+            The number of tags, the number of paths, and the generation afterwards.
         """
         done = invalidate_tags(store, purges, self.tags, expire_after=expire_after)
         if self.path_tags:
@@ -171,10 +173,10 @@ class InvalidationOrder(NamedTuple):
 def expire_after_of(
     profiles: Mapping[str, Profile], profile: str | Expiry | None, expire: float | None
 ) -> float | None:
-    """Seconds for which older answers may still be served as stale; 0: not at all; None: without limit.
+    """Seconds for which older answers may still be served as stale; 0: not at all; None: no limit.
 
     Raises:
-        UsageError: an unknown profile, a bad age, or both a profile and an age.
+        UsageError: the profile is unknown or the age invalid; or there are both a profile and an age.
     """
     if profile is not None and expire is not None:
         raise UsageError("revalidate_tag(): give a profile or expire, not both.")
@@ -198,7 +200,7 @@ def _seconds(expire: float) -> float | None:
 
 
 def _end_static(function: str) -> None:
-    """An answer for everybody can't invalidate: it would do so at build and at every regeneration (R3.9, R6.15)."""
+    """End a static render: a shared render would invalidate at build and at every regeneration (R3.9, R6.15)."""
     scope = current()
     if scope is not None:
         scope.record_effect(function)
@@ -215,15 +217,15 @@ def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Inv
 def invalidate_tags(
     store: Store, purges: Purges | None, tags: Sequence[str], *, expire_after: float | None
 ) -> Invalidation:
-    """The one way in which tags are invalidated: in the store, then in the caches in front.
+    """Invalidate tags in the store, then in the caches in front. All invalidations go through this function.
 
-    In this order, as a cache that is purged asks at once for what it shall have instead.
+    The order matters: a cache in front may request a new answer as soon as it is purged.
 
     Args:
-        store: where.
-        purges: whom to tell; None: nobody.
-        tags: checked, or of `tag_of_path`.
-        expire_after: seconds for which older entries may still be served as stale; 0: not at all; None: without limit.
+        store: the store.
+        purges: the purges of caches in front; None: none are configured.
+        tags: valid tags, or results of `tag_of_path`.
+        expire_after: seconds for which older entries may still be served as stale; 0: not at all; None: no limit.
     """
     if not tags:
         return Invalidation(0, store.generation())
@@ -232,20 +234,20 @@ def invalidate_tags(
     return Invalidation(len(tags), generation, announced)
 
 
-async def purged(*invalidations: Invalidation, timeout: float | None = 30.0) -> None:  # noqa: ASYNC109 - it is for users
-    """Wait until all caches in front have acknowledged what was invalidated (`[[cdn.purge]]`).
+async def purged(*invalidations: Invalidation, timeout: float | None = 30.0) -> None:  # noqa: ASYNC109 - it is public API
+    """Wait until all caches in front have acknowledged the purges of invalidations (`[[cdn.purge]]`).
 
-    Nobody waits for them otherwise: an invalidation returns when it holds in Millpond's own cache. The second purge,
-    `again_after` seconds after the first, is waited for, too. Where no caches are configured there is nothing to wait
-    for.
+    An invalidation itself doesn't wait for them: it returns when it has taken effect in Millpond's own cache. `purged`
+    also waits for the second purge, `again_after` seconds after the first. If no caches are configured, it returns at
+    once.
 
     Args:
-        invalidations: what calls of `revalidate_tag` and the like returned; none: all of this process so far.
+        invalidations: the results of `revalidate_tag` and similar calls; none: all of this process so far.
         timeout: seconds; None: no limit.
 
     Raises:
-        PurgeError: a cache has refused one, or hasn't acknowledged it in time.
-        UsageError: without an application in this process.
+        PurgeError: a cache has refused a purge, or hasn't acknowledged it in time.
+        UsageError: you call it without an application in this process.
     """
     purges = required_cache("purged()").purges
     if purges is None:

@@ -1,4 +1,4 @@
-"""Work under a key's lease: one process at a time makes what the others wait for."""
+"""Work under a key's lease: one process at a time makes the entry, and the others wait for it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LEASE_SECONDS = 10.0
-"""How long a dead holder can delay others; a living one renews."""
+"""How long a crashed holder can delay others; a live holder renews its lease."""
 
-_TRIES_AT_ONCE, _AT_ONCE_SECONDS = 3, 0.001
-"""Another may take a lease between its end and a try, but then there is somebody to wait for."""
+_MAX_SHORT_WAITS, _SHORT_WAIT_SECONDS = 3, 0.001
+"""After this many waits in a row that end within this many seconds, stop waiting. Another process may take the lease
+just before an attempt, but then the wait for that process takes longer."""
 
 
 async def under_lease(
@@ -28,39 +29,39 @@ async def under_lease(
     found: Callable[[], Awaitable[T | None]],
     seconds: float = LEASE_SECONDS,
 ) -> T:
-    """What `make` returns, or what another holder has made meanwhile.
+    """The result of `make`, or the result of another holder that finished meanwhile.
 
     Args:
-        store: where the lease is.
-        key: what is made.
-        patience: seconds to wait for another holder; then it is made without a lease, rather than not at all.
-        make: makes it, and commits under the lease that it gets.
-        found: looks for what another holder may have made; None when it is of no use.
-        seconds: how long the lease lasts when its holder dies.
+        store: the store with the lease.
+        key: the key to lease.
+        patience: seconds to wait for another holder; after that, `make` runs without a lease.
+        make: makes the result, and commits it under the lease that it gets.
+        found: looks for a result of another holder; None if there is none that can be used.
+        seconds: how long the lease lasts if its holder crashes.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
-    ends, at_once = now + patience, 0
-    # Again and again: when a holder fails or dies, one of those who wait takes its place, and not all of them at once.
+    ends, short_waits = now + patience, 0
+    # A loop: if a holder fails or crashes, one of the waiting processes takes the lease, and the others keep waiting.
     while (lease := await store.acquire(key, seconds)) is None:
-        # Free, and not to be had, is what a store says that can't write: a full disk must not keep anybody waiting.
-        if now >= ends or at_once == _TRIES_AT_ONCE:
+        # If the lease is free but can't be acquired, the store can't write: don't wait for a full disk.
+        if now >= ends or short_waits == _MAX_SHORT_WAITS:
             return await make(None)
         await store.wait(key, ends - now)
         began, now = now, loop.time()
-        at_once = at_once + 1 if now - began < _AT_ONCE_SECONDS else 0
+        short_waits = short_waits + 1 if now - began < _SHORT_WAIT_SECONDS else 0
         made = await found()
         if made is not None:
             return made
     async with kept(store, lease, seconds):
-        # Another holder may have come and gone since the caller looked: it is made once.
+        # Another holder may have finished since the caller looked: don't make it twice.
         made = await found()
         return await make(lease) if made is None else made
 
 
 @contextlib.asynccontextmanager
 async def kept(store: Store, lease: Lease, seconds: float) -> AsyncIterator[None]:
-    """Renew the lease until the work is done, and give it back."""
+    """Renew the lease until the work is done, then release it."""
     keeper = asyncio.create_task(_renew(store, lease, seconds))
     try:
         yield

@@ -1,4 +1,4 @@
-"""What cached functions have used while a build filled them: it is theirs, and no route's."""
+"""The inputs that cached functions used while a build filled them. They count for the function, not for a route."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ObservedFunction:
 
     inputs: Inputs = field(default_factory=Inputs)
     kept: bool = False
-    """Whether a result of it has neither a lifetime nor a tag: nothing but a build reads its inputs again."""
+    """Whether one of its results has neither a lifetime nor a tag, so that only a new build reads its inputs again."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class ObservedFunctions:
     by_function: dict[CachedFunction, ObservedFunction] = field(default_factory=dict)
 
     def note(self, function: CachedFunction, inputs: Inputs, lifetime: Lifetime, tags: tuple[str, ...]) -> None:
-        """One fill has ended."""
+        """Record one finished fill."""
         known = self.by_function.setdefault(function, ObservedFunction())
         known.inputs.observed.update(inputs.observed)
         known.inputs.functions.update(inputs.functions)

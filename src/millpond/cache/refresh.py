@@ -1,7 +1,7 @@
-"""The read-through engine: what is stored, or one run for all who ask (R4.1 to R4.34, R5.13, R5.23).
+"""The read-through engine: the stored entry, or one run that all callers share (R4.1 to R4.34, R5.13, R5.23).
 
-Answers, fetched data and results of functions are read here, by the same rules. A `Read` says what differs: the key,
-the limits of its reader, how an entry is made, and what a failure means.
+Answers, fetched data and results of functions follow the same rules. A `Read` defines what differs: the key, the
+reader's limits, how to make an entry, and what a failure means.
 """
 
 from __future__ import annotations
@@ -32,48 +32,48 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 _ATTEMPTS = 3
-"""How often a reader joins another's run before it starts its own: each result was invalidated meanwhile."""
+"""How many runs a reader joins whose results are invalidated meanwhile. After that, it starts a run of its own."""
 
 
 class Fate(Enum):
-    """What becomes of the stored entry once a run has ended."""
+    """What happens to the stored entry after a run."""
 
     REPLACE = "replace"
     """The new entry takes its place."""
     BACK_OFF = "back off"
-    """It stays, and counts as fresh until the next try (R4.26)."""
+    """It stays, and counts as fresh until the next attempt (R4.26)."""
     REMOVE = "remove"
-    """It is removed: it would be served, and made again, at each read."""
+    """It is removed, as each read would serve it and start a new run."""
     LEAVE = "leave"
-    """Nothing: the new entry is for those who wait for it only."""
+    """It stays as it is: only the waiting callers get the new entry."""
 
 
 class Made(NamedTuple):
-    """What a run made."""
+    """The result of a run."""
 
     entry: Entry
     fate: Fate = Fate.REPLACE
 
 
 class Run(NamedTuple):
-    """A run, as it begins. What is captured before it tells later which invalidations it hasn't seen."""
+    """The state captured before a run begins. It shows later which invalidations the run may have missed."""
 
     generation: int
-    """The store's."""
+    """The store's generation."""
     began: float
-    """Seconds since the epoch."""
+    """The start of the run, in seconds since the epoch."""
     background: bool
-    """Whether it was begun for no reader in particular; readers may wait for it all the same."""
+    """Whether it is a background refresh, which no caller started; callers may wait for it all the same."""
 
 
 class Read(ABC):
-    """What one caller reads."""
+    """One caller's read of one key."""
 
     key: str
     name: str
-    """What messages call it."""
+    """The name used in messages."""
     waits: bool = False
-    """Whether the reader takes nothing stale."""
+    """Whether the reader waits for a fresh entry instead of taking a stale one."""
 
     @abstractmethod
     def judge(self, entry: Entry) -> Judgement:
@@ -84,18 +84,18 @@ class Read(ABC):
         """Make a new entry.
 
         Raises:
-            BaseException: there is none; whoever waits for it gets this error.
+            BaseException: the run failed; every waiting caller gets this error.
         """
 
     @abstractmethod
     def after_failure(self, error: BaseException, run: Run) -> Fate:
-        """What an error of `make` means for what is stored; not asked about cancellations."""
+        """What happens to the stored entry when `make` raises. Not called for cancellations."""
 
     def refuse(self) -> None:  # noqa: B027 - most readers have no reason to
-        """Called before a run that the reader would wait for; it may raise instead."""
+        """Called before the reader waits for a run. It may raise an error to prevent that."""
 
     def surplus(self, entry: Entry) -> Iterable[str]:
-        """The keys whose entries are to be removed, as `entry` has been stored."""
+        """The keys of other entries to remove now that `entry` has been stored."""
         del entry
         return ()
 
@@ -105,18 +105,18 @@ class Obtained(NamedTuple):
 
     entry: Entry
     judgement: Judgement
-    """What it is worth now. An entry that was just made may have been invalidated meanwhile."""
+    """The current judgement. Even an entry that was just made may have been invalidated meanwhile."""
     made: bool = False
-    """Whether it wasn't stored when the reader came; what follows is about the run then."""
+    """Whether a run made it for this read. The remaining fields describe that run."""
     because: Reason = Reason.FRESH
-    """Why it had to be made."""
+    """Why a run was needed."""
     stored: bool = True
     joined: bool = False
     """Whether another reader had started the run."""
 
 
 class _Outcome(NamedTuple):
-    """What all readers of one run get."""
+    """The result that all callers of one run share."""
 
     entry: Entry
     stored: bool
@@ -128,34 +128,34 @@ class _Outcome(NamedTuple):
 class ReadThrough:
     """Reads through one store.
 
-    A stale entry is returned at once, and made again in the background, unless the reader waits. What isn't there is
-    made by one run at a time: within this process by a flight, across processes under a lease. A failed run in the
-    background keeps the last good entry (R4.26).
+    A stale entry is returned at once and refreshed in the background, unless the reader waits for fresh data. A missing
+    entry is made by one run at a time: within this process by single flight, across processes under a lease. If a
+    background run fails, the last good entry stays (R4.26).
     """
 
     store: Store
     clock: Clock
     patience: float
-    """Seconds to wait for another process that makes an entry."""
+    """Seconds to wait for another process that is making an entry."""
     report: Callable[[str, BaseException], None]
-    """Is told the name and the error of a run, or of a commit, that nobody waited for."""
+    """Called with the name and the error of a failed run or commit that no caller waited for."""
     lease_seconds: float = LEASE_SECONDS
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that runs begin in."""
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
-    """Entries that synchronous code made in the loop's own thread, until the store has them."""
+    """Entries that synchronous code made in the event loop's thread, until they are stored."""
     _storing: PendingTasks = field(default_factory=PendingTasks)
 
     def __post_init__(self) -> None:
         self.flights = Flights(on_error=self.report, clean=self.clean)
 
     async def read(self, read: Read) -> Obtained:
-        """The stored entry, or the one that a run makes.
+        """The stored entry, or a new one from a run.
 
         Raises:
-            CircularWaitError: the run that is under way waits for this very reader.
-            BaseException: what `make` or `refuse` raised, when nothing stored can be used.
+            CircularWaitError: the run in progress itself waits for this reader.
+            BaseException: raised by `make` or `refuse`, when no stored entry can be used.
         """
         for _ in range(_ATTEMPTS):
             found = self.at_hand(read)
@@ -178,7 +178,7 @@ class ReadThrough:
         return Obtained(outcome.entry, read.judge(outcome.entry), True, Reason.TAG, outcome.stored)
 
     def at_hand(self, read: Read) -> Obtained | None:
-        """The entry that the reader may have without waiting; a stale one begins to be made again. Never waits."""
+        """The entry that is available without waiting, or None. A stale one is refreshed in the background."""
         entry = self._arriving.get(read.key) or self.store.peek(read.key)
         if entry is None:
             return None
@@ -191,16 +191,16 @@ class ReadThrough:
         return Judgement(False, False, Reason.COLD if self.store.is_synced() else Reason.STORE_UNREACHABLE)
 
     def _serves(self, read: Read, judgement: Judgement) -> bool:
-        """Whether the reader gets an entry that was judged so; a stale one begins to be made again."""
+        """Whether the reader gets an entry with this judgement. For a stale one, a refresh starts in the background."""
         if not judgement.servable or (read.waits and not judgement.fresh):
             return False
-        # While the store can't be reached, nobody could store what is made, and each reader would make it again.
+        # While the store can't be reached, a new entry couldn't be stored, and each read would start another run.
         if not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE:
             self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
         return True
 
     async def _run(self, read: Read, *, background: bool) -> _Outcome:
-        """One run under the key's lease; without one, what its holder makes."""
+        """One run under the key's lease; or, if another process holds the lease, the entry that it makes."""
 
         async def make(lease: Lease | None) -> _Outcome:
             return await self._make(read, lease, background=background)
@@ -210,7 +210,7 @@ class ReadThrough:
             if entry is None:
                 return None
             judgement = read.judge(entry)
-            # Who had nothing takes what another process made, though it was invalidated softly meanwhile.
+            # A reader that had no entry accepts one from another process, even if it went stale by a tag meanwhile.
             enough = judgement.fresh if background or read.waits else judgement.servable
             return _Outcome(entry, stored=True, found=True) if enough else None
 
@@ -228,17 +228,17 @@ class ReadThrough:
         return _Outcome(made.entry, await self._keep(read, made, run, lease))
 
     def new_run(self, *, background: bool) -> Run:
-        """What must be captured before an entry is made."""
+        """Capture the state before an entry is made."""
         return Run(self.store.generation(), self.clock(), background)
 
     async def _keep(self, read: Read, made: Made, run: Run, lease: Lease | None) -> bool:
-        """Store what was made, or what has to be done instead; whether it was stored."""
+        """Store the new entry, or apply its fate to the stored one; returns whether the new one was stored."""
         if made.fate is not Fate.REPLACE:
             await self._settle(read, made.fate, run)
             return False
         outcome = await self.store.commit(made.entry, lease)
         if outcome is Commit.TOO_LARGE:
-            log.warning("%s is %d bytes, more than the store takes: not cached", read.name, made.entry.size)
+            log.warning("%s has %d bytes, more than the store accepts: not cached", read.name, made.entry.size)
             await self._settle(read, Fate.REMOVE, run)
         elif outcome is Commit.STORED:
             for key in read.surplus(made.entry):
@@ -255,7 +255,7 @@ class ReadThrough:
                 await self.store.commit(entry.with_backoff(backoff))
 
     def keep_soon(self, read: Read, made: Made, run: Run) -> None:
-        """Store what synchronous code made in the loop's thread: at once for this process, soon for others."""
+        """Store an entry from synchronous code: at once for this process, soon afterwards for others."""
         if made.fate is Fate.LEAVE:
             return
         if made.fate is Fate.REPLACE:
@@ -275,5 +275,5 @@ class ReadThrough:
         return [*self.flights.tasks(), *self._storing.tasks()]
 
     async def drain(self, seconds: float) -> int:
-        """Wait for what is being made and stored; see `drain_tasks`."""
+        """Wait for all runs and pending commits; see `drain_tasks`."""
         return await drain_tasks(self.tasks, seconds)

@@ -1,4 +1,4 @@
-"""The life of stored answers while serving: hit, stale, miss, and one render per key (R4.1 to R4.34)."""
+"""Stored answers while serving: hit, stale, miss, and one render per key (R4.1 to R4.34)."""
 
 from __future__ import annotations
 
@@ -36,23 +36,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 LIVE_SECONDS = 10.0
-"""How long a path that turned dynamic is run live before a render for everybody is tried again."""
+"""How long a path that turned dynamic runs live before a shared render is attempted again."""
 _MOST_LIVE_PATHS = 10_000
 
-
 _MAX_VARIANTS_BYTES = 16 * 1024 * 1024
-"""Of all paths and keys together: visitors choose both."""
+"""The limit for all paths and keys together, as visitors choose both."""
 _VARIANT_OVERHEAD = 300
-"""Bytes of a path or key beside its text."""
+"""Bytes that a path or key takes in addition to its text."""
 
 
 class RenderFailed(Exception):
-    """A render for everybody raised or took too long. It has been logged."""
+    """A shared render raised an error or took too long. It has been logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """An answer from the store, or just rendered for it."""
+    """A cacheable answer, from the store or just rendered, and the decision about it."""
 
     entry: Entry
     decision: Decision
@@ -67,27 +66,27 @@ class Responses:
     clock: Clock
     build: str
     render_timeout: float
-    """Seconds."""
+    """Seconds for one render."""
     variants: Variants
     lease_seconds: float = LEASE_SECONDS
     codings: Sequence[Coding] = ()
-    """Those in which bodies are stored besides the plain ones."""
+    """Content codings in which bodies are stored in addition to identity."""
     max_overdue_renders: int = MOST_OVERDUE
     renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
     engine: ReadThrough = field(init=False)
     _live: BoundedDict[str, tuple[float, DynamicUse]] = field(default_factory=lambda: BoundedDict(_MOST_LIVE_PATHS))
-    """Paths that turned dynamic: until when they are run live, and why. Visitors choose the paths."""
-    _told: set[str] = field(default_factory=set)
-    """Files that were warned of bodies where none may be."""
+    """Paths that turned dynamic: until when they run live, and why. Bounded, as visitors choose the paths."""
+    _warned: set[str] = field(default_factory=set)
+    """Route files that were warned about dropped bodies."""
 
     def __post_init__(self) -> None:
         self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
         self.engine = ReadThrough(self.store, self.clock, self.render_timeout, _report, self.lease_seconds, self.clean)
 
     def hit(self, key: str) -> Cached | None:
-        """A fresh answer that is at hand, or None; never waits."""
+        """A fresh answer that is available without waiting, or None."""
         entry = self.store.peek(key)
         if entry is None:
             return None
@@ -95,10 +94,10 @@ class Responses:
         return Cached(entry, _decision(judgement)) if judgement.fresh else None
 
     async def answer(self, target: Target) -> Cached:
-        """The answer for everybody: stored, stale while it is rendered again, or rendered now (4.2).
+        """The shared answer: from the store, stale while it is rendered again, or rendered now (4.2).
 
         Raises:
-            NotStatic: the route turned dynamic; the request is to be run live (D7).
+            NotStatic: the route turned dynamic; run the request live (D7).
             RenderFailed: nothing servable is stored, and the render failed (R4.27).
         """
         obtained = await self.engine.read(_AnswerRead(self, target))
@@ -109,17 +108,17 @@ class Responses:
     def judge(self, entry: Entry) -> Judgement:
         """What may be done now with an entry of this build.
 
-        One that can't be sent is none: an older version, or somebody else, has written it into the store.
+        An entry that can't be sent counts as missing: an older version or another program may have written it.
         """
         if stored_fault(entry.status, entry.headers) is not None:
             return Judgement(False, False, Reason.COLD)
         return judge(entry, self.clock(), self.store.row, self.build, is_synced=self.store.is_synced())
 
     def refuse_if_live(self, key: str) -> None:
-        """Those who ask for a path that turned dynamic don't queue for another attempt (docs/design.md).
+        """Keep requests for a path that turned dynamic from waiting for another render attempt (docs/design.md).
 
         Raises:
-            NotStatic: it has, not long ago.
+            NotStatic: the path turned dynamic less than `LIVE_SECONDS` ago.
         """
         known = self._live.get(key)
         if known is None:
@@ -130,10 +129,10 @@ class Responses:
         self._live.forget(key)
 
     def turned_dynamic(self, target: Target, use: DynamicUse) -> None:
-        """Run a path live for a while that was static at build."""
+        """Run a path that was static at build live for `LIVE_SECONDS`."""
         log.warning(
-            "%s was static at build, and now its answer is one request's own: %s. It runs live meanwhile. "
-            'Say dynamic = "force-dynamic" in %s, or keep request data out of GET and of middleware around renders.',
+            "%s was static at build, and now its answer depends on the request: %s. It runs live for now. "
+            'Set dynamic = "force-dynamic" in %s, or keep request data out of GET and of render middleware.',
             target.label,
             use,
             target.route.file.file,
@@ -141,8 +140,8 @@ class Responses:
         self._live.keep(target.key, (self.clock() + LIVE_SECONDS, use))
 
     def warn_of_lost_body(self, rendered: Rendered, target: Target) -> None:
-        """Say once for each route file that a status allows no body, where there was one."""
-        warn_of_lost_body(rendered, target, self._told)
+        """Warn, once per route file, about a body that is dropped because the answer's status allows none."""
+        warn_of_lost_body(rendered, target, self._warned)
 
 
 class _AnswerRead(Read):
@@ -168,12 +167,12 @@ class _AnswerRead(Read):
             responses.turned_dynamic(target, ended.use)
             raise
         except Exception as error:
-            # In the render's context: there an error tracker knows what it was about, and that it has seen it.
+            # In the render's context, an error tracker knows the request, and that it has already reported the error.
             context.run(_log_failure, target, error)
             raise RenderFailed(target.label) from error
         responses.warn_of_lost_body(rendered, target)
         if not storable_status(entry.status):
-            # Anyone can ask for what a handler refuses; only what breaks by itself is worth a warning.
+            # Any client can cause refusals such as 400 by its query; only other failures are worth a warning.
             level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG
             log.log(level, "rendering %s answered %d, which is not stored", target.label, entry.status)
             return Made(entry, Fate.BACK_OFF)
@@ -189,7 +188,7 @@ class _AnswerRead(Read):
 
 
 def _decision(judgement: Judgement) -> Decision:
-    """About an answer from the store."""
+    """The decision for an answer from the store."""
     action = Action.HIT if judgement.fresh else Action.STALE
     return Decision(action, judgement.reason, tag=judgement.tag, ttl=judgement.ttl)
 
@@ -204,14 +203,14 @@ def _just_rendered(obtained: Obtained) -> Cached:
         collapsed=obtained.joined,
         status=entry.status,
     )
-    # What isn't stored here is not for caches in front either: a 500 would outlive its cause there. Nor is what was
-    # invalidated meanwhile: they would take it for fresh.
+    # If the answer isn't stored here, caches in front must not keep it either: a 500 would outlive its cause there. The
+    # same holds if it was invalidated meanwhile: they would take it for fresh.
     lasting = obtained.stored and after.tag is None
     return Cached(entry if lasting else msgspec.structs.replace(entry, revalidate=0, expire=None), decision)
 
 
 def _log_failure(target: Target, error: Exception) -> None:
-    # Of the first two nothing has run that a traceback could show, or nothing of the handler's.
+    # The first two get no traceback: it would show nothing of the handler.
     if isinstance(error, OverdueError):
         log.error("rendering %s (%s) failed: %s", target.label, target.route.file.file, error)
     elif isinstance(error, UnsendableError):
@@ -221,7 +220,7 @@ def _log_failure(target: Target, error: Exception) -> None:
 
 
 def _report(key: str, error: BaseException) -> None:
-    if not isinstance(error, (NotStatic, RenderFailed)):  # those two have been logged, with the route
+    if not isinstance(error, (NotStatic, RenderFailed)):  # both have been logged, with the route
         log.error("refreshing %s failed", key, exc_info=error)
 
 
@@ -229,18 +228,18 @@ class Variants:
     """The variants of each path that this process has stored, least recently rendered first."""
 
     def __init__(self, most: int, most_bytes: int = _MAX_VARIANTS_BYTES) -> None:
-        """Knows of none.
+        """Start without any variants.
 
         Args:
-            most: variants of one path; and a thousand times as many paths are remembered.
-            most_bytes: that may be remembered of all.
+            most: the maximum number of variants per path; up to a thousand times as many paths are remembered.
+            most_bytes: the maximum size of all remembered paths and keys, in bytes.
         """
         self._most, self._most_bytes = most, most_bytes
         self._paths: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
         self._bytes = 0
 
     def stored(self, path: str, key: str) -> list[str]:
-        """Note that the variant `key` of `path` was stored; the keys that have to go for it."""
+        """Record that the variant `key` of `path` was stored; returns the keys of the variants to remove for it."""
         if path not in self._paths:
             self._paths[path] = OrderedDict()
             self._bytes += len(path) + _VARIANT_OVERHEAD
@@ -252,9 +251,9 @@ class Variants:
         variants.move_to_end(key)
         surplus = [self._forget(variants) for _ in range(len(variants) - self._most)]
         while len(self._paths) > self._most * 1000 or (self._bytes > self._most_bytes and len(self._paths) > 1):
-            forgotten, theirs = self._paths.popitem(last=False)
+            forgotten, forgotten_variants = self._paths.popitem(last=False)
             self._bytes -= len(forgotten) + _VARIANT_OVERHEAD
-            surplus += [self._forget(theirs) for _ in range(len(theirs))]
+            surplus += [self._forget(forgotten_variants) for _ in range(len(forgotten_variants))]
         return surplus
 
     def _forget(self, variants: OrderedDict[str, None]) -> str:

@@ -1,4 +1,4 @@
-"""What an answer can depend on besides its key and tags: the kinds, and what a route file declares as intended."""
+"""Inputs of an answer besides its key and tags: their kinds, and those that a route file declares as intended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from millpond.errors import closest, one_of
 
 
 class InputKind(StrEnum):
-    """What was used."""
+    """A kind of input."""
 
     ENV = "env"
     CLOCK = "clock"
@@ -20,25 +20,25 @@ class InputKind(StrEnum):
     DATABASE = "database"
     WAIT = "a wait"
     THREAD = "thread"
-    """Of the user's own."""
+    """A thread that user code starts."""
 
 
 FREEZABLE = frozenset(InputKind) - {InputKind.WAIT, InputKind.THREAD}
-"""Kinds that leave a value in the answer."""
+"""Kinds of inputs whose value can end up in the answer."""
 
 _NAMED = (InputKind.ENV, InputKind.FILE)
-"""Kinds of which single ones can be declared."""
+"""Kinds whose inputs can be declared one by one, by name."""
 
 
 def is_refreshed(kind: InputKind, revalidate: float | None) -> bool:
-    """Whether an input of something that is stored is read again in time: whether its value isn't frozen.
+    """Whether a stored result reads an input again after some time, so that the input isn't frozen.
 
-    The environment always is frozen. Until its first render while serving an answer has the build's, and which
-    machine that was nobody can see.
+    An environment variable always counts as frozen: until its first regeneration, an answer has the value of the
+    machine that ran the build, and nothing shows which machine that was.
 
     Args:
-        kind: the input's.
-        revalidate: seconds after which what is stored goes stale; None: never.
+        kind: the kind of the input.
+        revalidate: seconds after which the stored result goes stale; None: never.
     """
     return revalidate is not None and kind is not InputKind.ENV
 
@@ -48,10 +48,10 @@ class Allowance(NamedTuple):
 
     kind: InputKind
     name: str | None
-    """The one variable or file that is meant; None: all of the kind."""
+    """The name of one variable or file; None: all inputs of the kind."""
 
     def covers(self, kind: InputKind, name: str) -> bool:
-        """Whether an input is declared by it."""
+        """Whether this entry declares the input."""
         return kind is self.kind and self.name in (None, name)
 
     def __str__(self) -> str:
@@ -59,17 +59,17 @@ class Allowance(NamedTuple):
 
 
 class UnknownAllowance(ValueError):
-    """An entry of `frozen_ok` that means nothing; `str(error)` says which, and what was probably meant."""
+    """An invalid entry of `frozen_ok`; `str(error)` names it and suggests a correction."""
 
     def __init__(self, text: str, hint: str) -> None:
-        super().__init__(f'"{text}" is none ({hint})')
+        super().__init__(f'"{text}" is unknown ({hint})')
 
 
 def parse_allowance(text: str) -> Allowance:
     """What an entry of `frozen_ok` allows: "clock", "env", "env:APP_NAME", "file:data/rates.json".
 
     Raises:
-        UnknownAllowance: it names no kind of input, or a single one of a kind that has no names.
+        UnknownAllowance: the entry names no kind of input, or gives a name for a kind whose inputs have none.
     """
     word, colon, name = text.partition(":")
     kind = next((kind for kind in FREEZABLE if kind == word), None)
@@ -80,7 +80,7 @@ def parse_allowance(text: str) -> Allowance:
     if kind not in _NAMED:
         raise UnknownAllowance(text, f'write "{kind}"')
     if not name:
-        raise UnknownAllowance(text, f'write "{kind}" for all of the kind')
+        raise UnknownAllowance(text, f'write "{kind}" for all inputs of that kind')
     return Allowance(kind, name)
 
 

@@ -1,4 +1,4 @@
-"""The documented defaults that differ between the versions of the model; never the quality of a mechanism."""
+"""The documented defaults that differ between Next.js versions. The mechanisms are the same for all of them."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ class Compat(StrEnum):
 
     @property
     def get_is_static_by_default(self) -> bool:
-        """A plain GET is rendered at build without any opt-in (R3.1); since 15 it is live (R3.2)."""
+        """Whether a plain GET is rendered at build without an opt-in (R3.1); since 15 it is live (R3.2)."""
         return self is Compat.V14

@@ -1,4 +1,4 @@
-"""The decision about one request: headers, logs and `explain` are all printed from it."""
+"""The decision about one request: the one source for headers, logs and `explain`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What a request gets; all but LIVE are values of `x-nextjs-cache` (4.2)."""
+    """How a request is answered. All but LIVE are values of `x-nextjs-cache` (4.2)."""
 
     HIT = "HIT"
     STALE = "STALE"
@@ -17,11 +17,14 @@ class Action(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why. The values appear as `detail` in Cache-Status, so they name mechanisms and never code."""
+    """Why the request is answered this way.
+
+    The values appear as `detail` in Cache-Status, so they name mechanisms and never the user's code.
+    """
 
     FRESH = "fresh"
     REFRESH_FAILED = "refresh-failed"
-    """The last refresh failed: the last good answer counts as fresh until the next try (R4.26)."""
+    """The last refresh failed: the last good answer counts as fresh until the next attempt (R4.26)."""
     AGE = "age"
     """Older than `revalidate` (R4.6)."""
     TAG = "tag"
@@ -34,24 +37,24 @@ class Reason(StrEnum):
     DRAFT = "draft"
     LIVE_ROUTE = "live"
     TURNED_DYNAMIC = "turned-dynamic"
-    """A static route asked for request data at run time, and was run live (D7)."""
+    """A static route read request data at run time, and was run live (D7)."""
     DEVELOPMENT = "development"
     STORE_UNREACHABLE = "store-unreachable"
-    """The shared store can't be reached: what was known last is served, or rendered for whoever asks."""
+    """The shared store can't be reached: the last known answer is served, or one is rendered for this request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`(action, reason)` and what Cache-Status (RFC 9211) says besides."""
+    """`(action, reason)`, and the other facts that Cache-Status reports (RFC 9211)."""
 
     action: Action
     reason: Reason
     tag: str | None = None
-    """The tag that decided, for logs and `explain`."""
+    """The tag that caused the decision, for logs and `explain`."""
     ttl: int | None = None
-    """Seconds of freshness left; negative for stale answers (RFC 9211, section 2.4)."""
+    """Remaining freshness in seconds; negative for stale answers (RFC 9211, section 2.4)."""
     stored: bool = False
     collapsed: bool = False
     """Another request's render answered this one (RFC 9211, section 2.6)."""
     status: int | None = None
-    """The status that the render produced, where one ran."""
+    """The status that the render produced, if one ran."""

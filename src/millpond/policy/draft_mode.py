@@ -1,4 +1,4 @@
-"""The cookie that turns draft mode on for a browser (R10.1), and how it is found in the headers of a request."""
+"""The draft mode cookie (R10.1), and how to find it in the headers of a request."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 DRAFT_COOKIE = "__prerender_bypass"
 DRAFT_COOKIE_BYTES = DRAFT_COOKIE.encode("ascii")
-"""A request without these bytes in a Cookie header is no editor's; with them, `is_draft` decides."""
+"""A request without these bytes in a Cookie header isn't in draft mode. With them, `is_draft` decides."""
 
 _VALUE = re.compile(rb'(?:^|;)[ \t]*%s[ \t]*=[ \t]*"?([^;"\\ \t]*)' % re.escape(DRAFT_COOKIE_BYTES))
-"""Cut out by itself: other cookies needn't be understood, and anybody can send them to any path."""
+"""Finds this cookie without parsing the others: any client can send any cookies, also malformed ones."""
 
 
 def is_draft(headers: Iterable[tuple[bytes, bytes]], secret: str) -> bool:
-    """Whether a request carries the cookie with the right value, which is compared in constant time.
+    """Whether a request has the cookie with the right value. The comparison takes constant time.
 
     Args:
-        headers: the request's, with lower-case names.
-        secret: the cookie's value, the build's preview id.
+        headers: the request's headers, with lower-case names.
+        secret: the expected value of the cookie, which is the build's preview id.
     """
     if not secret:  # a build's: it has no editors, and an empty cookie must not make one
         return False

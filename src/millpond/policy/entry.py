@@ -1,4 +1,4 @@
-"""Entries: immutable stored results, with all that is needed to judge and to send them."""
+"""Entries: immutable stored results, with everything needed to judge and send them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Coding = Literal["zstd", "br", "gzip"]
 """The content codings in which bodies are kept (RFC 9110 §8.4)."""
 
 EntryKind = Literal["response", "fetch", "function", "cron"]
-"""What an entry holds: an answer, fetched data, a function's result, or what is remembered of a cron."""
+"""What an entry holds: an answer, fetched data, a function's result, or the state of a cron job."""
 
 
 class Backoff(msgspec.Struct, frozen=True, array_like=True):
-    """The back-off after a failed refresh: until it ends the last good answer counts as fresh (R4.26)."""
+    """The back-off after a failed refresh: until it ends, the last good answer counts as fresh (R4.26)."""
 
     since: float
     """Seconds since the epoch."""
     seconds: float
     generation: int
-    """An invalidation after this generation ends the pause at once: somebody mended something."""
+    """An invalidation after this generation ends the back-off at once: the cause of the failure may be gone."""
 
 
 class CompressedBody(NamedTuple):
@@ -35,26 +35,26 @@ class CompressedBody(NamedTuple):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
-    """One stored result, with all that is needed to judge and to send it."""
+    """One stored result, with everything needed to judge and send it."""
 
     key: str
     kind: EntryKind = "response"
     status: int
     headers: Headers
-    """Final names (lower case) and values, without those that change from request to request."""
+    """Names (lower case) and values as they are sent, without headers that differ between requests."""
     body: bytes
     compressed: tuple[CompressedBody, ...] = ()
-    """The same body compressed, smallest first; only where it pays."""
+    """The same body compressed, smallest first; only where that saves enough."""
     rendered_at: float
-    """Seconds since the epoch at which the render that made it began."""
+    """The start of the render, in seconds since the epoch."""
     revalidate: float | None
     expire: float | None
     tags: tuple[str, ...] = ()
     generation: int = 0
-    """The store's generation that the render captured before it began."""
+    """The store's generation, captured before the render began."""
     build: str = ""
     short_lived: bool = False
-    """Too short for what is rendered at build (R5.38)."""
+    """Whether the lifetime is too short for prerenders (R5.38)."""
     backoff: Backoff | None = None
 
     @property
@@ -63,7 +63,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
 
     @property
     def size(self) -> int:
-        """Bytes that a bounded store counts for it."""
+        """Bytes that a bounded store counts for the entry."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
         bodies = len(self.body) + sum(len(each.body) for each in self.compressed)
         return len(self.key) + bodies + headers + sum(map(len, self.tags)) + 200

@@ -1,4 +1,4 @@
-"""What one `fetch` may do: be answered from the data cache, end a static render, lower the route's lifetime (5.1)."""
+"""The plan for one `fetch` call: whether it is cached, ends a static render, or lowers the route's lifetime (5.1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FetchConflict(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FetchCall:
-    """What the call itself says."""
+    """The options of the call itself."""
 
     method: str = "GET"
     cache: CacheOption | None = None
@@ -33,42 +33,42 @@ class FetchCall:
 
     @property
     def personal(self) -> bool:
-        """Whether its answer may be meant for one user: credentials, or a method with effects (R5.7)."""
+        """Whether the answer may be meant for one user: the call has credentials, or an unsafe method (R5.7)."""
         return bool(self.header_names & _PERSONAL_HEADERS) or self.method not in ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
 class FetchSurroundings:
-    """Where the call stands."""
+    """The context of the call: the route, and the render that it is part of."""
 
     compat: Compat
     segment: SegmentConfig
     route_revalidate: float | None
-    """The lifetime collected so far, in seconds; None: endless; 0: the answer is made for one request."""
+    """The lifetime collected so far, in seconds; None: unlimited; 0: the answer is for one request only."""
     prerendering: bool
-    """A build, or whatever else renders for everybody at build time (R5.9)."""
+    """Whether the call is part of a prerender at build time (R5.9)."""
     cache_components: bool = False
-    """Nothing is cached that doesn't say so (R9.14)."""
+    """With Cache Components, only calls that ask for caching are cached (R9.14)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
-    """What follows for one call."""
+    """What to do for one call."""
 
     cached: bool
     revalidate: float | None
-    """Seconds after which the stored result is stale; None: never. Only of meaning when cached."""
+    """Seconds after which the stored result is stale; None: never. Only meaningful if `cached`."""
     ends_static: bool
-    """An uncached result can't be part of an answer for everybody (R3.9)."""
+    """An uncached result can't be part of a shared answer (R3.9)."""
     lowers: float | None
-    """Seconds to which the call lowers the lifetime of what it is used in (R4.17)."""
+    """Seconds to which the call lowers the lifetime of the surrounding answer or result (R4.17)."""
     why: str
-    """In the words of E.1."""
+    """The reason, worded as in E.1."""
     warning: str | None = None
 
 
 def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
-    """The steps of docs/rules.md, 5.1, in their order.
+    """Plan one call, by the steps of docs/rules.md, 5.1, in their order.
 
     Raises:
         FetchConflict: `only-cache` meets `no-store`, or `only-no-store` a cached call (R5.6).
@@ -81,7 +81,7 @@ def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
     if mode in _NEVER_STORED:
         return _uncached(f'fetch_cache = "{mode}"', warning)
     if mode is FetchCache.FORCE_CACHE and (cache == "no-store" or not _asks_for_cache(cache, revalidate)):
-        # An explicit no-store still ends a static render, though what is fetched is kept (R5.6).
+        # An explicit no-store still ends a static render, although the fetched data is cached (R5.6).
         return FetchPlan(True, None, cache == "no-store", None, f'fetch_cache = "{mode}"', warning)
     if cache == "no-store":
         return _uncached('cache = "no-store"', warning)
@@ -97,7 +97,7 @@ def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
 def _settle_conflict(
     call: FetchCall, compat: Compat
 ) -> tuple[CacheOption | None, float | Literal[False] | None, str | None]:
-    """Options that contradict each other are dropped with a warning: both, or in 14 always `cache` (rule 1)."""
+    """Drop contradictory options with a warning: both of them, or only `cache` in version 14 (rule 1)."""
     cache, revalidate = call.cache, call.revalidate
     if cache is None or revalidate is None:
         return cache, revalidate, None
@@ -123,7 +123,7 @@ def _check_only_modes(
 
 
 def _by_default(call: FetchCall, around: FetchSurroundings, warning: str | None) -> FetchPlan:
-    """A call without options of its own (rules 4 and 6)."""
+    """The plan for a call without cache options (rules 4 and 6)."""
     if around.cache_components:
         return _uncached("no cache option", warning)
     mode = around.segment.fetch_cache

@@ -1,4 +1,4 @@
-"""Freshness and validity: two questions about one entry (R4.4 to R4.9; docs/design.md)."""
+"""Freshness and validity: two separate questions about an entry (R4.4 to R4.9; docs/design.md)."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ Clock: TypeAlias = "Callable[[], float]"
 """Seconds since the epoch. Policy takes `now`; everything else takes a clock."""
 
 CLOCK_TOLERANCE = 5.0
-"""Seconds by which an entry may come from the future. Beyond, clocks disagree and its age says nothing: it is stale."""
+"""Seconds by which an entry may come from the future. Beyond that its age is unknown, and it is stale."""
 
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 3.0, 30.0
-"""Seconds between two tries of a failing refresh (R4.26)."""
+"""Seconds between two attempts of a failing refresh (R4.26)."""
 
 
 class Judgement(NamedTuple):
-    """What may be done with an entry at one moment."""
+    """What may be done with an entry at a given time."""
 
     servable: bool
-    """It may be sent."""
+    """The entry may be sent."""
     fresh: bool
-    """And need not be made again."""
+    """The entry needs no refresh."""
     reason: Reason
     tag: str | None = None
     """The tag that decided."""
     ttl: int | None = None
-    """Whole seconds of freshness that are left; negative for what isn't fresh (RFC 9211, section 2.4). None: it never
-    goes stale by age, or nobody knows."""
+    """Remaining freshness in whole seconds; negative if the entry isn't fresh (RFC 9211, section 2.4). None: it never
+    goes stale by age, or the store can't be reached."""
 
 
 class Reader(NamedTuple):
-    """What one reader asks of an entry besides: fetched data and results of functions have readers with limits."""
+    """Additional limits of one reader, for fetched data and results of functions."""
 
     revalidate: float | None = None
-    """The reader's own limit in seconds, in place of the stored one (R5.13); None: none of its own."""
+    """The reader's own limit in seconds, in place of the stored one (R5.13); None: the stored one."""
     tags: tuple[str, ...] = ()
-    """Tags of the reader: an invalidation of any of them concerns it (R6.4)."""
+    """The reader's own tags: an invalidation of any of them counts, too (R6.4)."""
     own_invalidations: Mapping[str, int] = MappingProxyType({})
-    """Tag -> generation, of what the reader itself has invalidated: it reads its own writes (R6.19; D26)."""
+    """Tag -> generation of the reader's own invalidations, so that it reads its own writes (R6.19; D26)."""
     waits: bool = False
-    """The reader will itself be stored: it waits for fresh data instead of taking stale (R4.21)."""
+    """Whether the reader waits for fresh data rather than taking stale data, as it will be stored itself (R4.21)."""
 
 
 ANY_READER = Reader()
 
 
 def age_of(entry: Entry, now: float) -> float:
-    """Seconds since the render; never negative, though clocks step back and machines disagree."""
+    """Seconds since the render; never negative, even if a clock was set back or the clocks of two machines differ."""
     return max(0.0, now - entry.rendered_at)
 
 
@@ -72,16 +72,16 @@ def judge(
 ) -> Judgement:
     """What may be done with an entry at `now`.
 
-    Validity (build, expired tags, past `expire`) comes first: what is invalid is never served. Then freshness
-    (stale tags, age), which a running back-off suspends (R4.26).
+    Validity (build, expired tags, past `expire`) comes first: an invalid entry is never served. Freshness (stale
+    tags, age) comes second, and a running back-off suspends it (R4.26).
 
     Args:
-        entry: what is judged.
+        entry: the entry.
         now: seconds since the epoch.
-        row_of: what is known of a tag.
-        build: that is served.
-        is_synced: whether all invalidations are known; nothing is fresh otherwise.
-        reader: for whom.
+        row_of: returns the row of a tag, or None if there is none.
+        build: the id of the build that is being served.
+        is_synced: whether all invalidations are known; otherwise nothing is fresh.
+        reader: the reader's own limits.
     """
     revalidate = entry.revalidate if reader.revalidate is None else reader.revalidate
     tags = entry.tags + reader.tags if reader.tags else entry.tags
@@ -118,15 +118,15 @@ def _invalidated_by(reader: Reader, entry: Entry, tags: tuple[str, ...]) -> str 
 
 
 def oldest_fresh(entry: Entry) -> float:
-    """Up to which age, in seconds, an entry stays fresh that `judge` has found fresh, if no tag is invalidated.
+    """The age in seconds up to which an entry that `judge` found fresh stays fresh, if no tag is invalidated.
 
-    Of a back-off nothing is known here: an entry with one is to be judged each time.
+    It ignores back-offs: call `judge` each time for an entry that has one.
     """
     return min((limit for limit in entry.lifetime if limit is not None), default=math.inf)
 
 
 def _backoff_left(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], tags: tuple[str, ...]) -> float:
-    """Seconds until the next try of a refresh that has failed; an invalidation since then ends the back-off."""
+    """Seconds until a failed refresh is attempted again. An invalidation since the failure ends the back-off."""
     backoff = entry.backoff
     if backoff is None or not 0 <= now - backoff.since < backoff.seconds:
         return 0
@@ -136,6 +136,6 @@ def _backoff_left(entry: Entry, now: float, row_of: Callable[[str], TagRow | Non
 
 
 def backoff_after_failure(entry: Entry, now: float, generation: int) -> Backoff:
-    """How long a failed refresh waits before the next try: the entry's own interval, within 3 to 30 s (R4.26)."""
+    """The back-off after a failed refresh: the entry's own `revalidate`, but at least 3 s and at most 30 s (R4.26)."""
     interval = SHORTEST_BACKOFF if entry.revalidate is None else entry.revalidate
     return Backoff(now, min(max(interval, SHORTEST_BACKOFF), LONGEST_BACKOFF), generation)

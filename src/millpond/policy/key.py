@@ -1,4 +1,4 @@
-"""Cache keys: stable over processes, machines and restarts, and without collisions between routes (R4.12)."""
+"""Cache keys: stable across processes, machines and restarts, and without collisions between routes (R4.12)."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ from urllib.parse import parse_qsl, urlencode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SEPARATOR = "\0"  # neither a file name nor an encoded path can hold it
-_LONGEST, _SHOWN = 256, 200
-_CUT = "…"  # no encoded path or query can hold it
+_SEPARATOR = "\0"  # neither a file name nor an encoded path can contain it
+_MAX_LENGTH, _KEPT_LENGTH = 256, 200
+_CUT = "…"  # no encoded path or query can contain it
 
 
 def response_key(route_file: str, path: str, query: str = "") -> str:
     """The key of a route's answer.
 
-    `route_file` names the owner, so that two routes never share an entry; `path` is the canonical encoded path,
-    `query` what `canonical_query` gives. Method, headers, cookies, host, protocol and the rest of the query are not
-    part of it: a static render can't see them. Of a path or query over 256 characters the key has the beginning and a
-    digest: visitors choose them, and keys are held in many places.
+    Method, headers, cookies, host, protocol and the rest of the query are not part of the key: a static render can't
+    see them. Visitors choose paths and queries, and keys are held in many places, so a path or query over 256
+    characters is shortened to its beginning and a digest.
+
+    Args:
+        route_file: the file of the route; with it, two routes never share an entry.
+        path: the canonical encoded path.
+        query: the result of `canonical_query`.
     """
     return _SEPARATOR.join(("response", route_file, _bounded(path), _bounded(query)))
 
 
 def path_in(key: str) -> str | None:
-    """The path in an answer's key, a long one cut off; None for a key of anything else."""
+    """The path in an answer's key (a long one is shortened); None for other kinds of keys."""
     parts = _parts(key)
     return None if parts is None else parts[1]
 
 
 def folders_in(key: str) -> str:
-    """The folders of the route file in an answer's key, as a pattern with groups; "/" for a key of anything else."""
+    """The folders of the route file in an answer's key, as a pattern with groups; "/" for other kinds of keys."""
     parts = _parts(key)
     return "/" if parts is None else folders_of(parts[0])
 
@@ -48,16 +52,16 @@ def _parts(key: str) -> list[str] | None:
 
 
 def _bounded(text: str) -> str:
-    if len(text) <= _LONGEST:
+    if len(text) <= _MAX_LENGTH:
         return text
-    return f"{text[:_SHOWN]}{_CUT}{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=20).hexdigest()}"
+    return f"{text[:_KEPT_LENGTH]}{_CUT}{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=20).hexdigest()}"
 
 
 def canonical_query(names: Sequence[str], query_string: bytes) -> str:
-    """The part of a query string that `cache_query` lets into the key, in one spelling for each meaning.
+    """The parameters of a query string that `cache_query` allows, in canonical form for the key.
 
-    Parameters stand in the order of `names`, repeated values once, where they stood last: a handler that asks for
-    one value gets the last. `+` and `%20` are the same.
+    Parameters are in the order of `names`. A value that is repeated counts once, at its last position, as a
+    handler that asks for one value gets the last one. `+` and `%20` are the same.
     """
     if not names or not query_string:
         return ""
@@ -72,7 +76,7 @@ def canonical_query(names: Sequence[str], query_string: bytes) -> str:
 def data_key(kind: str, *parts: bytes) -> str:
     """The key of fetched data or of a function's result: a digest, as the parts may be large.
 
-    Every part goes in with its length, so that no two lists of parts are the same bytes.
+    Each part is hashed with its length, so that two different lists of parts never hash the same bytes.
     """
     digest = blake2b(digest_size=20)
     for part in parts:

@@ -1,4 +1,4 @@
-"""How long an answer is good: when it goes stale, and when it may no longer be served."""
+"""Lifetimes: when an answer goes stale, and when it may no longer be served."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ YEAR = 31_536_000
 
 
 class Lifetime(NamedTuple):
-    """Two ages, in seconds. `None` is never."""
+    """Two ages in seconds; `None`: never."""
 
     revalidate: float | None = None
-    """Older than this, the answer is stale: it is served once more while it is rendered again (R4.6)."""
+    """Beyond this age the answer is stale: it is still served while it is rendered again in the background (R4.6)."""
     expire: float | None = None
-    """Older than this, it may not be served at all (R4.7)."""
+    """Beyond this age the answer may not be served at all (R4.7)."""
 
     def lowered(self, other: Lifetime) -> Lifetime:
-        """The lowest wins, field by field (R4.17)."""
+        """The lower of two lifetimes, field by field (R4.17)."""
         return Lifetime(lower(self.revalidate, other.revalidate), lower(self.expire, other.expire))
 
     def bounded(self, expire_time: float) -> Lifetime:
-        """A time-based answer without an end of its own ends at `expire_time` seconds (R4.20; D21)."""
+        """With a default `expire` of `expire_time` seconds, if it is time-based and has none (R4.20; D21)."""
         if self.expire is None and self.revalidate:
             return self._replace(expire=expire_time)
         return self
@@ -31,7 +31,7 @@ FOREVER = Lifetime()
 
 
 def lower(a: float | None, b: float | None) -> float | None:
-    """The smaller of two durations, where None is endless."""
+    """The smaller of two durations; None: unlimited."""
     if a is None or b is None:
         return b if a is None else a
     return min(a, b)

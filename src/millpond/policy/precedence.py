@@ -1,4 +1,4 @@
-"""Which of two results of one key stays in a store: the one that is there, or the one that is offered."""
+"""Which of two results for one key a store keeps: the one it holds, or the one it is offered."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from millpond.policy.freshness import CLOCK_TOLERANCE
 
 
 class Result(Protocol):
-    """What is known of either: an entry, or what a store has written down of one."""
+    """What both have in common: an entry, or the metadata that a store keeps for one."""
 
     @property
     def generation(self) -> int:
-        """The store's counter when its render began."""
+        """The store's generation counter at the start of the render."""
         ...
 
     @property
     def rendered_at(self) -> float:
-        """Seconds since the epoch."""
+        """The start of the render, in seconds since the epoch."""
         ...
 
 
 def is_superseded(held: Result | None, offered: Result, now: float) -> bool:
-    """Whether what is there is later: of a later generation, or of a later render in the same one."""
+    """Whether the held result is newer: from a later generation, or from a later render in the same generation."""
     if held is None or held.generation < offered.generation:
         return False
     if held.generation > offered.generation:
         return True
-    # A clock that was set back must not keep a result "from the future" in place for ever.
+    # If the clock was set back, a result "from the future" must not block newer ones forever.
     return offered.rendered_at < held.rendered_at <= now + CLOCK_TOLERANCE
 
 
 def outlives_seed(held: Result | None, seed: Result) -> bool:
-    """Whether what is there is later than what a build offers, and stays."""
+    """Whether the held result is newer than the one that a build offers, and so stays."""
     return held is not None and (held.rendered_at >= seed.rendered_at or held.generation > seed.generation)

@@ -16,10 +16,10 @@ _MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
 
 
 class Profile(NamedTuple):
-    """Three ages in seconds. None: never."""
+    """Three ages in seconds; None: never."""
 
     stale: float | None
-    """How long a browser may keep it; here it only tells short-lived data from others (R5.38)."""
+    """How long a browser may keep the data. Millpond uses it only to recognise short-lived data (R5.38)."""
     revalidate: float | None
     expire: float | None
 
@@ -44,11 +44,11 @@ BUILT_IN: Mapping[str, Profile] = MappingProxyType(
 
 
 SHORTEST_EXPIRE, SHORTEST_STALE = 300, 30
-"""Seconds; data that lives shorter is too short-lived for what is rendered at build (R5.38)."""
+"""Seconds; data with a shorter lifetime is too short-lived for prerenders (R5.38)."""
 
 
 def short_lived(lifetime: Lifetime, stale: float | None) -> bool:
-    """Whether data is excluded from prerenders with Cache Components (R5.38)."""
+    """Whether Cache Components exclude data with this lifetime from prerenders (R5.38)."""
     return (
         lifetime.revalidate == 0
         or (lifetime.expire is not None and lifetime.expire < SHORTEST_EXPIRE)
@@ -57,18 +57,18 @@ def short_lived(lifetime: Lifetime, stale: float | None) -> bool:
 
 
 class UnknownProfile(ValueError):
-    """There is no profile of that name; the message lists those that there are."""
+    """There is no profile of that name. The message suggests a similar name, or lists all profiles."""
 
 
 class InvalidLife(ValueError):
-    """A lifetime that makes no sense (R5.34)."""
+    """An invalid lifetime (R5.34)."""
 
 
 def profile_named(name: str, profiles: Mapping[str, Profile]) -> Profile:
     """The profile called `name`.
 
     Raises:
-        UnknownProfile: there is none.
+        UnknownProfile: there is no such profile.
     """
     if name in profiles:
         return profiles[name]
@@ -78,21 +78,21 @@ def profile_named(name: str, profiles: Mapping[str, Profile]) -> Profile:
 
 
 Ages = dict[str, float]
-"""Ages that were given, by field; `math.inf` is never."""
+"""Explicitly given ages in seconds, by field; `math.inf`: never."""
 
 
 def ages_given(stale: float | None = None, revalidate: float | None = None, expire: float | None = None) -> Ages:
-    """The ages that are not None, checked (R5.34).
+    """Validate ages, and return those that are not None (R5.34).
 
     Raises:
-        InvalidLife: one isn't a number of seconds, 0 or more, or math.inf; or `revalidate` is over `expire`.
+        InvalidLife: an age isn't a number of seconds >= 0 or math.inf; or `revalidate` is greater than `expire`.
     """
     given = {"stale": stale, "revalidate": revalidate, "expire": expire}
     ages = {name: _age(name, value) for name, value in given.items() if value is not None}
     if ages.get("revalidate", 0) > ages.get("expire", math.inf):
         raise InvalidLife(
             f"revalidate = {ages['revalidate']:g} is more than expire = {ages['expire']:g}: "
-            "data can't go stale after its end; lower revalidate or raise expire."
+            "data can't go stale after it has expired; lower revalidate or raise expire."
         )
     return ages
 
@@ -103,17 +103,17 @@ def ages_of(profile: Profile) -> Ages:
 
 
 def profile_from(ages: Ages) -> Profile:
-    """A profile of all three ages; the inverse of `ages_of`."""
+    """The profile with these three ages; the inverse of `ages_of`."""
     return Profile(**{name: None if math.isinf(age) else age for name, age in ages.items()})
 
 
 def lowest(a: Ages, b: Ages) -> Ages:
-    """Of several choices the lowest wins, field by field (R5.34)."""
+    """The lower age of two choices, field by field (R5.34)."""
     return {name: min(a.get(name, math.inf), b.get(name, math.inf)) for name in a.keys() | b.keys()}
 
 
 def settled(chosen: Ages, nested: Lifetime, default: Lifetime) -> Lifetime:
-    """What was chosen; for a field that wasn't, the least of the default and of what was used inside (R5.36)."""
+    """The chosen ages; for a field without one, the lower of the default and of the nested lifetime (R5.36)."""
     least = default.lowered(nested)
     lifetime = Lifetime(*(_chosen(chosen, name, age) for name, age in least._asdict().items()))
     if lifetime.expire is not None and lower(lifetime.revalidate, lifetime.expire) != lifetime.revalidate:
@@ -130,5 +130,5 @@ def _chosen(chosen: Ages, name: str, otherwise: float | None) -> float | None:
 
 def _age(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
-        raise InvalidLife(f"{name} = {value!r} is no age: give seconds, 0 or more, or math.inf for never.")
+        raise InvalidLife(f"{name} = {value!r} is not a valid age: give seconds, 0 or more, or math.inf for never.")
     return value

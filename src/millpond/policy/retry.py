@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-_MOST_DOUBLINGS = 16
-"""However often it failed, the power stays a small number."""
+_MAX_DOUBLINGS = 16
+"""Caps the exponent, however often it failed."""
 
 
 def retry_pause(failures: int, first: float, longest: float) -> float:
     """Exponential back-off: `first` seconds after the first failure, twice as long after each further one.
 
     Args:
-        failures: how often it failed in succession, at least 1.
-        first: seconds.
-        longest: seconds that no pause exceeds.
+        failures: the number of consecutive failures, at least 1.
+        first: the first pause in seconds.
+        longest: the maximum pause in seconds.
     """
-    return min(first * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), longest)
+    return min(first * 2.0 ** min(failures - 1, _MAX_DOUBLINGS), longest)

@@ -1,4 +1,4 @@
-"""Segment config: what a route file says about its GET in module constants (docs/rules.md, section 2)."""
+"""Segment config: the module constants of a route file that configure its GET (docs/rules.md, section 2)."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class FetchCache(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SegmentConfig:
-    """The constants of one route file. `None` means that the file doesn't export the constant."""
+    """The constants of one route file. `None` means that the file doesn't define the constant."""
 
     dynamic: Dynamic | None = None
     revalidate: int | bool | None = None
-    """Seconds, or False: never stale (which is an opt-in to static, R2.18)."""
+    """Seconds; False: never stale, which also opts in to static (R2.18)."""
     fetch_cache: FetchCache | None = None
     dynamic_params: bool | None = None
     cache_query: tuple[str, ...] = ()
-    """Query parameters that are part of the key, and the only ones that a static GET can see."""
+    """The query parameters that are part of the cache key; a static GET can read no others."""
     max_duration: int | None = None
     """Seconds; a hint for platforms, which the server itself doesn't enforce (R11.15)."""
     frozen_ok: tuple[Allowance, ...] = ()
-    """Inputs whose value at build the answer is meant to keep."""
+    """Inputs that the answer is meant to keep as they were at build time."""
 
     @property
     def forces_static(self) -> bool:
@@ -68,17 +68,17 @@ class SegmentConfig:
 
     @property
     def opts_in(self) -> bool:
-        """Whether the file itself asks for a static GET (R3.2; `generate_static_params` is the other way)."""
+        """Whether the config opts in to a static GET (R3.2). `generate_static_params` opts in, too."""
         return self.forces_static or self.forbids_dynamic or self.revalidate is False or bool(self.revalidate)
 
     @property
     def closed(self) -> bool:
-        """Only the listed parameters exist; others are 404 (R2.19)."""
+        """Whether parameters that `generate_static_params` doesn't list are 404 (R2.19)."""
         return self.dynamic_params is False
 
 
 class InvalidOption(ValueError):
-    """A constant holds a value outside its schema (R2.1); carries what the message needs."""
+    """A constant has a value outside its schema (R2.1). The attributes hold the parts of the message."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         super().__init__(f"{name} = {value!r} is not allowed; {name} takes {allowed}")
@@ -147,14 +147,14 @@ FORBIDDEN_WITH_CACHE_COMPONENTS = {
     "fetch_cache": "leave it out, and give single fetches their options",
     "dynamic_params": "leave it out; answer not_found() for parameters that don't exist",
 }
-"""Constants that Cache Components replaces, and by what (R2.5)."""
+"""Constants that Cache Components don't allow, and what to use instead (R2.5)."""
 
 OPTION_NAMES = tuple(_PARSERS)
-"""The constants of a route file that mean something."""
+"""The names of all constants of the segment config."""
 
 
 def parse_segment_config(constants: Mapping[str, object]) -> SegmentConfig:
-    """The config out of a module's constants; names that aren't options are ignored.
+    """Parse a module's constants; names that aren't options are ignored.
 
     Raises:
         InvalidOption: a value is outside the schema, in every compat version (R2.1; D16).

@@ -1,4 +1,4 @@
-"""Tags and generations: what an invalidation leaves behind, and which entries it concerns."""
+"""Tags and generations: what an invalidation records, and which entries it affects."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 
 class TagRow(NamedTuple):
-    """What the invalidations of one tag amount to.
+    """The combined effect of all invalidations of one tag.
 
-    An entry that captured a smaller generation than an invalidation's was rendered from data which that
-    invalidation concerns. Three generations say what follows for it, so that a soft invalidation neither forgets
-    an earlier hard one (R6.23) nor extends it to entries that were rendered in between.
+    An invalidation affects the entries that captured a smaller generation than its own. There are three generations,
+    so that a soft invalidation neither forgets an earlier hard one (R6.23) nor extends it to entries that were
+    rendered in between.
     """
 
     generation: int
-    """Entries that captured less are stale (R6.6)."""
+    """Entries with a smaller generation are stale (R6.6)."""
     expired: int = 0
-    """Entries that captured less may not be served (R6.5, R6.7)."""
+    """Entries with a smaller generation may not be served (R6.5, R6.7)."""
     expiring: int = 0
-    """Entries that captured less may not be served from `expire_at` on (R6.6)."""
+    """Entries with a smaller generation may not be served from `expire_at` on (R6.6)."""
     expire_at: float | None = None
     """Seconds since the epoch; None: nothing is expiring."""
 
 
 class Cleanliness(Enum):
-    """What the tags say about an entry."""
+    """The state of an entry according to its tags."""
 
     CLEAN = "clean"
     STALE = "stale"
@@ -42,21 +42,21 @@ class Cleanliness(Enum):
 class TagVerdict(NamedTuple):
     cleanliness: Cleanliness
     tag: str | None = None
-    """The tag that decided; None when clean."""
+    """The tag that caused the verdict; None when clean."""
 
 
 CLEAN = TagVerdict(Cleanliness.CLEAN)
 
 
 def invalidated(row: TagRow | None, generation: int, now: float, expire_after: float | None) -> TagRow:
-    """The row after one more invalidation, as the store's `generation`.
+    """The tag's row after one more invalidation.
 
     Args:
         row: the row so far.
         generation: the store's counter after it was incremented for this invalidation.
         now: seconds since the epoch.
-        expire_after: seconds for which what is older may still be served as stale; 0: not at all; None: no limit
-            by this tag.
+        expire_after: seconds for which older entries may still be served as stale; 0: not at all; None: this
+            invalidation sets no limit.
     """
     row = row or TagRow(generation)
     expired, expiring, expire_at = row.expired, row.expiring, row.expire_at
@@ -71,12 +71,12 @@ def invalidated(row: TagRow | None, generation: int, now: float, expire_after: f
 
 
 def generation_at(moment: float, generation: int, times: Sequence[float]) -> int:
-    """The generation at a moment, for what was rendered elsewhere. Where it isn't certain, the lower one.
+    """The generation at a given time, for entries that were rendered elsewhere. If in doubt, the lower one.
 
     Args:
         moment: seconds since the epoch.
-        generation: the counter now.
-        times: when the latest invalidations happened, oldest first; earlier ones are forgotten.
+        generation: the current value of the counter.
+        times: the times of the latest invalidations, oldest first; those of earlier ones are no longer known.
     """
     earlier = bisect_left(times, moment)
     forgotten = generation - len(times)
@@ -101,26 +101,26 @@ MAX_TAGS, MAX_TAG_LENGTH = 128, 256
 """How many tags one call may give, and how long each may be (R5.3)."""
 
 MAX_TAGS_OF_ONE = 10_000
-"""How many an answer, or a function's result, may have from all calls; with more it isn't stored: without those that
-are too many it would outlive their invalidation."""
+"""How many tags an answer or a function's result may have in total. With more it isn't stored: if some tags were
+dropped, it would survive their invalidation."""
 
-_OWN = "\0"  # begins the tags that routes have by themselves; no tag of a user's may
+_OWN = "\0"  # prefix of the built-in tags of routes; a user's tag can't have it
 _ROUTE, _PATH, _BELOW = f"{_OWN}route:", f"{_OWN}path:", f"{_OWN}below:"
 
 LONGEST_NAME = 64
-"""Characters up to which a path stands in its own tags as it is; of a longer one there is a digest."""
+"""Characters. In the built-in tags, a longer path is replaced by a digest."""
 
 DIGESTED = "mp-"
-"""Begins digests of tags: of long paths, and in the keys that caches in front have (`policy/http/surrogate.py`)."""
+"""The prefix of digests of tags: those of long paths, and surrogate keys (`policy/http/surrogate.py`)."""
 _DIGEST, _DIGEST_BYTES = f"{_OWN}{DIGESTED}", 12
 
-_PROBLEMS = 10
+_MAX_PROBLEMS = 10
 
 
 def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
-    """The tags that can be used, each once, and problems about the others (R5.3; D11: commas are fine).
+    """The valid tags without duplicates, and a list of problems with the others (R5.3; D11: commas are allowed).
 
-    A single string is one tag, not as many as it has letters. However many are wrong, the problems are few.
+    A single string is one tag, not a sequence of letters. The number of problems is limited.
     """
     if isinstance(tags, str):
         tags = (tags,)
@@ -131,15 +131,15 @@ def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
         problem = _problem(tag)
         if problem is not None:
             wrong += 1
-            if wrong <= _PROBLEMS:
+            if wrong <= _MAX_PROBLEMS:
                 problems.append(problem)
         elif len(good) == MAX_TAGS and tag not in good:
             problems.append(f"more than {MAX_TAGS} tags: {_shown(tag)} and what follows are left out")
             break
         else:
             good[str(tag)] = None
-    if wrong > _PROBLEMS:
-        problems.append(f"{wrong - _PROBLEMS} more that can be no tags are left out")
+    if wrong > _MAX_PROBLEMS:
+        problems.append(f"{wrong - _MAX_PROBLEMS} more invalid tags are left out")
     return list(good), problems
 
 
@@ -154,13 +154,14 @@ def _problem(tag: object) -> str | None:
 
 
 def own_tags(pattern: str, folders: str, path: str) -> tuple[str, ...]:
-    """The tags that an answer has by where it is (R6.2): its route, its path, and everything that encloses them.
+    """The built-in tags of an answer (R6.2): its route, its path, and every folder and path prefix above them.
 
-    As they are kept: what they cost together is bounded by the number of segments, however long the path is.
+    They have their stored form (`kept_tag`), so their total size depends on the number of segments only, not on the
+    length of the path.
 
     Args:
         pattern: such as "/shop/[id]".
-        folders: the same with groups, such as "/(main)/shop/[id]".
+        folders: the pattern with its route groups, such as "/(main)/shop/[id]".
         path: canonical, such as "/shop/7".
     """
     above = (*_above_pattern(pattern), *_above_pattern(folders), *_above(path))
@@ -168,7 +169,7 @@ def own_tags(pattern: str, folders: str, path: str) -> tuple[str, ...]:
 
 
 def _above(path: str) -> tuple[str, ...]:
-    """The tags of everything that encloses a path, as they are kept: each is made of the one before."""
+    """The stored tags of all prefixes of a path. One running digest serves all of them, so the work is linear."""
     parts = [f"/{part}" for part in path.split("/") if part]
     whole, digest, end = "".join(parts), _digest(_BELOW), 0
     tags = [EVERYTHING]
@@ -180,11 +181,11 @@ def _above(path: str) -> tuple[str, ...]:
 
 
 _above_pattern = lru_cache(maxsize=4096)(_above)
-"""Patterns and folders are few, and each path of a route asks for the same ones."""
+"""Cached, as patterns and folders are few and all paths of a route need the same ones."""
 
 
 def whole_tags(pattern: str, folders: str, path: str) -> dict[str, str]:
-    """The whole tags of those that `own_tags` gives for the same: for people to read, as all prefixes are large."""
+    """The readable tag for each stored tag that `own_tags` returns. For display only: the prefixes add up."""
     wholes = [path_tag(path)]
     for text in (pattern, folders, path):
         parts = [part for part in text.split("/") if part]
@@ -193,25 +194,25 @@ def whole_tags(pattern: str, folders: str, path: str) -> dict[str, str]:
 
 
 def route_tag(pattern: str) -> str:
-    """Every path of the route with that pattern."""
+    """The tag of every path of the route with that pattern."""
     return f"{_ROUTE}{pattern}"
 
 
 def path_tag(path: str) -> str:
-    """One canonical path."""
+    """The tag of one canonical path."""
     return f"{_PATH}{path}"
 
 
 def below_tag(prefix: str) -> str:
-    """A path, pattern or folder, and everything below it."""
+    """The tag of a path, pattern or folder, and of everything below it."""
     return f"{_BELOW}{prefix}"
 
 
 def kept_tag(tag: str) -> str:
-    """A tag as entries and stores have it: an own one of a long path as a digest, any other one as it is.
+    """The form of a tag in entries and stores: a digest for the built-in tag of a long path, else the tag itself.
 
-    Who is told of an invalidation is told the tag itself, with the path in it. Patterns of routes stay whole: they are
-    as long as somebody has made a folder.
+    Purges still get the full tag, with the path in it. Patterns of routes are never digested: their length is that of
+    the project's own folders.
     """
     kind, colon, name = tag.partition(":")
     if len(name) <= LONGEST_NAME or f"{kind}{colon}" not in (_PATH, _BELOW):
@@ -220,7 +221,7 @@ def kept_tag(tag: str) -> str:
 
 
 def digest_of(tag: str) -> str:
-    """What stands for a tag where it can't be written as it is; the same for a tag and for what is kept of it."""
+    """The digest of a tag, for places that can't hold the tag itself; the same for a tag and for its stored form."""
     return tag.removeprefix(_OWN) if tag.startswith(_DIGEST) else DIGESTED + _digest(tag).hexdigest()
 
 
@@ -233,19 +234,19 @@ def _encoded(text: str) -> bytes:
 
 
 class Named(Enum):
-    """What a tag names."""
+    """What a tag refers to."""
 
     TAG = "tag"
-    """Whatever its user means by it."""
+    """Whatever the user means by it."""
     ROUTE = "route"
     PATH = "path"
     BELOW = "below"
     KEY = "key"
-    """What is kept of a long path's tag names nothing any more."""
+    """The digest of a long path's tag, from which the path can't be recovered."""
 
 
 def named(tag: str) -> tuple[Named, str]:
-    """What a tag names, and the name: a user's own tag, a pattern, a path, or what is below either."""
+    """What a tag refers to, and its name: a user's tag, a pattern, a path, or a prefix."""
     if not is_own(tag):
         return Named.TAG, tag
     if tag.startswith(_DIGEST):
@@ -255,16 +256,16 @@ def named(tag: str) -> tuple[Named, str]:
 
 
 EVERYTHING = below_tag("/")
-"""The tag that every answer has."""
+"""The built-in tag that every answer has."""
 
 
 def is_own(tag: str) -> bool:
-    """Whether it is a tag that answers have by where they are."""
+    """Whether it is a built-in tag of routes and paths."""
     return tag.startswith(_OWN)
 
 
 def _shown(value: object) -> str:
-    """A value in a message: it may be anything, of any size."""
+    """A value shortened for a message: it may be anything, of any size."""
     return _repr.repr(value)
 
 

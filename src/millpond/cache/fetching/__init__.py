@@ -1,1 +1,1 @@
-"""`fetch()`: upstream data, from the data cache where the rules allow it."""
+"""`fetch()`: upstream data, from the data cache if the rules allow it."""

@@ -1,4 +1,4 @@
-"""The body of an upstream's answer in bounded pieces: a few kilobytes of it can stand for gigabytes."""
+"""Decode the body of an upstream's answer with a size limit: a few compressed kilobytes can expand to gigabytes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from millpond.routes.results.passed_on import redacted
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-_MOST_CODINGS = 5
-"""As httpx2 has it, and browsers: nobody applies more for a good reason."""
+_MAX_CODINGS = 5
+"""The same limit as in httpx2 and in browsers: there is no good reason for more."""
 
 
 class _Pieces(httpx2.AsyncByteStream):
-    """What one coding has left, for the next one."""
+    """The decoded output of one coding, as the input of the next one."""
 
     def __init__(self, pieces: AsyncGenerator[bytes]) -> None:
         self._pieces = pieces
@@ -32,39 +32,41 @@ class _Pieces(httpx2.AsyncByteStream):
 
 
 def decoded(answer: httpx2.Response, max_bytes: int) -> AsyncGenerator[bytes]:
-    """The pieces of the body, without the codings that httpx2 takes off.
+    """The pieces of the body, with the codings removed that httpx2 supports.
 
-    Each coding is a stream of its own, and each is counted: what decodes to nothing may have been gigabytes in between.
-    The loop runs between any two pieces, so that a time limit holds as well.
+    Each coding is decoded as a separate stream, and the output of each is counted: a body that is empty in the end may
+    have been gigabytes in between. It yields to the event loop after each piece, so that a time limit can take effect.
 
     Args:
-        answer: its body hasn't been read, unless its transport has it in memory anyway.
-        max_bytes: the most that comes, or is left of it after each coding.
+        answer: an answer whose body hasn't been read, unless its transport holds it in memory anyway.
+        max_bytes: the maximum size of the body as received, and after each decoding.
 
     Raises:
-        httpx2.ReadError: there is more.
-        httpx2.DecodingError: it can't be decoded.
+        httpx2.ReadError: the body exceeds `max_bytes`.
+        httpx2.DecodingError: the body can't be decoded.
     """
     if answer.is_stream_consumed:
         return _counted(answer.aiter_bytes(), answer.request, max_bytes)
     codings = [coding for coding in codings_of(answer.headers.raw) if coding in decodable()]
-    if len(codings) > _MOST_CODINGS:
-        message = f"{_name_of(answer.request)} answered in {len(codings)} content codings; {_MOST_CODINGS} are the most"
+    if len(codings) > _MAX_CODINGS:
+        message = (
+            f"{_name_of(answer.request)} answered in {len(codings)} content codings; the maximum is {_MAX_CODINGS}"
+        )
         raise httpx2.DecodingError(message, request=answer.request)
     pieces = _counted(answer.aiter_raw(), answer.request, max_bytes)
     for coding in reversed(codings):
-        left = httpx2.Response(
+        decoded_once = httpx2.Response(
             200, headers={"content-encoding": coding}, stream=_Pieces(pieces), request=answer.request
         )
-        pieces = _counted(left.aiter_bytes(), answer.request, max_bytes)
+        pieces = _counted(decoded_once.aiter_bytes(), answer.request, max_bytes)
     return pieces
 
 
 def too_large(request: httpx2.Request, max_bytes: int) -> httpx2.ReadError:
-    """The error for an answer that is larger than fetch() reads."""
+    """The error for an answer that exceeds the limit of fetch()."""
     return httpx2.ReadError(
         f"{_name_of(request)} answered more than the {max_bytes} bytes of cache.max_fetch_bytes; "
-        "ask for less of it, or raise that limit.",
+        "request less data, or raise that limit.",
         request=request,
     )
 

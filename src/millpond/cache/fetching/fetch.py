@@ -1,4 +1,4 @@
-"""fetch(): upstream data, from the data cache where the rules allow it (5.1)."""
+"""fetch(): upstream data, from the data cache if the rules allow it (5.1)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.fetch")
 
 DEFAULT_TIMEOUT = 30.0
-"""Seconds for one upstream answer."""
+"""Seconds for one complete answer of an upstream."""
 
 _STORED_STATUS = 200
-_NOT_IN_KEY = frozenset({"traceparent", "tracestate"})  # they differ on each request, and change no answer
+_NOT_IN_KEY = frozenset({"traceparent", "tracestate"})  # they differ for each request, but don't affect the answer
 _OF_THE_CLIENT = frozenset({"accept-encoding", "connection", "content-length", "host", "user-agent"})
-_OF_ONE_CALLER = frozenset({b"set-cookie", b"set-cookie2"})  # what is stored answers others, too
+_OF_ONE_CALLER = frozenset({b"set-cookie", b"set-cookie2"})  # a stored answer serves other callers, too
 
 
 async def fetch(
@@ -47,36 +47,37 @@ async def fetch(
     headers: Mapping[str, str] | None = None,
     json: Any = None,
     content: bytes | str | None = None,
-    timeout: float | None = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - it is the client's, for one answer
+    timeout: float | None = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - it is passed to the client, for one answer
     cache: CacheOption | None = None,
     revalidate: float | Literal[False] | None = None,
     tags: Iterable[str] = (),
     client: httpx2.AsyncClient | None = None,
 ) -> httpx2.Response:
-    """Ask an upstream, or the data cache where the rules allow it.
+    """Fetch data from an upstream, or from the data cache if the rules allow it.
 
-    A cached answer's lifetime and tags become those of the answer that is being made (R4.17, R6.3); an uncached
-    call ends a static render (R3.9). Only status 200 is stored (R5.11). Several calls for one key are one.
+    The lifetime and tags of a cached answer also apply to the answer that is being rendered (R4.17, R6.3). An uncached
+    call ends a static render (R3.9). Only status 200 is stored (R5.11). Concurrent calls with the same key share one
+    request.
 
-    The body is decoded, and the headers are those of the decoded body: without `content-encoding`, `content-length` and
-    `transfer-encoding`. What is stored has no `set-cookie`: a cookie is one caller's. A handler may return the answer
-    as it is, to pass it on.
+    The body is decoded, and the headers match the decoded body: they have no `content-encoding`, `content-length` or
+    `transfer-encoding`. Stored answers have no `set-cookie`, as a cookie belongs to one caller. A handler may return
+    the answer as it is, to pass it on.
 
     Args:
-        url: an absolute URL; or a path of this application, which is answered in process (D19).
+        url: an absolute URL; or a path of this application, which answers it in process (D19).
         method: the HTTP method.
         headers: request headers.
         json: a body to send as JSON.
-        content: a body to send as it is.
-        timeout: seconds for the whole answer; None: no limit.
+        content: a body to send unchanged.
+        timeout: seconds for the complete answer; None: no limit.
         cache: "force-cache" or "no-store"; None: the rules of `fetch_cache` and of the compat version (R5.6).
         revalidate: seconds after which the data is stale; False: never; 0: uncached (R5.2).
-        tags: names under which the data, and what uses it, can be invalidated.
-        client: in place of Millpond's own.
+        tags: names for invalidating the data, and every answer or result that uses it.
+        client: the client to use instead of Millpond's own.
 
     Raises:
-        UsageError: an option has no meaning, or contradicts the route's `fetch_cache` (R5.2, R5.6).
-        httpx2.HTTPError: the upstream can't be reached, takes too long, or answers more than `cache.max_fetch_bytes`.
+        UsageError: an option is invalid, or contradicts the route's `fetch_cache` (R5.2, R5.6).
+        httpx2.HTTPError: the upstream can't be reached, takes too long, or sends more than `cache.max_fetch_bytes`.
     """
     scope = current()
     own = is_own(url)
@@ -99,7 +100,7 @@ async def fetch(
             return await send(sender, request, limits)
 
     if scope is None or store is None or scope.is_draft:
-        return await answer()  # outside of a handler, or for an editor: uncached (R5.4)
+        return await answer()  # outside of a handler, or in draft mode: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=store.cache_components)
     good_tags = usable_tags(tags, lambda: f"{at(scope.place())}fetch({redacted(request.url)})", log)
     scope.learn(Lifetime(plan.lowers), good_tags)
@@ -107,7 +108,7 @@ async def fetch(
         return await answer()
     key = _key(await hooked(sender, request), call.header_names, await _credentials(sender, request))
     for name in _NOT_IN_KEY:
-        request.headers.pop(name, None)  # the answer is everybody's: an upstream mustn't put one caller's trace in it
+        request.headers.pop(name, None)  # an upstream must not put one caller's trace into a shared answer
 
     async def fill(_: object) -> Filled:
         return _filled(await answer(), plan, good_tags)
@@ -142,13 +143,13 @@ def _reader(plan: FetchPlan, tags: tuple[str, ...], scope: Scope) -> Reader:
 
 
 def _key(request: httpx2.Request, given: frozenset[str], credentials: bytes) -> str:
-    """Method, URL, headers in any order and case, and body (R5.18); credentials of URL and client count as a header."""
+    """Method, URL, headers in any order and case, and body (R5.18), plus the credentials of the URL or client."""
     usual = {
         **shared_client().headers,
         "host": request.url.netloc.decode("ascii"),
         "content-length": request.headers.get("content-length"),
     }
-    # A client may have a Host or a User-Agent of its own, and an upstream another answer for it.
+    # A client may set its own Host or User-Agent, for which the upstream answers differently.
     left_out = _NOT_IN_KEY | {name for name in _OF_THE_CLIENT - given if request.headers.get(name) == usual.get(name)}
     headers = sorted(
         name.lower() + b"\0" + value
@@ -163,8 +164,8 @@ async def _credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> b
     added = await credentials(client, request)
     if added is None:
         raise UsageError(
-            f"fetch({redacted(request.url)}, client=…): what the client's auth adds can't be told beforehand, so "
-            'that answers for different users would be one; give the header in headers, or cache="no-store".'
+            f"fetch({redacted(request.url)}, client=…): what the client's auth adds isn't known beforehand, so "
+            'answers for different users would be mixed up; give the header in headers, or cache="no-store".'
         )
     return added
 

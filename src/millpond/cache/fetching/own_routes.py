@@ -27,19 +27,19 @@ def is_own(url: str) -> bool:
 
 
 def client_of_own(url: str, cache: DataCache | None) -> httpx2.AsyncClient:
-    """A client without connections: nothing of it needs to be closed.
+    """A client for the application's own paths. It opens no connections, so it needn't be closed.
 
     Raises:
-        UsageError: no application runs here whose path it could be.
+        UsageError: no application runs here that could answer the path.
     """
     if cache is None or cache.application is None:
-        raise UsageError(f'fetch("{url}"): a path needs the application that has it; outside of it give a whole URL.')
+        raise UsageError(f'fetch("{url}"): a path needs a running application; outside of one, give an absolute URL.')
     transport = _InProcess(cache.application, cache.max_fetch_bytes)
     return httpx2.AsyncClient(transport=transport, base_url=_ORIGIN, cookies=no_cookies())
 
 
 class _InProcess(httpx2.AsyncBaseTransport):
-    """The application's own answers; where they redirect to another host, that host's."""
+    """A transport that calls the application; redirects to other hosts go to the shared client."""
 
     def __init__(self, application: ASGIApp, max_bytes: int) -> None:
         self._application, self._max_bytes = application, max_bytes
@@ -54,7 +54,7 @@ class _InProcess(httpx2.AsyncBaseTransport):
         )
 
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:
-        """From the application; httpx2 keeps whatever an application sends, so what is too much isn't let through."""
+        """Call the application. httpx2 buffers all that an application sends, so the size is limited here."""
         refused: list[httpx2.ReadError] = []
 
         async def bounded(scope: ASGIScope, receive: Receive, send: Send) -> None:
@@ -69,11 +69,13 @@ class _InProcess(httpx2.AsyncBaseTransport):
                 await send(message)
                 whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-            with detached():  # what is asked for is a request of its own, and may be read where it is answered
+            with detached():  # the call is a request of its own, which its handler may read
                 await self._application(scope, receive, counted)
-            if refused:  # the application has taken it for its own error, and dealt with it
+            if refused:  # the application has handled the error as its own
                 raise refused[0]
             if not whole:
-                raise httpx2.RemoteProtocolError(f"{request.url.path} failed in mid-answer", request=request)
+                raise httpx2.RemoteProtocolError(
+                    f"{request.url.path} failed before its answer was complete", request=request
+                )
 
         return await httpx2.ASGITransport(bounded).handle_async_request(request)

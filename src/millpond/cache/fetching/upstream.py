@@ -1,4 +1,4 @@
-"""Sending what fetch() asks for: clients, limits of time and size, and what a client adds to a request by itself."""
+"""Send the requests of fetch(): clients, limits of time and size, and the credentials and headers that clients add."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 _clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = weakref.WeakKeyDictionary()
 
 _NO_AUTH = httpx2.Auth()
-"""In place of the client's, which `send` applies itself."""
+"""Replaces the client's auth, which `send` applies itself."""
 
 
 class Limits(NamedTuple):
-    """What one answer of an upstream may take."""
+    """The limits for one answer of an upstream."""
 
     seconds: float | None
-    """For the whole of it, redirects included; None: no limit."""
+    """For the complete answer, including redirects; None: no limit."""
     max_bytes: int
-    """Of its body, as it comes and decoded (`cache.max_fetch_bytes`)."""
+    """For its body, as received and as decoded (`cache.max_fetch_bytes`)."""
 
 
 def no_cookies() -> CookieJar:
-    """A jar that keeps nothing: a cookie that an upstream sets for one visitor must not go with another's request."""
+    """A cookie jar that keeps nothing: a cookie for one visitor must not be sent with another visitor's request."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def shared_client() -> httpx2.AsyncClient:
-    """One client for each event loop, made where it is first needed: connections belong to a loop."""
+    """The client of this event loop, created on first use. Each loop has its own, as connections belong to a loop."""
     loop = asyncio.get_running_loop()
     client = _clients.get(loop)
     if client is None:
@@ -55,12 +55,12 @@ async def close_client() -> None:
 
 
 async def send(client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits) -> httpx2.Response:
-    """The whole answer, redirects followed; its body is decoded, and its headers are those of the decoded body.
+    """The complete answer, with redirects followed. Its body is decoded, and its headers match the decoded body.
 
     Raises:
-        httpx2.ReadTimeout: it took longer. The client's own limits are for single reads, so an upstream that sends a
-            byte now and then, or an answer made in process, would never meet one.
-        httpx2.ReadError: it, or an answer on the way to it, is larger than `limits` allow.
+        httpx2.ReadTimeout: it took too long. The client's own timeouts only limit single reads, so an upstream that
+            sends a byte now and then, or an answer made in process, would never reach them.
+        httpx2.ReadError: it, or the answer of a redirect or of an auth challenge, exceeds `limits`.
         httpx2.HTTPError: the upstream can't be reached, or its body can't be decoded.
     """
     try:
@@ -69,15 +69,15 @@ async def send(client: httpx2.AsyncClient, request: httpx2.Request, limits: Limi
     except TimeoutError:
         if not limit.expired():
             raise
-        raise httpx2.ReadTimeout(f"no whole answer within {limits.seconds:g} s", request=request) from None
+        raise httpx2.ReadTimeout(f"no complete answer within {limits.seconds:g} s", request=request) from None
 
 
-# The client would read the bodies of redirects and of refused credentials as a whole, however large they are. So it
-# sends single requests here, and what it does around them is done with limits.
+# httpx2 would read the bodies of redirects and auth challenges completely, whatever their size. So the client sends
+# single requests only, and the functions below follow redirects and apply its auth within the limits.
 
 
 async def _authenticated(client: httpx2.AsyncClient, request: httpx2.Request, max_bytes: int) -> httpx2.Response:
-    """As the client's `auth` says, which may send several requests."""
+    """Apply the client's `auth`, which may send several requests."""
     former: list[httpx2.Response] = []
     flow = _auth_of(client, request).async_auth_flow(request)
     try:
@@ -115,7 +115,7 @@ async def _followed(
 
 
 async def _answer(client: httpx2.AsyncClient, request: httpx2.Request, max_bytes: int) -> httpx2.Response:
-    """The answer to one request, read."""
+    """Send one request, and read the answer."""
     began = time.perf_counter()
     answer = await client.send(request, stream=True, auth=_NO_AUTH, follow_redirects=False)
     if answer.has_redirect_location and answer.next_request is None:
@@ -137,15 +137,15 @@ async def _answer(client: httpx2.AsyncClient, request: httpx2.Request, max_bytes
 def whole_answer(
     status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, request: httpx2.Request
 ) -> httpx2.Response:
-    """An answer as fetch() gives it: with these headers and no others."""
+    """An answer for the caller of fetch(), with exactly these headers."""
     answer = httpx2.Response(status, headers=list(headers), content=body, request=request)
     if all(name != b"content-length" for name, _ in headers):
-        answer.headers.pop("content-length", None)  # which httpx2 adds; who changes the body would send a wrong one
+        answer.headers.pop("content-length", None)  # httpx2 adds it; it would be wrong if a handler changes the body
     return answer
 
 
 async def hooked(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Request:
-    """The request as the client's own hooks make it, which often put a token on it; `request` itself stays as it is."""
+    """A copy of the request after the client's event hooks, which often add a token; `request` stays unchanged."""
     hooks = client.event_hooks["request"]
     if not hooks:
         return request
@@ -156,9 +156,9 @@ async def hooked(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.
 
 
 async def credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes | None:
-    """The Authorization that the client's `auth` puts on the request when it is sent; b"" when it has none.
+    """The Authorization header that the client's `auth` adds to the request; b"" if the client has no `auth`.
 
-    None: it can't be told beforehand, as with a scheme that asks the server first.
+    None: it isn't known beforehand, as in a scheme that needs a challenge from the server first.
     """
     if client.auth is None:
         return b""

@@ -1,1 +1,1 @@
-"""`@cached`: results of functions, kept by their arguments."""
+"""`@cached`: functions whose results are cached by their arguments."""

@@ -1,4 +1,4 @@
-"""One call of a cached function: what it asks the cache for, a run of the function, and what the caller gets."""
+"""One call of a cached function: its key and limits for the cache, how to run the function, and the caller's value."""
 
 from __future__ import annotations
 
@@ -30,33 +30,37 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 _PLAIN_FETCH = SegmentConfig(fetch_cache=FetchCache.FORCE_NO_STORE)
-"""Inside of a cached function of the classic model its own entry is the cache (R5.24)."""
+"""In the classic model, fetches inside a cached function aren't cached themselves: the function's entry is (R5.24)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function, its arguments, and where it is called."""
+    """A function, its arguments, and the context of the call."""
 
     definition: Definition
     cache: DataCache
     scope: Scope | None
-    """That of the caller; None outside of handlers."""
+    """The caller's scope; None outside of handlers."""
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
     @property
     def bypasses(self) -> bool:
-        """Whether the cache has no part in it."""
+        """Whether the call bypasses the cache."""
         return self.definition.bypasses(self.scope, cache_components=self.cache.cache_components)
 
     @property
     def key(self) -> str:
-        """Raises UsageError: the arguments can't be part of a key."""
+        """The key of this call.
+
+        Raises:
+            UsageError: the arguments can't be part of a key.
+        """
         return self.definition.key_of(self.args, self.kwargs)
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name used in messages."""
         return f"@cached {self.definition.name}"
 
     @property
@@ -72,11 +76,12 @@ class Call:
         return self.definition.function(*self.args, **self.kwargs)
 
     async def fill(self, run: Callable[[], Awaitable[Any]]) -> Filled:
-        """Run the function by `run` and write its result down; called by a flight, in a clean context.
+        """Run the function with `run`, and encode its result. A flight calls this in a clean context.
 
         Raises:
-            UsageError: it used request data, also when it swallowed the error (R5.32); or its result is no data.
-            BaseException: whatever it raised; nothing is kept then (R5.46).
+            UsageError: the function used request data, even if it swallowed that error (R5.32); or its result can't be
+                encoded.
+            BaseException: raised by the function; nothing is stored then (R5.46).
         """
         scope = self._scope_of_fill()
         token = enter(scope)
@@ -88,9 +93,9 @@ class Call:
         return self._finished(scope, value)
 
     def fill_in_place(self) -> Filled:
-        """As `fill`, for a function that runs in this thread: in a clean context there, too."""
+        """Like `fill`, but in this thread, also in a clean context."""
 
-        def in_own_context() -> Filled:
+        def in_clean_context() -> Filled:
             scope = self._scope_of_fill()
             enter(scope)
             try:
@@ -99,14 +104,13 @@ class Call:
                 scope.phase = Phase.AFTER
             return self._finished(scope, value)
 
-        return self.cache.clean.run(in_own_context)
+        return self.cache.clean.run(in_clean_context)
 
     def use(self, result: Entry | Filled) -> Any:
-        """The value for the caller, whose answer, or result, takes part of the lifetime and the tags.
+        """The value for the caller. The lifetime and tags also apply to the caller's own answer or result.
 
         Raises:
-            DynamicAccess: the result is too short-lived for an answer that is rendered at build (R5.38), or never
-                served twice.
+            DynamicAccess: the result is too short-lived for a prerender (R5.38), or has `revalidate = 0`.
         """
         scope = self.scope
         if scope is not None and scope.phase is Phase.HANDLER:
@@ -114,7 +118,7 @@ class Call:
         return self.definition.codec.decode(result.body)
 
     def _scope_of_fill(self) -> FillScope:
-        """A scope without a request: the result is for whoever calls with the same arguments."""
+        """A scope without a request, as the result serves every caller with the same arguments."""
         definition, cache, caller = self.definition, self.cache, self.scope
         return FillScope(
             function=definition.name,
@@ -133,10 +137,10 @@ class Call:
         )
 
     def _finished(self, scope: FillScope, value: object) -> Filled:
-        """The result with the lifetime and the tags that were learnt.
+        """The result with the lifetime and tags collected during the run.
 
         Raises:
-            UsageError: as `fill`.
+            UsageError: see `fill`.
         """
         definition, cache = self.definition, self.cache
         if scope.misused is not None:
@@ -165,7 +169,7 @@ class Call:
         )
 
     def _chosen(self, scope: FillScope) -> Ages:
-        """What the options and `cache_life` say together; the lowest wins (R5.34)."""
+        """The ages from the options and from `cache_life`; the lowest wins (R5.34)."""
         definition, cache = self.definition, self.cache
         chosen = scope.chosen_life
         if definition.life is not None:
@@ -178,7 +182,7 @@ class Call:
         return chosen
 
     def _contribute(self, scope: Scope, result: Entry | Filled) -> None:
-        """What a result brings for what it is used in (R5.25, R5.36, R5.37)."""
+        """Apply the result's lifetime and tags to the caller's scope (R5.25, R5.36, R5.37)."""
         if scope.inputs is not None:
             scope.inputs.functions[self.definition.reported(scope.project)] = None
         if result.lifetime.revalidate == 0:

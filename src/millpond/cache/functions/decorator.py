@@ -1,4 +1,4 @@
-"""@cached: results of functions, kept by their arguments (docs/rules.md, 5.2 and 5.3, in one decorator)."""
+"""@cached: functions whose results are cached by their arguments (docs/rules.md, 5.2 and 5.3, in one decorator)."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def cached(
     key: Sequence[object] | None = None,
     life: str | None = None,
 ) -> Any:
-    """Keep a function's results by its arguments. On sync and async functions, with or without parentheses.
+    """Cache a function's results by its arguments. For sync and async functions, with or without parentheses.
 
-    The key is made of module, qualified name, source, arguments, and what the function closes over. Concurrent
-    calls are one. A stale result is returned while one refresh runs; where the reader will itself be stored, it
-    waits for the fresh one (R4.21). What is raised isn't kept (R5.46).
+    The key consists of module, qualified name, source, arguments, and the variables that the function closes over.
+    Concurrent calls share one run. A stale result is returned while one refresh runs; a caller that will itself be
+    stored waits for the fresh result instead (R4.21). Errors aren't cached (R5.46).
 
     Args:
-        function: what is cached, where the decorator has no parentheses.
+        function: the function, if the decorator is used without parentheses.
         revalidate: seconds after which a result is stale; False: never.
-        tags: names under which the results can be invalidated.
-        key: values for the key, in place of what the function closes over.
+        tags: names for invalidating the results.
+        key: values for the key, in place of the variables that the function closes over.
         life: the name of a lifetime, such as "hours" (R5.33).
 
     Raises:
-        UsageError: on a method, or with options that make no sense.
+        UsageError: the function is a method, or an option is invalid.
     """
     if function is not None:
         return _wrapped(Definition.of(function, None, (), None, None))
@@ -110,9 +110,9 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
 
 
 def _loop_of(cache: DataCache | None) -> asyncio.AbstractEventLoop | None:
-    """The loop that the cache is used from; or the one that this thread works for, when that has ended.
+    """The event loop that uses the cache; if that has ended, the loop that this thread works for.
 
-    Test clients start a loop for each request. None: there is no loop, so there is no cache to wait for.
+    Test clients start a new loop for each request. None: no loop runs, so the cache can't be used.
     """
     if cache is None or (cache.loop is not None and cache.loop.is_running()):
         return cache.loop if cache is not None else None
@@ -122,7 +122,7 @@ def _loop_of(cache: DataCache | None) -> asyncio.AbstractEventLoop | None:
         pass
     try:
         return from_thread.run_sync(asyncio.get_running_loop)
-    except RuntimeError:  # no thread of a loop
+    except RuntimeError:  # not a worker thread of a loop
         return None
 
 

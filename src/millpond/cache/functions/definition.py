@@ -1,4 +1,4 @@
-"""One cached function: its options, its identity, and how its results are written down."""
+"""One cached function: its options, its identity, and how its results are encoded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("millpond.cache")
 
 @dataclass(frozen=True)
 class Definition:
-    """What `@cached` was told."""
+    """A cached function with the options of `@cached`."""
 
     function: FunctionType
     revalidate: float | Literal[False] | None
@@ -47,10 +47,10 @@ class Definition:
         key: tuple[object, ...] | None,
         life: str | None,
     ) -> Definition:
-        """Checked options.
+        """Validate the options.
 
         Raises:
-            UsageError: `function` is a method, or not a function; or an option makes no sense (R5.20).
+            UsageError: `function` is a method, or not a function; or an option is invalid (R5.20).
         """
         if not isinstance(function, FunctionType):
             raise UsageError(f"@cached takes a function, not {type(function).__name__}.")
@@ -58,7 +58,7 @@ class Definition:
         if "." in function.__qualname__.rpartition("<locals>.")[2]:
             raise UsageError(
                 f"{where}: a method can't be cached, because its object would be part of the key; "
-                "make it a function, and give it the values that it needs."
+                "make it a function, and pass it the values that it needs."
             )
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise UsageError(f"{where}: a generator can't be cached; return a list.")
@@ -69,7 +69,7 @@ class Definition:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name used in messages."""
         return f"{self.function.__qualname__}()"
 
     @property
@@ -77,13 +77,13 @@ class Definition:
         return inspect.iscoroutinefunction(self.function)
 
     def reported(self, project: Path) -> CachedFunction:
-        """As reports name it."""
+        """The function's name and place, as reports show them."""
         code = self.function.__code__
         file = in_project(code.co_filename, project)
         return CachedFunction(self.name, Place(file or code.co_filename, code.co_firstlineno))
 
     def bypasses(self, scope: Scope | None, *, cache_components: bool) -> bool:
-        """Whether a call runs the function: for an editor (R5.25), or inside of another one (classic model, R5.24)."""
+        """Whether a call bypasses the cache: in draft mode (R5.25), or inside another one (classic model, R5.24)."""
         if scope is None:
             return False
         return scope.is_draft or (scope.in_function and not cache_components)
@@ -92,8 +92,8 @@ class Definition:
         """The key of one call (R5.21, R5.30).
 
         Raises:
-            UsageError: an argument, or something that the function closes over, can't be part of a key.
-            TypeError: the arguments don't fit the function.
+            UsageError: an argument, or a variable that the function closes over, can't be part of a key.
+            TypeError: the arguments don't match the function's signature.
         """
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -105,7 +105,11 @@ class Definition:
         return Codec(None if declared in (Any, object) else declared, self.name)
 
     def encode(self, value: object) -> bytes:
-        """Raises UsageError: the result can't be written down (R5.31)."""
+        """Encode a result.
+
+        Raises:
+            UsageError: the result can't be encoded (R5.31).
+        """
         try:
             return self.codec.encode(value)
         except NotPlain as problem:
@@ -122,7 +126,7 @@ class Definition:
 
     @functools.cached_property
     def _identity(self) -> bytes:
-        """An edited function has other keys, and nothing of its old results; so has an edited class of results."""
+        """It changes when the function, or the class of its results, is edited: keys of old results no longer match."""
         return encode_identity([name_and_code(self.function), self.codec.shape])
 
     def _captured(self) -> bytes:
@@ -131,7 +135,9 @@ class Definition:
         try:
             return encode_identity(captured_identity(self.function))
         except NotPlain as problem:
-            raise self._no_key(f"closed over {problem}", "give @cached(key=[…]) what tells its results apart") from None
+            raise self._no_key(
+                f"closed over {problem}", "give @cached(key=[…]) the values that distinguish its results"
+            ) from None
 
     def _arguments(self, arguments: Mapping[str, Any]) -> bytes:
         return self._encoded(arguments, "the argument")
@@ -148,10 +154,10 @@ class Definition:
         return UsageError(f"@cached {self.name}: {problem}, so it can't be part of a key; {remedy}.")
 
     def _declared(self) -> Any:
-        """The return annotation; Any where there is none, or one that can't be resolved here."""
+        """The return annotation; Any if there is none, or it can't be resolved at run time."""
         try:
             declared = get_type_hints(self.function, include_extras=True).get("return", Any)
-        except (NameError, AttributeError, TypeError):  # a name that only type checkers know, or one that isn't a type
+        except (NameError, AttributeError, TypeError):  # imported for type checkers only, or not a type
             return Any
         return declared
 
@@ -164,4 +170,4 @@ def _check_revalidate(revalidate: float | Literal[False] | None, where: str) -> 
     except InvalidLife as error:
         raise UsageError(f"{where}: {error}") from None
     if ages["revalidate"] == 0:
-        raise UsageError(f"{where}: revalidate = 0 keeps nothing; leave @cached out.")
+        raise UsageError(f"{where}: revalidate = 0 caches nothing; remove @cached.")

@@ -1,4 +1,4 @@
-"""The scope of a fill: a cached function runs for whoever calls it with the same arguments."""
+"""The scope of a fill: a run of a cached function for all callers with the same arguments."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FillScope(Scope):
-    """There is no request: reading one, or an effect on one visitor's answer, is a mistake of the user's."""
+    """A scope without a request. Reading request data, or an effect on one visitor's answer, is a usage error."""
 
     for_others: ClassVar[bool] = True
     in_function: ClassVar[bool] = True
 
     function: str
-    """What messages call the function."""
+    """The function's name for messages."""
     cache: DataCache
     # Of the caller. It isn't held itself: a task that the function starts would keep the request that came first.
     path: str
@@ -29,11 +29,11 @@ class FillScope(Scope):
     is_draft: bool
     for_build: bool
     chosen_life: dict[str, float] = field(default_factory=dict)
-    """Ages that `cache_life` gave the result; math.inf is never (R5.34)."""
+    """The ages that `cache_life` has set; math.inf: never (R5.34)."""
     short_lived: str | None = None
     """The first short-lived result that the function has used, if any (R5.39)."""
     misused: UsageError | None = None
-    """The first misuse: it fails the call even when the function swallows the error (R5.32)."""
+    """The first misuse: it fails the call even if the function swallows the error (R5.32)."""
 
     @property
     def is_prerender(self) -> bool:
@@ -57,7 +57,7 @@ class FillScope(Scope):
         self.misuse(api)
 
     def record_uncached(self, api: str) -> None:
-        """The function's own result is what is stored; its lifetime is that of what it has used."""
+        """Nothing to do: the function's own result is stored, with the lifetime of the data that it used."""
 
     def record_short_lived(self, function: str) -> None:
         self.short_lived = self.short_lived or function
@@ -67,10 +67,10 @@ class FillScope(Scope):
             self.misuse(api)
 
     def end_prerender(self, use: DynamicUse) -> None:
-        """What a function uses is stored with its result, and ends no render."""
+        """Nothing to do: the function's result is stored, so its inputs end no render."""
 
     def misuse(self, api: str) -> NoReturn:
-        """Refuse request data, or an effect: the result is for every caller (R5.24, R5.32).
+        """Refuse request data, or an effect: the result serves every caller (R5.24, R5.32).
 
         Raises:
             UsageError: always.

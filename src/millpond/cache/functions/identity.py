@@ -1,4 +1,4 @@
-"""What tells one call of a cached function from another, as bytes that are the same in every process (R5.21, R5.30)."""
+"""The identity of a cached function's call, as bytes that are the same in every process (R5.21, R5.30)."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ from millpond.cache.functions.plain import NotPlain, fields_of, text_of
 
 _BY_TEXT = (datetime, date, time, timedelta, Decimal, UUID)
 _EXACT = frozenset({str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT})
-"""Their objects have no attributes of their own."""
-_SQLALCHEMYS = "_sa_"
-"""Attributes in which it keeps books on an object."""
+"""Types whose instances can't have additional attributes."""
+_SQLALCHEMY_PREFIX = "_sa_"
+"""The prefix of attributes in which SQLAlchemy keeps the state of an object."""
 
 
 def identity(value: object, where: str) -> Any:
-    """`value` as nested lists that tell its types, for keys: 1, True, 1.0 and "1" differ, and so do equal-looking
-    dates and strings; dicts and sets have one order.
+    """`value` as nested lists with its types, for keys.
 
-    What a class of the user's own keeps beside that, in attributes that are no fields, tells values apart, too: a
-    function may read it.
+    1, True, 1.0 and "1" differ, and so do dates and strings that look equal. Dicts and sets are sorted. Attributes of
+    the user's classes that aren't fields count, too, as the function may read them.
 
     Raises:
-        NotPlain: something in it has no such form.
+        NotPlain: it contains a value that has no such form.
     """
     shown = _shown(value, where)
     if type(value) in _EXACT or isinstance(value, Enum):
@@ -74,7 +73,7 @@ def _shown(value: object, where: str) -> Any:
 
 
 def _hidden(value: object) -> dict[str, Any]:
-    """Attributes of an object that aren't among its fields, and can't be told from them."""
+    """The attributes of an object that aren't fields, and that can't be derived from its fields."""
     if isinstance(value, pydantic.BaseModel):
         return dict(getattr(value, "__pydantic_private__", None) or {})
     attributes: dict[str, Any] = getattr(value, "__dict__", {})
@@ -83,19 +82,19 @@ def _hidden(value: object) -> dict[str, Any]:
         name: attribute
         for name, attribute in attributes.items()
         if name not in fields
-        and not name.startswith(_SQLALCHEMYS)
+        and not name.startswith(_SQLALCHEMY_PREFIX)
         and not isinstance(getattr(type(value), name, None), functools.cached_property)
     }
 
 
 def _zone(value: datetime | time) -> str | None:
-    """Of two zones that have one offset now, one may have another in summer."""
+    """The name of the time zone: two zones with the same offset now may differ in summer."""
     zone = value.tzinfo
     return zone.key if isinstance(zone, ZoneInfo) else value.tzname()
 
 
 def encode_identity(value: Any) -> bytes:
-    """The bytes of what `identity` gave."""
+    """The result of `identity` as bytes."""
     return msgspec.msgpack.encode(value)
 
 
@@ -105,9 +104,9 @@ def _class(value: object) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def name_and_code(function: FunctionType) -> Any:
-    """Module, qualified name, and a digest of source and code: an edited function is another one.
+    """Module, qualified name, and a digest of source and code: they change when the function is edited.
 
-    The source alone isn't enough: of two lambdas in one line, or under two decorators, it is the same.
+    The source alone isn't enough: two lambdas in one line, or under two decorators, have the same source.
     """
     try:
         source = inspect.getsource(function)
@@ -119,13 +118,13 @@ def name_and_code(function: FunctionType) -> Any:
 
 
 def captured_identity(function: FunctionType, above: tuple[FunctionType, ...] = ()) -> Any:
-    """What a function, and what decorators have put around it, closes over, by name.
+    """The variables, by name, that a function and its decorators' wrappers close over.
 
-    Decorators of a module's own function were called when it was imported, so they hold nothing of a request: what has
-    no form is left out there, such as the policy of a decorator that tries again.
+    The decorators of a module-level function ran when the module was imported, so they hold no request data. Their
+    values that have no identity, such as the policy of a retry decorator, are left out.
 
     Raises:
-        NotPlain: something of it has no such form.
+        NotPlain: another variable has no identity.
     """
     *wrappers, inner = layers = _layers(function)
     above = (*above, *layers)
@@ -134,7 +133,7 @@ def captured_identity(function: FunctionType, above: tuple[FunctionType, ...] = 
 
 
 def _captured(function: FunctionType, above: tuple[FunctionType, ...], *, strict: bool, defaults: bool) -> Any:
-    """Of one function. Defaults of the cached function itself are arguments."""
+    """The variables of one function. The cached function's own defaults are left out, as they count as arguments."""
     values = _cells(function) + (_defaults(function) if defaults else [])
     found = []
     for name, value in values:
@@ -165,12 +164,12 @@ def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
 
 
 def _is_local(function: FunctionType) -> bool:
-    """Whether it is made anew at each call of another one, so that it may hold what belongs to that call."""
+    """Whether it is defined inside another function, so that it may hold values of one call of that function."""
     return "<locals>" in function.__qualname__
 
 
 def _layers(function: FunctionType) -> list[FunctionType]:
-    """The function, and those that it wraps by functools.wraps; the innermost is last."""
+    """The function, and the functions that it wraps with functools.wraps; the innermost is last."""
     layers = [function]
     while isinstance(inner := getattr(layers[-1], "__wrapped__", None), FunctionType):
         layers.append(inner)
@@ -179,7 +178,7 @@ def _layers(function: FunctionType) -> list[FunctionType]:
 
 def _value(value: object, where: str, above: tuple[FunctionType, ...]) -> Any:
     if isinstance(value, FunctionType):
-        if _layers(value)[-1] in above:  # it calls itself, or is what a decorator has wrapped
+        if _layers(value)[-1] in above:  # recursive, or the function that a decorator wraps
             return [name_and_code(value), None]
         defaults = _captured_defaults(value, above)
         return [name_and_code(value), captured_identity(value, above), defaults]
@@ -191,7 +190,7 @@ def _value(value: object, where: str, above: tuple[FunctionType, ...]) -> Any:
 
 
 def _captured_defaults(function: FunctionType, above: tuple[FunctionType, ...]) -> Any:
-    """Those of a function that is called by a cached one: nobody passes them there."""
+    """The defaults of a local function that a cached one calls: they aren't among the arguments of the cached one."""
     inner = _layers(function)[-1]
     if not _is_local(inner):
         return None
@@ -199,7 +198,7 @@ def _captured_defaults(function: FunctionType, above: tuple[FunctionType, ...]) 
 
 
 def _code(code: CodeType) -> Any:
-    """What a code object does; not where it is, which differs from machine to machine."""
+    """The content of a code object, without its file and lines, which differ between machines."""
     return [
         code.co_code,
         [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags],
@@ -213,6 +212,6 @@ def _constant(constant: object) -> Any:
         return _code(constant)
     if isinstance(constant, tuple):
         return [_constant(item) for item in constant]
-    if isinstance(constant, frozenset):  # its order differs from process to process
+    if isinstance(constant, frozenset):  # its order differs between processes
         return sorted(encode_identity(_constant(item)) for item in constant)
     return [_class(constant), repr(constant)]

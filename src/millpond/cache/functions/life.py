@@ -1,4 +1,4 @@
-"""cache_life() and cache_tag(): what a cached function says about its own result (R5.34, R5.35)."""
+"""cache_life() and cache_tag(): a cached function sets the lifetime and tags of its own result (R5.34, R5.35)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def cache_life(
     revalidate: float | None = None,
     expire: float | None = None,
 ) -> None:
-    """How long the result of the surrounding cached function is good; of several calls the lowest wins.
+    """Set the lifetime of the surrounding cached function's result. Of several calls, the lowest ages win.
 
     Args:
-        profile: the name of a lifetime, such as "hours"; or give single ages.
+        profile: the name of a lifetime, such as "hours"; or give single ages instead.
         stale: seconds for which browsers may keep it (R5.38).
-        revalidate: seconds after which it is refreshed; 0: it is never served a second time. math.inf is never.
+        revalidate: seconds after which it is refreshed; 0: it isn't stored; math.inf: never.
         expire: seconds after which it may no longer be served.
 
     Raises:
-        UsageError: outside of a cached function, an unknown name, or ages that make no sense.
+        UsageError: you call it outside of a cached function, the name is unknown, or an age is invalid.
     """
     scope = _filling("cache_life()")
     if (profile is None) is (stale is None and revalidate is None and expire is None):
@@ -45,10 +45,10 @@ def cache_life(
 
 
 def cache_tag(*tags: str) -> None:
-    """Names under which the result of the surrounding cached function can be invalidated (R5.35).
+    """Add tags for invalidating the surrounding cached function's result (R5.35).
 
     Raises:
-        UsageError: outside of a cached function.
+        UsageError: you call it outside of a cached function.
     """
     scope = _filling("cache_tag()")
     scope.tags.update(dict.fromkeys(usable_tags(tags, lambda: f"cache_tag() in {scope.function}", log)))
@@ -59,7 +59,7 @@ def _filling(function: str) -> FillScope:
     if not isinstance(scope, FillScope):
         place = scope.place() if scope is not None else None
         raise UsageError(
-            f"{at(place)}{function} speaks about the result of a cached function, and none is "
-            "running here; call it inside of a function with @cached."
+            f"{at(place)}{function} applies to the result of a cached function, and none is "
+            "running here; call it inside a function with @cached."
         )
     return scope

@@ -1,4 +1,4 @@
-"""Plain data as bytes: typed, comparable over processes, never pickled (R5.31)."""
+"""Plain data as bytes: typed, the same in every process, never pickled (R5.31)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CODES: dict[type, int] = {
 
 
 class NotPlain(TypeError):
-    """A value that can't be written down; `where` tells the way to it inside of what was given."""
+    """A value that can't be encoded; `where` is its path inside the given value."""
 
     def __init__(self, value: object, where: str, reason: str = "") -> None:
         kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
@@ -53,17 +53,17 @@ def fields_of(value: object) -> Mapping[str, Any] | None:
 
 
 def text_of(value: object) -> str:
-    """A date, time, duration, Decimal or UUID as text that says all of it."""
+    """A date, time, duration, Decimal or UUID as text, without loss."""
     if isinstance(value, timedelta):
         return f"{value.days} {value.seconds} {value.microseconds}"
     return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def encode_plain(value: object, where: str) -> bytes:
-    """A result without a declared type: plain values, with their types kept.
+    """Encode a result without a declared type: plain values with their types.
 
     Raises:
-        NotPlain: a class among it, which can only be read back where the function declares its return type.
+        NotPlain: it contains an instance of a class, which needs a declared return type to be decoded.
     """
     return msgspec.msgpack.encode(_tagged(value, where))
 
@@ -71,7 +71,7 @@ def encode_plain(value: object, where: str) -> bytes:
 def _tagged(value: object, where: str) -> Any:
     kind = type(value)
     if kind is int and isinstance(value, int) and not _INT_LIMITS[0] <= value <= _INT_LIMITS[1]:
-        return _extension(int, f"{value:x}")  # decimal digits are limited, as input may be hostile
+        return _extension(int, f"{value:x}")  # hexadecimal, as Python limits the number of decimal digits
     if kind in _PLAIN:
         return value
     if isinstance(value, list) and kind is list:
@@ -99,7 +99,7 @@ def _extension(kind: type, text: str) -> msgspec.msgpack.Ext:
 
 
 def decode_plain(data: bytes | memoryview) -> Any:
-    """What `encode_plain` wrote; a new copy each time, so that no caller can change another's."""
+    """Decode the output of `encode_plain`. Each call makes a new copy, so that callers can't change each other's."""
     return _plain_decoder.decode(data)
 
 

@@ -1,4 +1,4 @@
-"""Synchronous cached functions: reading an asynchronous cache from a thread, without holding a second one."""
+"""Synchronous cached functions: read the asynchronous cache from a thread, without needing a second thread."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class SyncRead(DataRead):
         super().__init__(call.cache, call.key, call.name, call.reader, self._run)
         self._call = call
         self._orders: queue.SimpleQueue[FunctionRun | None]
-        """What the calling thread is to run; None: nothing more."""
+        """Runs for the calling thread to carry out; None: there are no more."""
 
     async def _run(self, background: bool) -> Filled:
-        """Run the function in the calling thread, or in the background in whichever is free first."""
+        """Run the function in the calling thread, or for a background refresh in the first free thread."""
         return await self._call.fill(self._in_any_thread if background else self._in_the_calling_thread)
 
     def on_the_loop(self) -> Entry:
-        """Called from async code: it blocks the loop anyhow, so the function runs in place when it must run."""
+        """For calls from async code. These block the loop anyway, so a function that must run runs in place."""
         entry = self.cache.at_hand(self)
         if entry is not None:
             return entry
@@ -39,10 +39,10 @@ class SyncRead(DataRead):
         return made.entry
 
     def from_a_thread(self, loop: asyncio.AbstractEventLoop) -> Entry:
-        """Called from a thread, which waits for the loop, which may ask it to run the function.
+        """For calls from a thread. It waits for the event loop, which may make it run the function.
 
-        The function runs in the very thread that waits: were it handed to another of the pool, a pool of waiting
-        threads would wait for ever. For the same reason it lends itself to a refresh that it waits for.
+        The function runs in the waiting thread itself: with another thread of the pool, a pool full of waiting threads
+        would be a deadlock. For the same reason, the waiting thread can also run a refresh that it waits for.
         """
         self._orders = queue.SimpleQueue()
         answer = asyncio.run_coroutine_threadsafe(self._obtain(), loop)
@@ -50,17 +50,17 @@ class SyncRead(DataRead):
         with self.cache.caller_runs.offered(self.key, self._orders):
             while (work := self._orders.get()) is not None:
                 work.carry_out()
-        outcome = answer.result()
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+        result = answer.result()
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     async def _obtain(self) -> Entry | BaseException:
         try:
             return await self.cache.obtain(self)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - the calling thread gets it; a SystemExit would end the loop
+        except BaseException as error:  # noqa: BLE001 - the calling thread raises it; a SystemExit would end the loop
             return error
 
     async def _in_the_calling_thread(self) -> Any:

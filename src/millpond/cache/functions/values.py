@@ -1,4 +1,4 @@
-"""Results of cached functions as bytes, and back: exactly what was returned, or an error (R5.31)."""
+"""Encode and decode results of cached functions: exactly the returned value, or an error (R5.31)."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ _PLAIN_MARK, _TYPED_MARK = b"\0", b"\1"
 
 
 class Codec:
-    """Writes and reads results of one function: plain data as it is, and what has classes by the declared type."""
+    """Encodes the results of one function: plain data as it is, instances of classes by the declared return type."""
 
     def __init__(self, declared: object, name: str) -> None:
-        """`declared` is the return annotation, or None where there is none that says more than Any."""
+        """`declared` is the return annotation; None if there is none, or only Any or object."""
         self._declared = declared
         self._name = name
 
     @functools.cached_property
     def shape(self) -> bytes:
-        """The fields of the declared classes: part of the key, as an edited class can't take in its former results."""
+        """The fields of the declared classes. Part of the key, as an edited class can't decode old results."""
         if self._declared is None:
             return b""
         try:
             schema = msgspec.json.schema(self._declared, schema_hook=_schema)
-        except TypeError:  # a type that results can't be read back by; what is plain needs no type
+        except TypeError:  # it can't decode results of this type; plain ones need no type
             return b""
         return msgspec.json.encode(schema, order="deterministic")
 
     def encode(self, value: object) -> bytes:
-        """Raises NotPlain: the value can't be written down, or wouldn't be the same when it is read back."""
+        """Encode a value.
+
+        Raises:
+            NotPlain: the value can't be encoded, or would be different when decoded.
+        """
         where = f"the result of {self._name}"
         try:
             try:
@@ -49,7 +53,7 @@ class Codec:
             raise NotPlain(value, where, f" ({error})") from None
 
     def decode(self, data: bytes) -> Any:
-        """What `encode` wrote; a new copy each time."""
+        """Decode the output of `encode`; a new copy each time."""
         written = memoryview(data)[1:]
         return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decoder.decode(written)
 
@@ -61,7 +65,7 @@ class Codec:
         try:
             back = self._decoder.decode(written)
         except (TypeError, msgspec.ValidationError, pydantic.ValidationError) as error:
-            raise NotPlain(value, where, f", which the declared return type can't read back ({error})") from None
+            raise NotPlain(value, where, f", which the declared return type can't decode ({error})") from None
         different = difference(value, back, where)
         if different is not None:
             raise NotPlain(*different)
@@ -73,8 +77,8 @@ class Codec:
 
 
 def difference(value: object, back: object, where: str) -> tuple[object, str, str] | None:
-    """Where `back` isn't what `value` was: the value, the way to it, and what it became. Equal numbers are the same."""
-    lost = (value, where, f", and would come back as {type(back).__qualname__}; declare the return type more exactly")
+    """The first difference between `value` and `back`: the value, its path, and what it became. 1 and 1.0 are equal."""
+    lost = (value, where, f", and would be decoded as {type(back).__qualname__}; declare the return type more exactly")
     fields = fields_of(value)
     if fields is not None:
         others = fields_of(back)
@@ -91,7 +95,7 @@ def difference(value: object, back: object, where: str) -> tuple[object, str, st
                 return lost
             pairs = enumerate(zip(value, back, strict=True))
             return _first(difference(item, other, f"{where}[{n}]") for n, (item, other) in pairs)
-    same = value == back or (value != value and back != back)  # NaN is the same NaN
+    same = value == back or (value != value and back != back)  # two NaN are the same
     return None if same else lost
 
 
@@ -113,11 +117,11 @@ def _to_builtins(value: object) -> Any:
     if isinstance(value, pydantic.RootModel):
         return value.root
     if isinstance(value, pydantic.BaseModel):
-        return dict(value)  # not model_dump(): serializers make what their validators needn't take
-    raise TypeError(f"{type(value).__name__} is no data")
+        return dict(value)  # not model_dump(): validators may reject the output of serializers
+    raise TypeError(f"{type(value).__name__} isn't plain data")
 
 
 def _from_builtins(kind: type, value: Any) -> Any:
     if issubclass(kind, pydantic.BaseModel):
         return kind.model_validate(value, strict=False, by_name=True)
-    raise TypeError(f"{kind.__name__} is no data")
+    raise TypeError(f"{kind.__name__} isn't plain data")

@@ -1,1 +1,1 @@
-"""What HTTP asks of an answer: may it be stored, may it be sent, in which coding, and with which headers?"""
+"""The HTTP rules for answers: whether one may be stored or sent, in which coding, and with which headers."""

@@ -1,4 +1,4 @@
-"""Content codings: what may be compressed, what it must save, and which one a client gets (RFC 9110 §8.4, §12.5.3)."""
+"""Content codings: when a body is compressed, and which coding a client gets (RFC 9110 §8.4, §12.5.3)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Coding, Headers
 
 SMALLEST = 256
-"""Bytes from which a body is compressed: what is shorter goes in the same packet either way."""
-_MOST_KEPT = 0.9
-"""A coding has to save 10 %."""
+"""Bytes. A shorter body isn't compressed: it fits into one packet either way."""
+_MAX_RATIO = 0.9
+"""A compressed body is kept only if it saves at least 10 %."""
 
 LONGEST_ACCEPTED = 1024
-"""Bytes of Accept-Encoding, all lines together. A longer one isn't looked at: the bytes as they are always do."""
+"""Bytes of Accept-Encoding, all lines together. A longer value is ignored: the identity coding is always acceptable."""
 
 _TYPES = re.compile(
     rb"text/.+|(?:.+\+(?:json|xml|text))|application/(?:json|javascript|ecmascript|xml|wasm|manifest\+json|x-ndjson|"
     rb"x-javascript|rtf|vnd\.ms-fontobject|x-font-ttf)|font/(?:ttf|otf|collection)|image/(?:bmp|x-icon|vnd\.microsoft\.icon)"
 )
-"""Types that aren't compressed by themselves."""
+"""Media types whose own format isn't compressed."""
 
 _MEMBER = re.compile(rb"[ \t]*([!#$%&'*+.^_`|~0-9a-z-]+)[ \t]*(?:;[ \t]*q[ \t]*=[ \t]*([01](?:\.[0-9]{0,3})?)[ \t]*)?")
 _ALIASES = {b"x-gzip": b"gzip"}
-_LEAST = 0.0005
-"""What `identity` is worth where nothing is said of it: it may always be sent, and anything named is preferred."""
+_IDENTITY_QUALITY = 0.0005
+"""The quality of `identity` where the client doesn't name it: acceptable, but any coding that it names is preferred."""
 
 
 def compressible(status: int, headers: Headers, size: int) -> bool:
-    """Whether an answer is worth a try: its type, no coding yet, and nobody forbids it (RFC 9111 §5.2.2.6)."""
+    """Whether to try to compress an answer: a compressible type, no coding, no `no-transform` (RFC 9111 §5.2.2.6)."""
     if status != 200 or size < SMALLEST:
         return False
     given = {name: value.lower() for name, value in headers}
@@ -41,29 +41,30 @@ def compressible(status: int, headers: Headers, size: int) -> bool:
 
 
 def pays(size: int, compressed: int) -> bool:
-    """Whether a coding saves enough to be kept; both in bytes."""
-    return compressed <= size * _MOST_KEPT
+    """Whether a compressed body saves enough to be kept. Both sizes are in bytes."""
+    return compressed <= size * _MAX_RATIO
 
 
 def chosen(accepted: bytes, available: tuple[Coding, ...]) -> Coding | None:
-    """The coding that a client gets; None for the bytes as they are.
+    """The coding that a client gets; None: identity.
 
-    The highest quality wins, and among equals the first of `available`. Where a client refuses everything, it gets
-    the bytes as they are: an answer is more use than 406 (RFC 9110 §12.5.3).
+    The highest quality wins; among equals, the first of `available`. A client that refuses everything gets identity:
+    an answer is more useful than 406 (RFC 9110 §12.5.3).
 
     Args:
-        accepted: the value of Accept-Encoding; what can't be parsed in it is passed over.
-        available: what there is, best first.
+        accepted: the value of Accept-Encoding; members that can't be parsed are ignored.
+        available: the stored codings, best first.
     """
     if len(accepted) > LONGEST_ACCEPTED:
         return None
     qualities = _qualities(accepted.lower())
     anything = qualities.get(b"*", 0.0)
-    best, worth = None, qualities.get(b"identity", anything if b"*" in qualities and not anything else _LEAST)
+    unnamed = anything if b"*" in qualities and not anything else _IDENTITY_QUALITY
+    best, best_quality = None, qualities.get(b"identity", unnamed)
     for coding in available:
         quality = qualities.get(coding.encode("ascii"), anything)
-        if quality > worth or (best is None and quality == worth > 0):
-            best, worth = coding, quality
+        if quality > best_quality or (best is None and quality == best_quality > 0):
+            best, best_quality = coding, quality
     return best
 
 
@@ -78,14 +79,14 @@ def _qualities(accepted: bytes) -> dict[bytes, float]:
 
 
 def etag_of(etag: bytes, coding: Coding) -> bytes:
-    """The validator of a coded body: other bytes, so another strong one (RFC 9110 §8.8.3.3). A weak one is for both."""
+    """The ETag of a compressed body. A strong one differs, as the bytes do (RFC 9110 §8.8.3.3); a weak one stays."""
     if etag.startswith(b"W/") or not etag.endswith(b'"'):
         return etag
     return b'%s-%s"' % (etag[:-1], coding.encode("ascii"))
 
 
 def with_vary(headers: Headers) -> Headers:
-    """The headers of an answer that there is in several codings: caches in front must ask for each (§12.5.5)."""
+    """The headers with `Vary: Accept-Encoding`, for an answer that exists in several codings (RFC 9110 §12.5.5)."""
     listed = [part.strip().lower() for name, value in headers if name == b"vary" for part in value.split(b",")]
     if b"accept-encoding" in listed:
         return headers

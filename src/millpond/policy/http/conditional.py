@@ -1,4 +1,4 @@
-"""Conditional requests: may a 304 be sent in place of the answer? (RFC 9110 §13)"""
+"""Conditional requests: whether a 304 is sent in place of the answer (RFC 9110 §13)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SENT_WITH_304 = {
     b"age",
     b"cache-status",
     b"x-nextjs-cache",
-    # A cache that revalidates takes the new keys from here: the same body may have other tags than before.
+    # A cache that revalidates takes the new keys from the 304: the tags may have changed though the body hasn't.
     CDN_CACHE_CONTROL.encode(),
     CACHE_GROUPS.encode(),
     *(name.encode() for name in KEY_HEADERS),
@@ -31,25 +31,25 @@ _SENT_WITH_304 = {
 
 
 LONGEST_TAGS = 4096
-"""Bytes of If-None-Match, all lines together. A longer one isn't looked at: the answer itself is always right."""
+"""Bytes of If-None-Match, all lines together. A longer value is ignored: sending the full answer is always correct."""
 
 LONGEST_DATE = 64
 """Bytes of If-Modified-Since; an HTTP date has at most 33."""
 
 
 class Conditions(NamedTuple):
-    """What a request says that its client holds."""
+    """The conditions of a request: which representations its client already holds."""
 
     tags: frozenset[bytes] = frozenset()
-    """The opaque tags of If-None-Match, without quotes and weakness: they are compared weakly (§13.1.2)."""
+    """The opaque tags of If-None-Match, without quotes and `W/`, as the comparison is weak (§13.1.2)."""
     anything: bool = False
     """`If-None-Match: *`."""
     since: bytes | None = None
-    """If-Modified-Since; None where there is an If-None-Match, which wins (§13.1.3)."""
+    """If-Modified-Since; None if there is an If-None-Match, which takes precedence (§13.1.3)."""
 
     @classmethod
     def of(cls, request: Iterable[tuple[bytes, bytes]]) -> Conditions:
-        """From headers with lower-case names; If-None-Match may stand in several lines."""
+        """Parse headers with lower-case names. If-None-Match may span several lines."""
         request = tuple(request)
         lines = [value for name, value in request if name == b"if-none-match"]
         if not lines:
@@ -63,9 +63,9 @@ class Conditions(NamedTuple):
         return cls(frozenset(match[1] for match in _ENTITY_TAG.finditer(candidates)))
 
     def hold(self, status: int, response: Headers) -> bool:
-        """Whether the client already holds this answer, and a 304 is sent for it.
+        """Whether the client already holds this answer, so that a 304 is sent.
 
-        If-Modified-Since counts only against a Last-Modified that the handler set. Names are lower case.
+        If-Modified-Since is compared only with a Last-Modified that the handler set. Names are lower case.
         """
         if not 200 <= status < 300:
             return False
@@ -85,17 +85,17 @@ def not_modified(request: Iterable[tuple[bytes, bytes]], status: int, response: 
 
 
 def headers_of_304(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers that a 304 repeats (RFC 9110 §15.4.5), and those that say how it came about."""
+    """The headers that a 304 repeats (RFC 9110 §15.4.5), including the cache status and the surrogate keys."""
     return [(name, value) for name, value in headers if name in _SENT_WITH_304]
 
 
 def _first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    return next((value for have, value in headers if have == name), None)
+    return next((value for present, value in headers if present == name), None)
 
 
 def _not_later(modified: bytes, since: bytes) -> bool:
     try:
         return parsedate_to_datetime(modified.decode("latin-1")) <= parsedate_to_datetime(since.decode("latin-1"))
     except (TypeError, ValueError, OverflowError):
-        # Not an HTTP date, one without a zone, or one with a number beyond any: the condition is ignored (§13.1.3).
+        # Not an HTTP date, without a time zone, or out of range: the condition is ignored (§13.1.3).
         return False

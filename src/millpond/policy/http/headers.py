@@ -1,4 +1,4 @@
-"""The headers of an answer, printed from its entry and its decision."""
+"""The headers of an answer, built from its entry and its decision."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from millpond.policy.http.surrogate import Surrogates
 
 UNCACHED = b"private, no-cache, no-store, max-age=0, must-revalidate"
-"""What answers say that no cache may keep (R4.22)."""
+"""The Cache-Control of answers that no cache may keep (R4.22)."""
 
-_GONE_BY = {
+_CACHING_HEADERS = {
     b"cache-control",
     b"cdn-cache-control",
     b"cloudflare-cdn-cache-control",
@@ -29,11 +29,11 @@ _GONE_BY = {
     b"surrogate-control",
     b"x-accel-expires",
 }
-"""The headers by which caches decide whether they keep an answer."""
+"""The headers that tell caches whether, and for how long, they may keep an answer."""
 
 
 def cache_control(lifetime: Lifetime) -> bytes:
-    """`s-maxage` and `stale-while-revalidate` out of a lifetime (R4.22, K.5)."""
+    """`s-maxage` and `stale-while-revalidate` for a lifetime (R4.22, K.5)."""
     revalidate, expire = lifetime
     if revalidate is None:
         return b"s-maxage=%d" % YEAR
@@ -45,14 +45,14 @@ def cache_control(lifetime: Lifetime) -> bytes:
 
 
 def advertised_lifetime(entry: Entry, decision: Decision) -> Lifetime:
-    """What caches in front may assume: the entry's lifetime, or that of a back-off after a failed refresh (R4.26)."""
+    """The lifetime that caches in front see: the entry's, or the back-off's after a failed refresh (R4.26)."""
     if decision.reason is Reason.REFRESH_FAILED and entry.backoff is not None:
         return Lifetime(entry.backoff.seconds, entry.expire)
     return entry.lifetime
 
 
-_FORWARDED = {Reason.COLD: "uri-miss", Reason.STORE_UNREACHABLE: "miss"}
-"""Why a render was needed, by RFC 9211 (section 2.2), where nothing was stored that had gone stale."""
+_FORWARD_REASONS = {Reason.COLD: "uri-miss", Reason.STORE_UNREACHABLE: "miss"}
+"""The `fwd` values of RFC 9211 (section 2.2) where no stale entry was stored."""
 
 
 def cache_status(decision: Decision) -> bytes:
@@ -63,7 +63,7 @@ def cache_status(decision: Decision) -> bytes:
         if decision.ttl is not None:
             parts.append(f"ttl={decision.ttl}")
     elif decision.action is Action.MISS:
-        parts.append(f"fwd={_FORWARDED.get(decision.reason, 'stale')}")
+        parts.append(f"fwd={_FORWARD_REASONS.get(decision.reason, 'stale')}")
         if decision.status is not None:
             parts.append(f"fwd-status={decision.status}")
         if decision.stored:
@@ -77,20 +77,20 @@ def cache_status(decision: Decision) -> bytes:
 
 
 def strong_etag(body: bytes) -> bytes:
-    """A strong validator (RFC 9110 §8.8.1): equal bytes have equal tags on every machine."""
+    """A strong ETag (RFC 9110 §8.8.1): equal bytes have equal ETags on every machine."""
     return b'"%s"' % blake2b(body, digest_size=16).hexdigest().encode("ascii")
 
 
 def lasting_headers(
     own: Headers, entry: Entry, decision: Decision, surrogates: Surrogates | None = None
 ) -> list[tuple[bytes, bytes]]:
-    """Those that stay the same while the entry is fresh. The handler's own Cache-Control wins (R4.23).
+    """The headers that stay the same while the entry is fresh. The handler's own Cache-Control wins (R4.23).
 
     Args:
-        own: the headers of the form in which the entry is sent.
-        entry: what is sent.
-        decision: how the answer came about.
-        surrogates: what caches in front are told; None: nothing is known of any.
+        own: the headers of the representation that is sent.
+        entry: the entry that is sent.
+        decision: the decision about the request.
+        surrogates: the settings for caches in front; None: none are configured.
     """
     headers = list(own)
     if surrogates is not None and not keepable(decision):
@@ -105,26 +105,26 @@ def lasting_headers(
 def volatile_headers(
     entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None = None
 ) -> list[tuple[bytes, bytes]]:
-    """Those that tell of this moment: Age, how the answer came about, and what is left of it for CDNs."""
+    """The headers that change from moment to moment: Age, Cache-Status, and the remaining lifetime for CDNs."""
     headers, age = decision_headers(decision), age_of(entry, now)
     if surrogates is not None or decision.action in (Action.HIT, Action.STALE):
         headers.insert(0, (b"age", b"%d" % age))
-    if surrogates is not None and _tells_cdns(entry, decision, surrogates):
-        said = cdn_cache_control(advertised_lifetime(entry, decision), age, surrogates.max_age)
-        headers.append((b"cdn-cache-control", said))
+    if surrogates is not None and _has_cdn_cache_control(entry, decision, surrogates):
+        value_for_cdns = cdn_cache_control(advertised_lifetime(entry, decision), age, surrogates.max_age)
+        headers.append((b"cdn-cache-control", value_for_cdns))
     return headers
 
 
-def _tells_cdns(entry: Entry, decision: Decision, surrogates: Surrogates) -> bool:
+def _has_cdn_cache_control(entry: Entry, decision: Decision, surrogates: Surrogates) -> bool:
     return surrogates.cdn_cache_control and keepable(decision) and not says_who_may_keep(entry.headers)
 
 
 def keepable(decision: Decision) -> bool:
     """Whether caches in front may keep a cached answer.
 
-    Not where Millpond itself doesn't. And not where a tag of it was invalidated: the store knows until when it may be
-    served, and that a newer one is being made; a cache in front would keep it for its whole lifetime. Nor while it
-    isn't known whether one was.
+    They may not if Millpond itself didn't store it, or if one of its tags was invalidated: the store knows how long
+    the answer may still be served and that a newer one is being rendered, but a cache in front would keep it for its
+    whole lifetime. Nor may they while Millpond can't reach the store, as it can't know about invalidations then.
     """
     if decision.tag is not None or decision.reason is Reason.STORE_UNREACHABLE:
         return False
@@ -136,8 +136,8 @@ def live_headers(
 ) -> list[tuple[bytes, bytes]]:
     """The headers of an answer that was made for one request.
 
-    What an editor sees is nobody else's (D14). With caches in front, an answer that doesn't say who may keep
-    it is its client's alone, as is one that sets a cookie: a cache may keep what says nothing (RFC 9111 §4.2.2).
+    No cache may keep an answer in draft mode (D14). With caches in front (`fronted`), the same holds for an answer
+    without caching headers, as caches may store it heuristically (RFC 9111 §4.2.2), and for one that sets a cookie.
     """
     headers = [(name.lower(), value) for name, value in headers]
     if decision.action is Action.BYPASS or (fronted and not _meant_for_caches(headers)):
@@ -152,13 +152,13 @@ def _meant_for_caches(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 def for_one_request(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers, so that no cache keeps the answer, whatever they said. Names are lower case."""
-    return [*((name, value) for name, value in headers if name not in _GONE_BY), (b"cache-control", UNCACHED)]
+    """The headers, changed so that no cache keeps the answer. Names are lower case."""
+    return [*((name, value) for name, value in headers if name not in _CACHING_HEADERS), (b"cache-control", UNCACHED)]
 
 
 def says_who_may_keep(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a handler has said how long caches may keep its answer. Names are lower case."""
-    return any(name in _GONE_BY for name, _ in headers)
+    """Whether a handler has set any caching header itself. Names are lower case."""
+    return any(name in _CACHING_HEADERS for name, _ in headers)
 
 
 def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
@@ -170,5 +170,5 @@ def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
 
 
 def has(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bool:
-    """Whether a header of that (lower case) name is there."""
-    return any(have == name for have, _ in headers)
+    """Whether there is a header with this lower-case name."""
+    return any(present == name for present, _ in headers)

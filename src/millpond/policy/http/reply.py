@@ -1,4 +1,4 @@
-"""Which representation of an entry one client gets: in which content coding, or a 304."""
+"""Which representation of an entry a client gets: a content coding, or a 304."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEGOTIATION_HEADERS = frozenset({b"accept-encoding", b"if-none-match", b"if-modi
 
 
 class Negotiation(NamedTuple):
-    """What a request says about the representation that it wants (RFC 9110 §12 and §13)."""
+    """The headers of a request that select a representation (RFC 9110 §12 and §13)."""
 
     accepted: bytes = b""
     """The value of Accept-Encoding."""
@@ -28,7 +28,7 @@ class Negotiation(NamedTuple):
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Negotiation:
-        """From headers with lower-case names; several lines of Accept-Encoding are one list (RFC 9110 §5.3)."""
+        """Parse headers with lower-case names. Several lines of Accept-Encoding form one list (RFC 9110 §5.3)."""
         found = [pair for pair in headers if pair[0] in NEGOTIATION_HEADERS]
         if not found:
             return NO_NEGOTIATION
@@ -49,7 +49,7 @@ class Reply(NamedTuple):
 
 
 def reply(entry: Entry, negotiation: Negotiation) -> Reply:
-    """What to send of `entry`: 304 if the client holds any representation of it, else the coding that it prefers."""
+    """What to send for `entry`: 304 if the client holds any representation of it, else the coding that it prefers."""
     selected = _representation(entry, _coding(entry, negotiation))
     if negotiation.conditions:
         conditions = Conditions.of(negotiation.conditions)
@@ -73,7 +73,7 @@ def _representations(entry: Entry) -> Iterator[Reply]:
 
 def _representation(entry: Entry, coding: Coding | None) -> Reply:
     if coding is None:
-        # Checked when it is stored, but a store may hold what tests or other versions wrote.
+        # Entries are checked when they are stored, but tests or another version may have written this one.
         return Reply(entry.status, entry.headers, b"" if entry.status in BODILESS else entry.body)
     headers = [(name, etag_of(value, coding) if name == b"etag" else value) for name, value in entry.headers]
     headers.append((b"content-encoding", coding.encode("ascii")))

@@ -1,4 +1,4 @@
-"""May an answer be stored and shared? One predicate, for what is stored and for what is advertised alike."""
+"""Whether an answer may be stored and shared. The same check decides what is stored and what is advertised."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_PARTIAL = {206, 304}  # parts of, or references to, an answer that isn't here
+_PARTIAL = {206, 304}  # they refer to another, complete answer
 _PERMANENTLY_ABSENT = {404, 410}
 
 
@@ -17,9 +17,9 @@ def storable_status(status: int) -> bool:
 
 
 def unshareable(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Why these response headers forbid giving the answer to everybody; None when they don't (D5).
+    """Why these response headers forbid sharing the answer between clients; None when they don't (D5).
 
-    Names are expected in lower case.
+    Names are lower case.
     """
     headers = list(headers)
     for name, value in headers:
@@ -32,7 +32,7 @@ def unshareable(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def says_private(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The directive of Cache-Control that keeps shared caches from storing an answer; None when there is none."""
+    """The Cache-Control directive that forbids shared caches to store an answer; None when there is none."""
     for name, value in headers:
         if name == b"cache-control":
             for directive in value.lower().split(b","):
@@ -42,7 +42,7 @@ def says_private(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return None
 
 
-_PER_CONNECTION = {
+_HOP_BY_HOP = {
     b"connection",
     b"keep-alive",
     b"proxy-authenticate",
@@ -53,12 +53,12 @@ _PER_CONNECTION = {
     b"transfer-encoding",
     b"upgrade",
 }
-_MADE_WHEN_SENT = {b"content-length", b"date", b"age", b"cache-status", b"x-nextjs-cache"}
+_SET_WHEN_SENT = {b"content-length", b"date", b"age", b"cache-status", b"x-nextjs-cache"}
 
 
 def kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers of an entry: lower case, without those of one connection (RFC 9110 §7.6.1) or of one moment."""
+    """The headers to store: lower-case names, without hop-by-hop headers (RFC 9110 §7.6.1) and those set when sent."""
     lowered = [(name.lower(), value) for name, value in headers]
     listed = {part.strip().lower() for name, value in lowered if name == b"connection" for part in value.split(b",")}
-    dropped = _PER_CONNECTION | _MADE_WHEN_SENT | listed
+    dropped = _HOP_BY_HOP | _SET_WHEN_SENT | listed
     return tuple((name, value) for name, value in lowered if name not in dropped)

@@ -1,6 +1,6 @@
-"""What caches in front are told of an answer: the keys that purge it, and how long they may keep it (`[cdn]`).
+"""The headers for CDNs and other caches in front: surrogate keys for purging, and CDN-Cache-Control (`[cdn]`).
 
-The keys are the answer's tags. A purge names the same keys: `key_of` is the one function for both.
+The keys are the answer's tags. A purge names the same keys: both use `key_of`.
 """
 
 from __future__ import annotations
@@ -16,60 +16,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KEY_HEADERS = {"cache-tag": ",", "surrogate-key": " ", "xkey": " "}
-"""The headers that hold an answer's keys, and what separates them: Cloudflare's, Fastly's and Varnish's."""
+"""The headers that list an answer's keys, with their separators: Cloudflare's, Fastly's and Varnish's."""
 
 CACHE_GROUPS = "cache-groups"
 """RFC 9875: a structured field, a list of strings."""
 
 CDN_CACHE_CONTROL = "cdn-cache-control"
-"""RFC 9213: Cache-Control for CDNs alone."""
+"""RFC 9213: Cache-Control that only CDNs obey."""
 
 LONGEST_KEY = 32
-"""Characters: the length of a group's name that RFC 9875 §2 obliges every cache to take."""
+"""Characters: RFC 9875 §2 requires every cache to accept group names of this length."""
 
 MANY = "mp-many"
-"""The key of an answer whose keys don't fit. Every purge names it: what can't be told apart goes each time."""
+"""The key of an answer whose keys don't fit into the header. Every purge names it, and so removes such answers."""
 
-_AS_IT_IS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=@-]*")
-"""Of what no header, no JSON and no regular expression (a Varnish ban) makes anything else; but for the dot, which
-matches more than itself in the last, and so purges more."""
+_SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=@-]*")
+"""Characters that mean the same in a header, in JSON and in a regular expression (a Varnish ban). The one exception is
+the dot: in a regular expression it matches any character, so a ban may purge too much, but never too little."""
 
 
 class Surrogates(NamedTuple):
-    """What `[cdn]` asks for."""
+    """The settings of `[cdn]`."""
 
     headers: tuple[str, ...] = ()
-    """Of `KEY_HEADERS`, and `CACHE_GROUPS`."""
+    """Names from `KEY_HEADERS`, and `CACHE_GROUPS`."""
     cdn_cache_control: bool = False
     max_age: float | None = None
-    """Seconds for which a CDN may keep an answer at most; the answer's own lifetime when that is shorter."""
+    """The maximum number of seconds for which a CDN may keep an answer. A shorter lifetime of the answer wins."""
     max_header_bytes: int = 4096
-    """The longest list of keys."""
+    """The maximum length of a list of keys, in bytes."""
 
 
 @lru_cache(maxsize=4096)
 def key_of(tag: str) -> str:
-    """How a tag is written in headers and in purges.
+    """The surrogate key of a tag, in headers and in purges.
 
-    As it is, if it is short and no cache can take it for anything else; otherwise its digest. Caches may hold keys
-    from before an upgrade, so this function stays as it is. A tag and what is kept of it (`kept_tag`) have one key.
+    A short tag of safe characters is its own key; the key of any other tag is a digest. Don't change this function:
+    caches may hold keys from before an upgrade. A tag and its stored form (`kept_tag`) have the same key.
     """
-    if len(tag) <= LONGEST_KEY and _AS_IT_IS.fullmatch(tag) and not tag.lower().startswith(DIGESTED):
+    if len(tag) <= LONGEST_KEY and _SAFE_KEY.fullmatch(tag) and not tag.lower().startswith(DIGESTED):
         return tag
     return digest_of(tag)
 
 
 def purge_keys(tags: Iterable[str]) -> list[str]:
-    """The keys that a purge of `tags` names, each once."""
+    """The keys that a purge of `tags` names, without duplicates."""
     return list(dict.fromkeys([*map(key_of, tags), MANY]))
 
 
 @lru_cache(maxsize=512)
 def key_headers(tags: tuple[str, ...], surrogates: Surrogates) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers with an answer's keys; they are the same for as long as its entry is.
+    """The headers with an answer's keys. They depend only on its entry.
 
-    Cache-Groups names what belongs together, and a cache may drop a whole group when one of its members is changed
-    (RFC 9875 §2.2.1). So it has the user's tags only: by its path, each answer is in one group with all others.
+    Cache-Groups lists the user's tags only. A cache may drop a whole group when one of its members changes (RFC 9875
+    §2.2.1), and the tags of paths would put every answer into one group with all others.
     """
     return tuple(
         (name.encode("ascii"), value.encode("ascii"))
@@ -79,12 +79,12 @@ def key_headers(tags: tuple[str, ...], surrogates: Surrogates) -> tuple[tuple[by
 
 
 def _keys(tags: tuple[str, ...], separator: str, surrogates: Surrogates) -> str:
-    keys = _that_fit(tags, separator, surrogates.max_header_bytes)
+    keys = _fitting_keys(tags, separator, surrogates.max_header_bytes)
     return MANY if keys is None else separator.join(keys)
 
 
-def _that_fit(tags: tuple[str, ...], separator: str, most: int) -> list[str] | None:
-    """The keys of all tags; None where they are more than a header may hold: no more are made than tell that."""
+def _fitting_keys(tags: tuple[str, ...], separator: str, max_bytes: int) -> list[str] | None:
+    """The keys of all tags, or None if they exceed `max_bytes`. It stops at the first key that doesn't fit."""
     keys: dict[str, None] = {}
     length = -len(separator)
     for tag in tags:
@@ -92,13 +92,13 @@ def _that_fit(tags: tuple[str, ...], separator: str, most: int) -> list[str] | N
         if key not in keys:
             keys[key] = None
             length += len(separator) + len(key)
-        if length > most:
+        if length > max_bytes:
             return None
     return list(keys)
 
 
 def _groups(tags: tuple[str, ...], surrogates: Surrogates) -> str:
-    """As many as fit: nothing is purged by them, so one that is missing costs an optimisation."""
+    """As many groups as fit. No purge relies on them, so a missing one only costs an optimisation."""
     groups: dict[str, None] = {}
     length = -len(", ")
     for tag in tags:
@@ -113,12 +113,13 @@ def _groups(tags: tuple[str, ...], surrogates: Surrogates) -> str:
 
 
 def cdn_cache_control(lifetime: Lifetime, age: float, max_age: float | None) -> bytes:
-    """CDN-Cache-Control of an answer of `age` seconds (RFC 9213): never more than its Cache-Control says.
+    """The CDN-Cache-Control of an answer (RFC 9213). It never allows more than the answer's Cache-Control.
 
     Args:
-        lifetime: the advertised one.
-        age: seconds; an answer arrives with it, so it counts towards `max-age` (RFC 9111 §4.2.3).
-        max_age: seconds from now for which it may be fresh at most; None: no limit but the lifetime.
+        lifetime: the advertised lifetime.
+        age: the answer's age in seconds. It is sent as `Age`, so it counts towards `max-age` (RFC 9111 §4.2.3).
+        max_age: the maximum number of seconds from now for which the answer may be fresh; None: only the lifetime
+            limits it.
     """
     fresh = YEAR if lifetime.revalidate is None else lifetime.revalidate
     if fresh <= 0:
