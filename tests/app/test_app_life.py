@@ -174,7 +174,7 @@ async def test_a_server_is_told_why_a_start_failed(living: Project, caplog: pyte
     (message,) = sent
     assert message["type"] == "lifespan.startup.failed"
     assert message["message"] == (
-        'the build was made with compat = "16", and the configuration now says "14"; run `millpond build` again.'
+        'the build was made with compat = "16", but the configuration now has "14"; run `millpond build` again.'
     )
     assert "Traceback" not in caplog.text
 
@@ -202,7 +202,7 @@ async def test_an_instrumentation_without_register_is_a_warning(
     project.routes({"/": "def GET(): return 1"})
     async with project.serving() as running:
         assert (await running.get("/")).json() == 1
-    assert "instrumentation.py has no function register(app), so nothing of it is used" in caplog.text
+    assert "instrumentation.py has no function register(app), so it is ignored" in caplog.text
 
 
 async def test_a_first_request_starts_it_where_nobody_sends_lifespan_events(living: Project) -> None:

@@ -160,7 +160,7 @@ def test_show_takes_a_path_a_key_and_the_beginning_of_an_id(pond: Pond) -> None:
 def test_show_of_nothing_is_an_error_that_says_where_to_look(pond: Pond) -> None:
     done = pond.cache("show", "/items/3")
     assert done.code == 1
-    assert done.err == "error: nothing is stored for /items/3; `millpond cache ls` lists what is.\n"
+    assert done.err == "error: nothing is stored for /items/3; `millpond cache ls` lists all entries.\n"
 
 
 def test_stats_count_kinds_and_states(pond: Pond) -> None:
@@ -211,7 +211,7 @@ def test_purge_drops_what_it_is_told_to_and_nothing_else(pond: Pond, arguments: 
 def test_purge_wants_to_be_told_what(pond: Pond) -> None:
     done = pond.cache("purge")
     assert done.code == 1
-    assert done.err == "error: say what is to go: --all, --path PATH, --tag TAG or --key KEY.\n"
+    assert done.err == "error: select entries with --all, --path PATH, --tag TAG or --key KEY.\n"
     assert len(pond.paths()) == 4
 
 
@@ -262,7 +262,7 @@ def test_with_the_cache_in_memory_there_is_nothing_to_look_at(
     project.write({"millpond.toml": '[cache]\nstore = "memory"\n'})
     done = Pond(project, capsys).cache("ls", "--json")
     assert done.code == 1
-    assert 'the configuration says [cache] store = "memory"' in done.facts["errors"][0]["message"]
+    assert 'the configuration has [cache] store = "memory"' in done.facts["errors"][0]["message"]
 
 
 def test_the_store_can_be_put_elsewhere(project: Project, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

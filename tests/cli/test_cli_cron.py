@@ -88,13 +88,13 @@ def test_what_cannot_be_run_is_a_message(project: Project, capsys: pytest.Captur
     prepare(project)
     folder = str(project.folder)
     done = call(project.folder, capsys, "cron", "run", "/jab", "--dir", folder)
-    assert (done.code, done.err) == (1, "error: there is no such cron of /jab; those that are configured: /job.\n")
+    assert (done.code, done.err) == (1, "error: there is no such cron of /jab; the configured ones are: /job.\n")
     project.write(
         {"millpond.toml": project.folder.joinpath("millpond.toml").read_text() + '[cache]\nstore = "memory"\n'}
     )
     done = call(project.folder, capsys, "cron", "list", "--dir", folder)
     assert done.code == 1
-    assert "inside of the server" in done.err
+    assert "only the server itself has the records" in done.err
 
 
 def test_a_project_without_crons_has_an_empty_list(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,7 @@ def test_of_several_crons_of_a_path_one_is_named_by_its_schedule(
     assert call(project.folder, capsys, "build", "--dir", folder).code == 0
     done = call(project.folder, capsys, "cron", "run", "/job", "--dir", folder)
     assert done.code == 1
-    assert '2 crons run /job; say which one with --schedule: "0 4 * * *", "30 5 * * *".' in done.err
+    assert '2 crons run /job; select one with --schedule: "0 4 * * *", "30 5 * * *".' in done.err
     done = call(project.folder, capsys, "cron", "run", "/job", "--schedule", "30 5 * * *", "--dir", folder)
     assert done.code == 0
 
@@ -163,4 +163,4 @@ def test_a_cron_that_runs_already_isnt_run_by_hand(project: Project, capsys: pyt
         _, said = first.communicate(timeout=30)
     assert first.returncode == 0, said
     assert done.code == 1
-    assert "/job is running already; try again when it has ended." in done.err
+    assert "/job is already running; try again when it has ended." in done.err

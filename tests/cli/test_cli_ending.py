@@ -85,7 +85,7 @@ def test_a_second_signal_ends_a_server_at_once(project: Project, capsys: pytest.
             until(lambda: any("1 request within 60 s" in line for line in server.said))
             logged = server.end(signal.SIGTERM)
     assert server.process.returncode == 128 + signal.SIGTERM
-    assert logged[-1]["message"] == "SIGTERM came once more: ended at once"
+    assert logged[-1]["message"] == "received SIGTERM again: exiting immediately"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files are counted otherwise there")
@@ -112,7 +112,7 @@ def test_a_server_without_file_descriptors_says_so_in_one_line_and_recovers(
             told = json.loads(process.stderr.readline())
         assert told["message"].startswith("out of file descriptors: ")
         assert f"connections open, limit {FILES};" in told["message"]
-        assert json.loads(process.stderr.readline())["message"] == "there are file descriptors again"
+        assert json.loads(process.stderr.readline())["message"] == "file descriptors are available again"
         assert httpx2.get(address, trust_env=False, timeout=PATIENCE).status_code == 200
         process.terminate()
         _, rest = process.communicate(timeout=PATIENCE)

@@ -143,7 +143,7 @@ def test_no_exit_or_interrupt_of_a_users_code_ends_a_worker(
         logged = server.end()
     assert server.process.returncode == 0
     messages = [line["message"] for line in logged]
-    assert not any("takes the place of" in message for message in messages)
+    assert not any("replaces worker" in message for message in messages)
     assert messages.count("an after() callback failed") == 6
 
 

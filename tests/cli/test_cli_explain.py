@@ -143,7 +143,7 @@ def test_a_url_is_taken_for_its_path_and_that_is_said(
     facts = explained(built, capsys, given)
     assert facts["path"] == "/items/1"
     assert facts["route"] == "/items/[id]"
-    assert "the query is left out" in facts["notes"][0]
+    assert "the query is ignored" in facts["notes"][0]
 
 
 def test_a_path_may_be_written_with_its_characters_or_encoded(
@@ -173,7 +173,7 @@ def test_without_a_build_the_files_speak_and_that_is_said(project: Project, caps
     project.routes({"/items/[id]": ITEMS})
     facts = explained(project, capsys, "/items/1")
     assert facts["cache"]["answer"] == "MISS"
-    assert facts["notes"] == ["there is no build: this is what the files say"]
+    assert facts["notes"] == ["there is no build: this is derived from the files"]
 
 
 def test_an_explanation_is_readable(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,7 +195,7 @@ def test_an_explanation_is_readable(built: Project, capsys: pytest.CaptureFixtur
             {"status": "404", "declined": "/closed/[id] (app/closed/[id]/route.py:1): dynamic_params = False,"},
         ),
         ("/itms/1", {"status": "404", "nearest": "/items/[id]"}),
-        ("/items/1?a=b", {"note": "the query is left out"}),
+        ("/items/1?a=b", {"note": "the query is ignored"}),
         ("/items/3", {"cache": "MISS (cold), by the entries of the build", "key": "response app/items/[id]/route.py"}),
         ("/tagged", {"cache": "HIT (fresh)", "tags": "stock"}),
     ],

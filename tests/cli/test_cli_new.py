@@ -45,7 +45,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (folder / "millpond.toml").write_text("mine")
     done = call(tmp_path, capsys, "new", str(folder))
     assert done.code == 1
-    assert "isn't an empty folder; give another name" in done.err
+    assert "isn't an empty folder; choose another name" in done.err
     assert [path.name for path in folder.iterdir()] == ["millpond.toml"]
     assert (folder / "millpond.toml").read_text() == "mine"
 

@@ -142,7 +142,7 @@ def test_a_path_that_no_route_has_is_a_warning(shop: Shop, arguments: list[str],
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "say what: --tag TAG, or --path PATH."),
+        ([], "name what to invalidate: --tag TAG or --path PATH."),
         (["--path", "items"], '"items" has no leading slash'),
         (["--tag", "a" * 257], "a tag of 257 characters is over 256"),
         (["--tag", "a", "--profile", "hour"], "hour"),
@@ -151,7 +151,7 @@ def test_a_path_that_no_route_has_is_a_warning(shop: Shop, arguments: list[str],
         (["--path", "/", "--expire", "1"], "--profile and --expire are for tags"),
         (["--tag", "a", "--type", "page"], "--type is for paths"),
         (["--tag", "a", "--url", "pond:8000"], "it must look like http://127.0.0.1:8000"),
-        (["--tag", "a", "--url", "http://127.0.0.1:1"], "the server wants a secret"),
+        (["--tag", "a", "--url", "http://127.0.0.1:1"], "the server needs a secret"),
         (["--tag", "a", "--url", "http://127.0.0.1:1", "--secret-env", "NOT_SET"], "NOT_SET isn't set"),
     ],
 )

@@ -58,9 +58,9 @@ def revalidate(project: Project, capsys: pytest.CaptureFixture[str], *arguments:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (200, b"<h1>It works!</h1>", "answered 200, and not as Millpond does; is that the right address?"),
-        (500, b"\xff\xfe", "answered 500: that is not what Millpond's endpoint says; is it the right address?"),
-        (500, b"{}", "answered 500: that is not what Millpond's endpoint says; is it the right address?"),
+        (200, b"<h1>It works!</h1>", "answered 200, but not as Millpond does; is that the right address?"),
+        (500, b"\xff\xfe", "answered 500: this isn't an answer of Millpond's endpoint; is it the right address?"),
+        (500, b"{}", "answered 500: this isn't an answer of Millpond's endpoint; is it the right address?"),
         (400, b'{"error": "no tag"}', "answered 400: no tag."),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_server_that_doesnt_answer_in_time_may_have_invalidated(
         address = f"http://127.0.0.1:{listener.server_port}"
         done = revalidate(project, capsys, "--tag", "stock", "--url", address)
     assert done.code == 1
-    assert "didn't answer within 0.2 s; whether it invalidated isn't known." in done.err
+    assert "didn't answer within 0.2 s; it is unknown whether it invalidated anything." in done.err
 
 
 def test_more_paths_than_one_call_may_name_are_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,7 +174,7 @@ def test_a_build_that_can_not_be_published_says_so(
     assert "the store at valkey://127.0.0.1:1/0 doesn't take the build's answers" in done.err
     assert "swordfish" not in done.err
     project.write({"millpond.toml": '[cache]\nstore = "memory"\n'})
-    assert "--publish is for a shared store" in pond.call("build", "--publish").err
+    assert "--publish needs a shared store" in pond.call("build", "--publish").err
 
 
 @pytest.mark.parametrize("command", [["cache", "ls"], ["cache", "prune"], ["revalidate", "--tag", "t"]])

@@ -61,7 +61,7 @@ def test_start_refuses_routes_that_were_not_built(project: Project, capsys: pyte
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--forwarded-allow-ips", "10.0.0.1"], "--forwarded-allow-ips says whose headers --proxy-headers believes"),
+        (["--forwarded-allow-ips", "10.0.0.1"], "--forwarded-allow-ips names the proxies that --proxy-headers trusts"),
         (["--proxy-headers", "--forwarded-allow-ips", "localhost"], '"localhost" is neither an address nor a network'),
     ],
 )

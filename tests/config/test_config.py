@@ -101,7 +101,7 @@ def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
         ({"server": {"max_connections": 1.5}}, '"server.max_connections"'),
         ({"cache": {"lease_seconds": 0}}, '"cache.lease_seconds" is 0'),
         ({"cache": {"store": "redis"}}, '"lmdb" or "memory"'),
-        ({"cache_components": True, "compat": "15"}, 'belongs to compat = "16"'),
+        ({"cache_components": True, "compat": "15"}, 'needs compat = "16"'),
         ({"cache_life": {"x": {"revalidate": 9, "expire": 4}}}, "revalidate = 9 is more than expire = 4"),
         ({"cache_life": {"x": {"revalidate": -1}}}, "revalidate = -1"),
     ],

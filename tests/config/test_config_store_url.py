@@ -63,7 +63,7 @@ def test_an_address_is_printed_as_the_url_that_it_came_from(url: str) -> None:
         ("valkey://one,two", "it names 2 hosts"),
         ("valkey://cache/zero", "the number of a database"),
         ("valkey://cache/0/1", "the number of a database"),
-        ("valkey+sentinel://one", "the name that the sentinels know the server by"),
+        ("valkey+sentinel://one", "the sentinels' name for the server"),
         ("valkey+cluster://one/1", "a cluster has one database"),
         ("valkeys://cache?tls=yes", 'there is no option "tls"'),
         ("valkey://cache?ssl_ca_certs=x", "belongs to an encrypted connection"),

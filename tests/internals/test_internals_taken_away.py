@@ -171,7 +171,7 @@ def test_another_version_of_pictex_is_left_as_it_is(
     with caplog.at_level(logging.WARNING):
         pictex_memory.install()
     pictex_memory.install.cache_clear()
-    assert "pictex 3.0.0 isn't the version that Millpond knows: about a megabyte" in caplog.text
+    assert "pictex 3.0.0 isn't a version that Millpond knows: about a megabyte" in caplog.text
 
 
 def test_another_way_of_pythons_with_cookies_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,10 +194,10 @@ def test_what_is_not_as_it_is_known_is_told_once_in_one_line(caplog: pytest.LogC
     with caplog.at_level(logging.WARNING):
         tell_unknown(names)
         tell_unknown(names)
-    private_name._told.difference_update(names)
+    private_name._logged.difference_update(names)
     (record,) = caplog.records
     told = record.getMessage()
-    assert "Millpond doesn't know the insides of fastapi 0." in told
+    assert "Millpond doesn't know the private names of fastapi 0." in told
     for part in (
         "fastapi.routing.no_such_name is missing (this is slow)",
         "no_such_package.name is missing (that is slow)",

@@ -103,7 +103,7 @@ def test_with_an_unknown_uvicorn_everything_goes_through_asgi_and_the_log_says_s
     with caplog.at_level(logging.WARNING):
         assert server.protocol_for(ServerConfig(), None) == "auto"
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        f"uvicorn {uvicorn.__version__} isn't known well enough (HttpToolsProtocol.on_url is missing)"
+        f"uvicorn {uvicorn.__version__} isn't a version that Millpond knows (HttpToolsProtocol.on_url is missing)"
     ]
 
 

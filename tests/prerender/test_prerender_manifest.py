@@ -241,7 +241,7 @@ async def test_an_edited_route_is_served_with_a_warning(shop: Project, caplog: p
     shop.routes({"/": "revalidate = 60\ndef GET(): return 'edited'\n"})
     async with shop.started() as running:
         assert (await running.get("/")).json() == "home"
-    assert "app/route.py was edited after the build; its static answers are the old ones" in caplog.text
+    assert "app/route.py was edited after the build; its static answers are from before the edit" in caplog.text
 
 
 async def test_an_added_or_a_removed_route_is_refused(shop: Project) -> None:
@@ -255,7 +255,7 @@ async def test_an_added_or_a_removed_route_is_refused(shop: Project) -> None:
 
 
 async def test_another_compat_is_refused(shop: Project) -> None:
-    with pytest.raises(BuildError, match=r'made with compat = "16", and the configuration now says "15"'):
+    with pytest.raises(BuildError, match=r'made with compat = "16", but the configuration now has "15"'):
         await shop.pond(compat="15").startup()
 
 

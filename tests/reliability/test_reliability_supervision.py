@@ -27,10 +27,10 @@ SECONDS = 20
 
 
 def supervised(
-    work: WorkerTask, over: Callable[[Workers], bool], patience: float = 1.0, longest_silence: float = 30.0
+    work: WorkerTask, over: Callable[[Workers], bool], patience: float = 1.0, max_silence: float = 30.0
 ) -> Workers:
     """One worker's supervisor, after it has run until `over`, or given up."""
-    with _signals_restored(), ended(patience, work, longest_silence) as workers:
+    with _signals_restored(), ended(patience, work, max_silence) as workers:
 
         def watch() -> None:
             ends = time.monotonic() + SECONDS
@@ -46,8 +46,8 @@ def supervised(
 
 
 @contextmanager
-def ended(patience: float, work: WorkerTask, longest_silence: float) -> Iterator[Workers]:
-    workers = Workers(work, [], 1, patience, lambda: None, longest_silence)
+def ended(patience: float, work: WorkerTask, max_silence: float) -> Iterator[Workers]:
+    workers = Workers(work, [], 1, patience, lambda: None, max_silence)
     try:
         yield workers
     finally:
@@ -93,7 +93,7 @@ def test_a_worker_whose_loop_is_stuck_is_killed_and_replaced_and_the_log_says_wh
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trace = tmp_path / "trace"
-    workers = supervised(Stuck(trace), serves(trace, 2), longest_silence=1.0)
+    workers = supervised(Stuck(trace), serves(trace, 2), max_silence=1.0)
     assert workers.code == 0
     (told,) = [record.getMessage() for record in caplog.records if "server.worker_timeout" in record.getMessage()]
     assert "time.sleep(60)" in told
@@ -129,21 +129,21 @@ def test_neither_a_loop_that_ended_nor_a_kill_while_starting_ends_the_server(
         workers = supervised(Mortal(trace), serves(trace, 3))
     assert workers.code == 0
     assert "ended with exit code 4" in caplog.text
-    assert "can't start (it was ended by SIGKILL), and no other serves; the next try in 1 s" in caplog.text
-    assert caplog.text.count("takes the place of") == 2
+    assert "can't start (it was ended by SIGKILL), and no other worker serves; next attempt in 1 s" in caplog.text
+    assert caplog.text.count("replaces worker") == 2
 
 
 def test_a_replacement_that_hangs_while_it_starts_is_killed_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.serve.processes.workers._TIMES_LONGER", 2)
+    monkeypatch.setattr("millpond.serve.processes.workers._START_FACTOR", 2)
     trace = tmp_path / "trace"
-    workers = supervised(Slow(trace), serves(trace, 3), longest_silence=0.2)
+    workers = supervised(Slow(trace), serves(trace, 3), max_silence=0.2)
     assert workers.code == 0
     # On a busy machine the one that takes its place may be too slow as well, by bounds as short as these.
     told, *_ = [record.getMessage() for record in caplog.records if "it has been starting for" in record.getMessage()]
     assert "time.sleep(60)" in told
-    assert "can't start (it was ended by SIGKILL), and no other serves; the next try in 1 s" in caplog.text
+    assert "can't start (it was ended by SIGKILL), and no other worker serves; next attempt in 1 s" in caplog.text
 
 
 def test_what_a_start_may_take_goes_by_the_longest_one(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_a_start_may_take_goes_by_the_longest_one(tmp_path: Path) -> None:
     with _signals_restored(), ended(1.0, Slow(trace), 2.0) as workers:
         worker = workers._begin()
         workers.workers = [worker]
-        workers._longest_start = 0.5
+        workers._slowest_start = 0.5
         for _ in range(4):
             workers._has_begun(worker, 1.0)
         assert not worker.has_ended()
@@ -199,7 +199,7 @@ def test_only_time_in_which_the_parent_could_hear_counts_as_silence(caplog: pyte
         assert worker.silent == 2.0
         workers._kill_silent(worker)
     assert worker.has_ended()
-    assert "it can't tell: native code holds the interpreter, or the process was stopped" in caplog.text
+    assert "unknown: native code holds the interpreter, or the process is stopped" in caplog.text
 
 
 def test_a_system_that_gives_no_further_process_is_asked_again(
@@ -227,4 +227,4 @@ def test_a_system_that_gives_no_further_process_is_asked_again(
         assert new is not ended
         new.kill()
         new.join()
-    assert "no worker can be started: [Errno 11] Resource temporarily unavailable" in caplog.text
+    assert "can't start a worker: [Errno 11] Resource temporarily unavailable" in caplog.text

@@ -59,7 +59,7 @@ def test_sighup_leaves_a_worker_alone_whose_successor_cant_start(
         hear(workers, signal.SIGHUP)
         assert workers.workers == [first]
         assert not first.has_ended()
-    assert f"the new worker can't start; worker {first.pid} and those after it stay" in caplog.text
+    assert f"the new worker can't start; worker {first.pid} and those after it keep running" in caplog.text
 
 
 def test_where_the_system_gives_no_process_those_that_serve_stay(
@@ -79,7 +79,7 @@ def test_where_the_system_gives_no_process_those_that_serve_stay(
         first.join()
         workers.keep_alive()
         assert workers.workers == [first]
-        assert caplog.text.count("no worker can be started: [Errno 11] Resource temporarily unavailable") == 3
+        assert caplog.text.count("can't start a worker: [Errno 11] Resource temporarily unavailable") == 3
         assert first.due > workers._clock()  # it is tried again, and not in a loop
         monkeypatch.setattr(Workers, "_begin", begin)
         monkeypatch.setattr(workers, "_clock", lambda: first.due)

@@ -115,7 +115,7 @@ async def test_everybody_is_trusted_where_that_was_said() -> None:
 
 @pytest.mark.parametrize("trusted", ["", "localhost", "10.0.0.0/33", "127.0.0.1,,::1", "*,127.0.0.1", "1.2.3"])
 def test_what_is_no_address_cannot_be_trusted(trusted: str) -> None:
-    with pytest.raises(UsageError, match=r"--forwarded-allow-ips: .* is neither an address nor a network; name"):
+    with pytest.raises(UsageError, match=r"--forwarded-allow-ips: .* is neither an address nor a network; list"):
         Proxies(trusted)
 
 

@@ -85,7 +85,7 @@ def test_who_may_not_come_that_far_is_told_where_it_ends(place: Path) -> None:
     folder = volume(place, 0o700)
     said = said_by(OTHER, use(folder / "project" / "cache"))
     assert f"{folder} belongs to uid {OWNER} (drwx------)" in said
-    assert "let that user in" in said
+    assert "give that user access" in said
 
 
 def test_a_build_of_another_user_is_refused_with_what_to_do(place: Path) -> None:

@@ -265,7 +265,7 @@ def test_a_process_that_was_forked_before_opens_a_store_of_its_own(tmp_path: Pat
 async def test_slots_of_readers_that_were_killed_are_used_again_when_there_is_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb.opening._MOST_READERS", 3)
+    monkeypatch.setattr("millpond.stores.lmdb.opening._MAX_READERS", 3)
     store = store_at(tmp_path / "store")
     await store.open()
     environment = store._transactions.environment

@@ -1,4 +1,4 @@
-"""The application: the one place that knows how the other rooms are put together."""
+"""The application: the composition root, which assembles the other packages."""
 
 from millpond.app.application import Millpond
 

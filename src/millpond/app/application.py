@@ -1,4 +1,4 @@
-"""Millpond: the ASGI application, and its life from startup to shutdown."""
+"""Millpond: the ASGI application, from startup to shutdown."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ log = logging.getLogger("millpond")
 class Millpond:
     """The application of one folder of routes.
 
-    It is an ASGI application: serve it, mount it in another, or wrap it. It serves the build that it finds beside
-    the folder; without one it renders static answers at their first request.
+    It is an ASGI application: serve it, mount it in another application, or wrap it. It serves the build next to the
+    folder; without one it renders static answers at their first request.
 
     Args:
-        app_dir: the folder with the routes, `app`. The project is the folder around it.
-        config: in place of the project's millpond.toml.
-        store: where entries live; what `[cache] store` says when not given, and memory in development.
+        app_dir: the folder with the routes, `app`. Its parent is the project.
+        config: used instead of the project's millpond.toml.
+        store: where entries are stored; by default the configured `[cache] store`, or memory in development.
         clock: seconds since the epoch.
-        development: no answer is cached, and the build is not looked at.
+        development: no answer is cached, and the build is ignored.
 
     Raises:
-        MillpondError: the configuration or a route file is wrong; the message says where and how to mend it.
+        MillpondError: the configuration or a route file is wrong; the message says where and how to fix it.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Millpond:
             inner=self.fastapi,
             clock=clock,
             development=development,
-            clean=CleanContext(),  # last: route files may have set context variables when they were imported
+            clean=CleanContext(),  # last: importing the route files may have set context variables
             state={},
         )
         self._instrumentation = Instrumentation(self._context)
@@ -109,25 +109,25 @@ class Millpond:
 
     @property
     def store(self) -> Store:
-        """Where entries live. It is opened at startup: in the process that serves, after any fork."""
+        """Where entries are stored. It is opened at startup: in the process that serves, after any fork."""
         if self._store is None:
             self._store = store_of(self._context)
         return self._store
 
     @property
     def hits(self) -> Hits | None:
-        """What a server may answer at its socket, before this application is called; None while it isn't started."""
+        """The hits that a server may answer at its socket, without calling this application; None before startup."""
         return None if self._running is None else self._running.dispatcher.hits
 
     def add_outer_middleware(self, middleware: Callable[..., ASGIApp], **options: Any) -> None:
-        """Put an ASGI middleware in front of everything: it sees every request, hits included.
+        """Add an ASGI middleware in front of the whole application: it sees every request, hits included.
 
-        Middleware that is added to the inner FastAPI application sees renders and live routes only. The one added
-        last is the outermost.
+        Middleware of the inner FastAPI application sees only renders and live routes. The last one added is the
+        outermost.
 
         Args:
-            middleware: called with the application to wrap, and with `options`.
-            options: what it takes besides.
+            middleware: called with the application to wrap and with `options`.
+            options: keyword arguments for `middleware`.
         """
         self._outer.append(lambda app: middleware(app, **options))
         if self._running is not None:
@@ -142,7 +142,7 @@ class Millpond:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """Start on entry and shut down on exit; give it to an application that mounts this one."""
+        """Start on entry and shut down on exit: a lifespan for an application that mounts this one."""
         del app
         await self.startup()
         try:
@@ -151,19 +151,19 @@ class Millpond:
             await self.shutdown()
 
     async def startup(self) -> ASGIApp:
-        """Run `register` and the inner lifespan, and make the cache ready. A first request does it, too.
+        """Run `register`, enter the inner lifespan and open the cache. The first request does so if nothing else has.
 
         Returns:
-            What answers requests.
+            The ASGI application that answers requests.
 
         Raises:
-            BuildError: the build that was found doesn't belong to these routes or this version.
+            BuildError: the build doesn't match these routes or this version.
         """
         async with self._starting:
             if self._stack is not None:
                 return self._stack
             await self._instrumentation.register()
-            # A first request may have come here, and what is begun now outlives it.
+            # A first request may have called this, and what is started here outlives that request.
             return await asyncio.create_task(self._start(), context=self._context.clean.copy())
 
     async def _start(self) -> ASGIApp:
@@ -183,7 +183,7 @@ class Millpond:
         return self._build_stack(runtime)
 
     async def shutdown(self) -> None:
-        """Finish regenerations, `after` callbacks and purges within `[server] shutdown_timeout`, then let go of all."""
+        """Finish regenerations, `after` callbacks and purges within `[server] shutdown_timeout`, then close all."""
         runtime, self._running, self._stack = self._running, None, None
         try:
             if runtime is not None:
@@ -196,10 +196,10 @@ class Millpond:
                 await self.store.close()
 
     async def build(self, progress: Progress = lambda done, total: None) -> Built:
-        """Render what can be rendered for everybody, and write it beside the routes.
+        """Prerender the static routes, and write the result next to the routes.
 
         Args:
-            progress: told how many paths are done, and of how many.
+            progress: called with the number of finished paths and their total.
 
         Raises:
             BuildError: the output can't be written.
@@ -207,14 +207,14 @@ class Millpond:
         return await Builder(self._context, self._instrumentation, self._lifespan).run(progress)
 
     def jobs(self) -> list[CronJob]:
-        """The crons of the configuration, to be run by whoever serves; see `millpond.cron.scheduler`."""
+        """The configured crons, for the process that serves to run; see `millpond.cron.scheduler`."""
         return [CronJob(cron, self, self.config, self.store, self._context.clock) for cron in self.config.cron]
 
     def manifest(self) -> BuildManifest | None:
         """The project's build, if there is one.
 
         Raises:
-            BuildError: it can't be read, or is of another version.
+            BuildError: it can't be read, or was made by another version.
         """
         return read_manifest(self.project)
 
@@ -222,7 +222,7 @@ class Millpond:
         stack: ASGIApp = runtime.dispatcher
         for wrap in self._outer:
             stack = wrap(stack)
-        # What stands in front of everything stands in front of hits, too.
+        # Outer middleware must see hits, too, so the socket may not answer them.
         runtime.dispatcher.hits.at_socket = not self._outer
         self._stack = stack
         return stack
@@ -231,7 +231,7 @@ class Millpond:
         await receive()
         try:
             await self.startup()
-        except Exception as error:  # noqa: BLE001 - whatever keeps the server from starting is told to it
+        except Exception as error:  # noqa: BLE001 - any failure of the startup is reported to the server
             log.critical("%s", error)
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return

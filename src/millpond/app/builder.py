@@ -1,4 +1,4 @@
-"""Builds an application: renders what can be rendered for everybody, and writes it beside the routes."""
+"""Builds an application: prerenders the static routes, and writes the result next to the routes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Builder:
     lifespan: Lifespan
 
     async def run(self, progress: Progress) -> Built:
-        """Build; with Cache Components in a thread of its own, with an event loop that sees when a render waits.
+        """Build. With Cache Components this runs in a separate thread, whose event loop detects when a render waits.
 
         Raises:
             BuildError: the output can't be written.
@@ -51,7 +51,7 @@ class Builder:
             return await self._registered(progress, watch)
 
     async def _verified(self, progress: Progress) -> Built:
-        with observed(self.context.project):  # from the start, as threads that begin earlier aren't observed
+        with observed(self.context.project):  # from the start: threads that were started before aren't observed
             return await self._registered(progress, None)
 
     async def _registered(self, progress: Progress, watch: Watch | None) -> Built:
@@ -103,6 +103,6 @@ class Builder:
         )
 
     def _shipped(self, store: Store) -> Iterable[Entry]:
-        """What ships with the build besides the routes' own entries; not functions' values with Cache Components."""
+        """The data entries that are part of the build; function results only without Cache Components."""
         kinds = ("fetch",) if self.context.config.cache_components else ("fetch", "function")
         return [entry for entry in store.entries() if entry.kind in kinds]

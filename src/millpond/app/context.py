@@ -1,4 +1,4 @@
-"""What everything that one application runs has in common: its servers, its builds, its crons."""
+"""What the servers, builds and crons of one application share."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """One application, before anything of it runs."""
+    """The parts of one application that exist before it starts."""
 
     project: Path
     config: Config
     routes: Sequence[Route]
     metadata: MetadataInventory
-    """The routes' metadata files, by the paths that they concern."""
+    """The routes' metadata files, by the paths that they apply to."""
     inner: FastAPI
     clock: Clock
     development: bool
     clean: CleanContext
-    """The context that renders and fills begin in."""
+    """The context in which renders and fills start."""
     state: dict[str, Any]
-    """What the inner application's lifespan yields, for `request.state`."""
+    """The state that the inner application's lifespan yields, for `request.state`."""

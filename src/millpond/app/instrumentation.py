@@ -1,4 +1,4 @@
-"""The project's instrumentation.py: its `register(app)` sets up what observes the application."""
+"""The project's instrumentation.py: its `register(app)` sets up observability."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INSTRUMENTATION = "instrumentation.py"
 
 
 class Instrumentation:
-    """Calls `register` once, however often the application starts: the inner application keeps what it was given."""
+    """Calls `register` once, even if the application starts again: the inner application keeps what it added."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
@@ -34,7 +34,7 @@ class Instrumentation:
         def register() -> object:
             function = getattr(import_project_file(path, self._context.project), "register", None)
             if function is None:
-                log.warning("%s has no function register(app), so nothing of it is used", INSTRUMENTATION)
+                log.warning("%s has no function register(app), so it is ignored", INSTRUMENTATION)
                 return None
             return function(self._context.inner)
 

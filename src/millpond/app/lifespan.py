@@ -1,4 +1,4 @@
-"""The inner application's lifespan, in a task of its own: it ends in the task that it began in."""
+"""The inner application's lifespan, in its own task, so that it is exited in the task that entered it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Lifespan:
-    """Begins and ends the inner application's lifespan; what it yields goes into the context's `state`."""
+    """Enters and exits the inner application's lifespan; what it yields is added to the context's `state`."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
@@ -21,7 +21,7 @@ class Lifespan:
         self._is_over = asyncio.Event()
 
     async def begin(self) -> None:
-        """Enter it, unless that is done; raises what it raises, as an Exception."""
+        """Enter it unless it is already entered; what it raises is raised as an Exception."""
         if self._task is not None and not self._task.done():
             return
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -31,7 +31,7 @@ class Lifespan:
         self._task = task
 
     async def end(self) -> None:
-        """Leave it, if it was entered; raises what it raises, as an Exception."""
+        """Exit it if it was entered; what it raises is raised as an Exception."""
         if self._task is None:
             return
         task, self._task = self._task, None
@@ -40,13 +40,13 @@ class Lifespan:
 
     async def _run(self, begun: asyncio.Future[None]) -> None:
         try:
-            await contained(lambda: self._last(begun), "the application's lifespan")
+            await contained(lambda: self._enter_and_exit(begun), "the application's lifespan")
         except Exception as error:
             if begun.done():
                 raise
             begun.set_exception(error)
 
-    async def _last(self, begun: asyncio.Future[None]) -> None:
+    async def _enter_and_exit(self, begun: asyncio.Future[None]) -> None:
         inner = self._context.inner
         async with lifespan_of(inner) as state:
             self._context.state.update(state or {})

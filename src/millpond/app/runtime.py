@@ -1,4 +1,4 @@
-"""One run of an application, a server's or a build's: its cache, renderer and dispatcher, joined."""
+"""One run of an application, to serve or to build: its cache, renderer and dispatcher, assembled."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = logging.getLogger("millpond")
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What answers requests, and what must end with it."""
+    """The parts that answer requests, and that must be shut down together."""
 
     data: DataCache
     metadata: MetadataInventory
@@ -47,7 +47,7 @@ class Runtime:
     after_callbacks: AfterCallbacks
 
     def activate(self) -> None:
-        """Be the one that calls of Millpond's functions mean outside of handlers."""
+        """Make this the application that Millpond's functions use when called outside of handlers."""
         activate(self.data, self.metadata)
 
     def deactivate(self) -> None:
@@ -55,28 +55,28 @@ class Runtime:
         deactivate(self.data)
 
     async def shut_down(self, seconds: float) -> None:
-        """Finish regenerations, `after` callbacks and purges within `seconds`; what is late is cancelled."""
+        """Finish regenerations, `after` callbacks and purges within `seconds`; cancel those that take longer."""
         ends = time.monotonic() + seconds
         try:
             late = await self.drain(seconds)
             if late:
                 log.warning("%d background tasks didn't end within %g s and were cancelled", late, seconds)
-            if self.data.purges is not None:  # last: nothing may be invalidated later
+            if self.data.purges is not None:  # last: the work above may still invalidate
                 await self.data.purges.drain(max(0.0, ends - time.monotonic()))
         finally:
             self.deactivate()
 
     async def drain(self, seconds: float) -> int:
-        """Wait for background work, whatever of it begins other work; see `drain_tasks`."""
+        """Wait for background work, also for what it starts meanwhile; see `drain_tasks`."""
         parts = (self.responses.engine, self.after_callbacks, self.data.engine)
         return await drain_tasks(lambda: [task for part in parts for task in part.tasks()], seconds)
 
 
 def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
-    """A run on `store`; called in the event loop that it is for.
+    """A runtime on `store`; call it in the event loop that will run it.
 
     Raises:
-        ConfigError: the secret of the endpoint for webhooks, or of a purger, isn't set.
+        ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
     tell_unknown((*fastapi_names.NAMES, *starlette_names.NAMES))
     parts = _Assembly(context, store, served)
@@ -90,7 +90,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
 
 @dataclass(frozen=True)
 class _Assembly:
-    """The parts of one run: each is made once, from those that it needs."""
+    """The parts of one runtime: each is made once, from those that it depends on."""
 
     context: AppContext
     store: Store
@@ -174,15 +174,15 @@ class _Assembly:
         )
 
     def _endpoint(self) -> RevalidateEndpoint | None:
-        """The endpoint for webhooks; a build needs no secrets."""
+        """The revalidate endpoint; None in a build, which needs no secrets."""
         settings = self.context.config.revalidate_endpoint
         return RevalidateEndpoint.of(settings, self.data) if settings and self.served.is_served else None
 
     def _purges(self) -> Purges | None:
-        """What tells caches in front; none of them has answers of a build, or of a server in development."""
+        """The purges of caches in front; None in a build and in development, whose answers no such cache has."""
         config = self.context.config
         if config.cdn is None or not config.cdn.purge or self.context.development or not self.served.is_served:
             return None
-        from millpond.purge.configured import purges_of  # here, as few need it
+        from millpond.purge.configured import purges_of  # imported late: few projects need it
 
         return purges_of(config.cdn.purge, config.expire_time, self.context.clock)

@@ -1,4 +1,4 @@
-"""Which build an application serves, or makes: the routes' plans, and the id that its entries carry."""
+"""The build that an application serves or makes: the routes' plans, and the build id of its entries."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ environment_log = logging.getLogger("millpond.environment")
 
 @dataclass(frozen=True, slots=True)
 class ServedBuild:
-    """What one run of an application goes by."""
+    """The build of one runtime."""
 
     plans: list[Plan]
     build: str
-    """The id of the build that is served, or made."""
+    """The id of the build that is served or made."""
     draft_secret: str | None
-    """The value of draft mode's cookie; None while a build is made, as no client asks it anything."""
+    """The value of the draft mode cookie; None while a build is made: it has no clients."""
 
     @property
     def is_served(self) -> bool:
-        """Whether clients ask; else a build is being made."""
+        """Whether the build is served to clients; otherwise it is being made."""
         return self.draft_secret is not None
 
 
 def store_of(context: AppContext) -> Store:
-    """The store that the configuration asks for, not open yet; one of this process's own in development.
+    """The configured store, not yet open; in development a memory store of this process.
 
     Raises:
         ConfigError: as `chosen_store` does.
         StoreError: as `chosen_store` does.
-        BuildError: a shared store belongs to a build, and the one that was found can't be read.
+        BuildError: a shared store belongs to a build, and the project's build can't be read.
     """
     cache = context.config.cache
     if context.development:
@@ -57,10 +57,10 @@ def store_of(context: AppContext) -> Store:
 
 
 async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
-    """The project's build, whose entries go into `store`; without one, plans that are made from the routes alone.
+    """The project's build, after seeding `store` with its entries; without one, plans made from the routes alone.
 
     Raises:
-        BuildError: the build can't be read, or belongs to other routes, another version or another `compat`.
+        BuildError: the build can't be read, or was made from other routes, by another version or with another `compat`.
     """
     if context.development:
         return ServedBuild(await live_plans(context), new_build_id(), secrets.token_hex(32))
@@ -69,19 +69,19 @@ async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
         return await _unbuilt(context)
     _check(context, manifest)
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
-        log.info("build %s has no answers here: those come from the store, or are rendered", manifest.build)
+        log.info("build %s has no answers on this host: they come from the store, or are rendered", manifest.build)
     else:
         await store.seed(read_entries(context.project, manifest))
     return ServedBuild(plans_of(manifest, context.routes), manifest.build, manifest.draft_secret)
 
 
 async def build_to_make(context: AppContext) -> ServedBuild:
-    """A new build: until it is decided, handlers that ask for their own routes get live answers."""
+    """A new build: while it is made, handlers that request their own application get live answers."""
     return ServedBuild(await live_plans(context), new_build_id(), None)
 
 
 async def live_plans(context: AppContext) -> list[Plan]:
-    """Plans by which no answer is cached."""
+    """Plans in which every route is live."""
     config = context.config
     return await development_plans(context.routes, config.compat, cache_components=config.cache_components)
 
@@ -94,13 +94,13 @@ async def _unbuilt(context: AppContext) -> ServedBuild:
 
 
 def _check(context: AppContext, manifest: BuildManifest) -> None:
-    """Refuse a build that was made under other rules, and warn of what has changed since."""
+    """Refuse a build made with another `compat`, and warn about what has changed since it was made."""
     if manifest.compat != context.config.compat:
         raise BuildError(
-            f'the build was made with compat = "{manifest.compat}", and the configuration now says '
+            f'the build was made with compat = "{manifest.compat}", but the configuration now has '
             f'"{context.config.compat}"; run `millpond build` again.'
         )
     for file in edited_since(manifest, context.routes):
-        log.warning("%s was edited after the build; its static answers are the old ones", file)
+        log.warning("%s was edited after the build; its static answers are from before the edit", file)
     for sentence in drift(context.project, manifest, os.environ):
         environment_log.warning("%s", sentence)

@@ -9,18 +9,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-"""Exit codes: something has to be mended; the command line itself is wrong; Ctrl-C."""
+"""Exit codes: the command failed; the command line is invalid; Ctrl-C."""
 
 
 def main() -> NoReturn:
-    """The command `millpond`: run it, and end the process with its exit code."""
+    """Entry point of the `millpond` command: run it and exit the process with its exit code."""
     from millpond.serve.processes.process_exit import exit_process
 
     exit_process(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; a user's mistake is a message on stderr, never a traceback."""
+    """Run one command line and return its exit code. User errors are printed to stderr, without a traceback."""
     from cyclopts import CycloptsError
 
     from millpond.cli.commands import app
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     replace_unprintable()
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:  # it says what is wrong, and what was probably meant
+    except CycloptsError as error:  # its message says what is wrong and suggests a fix
         print_error(str(error))
         return MISUSED
     except MillpondError as error:
@@ -39,6 +39,6 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except SystemExit as error:  # of the project's own code, while it is imported, say
+    except SystemExit as error:  # raised by the project's own code, for example while it is imported
         return exit_code_of(error)
     return code if isinstance(code, int) else 0

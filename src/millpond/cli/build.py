@@ -32,17 +32,19 @@ def build(
     *,
     dir: Dir = HERE,  # noqa: A002 - the option's name
     publish: Annotated[
-        bool, Parameter(negative="", help="Upload what was rendered to the shared store, for hosts that start.")
+        bool, Parameter(negative="", help="Upload the rendered answers to the shared store, for the hosts that serve.")
     ] = False,
     json: Json = False,
 ) -> int:
-    """Prerender what can be rendered for everybody, and say for each route what it is and why."""
+    """Prerender the static routes, and report each route's mode and the reason for it."""
     configure_logs("text", "warning")
     with errors_as_json(json):
         app = open_project(dir)
         if publish and app.config.cache.kind != "valkey":
-            said = app.config.cache.store
-            raise UsageError(f'--publish is for a shared store, and the configuration says [cache] store = "{said}".')
+            configured = app.config.cache.store
+            raise UsageError(
+                f'--publish needs a shared store, but the configuration has [cache] store = "{configured}".'
+            )
         with prints_on_stderr(), _Progress() as progress:
             built = run_project(app, app.build(progress.show))
         if publish and not built.failures:
@@ -90,21 +92,21 @@ def _report_frozen(console: Console, manifest: BuildManifest, *, cache_component
             console.print(note, soft_wrap=True)
 
 
-def _report_failures(built: Built, json: bool, tried: int) -> int:
+def _report_failures(built: Built, json: bool, attempted: int) -> int:
     console = notices()
     for failure in built.failures:
         print_error(str(failure))
         console.print()
     for warning in built.warnings:
         print_warning(warning)
-    console.print(f"{len(built.failures)} of {max(tried, len(built.failures))} paths failed; nothing was written")
+    console.print(f"{len(built.failures)} of {max(attempted, len(built.failures))} paths failed; nothing was written")
     if json:
         print_json(failure_facts(built.failures, built.warnings, built.seconds))
     return 1
 
 
 class _Progress:
-    """A bar on a terminal; it is gone when the build is done."""
+    """A progress bar on a terminal; it disappears when the build is done."""
 
     total = 0
 

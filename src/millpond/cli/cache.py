@@ -51,16 +51,19 @@ HEADINGS = ["Entry", "Kind", "Size", "Age", "State", "Lifetime", "Gen", "Hits", 
 def list_entries(
     *,
     dir: Dir = HERE,  # noqa: A002 - the option's name
-    route: Annotated[str | None, Parameter(help="Only of this pattern, such as /items/[id].")] = None,
-    tag: Annotated[str | None, Parameter(help="Only with this tag.")] = None,
+    route: Annotated[str | None, Parameter(help="Only entries of this route pattern, such as /items/[id].")] = None,
+    tag: Annotated[str | None, Parameter(help="Only entries with this tag.")] = None,
     kind: Annotated[
-        EntryKind | None, Parameter(help="Only answers, fetched data, results of functions, or records of crons.")
+        EntryKind | None,
+        Parameter(help="Only entries of this kind: answers, fetched data, function results or cron records."),
     ] = None,
-    limit: Annotated[int, Parameter(help="At most so many; 0 for all.", validator=Number(gte=0))] = 100,
-    all_tags: Annotated[bool, Parameter(name="--all", negative="", help="Routes' and paths' own tags, too.")] = False,
+    limit: Annotated[int, Parameter(help="Show at most this many; 0 shows all.", validator=Number(gte=0))] = 100,
+    all_tags: Annotated[
+        bool, Parameter(name="--all", negative="", help="Also show the built-in tags of routes and paths.")
+    ] = False,
     json: Json = False,
 ) -> int:
-    """List what is stored, what was used last first."""
+    """List the stored entries, most recently used first."""
     with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
@@ -88,7 +91,7 @@ def show(
     dir: Dir = HERE,  # noqa: A002 - the option's name
     json: Json = False,
 ) -> int:
-    """Say all about an entry, or about all entries of a path."""
+    """Show one entry in full, or all entries of a path."""
     with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         wanted = _chosen(path=name if name.startswith("/") else None, key=name)
@@ -99,7 +102,7 @@ def show(
                 if wanted(found.digest, found.entry)
             ]
         if not shown:
-            raise CommandError(f"nothing is stored for {name}; `millpond cache ls` lists what is.")
+            raise CommandError(f"nothing is stored for {name}; `millpond cache ls` lists all entries.")
     if json:
         print_json({"entries": shown})
         return 0
@@ -112,7 +115,7 @@ def show(
 
 @cache.command
 def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
-    """Say how much is stored, and what of it is fresh."""
+    """Show how much is stored, and how much of it is fresh."""
     with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
@@ -134,7 +137,7 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
 
 @cache.command
 def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
-    """Read every entry; the exit code is 1 when one is damaged."""
+    """Read every entry; the exit code is 1 if any is damaged."""
     with errors_as_json(json):
         about = cache_of(dir, "millpond cache")
         with about.inspected() as inspection:
@@ -144,9 +147,7 @@ def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the o
         print_json({"entries": len(found), "damaged": damaged})
     else:
         for name in damaged:
-            print_error(
-                f"entry {name[:ID_LENGTH]} is damaged: nobody is served with it. `millpond cache prune` drops it."
-            )
+            print_error(f"entry {name[:ID_LENGTH]} is damaged and is never served. `millpond cache prune` drops it.")
         output().print(f"{len(found)} entries, {len(damaged)} damaged")
     return 1 if damaged else 0
 
@@ -156,15 +157,15 @@ def purge(
     *,
     dir: Dir = HERE,  # noqa: A002 - the option's name
     everything: Annotated[bool, Parameter(name="--all", negative="", help="All entries.")] = False,
-    path: Annotated[list[str] | None, Parameter(negative="", help="Those of a path or pattern.")] = None,
-    tag: Annotated[list[str] | None, Parameter(negative="", help="Those with a tag.")] = None,
-    key: Annotated[list[str] | None, Parameter(negative="", help="That with a key, or an id.")] = None,
+    path: Annotated[list[str] | None, Parameter(negative="", help="Entries of this path or pattern.")] = None,
+    tag: Annotated[list[str] | None, Parameter(negative="", help="Entries with this tag.")] = None,
+    key: Annotated[list[str] | None, Parameter(negative="", help="The entry with this key or id.")] = None,
     json: Json = False,
 ) -> int:
-    """Drop entries. What is being rendered now is stored all the same: `millpond revalidate` concerns that, too."""
+    """Drop entries. A render that is running now is still stored; `millpond revalidate` invalidates that, too."""
     with errors_as_json(json):
         if not (everything or path or tag or key):
-            raise UsageError("say what is to go: --all, --path PATH, --tag TAG or --key KEY.")
+            raise UsageError("select entries with --all, --path PATH, --tag TAG or --key KEY.")
         about = cache_of(dir, "millpond cache")
         choices = [*(_chosen(path=one) for one in path or ()), *(_chosen(tag=one) for one in tag or ())]
         choices += [_chosen(key=one) for one in key or ()]
@@ -177,12 +178,12 @@ def purge(
 
 @cache.command
 def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
-    """Drop what nobody is served with again: entries of other builds, expired and damaged ones."""
+    """Drop entries that can never be served again: expired, damaged, or of another build."""
     with errors_as_json(json):
         about, now = cache_of(dir, "millpond cache"), time.time()
 
         with about.cleared() as upkeep:
-            # Of a rolling deploy: another build's answers are somebody's while one of its servers runs.
+            # During a rolling deploy another build's answers are in use while one of its servers still runs.
             builds = upkeep.builds()
 
             def unwanted(name: str, entry: Entry | None, row_of: Callable[[str], TagRow | None]) -> bool:
@@ -234,7 +235,7 @@ def _fits(found: ListedEntry, facts: dict[str, Any], route: str | None, tag: str
 def _chosen(
     *, path: str | None = None, tag: str | None = None, key: str | None = None
 ) -> Callable[[str, Entry | None], bool]:
-    """Whether an entry is one of a path or pattern, has a tag, or goes by a name.
+    """A predicate: whether an entry belongs to a path or pattern, has a tag, or has a key or id.
 
     Raises:
         UsageError: the path has a bad escape, or no leading slash.

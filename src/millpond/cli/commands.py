@@ -12,19 +12,19 @@ app = App(
     version=lambda: f"millpond {millpond.__version__}",
     version_flags=["--version"],
     help_format="plaintext",
-    suppress_keyboard_interrupt=False,  # it would end the process here, where threads may be left behind
+    suppress_keyboard_interrupt=False,  # cyclopts would exit the process here, although threads may still run
 )
 
 _COMMANDS = {
-    "new": "Make a small project that works.",
-    "dev": "Serve while you write: answers aren't cached, and a change reloads.",
-    "build": "Prerender what can be rendered for everybody, and say for each route what it is and why.",
-    "start": "Answer from the build.",
+    "new": "Create a small working project.",
+    "dev": "Serve for development: answers aren't cached, and changes reload.",
+    "build": "Prerender the static routes, and report each route's mode and the reason for it.",
+    "start": "Serve the build.",
     "routes": "List the routes.",
-    "explain": "Say what a path gets, and why.",
-    "cache": "Look at what is stored, and drop it.",
+    "explain": "Explain what a GET of a path returns, and why.",
+    "cache": "Inspect the cache, and drop entries.",
     "cron": "List the crons with their last runs, or run one now.",
-    "revalidate": "Invalidate tags and paths: what is older is rendered again.",
+    "revalidate": "Invalidate tags and paths: older entries are rendered again.",
 }
 
 for _name, _help in _COMMANDS.items():

@@ -1,4 +1,4 @@
-"""Where commands print: facts on stdout, everything else on stderr."""
+"""Where commands print: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-_ENDLESS = 10_000
+_UNLIMITED_WIDTH = 10_000
 
 
 def replace_unprintable() -> None:
-    """Let a terminal without ● show "?", where Python would raise."""
+    """Print "?" for characters that the terminal's encoding lacks, such as ●, where Python would raise."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def output() -> Console:
-    """For what a command was asked for. Without a terminal (and without COLUMNS) no line is folded."""
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _ENDLESS
+    """The console for a command's results. Without a terminal (and without COLUMNS) no line is wrapped."""
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _UNLIMITED_WIDTH
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
 def notices() -> Console:
-    """For progress, warnings and errors."""
+    """The console for progress, warnings and errors."""
     return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_table(console: Console, table: Table) -> None:
-    """A table without the blanks that would fill its last column."""
+    """Print a table without trailing spaces in its last column."""
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
@@ -48,26 +48,26 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def print_labelled(lines: Iterable[tuple[str, str]], width: int) -> None:
-    """Facts on stdout, each as its label, in `width` columns, and its text."""
+    """Print facts on stdout, one per line: the label, padded to `width` columns, then the text."""
     console = output()
     for label, text in lines:
         console.print(f"{label:<{width}} {text}", soft_wrap=True)
 
 
 def print_json(facts: Any) -> None:
-    """`facts` as indented JSON on stdout: UTF-8 whatever the terminal is."""
+    """Print `facts` as indented JSON on stdout, always in UTF-8."""
     sys.stdout.flush()
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
     sys.stdout.buffer.flush()
 
 
 def print_error(message: str) -> None:
-    """One error for the user."""
+    """Print one error on stderr."""
     _labelled("error:", "bold red", message)
 
 
 def print_warning(message: str) -> None:
-    """One warning for the user."""
+    """Print one warning on stderr."""
     _labelled("warning:", "yellow", message)
 
 
@@ -79,7 +79,7 @@ def _labelled(label: str, style: str, message: str) -> None:
 
 @contextlib.contextmanager
 def errors_as_json(json: bool) -> Iterator[None]:
-    """With `--json` an error is on stdout, too, in the shape of a failed build's."""
+    """With `--json`, also print an error on stdout, in the format of a failed build."""
     try:
         yield
     except MillpondError as error:

@@ -32,7 +32,7 @@ FAILED = 1
 
 @cron.command(name="list")
 def list_crons(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
-    """List the crons: when each runs next, and how its last runs ended."""
+    """List the crons: when each runs next, and the outcome of its last runs."""
     configure_logs("text", "error")
     with errors_as_json(json):
         app = open_project(dir)
@@ -54,14 +54,14 @@ def list_crons(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - t
 
 @cron.command
 def run(
-    path: Annotated[str, Parameter(help="The path of the cron, as it is configured.")],
+    path: Annotated[str, Parameter(help="The path of the cron, as in the configuration.")],
     /,
     *,
-    schedule: Annotated[str | None, Parameter(help="Which one, where several have that path.")] = None,
+    schedule: Annotated[str | None, Parameter(help="Selects one of several crons with the same path.")] = None,
     dir: Dir = HERE,  # noqa: A002 - the option's name
     json: Json = False,
 ) -> int:
-    """Run a cron now, in this process, and wait for its end; the exit code says whether it was well."""
+    """Run a cron now, in this process, and wait until it ends; the exit code is 0 if it succeeded."""
     configure_logs("text", "warning")
     with errors_as_json(json):
         app = open_project(dir)
@@ -78,8 +78,8 @@ def run(
 def _jobs_of(app: Millpond, doing: str) -> list[CronJob]:
     if app.config.cache.store == "memory" and app.config.cron:
         raise UsageError(
-            f'{doing} looks into the store, and the configuration says [cache] store = "memory": what it remembers is '
-            "inside of the server."
+            f'{doing} reads the store, but the configuration has [cache] store = "memory": only the server itself has '
+            "the records of crons."
         )
     return app.jobs()
 
@@ -90,9 +90,9 @@ def _chosen(jobs: Sequence[CronJob], path: str, schedule: str | None) -> CronJob
         return fitting[0]
     if fitting:
         schedules = ", ".join(f'"{job.cron.schedule}"' for job in fitting)
-        raise CommandError(f"{len(fitting)} crons run {path}; say which one with --schedule: {schedules}.")
+        raise CommandError(f"{len(fitting)} crons run {path}; select one with --schedule: {schedules}.")
     known = ", ".join(sorted({job.cron.path for job in jobs})) or "none"
-    raise CommandError(f"there is no such cron of {path}; those that are configured: {known}.")
+    raise CommandError(f"there is no such cron of {path}; the configured ones are: {known}.")
 
 
 async def _records(app: Millpond, jobs: Sequence[CronJob]) -> list[CronRecord]:
@@ -108,7 +108,7 @@ async def _run(app: Millpond, job: CronJob) -> CronRun:
         try:
             return await job.run(job.clock(), once=False)
         except AlreadyClaimed:
-            raise CommandError(f"{job.cron.path} is running already; try again when it has ended.") from None
+            raise CommandError(f"{job.cron.path} is already running; try again when it has ended.") from None
 
 
 def _facts(job: CronJob, record: CronRecord, now: float) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _row(job: CronJob, record: CronRecord, now: float) -> list[str]:
 
 
 def _summary(run: CronRun) -> str:
-    """The end of a run, for people."""
+    """The outcome of a run as readable text."""
     parts = [run.outcome.value]
     if run.status is not None:
         parts.append(f"with {run.status}")
@@ -156,5 +156,5 @@ def _summary(run: CronRun) -> str:
 
 
 def _time(moment: float) -> str:
-    """On this machine's clock."""
+    """A time in this machine's time zone."""
     return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -10,7 +10,7 @@ from millpond.serve.processes.server import address_of, bound
 
 
 def dev(*, dir: Dir = HERE, host: Host = LOCALHOST, port: Port = PORT) -> int:  # noqa: A002 - the option's name
-    """Serve while you write: answers aren't cached, a change reloads, and errors are pages."""
+    """Serve for development: answers aren't cached, changes reload, and errors are shown as pages."""
     project = dir.resolve()
     if not project.is_dir():
         raise UsageError(f"there is no folder {project}; give the project's with --dir.")

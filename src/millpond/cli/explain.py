@@ -26,7 +26,7 @@ def explain(
     dir: Dir = HERE,  # noqa: A002 - the option's name
     json: Json = False,
 ) -> int:
-    """Say what a GET of a path gets, and why: which route, and what the cache would answer now, by the build."""
+    """Explain what a GET of a path returns, and why: the matching route, and the cache's answer by the build."""
     with errors_as_json(json):
         app = open_project(dir)
         manifest, notes = build_of(app)
@@ -41,7 +41,7 @@ def explain(
 
 
 def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
-    """What there is to say, one label and one text per line."""
+    """The explanation as lines, each a label and a text."""
     yield "path", explanation.path
     if explanation.status is not None:
         yield "status", str(explanation.status)

@@ -1,4 +1,4 @@
-"""What a GET of one path gets, and why: the facts that `millpond explain` prints."""
+"""What a GET of one path returns, and why: the facts that `millpond explain` prints."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REFUSALS = {
 
 @dataclass(slots=True)
 class Explanation:
-    """The outcome for one path. `status` is known where no route runs."""
+    """The outcome for one path. `status` is set only if no route runs."""
 
     path: str
     status: int | None = None
@@ -49,15 +49,15 @@ class Explanation:
     why: str | None = None
     place: str | None = None
     frozen: list[str] = field(default_factory=list)
-    """What the build's answer keeps until the next build: its own inputs, and those of functions that it used."""
+    """Inputs that the build's answer keeps until the next build: its own, and those of the functions that it called."""
     refreshed: list[str] = field(default_factory=list)
-    """What is read again at each render."""
+    """Inputs that each render reads again."""
     remedies: list[str] = field(default_factory=list)
-    """How to have the frozen ones read again."""
+    """How to make a render read the frozen inputs again."""
     cache: dict[str, Any] | None = None
-    """What would be answered from the build's entries; None for a live path."""
+    """What the cache would answer from the build's entries; None for a live path."""
     declined: list[str] = field(default_factory=list)
-    """Routes that fit the path and don't want it."""
+    """Routes that match the path but decline it."""
     nearest: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -67,7 +67,7 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
 
     Raises:
         BuildError: the build is damaged.
-        Exception: what `generate_static_params` raised, where there is no build.
+        Exception: what `generate_static_params` raised, if there is no build.
     """
     path, notes = _path_of(given)
     explanation = Explanation(path, notes=notes)
@@ -93,23 +93,23 @@ async def _unbuilt(app: Millpond) -> list[Plan]:
 
 
 def _path_of(given: str) -> tuple[str, list[str]]:
-    """The encoded path of a path or URL, and what was left out of it."""
+    """The encoded path of a path or URL, and notes about what was removed from it."""
     scheme, found, rest = given.partition("://")
     if found and scheme.isalpha():
         given = rest[len(rest.partition("/")[0]) :]
     path = re.split("[?#]", given, maxsplit=1)[0]
     notes = []
     if path != given:
-        notes.append("the query is left out: it changes which answer is meant only where the route has cache_query")
+        notes.append("the query is ignored: it selects another answer only if the route has cache_query")
     return quote(path if path.startswith("/") else f"/{path}", safe="/%!$&'()*+,;=:@~"), notes
 
 
 def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
     explanation.status, explanation.location = refused
     if refused.location is not None:
-        explanation.rule = f"redirect to {refused.location}: that is how the URL is spelt, slashes included"
+        explanation.rule = f"redirect to {refused.location}: the canonical URL, slashes included"
     else:
-        explanation.rule = f"no route is asked: {_REFUSALS[refused.status]}"
+        explanation.rule = f"no route is called: {_REFUSALS[refused.status]}"
     return explanation
 
 
@@ -145,7 +145,7 @@ def _answered(
 
 
 def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Target, *, cache_components: bool) -> None:
-    """What the build observed of this path, and of the functions that its route uses."""
+    """Add the inputs that the build observed for this path, and for the functions that its route calls."""
     record = next(record for record in manifest.routes if record.file == target.route.file.file)
     path = next((path for path in record.paths if path.path == target.path), None)
     inputs = [record.inputs[number] for number in path.inputs] if path is not None else []
@@ -167,7 +167,7 @@ def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
 
 
 def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: float) -> dict[str, Any]:
-    """What a server that has just started from the build would say."""
+    """What a server that has just started from the build would answer."""
     entries = read_entries(app.project, manifest) if manifest is not None else iter(())
     entry = next((entry for entry in entries if entry.key == target.key), None)
     facts: dict[str, Any] = {"key": target.key, "stored": entry is not None}
@@ -192,11 +192,11 @@ def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) ->
     for other in app.fastapi.router.routes:
         if other.matches({**asgi, "root_path": ""})[0] is not Match.NONE:
             explanation.mode = "live"
-            explanation.rule = "no route file answers it; FastAPI itself does"
+            explanation.rule = "no route file matches; a route of the FastAPI application does"
             explanation.route = getattr(other, "path", None)
             return explanation
     explanation.status = 404
-    explanation.rule = "no route wants the path" if explanation.declined else "no route fits the path"
+    explanation.rule = "every matching route declines the path" if explanation.declined else "no route matches the path"
     patterns = [route.pattern for route in app.routes]
     explanation.nearest = difflib.get_close_matches(explanation.path, patterns, n=3, cutoff=0.3)
     return explanation

@@ -14,8 +14,8 @@ from millpond.errors import CommandError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def new(name: Annotated[Path, Parameter(help="The folder to make; its name is the project's.")], /) -> int:
-    """Make a small project that works."""
+def new(name: Annotated[Path, Parameter(help="The folder to create; the project gets its name.")], /) -> int:
+    """Create a small working project."""
     folder = name.absolute()
     if not _NAME.fullmatch(folder.name):
         raise CommandError(
@@ -24,7 +24,7 @@ def new(name: Annotated[Path, Parameter(help="The folder to make; its name is th
         )
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise CommandError(f"{folder} exists, and isn't an empty folder; give another name.")
+            raise CommandError(f"{folder} exists and isn't an empty folder; choose another name.")
         _write(folder)
     except OSError as error:
         raise CommandError(f"{error.filename or folder} can't be written: {error.strerror}.") from error

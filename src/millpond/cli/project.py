@@ -1,4 +1,4 @@
-"""The project that a command is about."""
+"""The project that a command works on."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def open_project(folder: Path) -> Millpond:
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """What is loaded stays: to look through it for garbage, again and again, takes a fifth of the time, and more later.
+    """Disable garbage collection while the project loads, and freeze the loaded objects afterwards.
 
-    For commands only, whose process is theirs.
+    They live as long as the process. Collecting among them takes a fifth of the loading time, and more time later.
+    For commands only: they own the process.
     """
     gc.disable()
     try:
@@ -50,11 +51,11 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def build_of(app: Millpond) -> tuple[BuildManifest | None, list[str]]:
-    """The build that a server would answer from, and what is to be said about it; None when it would refuse it."""
+    """The build that a server would serve, and notes about it; None if there is none or the server would refuse it."""
     try:
         manifest = app.manifest()
         if manifest is None:
-            return None, ["there is no build: this is what the files say"]
+            return None, ["there is no build: this is derived from the files"]
         plans_of(manifest, app.routes)
     except BuildError as error:
         return None, [f"the build can't be served: {error}"]
@@ -80,5 +81,5 @@ def run_project(
 
 
 def prints_on_stderr() -> contextlib.AbstractContextManager[object]:
-    """While the user's code runs: what it prints is none of the command's facts."""
+    """Redirect stdout to stderr while the user's code runs: what it prints is not part of the command's results."""
     return contextlib.redirect_stdout(sys.stderr)

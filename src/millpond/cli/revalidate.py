@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from millpond.purge.purges import Purges
 
 _TIMEOUT = 10.0
-"""Seconds for a server to answer."""
+"""Seconds to wait for a server's answer."""
 
 _PURGE_TIMEOUT = 30.0
-"""Seconds for caches in front to acknowledge, twice."""
+"""Seconds to wait until the caches in front have acknowledged both sends of a purge."""
 
 PathType = Literal["route", "page", "layout"]
 
@@ -49,21 +49,25 @@ def revalidate(
         list[str] | None, Parameter(negative="", help="A path, such as /items/1, or a pattern, such as /items/[id].")
     ] = None,
     type: Annotated[  # noqa: A002 - the option's name
-        PathType | None, Parameter(help='For paths: "layout" is everything below, too.')
+        PathType | None, Parameter(help='For paths: "layout" also invalidates everything below.')
     ] = None,
     profile: Annotated[
-        str | None, Parameter(help="For tags: serve older answers as stale, as long as this lifetime's expire.")
+        str | None, Parameter(help="For tags: serve older answers as stale for the expire time of this lifetime.")
     ] = None,
-    expire: Annotated[float | None, Parameter(help="For tags: the same in seconds.")] = None,
-    url: Annotated[str | None, Parameter(help="Ask the server there, instead of the store on this machine.")] = None,
+    expire: Annotated[
+        float | None, Parameter(help="For tags: serve older answers as stale for this many seconds.")
+    ] = None,
+    url: Annotated[
+        str | None, Parameter(help="Invalidate through the server at this URL, not in the store on this machine.")
+    ] = None,
     secret_env: Annotated[
         str | None,
-        Parameter(help="The environment variable with the server's secret; the configuration's if not given."),
+        Parameter(help="The environment variable with the server's secret; by default the configured one."),
     ] = None,
     dir: Dir = HERE,  # noqa: A002 - the option's name
     json: Json = False,
 ) -> int:
-    """Invalidate tags and paths. A running server sees it at its next request; nothing is rendered before."""
+    """Invalidate tags and paths. Running servers see it at their next request; nothing is rendered before that."""
     with errors_as_json(json):
         order = _order(tag or [], path or [], type, profile, expire)
         project = (dir / APP).absolute().parent
@@ -84,14 +88,14 @@ def revalidate(
 def _order(
     tags: list[str], paths: list[str], kind: PathType | None, profile: str | None, expire: float | None
 ) -> dict[str, Any]:
-    """What is to be done, as the endpoint takes it.
+    """The invalidation as the JSON body that the endpoint accepts.
 
     Raises:
-        UsageError: there is nothing to do, or something makes no sense.
+        UsageError: nothing is named, or the options don't go together.
     """
     good = InvalidationOrder.of(tags, paths, kind).tags
     if not good and not paths:
-        raise UsageError("say what: --tag TAG, or --path PATH.")
+        raise UsageError("name what to invalidate: --tag TAG or --path PATH.")
     if not good and (profile is not None or expire is not None):
         raise UsageError("--profile and --expire are for tags; a path expires now.")
     if not paths and kind is not None:
@@ -110,7 +114,7 @@ def _through_store(folder: Path, order: dict[str, Any]) -> dict[str, int]:
         store = chosen_store(about.project, about.config.cache, None, time.time)
         await store.open()
         try:
-            async with _telling(purges):
+            async with _acknowledged(purges):
                 return checked.carry_out(store, purges, expire_after=expire_after)
         finally:
             await store.close()
@@ -119,17 +123,17 @@ def _through_store(folder: Path, order: dict[str, Any]) -> dict[str, int]:
 
 
 def _purges(config: Config) -> Purges | None:
-    """The caches in front: no server tells them of what is done here."""
+    """The purges of the caches in front: no server sends them for an invalidation that is made here."""
     if config.cdn is None or not config.cdn.purge:
         return None
-    from millpond.purge.configured import purges_of  # here, as few need it
+    from millpond.purge.configured import purges_of  # imported late: few projects need it
 
     return purges_of(config.cdn.purge, config.expire_time, time.time)
 
 
 @contextlib.asynccontextmanager
-async def _telling(purges: Purges | None) -> AsyncIterator[None]:
-    """On the way out all caches in front have acknowledged what was announced meanwhile."""
+async def _acknowledged(purges: Purges | None) -> AsyncIterator[None]:
+    """On exit, wait until all caches in front have acknowledged the purges that were queued in the block."""
     if purges is None:
         yield
         return
@@ -150,22 +154,22 @@ def _through_server(url: str, secret_env: str | None, config: Config, order: dic
         answer = httpx2.post(address, json=order, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
     except httpx2.TimeoutException:
         raise CommandError(
-            f"{address} didn't answer within {_TIMEOUT:g} s; whether it invalidated isn't known."
+            f"{address} didn't answer within {_TIMEOUT:g} s; it is unknown whether it invalidated anything."
         ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise CommandError(f"{address} can't be reached: {error}. Is the server running there?") from None
+        raise CommandError(f"{address} can't be reached: {error}. Is the server running?") from None
     if answer.status_code == 200:
         try:
             return msgspec.json.decode(answer.content, type=dict[str, int])
         except msgspec.DecodeError:
             raise CommandError(
-                f"{address} answered 200, and not as Millpond does; is that the right address?"
+                f"{address} answered 200, but not as Millpond does; is that the right address?"
             ) from None
     raise CommandError(f"{address} answered {answer.status_code}: {_meaning(answer)}")
 
 
 def _endpoint(url: str, config: Config) -> str:
-    """The address of the endpoint, of a server's address or of the endpoint's itself."""
+    """The URL of the endpoint, given a server's URL or the endpoint's own."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise UsageError(f'--url is "{url}"; it must look like http://127.0.0.1:8000.')
@@ -181,24 +185,24 @@ def _secret(given: str | None, endpoint: RevalidateEndpointConfig | None) -> str
         if endpoint is not None and endpoint.secret is not None:
             return endpoint.secret.strip()
         raise UsageError(
-            "the server wants a secret: name the environment variable that holds it, with --secret-env or as "
+            "the server needs a secret: name the environment variable that holds it, with --secret-env or as "
             "secret_env in [revalidate_endpoint]."
         )
     secret = os.environ.get(name, "").strip()
     if not secret:
-        raise UsageError(f"the environment variable {name} isn't set; it is to hold the server's secret.")
+        raise UsageError(f"the environment variable {name} isn't set; it must hold the server's secret.")
     return secret
 
 
 def _meaning(answer: httpx2.Response) -> str:
-    said = _error_in(answer)
+    message = _error_in(answer)
     if answer.status_code == 401:
         return "the secret isn't the server's."
     if answer.status_code == 429:
         return f"too many calls with a wrong secret; try again in {answer.headers.get('retry-after', 'a few')} s."
     if answer.status_code in (404, 405):
         return "there is no endpoint; the server's configuration needs [revalidate_endpoint]."
-    return f"{said}." if said else "that is not what Millpond's endpoint says; is it the right address?"
+    return f"{message}." if message else "this isn't an answer of Millpond's endpoint; is it the right address?"
 
 
 def _error_in(answer: httpx2.Response) -> str | None:
@@ -209,7 +213,7 @@ def _error_in(answer: httpx2.Response) -> str | None:
 
 
 def _unknown_paths(project: Path, paths: list[str], kind: PathType | None) -> list[str]:
-    """A warning for each path that no route has; nothing where there are no routes to look at."""
+    """A warning for each path that no route matches; none if the project has no routes here."""
     app = project / APP
     if not paths or not app.is_dir():
         return []
@@ -218,26 +222,26 @@ def _unknown_paths(project: Path, paths: list[str], kind: PathType | None) -> li
     patterns = {
         pattern for file in files for whole in (file.pattern, folders_of(file.file)) for pattern in _heads(whole, below)
     }
-    # With "layout" a path that only begins like a route's counts, too.
+    # With "layout" a path that is a prefix of a route's path counts, too.
     lengths = [range(len(file.segments) + 1) if below else (len(file.segments),) for file in files]
     table = Table(
         (file.segments[:length], file.pattern) for file, each in zip(files, lengths, strict=True) for length in each
     )
     return [
-        f"no route has the path {path}: nothing that is stored was invalidated by it"
+        f"no route has the path {path}: it invalidated no stored entry"
         for path in paths
         if (path.rstrip("/") or "/") not in patterns and not _matches(table, path)
     ]
 
 
 def _heads(pattern: str, below: bool) -> list[str]:
-    """The pattern, and with `below` all that enclose it."""
+    """The pattern, and with `below` all its parents."""
     parts = [part for part in pattern.split("/") if part]
     return ["/" + "/".join(parts[:end]) for end in range(len(parts) + 1) if below or end == len(parts)]
 
 
 def _matches(table: Table[str], path: str) -> bool:
-    if "[" in path or "(" in path:  # a pattern, and it isn't one of them
+    if "[" in path or "(" in path:  # a pattern; the known ones were compared before
         return False
     try:
         return next(table.match(split(path.encode())), None) is not None

@@ -20,7 +20,7 @@ CANDIDATE = "?"
 
 
 def routes(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
-    """List the routes: with the decisions of the build where there is one, and with what the files say elsewhere."""
+    """List the routes: with the decisions of the build if there is one, otherwise with what the files declare."""
     with errors_as_json(json):
         app = open_project(dir)
         manifest, notes = build_of(app)
@@ -48,7 +48,7 @@ def _by_build(record: RouteRecord) -> dict[str, Any]:
 
 
 def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
-    """Without a build of the file as it is: a candidate is static unless its render asks for request data."""
+    """For a file that is new or edited since the build: a candidate is static unless its render reads request data."""
     chosen = candidacy(route, app.config.compat, cache_components=app.config.cache_components)
     return {
         "file": route.file.file,
@@ -78,6 +78,6 @@ def _report(listed: list[dict[str, Any]]) -> None:
         console.print(line, soft_wrap=True)
     if CANDIDATE in glyphs:
         console.print(
-            f"{CANDIDATE}  may be static: `millpond build` finds out whether its answer depends on the request",
+            f"{CANDIDATE}  may be static: `millpond build` determines whether its answer depends on the request",
             soft_wrap=True,
         )

@@ -51,25 +51,25 @@ def start(
     host: Host = LOCALHOST,
     port: Port = PORT,
     workers: Annotated[
-        int, Parameter(help="Processes that answer, and share one cache.", validator=Number(gte=1, lte=1024))
+        int, Parameter(help="Number of worker processes; they share one cache.", validator=Number(gte=1, lte=1024))
     ] = 1,
     log_format: Annotated[
-        LogFormat | None, Parameter(help="Text on a terminal and JSON elsewhere, when not given.")
+        LogFormat | None, Parameter(help="The format of logs; by default text on a terminal, otherwise JSON.")
     ] = None,
-    log_level: Annotated[LogLevel, Parameter(help="What is less important is left out.")] = "info",
+    log_level: Annotated[LogLevel, Parameter(help="The lowest level that is logged.")] = "info",
     access_log: Annotated[bool, Parameter(help="Log each request.")] = True,
     server: Annotated[
-        Way, Parameter(help='"socket" answers hits before the application is called; "asgi" takes no short cut.')
+        Way, Parameter(help='"socket" answers hits at the socket; "asgi" sends every request through the application.')
     ] = "socket",
     proxy_headers: Annotated[
-        bool, Parameter(negative="", help="Believe X-Forwarded-For and -Proto of the proxies that are trusted.")
+        bool, Parameter(negative="", help="Use X-Forwarded-For and X-Forwarded-Proto from trusted proxies.")
     ] = False,
     forwarded_allow_ips: Annotated[
         str | None,
-        Parameter(help=f'The trusted proxies: addresses and networks, or "*" for everybody. [default: {LOCAL}]'),
+        Parameter(help=f'The trusted proxies: addresses and networks, or "*" for all. [default: {LOCAL}]'),
     ] = None,
 ) -> int:
-    """Answer from the build."""
+    """Serve the build."""
     proxies = _trusted(forwarded_allow_ips, proxy_headers=proxy_headers)
     serving = _ServeTask(dir, log_format, log_level, access_log, server, proxies)
     serving.configure_logs()
@@ -91,7 +91,7 @@ def _trusted(allowed: str | None, *, proxy_headers: bool) -> Proxies | None:
     if proxy_headers:
         return Proxies(LOCAL if allowed is None else allowed)
     if allowed is not None:
-        raise UsageError("--forwarded-allow-ips says whose headers --proxy-headers believes; give both.")
+        raise UsageError("--forwarded-allow-ips names the proxies that --proxy-headers trusts; give both.")
     return None
 
 
@@ -101,8 +101,8 @@ def _start_workers(serving: _ServeTask, host: str, port: int, workers: int) -> i
     _required(read_manifest(project), project)
     if config.cache.store == "memory":
         raise UsageError(
-            f'--workers {workers} doesn\'t go with [cache] store = "memory": each worker would have a cache of its '
-            'own, and an invalidation would reach one of them. Use store = "lmdb", or one worker.'
+            f'--workers {workers} can\'t be used with [cache] store = "memory": each worker would have its own cache, '
+            'and an invalidation would reach only one of them. Use store = "lmdb", or one worker.'
         )
     with bound(host, port) as sockets:
 
@@ -124,7 +124,7 @@ def _required(manifest: BuildManifest | None, project: Path) -> BuildManifest:
 
 
 def _served(project: Path) -> BuildManifest | None:
-    """The build that workers have begun to serve; None, and a word in the log, if it has gone since."""
+    """The build that the workers now serve; None, with a warning in the log, if it was removed since."""
     try:
         return _required(read_manifest(project), project)
     except BuildError as error:
@@ -134,7 +134,7 @@ def _served(project: Path) -> BuildManifest | None:
 
 @dataclass(frozen=True, slots=True)
 class _ServeTask:
-    """How to serve; it is sent to each of several workers."""
+    """How to serve. With several workers it is pickled and sent to each."""
 
     folder: Path
     log_format: LogFormat | None
@@ -144,11 +144,11 @@ class _ServeTask:
     proxies: Proxies | None
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
-        """What a worker does."""
+        """Serve in a worker process; the `WorkerTask` of `run_workers`."""
         replace_unprintable()
         self.configure_logs()
         name_worker()
-        environment_log.disabled = True  # the parent has said it for all
+        environment_log.disabled = True  # the parent logs these warnings once
         try:
             app = open_project(self.folder)
             _required(app.manifest(), app.project)
@@ -166,11 +166,11 @@ class _ServeTask:
     def serve(
         self, app: Millpond, sockets: Sequence[socket.socket], started: Callable[[], None], *, second_signal_exits: bool
     ) -> None:
-        """Serve until it is to end; `second_signal_exits`: a second signal ends it at once."""
-        authorization()  # refuses a secret of crons that can be guessed, before anybody tries
+        """Serve until SIGINT or SIGTERM; with `second_signal_exits` a second signal exits at once."""
+        authorization()  # refuses a cron secret that is too short, before the server is reachable
 
         async def live() -> None:
-            with contextlib.ExitStack() as to_the_end:
+            with contextlib.ExitStack() as until_exit:
                 async with app.lifespan(), Scheduler(app.jobs(), app.config.server.shutdown_timeout).running():
                     await serve(
                         app,
@@ -181,7 +181,7 @@ class _ServeTask:
                         second_signal_exits=second_signal_exits,
                         started=started,
                     )
-                    to_the_end.enter_context(repeated_signals(exits=second_signal_exits))
+                    until_exit.enter_context(repeated_signals(exits=second_signal_exits))
                     log.info("stopping")
 
         run_project(app, live(), fastest_loop())

@@ -1,4 +1,4 @@
-"""A project's embedded store as the command line finds it, and the facts of what is in it."""
+"""A project's store as the command line opens it, and the facts about its entries."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from millpond.stores.maintenance_contract import ListedEntry, StoreInspection, StoreMaintenance
 
 ID_LENGTH = 10
-"""Characters of an entry's digest that tables show; `show` and `purge` take the beginning of one."""
+"""Characters of an entry's digest that tables show; `show` and `purge` accept a prefix of the digest."""
 _MIN_ID_LENGTH = 6
 
 FRESH, STALE, DEAD, DAMAGED = "fresh", "stale", "dead", "damaged"
-"""Served as it is; served while it is rendered again; never served again; not readable."""
+"""Served as is; served while it is rendered again; never served again; not readable."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectCache:
-    """Where a project's store is, and what it is to be judged by."""
+    """A project's store, and the build and configuration that its entries are judged by."""
 
     project: Path
     config: Config
     build: str | None
-    """The id of the project's build; None where there is none that could be served."""
+    """The id of the project's build; None if there is none that can be served."""
 
     @property
     def max_bytes(self) -> int:
@@ -58,14 +58,14 @@ class ProjectCache:
     def judged(
         self, entry: Entry, row_of: Callable[[str], TagRow | None], now: float, builds: Container[str] = ()
     ) -> Judgement:
-        """What a server of the project's build would do with an entry, or one of those `builds` that it is of."""
+        """What a server would do with an entry: one of the project's build, or of the entry's build if in `builds`."""
         own = entry.kind != "response" or self.build is None or entry.build in builds
         build = entry.build if own or self.build is None else self.build
         return judge(entry, now, row_of, build)
 
 
 def cache_of(folder: Path, doing: str) -> ProjectCache:
-    """The cache of the project in `folder`; `doing` is what messages call the command.
+    """The cache of the project in `folder`; `doing` is the command's name in messages.
 
     Raises:
         UsageError: the project's cache is in the memory of its servers.
@@ -75,12 +75,12 @@ def cache_of(folder: Path, doing: str) -> ProjectCache:
     config = load_config(project)
     if config.cache.kind == "memory":
         raise UsageError(
-            f'{doing} works on the store on disk, and the configuration says [cache] store = "memory": '
-            "the cache is inside of the server. `millpond revalidate --url` reaches it there."
+            f'{doing} works on the store on disk, but the configuration has [cache] store = "memory": '
+            "the cache is in the server's memory. `millpond revalidate --url` reaches it there."
         )
     try:
         manifest = read_manifest(project)
-    except BuildError:  # no server starts with it either; what is stored can be looked at all the same
+    except BuildError:  # a server would refuse it, too; the store can still be inspected
         manifest = None
     return ProjectCache(project, config, None if manifest is None else manifest.build)
 
@@ -88,7 +88,7 @@ def cache_of(folder: Path, doing: str) -> ProjectCache:
 def facts_of(
     cache: ProjectCache, found: ListedEntry, row_of: Callable[[str], TagRow | None], now: float, *, own: bool
 ) -> dict[str, Any]:
-    """What there is to say of an entry; `own`: with the tags that answers have by where they are."""
+    """The facts about an entry; with `own` its built-in tags of route and path are listed, too."""
     entry = found.entry
     facts: dict[str, Any] = {"id": found.digest, "size": found.size, "hits": found.hits, "generation": found.generation}
     if entry is None:
@@ -122,23 +122,23 @@ _UNREADABLE: dict[str, Any] = {
     "tags": [],
     "build": None,
 }
-"""The keys in their order, as they are for a frame that can't be read."""
+"""All keys in their order, with the values for an entry that can't be read."""
 
 
 def is_called(name: str, digest: str, entry: Entry | None) -> bool:
-    """Whether `name` means an entry: the beginning of its id, or its key as it is printed."""
+    """Whether `name` identifies an entry: a prefix of its id, or its key as printed."""
     if len(name) >= _MIN_ID_LENGTH and digest.startswith(name.lower()):
         return True
     return entry is not None and printed_key(entry.key) == printed_key(name)
 
 
 def printed_key(key: str) -> str:
-    """A key on a terminal."""
+    """A key as printed on a terminal."""
     return key.replace("\0", " ").strip()
 
 
 def _readable_tags(entry: Entry, *, own: bool) -> list[str]:
-    """Tags on a terminal; own ones without their NUL, and with the path that they stand for."""
+    """Tags as printed on a terminal; built-in ones without their NUL, and with the path that they stand for."""
     wholes = whole_tags(_route_of(entry) or "", folders_in(entry.key), path_in(entry.key) or "") if own else {}
     return [wholes.get(tag, tag).lstrip("\0") for tag in entry.tags if own or not is_own(tag)]
 
@@ -188,12 +188,12 @@ def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def human_size(number: int) -> str:
-    """Bytes, for people."""
+    """A number of bytes as readable text."""
     return decimal(number)
 
 
 def _lifetime(facts: dict[str, Any]) -> str:
-    """`revalidate / expire`; nothing for what never goes stale."""
+    """`revalidate / expire`; empty for an entry that never goes stale."""
     if not facts["revalidate"]:
         return ""
     return f"{duration_cell(facts['revalidate'])} / {duration_cell(facts['expire']) or 'never'}"

@@ -16,11 +16,11 @@ class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[build]`: how `millpond build` prerenders."""
 
     concurrency: int = 8
-    """Paths rendered at once."""
+    """Paths rendered concurrently."""
     timeout: float = 60.0
-    """Seconds for one path; a path that needs longer is tried three times in all (R3.22)."""
+    """Seconds for one path; a path that takes longer is attempted three times in all (R3.22)."""
     frozen: Literal["report", "error"] = "report"
-    """What happens to a static answer that keeps an input which its route doesn't declare in `frozen_ok`."""
+    """What to do about a static answer that freezes an input that its route doesn't declare in `frozen_ok`."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""

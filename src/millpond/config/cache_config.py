@@ -16,49 +16,50 @@ if TYPE_CHECKING:
 
 
 STORES = {"lmdb": 1024 * 1024 * 1024, "memory": 256 * 1024 * 1024, "valkey": 1024 * 1024 * 1024}
-"""The kinds of stores there are, and what each may hold where nothing is said."""
+"""The kinds of stores -> the default of `max_bytes` for each."""
 _NAMED = ("lmdb", "memory")
 
-_LONGEST_PREFIX = 100
+_MAX_PREFIX = 100
 
 
 class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[cache]`: the store and its bounds."""
 
     store: str = "lmdb"
-    """"lmdb": one file for all workers, kept over restarts. "memory": one cache for each process, gone with it. A URL
-    such as valkey://host:6379/0: a server that any number of hosts share."""
+    """"lmdb": one file for all workers, which survives restarts. "memory": one cache per process, lost when the process
+    ends. A URL such as valkey://host:6379/0: a server that any number of hosts share."""
     path: str = ".millpond/cache"
-    """The folder of the embedded store, seen from the project; on a local disk, and no other project's."""
+    """The folder of the embedded store, relative to the project; on a local disk, not shared with another project."""
     prefix: str | None = None
-    """What the keys in a shared server begin with: one application, one prefix, on every host. None is the project's
+    """The prefix of the keys in a shared server: the same on every host of one application. None is the project's
     name."""
     password_env: str | None = None
     """The environment variable that holds the password of a shared server, in place of one in the URL."""
     serve_when_down: float = 60.0
-    """Seconds for which a process answers as stale what it knows, while a shared server can't be reached."""
+    """Seconds for which a process serves its local entries as stale while a shared server can't be reached."""
     store_timeout: float = 1.0
     """Seconds to wait for a shared server before it counts as unreachable."""
     local_bytes: int = 32 * 1024 * 1024
-    """What each process keeps in its own memory of a store that it shares."""
+    """Bytes of a shared store's entries that each process keeps in its own memory."""
     max_bytes: int | None = None
-    """What the store may hold before it evicts; None is 1 GiB, and 256 MiB in memory."""
+    """The size at which the store evicts; None is 1 GiB, or 256 MiB in memory."""
     max_entry_bytes: int = 16 * 1024 * 1024
-    """The largest answer that is stored; a GET that answers more is live."""
+    """The largest answer that is stored; a GET with a larger one is live."""
     max_data_bytes: int = 2 * 1024 * 1024
-    """The largest fetched answer or function result that is stored; a larger one is used, and not kept."""
+    """The largest fetched answer or function result that is stored; a larger one is used but not stored."""
     max_fetch_bytes: int = 32 * 1024 * 1024
     """The largest answer of an upstream that `fetch` reads, decoded; a larger one is an error."""
     max_query_variants: int = 100
-    """How many answers of one path are kept for different queries, where a route has `cache_query`."""
+    """How many answers of one path are kept for different queries, if the route has `cache_query`."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
-    """In which answers are stored besides the plain form, where that saves 10 % or more; [] for none."""
+    """Codings in which answers are stored besides the uncompressed form, if that saves 10 % or more; [] for none."""
     render_timeout: float = 60.0
     """Seconds after which a regeneration counts as failed."""
     max_overdue_renders: int = 10
-    """Regenerations that took longer and go on in threads; while there are so many, those of sync handlers fail."""
+    """How many regenerations may run on in threads after `render_timeout`; at that number, those of sync handlers fail.
+    """
     lease_seconds: float = 10.0
-    """How long a worker that was killed in mid-render can delay others that want the same; a living one renews."""
+    """How long a worker killed during a render can delay others that need the same entry; a running one renews."""
 
     @property
     def kind(self) -> str:
@@ -66,7 +67,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "valkey" if is_store_url(self.store) else self.store
 
     def bytes_in(self, store: str) -> int:
-        """What a store of that kind may hold."""
+        """The byte limit of a store of that kind."""
         return STORES[store] if self.max_bytes is None else self.max_bytes
 
     def problems(self) -> Iterator[str]:
@@ -87,15 +88,15 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         if self.serve_when_down < 0:
             yield f'"cache.serve_when_down" is {self.serve_when_down}; it must be 0 or more.'
-        yield from self._store_complaints()
-        yield from self._prefix_complaints()
+        yield from self._store_problems()
+        yield from self._prefix_problems()
 
-    def _store_complaints(self) -> Iterator[str]:
+    def _store_problems(self) -> Iterator[str]:
         if self.kind != "valkey":
             if self.store not in _NAMED:
                 yield f'"cache.store" is "{self.store}"; it must be {one_of(_NAMED)}, or a URL such as {EXAMPLES[0]}.'
             if self.password_env is not None:
-                yield f'"cache.password_env" is for a shared server, and "cache.store" is "{self.store}".'
+                yield f'"cache.password_env" is for a shared server, but "cache.store" is "{self.store}".'
             return
         try:
             address = parse_store_url(self.store)
@@ -106,9 +107,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if address.password is not None and self.password_env is not None:
             yield '"cache.password_env" names a password, and the URL in "cache.store" has one; give one of them.'
 
-    def _prefix_complaints(self) -> Iterator[str]:
+    def _prefix_problems(self) -> Iterator[str]:
         prefix = self.prefix
         if prefix is None:
             return
-        if not prefix or len(prefix) > _LONGEST_PREFIX or not prefix.isprintable() or set(prefix) & set("{} "):
-            yield f'"cache.prefix" is "{prefix}"; it must be 1 to {_LONGEST_PREFIX} characters, no spaces, no braces.'
+        if not prefix or len(prefix) > _MAX_PREFIX or not prefix.isprintable() or set(prefix) & set("{} "):
+            yield f'"cache.prefix" is "{prefix}"; it must be 1 to {_MAX_PREFIX} characters, no spaces, no braces.'

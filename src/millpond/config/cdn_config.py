@@ -1,4 +1,4 @@
-"""`[cdn]`: caches in front, what they are told of answers, and how they hear of invalidations."""
+"""`[cdn]`: caches in front of the server, the headers they read, and how invalidations reach them."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEADERS = (*KEY_HEADERS, CACHE_GROUPS)
-"""The headers there are for an answer's keys."""
+"""The headers that can carry an answer's keys."""
 
 XKEY, BAN = "xkey", "ban"
 """How Varnish purges: by the index of vmod xkey, or by bans."""
 
-_LEAST_HEADER, _MOST_HEADER = 128, 16 * 1024
-"""Bytes. Fastly and Cloudflare take no longer list of keys."""
+_MIN_HEADER_BYTES, _MAX_HEADER_BYTES = 128, 16 * 1024
+"""Bytes. Fastly and Cloudflare accept no longer list of keys."""
 
 _NAME_IN_URL = re.compile(r"[A-Za-z0-9]+")
 
 
 class PurgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What all items of `[[cdn.purge]]` have."""
+    """The options that all items of `[[cdn.purge]]` share."""
 
     needs: ClassVar[str | None] = None
-    """The header without which the cache would know no keys."""
+    """The header from which the cache reads the keys of an answer."""
 
     timeout: float = 10.0
     """Seconds for one call."""
     again_after: float = 2.0
-    """Seconds until each purge is sent once more: for an answer that was on its way when the first came by. 0: not."""
+    """Seconds until each purge is sent again: the cache may store an answer that was in transit during the first. 0:
+    never."""
     give_up_after: float = 3600.0
-    """Seconds for which a purge is tried."""
+    """Seconds after which a purge is no longer retried."""
 
     def problems(self, place: str) -> Iterator[str]:
-        """What is wrong with the values; `place` is what messages call the item."""
+        """What is wrong with the values; `place` is the item's name in messages."""
         yield from not_positive({f"{place}.timeout": self.timeout, f"{place}.give_up_after": self.give_up_after})
         if self.again_after < 0:
             yield f'"{place}.again_after" is {self.again_after}; it must be 0 or more.'
@@ -53,11 +54,11 @@ class VarnishConfig(PurgerConfig, frozen=True, kw_only=True, tag="varnish"):
     needs: ClassVar[str | None] = "xkey"
 
     addresses: list[str]
-    """The URL of every Varnish, such as "http://10.0.0.5:6081": each is told by itself."""
+    """The URL of every Varnish, such as "http://10.0.0.5:6081": each one gets its own purge."""
     method: str = XKEY
     """"xkey": by the index of vmod xkey. "ban": by bans, which need no vmod, and are always hard."""
     token_env: str | None = None
-    """The environment variable with what is sent as `Authorization: Bearer …`, where the VCL asks for it."""
+    """The environment variable with the token for `Authorization: Bearer …`, if the VCL requires it."""
 
     def problems(self, place: str) -> Iterator[str]:
         yield from super().problems(place)
@@ -104,7 +105,7 @@ class CloudflareConfig(PurgerConfig, frozen=True, kw_only=True, tag="cloudflare"
 
 
 class WebhookConfig(PurgerConfig, frozen=True, kw_only=True, tag="webhook"):
-    """Anything else: a POST that says what was invalidated, signed as Standard Webhooks has it."""
+    """Any other cache: a POST that lists what was invalidated, signed as Standard Webhooks specifies."""
 
     url: str
     secret_env: str
@@ -119,33 +120,33 @@ AnyPurgerConfig: TypeAlias = VarnishConfig | FastlyConfig | CloudflareConfig | W
 
 
 class CdnConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[cdn]`: there are caches in front. They are told what they may keep; live answers, that they may not."""
+    """`[cdn]`: there are caches in front. Headers say what they may store; live answers say that they may not."""
 
     headers: tuple[str, ...] = ()
-    """The headers that name an answer's keys: "cache-tag" (Cloudflare), "surrogate-key" (Fastly), "xkey" (Varnish),
+    """The headers that list an answer's keys: "cache-tag" (Cloudflare), "surrogate-key" (Fastly), "xkey" (Varnish),
     "cache-groups" (RFC 9875)."""
     cdn_cache_control: bool = False
-    """Whether answers have CDN-Cache-Control, too (RFC 9213)."""
+    """Whether answers also have CDN-Cache-Control (RFC 9213)."""
     max_age: float | None = None
-    """Seconds, in CDN-Cache-Control: the longest that a CDN keeps an answer, though a purge were lost."""
+    """Seconds, in CDN-Cache-Control: the longest that a CDN keeps an answer, even if a purge is lost."""
     max_header_bytes: int = 4096
-    """The longest list of keys. An answer whose keys don't fit has one key instead, which every purge names."""
+    """The longest list of keys. An answer whose keys don't fit has a single key instead, which every purge includes."""
     purge: list[AnyPurgerConfig] = []
-    """Whom invalidations are told."""
+    """The caches that invalidations are sent to."""
 
     def surrogates(self) -> Surrogates:
-        """What answers say."""
+        """The surrogate headers of answers."""
         return Surrogates(self.headers, self.cdn_cache_control, self.max_age, self.max_header_bytes)
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         yield from not_positive({"cdn.max_age": self.max_age})
         if self.max_age is not None and not self.cdn_cache_control:
-            yield '"cdn.max_age" is said in CDN-Cache-Control; it needs cdn_cache_control = true.'
-        if not _LEAST_HEADER <= self.max_header_bytes <= _MOST_HEADER:
+            yield '"cdn.max_age" is sent in CDN-Cache-Control; it needs cdn_cache_control = true.'
+        if not _MIN_HEADER_BYTES <= self.max_header_bytes <= _MAX_HEADER_BYTES:
             yield (
                 f'"cdn.max_header_bytes" is {self.max_header_bytes}; '
-                f"it must be between {_LEAST_HEADER} and {_MOST_HEADER}."
+                f"it must be between {_MIN_HEADER_BYTES} and {_MAX_HEADER_BYTES}."
             )
         for name in self.headers:
             if name not in HEADERS:
@@ -160,7 +161,7 @@ class CdnConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def not_a_url(name: str, url: str) -> Iterator[str]:
-    """A problem about what isn't an address of HTTP."""
+    """A problem, unless `url` is an HTTP URL."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -171,6 +172,6 @@ def not_a_url(name: str, url: str) -> Iterator[str]:
 
 
 def not_an_id(name: str, value: str) -> Iterator[str]:
-    """A problem about an id that can't be one: it becomes part of a URL."""
+    """A problem, unless `value` can be an id. It becomes part of a URL."""
     if not _NAME_IN_URL.fullmatch(value):
         yield f'"{name}" is "{value}"; it must be the id as your CDN shows it: letters and digits.'

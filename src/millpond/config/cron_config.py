@@ -1,4 +1,4 @@
-"""`[[cron]]`: routes that are asked by the clock."""
+"""`[[cron]]`: routes that are called on a schedule."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SECONDS = 24 * 3600
-"""The longest run."""
+"""The largest `timeout`."""
 
 
 class CronConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One route, and when its GET is run."""
+    """One route, and the schedule on which its GET is run."""
 
     path: str
-    """Of the route, without `base_path`."""
+    """The path of the route, without `base_path`."""
     schedule: str
     """Five fields as in crontab(5), or six with seconds first."""
     timezone: str = "UTC"
-    """The name of an IANA time zone: its clock is what the schedule means."""
+    """The name of an IANA time zone; the schedule is in its local time."""
     timeout: float = 300.0
     """Seconds after which a run counts as failed, and is cancelled."""
     catch_up: bool = False
-    """Whether one run makes up for those that fell into a downtime, or into a run that took too long."""
+    """Whether one run makes up for those that were missed during a downtime, or during a run that took too long."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
@@ -37,7 +37,7 @@ class CronConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         yield from not_positive({"cron.timeout": self.timeout})
         if self.timeout > MAX_SECONDS:
             yield f'"cron.timeout" is {self.timeout:g}; at most {MAX_SECONDS} seconds are possible.'
-        # Here, as it needs an extra that only users of crons have.
+        # Imported late: it needs an extra that only users of crons install.
         from millpond.config.schedule import Schedule
 
         try:

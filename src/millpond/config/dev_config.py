@@ -1,4 +1,4 @@
-"""`[dev]`: what `millpond dev` goes by."""
+"""`[dev]`: options of `millpond dev`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f]*:[0-9a-f:.]+", re.I
 
 
 class DevConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[dev]`: what `millpond dev` goes by."""
+    """`[dev]`: options of `millpond dev`."""
 
     allowed_hosts: tuple[str, ...] = ()
-    """Hosts, besides this machine's own names, for which requests are answered: "shop.test", or ".shop.test" for it
-    and all names below it. Without a port."""
+    """Hosts, besides this machine's own names, whose requests are answered: "shop.test", or ".shop.test" for it and all
+    its subdomains. Without a port."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""

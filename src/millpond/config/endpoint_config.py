@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RevalidateEndpointConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[revalidate_endpoint]`: a POST endpoint for webhooks that invalidate. Off unless this table is there."""
+    """`[revalidate_endpoint]`: a POST endpoint for webhooks that invalidate. Off unless this table is present."""
 
     path: str = "/api/revalidate"
     secret: str | None = None
@@ -21,7 +21,8 @@ class RevalidateEndpointConfig(msgspec.Struct, frozen=True, forbid_unknown_field
     secret_env: str | None = None
     """The environment variable that holds the secret."""
     per_minute: int = 60
-    """Calls with a wrong secret within a minute, in each process; more are answered 429. The right one passes."""
+    """Calls with a wrong secret per minute and process; further ones are answered 429. The right secret always passes.
+    """
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""

@@ -31,14 +31,14 @@ FILE_NAME = "millpond.toml"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that millpond.toml can say."""
+    """Everything that millpond.toml can set."""
 
     compat: Compat = Compat.V16
     cache_components: bool = False
     expire_time: float = YEAR
     """Seconds after which a time-based answer may no longer be served (R4.20)."""
     base_path: str = ""
-    """Such as "/docs": only URLs below it match (R1.48)."""
+    """A path such as "/docs": only URLs below it match (R1.48)."""
     trailing_slash: bool = False
     """Whether the canonical form of a URL ends in a slash (R1.47)."""
     cache_life: dict[str, CacheLife] = {}
@@ -59,7 +59,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.base_path:
             yield from not_a_prefix("base_path", self.base_path, "/docs")
         if self.cache_components and self.compat is not Compat.V16:
-            yield f'"cache_components" belongs to compat = "16", and compat is "{self.compat}".'
+            yield f'"cache_components" needs compat = "16", but compat is "{self.compat}".'
         try:
             self.profiles()
         except InvalidLife as error:
@@ -69,7 +69,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 yield from table.problems()
 
     def profiles(self) -> dict[str, Profile]:
-        """The built-in lifetimes, with those of `[cache_life]` added or in their place.
+        """The built-in lifetimes, with those of `[cache_life]` added or replacing them.
 
         Raises:
             InvalidLife: an age makes no sense.
@@ -82,7 +82,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_config(project: Path) -> Config:
-    """The configuration of the project in the folder `project`; defaults where it has none.
+    """The configuration of the project in the folder `project`; the defaults if it has none.
 
     Raises:
         ConfigError: a file can't be read, a key is unknown, or a value has the wrong type or range.
@@ -105,7 +105,7 @@ def load_config(project: Path) -> Config:
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:
-    """A Config out of parsed TOML; `source` is what messages call the place it came from."""
+    """A Config from parsed TOML; `source` is the name of the file in messages."""
     _refuse_unknown(Config, values, source, "")
     try:
         config = msgspec.convert(values, Config)
@@ -130,14 +130,14 @@ def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: 
 
 
 def _tables_in(kind: Any) -> list[type[msgspec.Struct]]:
-    """The tables that a key takes: in a list, by name, of several kinds, or where it may be left out."""
+    """The table types that a key accepts, also inside of lists, dicts, unions and optional types."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return [kind]
     return [table for option in get_args(kind) for table in _tables_in(option)]
 
 
 def _tables_of(value: object, place: str, *, named: bool) -> list[tuple[str, dict[str, Any]]]:
-    """The tables in a value, each with what messages call it."""
+    """The tables in a value, each with its name in messages."""
     if isinstance(value, list):
         inner: list[tuple[str, object]] = [(f"{place}[{number}]", each) for number, each in enumerate(value)]
     elif isinstance(value, dict) and named:
@@ -150,16 +150,16 @@ def _tables_of(value: object, place: str, *, named: bool) -> list[tuple[str, dic
 def _table_for(
     values: dict[str, Any], tables: list[type[msgspec.Struct]], source: str, place: str
 ) -> type[msgspec.Struct]:
-    """Which of the tables it is, where a key of it says so."""
+    """The table type of `values`: with several candidates, the one that its tag field names."""
     by_tag = {str(table.__struct_config__.tag): table for table in tables}
     field = tables[0].__struct_config__.tag_field
     if field is None:
         return tables[0]
-    said = values.get(field)
-    if not isinstance(said, str) or said not in by_tag:
-        what = "is missing" if said is None else f'is "{said}"'
+    tag = values.get(field)
+    if not isinstance(tag, str) or tag not in by_tag:
+        what = "is missing" if tag is None else f'is "{tag}"'
         raise ConfigError(f'{source}: "{place}.{field}" {what}; it must be {one_of(by_tag)}.')
-    return by_tag[said]
+    return by_tag[tag]
 
 
 def _readable(message: str) -> str:

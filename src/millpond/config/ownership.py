@@ -1,4 +1,4 @@
-"""Whose a folder is that this process may not use, and what to do about it."""
+"""The owner of a folder that this process may not use, and what to do about it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ WRITE, READ = os.R_OK | os.W_OK, os.R_OK
 
 
 def whose(folder: Path, names: tuple[str, ...] = (), needed: int = WRITE) -> str:
-    """A sentence about what is in the way of this process by its owner and mode, beginning with a blank.
+    """A sentence, with a leading space, about the owner and mode that deny this process access.
 
-    Empty where nothing is: on a read-only file system, say.
+    Empty if neither does, for example on a read-only file system.
 
     Args:
-        folder: what this process wanted to use, whether it is there or not.
-        names: the files in it that it wanted to use.
+        folder: the folder that this process needs; it may not exist.
+        names: the files in it that this process needs.
         needed: `WRITE` or `READ`.
     """
     if pwd is None:
@@ -33,9 +33,9 @@ def whose(folder: Path, names: tuple[str, ...] = (), needed: int = WRITE) -> str
             continue
         about = refused.stat()
         user = os.geteuid()
-        remedy = "let that user in."
+        remedy = "give that user access."
         if refused.is_relative_to(folder):
-            remedy = f"run all that use it as one user, or give it to this one: chown -R {user} {folder}"
+            remedy = f"run everything that uses it as one user, or change its owner: chown -R {user} {folder}"
         return (
             f" {refused} belongs to {_name(about.st_uid)} ({stat.filemode(about.st_mode)}), and this process runs as "
             f"{_name(user)}: {remedy}"
@@ -44,10 +44,10 @@ def whose(folder: Path, names: tuple[str, ...] = (), needed: int = WRITE) -> str
 
 
 def _refused(path: Path, needed: int) -> Path | None:
-    """The first on the way to `path` that this process may not use as it has to."""
+    """The first step on the way to `path` that denies this process the access it needs."""
     above = Path("/")
     for step in (*reversed(path.parents), path):
-        if not os.path.lexists(step):  # it would be made, in the folder above
+        if not os.path.lexists(step):  # it would be created in the folder above
             return None if _may(above, os.W_OK | os.X_OK) else above
         if not _may(step, needed if step == path else os.X_OK):
             return step
@@ -56,7 +56,7 @@ def _refused(path: Path, needed: int) -> Path | None:
 
 
 def _may(path: Path, mode: int) -> bool:
-    # Files are opened as the effective user, who may be another than the one that began the process.
+    # Files are opened as the effective user, which may differ from the user that started the process.
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 

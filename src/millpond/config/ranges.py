@@ -8,24 +8,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SHORTEST_SECRET = 16
-"""Characters that a secret has at least."""
+"""The minimum number of characters in a secret."""
 
 
 def not_positive(values: Mapping[str, float | None]) -> Iterator[str]:
-    """Complaints about numbers that must be more than 0; None is fine."""
+    """A problem for each number that isn't more than 0; None is valid."""
     for name, value in values.items():
-        if value is not None and not value > 0:  # nor is nan
+        if value is not None and not value > 0:  # nan is rejected, too
             yield f'"{name}" is {value}; it must be more than 0.'
 
 
 def not_a_prefix(name: str, path: str, example: str) -> Iterator[str]:
-    """A problem about a path that doesn't begin with a slash, or ends in one."""
+    """A problem if a path doesn't begin with a slash, or ends in one."""
     if not path.startswith("/") or path.endswith("/") or "//" in path:
         yield f'"{name}" is "{path}"; it must look like "{example}": a leading slash, no trailing one.'
 
 
 def too_short(name: str, secret: str | None) -> Iterator[str]:
-    """A problem about a secret that can be guessed."""
+    """A problem if a secret is so short that it can be guessed."""
     if secret is not None and len(secret.strip()) < SHORTEST_SECRET:
         yield (
             f'"{name}" has {len(secret.strip())} characters; '

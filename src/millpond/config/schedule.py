@@ -1,4 +1,4 @@
-"""When a cron is due: a schedule in a time zone. cronsim reads it, as Debian's cron does."""
+"""When a cron is due: a schedule in a time zone. cronsim parses it, with the rules of Debian's cron."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _EXAMPLE = '"0 3 * * *", each night at three'
 class Schedule:
     """The moments at which a cron is due, in seconds since the epoch.
 
-    Where clocks are put forward, a time of day that is skipped is due at the moment at which they are; where they
-    are put back, one that comes twice is due once. Schedules with `*` for minutes or hours go by the time that passes.
+    When clocks go forward, a skipped time of day is due at that moment; when they go back, a repeated one is due once.
+    Schedules with `*` for minutes or hours follow elapsed time instead.
 
     Args:
         expression: five fields, or six with seconds first.
         timezone: the name of an IANA time zone.
 
     Raises:
-        ConfigError: it can't be read, never comes, or the extra that reads it isn't installed.
+        ConfigError: it can't be parsed, is never due, or the extra that parses it isn't installed.
     """
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
@@ -46,16 +46,16 @@ class Schedule:
             ) from None
         except StopIteration:
             raise ConfigError(
-                f'the schedule "{expression}" never comes; write one that does, such as {_EXAMPLE}'
+                f'the schedule "{expression}" is never due; write one that is, such as {_EXAMPLE}'
             ) from None
 
     def after(self, moment: float) -> float:
-        """The first time after `moment`."""
+        """The first due time after `moment`."""
         return next(self._from(datetime.fromtimestamp(moment, self._zone))).timestamp()
 
     def last(self, moment: float) -> float:
-        """The last time until `moment`, itself included."""
-        # It goes by whole seconds, and gives what is before.
+        """The last due time up to and including `moment`."""
+        # cronsim works in whole seconds and excludes the start.
         beyond = datetime.fromtimestamp(int(moment), UTC) + timedelta(seconds=1)
         return next(self._from(beyond.astimezone(self._zone), reverse=True)).timestamp()
 
@@ -68,5 +68,5 @@ def _zone(name: str) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder is an OSError
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name is that of a folder
         raise ConfigError(f'there is no time zone "{name}"; it is a name such as "Europe/Berlin"') from None

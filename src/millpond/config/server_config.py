@@ -1,4 +1,4 @@
-"""`[server]`: bounds on what a client may send, on how long it may take, and on how long a server takes to end."""
+"""`[server]`: limits on what a client sends, on how long it takes, and on how long a shutdown takes."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ if TYPE_CHECKING:
 
 
 class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[server]`: bounds on what a client may send, on how long it may take, and on how long a server takes to end.
+    """`[server]`: limits on what a client sends, on how long it takes, and on how long a shutdown takes.
 
-    Times are in seconds. Connections are looked at once a second, so a client has up to two seconds more; `inf` is no
-    bound on what a client takes.
+    Times are in seconds. Connections are checked once a second, so a client has up to two seconds more; `inf` disables
+    a limit on a client's time.
     """
 
     max_path_bytes: int = 8 * 1024
     """A longer path and query is answered 414."""
     max_path_segments: int = 64
-    """A path of more is answered 414: an answer has a tag for each, by which `revalidate_path` finds it."""
+    """A path with more is answered 414: an answer has one tag per segment, by which `revalidate_path` finds it."""
     max_header_bytes: int = 64 * 1024
     """Longer request headers, or trailers, are answered 431."""
     max_body_bytes: int | None = None
-    """A longer body of a request is answered 413; None: it may be as long as it likes."""
+    """A longer request body is answered 413; None: no limit."""
     max_connections: int = 10_000
-    """Of one process. One more is answered 503."""
+    """Open connections of one process. A further one is answered 503."""
     header_timeout: float = 30.0
-    """For the first byte of a connection, and for the whole head of a request from its first byte on."""
+    """Until the first byte of a connection, and from the first byte of a request head to its end."""
     body_timeout: float = 60.0
-    """Without a byte of a request's body that the server waits for."""
+    """Without receiving a byte of the request body that the server waits for."""
     write_timeout: float = 60.0
-    """In which a client takes nothing of an answer that waits for it."""
+    """Without the client reading any byte of an answer that is ready to send."""
     keep_alive_timeout: float = 75.0
-    """Between two requests. More than the 60 s after which nginx and load balancers drop an idle connection: who closes
-    first must be the one that sends the requests, or some are sent into a connection that is being closed."""
+    """Between two requests. More than the 60 s after which nginx and load balancers drop an idle connection: the side
+    that sends the requests must close first, or it sends some into a connection that is being closed."""
     shutdown_timeout: float = 30.0
     """Seconds that a shutdown waits for requests, regenerations, `after` callbacks and purges."""
     stream_timeout: float = 1.0
-    """Seconds that a shutdown leaves to streams: answers that have begun, and don't say how long they are. 0: none."""
+    """Seconds that a shutdown waits for streams: answers that have started, with an unknown length. 0: it doesn't."""
     worker_timeout: float = 30.0
-    """Seconds for which the event loop of one of several workers may be busy with one thing, and the least that its
-    start may take; one that takes longer is killed and replaced."""
+    """Seconds for which the event loop of a worker may be blocked, and the least that its start may take. A worker that
+    takes longer is killed and replaced; only with several workers."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""

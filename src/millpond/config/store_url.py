@@ -1,4 +1,4 @@
-"""The URL of a shared store: which servers, and how to come to them."""
+"""The URL of a shared store: which servers, and how to connect to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXAMPLES = (
 
 
 class InvalidStoreUrl(ValueError):
-    """Says what is wrong, and never a password."""
+    """A URL that can't be used; the message says why and never contains a password."""
 
 
 class Host(NamedTuple):
@@ -40,20 +40,20 @@ class Host(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoreAddress:
-    """Where a shared store is. As text it has no password."""
+    """Where a shared store is. Its `str` and `repr` contain no password."""
 
     kind: str
     """SERVER, SENTINEL or CLUSTER."""
     hosts: tuple[Host, ...]
-    """The server; or sentinels; or nodes that know the cluster."""
+    """The server, the sentinels, or some nodes of the cluster."""
     database: int = 0
     service: str = ""
-    """What sentinels call the server."""
+    """The sentinels' name for the server."""
     encrypted: bool = False
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     options: Mapping[str, str] = field(default_factory=dict)
-    """Paths of certificates: ssl_ca_certs, ssl_certfile, ssl_keyfile."""
+    """Paths of certificates and keys: ssl_ca_certs, ssl_certfile, ssl_keyfile."""
 
     def __str__(self) -> str:
         scheme = ("valkeys" if self.encrypted else "valkey") + ("" if self.kind == SERVER else f"+{self.kind}")
@@ -63,15 +63,15 @@ class StoreAddress:
 
 
 def is_store_url(text: str) -> bool:
-    """Whether it is meant as a URL, right or wrong."""
+    """Whether `text` is meant as a URL, valid or not."""
     return "://" in text
 
 
 def parse_store_url(url: str) -> StoreAddress:
-    """Read a URL such as those in `EXAMPLES`; `redis` is the same as `valkey`, and user:password@ may stand before.
+    """Parse a URL such as those in `EXAMPLES`; `redis` is the same as `valkey`, and user:password@ may come first.
 
     Raises:
-        InvalidStoreUrl: it can't be read.
+        InvalidStoreUrl: it can't be parsed.
     """
     try:
         parts = urlsplit(url)
@@ -118,12 +118,12 @@ def _host(text: str, port: int) -> Host:
 
 
 def _path(kind: str, path: str) -> tuple[str, int]:
-    """The service's name and the number of the database."""
+    """The name of the service and the number of the database."""
     parts = [unquote(part) for part in path.split("/") if part]
     service = ""
     if kind == SENTINEL:
         if not parts:
-            raise InvalidStoreUrl("it lacks the name that the sentinels know the server by, as in /mymaster/0")
+            raise InvalidStoreUrl("it lacks the sentinels' name for the server, as in /mymaster/0")
         service = parts.pop(0)
     if len(parts) > 1 or (parts and not (parts[0].isascii() and parts[0].isdigit())):
         raise InvalidStoreUrl("its path must be the number of a database, such as /0")

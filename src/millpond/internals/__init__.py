@@ -1,4 +1,4 @@
-"""All that Millpond uses of other packages beyond what they document: here, and nowhere else.
+"""All undocumented names of other packages that Millpond uses: here and nowhere else.
 
-Each name is looked for before it is used, and there is a plainer or slower way without it. docs/design.md lists them.
+Each name is checked before it is used, and each has a simpler or slower fallback. docs/design.md lists them.
 """

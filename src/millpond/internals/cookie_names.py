@@ -1,4 +1,4 @@
-"""What Millpond takes from inside Python's `http.cookies`, and the way without it."""
+"""The private name of Python's `http.cookies` that Millpond uses, and the fallback without it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = (UNQUOTE,)
 
 
 def replace_unquote(unquote: Callable[[str | None], str | None]) -> None:
-    """Let Python take cookies out of their quotes by `unquote`, in all of this process."""
+    """Make Python unquote cookie values with `unquote`, in this whole process."""
     tell_unknown(NAMES)
     if UNQUOTE.is_known:
         setattr(http.cookies, UNQUOTE.name, unquote)

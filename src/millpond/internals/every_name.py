@@ -1,4 +1,4 @@
-"""Every private name that Millpond knows."""
+"""Every private name that Millpond uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def every_name() -> tuple[PrivateName, ...]:
-    """Those of all packages; pictex must be installed."""
+    """The private names of all packages; pictex must be installed."""
     from millpond.internals import pictex_memory
 
     return (

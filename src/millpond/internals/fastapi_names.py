@@ -1,4 +1,4 @@
-"""What Millpond takes from inside FastAPI, and the way without each."""
+"""The private names of FastAPI that Millpond uses, and the fallback without each."""
 
 from __future__ import annotations
 
@@ -58,27 +58,27 @@ DEFAULT = PrivateName(
 DEPENDANT = PrivateName(
     "fastapi.routing",
     "APIRoute.dependant",
-    "what a handler declares is learnt by running it, its route is made twice, and live operations go " + _SLOW,
+    "a handler's inputs are found by running it, its route is made twice, and live operations go " + _SLOW,
     sample=_route,
 )
 ITEM_TYPE = PrivateName(
     "fastapi.routing",
     "APIRoute.stream_item_type",
-    "items of a stream with a model are looked at, and encoded, before the model is applied",
+    "items of a stream with a model are checked and encoded before the model is applied",
     sample=_route,
 )
 ENCODERS = PrivateName(
-    "fastapi.encoders", "ENCODERS_BY_TYPE", "types for which an application adds an encoder count as objects"
+    "fastapi.encoders", "ENCODERS_BY_TYPE", "types with an encoder that the application adds count as plain objects"
 )
 TELEMETRY = PrivateName("fastapi", "FastAPI._native_telemetry", f"live operations go {_SLOW}", sample=FastAPI)
 EXIT_STACKS = PrivateName(
     "fastapi.middleware.asyncexitstack", "AsyncExitStackMiddleware", f"live operations go {_SLOW}"
 )
 WATCHED = tuple(
-    PrivateName("fastapi.routing", name, f"nobody can tell whether an agent replaced it, so live operations go {_SLOW}")
+    PrivateName("fastapi.routing", name, f"whether an agent replaced it is unknown, so live operations go {_SLOW}")
     for name in ("get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies")
 )
-"""Functions that agents replace, to see what goes through FastAPI."""
+"""Functions that tracing agents replace, to observe what goes through FastAPI."""
 
 NAMES = (
     VALIDATE,
@@ -94,10 +94,10 @@ NAMES = (
 )
 
 TELEMETRY_KEY = "fastapi.telemetry"
-"""The key of an ASGI scope under which FastAPI keeps what it observes of a request; None when nobody wants to know."""
+"""The key of an ASGI scope under which FastAPI keeps its telemetry of a request; None if telemetry is off."""
 
 SOURCES = ("path_params", "query_params", "header_params", "cookie_params")
-"""Where parameters are read."""
+"""Where parameters are read from, as attributes of a Dependant."""
 _REQUEST = ("request_param_name", "http_connection_param_name")
 _FORM, _PATH = type(fastapi.Form()), type(fastapi.Path())
 _ENCODED = (
@@ -106,24 +106,24 @@ _ENCODED = (
     *(ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network),
     *(NameEmail, SecretBytes, SecretStr, AnyUrl),
 )
-"""Types for which FastAPI documents what it writes."""
+"""Types whose JSON encoding FastAPI documents."""
 
 
 class DirectParameters(NamedTuple):
-    """What an operation needs of a request that needs nothing but parameters and the request."""
+    """The parameters of an operation that needs only parameters and the request."""
 
     requests: list[str]
-    """Parameters that are the request."""
+    """Parameters that get the request."""
     texts: list[str]
-    """Those that are parts of the path, as they are."""
+    """Path parameters that are passed as text, without validation."""
     validated: dict[str, list[ModelField]]
-    """The others, by where they are read: one of SOURCES."""
+    """The others, by where they are read from: one of SOURCES."""
     path: str | None
-    """As messages show it."""
+    """The path as messages show it."""
 
 
 def direct_parameters(route: APIRoute) -> DirectParameters | None:
-    """What the operation of a route needs; None where it needs more, or where FastAPI doesn't tell."""
+    """The parameters of a route's operation; None if it needs more than these, or if FastAPI's names are unknown."""
     dependant = _dependant(route)
     if dependant is None or dependant.call is None or not _is_simple(dependant):
         return None
@@ -140,27 +140,27 @@ def direct_parameters(route: APIRoute) -> DirectParameters | None:
 
 
 validate: Callable[[list[ModelField], Any], tuple[Mapping[str, Any], list[Any]]] = VALIDATE.get()
-"""The values of some of `DirectParameters.validated`, out of where they are read, and what is wrong with them."""
+"""Validates fields of `DirectParameters.validated` against their source; returns their values and the errors."""
 
 
 def _can_serialize(route: APIRoute) -> bool:
-    """Whether `serialized` works for the route's response model, if it has one."""
+    """Whether `serialized` can be used for the route's response model, if it has one."""
     return not route.response_model or (SERIALIZE.is_known and RESPONSE_FIELD.is_known)
 
 
 def response_field(route: APIRoute) -> ModelField | None:
-    """The model of a route's response; only where `is_past_possible`."""
+    """The field of a route's response model; only if `is_past_possible`."""
     field: ModelField | None = route.response_field if route.response_model else None
     return field
 
 
 async def serialized(field: ModelField, result: Any, context: Mapping[str, Any], *, awaited: bool) -> bytes:
-    """A result as the model of a response has it.
+    """A handler's result, validated and serialized by the response model.
 
     Args:
-        field: that model.
+        field: the field of the response model.
         result: what the handler returned.
-        context: `function`, `file`, `line` and `path`, for the message where it isn't valid.
+        context: `function`, `file`, `line` and `path`, for the message if the result is invalid.
         awaited: whether the handler is async.
     """
     body: bytes = await routing.serialize_response(
@@ -174,40 +174,40 @@ async def serialized(field: ModelField, result: Any, context: Mapping[str, Any],
 
 
 def is_past_possible(route: APIRoute) -> bool:
-    """Whether the operation of a route may be run past FastAPI, by all that is known of FastAPI."""
+    """Whether the operation of a route can bypass FastAPI: its names are known, and no agent replaced its functions."""
     return DEFAULT.is_known and _can_serialize(route) and _is_routing_untouched()
 
 
 def _is_routing_untouched() -> bool:
-    """Whether nobody has put something of their own into FastAPI, to see what goes through it, as tracers do."""
+    """Whether FastAPI's own functions are in place, rather than replacements by a tracer."""
     return all(name.is_known for name in (*WATCHED, SERIALIZE)) and untouched(
         (getattr(routing, name.name, None) for name in (*WATCHED, SERIALIZE)), "fastapi"
     )
 
 
 def default_class(response: type[Response]) -> dict[str, Any]:
-    """The argument of a route that makes `response` the class of its answers, without hiding that none was chosen.
+    """The argument for a route that makes `response` its default response class, not an explicitly chosen one.
 
-    A class that was chosen would take streams of JSON and pydantic's own way to write it away. None is chosen where
-    there is no such way.
+    With an explicit class FastAPI has neither JSON streams nor serialization by pydantic itself. Empty if FastAPI's
+    marker for defaults is unknown.
     """
     return {"response_class": DEFAULT.find()(response)} if DEFAULT.is_known else {}
 
 
 def item_type(route: APIRoute) -> Any:
-    """What a stream declares for each item; None for nothing, or where FastAPI doesn't tell."""
+    """The type that a stream declares for its items; None if it declares none, or if FastAPI's name is unknown."""
     return route.stream_item_type if ITEM_TYPE.is_known else None
 
 
 def handler_calling(
     route: APIRoute, call: Callable[..., Any], again: Callable[[Callable[..., Any]], APIRoute]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """FastAPI's handler of a route, which calls `call` in the place of its function.
+    """FastAPI's handler for a route, which calls `call` instead of the route's function.
 
     Args:
-        route: whose.
-        call: takes the same arguments.
-        again: makes the same route of another function.
+        route: the route.
+        call: takes the same arguments as the route's function.
+        again: makes the same route for another function.
     """
     dependant = _dependant(route)
     if dependant is None:
@@ -217,13 +217,13 @@ def handler_calling(
 
 
 def dependency_calls(route: APIRoute) -> list[Callable[..., Any]] | None:
-    """The functions of a route's dependencies; None where FastAPI doesn't tell."""
+    """The functions of a route's dependencies; None if FastAPI's name is unknown."""
     dependant = _dependant(route)
     return None if dependant is None else [call for inner in dependant.dependencies for call in _calls(inner)]
 
 
 def declared(route: APIRoute) -> Iterator[tuple[str, str]]:
-    """Kind and name of each input that a route declares; none where FastAPI doesn't tell."""
+    """Kind and name of each input that a route declares; empty if FastAPI's name is unknown."""
     dependant = _dependant(route)
     return iter(()) if dependant is None else _declared(dependant)
 
@@ -233,7 +233,7 @@ encoders: Collection[type[Any]] = ENCODERS.get() or _ENCODED
 
 
 def is_observed(app: FastAPI) -> bool:
-    """Whether somebody has set up OpenTelemetry, or may have."""
+    """Whether OpenTelemetry is set up, or may be."""
     return not TELEMETRY.is_known or bool(app._native_telemetry.enabled())  # noqa: SLF001 - see the module
 
 
@@ -242,7 +242,7 @@ def _dependant(route: APIRoute) -> Dependant | None:
 
 
 def _is_simple(dependant: Dependant) -> bool:
-    """Whether its parameters and the request are all that it needs: what FastAPI may add to its kinds counts, too."""
+    """Whether it needs only its parameters and the request. Kinds that a later FastAPI may add count as more."""
     for field in dataclasses.fields(dependant):
         needed = field.name == "dependencies" or field.name.endswith(("_params", "_param_name"))
         if needed and field.name not in (*SOURCES, *_REQUEST) and getattr(dependant, field.name):
@@ -251,7 +251,7 @@ def _is_simple(dependant: Dependant) -> bool:
 
 
 def _is_any_text(field: ModelField) -> bool:
-    """Whether it is a part of the path that is text, without conditions: there is nothing to validate."""
+    """Whether it is a path parameter of type str without constraints, so that there is nothing to validate."""
     info = field.field_info
     own_name = field.alias == field.name and info.validation_alias is None
     return own_name and type(info) is _PATH and info.annotation is str and not info.metadata
@@ -281,7 +281,7 @@ def _declared(dependant: Dependant) -> Iterator[tuple[str, str]]:
 
 
 def _names(field: ModelField) -> list[str]:
-    """The names that a parameter reads: a model (`Annotated[Filters, Query()]`) reads one for each field."""
+    """The names that a parameter reads: a model (`Annotated[Filters, Query()]`) reads one per field."""
     model = field.field_info.annotation
     if isinstance(model, type) and issubclass(model, BaseModel):
         return [each.alias or name for name, each in model.model_fields.items()]

@@ -1,8 +1,8 @@
-"""What pictex 2.3 would keep of each picture for ever, given back: about a megabyte each, otherwise.
+"""Fixes a memory leak of pictex 2.3: about a megabyte for each picture that is drawn.
 
-Two causes, both measured. Each text loads its fonts anew, and Skia keeps the glyphs of every font that was ever loaded:
-here, texts of one look share the fonts of the first. And the layout library keeps every node that measures itself in
-a table of its module: here, a node leaves the table when it has its place.
+It has two causes, both measured. Each text loads its fonts again, and Skia keeps the glyphs of every font ever loaded:
+here, texts of the same look share the fonts of the first one. And the layout library keeps every node that measures
+itself in a module-level table: here, a node is removed from the table once it is laid out.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ NODE_KEY = PrivateName("stretchable.node", "Node._node_id", _KEPT)
 
 NAMES = (LOAD_FONTS, LAY_OUT, NODES, LOADED, NODE_TABLE, NODE_KEY)
 
-_MOST_LOOKS = 256
-"""Families, sizes and weights that are kept; a project has a handful."""
-_MOST_FONTS = 1024
-"""Entries of pictex's list of loaded fonts, which an export to SVG reads: more than one picture makes."""
+_MAX_LOOKS = 256
+"""Combinations of family, size and weight whose fonts are kept; a project has a handful."""
+_MAX_FONTS = 1024
+"""Entries kept of pictex's list of loaded fonts, which an export to SVG reads: more than one picture adds."""
 
 _Look = tuple[object, ...]
 _looks: dict[_Look, FontManager] = {}
@@ -59,9 +59,9 @@ _node_table: Any = NODE_TABLE.get()
 
 @functools.cache
 def install() -> None:
-    """From now on, in this process; where pictex is as it is known."""
+    """Install the fix in this process, if pictex has the known version and names."""
     if not pictex.__version__.startswith(_VERSION):
-        log.warning("pictex %s isn't the version that Millpond knows: %s", pictex.__version__, _KEPT)
+        log.warning("pictex %s isn't a version that Millpond knows: %s", pictex.__version__, _KEPT)
         return
     tell_unknown(NAMES)
     if all(name.is_known for name in NAMES):
@@ -81,7 +81,7 @@ def _share_fonts(self: FontManager, style: Style, font_smoothing: FontSmoothing)
     first = _looks.get(look)
     if first is None:
         _load_fonts(self, style, font_smoothing)
-        if len(_looks) >= _MOST_LOOKS:
+        if len(_looks) >= _MAX_LOOKS:
             _looks.clear()
         _looks[look] = self
     else:
@@ -89,14 +89,14 @@ def _share_fonts(self: FontManager, style: Style, font_smoothing: FontSmoothing)
 
 
 def _look(style: Style, font_smoothing: FontSmoothing) -> _Look:
-    """What decides about a text's fonts. A file that was replaced is another font."""
+    """What determines a text's fonts. A font file that was replaced is another font."""
     names = [style.font_family.get(), *style.font_fallbacks.get()]
     files = tuple((name, _stamp(name)) for name in names)
     return files, style.font_size.get(), style.font_weight.get(), style.font_style.get(), font_smoothing
 
 
 def _stamp(name: str | None) -> tuple[int, int] | None:
-    """Of a font file; None for a name, which the system knows."""
+    """Modification time and size of a font file; None for the name of a system font."""
     try:
         status = os.stat(name or "")
     except OSError:
@@ -110,4 +110,4 @@ def _lay_out_and_forget(self: LayoutEngine, root: Node) -> None:
     finally:
         for node in self._node_map.values():
             _node_table.pop(node._node_id, None)  # noqa: SLF001 - as above
-        del _loaded[:-_MOST_FONTS]
+        del _loaded[:-_MAX_FONTS]

@@ -1,4 +1,4 @@
-"""A name that another package doesn't document: whether it is there, and as Millpond knows it."""
+"""An undocumented name of another package: whether it exists, and works as Millpond expects."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.internals")
 
-_told: set[PrivateName] = set()
+_logged: set[PrivateName] = set()
 
 
 @dataclass(frozen=True)
 class PrivateName:
-    """One name, and what Millpond is without it."""
+    """One name, and the consequence of its absence."""
 
     module: str
     name: str
-    """In the module: `serialize_response`, `APIRoute.dependant`."""
+    """The name in the module: `serialize_response`, `APIRoute.dependant`."""
     without: str
-    """What is slower or lacking where it isn't there."""
+    """What is slower or missing without it."""
     positional: int = 0
-    """How many arguments it is called with by position."""
+    """The number of positional arguments that it is called with."""
     keywords: tuple[str, ...] = ()
-    """And by name."""
+    """The keyword arguments that it is called with."""
     sample: Callable[[], object] | None = None
-    """Makes an object of the class, for an attribute that only objects have."""
+    """Makes an instance of the class, for an attribute that only instances have."""
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
 
     @property
     def is_known(self) -> bool:
-        """Whether it is there, and as it was when the code here was written."""
+        """Whether it exists, and takes the arguments that this code passes."""
         return self.problem is None
 
     @functools.cached_property
     def problem(self) -> str | None:
-        """In what it isn't as it is known; None when all is well. Looked at once in a process."""
+        """How it differs from what is expected; None if it doesn't. Checked once per process."""
         try:
             found = self.find()
-        except Exception as error:  # noqa: BLE001 - whatever a package does instead, it isn't what is known
+        except Exception as error:  # noqa: BLE001 - whatever it raises, the package isn't as expected
             return f"{self} is missing" if isinstance(error, (AttributeError, ImportError)) else f"{self}: {error!r}"
         if not self.positional and not self.keywords:
             return None
@@ -59,10 +59,10 @@ class PrivateName:
         return None
 
     def find(self) -> Any:
-        """What has the name now.
+        """The object that has this name now.
 
         Raises:
-            ImportError, AttributeError: nothing has.
+            ImportError, AttributeError: there is none.
         """
         module, name = importlib.import_module(self.module), self.name
         if self.sample is None:
@@ -70,30 +70,30 @@ class PrivateName:
         return getattr(self.sample(), name.partition(".")[2])
 
     def get(self) -> Any:
-        """As `find`; None where it isn't known."""
+        """The result of `find`; None if the name is unknown."""
         return self.find() if self.is_known else None
 
 
 class NoName(PrivateName):
-    """A name that a class doesn't have, and gets from Millpond; `sample` gives the class."""
+    """A name that a class doesn't define itself, and that Millpond adds to it; `sample` returns the class."""
 
     @functools.cached_property
     def problem(self) -> str | None:
-        """That it has one of its own; None when all is well. Looked at once in a process, before it gets one."""
+        """That the class defines it itself; None if it doesn't. Checked once per process, before Millpond adds it."""
         owner = self.sample() if self.sample is not None else None
         return f"{self} is there" if self.name.rpartition(".")[2] in vars(owner) else None
 
 
 def tell_unknown(names: Iterable[PrivateName]) -> None:
-    """Log in one line which names aren't as they are known, and what that means; each once in a process."""
-    unknown = [name for name in names if not name.is_known and name not in _told]
+    """Log in one line which names are unknown, and the consequences; each name once per process."""
+    unknown = [name for name in names if not name.is_known and name not in _logged]
     if not unknown:
         return
-    _told.update(unknown)
+    _logged.update(unknown)
     packages = dict.fromkeys(_named_version(name.module.partition(".")[0]) for name in unknown)
     log.warning(
-        "Millpond doesn't know the insides of %s, and goes without: %s. Everything works; where this matters, pin an "
-        "older release.",
+        "Millpond doesn't know the private names of %s, and uses fallbacks: %s. Everything works; if this matters, "
+        "pin an older release.",
         ", ".join(packages),
         "; ".join(f"{name.problem} ({name.without})" for name in unknown),
     )

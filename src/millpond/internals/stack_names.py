@@ -1,7 +1,7 @@
-"""Functions of other packages that Millpond tells by their names, on the stack or in a chain of awaits.
+"""Functions of other packages that Millpond recognizes by name, on the stack or in a chain of awaits.
 
-Nothing of them is called or replaced: where one has another name, what goes through it is somebody else's work.
-Those that ask databases, clocks and the like are in `observe/`, in tables of their own.
+None of them is called or replaced. If one was renamed, what goes through it isn't attributed to a render.
+Functions that query databases, clocks and the like are in `observe/`, in separate tables.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     Function = tuple[str, str]
     """A module, and the qualified name of a function in it."""
 
-_UNSEEN = "the build takes what is used by way of it for nobody's"
-_OUTSIDE = "builds with Cache Components take a wait for it for one for the outside: the route is live"
+_UNSEEN = "the build attributes what is used through it to no render"
+_OUTSIDE = "builds with Cache Components treat a wait for it as a wait for the outside world: the route is live"
 
 WORK_ITEM: Function = ("concurrent.futures.thread", "_WorkItem.run")
 WORKER_CONTEXT: Function = ("concurrent.futures.thread", "WorkerContext.run")
-"""As of Python 3.14, between a thread and the item."""
+"""As of Python 3.14, the frame between a thread and the work item."""
 WORKER_THREAD: Function = ("anyio._backends._asyncio", "WorkerThread.run")
 THREAD: Function = ("threading", "Thread.run")
 
@@ -35,21 +35,21 @@ HANDS_OVER: dict[Function, str] = {
     ("threading", "Thread.start"): "self",
     ("asyncio.base_events", "BaseEventLoop.create_task"): "coro",
 }
-"""Functions that hand work over, and the argument that is it."""
+"""Functions that hand work over to a thread or task -> the argument that is the work."""
 TRANSPORT: Function = ("asyncio.selector_events", "_SelectorSocketTransport")
-"""The class whose `write` sends what goes out over an open connection."""
+"""The class whose `write` sends data over an open connection."""
 LIMITER = "CapacityLimiter."
-"""How the qualified names of anyio's methods begin that wait for a free thread."""
+"""The prefix of the qualified names of anyio's methods that wait for a free thread."""
 MEETINGS = ("TaskGroup.", "Event.", "Lock.", "Semaphore.", LIMITER, "AsyncIOBackend.checkpoint")
-"""And of those that wait for another task."""
+"""The prefixes of the qualified names of anyio's methods that wait for another task."""
 MEETING_FILES = frozenset(
     code.co_filename
     for each in (anyio.Event.__new__, MemoryObjectReceiveStream.receive, MemoryObjectSendStream.send)
     if (code := getattr(each, "__code__", None)) is not None
 )
-"""Files of anyio in which all that waits, waits for another task."""
+"""Files of anyio in which every wait is for another task."""
 
-TURN_OF_THE_LOOP = PrivateName("asyncio", "Handle._run", "tasks that a render begins count as nobody's at build")
+TURN_OF_THE_LOOP = PrivateName("asyncio", "Handle._run", "the build attributes tasks that a render starts to no render")
 
 NAMES = (
     *(PrivateName(module, name, _UNSEEN) for module, name in HANDS_OVER),
@@ -66,21 +66,21 @@ NAMES = (
 
 
 def turn_of_the_loop() -> CodeType | None:
-    """The code of the frame that every callback of an event loop runs in; None where it isn't known."""
+    """The code object of the frame in which every callback of an event loop runs; None if the name is unknown."""
     function: Any = TURN_OF_THE_LOOP.get()
     return getattr(function, "__code__", None)
 
 
 def work_of(item: Any) -> Any:
-    """What a thread pool's item calls."""
+    """The function that a thread pool's work item calls."""
     return item.fn if hasattr(item, "fn") else item.task[0]  # as of Python 3.14
 
 
 def work_of_thread(thread: threading.Thread) -> tuple[Any, tuple[Any, ...]]:
-    """What a thread is going to call, and with what; None for one that has begun, or doesn't tell."""
+    """The function that a thread will call and its arguments; None for one that has started, or is of another kind."""
     return getattr(thread, "_target", None), tuple(getattr(thread, "_args", ()))
 
 
 def statement_of(prepared: object) -> object:
-    """The text of a prepared statement of asyncpg's, which its own method gives only while the connection is open."""
+    """The text of an asyncpg prepared statement; its public method returns it only while the connection is open."""
     return getattr(prepared, "_query", None)

@@ -1,4 +1,4 @@
-"""What Millpond takes from inside Starlette, and the way without each."""
+"""The private names of Starlette that Millpond uses, and the fallback without each."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ BUILD_STACK = PrivateName(
 USER_MIDDLEWARE = PrivateName(
     "starlette.applications",
     "Starlette.user_middleware",
-    f"it can't be told where middleware was added, and {_SLOW}",
+    f"messages don't say where middleware was added, and {_SLOW}",
     sample=Starlette,
 )
 LIFESPAN = PrivateName(
     "starlette.routing",
     "Router.lifespan_context",
-    "the lifespan is begun and ended by messages of ASGI",
+    "the lifespan is started and ended by ASGI messages",
     sample=Router,
 )
 
@@ -61,26 +61,26 @@ DISPATCH = PrivateName(
 NO_NEW = NoName(
     "starlette.requests",
     "HTTPConnection.__new__",
-    "a request object of a class that doesn't call Starlette's constructor, and which middleware keeps, tells cached "
-    "functions what it has read before",
+    "if middleware keeps a request whose class doesn't call Starlette's constructor, cached functions can see what "
+    "that request has read before",
     sample=lambda: HTTPConnection,
 )
 
-_shows_stack = STACK.is_known  # asked for each live request
+_shows_stack = STACK.is_known  # a constant, as it is read for each live request
 _installed = False
 
 NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, LIFESPAN, DISPATCH, NO_NEW)
 
 
 def builds_stack() -> bool:
-    """Whether an application's middleware may be layered at once, when its stack is built."""
+    """Whether all of an application's middleware can be layered together, when its stack is built."""
     return BUILD_STACK.is_known and USER_MIDDLEWARE.is_known
 
 
 def is_past_possible() -> bool:
-    """Whether nobody sees what goes through Starlette and FastAPI, by all that is known of both.
+    """Whether requests can bypass Starlette and FastAPI: their names are known, and nothing observes their calls.
 
-    The ways in that a short cut leaves out are their own then, and do nothing more.
+    The entry points that the short cut bypasses are then the original ones, which do nothing else.
     """
     if not (HANDLE_ERRORS.is_known and builds_stack() and fastapi_names.EXIT_STACKS.is_known):
         return False
@@ -103,32 +103,32 @@ def replace_dispatch(app: BaseHTTPMiddleware, around: Callable[[DispatchFunction
 
 
 def handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
-    """`app` with the application's handlers of errors around it, which get `request`; only where that is possible."""
+    """`app`, wrapped in the application's error handlers, which get `request`; only if `HANDLE_ERRORS` is known."""
     wrapped: ASGIApp = HANDLE_ERRORS.find()(app, request)
     return wrapped
 
 
 def built_stack(app: Starlette) -> ASGIApp | None:
-    """An application with its middleware; None before its first request, or where it doesn't tell."""
+    """An application's middleware stack; None before its first request, or if the name is unknown."""
     return app.middleware_stack if _shows_stack else None
 
 
 class LayeredFastAPI(FastAPI):
-    """A FastAPI with something of Millpond's around each middleware, and around the operation."""
+    """A FastAPI with layers of Millpond around each middleware, and around the operation."""
 
     def layers(self, added: list[Middleware]) -> list[Middleware]:
-        """`added`, outermost first, with layers around each; the last one is that of the operation."""
+        """`added`, outermost first, with a layer around each; the last layer is the operation's."""
         return added
 
     def past(self, stack: ASGIApp) -> ASGIApp:
-        """`stack`, in which there is no middleware but FastAPI's, with a way past it."""
+        """`stack`, which has no middleware but FastAPI's own, with a way to bypass it."""
         return stack
 
     if builds_stack():
 
         def build_middleware_stack(self) -> ASGIApp:
             added = self.user_middleware
-            self.user_middleware = self.layers(added)  # for the moment: it is the user's own list
+            self.user_middleware = self.layers(added)  # restored below: the list belongs to the user
             try:
                 stack = super().build_middleware_stack()
             finally:
@@ -152,14 +152,14 @@ class LayeredFastAPI(FastAPI):
 
 
 def added_last(app: Starlette) -> Middleware | None:
-    """The middleware that was added last; None where the application doesn't tell."""
+    """The middleware that was added last; None if the names are unknown."""
     return app.user_middleware[0] if USER_MIDDLEWARE.is_known and builds_stack() else None
 
 
 def make_by(make: Callable[..., HTTPConnection]) -> None:
-    """Let each request object of this process be of the class of what `make` makes; once in a process.
+    """Give every request object of this process the class of what `make` returns; installed once per process.
 
-    By way of `__new__`, or, where Starlette has one of its own, of the constructor.
+    It replaces `__new__`, or the constructor if Starlette defines its own `__new__`.
 
     Args:
         make: called with a class and an ASGI scope.
@@ -181,22 +181,22 @@ def make_by(make: Callable[..., HTTPConnection]) -> None:
 
 
 def lifespan_of(app: FastAPI) -> AbstractAsyncContextManager[Mapping[str, Any] | None]:
-    """One run of an application's lifespan; entering it gives what it yields."""
+    """A context manager for an application's lifespan; entering it returns what the lifespan yields."""
     return app.router.lifespan_context(app) if LIFESPAN.is_known else _lifespan_by_messages(app)
 
 
 @asynccontextmanager
 async def _lifespan_by_messages(app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
-    """As a server does it, but past the middleware; what the application raises is raised."""
+    """Run the lifespan by ASGI messages as a server does, without the middleware; raise its errors."""
     state: dict[str, Any] = {}
-    asked: asyncio.Queue[Message] = asyncio.Queue()
-    told: asyncio.Queue[Message] = asyncio.Queue()
+    received: asyncio.Queue[Message] = asyncio.Queue()
+    sent: asyncio.Queue[Message] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "app": app, "state": state}
-    running = asyncio.ensure_future(app.router(scope, asked.get, told.put))
+    running = asyncio.ensure_future(app.router(scope, received.get, sent.put))
 
     async def step(name: str) -> None:
-        await asked.put({"type": f"lifespan.{name}"})
-        answer = asyncio.ensure_future(told.get())
+        await received.put({"type": f"lifespan.{name}"})
+        answer = asyncio.ensure_future(sent.get())
         await asyncio.wait({answer, running}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done() or answer.result()["type"] != f"lifespan.{name}.complete":
             answer.cancel()

@@ -1,4 +1,4 @@
-"""Whether functions of FastAPI and Starlette are still their own: whoever replaced one wants to see its calls."""
+"""Whether functions of FastAPI and Starlette are the original ones: a tracer replaces one to observe its calls."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def untouched(functions: Iterable[Any], package: str) -> bool:
-    """Whether all of `functions` are plain functions that were written in modules of `package`.
+    """Whether all of `functions` are plain functions that are defined in modules of `package`.
 
-    By the module whose globals they use, which is theirs for life: `functools.wraps` gives a replacement the name, the
-    module and the text of what it replaces.
+    The module is found by the function's globals, which can't be changed. `functools.wraps` copies the name, the
+    module name and the docstring of the original to a replacement.
     """
     return all(
         type(function) is FunctionType and _home(function).partition(".")[0] == package for function in functions

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol. To be imported only where `uvicorn_names.differences` finds nothing."""
+"""uvicorn's HTTP protocol. Import it only if `uvicorn_names.differences` finds none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Millpond takes from inside uvicorn, and the way without each."""
+"""The private names of uvicorn that Millpond uses, and the fallback without each."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _PLAIN = (
     "hits go through ASGI, and of [server] only max_path_bytes, max_header_bytes of a whole head, keep_alive_timeout "
-    "and shutdown_timeout hold: put a proxy in front that bounds what clients send"
+    "and shutdown_timeout apply: put a proxy in front that limits what clients send"
 )
 _QUIET = (
-    "requests and streams have shutdown_timeout alike, the second signal ends nothing at once, and nobody says when "
-    "there are no file descriptors left"
+    "shutdown_timeout applies to requests and streams alike, a second signal doesn't exit at once, and running out of "
+    "file descriptors isn't logged"
 )
 
 
@@ -37,7 +37,7 @@ PROTOCOL = (
     PrivateName("uvicorn.protocols.http.flow_control", "FlowControl", _PLAIN),
     PrivateName("uvicorn.server", "ServerState", _PLAIN),
 )
-"""For hits at the socket, and bounds on clients; `differences` looks into them."""
+"""For hits at the socket, and limits on clients; `differences` checks their methods and attributes."""
 SERVER = (
     PrivateName("uvicorn", "Server.startup", _QUIET, keywords=("sockets",), sample=_server),
     PrivateName("uvicorn", "Server.on_tick", _QUIET, positional=1, sample=_server),
@@ -47,7 +47,7 @@ SERVER = (
     PrivateName("uvicorn", "Server.server_state", _QUIET, sample=_server),
     PrivateName("uvicorn", "Server.should_exit", _QUIET, sample=_server),
 )
-"""For a quiet end."""
+"""For a graceful shutdown without tracebacks."""
 
 NAMES = (*PROTOCOL, *SERVER)
 
@@ -99,14 +99,14 @@ _CYCLE = {
     "waiting_for_100_continue",
 }
 _PREPARED = {"url", "headers", "expect_100_continue", "scope"}
-"""All that `on_message_begin` sets: what a hit leaves out is done later, in one piece."""
+"""All attributes that `on_message_begin` sets: a hit skips them, and they are set later, together."""
 
 
 def differences(load: Callable[[str], Any] = importlib.import_module) -> Iterator[str]:
-    """In what uvicorn's protocol isn't what is known of it; nothing when all is well.
+    """How uvicorn's protocol differs from the one that Millpond knows; empty if it doesn't.
 
     Args:
-        load: gives a module by its name.
+        load: imports a module by its name.
     """
     try:
         module, server = load("uvicorn.protocols.http.httptools_impl"), load("uvicorn.server")

@@ -1,7 +1,7 @@
-"""Who asks, and by which scheme, where proxies stand in front: `X-Forwarded-For` and `X-Forwarded-Proto`.
+"""The client's address and scheme behind proxies: `X-Forwarded-For` and `X-Forwarded-Proto`.
 
-Anybody can send these headers. They are believed of proxies that are trusted, and of what these say, the last address
-that isn't a trusted proxy's own is the client's: everything to the left of it is what the client itself has sent.
+Any client can send these headers, so they are used only if a trusted proxy sends them. The last address that isn't a
+trusted proxy's own is then the client's: everything to the left of it was sent by the client itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SCHEMES = {
     "http": {"http": "http", "https": "https", "ws": "ws", "wss": "wss"},
     "websocket": {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"},
 }
-"""By the kind of request: what a proxy may say, and what it means there."""
+"""Scope type -> value of `X-Forwarded-Proto` -> scheme of the scope."""
 
 _CACHED = 4096
 """Addresses of which it is remembered whether they are trusted."""
@@ -36,54 +36,54 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """Those that are trusted.
+    """The trusted proxies.
 
     Args:
-        trusted: addresses and networks such as `10.0.0.0/8`, separated by commas; or `*` for everybody, where nobody
-            but the proxy can connect. Then the first address of the list is believed.
+        trusted: addresses and networks such as `10.0.0.0/8`, separated by commas; or `*` to trust every peer, if only
+            the proxy can connect. Then the first address in `X-Forwarded-For` is the client's.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: an item is neither an address nor a network.
     """
 
     def __init__(self, trusted: str = LOCAL) -> None:
         self.networks: tuple[_Network, ...] | None = None
-        """None for everybody."""
+        """None: every peer is trusted."""
         if trusted.strip() != "*":
             self.networks = tuple(form for each in trusted.split(",") for form in _networks(each))
         self._trusts: Callable[[str], bool] = self._is_in_networks
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """`app`, which is told the client and scheme that a trusted proxy names."""
+        """`app`, wrapped so that its scopes have the client and scheme that a trusted proxy names."""
         # The same proxies send most requests. Here, in the process that serves: a cache can't be pickled.
         self._trusts = lru_cache(maxsize=_CACHED)(self._is_in_networks)
 
         async def forwarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] in _SCHEMES and self._is_trusted(_peer(scope)):
-                self._believe(scope)
+                self._apply_headers(scope)
             await app(scope, receive, send)
 
         return forwarded
 
-    def _believe(self, scope: Scope) -> None:
-        """Put what a trusted proxy says into the scope."""
-        said = {b"x-forwarded-proto": b"", b"x-forwarded-for": b""}
+    def _apply_headers(self, scope: Scope) -> None:
+        """Set scheme and client of the scope from the headers of a trusted proxy."""
+        forwarded = {b"x-forwarded-proto": b"", b"x-forwarded-for": b""}
         for name, value in scope["headers"]:
             if name == b"x-forwarded-proto":
-                said[name] = value
+                forwarded[name] = value
             elif name == b"x-forwarded-for":
-                said[name] = b"%b,%b" % (said[name], value) if said[name] else value
-        scheme = said[b"x-forwarded-proto"].decode("latin-1").strip()
+                forwarded[name] = b"%b,%b" % (forwarded[name], value) if forwarded[name] else value
+        scheme = forwarded[b"x-forwarded-proto"].decode("latin-1").strip()
         scope["scheme"] = _SCHEMES[scope["type"]].get(scheme, scope.get("scheme", "http"))
-        hops = said[b"x-forwarded-for"]
+        hops = forwarded[b"x-forwarded-for"]
         client = self._client(hops.decode("latin-1").split(",")) if hops else None
         if client is not None:
             scope["client"] = client
 
     def _client(self, hops: list[str]) -> tuple[str, int] | None:
-        """The address and port of the last hop that isn't a trusted proxy; of the first, where all are.
+        """The address and port of the last hop that isn't a trusted proxy; of the first hop if all are trusted.
 
-        None where no address stands there, such as "unknown": the client is the proxy then.
+        None if that hop isn't an address, such as "unknown": the client is then the proxy.
         """
         own = (
             hops[0]
@@ -102,16 +102,16 @@ class Proxies:
 
 
 def _peer(scope: Scope) -> str:
-    """The address of the client that has connected; "" where there is none, as with a Unix socket."""
+    """The address of the connected peer; "" where there is none, as with a Unix socket."""
     client = scope.get("client")
     host = client[0] if client else ""
     return f"[{host}]" if ":" in host else host
 
 
 def _hop(text: str) -> tuple[_Address | None, int]:
-    """The address and port in one item of `X-Forwarded-For`; 0 for no port.
+    """The address and port in one item of `X-Forwarded-For`; port 0 if it has none.
 
-    It is an address, `address:port` for one of IPv4, or `[address]` and `[address]:port` for one of IPv6.
+    An item is an address, `address:port` with IPv4, or `[address]` or `[address]:port` with IPv6.
     """
     text, port = text.strip(), ""
     if text.startswith("["):
@@ -133,13 +133,13 @@ def _address(text: str) -> _Address | None:
 
 
 def _networks(text: str) -> list[_Network]:
-    """A network, and how its addresses look in IPv6 where it is one of IPv4."""
+    """A network; for an IPv4 network also the IPv6 network of its IPv4-mapped addresses."""
     try:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
         raise UsageError(
-            f'--forwarded-allow-ips: "{text.strip()}" is neither an address nor a network; name addresses and '
-            'networks, such as "127.0.0.1,10.0.0.0/8", or "*" where nobody but the proxy can connect.'
+            f'--forwarded-allow-ips: "{text.strip()}" is neither an address nor a network; list addresses and '
+            'networks, such as "127.0.0.1,10.0.0.0/8", or use "*" if only the proxy can connect.'
         ) from None
     if network.version == 6:
         return [network]

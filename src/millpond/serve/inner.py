@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from millpond.routes.operation import Handler, OperationRoute
 
 
-_LOOKS_EVERY = 1.0
-"""Seconds after which somebody who has begun to observe the application meanwhile is noticed."""
+_CHECK_INTERVAL = 1.0
+"""Seconds between two checks whether anything, such as a tracer, observes the application."""
 
 
 class MatchedOperation(BaseRoute):
-    """Hands a request to the operation that Millpond has matched already: no scan over routes."""
+    """Passes a request to the operation that Millpond has already matched, without a scan over the routes."""
 
     def __init__(self, operations: Sequence[OperationRoute]) -> None:
         self._operations = operations
@@ -60,10 +60,10 @@ class MatchedOperation(BaseRoute):
 
 
 class PassableStack(ServerErrorMiddleware):
-    """FastAPI's middleware, past which an operation goes that can be run directly and ends in a plain response.
+    """FastAPI's middleware stack, bypassed by an operation that can run directly and returns a plain response.
 
-    Whatever else comes of it, an error or a stream, goes on through the whole of FastAPI. It is a ServerErrorMiddleware
-    because those who instrument an application look for one.
+    Any other outcome, such as an error or a stream, goes through the whole of FastAPI. It is a ServerErrorMiddleware
+    because instrumentation of an application looks for one.
     """
 
     def __init__(self, stack: ServerErrorMiddleware, inner: InnerApp) -> None:
@@ -82,7 +82,7 @@ class PassableStack(ServerErrorMiddleware):
             response = await direct(request)
         except NotDirect:
             rest: ASGIApp = operation
-        except Exception as error:  # noqa: BLE001 - raised again, where the user's handlers of errors are
+        except Exception as error:  # noqa: BLE001 - raised again inside of the user's error handlers
             rest = operation.around(_handling_errors(_raising(error), request))
         else:
             if _is_plain(response):
@@ -97,7 +97,7 @@ class PassableStack(ServerErrorMiddleware):
 
 
 def _is_plain(response: Response) -> bool:
-    """Whether it is whole, and sending it runs nothing."""
+    """Whether its body is complete, and sending it runs no other code."""
     return type(response).__call__ is Response.__call__ and response.background is None
 
 
@@ -110,7 +110,7 @@ def _raising(error: Exception) -> ASGIApp:
 
 
 def _handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
-    """As FastAPI runs an operation: handlers of errors see the request whose body the operation may have read."""
+    """Wrap `app` as FastAPI wraps an operation: error handlers get the request whose body the operation has read."""
 
     async def handling(scope: Scope, receive: Receive, send: Send) -> None:
         await starlette_names.handling_errors(app, request)(scope, receive, send)
@@ -119,7 +119,7 @@ def _handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
 
 
 class InnerApp(starlette_names.LayeredFastAPI):
-    """FastAPI, with the operations of the route files in its OpenAPI document and nowhere on its way."""
+    """FastAPI with the operations of the route files: they are in its OpenAPI document, but not in its routing."""
 
     def __init__(
         self, operations: Sequence[OperationRoute], project: Path, clock: Callable[[], float] = time.monotonic
@@ -127,18 +127,18 @@ class InnerApp(starlette_names.LayeredFastAPI):
         self._project = project
         self._added_at: dict[int, Place | None] = {}
         super().__init__(redirect_slashes=False, dependencies=[Depends(guard_connection)])
-        self._clock, self._looks_again = clock, 0.0
+        self._clock, self._next_check = clock, 0.0
         self.unobserved = False
-        """Whether nobody was seen who observes requests: the one condition for short cuts."""
+        """Whether the last check found nothing that observes requests: only then may short cuts be taken."""
         self._operations = list(operations)
-        for operation in self._operations:  # so that `dependency_overrides` reaches them, as tests expect of FastAPI
+        for operation in self._operations:  # so that `dependency_overrides` applies to them, as in any FastAPI test
             operation.dependency_overrides_provider = self
         self.router.routes.insert(0, MatchedOperation(self._operations))
         self.add_exception_handler(Exception, _empty_500)
         self.exception_handlers[RequestValidationError] = validation_error_response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if OPERATION in scope and self._look():
+        if OPERATION in scope and self._is_unobserved():
             scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
             stack = starlette_names.built_stack(self)
             if stack is not None and not self.root_path:
@@ -147,19 +147,19 @@ class InnerApp(starlette_names.LayeredFastAPI):
                 return
         await super().__call__(scope, receive, send)
 
-    def _look(self) -> bool:
-        """Whether nobody has set up OpenTelemetry, and no agent has put itself into Starlette's or FastAPI's calls.
+    def _is_unobserved(self) -> bool:
+        """Whether OpenTelemetry isn't set up, and no agent has replaced functions of Starlette or FastAPI.
 
-        FastAPI would look for the former at each request, and in no hurry.
+        FastAPI itself would check for the former at each request, which is slow.
         """
         now = self._clock()
-        if now >= self._looks_again:
-            self._looks_again = now + _LOOKS_EVERY
+        if now >= self._next_check:
+            self._next_check = now + _CHECK_INTERVAL
             self.unobserved = not fastapi_names.is_observed(self) and starlette_names.is_past_possible()
         return self.unobserved
 
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
-        """FastAPI's; the line is remembered, for what the build says about a library's middleware."""
+        """As in FastAPI; also records the calling line, for the build's messages about a library's middleware."""
         super().add_middleware(middleware_class, *args, **kwargs)
         added = starlette_names.added_last(self)
         frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
@@ -176,11 +176,11 @@ class InnerApp(starlette_names.LayeredFastAPI):
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """For OpenAPI: the operations, then what the user added."""
+        """The routes for OpenAPI: the operations, then the routes that the user added."""
         return [*self._operations, *self.router.routes]
 
 
 async def _empty_500(request: Request, error: Exception) -> Response:
-    """A handler that raised: 500 without a body (R1.39); the error is logged where the request came in."""
+    """Answer a handler's exception with 500 and no body (R1.39); the dispatcher logs the error."""
     del request, error
     return Response(status_code=500)

@@ -1,4 +1,4 @@
-"""Structured logs: lines for people on a terminal, JSON lines for everything else."""
+"""Structured logs: readable lines on a terminal, JSON lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 _VERBOSE_LOGGERS = ("asyncio", "httpcore2", "httpx2", "uvicorn", "watchfiles")
-"""Loggers of libraries that log each step at "info"."""
+"""Loggers of libraries that log every step at level "info"."""
 
 _IN_MESSAGE = ("method", "path", "status")
-"""Fields that the text of an access message has already."""
+"""Fields that the text of an access message already contains."""
 
 
 def configure_logs(
@@ -38,9 +38,9 @@ def configure_logs(
 
     Args:
         format: None is "text" on a terminal and "json" elsewhere.
-        level: the lowest that is logged. Verbose libraries log warnings only, unless it is "debug".
-        stream: stderr when not given.
-        project: fold the frames of tracebacks that are not of this folder; only as text.
+        level: the lowest level that is logged. Verbose libraries log only warnings, unless it is "debug".
+        stream: by default stderr.
+        project: collapse traceback frames outside of this folder; only in format "text".
     """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
@@ -78,7 +78,7 @@ class JsonFormatter(logging.Formatter):
 class TextFormatter(logging.Formatter):
     """`07:14:04 warning  message`: local time, and no level for "info".
 
-    Only the first line of a record begins with a time, so that what a client sends can't look like a record.
+    Only the first line of a record begins with a time, so that a client's input can't look like a record.
     """
 
     def __init__(self, project: Path | None = None) -> None:
@@ -109,7 +109,7 @@ def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without anything that would move a terminal's cursor."""
+    """The text with control characters escaped, so that they can't control the terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Where a verified build runs: in a thread with an IdleLoop, with an observer of synchronous code."""
+"""Runs a verified build: in its own thread, with an IdleLoop and an observer of synchronous code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 async def in_idle_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` in an IdleLoop of its own, in a thread of its own."""
+    """Run `work` in a new IdleLoop in its own thread."""
 
     def run() -> T:
         with asyncio.Runner(loop_factory=IdleLoop) as runner:
@@ -27,5 +27,5 @@ async def in_idle_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def observed(project: Path) -> AbstractContextManager[None]:
-    """Within the block, what a render touches besides the request ends it (R9.7, D32)."""
+    """Within the block, a render ends as soon as it uses an input other than the request (R9.7, D32)."""
     return Observer(project, ends=True).installed()

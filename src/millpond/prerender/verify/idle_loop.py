@@ -1,8 +1,8 @@
-"""An event loop that handles I/O, timers and threads only when no callback is ready, by asyncio's public API.
+"""An event loop that handles I/O, timers and threads only when no callback is ready, built on asyncio's public API.
 
-asyncio asks its selector with a timeout of 0 while callbacks are ready, and with another one when it is about to
-block. At that moment a verified render that hasn't finished waits for something. What has arrived meanwhile (bytes, a
-timer, a thread's result) is let in afterwards: an upstream that is quick today is an upstream all the same.
+asyncio calls its selector with a timeout of 0 while callbacks are ready, and with another timeout when it is about to
+block. At that moment a verified render that hasn't finished is waiting for something. What has arrived in the meantime
+(bytes, a timer, a thread's result) is delivered afterwards: a fast upstream must count as an upstream, too.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from millpond.render.scopes.shared_scope import SharedScope
 
     Look = Callable[[], bool]
-    """Called when the loop is about to block; says whether there is something to run now."""
+    """Called when the loop is about to block; returns whether there is something to run now."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 class IdleSelector(selectors.DefaultSelector):
-    """Asks before it blocks, and while somebody looks sees nothing of the outside as long as callbacks are ready."""
+    """A selector that calls back before it blocks. While looks are registered it reports I/O only if none is ready."""
 
     def __init__(self, looks: Sized, before_waiting: Look) -> None:
         super().__init__()
         self._looks, self._before_waiting = looks, before_waiting
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """As every selector's, except while somebody looks."""
+        """Select as usual, except while looks are registered."""
         if timeout is not None and timeout <= 0:
             return [] if self._looks else super().select(timeout)
         return [] if self._before_waiting() else super().select(timeout)
@@ -48,7 +48,7 @@ class IdleSelector(selectors.DefaultSelector):
 
 @dataclass(slots=True)
 class _Arrival:
-    """A callback that a timer or a thread has caused."""
+    """A callback from a timer or a thread."""
 
     callback: Callable[..., object]
     args: tuple[Any, ...]
@@ -63,7 +63,7 @@ class _Arrival:
 
 
 class StartedTasks:
-    """Tasks that a render has started and that haven't ended, in their order."""
+    """The tasks that a render has started and that haven't ended, in the order of their start."""
 
     def __init__(self, render: SharedScope) -> None:
         self._render = render
@@ -79,11 +79,11 @@ class StartedTasks:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
         if self._render.has_ended and not task.cancelled():
-            task.exception()  # read: the end of a render is no news
+            task.exception()  # retrieved, so that asyncio doesn't log it: the render has ended
 
 
 class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
-    """A loop that can be looked at whenever it would block, and which notes the tasks that a render starts."""
+    """A loop that calls looks whenever it would block, and that records the tasks that a render starts."""
 
     def __init__(self) -> None:
         self._looks: dict[Look, Scope] = {}
@@ -94,7 +94,7 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
 
     @contextlib.contextmanager
     def noting_tasks_of(self, render: SharedScope) -> Iterator[StartedTasks]:
-        """Within the block the tasks that `render` starts are noted."""
+        """Within the block, record the tasks that `render` starts."""
         self._noted[render] = started = StartedTasks(render)
         try:
             yield started
@@ -103,10 +103,10 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
 
     @contextlib.contextmanager
     def watched_by(self, look: Look, scope: Scope) -> Iterator[None]:
-        """Within the block `look` is called whenever the loop would block.
+        """Within the block, call `look` whenever the loop would block.
 
-        No timer of the scope's render ends, and no thread that it started besides those of the pool: what the render
-        does must not depend on how long something else takes meanwhile.
+        Timers of the scope's render are held back, and so are the results of threads that it started, except for those
+        of the thread pool: what the render does must not depend on how long other work takes.
         """
         self._looks[look] = scope
         try:
@@ -117,7 +117,7 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        """As every loop's; each step of a task is observed, whatever has ended the one before."""
+        """As in any loop; each step of a task is observed, even if the previous one ended the profiler."""
         return super().call_soon(_observed, callback, *args, context=context)
 
     def call_at(
@@ -127,7 +127,7 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As every loop's; a timer of a verified render is of the outside."""
+        """As in any loop; a timer of a verified render counts as the outside world."""
         scope = _watched()
         if scope is None:
             return super().call_at(when, callback, *args, context=context)
@@ -138,9 +138,9 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
     def call_soon_threadsafe(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        """As every loop's; what comes out of another thread is of the outside.
+        """As in any loop; a callback from another thread counts as the outside world.
 
-        Also where this very thread calls: asyncio does so when a thread has ended before anybody awaits it.
+        So does a call from the loop's own thread: asyncio makes one if a thread has ended before its result is awaited.
         """
         _observe_again()
         arrival = _Arrival(callback, args, context or contextvars.copy_context())
@@ -148,7 +148,7 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
         return handle
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
-        """As every loop's; a verified render gets the result when nobody looks any more."""
+        """As in any loop; a verified render gets the result once its look is no longer registered."""
         result = super().run_in_executor(executor, func, *args)
         scope = _watched()
         if scope is None:
@@ -162,9 +162,9 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
     def _arrive(self, arrival: _Arrival) -> None:
         self._held.append(arrival)
         if not self._looks:
-            self._let_in()
+            self._deliver()
 
-    def _let_in(self) -> bool:
+    def _deliver(self) -> bool:
         held, self._held = self._held, []
         for arrival in held:
             if any(arrival.scope is scope for scope in self._looks.values()):
@@ -174,9 +174,9 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
         return len(self._held) < len(held)
 
     def _before_waiting(self) -> bool:
-        if any([look() for look in self._looks]):  # noqa: C419 - all of them look
+        if any([look() for look in self._looks]):  # noqa: C419 - every look is called
             return True
-        return self._let_in()
+        return self._deliver()
 
     def _start(
         self,
@@ -184,7 +184,7 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
         coroutine: Generator[Any, None, Any] | Coroutine[Any, Any, Any],
         **options: Any,
     ) -> asyncio.Task[Any]:
-        # A generator is what coroutines were before Python 3.12; tasks take it, and some versions' types say otherwise.
+        # Before Python 3.12 coroutines could be generators. Tasks accept them, but some versions' types don't.
         task: asyncio.Task[Any] = asyncio.Task(cast("Coroutine[Any, Any, Any]", coroutine), loop=loop, **options)
         scope = _watched()
         started = None if scope is None else self._noted.get(scope)
@@ -214,19 +214,19 @@ def _observed(callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
 
 
 def _observe_again() -> None:
-    """An exception out of a profiler ends it for its thread; what follows there is to be observed, too."""
+    """Set the thread's profiler again: an exception raised by a profiler removes it."""
     profile = threading.getprofile()
     if profile is not None:
         sys.setprofile(profile)
 
 
 async def cancel_all(first: asyncio.Task[Any], started: StartedTasks, seconds: float) -> None:
-    """Cancel tasks and wait until they have cleaned up: connections go back to their pools.
+    """Cancel tasks and wait until they have cleaned up, so that connections go back to their pools.
 
     Args:
-        first: one of them.
-        started: the others; cleaning up may start more.
-        seconds: how long to wait for them all.
+        first: the task of the render.
+        started: the tasks that it started; their cleanup may start more.
+        seconds: how long to wait for all of them.
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
@@ -236,4 +236,4 @@ async def cancel_all(first: asyncio.Task[Any], started: StartedTasks, seconds: f
                 task.cancel()
         await asyncio.wait(left, timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED)
     if first.done() and not first.cancelled():
-        first.exception()  # read: whoever asks for the result gets it
+        first.exception()  # retrieved, so that asyncio doesn't log it: the caller raises it from the result

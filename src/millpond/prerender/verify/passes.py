@@ -1,4 +1,4 @@
-"""Two passes that verify a static answer (R9.2, R9.3): the first fills caches, the second must not wait at all."""
+"""Two passes that verify a static answer (R9.2, R9.3): the first fills caches, the second must not wait."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from millpond.render.target import Target
 
 _CLEAN_UP = 5.0
-"""Seconds that a cancelled render has to give its connections back."""
+"""Seconds for a cancelled render to release its connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Passes:
     """Seconds for one pass."""
 
     async def first(self, target: Target) -> Inputs | None:
-        """Run the handler and let caches be filled. What it raises besides shows again in the second pass (R9.2).
+        """Run the handler to fill caches. Its other errors are ignored: the second pass raises them again (R9.2).
 
         Returns:
-            What it has used: a memo of the handler's own, filled here, hides it from the second pass.
+            The inputs that it read: if it memoizes one itself, the second pass doesn't see that input.
 
         Raises:
-            NotStatic: the answer is one request's own, or waits for the outside world.
-            RenderTimeoutError: there was none in time.
+            NotStatic: the answer depends on the request, or waits for the outside world.
+            RenderTimeoutError: there was no answer within `timeout`.
         """
         scope = self.renderer.shared_scope(target, at_build=True)
         try:
@@ -55,9 +55,9 @@ class Passes:
         return scope.inputs
 
     async def final(self, target: Target) -> Rendered:
-        """Run the handler with full caches: it must end without waiting for the outside (R9.3).
+        """Run the handler with filled caches: it must end without waiting for the outside world (R9.3).
 
-        Its `after` callbacks run, those of the first pass don't (D28).
+        Its `after` callbacks run; those of the first pass don't (D28).
 
         Raises:
             NotStatic, RenderTimeoutError: as `first`.
@@ -74,7 +74,7 @@ class Passes:
 
 
 class _Pass:
-    """One run of a handler, looked at whenever the loop would block."""
+    """One run of a handler, checked whenever the loop would block."""
 
     def __init__(self, passes: Passes, scope: SharedScope) -> None:
         self._passes, self._scope = passes, scope
@@ -105,13 +105,13 @@ class _Pass:
             await cancel_all(self._task, self._started, _CLEAN_UP)
 
     def _look(self) -> bool:
-        """End the render when what it waits for is outside."""
+        """End the render if it waits for the outside world."""
         if self._task.done() or self._ended.done():
             return False
         everyone = [waits(task, self._scope.project) for task in self._unfinished()]
         kinds = {wait.kind for wait in everyone}
-        # Whether the handler awaits a task that waits for the outside can't be told. Beside a cache that is filled it
-        # may be one that is left running; the next look tells.
+        # It is unknown whether the handler awaits a task that waits for the outside world. While a cache is being
+        # filled, that task may be one that the handler leaves running; the next look decides.
         if WaitKind.FILL in kinds or (WaitKind.THREAD in kinds and WaitKind.OUTSIDE not in kinds):
             return False
         if self._scope.dynamic_use is None:
@@ -128,6 +128,6 @@ class _Pass:
 
     def _too_late(self) -> str:
         return (
-            f"{self._get_place()}: no answer within {self._passes.timeout:g} s; make quicker what it waits for, raise "
+            f"{self._get_place()}: no answer within {self._passes.timeout:g} s; speed up what it waits for, raise "
             "[build] timeout, or call `await connection()` first, so that the route is live."
         )

@@ -1,4 +1,4 @@
-"""What the tasks of a render wait for, told by their frames: a cache, a thread, each other, or the outside world."""
+"""What the tasks of a render wait for, found from their frames: a cache, a thread, each other, or the outside world."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class WaitKind(Enum):
     """What a task waits for."""
 
     FILL = "a cache"
-    """It is being filled: somebody will go on."""
+    """A cache that is being filled; the task goes on when it is."""
     THREAD = "a thread"
-    """Of the pool. It computes, or waits for a task itself."""
+    """A thread of the pool. It computes, or itself waits for a task."""
     MEETING = "a meeting"
-    """Another task, by way of a lock, an event, a queue, a group."""
+    """Another task, through a lock, an event, a queue or a task group."""
     OUTSIDE = "the outside"
 
 
@@ -56,7 +56,7 @@ _IN_ASYNCIO = tuple(
 
 
 def waits(task: asyncio.Task[Any], project: Path) -> TaskWait:
-    """What a task waits for that isn't done, at a moment when nothing is ready to run."""
+    """What an unfinished task waits for, at a moment when no callback is ready to run."""
     frames = frames_of(task.get_coro())
     if any(frame.f_code.co_filename.startswith(_CACHE) for frame in frames):
         return TaskWait(WaitKind.FILL, "", None)
@@ -68,7 +68,10 @@ def waits(task: asyncio.Task[Any], project: Path) -> TaskWait:
 
 
 def blamed(of_all: Iterable[TaskWait]) -> TaskWait:
-    """The wait that ends a render: the first for the outside; its place may be another's, who awaits it."""
+    """The wait that ends a render: the first one for the outside world, or else the first.
+
+    If that task has no place in user code, the place is taken from another task, which probably awaits it.
+    """
     everyone = list(of_all)
     first = next((wait for wait in everyone if wait.kind is WaitKind.OUTSIDE), everyone[0])
     if first.place is not None:
@@ -77,7 +80,7 @@ def blamed(of_all: Iterable[TaskWait]) -> TaskWait:
 
 
 def _user_part(frames: list[FrameType], project: Path) -> tuple[Place | None, list[FrameType]]:
-    """The innermost line of the user's, and the frames that it awaits."""
+    """The innermost line of user code, and the frames that it awaits."""
     for position in range(len(frames) - 1, -1, -1):
         place = user_place(frames[position], project, only_innermost=True)
         if place is not None:
@@ -95,7 +98,7 @@ def _is_meeting(frame: FrameType) -> bool:
 
 
 def _name(below: list[FrameType], place: Place | None, project: Path) -> str:
-    """The function that is awaited: `asyncio.sleep`; or the source of the line where it is none."""
+    """The name of the awaited function, such as `asyncio.sleep`; or the source of the line if there is none."""
     if below:
         plumbing = (*_FRAMEWORK, _ANYIO) if place is None else ()
         called = next((frame for frame in below if not frame.f_code.co_filename.startswith(plumbing)), below[-1])

@@ -1,1 +1,1 @@
-"""Servers as processes: sockets, workers, event loops, and how they end."""
+"""Server processes: sockets, workers, event loops and shutdown."""

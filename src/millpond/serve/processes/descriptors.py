@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if sys.platform != "win32":
-    import resource  # now: without file descriptors no module can be imported
+    import resource  # at import time: without free file descriptors no module can be imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.serve")
 
 _LOG_INTERVAL = 10.0
-"""Seconds between two lines of the log."""
+"""Seconds between two log lines."""
 _SHORTAGE = (errno.EMFILE, errno.ENFILE)
 _RETRY = "BaseSelectorEventLoop._start_serving"
 """asyncio calls it a second after an accept that failed; it logs an error if the server was closed meanwhile."""
 
 
 def limit() -> int | None:
-    """How many files this process may have open; None where the system doesn't say."""
+    """How many files this process may have open; None if the system has no such limit."""
     if sys.platform == "win32":
         return None
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def raise_limit() -> None:
-    """Raise the soft limit of this process, and of those that it starts, to the hard limit."""
+    """Raise the soft limit of this process and its children to the hard limit."""
     if sys.platform == "win32":
         return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems report a hard limit that can't be had
+    with contextlib.suppress(ValueError, OSError):  # some systems report a hard limit that they then refuse
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Descriptors:
     """Logs when file descriptors run out.
 
-    uvloop closes connections that it can't accept without logging anything; asyncio logs a traceback for each try.
+    uvloop closes connections that it can't accept without logging anything; asyncio logs a traceback for each attempt.
 
     Args:
         connections: returns how many are open.
@@ -58,7 +58,7 @@ class Descriptors:
         self._is_short = False
 
     def look(self) -> None:
-        """Log, every few seconds, that there are none left; and once that there are some again."""
+        """Log every few seconds that there are none left, and once when there are some again."""
         try:
             os.close(os.dup(2))
         except OSError as error:
@@ -67,10 +67,10 @@ class Descriptors:
             return
         if self._is_short:
             self._is_short, self._logged_at = False, None
-            log.warning("there are file descriptors again")
+            log.warning("file descriptors are available again")
 
     def replace_tracebacks(self) -> None:
-        """Log an accept of this event loop that fails for want of descriptors as `look` does."""
+        """In this event loop, log an accept that fails because of the limit in the same way as `look`."""
         loop = asyncio.get_running_loop()
         former = loop.get_exception_handler()
 
@@ -95,7 +95,7 @@ class Descriptors:
         self._logged_at = now
         log.error(
             "out of file descriptors: %d connections open, limit %s; new ones wait or are closed. "
-            "Raise the limit with ulimit -n, or with LimitNOFILE= in a unit of systemd.",
+            "Raise the limit with ulimit -n, or with LimitNOFILE= in a systemd unit.",
             self._connections(),
             limit(),
         )

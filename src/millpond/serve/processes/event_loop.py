@@ -1,4 +1,4 @@
-"""Event loops for commands: which kind, and how a command runs in one."""
+"""Event loops for commands: which implementation, and how a command runs in one."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PATIENCE = 0.5
-"""Seconds for threads that are about to end."""
+_THREAD_TIMEOUT = 0.5
+"""Seconds to wait for threads that are about to end."""
 
 
 def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes event loops: uvloop's where it is installed."""
+    """A factory of event loops: uvloop's if it is installed."""
     try:
         import uvloop
     except ImportError:
         return default_loop()
-    return _lasting(uvloop.Loop)
+    return _resilient(uvloop.Loop)
 
 
 def default_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes asyncio's own event loops."""
+    """A factory of asyncio's own event loops."""
     if sys.platform == "win32":
-        return _lasting(asyncio.ProactorEventLoop)
-    return _lasting(asyncio.SelectorEventLoop)
+        return _resilient(asyncio.ProactorEventLoop)
+    return _resilient(asyncio.SelectorEventLoop)
 
 
-def _lasting(loop: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractEventLoop]:
+def _resilient(loop: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractEventLoop]:
     return type(loop.__name__, (ResilientLoop, loop), {})
 
 
 def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
-    """`asyncio.run`, without its wait of minutes for a thread that hangs in a handler.
+    """`asyncio.run`, but without waiting minutes for a thread that hangs in a handler.
 
-    In a loop of this module's a SystemExit in some other task doesn't end `work`.
+    In a loop made by this module a SystemExit in another task doesn't end `work`.
 
     Args:
         work: what to run.
@@ -64,7 +64,7 @@ def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.Ab
 
 
 async def _pool_ends() -> bool:
-    """Whether the threads of the loop's own pool end in time; a loop that is closed waits for them for minutes."""
+    """Whether the threads of the loop's default pool end in time; closing a loop would wait minutes for them."""
     closing = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
-    ended, _ = await asyncio.wait({closing}, timeout=_PATIENCE)
+    ended, _ = await asyncio.wait({closing}, timeout=_THREAD_TIMEOUT)
     return bool(ended)

@@ -1,7 +1,7 @@
-"""How a server shuts down: streams are closed soon, other requests may finish, and what takes too long is cancelled.
+"""Graceful shutdown: streams are closed early, other requests may finish, and those that take too long are cancelled.
 
-A stream (server-sent events, say) may never end by itself. Its connection is closed, which is the only thing that its
-client understands; the application sees a disconnect.
+A stream (such as server-sent events) may never end by itself. Its connection is closed, which is the only signal that
+its client understands; the application sees a disconnect.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.serve")
 
-_LOOK_AGAIN = 0.1
-"""Seconds. A request may begin to stream while the server shuts down."""
+_CHECK_INTERVAL = 0.1
+"""Seconds between two checks for streams: a request may start to stream during the shutdown."""
 _UNWIND = 1.0
-"""Seconds in which a stream may end by itself after its connection was closed."""
-_NAMED = 5
-"""Requests that one line of the log names, at most."""
+"""Seconds for a stream to end by itself after its connection was closed."""
+_MAX_NAMED = 5
+"""The maximum number of requests that a log line names."""
 
 
 class RunningRequests:
-    """The application, and the task that runs it for each request, so that one can be cancelled."""
+    """The application, with the task of each running request, so that the request can be cancelled."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -51,21 +51,21 @@ class RunningRequests:
             if key not in self._cancelled:
                 raise
             if scope["type"] == "http":
-                with contextlib.suppress(RuntimeError):  # the answer has begun, and its connection is closed
+                with contextlib.suppress(RuntimeError):  # the answer has started; its connection is closed
                     await send_plain(send, 503, [(b"connection", b"close")], b"the server is stopping")
         finally:
             del self._tasks[key]
             self._cancelled.discard(key)
 
     def cancel(self, scope: Scope) -> None:
-        """Cancel the request of `scope`, if it still runs; a client that has no answer yet gets 503."""
+        """Cancel the request of `scope` if it still runs; a client whose answer hasn't started gets 503."""
         task, _ = self._tasks.get(id(scope), (None, None))
         if task is not None and id(scope) not in self._cancelled:
             self._cancelled.add(id(scope))
             task.cancel()
 
     def scopes(self) -> list[Scope]:
-        """Of the requests that are being answered, and of those whose background tasks run."""
+        """The scopes of the requests that are being answered, or whose background tasks are running."""
         return [scope for _, scope in self._tasks.values()]
 
 
@@ -73,7 +73,7 @@ class GracefulShutdown:
     """The shutdown of one server.
 
     Args:
-        requests: those that run.
+        requests: the running requests.
         state: the server's connections.
         bounds: how long the shutdown may take.
     """
@@ -81,17 +81,17 @@ class GracefulShutdown:
     def __init__(self, requests: RunningRequests, state: ServerState, bounds: ServerConfig) -> None:
         self._requests, self._state, self._bounds = requests, state, bounds
         self._closing: dict[Any, float] = {}
-        """Connections of streams that were closed, and when, by the loop's clock."""
+        """Connections of streams that were closed -> when, by the loop's clock."""
         self._timers: list[asyncio.TimerHandle] = []
 
     @contextlib.contextmanager
     def in_progress(self) -> Iterator[None]:
-        """Within the block streams are closed, and requests cancelled, as their time runs out."""
+        """Within the block, close streams and cancel requests when their time is up."""
         streams = len(list(self._streams()))
         running = sum(scope["type"] == "http" for scope in self._requests.scopes())  # uvicorn closes WebSockets at once
         if running:
             log.info(
-                "to end: %s within %g s (server.shutdown_timeout), %s within %g s (server.stream_timeout)",
+                "shutting down: %s within %g s (server.shutdown_timeout), %s within %g s (server.stream_timeout)",
                 counted(running - streams, "request"),
                 self._bounds.shutdown_timeout,
                 counted(streams, "stream"),
@@ -109,9 +109,9 @@ class GracefulShutdown:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, what))
 
     def _streams(self) -> Iterator[Any]:
-        """The connections on which an answer has begun whose length isn't known.
+        """The connections with a started answer of unknown length.
 
-        With a uvicorn that doesn't tell them apart there are none: then streams are treated like requests.
+        None with a uvicorn in which they can't be recognized: then streams are treated like other requests.
         """
         for connection in self._state.connections:
             cycle = getattr(connection, "cycle", None)
@@ -131,21 +131,21 @@ class GracefulShutdown:
         for connection, since in self._closing.items():
             if now - since >= _UNWIND:
                 self._closing[connection] = math.inf
-                connection.transport.abort()  # of a client that doesn't read
+                connection.transport.abort()  # the client may not read, so that close() would wait
                 self._requests.cancel(connection.cycle.scope)
-        self._later(_LOOK_AGAIN, self._close_streams)
+        self._later(_CHECK_INTERVAL, self._close_streams)
 
     def _cancel_late(self) -> None:
         late = self._requests.scopes()
         if late:
-            names = [f"{scope.get('method', 'WebSocket')} {scope['path']}" for scope in late[:_NAMED]]
+            names = [f"{scope.get('method', 'WebSocket')} {scope['path']}" for scope in late[:_MAX_NAMED]]
             log.warning(
                 "%s didn't end within %g s and %s cut off: %s%s",
                 counted(len(late), "request"),
                 self._bounds.shutdown_timeout,
                 "is" if len(late) == 1 else "are",
                 ", ".join(names),
-                " …" if len(late) > _NAMED else "",
+                " …" if len(late) > _MAX_NAMED else "",
             )
         for connection in list(self._state.connections):
             if getattr(getattr(connection, "cycle", None), "response_started", False):

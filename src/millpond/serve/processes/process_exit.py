@@ -1,4 +1,4 @@
-"""How a process exits: also where a thread hangs, by a second signal, and when its parent is gone."""
+"""How a process exits, even if a thread hangs, on a second signal, or when its parent is gone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.serve")
 
-_PATIENCE = 0.5
-"""Seconds for threads that are about to end."""
+_THREAD_TIMEOUT = 0.5
+"""Seconds to wait for threads that are about to end."""
 
 
 def exit_code_of(error: SystemExit) -> int:
-    """The exit code that Python would use; it would print what is no number."""
+    """The exit code that Python would use; unlike Python, a code that isn't a number is not printed."""
     if error.code is None or isinstance(error.code, int):
         return error.code or 0
     return 1
@@ -29,10 +29,10 @@ def exit_code_of(error: SystemExit) -> int:
 
 def exit_process(code: int) -> NoReturn:
     """End the process with `code`."""
-    logging.raiseExceptions = False  # what is still logged while the interpreter is taken down reaches nobody
+    logging.raiseExceptions = False  # streams may be closed already when something logs during interpreter shutdown
     if _left_behind():
-        # The interpreter waits for these threads, which lets idle ones of a pool end and runs what is registered with
-        # atexit. Others may never end: a handler that ran out of time can't be stopped in its thread.
+        # The interpreter waits for these threads, so that idle ones of a pool end, and runs the atexit handlers. Other
+        # threads may never end: a handler that timed out can't be stopped in its thread.
         threading.Thread(target=_exit_if_it_hangs, args=(code,), daemon=True).start()
     sys.exit(code)
 
@@ -46,19 +46,19 @@ def _exit_if_it_hangs(code: int) -> None:
 
 
 def exit_at_once(number: int) -> NoReturn:
-    """End the process now, as a signal came a second time; for a signal handler.
+    """Exit now because a signal was received a second time; for a signal handler.
 
-    The exit code is what shells report of a process that a signal ended. The store survives it.
+    The exit code is the one that shells report for a process ended by that signal. The store survives it.
     """
-    with contextlib.suppress(Exception):  # the signal may have come while a line was written
-        log.warning("%s came once more: ended at once", signal.Signals(number).name)
+    with contextlib.suppress(Exception):  # the signal may have interrupted the writing of a log line
+        log.warning("received %s again: exiting immediately", signal.Signals(number).name)
     os._exit(128 + number)
 
 
 def exit_orphaned(seconds: float) -> NoReturn:
-    """End this process, whose parent is gone: by SIGTERM, and at once after `seconds`.
+    """End this process because its parent is gone: by SIGTERM, and after `seconds` immediately.
 
-    Where the event loop hangs, nobody else would end it, and its port would stay taken. For a daemon thread.
+    If the event loop hangs, nothing else would end the process, and its port would stay in use. For a daemon thread.
     """
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(seconds)
@@ -67,7 +67,7 @@ def exit_orphaned(seconds: float) -> NoReturn:
 
 @contextlib.contextmanager
 def repeated_signals(*, exits: bool) -> Iterator[None]:
-    """Within the block, in which the process is ending, further SIGTERMs and SIGINTs end it at once, or are ignored."""
+    """Within the block, while the process is ending, further SIGTERMs and SIGINTs exit immediately or are ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -83,5 +83,5 @@ def repeated_signals(*, exits: bool) -> Iterator[None]:
 def _left_behind() -> list[threading.Thread]:
     threads = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
     for thread in threads:
-        thread.join(_PATIENCE / len(threads))
+        thread.join(_THREAD_TIMEOUT / len(threads))
     return [thread for thread in threads if thread.is_alive()]

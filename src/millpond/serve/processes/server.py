@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, with sockets of our own, bounds on what a client may send, and a quiet end."""
+"""The HTTP server: uvicorn, with its own sockets, limits on what a client may send, and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.serve")
 
 _UNWIND = 2
-"""Seconds for tasks that were cancelled."""
-_LONGEST_WAIT = 24 * 60 * 60
-"""Seconds, where uvicorn wants a number and there is no bound."""
+"""Seconds for cancelled tasks to end."""
+_MAX_TIMEOUT = 24 * 60 * 60
+"""Seconds: passed to uvicorn, which needs a number, if there is no limit."""
 
 
 @contextlib.contextmanager
 def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
-    """The sockets of `bind`, closed on the way out."""
+    """The sockets of `bind`, closed on exit."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(each) for each in bind(host, port)]
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets for all addresses of `host`, which nobody can connect to before the server starts.
+    """Sockets for all addresses of `host`, bound but not listening: clients can't connect before the server starts.
 
     Args:
         host: a name or an address.
-        port: 0 for any free one; the same for all addresses.
+        port: 0 for any free port; the same one for all addresses.
 
     Raises:
-        AddressError: there is no such host, or the port is taken.
+        AddressError: there is no such host, or the port is in use.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -87,11 +87,11 @@ def _bound(family: int, kind: int, protocol: int, address: tuple[object, ...]) -
 
 def _taken(host: str, port: int, error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
-    return f"can't listen on {host}:{port}: {reason}; stop what does, or give another --port."
+    return f"can't listen on {host}:{port}: {reason}; stop the process that does, or use another --port."
 
 
 def address_of(sockets: Sequence[socket.socket]) -> str:
-    """The URL of the first socket, for people."""
+    """The URL of the first socket, for display."""
     host, port = sockets[0].getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -106,18 +106,17 @@ async def serve(
     second_signal_exits: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; then finish the requests that run, for at most `bounds.shutdown_timeout`.
+    """Serve until SIGINT or SIGTERM; then finish running requests for at most `bounds.shutdown_timeout`.
 
-    Streams, which may never end, have `bounds.stream_timeout`. `app` has been started: the lifespan is its owner's.
+    Streams, which may never end, get `bounds.stream_timeout`. The caller has started `app` and ends its lifespan.
 
     Args:
         app: any ASGI application.
-        sockets: bound; they are closed at the end.
-        bounds: on what clients send, on how long they take, and on the shutdown.
-        hits: what is answered at the socket, before `app` is called; None for nothing.
-        proxies: whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; None for nobody's.
-        second_signal_exits: a second signal ends the process at once. Not for the child of a parent that passes
-            signals on.
+        sockets: bound sockets; they are closed at the end.
+        bounds: limits on what clients send, on how long they take, and on the shutdown.
+        hits: answers hits at the socket, without calling `app`; None to send all requests to `app`.
+        proxies: the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; None for none.
+        second_signal_exits: a second signal exits immediately. Not for the child of a parent that forwards signals.
         started: called when connections are accepted.
     """
     requests = RunningRequests(app if proxies is None else proxies.around(app))
@@ -130,7 +129,7 @@ async def serve(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=_whole(bounds.keep_alive_timeout),
-        timeout_graceful_shutdown=_whole(bounds.shutdown_timeout) + _UNWIND,  # for what doesn't heed being cut off
+        timeout_graceful_shutdown=_whole(bounds.shutdown_timeout) + _UNWIND,  # for tasks that don't end when cancelled
     )
     tell_unknown(uvicorn_names.SERVER)
     if all(name.is_known for name in uvicorn_names.SERVER):
@@ -140,10 +139,10 @@ async def serve(
 
 
 async def _serve_plainly(config: uvicorn.Config, sockets: Sequence[socket.socket], started: Callable[[], None]) -> None:
-    """As `serve`, with what uvicorn documents alone."""
+    """As `serve`, but only with uvicorn's documented API."""
     for each in sockets:
-        each.listen(config.backlog)  # from now on connections wait for the server
-    with _nothing_on_signals():  # uvicorn raises them again at its end, and there is more to be ended after it
+        each.listen(config.backlog)  # connections are queued until the server accepts them
+    with _ignored_signals():  # uvicorn raises them again when it ends, but the application must shut down after it
         serving = asyncio.ensure_future(uvicorn.Server(config).serve(sockets=list(sockets)))
         await asyncio.sleep(0)
         started()
@@ -151,7 +150,7 @@ async def _serve_plainly(config: uvicorn.Config, sockets: Sequence[socket.socket
 
 
 @contextlib.contextmanager
-def _nothing_on_signals() -> Iterator[None]:
+def _ignored_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -165,30 +164,30 @@ def _nothing_on_signals() -> Iterator[None]:
 
 
 def _whole(seconds: float) -> int:
-    return math.ceil(min(seconds, _LONGEST_WAIT))
+    return math.ceil(min(seconds, _MAX_TIMEOUT))
 
 
 def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protocol] | Literal["auto"]:
-    """The fastest protocol that this uvicorn bears."""
+    """The fastest protocol that works with this uvicorn."""
     unknown = next(differences(), None)
     if unknown is not None:
         log.warning(
-            "uvicorn %s isn't known well enough (%s): hits go through ASGI, and of [server] only max_path_bytes, "
-            "max_header_bytes of a whole head, keep_alive_timeout and shutdown_timeout hold. Millpond works with it "
-            "behind a proxy that bounds what clients send; an older uvicorn is faster.",
+            "uvicorn %s isn't a version that Millpond knows (%s): hits go through ASGI, and of [server] only "
+            "max_path_bytes, max_header_bytes of a whole head, keep_alive_timeout and shutdown_timeout apply. Put a "
+            "proxy in front that limits what clients send, or use an older uvicorn, which is faster.",
             uvicorn.__version__,
             unknown,
         )
         return "auto"
-    # Here, as they are made of what was just looked for.
+    # Imported late: they are built on the private names that were just checked.
     from millpond.serve.connection.bounded import bounded_protocol
     from millpond.serve.connection.protocol import hit_protocol
 
     return bounded_protocol(bounds) if hits is None else hit_protocol(bounds, hits)
 
 
-class _Server(uvicorn.Server):  # only where each of uvicorn_names.SERVER is known
-    """uvicorn's server, which ends by returning: a clean stop is no failure, whoever asked for it."""
+class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are known
+    """uvicorn's server, but it returns after a signal: a clean shutdown is a success."""
 
     def __init__(
         self,
@@ -224,7 +223,7 @@ class _Server(uvicorn.Server):  # only where each of uvicorn_names.SERVER is kno
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, without raising the signals again afterwards."""
+        """As in uvicorn, but without raising the signals again afterwards."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -1,4 +1,4 @@
-"""Several processes behind the same sockets: started, watched, replaced, and ended together."""
+"""Several worker processes behind the same sockets: the parent starts, monitors, replaces and ends them."""
 
 from __future__ import annotations
 
@@ -23,36 +23,38 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.serve")
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
-_HEARD = tuple(
+_HANDLED = tuple(
     getattr(signal, f"SIG{name}")
     for name in ("INT", "TERM", "HUP", "TTIN", "TTOU", "QUIT", "USR1", "USR2")
     if hasattr(signal, f"SIG{name}")
 )
-"""Those that don't end the parent by themselves. It acts on the first five; not every system has all of them."""
-_LOOK_SECONDS = 0.5
-"""Between two looks at the workers."""
-_LOOK_AGAIN_SECONDS = 0.05
-_LONGEST_STEP = 1.0
-"""Seconds between two looks that count, at most: a parent that was stopped itself has heard nobody."""
-_LONGEST_PAUSE, _LONGEST_OUTAGE = 30.0, 5.0
-"""Seconds between two tries to replace a worker that can't start: while others serve, and while none does."""
+"""Signals whose default action the parent replaces. It acts on the first five; not every system has all of them."""
+_CHECK_INTERVAL = 0.5
+"""Seconds between two checks of the workers."""
+_POLL_INTERVAL = 0.05
+"""Seconds between two checks while the parent waits for workers to start or end."""
+_MAX_STEP = 1.0
+"""Seconds between two checks that count, at most: a parent that was stopped itself has received no answers."""
+_MAX_PAUSE, _MAX_OUTAGE = 30.0, 5.0
+"""Seconds between two attempts to replace a worker that can't start: while others serve, and while none does."""
 _FAILED = 1
-_TIMES_LONGER = 10
-"""What another start may take, compared to the longest that was one."""
+_START_FACTOR = 10
+"""How many times longer than the slowest successful start another start may take."""
 GRACE = 5.0
-"""Seconds beyond the shutdown's own deadline in which a worker may close what it has open."""
+"""Seconds beyond the shutdown's own deadline for a worker to close its resources."""
 
 
 class Workers:
-    """The parent of the processes that serve.
+    """The parent of the worker processes.
 
-    The first worker starts alone: what keeps it from starting is said once, and ends the server; and the cache is
-    seeded once. From then on the server goes on: a worker that ended is replaced, and so is one whose event loop has
-    been silent for `worker_timeout`. A replacement that can't start leaves the others alone, and is tried again, after
-    longer and longer pauses, whether any of the others is left or not. One that hangs in its start is killed: earlier
-    starts say how long one takes.
-    SIGTERM and SIGINT end all, the second one at once; SIGHUP replaces one after the other, each by one that serves
-    already; SIGTTIN and SIGTTOU add and end one.
+    The first worker starts alone: an error that prevents its start is reported once and ends the server, and the cache
+    is seeded once. After that the server keeps running: a worker that has ended is replaced, and so is one whose event
+    loop has been silent for `worker_timeout`. A replacement that can't start doesn't affect the others; it is attempted
+    again after increasing pauses, even if no other worker is left. One that hangs while it starts is killed: earlier
+    starts determine how long one may take.
+
+    SIGTERM and SIGINT end all workers, a second one immediately. SIGHUP replaces the workers one by one, each when its
+    replacement serves. SIGTTIN adds a worker, SIGTTOU ends one.
     """
 
     def __init__(
@@ -62,30 +64,30 @@ class Workers:
         count: int,
         patience: float,
         started: Callable[[], None],
-        longest_silence: float,
+        max_silence: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._work, self._sockets, self._count = work, list(sockets), count
         self._patience, self._when_started = patience, started
-        self._longest_silence = longest_silence
+        self._max_silence = max_silence
         self._failures = 0
-        self._longest_start = math.inf
-        """Seconds, of those that came to serve; nobody knows before the first."""
-        self._clock, self._looked = clock, clock()
+        self._slowest_start = math.inf
+        """Seconds of the slowest successful start; infinite before the first one."""
+        self._clock, self._checked_at = clock, clock()
         self.workers: list[Worker] = []
         self.should_exit = threading.Event()
         self.signal_queue: list[int] = []
-        """Signals that came, and weren't acted on."""
+        """Received signals that haven't been handled yet."""
         self.code = 0
         """The exit code."""
-        for number in _HEARD:
+        for number in _HANDLED:
             signal.signal(number, lambda number, _: self.signal_queue.append(number))
 
     def run(self) -> None:
-        """Until all are to end, and have ended."""
+        """Run until a signal ends the server and all workers have ended."""
         self._start()
-        self._act_on_signals()  # that came meanwhile
-        while not self.should_exit.wait(_LOOK_SECONDS):
+        self._act_on_signals()  # those that came during the start
+        while not self.should_exit.wait(_CHECK_INTERVAL):
             self._act_on_signals()
             self.keep_alive()
         for worker in self.workers:
@@ -107,25 +109,25 @@ class Workers:
                 self._remove()
 
     def _start(self) -> None:
-        """Start the first, and the others when it serves."""
+        """Start the first worker, and the others once it serves."""
         first = self._begin()
         self.workers.append(first)
         if not self._await([first]):
             if not self._is_to_end():
                 self.code = _FAILED
-                if (first.exitcode or 0) < 0:  # else it has said why itself
-                    log.error("worker %s %s before it served", first.pid, _how(first.exitcode))
+                if (first.exitcode or 0) < 0:  # otherwise it has reported the reason itself
+                    log.error("worker %s %s before it served", first.pid, _describe_exit(first.exitcode))
             self.should_exit.set()
             return
-        self._longest_start = first.starting
+        self._slowest_start = first.starting
         others = [worker for worker in (self._try_to_begin() for _ in range(self._count - 1)) if worker]
         self.workers.extend(others)
-        self._await(others)  # one that has ended is replaced, like those that end later
+        self._await(others)  # one that has ended is replaced later, like any other
         if not self._is_to_end():
             self._when_started()
 
     def keep_alive(self) -> None:
-        """Replace what has ended or hangs."""
+        """Replace workers that have ended or hang."""
         passed = self._passed()
         for place, worker in enumerate(self.workers):
             if self._is_to_end():
@@ -137,29 +139,29 @@ class Workers:
                     self._failures = 0
             else:
                 worker.look(passed)
-                if worker.silent >= self._longest_silence:
+                if worker.silent >= self._max_silence:
                     self._kill_silent(worker)
 
     def _passed(self) -> float:
-        """Seconds since the last look that count."""
+        """Seconds since the last check, at most `_MAX_STEP`."""
         now = self._clock()
-        passed, self._looked = min(now - self._looked, _LONGEST_STEP), now
+        passed, self._checked_at = min(now - self._checked_at, _MAX_STEP), now
         return passed
 
     def _has_begun(self, worker: Worker, passed: float) -> bool:
-        """Whether a worker has come to serve; one that takes too long is killed."""
+        """Whether a worker serves; one that takes too long to start is killed."""
         worker.look(passed)
         if worker.has_served:
-            self._longest_start = max(self._longest_start, worker.starting)
+            self._slowest_start = max(self._slowest_start, worker.starting)
             return True
-        if worker.starting >= max(_TIMES_LONGER * self._longest_start, self._longest_silence):
+        if worker.starting >= max(_START_FACTOR * self._slowest_start, self._max_silence):
             log.error(
-                "worker %s is killed: it has been starting for %.0f s, and another took %.1f s (server.worker_timeout "
-                "is %g). It stands here:\n%s",
+                "killing worker %s: it has been starting for %.0f s, and the slowest start so far took %.1f s "
+                "(server.worker_timeout is %g). Its main thread is here:\n%s",
                 worker.pid,
                 worker.starting,
-                self._longest_start,
-                self._longest_silence,
+                self._slowest_start,
+                self._max_silence,
                 worker.where(),
             )
             worker.kill()
@@ -171,18 +173,18 @@ class Workers:
         if where is None:
             return
         log.error(
-            "worker %s is killed: its event loop has been busy with one thing for %.0f s (server.worker_timeout is "
-            "%g), and answers nobody. It stands here:\n%s",
+            "killing worker %s: its event loop has been blocked for %.0f s (server.worker_timeout is %g). Its main "
+            "thread is here:\n%s",
             worker.pid,
             worker.silent,
-            self._longest_silence,
+            self._max_silence,
             where,
         )
         worker.kill()
         worker.join()
 
     def _restart_all(self) -> None:
-        """Bring a new worker into service for each, before the old one goes: a new build is taken over so."""
+        """Replace each worker, ending the old one when the new one serves; this is how a new build is deployed."""
         for place, old in enumerate(self.workers):
             new = self._try_to_begin()
             if new is None:
@@ -191,7 +193,7 @@ class Workers:
                 new.kill()
                 new.join()
                 if not self._is_to_end():
-                    log.error("the new worker can't start; worker %s and those after it stay", old.pid)
+                    log.error("the new worker can't start; worker %s and those after it keep running", old.pid)
                 return
             self.workers[place] = new
             old.terminate()
@@ -199,14 +201,14 @@ class Workers:
         self._when_started()
 
     def _add(self) -> None:
-        """One worker more."""
+        """Add a worker."""
         new = self._try_to_begin()
         if new is not None:
             self._count += 1
             self.workers.append(new)
 
     def _remove(self) -> None:
-        """One worker less, unless it is the last."""
+        """End a worker, unless it is the last."""
         if self._count > 1:
             self._count -= 1
             last = self.workers.pop()
@@ -214,7 +216,7 @@ class Workers:
             self._join([last])
 
     def kill_all(self) -> None:
-        """End what still runs, at once."""
+        """Kill all workers that still run."""
         for worker in self.workers:
             if not worker.has_ended():
                 worker.kill()
@@ -225,20 +227,20 @@ class Workers:
         return worker
 
     def _try_to_begin(self) -> Worker | None:
-        """None where the system gives no further process, which may pass."""
+        """A started worker; None if the system allows no further process, which may be temporary."""
         try:
             return self._begin()
         except OSError as error:
-            log.error("no worker can be started: %s", error)
+            log.error("can't start a worker: %s", error)
             return None
 
     def _await(self, workers: Sequence[Worker]) -> bool:
-        """Whether all come to serve; not when one ends, or all are to."""
+        """Wait until all serve, and return whether they do; False if one ends, or if the server is ending."""
         starting = list(workers)
         while starting := self._still_starting(starting):
             if self._is_to_end() or any(worker.has_ended() for worker in starting):
                 return False
-            time.sleep(_LOOK_AGAIN_SECONDS)
+            time.sleep(_POLL_INTERVAL)
         return True
 
     def _still_starting(self, workers: Sequence[Worker]) -> list[Worker]:
@@ -260,28 +262,28 @@ class Workers:
             ended.due = now + self._pause()
             return
         self.workers[place] = new
-        log.info("worker %s takes the place of worker %s", new.pid, ended.pid)
+        log.info("worker %s replaces worker %s", new.pid, ended.pid)
 
     def _pause_after(self, ended: Worker) -> float:
-        """Seconds until its place is taken."""
+        """Seconds until it is replaced."""
         if ended.has_served:
-            log.warning("worker %s %s", ended.pid, _how(ended.exitcode))
+            log.warning("worker %s %s", ended.pid, _describe_exit(ended.exitcode))
             return 0.0
         self._failures += 1
         pause = self._pause()
         log.error(
-            "worker %s can't start (it %s)%s; the next try in %g s",
+            "worker %s can't start (it %s)%s; next attempt in %g s",
             ended.pid,
-            _how(ended.exitcode),
-            ", and no other serves" if self._all_have_ended() else "",
+            _describe_exit(ended.exitcode),
+            ", and no other worker serves" if self._all_have_ended() else "",
             pause,
         )
         return pause
 
     def _pause(self) -> float:
-        """Seconds after so many failures; fewer while nobody serves."""
-        longest = _LONGEST_OUTAGE if self._all_have_ended() else _LONGEST_PAUSE
-        return retry_pause(self._failures, 1.0, longest)
+        """Seconds until the next attempt, by the number of failures; fewer while no worker serves."""
+        max_pause = _MAX_OUTAGE if self._all_have_ended() else _MAX_PAUSE
+        return retry_pause(self._failures, 1.0, max_pause)
 
     def _all_have_ended(self) -> bool:
         return all(worker.has_ended() for worker in self.workers)
@@ -296,33 +298,33 @@ class Workers:
                 for worker in left:
                     log.warning("worker %s didn't end within %g s and was killed", worker.pid, self._patience)
                 break
-            left[0].process.join(min(seconds, _LOOK_AGAIN_SECONDS))
+            left[0].process.join(min(seconds, _POLL_INTERVAL))
         for worker in left:
             worker.kill()
             worker.process.join()
 
     def _is_hurried(self) -> bool:
-        """Whether SIGTERM or SIGINT came once more: all is to end now."""
+        """Whether SIGTERM or SIGINT was received a second time, so that all workers are killed."""
         signals = [number for number in self.signal_queue if number in _ENDING]
         if len(signals) < (1 if self.should_exit.is_set() else 2):
             return False
         self.code = 128 + signals[-1]
-        log.warning("%s came once more: all workers are ended at once", signal.Signals(signals[-1]).name)
+        log.warning("received %s again: killing all workers", signal.Signals(signals[-1]).name)
         return True
 
 
 def run_workers(
     work: WorkerTask, sockets: Sequence[socket.socket], count: int, bounds: ServerConfig, started: Callable[[], None]
 ) -> int:
-    """Let `count` processes do `work` until SIGINT or SIGTERM; returns the exit code.
+    """Run `work` in `count` processes until SIGINT or SIGTERM, and return the exit code.
 
-    0; 1 when they couldn't start; 128 and the signal's number when a second one ended them at once.
+    It is 0; 1 if they couldn't start; or 128 plus the signal's number if a second signal killed them.
 
     Args:
-        work: what each does.
-        sockets: bound; all of them accept from the same.
-        count: how many.
-        bounds: how long they may take to end, and may be silent.
+        work: the work of each process.
+        sockets: bound sockets; all processes accept from the same ones.
+        count: the number of processes.
+        bounds: how long they may take to end, and how long they may be silent.
         started: called when all of them serve, and again when all have been replaced.
     """
     with _signals_restored():
@@ -337,7 +339,7 @@ def run_workers(
 
 @contextlib.contextmanager
 def _signals_restored() -> Iterator[None]:
-    former = {number: signal.getsignal(number) for number in _HEARD}
+    former = {number: signal.getsignal(number) for number in _HANDLED}
     try:
         yield
     finally:
@@ -345,7 +347,7 @@ def _signals_restored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _how(exitcode: int | None) -> str:
+def _describe_exit(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"ended with exit code {exitcode}"
     return f"was ended by {signal.Signals(-exitcode).name}"

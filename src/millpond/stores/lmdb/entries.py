@@ -1,4 +1,4 @@
-"""Entries in a transaction of the embedded store: put, drop, order of use, and the byte limit."""
+"""Entries in a transaction of the embedded store: put, drop, least-recently-used order, and the byte limit."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def size_of(entry: Entry, frame: bytes) -> int:
-    """Bytes that an entry counts: the larger of `Entry.size` and its frame."""
+    """The bytes that an entry counts: the larger of `Entry.size` and its frame."""
     return max(entry.size, len(frame))
 
 
 def kept(at: Reading | Writing, key: bytes) -> EntryRow | None:
-    """What is known of the entry with that digest."""
+    """The row of the entry with that digest, if it is stored."""
     record = at.txn.get(key, db=at.tables.kept)
     return None if record is None else EntryRow.unpack(record)
 
 
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:
-    """Store an entry, as the one that was used last."""
+    """Store an entry as the most recently used one."""
     txn, tables, state = writing
     key = digest(entry.key)
     former = kept(writing, key)
@@ -51,7 +51,7 @@ def put(writing: Writing, entry: Entry, frame: bytes) -> None:
 
 
 def drop(writing: Writing, key: bytes) -> None:
-    """Forget the entry with that digest, if there is one."""
+    """Drop the entry with that digest, if there is one."""
     txn, tables, state = writing
     known = kept(writing, key)
     if known is None:
@@ -62,10 +62,10 @@ def drop(writing: Writing, key: bytes) -> None:
     txn.delete(key, db=tables.entries)
 
 
-def evict(writing: Writing, max_bytes: int, most: int | None = None) -> None:
-    """Drop what was used least recently, until the rest counts no more than `max_bytes`; no more than `most`."""
+def evict(writing: Writing, max_bytes: int, max_entries: int | None = None) -> None:
+    """Drop the least recently used entries until the rest counts at most `max_bytes`; at most `max_entries` of them."""
     txn, tables, state = writing
-    for _ in itertools.count() if most is None else range(most):
+    for _ in itertools.count() if max_entries is None else range(max_entries):
         if state.size <= max_bytes:
             return
         with txn.cursor(db=tables.by_use) as cursor:
@@ -76,10 +76,9 @@ def evict(writing: Writing, max_bytes: int, most: int | None = None) -> None:
 
 
 def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
-    """Count hits, and move what was read to the end of the order of eviction.
+    """Count hits, and move the entries that were read to the end of the eviction order.
 
-    What is near that end stays where it is: the order is approximate by an eighth of the entries, so that what
-    is read all the time isn't written all the time.
+    Entries among the last eighth of that order aren't moved, so that a frequently read entry isn't written constantly.
 
     Args:
         writing: the transaction.
@@ -101,12 +100,12 @@ def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
 
 
 def is_kept(held: EntryRow | None, entry: Entry) -> bool:
-    """Whether the key has this very result."""
+    """Whether the stored entry is the same render as `entry`."""
     return held is not None and (held.generation, held.rendered_at) == (entry.generation, entry.rendered_at)
 
 
 def drop_other_builds(writing: Writing, seeds: Iterable[Entry]) -> None:
-    """Drop the answers of builds that none of the seeds belongs to: nobody is ever served with them again."""
+    """Drop the answers of builds that none of the seeds belongs to: they are never served again."""
     marks = {build_mark(seed) for seed in seeds if seed.kind == "response"}
     if not marks:
         return
@@ -121,7 +120,7 @@ def _belongs_elsewhere(known: EntryRow, marks: set[bytes]) -> bool:
 
 
 def drop_fenced(writing: Writing, generations: dict[bytes, int]) -> None:
-    """Drop every entry that one of these rows concerns.
+    """Drop every entry that one of these rows invalidates.
 
     Args:
         writing: the transaction.

@@ -45,15 +45,15 @@ class FileReplaced(lmdb.Error):
 
 
 class FileOverwritten(lmdb.Error):
-    """Another file's pages were copied into this one while it was in use."""
+    """Another file was copied over this one while it was in use."""
 
 
 class Environment:
     """An open environment, for any number of threads.
 
-    Pages are written to the page cache, and synced at the last close only (`sync=False`). So what was committed
-    survives the death of any process at any moment, and not a power cut: see `StoreFolder.distrust`. They are written,
-    not mapped (`writemap`): on a full disk a write is an error, where a mapped page would be a bus error.
+    Pages are written to the page cache and synced only at the last close (`sync=False`). Committed data therefore
+    survives a kill of any process at any moment, but not a power failure: see `StoreFolder.distrust`. `writemap` is
+    off: on a full disk a write then raises an error, while a write to a mapped page would end in SIGBUS.
     """
 
     def __init__(self, folder: StoreFolder, env: lmdb.Environment, tables: Tables, lock: WriteLock) -> None:
@@ -65,11 +65,11 @@ class Environment:
         self._page = env.stat()["psize"]
         self._env: lmdb.Environment | None = env
         self.base = next(_files) * _TRANSACTIONS_PER_FILE
-        """Added to the numbers of transactions: those of two files are never the same in this process."""
-        self.last_transaction = _watch(env, folder, self.base)
-        """The number of the last one that was committed, by whatever process: when it is the same, all is the same."""
+        """Added to transaction numbers, so that those of two files always differ in this process."""
+        self.last_transaction = _last_transaction_reader(env, folder, self.base)
+        """Returns the number of the last transaction that any process committed. If it is the same, so is the data."""
         self._latest = 0
-        """The highest that this process has seen."""
+        """The highest number that this process has seen."""
         self._overwritten = False
         with env.begin() as txn:
             self._identity: bytes = txn.get(IDENTITY_KEY, b"", db=tables.meta)
@@ -77,7 +77,7 @@ class Environment:
         self.learn_when_settled()
         self._why_not = "it was closed"
         self.gone = False
-        """Whether it was abandoned."""
+        """Whether the file was abandoned."""
 
     @property
     def file(self) -> tuple[int, int]:
@@ -85,9 +85,9 @@ class Environment:
         return self.lock.files[0]
 
     def begin(self) -> lmdb.Transaction[bytes]:
-        """A read transaction, to be ended soon."""
+        """A read transaction; end it soon."""
         env = self._env
-        if env is None or self.gone:  # not by a call: a hit after a write comes by here
+        if env is None or self.gone:  # inlined: a hit after a write runs this
             env = self._usable()
         try:
             return env.begin()
@@ -101,10 +101,10 @@ class Environment:
 
     def is_in_place(self) -> bool:
         """Whether this is still the data file in the folder, with the content that Millpond wrote."""
-        self._held()
+        self._opened()
         if self.gone or self._overwritten:
             return False
-        latest = self._latest  # first: other threads write
+        latest = self._latest  # read first: other threads commit meanwhile
         number = self.last_transaction()
         if number < latest:
             self._give_up()
@@ -113,9 +113,9 @@ class Environment:
         return self.folder.is_in_place(self.lock.files)
 
     def check_continued(self, txn: lmdb.Transaction[bytes]) -> None:
-        """Check that a write transaction continues from the last one.
+        """Check that a write transaction follows the last one.
 
-        A backup that is copied over the file has the number that its own last transaction had.
+        A backup that was copied over the file has its own last transaction's number instead.
 
         Raises:
             FileOverwritten: it doesn't.
@@ -129,20 +129,20 @@ class Environment:
     def _give_up(self) -> None:
         """Mark the file as unusable for all processes."""
         self._overwritten = True
-        if not self.readonly and self.folder.is_in_place(self.lock.files):  # nobody else has noticed yet
-            with contextlib.suppress(OSError):  # a folder that can't be written: each finds out by itself
+        if not self.readonly and self.folder.is_in_place(self.lock.files):  # no other process has noticed yet
+            with contextlib.suppress(OSError):  # the folder isn't writable: each process notices by itself
                 self.folder.break_up()
 
     def learn_when_settled(self) -> None:
-        """Read when every process will have noticed this file."""
-        with self._held().begin() as txn:
+        """Read the time by which every process will have noticed this file."""
+        with self._opened().begin() as txn:
             self.settled_at = settled_at(Reading(txn, self.tables))
 
     def left(self, captured: int) -> Predecessor:
-        """What a successor needs to know of this file; `captured`: the latest generation that this process saw."""
+        """This file as a predecessor of its successor; `captured`: the latest generation that this process saw."""
         if self._overwritten:
             return Predecessor(self._identity, captured)
-        with self._held().begin() as txn:
+        with self._opened().begin() as txn:
             return Predecessor(self._identity, max(captured, Reading(txn, self.tables).state().generation))
 
     def is_tight(self) -> bool:
@@ -152,7 +152,7 @@ class Environment:
     def spare_bytes(self, writing: Writing) -> int:
         """Bytes that can be written without more disk space: unused pages, minus a reserve of a quarter of the file.
 
-        That is for the copies of pages that each transaction makes, and for those that are free but too scattered.
+        The reserve is for the page copies that each transaction makes, and for free pages that are too fragmented.
         """
         env = self._usable()
         used = sum(
@@ -163,21 +163,21 @@ class Environment:
 
     def is_full(self, error: lmdb.Error) -> bool:
         """Whether the error means that the map or the disk is full."""
-        code = getattr(error, "code", None)  # those that the binding itself raises, rather than the engine, have none
+        code = getattr(error, "code", None)  # errors raised by the binding itself, rather than by LMDB, have none
         if isinstance(error, (lmdb.MapFullError, lmdb.TxnFullError)) or code in (
             errno.ENOSPC,
             errno.EDQUOT,
             errno.EFBIG,
         ):
             return True
-        # What the engine makes of a write that came to half its length before the disk was full.
+        # LMDB reports EIO for a write that was cut short because the disk became full.
         return code == errno.EIO and self.is_tight()
 
     def reserve(self) -> bool:
-        """Reserve disk space behind the end of the file; the caller holds the `lock`. False when there is none left.
+        """Reserve disk space after the end of the file; the caller holds the `lock`. False if there is none left.
 
-        Invalidations are small: with it they can be written when others have filled the disk meanwhile, and so can the
-        transactions that make room.
+        With it invalidations, which are small, and transactions that make room can be written even after other
+        programs have filled the disk.
         """
         used = (self._usable().info()["last_pgno"] + 1) * self._page
         try:
@@ -188,11 +188,11 @@ class Environment:
         return True
 
     def reap(self) -> int:
-        """Free the slots of readers that died; how many there were."""
+        """Free the slots of dead readers, and return how many there were."""
         return self._usable().reader_check()
 
     def facts(self) -> dict[str, int]:
-        """What the engine says of the file: sizes in bytes, readers, transactions."""
+        """LMDB's facts about the file: sizes in bytes, readers, transactions."""
         env = self._usable()
         info, page = env.info(), env.stat()["psize"]
         return {
@@ -204,9 +204,9 @@ class Environment:
 
     def close(self) -> None:
         """Sync if this is the last process that has the file open, and release the folder."""
-        # A file that is the folder's no longer has nobody who would read it again.
+        # A file that is no longer the folder's will never be read again.
         keep = not self.readonly and self.is_in_place()
-        env, self._env, self.last_transaction = self._held(), None, self._refuse
+        env, self._env, self.last_transaction = self._opened(), None, self._refuse
         last = self.folder.is_last()
         try:
             if last and keep:
@@ -219,24 +219,24 @@ class Environment:
     def abandon(self) -> None:
         """Stop using the file: it was replaced, and the new one can't be opened."""
         self.gone = True
-        number = self.base + _TRANSACTIONS_PER_FILE - 1  # no transaction's
+        number = self.base + _TRANSACTIONS_PER_FILE - 1  # no transaction has this number
         self.last_transaction = lambda: number
 
     def inherit(self) -> None:
         """In a forked child: LMDB's locks belong to the parent, so nothing may be used here."""
         self._why_not = "this process was forked from one that had it open; open it after the fork"
         self.last_transaction = self._refuse
-        # The object must live on, and stays in `_opened`: closing it would touch what the parent works with.
+        # The object must stay alive, and stays in `opening._opened`: closing it would affect the parent's locks.
         self._inherited, self._env = self._env, None
         self.folder.leave()
         self.lock.close()
 
     def _usable(self) -> lmdb.Environment:
         if self.gone:
-            raise FileReplaced("it was removed while it was in use, and can't be made anew")
-        return self._held()
+            raise FileReplaced("it was removed while it was in use, and can't be created again")
+        return self._opened()
 
-    def _held(self) -> lmdb.Environment:
+    def _opened(self) -> lmdb.Environment:
         if self._env is None:
             self._refuse()
         return self._env
@@ -246,14 +246,15 @@ class Environment:
 
 
 def is_damage(error: lmdb.Error) -> bool:
-    """Whether the file itself is not sound."""
+    """Whether the error means that the file itself is damaged."""
     return isinstance(error, _DAMAGE)
 
 
-def _watch(env: lmdb.Environment, folder: StoreFolder, base: int) -> Callable[[], int]:
-    """Tells the number of the last transaction from the two meta pages, as the engine does: in 0.1 us instead of 1.
+def _last_transaction_reader(env: lmdb.Environment, folder: StoreFolder, base: int) -> Callable[[], int]:
+    """A function that reads the number of the last transaction from the two meta pages: in 0.1 us instead of 1.
 
-    The offsets are those of LMDB 0.9's file format. Where they disagree with the engine, it is asked itself.
+    LMDB itself reads it there. The offsets are those of LMDB 0.9's file format. If the result differs from LMDB's own,
+    the function calls LMDB instead.
     """
     page = env.stat()["psize"]
     with folder.data.open("rb") as file:
@@ -263,11 +264,11 @@ def _watch(env: lmdb.Environment, folder: StoreFolder, base: int) -> Callable[[]
 
     def last() -> int:
         number, another = words[one], words[other]
-        return number if number > another else another  # noqa: FURB136 - a third of the time, and each hit asks
+        return number if number > another else another  # noqa: FURB136 - a third of the time of max(), on each hit
 
-    def asked() -> int:
+    def by_lmdb() -> int:
         number: int = env.info()["last_txnid"]
         return number
 
-    found = last if last() == asked() else asked
-    return (lambda: base + found()) if base else found
+    read = last if last() == by_lmdb() else by_lmdb
+    return (lambda: base + read()) if base else read

@@ -1,4 +1,4 @@
-"""When the data file of an embedded store was removed or replaced while it was in use: how the new one continues."""
+"""How a new data file continues from one that was removed or replaced while it was in use."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from millpond.stores.lmdb.open_transaction import Reading, Writing
 
 LOOK_SECONDS = 0.5
-"""How often a process looks whether the file that it has open is still the folder's."""
+"""Seconds between a process's checks whether the file that it has open is still the folder's."""
 _NOTICED_SECONDS = LOOK_SECONDS + 1.1
-"""After so long nobody answers from a former file: what was found to be a hit counts as one for a second more."""
+"""Seconds after which no process answers from a former file: a decision for a hit stays valid for up to a second."""
 
 
 class Predecessor(NamedTuple):
@@ -28,24 +28,24 @@ class Predecessor(NamedTuple):
 
     identity: bytes
     generation: int
-    """The counter, as it was left."""
+    """The last known value of its generation counter."""
 
 
 def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], now: float) -> int:
-    """Let a new file continue from the former one, whose invalidations are lost.
+    """Make a new file continue from the former one, whose invalidations are lost.
 
-    Entries in it may be older than those, so they are dropped, and its counter continues above the former one. Another
-    process with the same predecessor sees that this has been done. A copy of the file says the same, but has another
-    inode.
+    Its entries may be older than those invalidations, so they are dropped, and its counter continues above the former
+    one. A record tells other processes with the same predecessor that this was done. A copy of the file has that
+    record, too, but another inode.
 
     Args:
         writing: a transaction in the successor.
-        predecessor: the other.
+        predecessor: the former file.
         file: device and inode of the successor.
         now: seconds since the epoch.
 
     Returns:
-        The generation from which on entries count.
+        The first generation whose entries are valid.
     """
     txn, tables, state = writing
     known, mark = SUCCEEDED_KEY + predecessor.identity, b"%d:%d" % file
@@ -57,7 +57,7 @@ def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], n
             txn.drop(table, delete=False)
         state.size = 0
     state.generation = state.lost = max(state.generation, predecessor.generation) + 1
-    # With numbers left out the journal's can't be counted back from its end.
+    # The counter skips numbers, and `moments` needs a journal without gaps.
     txn.drop(tables.journal, delete=False)
     txn.put(number(state.generation), pack_moment(now), db=tables.journal)
     txn.put(known, mark, db=tables.meta)
@@ -66,7 +66,7 @@ def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], n
 
 
 def superseding(row: TagRow | None, since: int) -> TagRow | None:
-    """The row of a tag for a process that had the former file: what it rendered before may not be served."""
+    """The row of a tag for a process that had the former file open: what it rendered before may not be served."""
     if not since:
         return row
     row = row or TagRow(since)
@@ -74,15 +74,15 @@ def superseding(row: TagRow | None, since: int) -> TagRow | None:
 
 
 def announce(writing: Writing) -> None:
-    """Note that there may be processes which have not noticed this file yet."""
+    """Record that some processes may not have noticed this file yet."""
     writing.txn.put(SETTLED_KEY, pack_moment(time.monotonic() + _NOTICED_SECONDS), db=writing.tables.meta)
 
 
 def settled_at(at: Reading) -> float:
-    """When every process has noticed the file, by the clock that all of a machine share."""
+    """The time by which every process has noticed the file, by the machine's monotonic clock."""
     record = at.txn.get(SETTLED_KEY, db=at.tables.meta)
     if record is None:
         return 0.0
     moment = unpack_moment(record)
-    # One that is too late is of another boot, in which the clock was ahead.
+    # A later time was written before a reboot, which resets the clock.
     return moment if moment <= time.monotonic() + _NOTICED_SECONDS else 0.0

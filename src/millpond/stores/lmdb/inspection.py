@@ -1,4 +1,4 @@
-"""Reading the embedded store by the command line, while it is in use or not; nothing is written."""
+"""Reads the embedded store for the command line, whether it is in use or not; writes nothing."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ class LmdbStats(NamedTuple):
     """The store in numbers."""
 
     identity: str
-    """Given when the file was made: another one, another store."""
+    """A random id, generated when the file was created."""
     generation: int
     lost_below: int
     """The generation below which invalidations are unknown, since the file that held them was damaged; 0: none."""
     entries: int
     bytes: int
-    """What all entries count."""
+    """The sum of the entries' sizes."""
     tags: int
     leases: int
     file_bytes: int
     """The part of the file in use or free for use; it never shrinks."""
     map_bytes: int
-    """What the file may grow to."""
+    """The maximum size of the file."""
     readers: int
-    """Slots taken by processes that read, or died doing so."""
+    """Reader slots in use, including those of dead processes."""
 
 
 class LmdbInspection(StoreInspection):
-    """A store that is there, open for reading; a context manager.
+    """An existing store, open for reading; a context manager.
 
     Args:
-        folder: of the store.
+        folder: the folder of the store.
 
     Raises:
-        StoreError: there is no store, or it has to be mended by a start first.
+        StoreError: there is no store, or a start of the application has to repair it first.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,13 +56,13 @@ class LmdbInspection(StoreInspection):
         release(self._environment)
 
     def row(self, tag: str) -> TagRow | None:
-        """The row of a tag, for judging an entry; of a lost one what is supposed of it."""
+        """The row of a tag, for judging an entry; if invalidations were lost, the assumed row (see `row_of`)."""
         with self._environment.begin() as txn:
             at = Reading(txn, self._environment.tables)
             return row_of(at, tag, at.state().lost)
 
     def rows(self) -> list[tuple[str, TagRow]]:
-        """Every tag that was invalidated, with its row; rows that were given up are left out."""
+        """Every invalidated tag with its row, except for rows that were pruned."""
         tables = self._environment.tables
         with self._environment.begin() as txn:
             with txn.cursor(db=tables.condemned) as cursor:
@@ -75,7 +75,7 @@ class LmdbInspection(StoreInspection):
         return self._find(digest(key))
 
     def entries(self) -> Iterator[ListedEntry]:
-        """Every entry that is there now, those that can't be read included; each in a transaction of its own."""
+        """Every current entry, including unreadable ones; each is read in a separate transaction."""
         with self._environment.begin() as txn, txn.cursor(db=self._environment.tables.kept) as cursor:
             keys = list(cursor.iternext(keys=True, values=False))
         return (found for key in keys if (found := self._find(key)) is not None)

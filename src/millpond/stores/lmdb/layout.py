@@ -1,4 +1,4 @@
-"""How the embedded store writes things down: names of tables, keys and records. A change of any is a new LAYOUT."""
+"""The file layout of the embedded store: tables, keys and records. Any change needs a new LAYOUT."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
 
 Table: TypeAlias = Any
-"""A handle of lmdb's, whose class has no public name."""
+"""A database handle of lmdb, whose class has no public name."""
 LAYOUT = b"millpond store, layout 1"
-"""What the first record says; a file that says anything else is not read."""
+"""The value of the layout record; a file with another value is not read."""
 LAYOUT_KEY, IDENTITY_KEY, STATE_KEY = b"layout", b"identity", b"state"
 SETTLED_KEY = b"settled"
-"""When all processes of the machine know of this file, by their common clock."""
+"""The key of the time by which all processes of the machine know this file, by the machine's monotonic clock."""
 SUCCEEDED_KEY = b"succeeded "
-"""With the identity of a file that this one has taken the place of -> device and inode of this one then."""
+"""A key prefix, followed by the identity of a replaced file -> device and inode of this file at that time."""
 
 DIGEST_BYTES, MARK_BYTES = 16, 8
 
 
 class Tables(NamedTuple):
-    """The tables of one environment. Keys are digests, because LMDB's may have 511 bytes and ours are any strings."""
+    """The tables of one environment. Keys are digests: LMDB limits keys to 511 bytes, while ours are any strings."""
 
     meta: Table
     entries: Table
     """digest of the key -> frame."""
     kept: Table
-    """digest of the key -> `EntryRow`: what is asked about an entry without reading it."""
+    """digest of the key -> `EntryRow`: facts about an entry that are read without decoding it."""
     by_use: Table
-    """use, digest of the key -> nothing: the order of eviction."""
+    """use, digest of the key -> nothing: the eviction order."""
     tags: Table
     """digest of the tag -> row."""
     by_age: Table
-    """generation of the row, digest of the tag -> nothing: the order in which rows are given up."""
+    """generation of the row, digest of the tag -> nothing: the order in which rows are pruned."""
     condemned: Table
-    """digest of the tag -> nothing: rows that were given up, and go at the next pruning."""
+    """digest of the tag -> nothing: pruned rows, which are deleted at the next pruning."""
     journal: Table
-    """generation -> when it began."""
+    """generation -> when it began, in seconds since the epoch."""
     leases: Table
     """digest of the key -> deadline, token."""
 
@@ -58,13 +58,13 @@ class State(msgspec.Struct):
 
     generation: int = 0
     uses: int = 0
-    """Counts writes and noted reads of entries; each entry keeps the number of its last one."""
+    """Counts writes and recorded reads of entries; each entry has the number of its last one."""
     size: int = 0
-    """What all entries count together."""
+    """The sum of the entries' sizes."""
     floor: int = 0
-    """The highest generation that a row had when it was given up."""
+    """The highest generation of a pruned row."""
     lost: int = 0
-    """The generation below which invalidations are unknown, as the file that held them was given up; 0: none."""
+    """The generation below which invalidations are unknown, since their file was abandoned; 0: none."""
 
     def pack(self) -> bytes:
         return _STATE.pack(self.generation, self.uses, self.size, self.floor, self.lost)
@@ -79,19 +79,19 @@ NO_BUILD = bytes(MARK_BYTES)
 
 
 class EntryRow(NamedTuple):
-    """What is known of an entry without decoding its frame."""
+    """The facts about an entry that need no decoding of its frame."""
 
     version: int
-    """The transaction that wrote it: another one, another entry. It comes first: see `version_of`."""
+    """The transaction that wrote it, which differs for each write. It comes first: see `version_of`."""
     size: int
     use: int
     rendered_at: float
     generation: int
     hits: int
     build: bytes
-    """Mark of the build that it belongs to; `NO_BUILD` for data."""
+    """The mark of its build; `NO_BUILD` for data."""
     tags: bytes = b""
-    """Marks of its tags, one after the other."""
+    """The marks of its tags, concatenated."""
 
     def pack(self) -> bytes:
         return _KEPT.pack(*self[:-1]) + self.tags
@@ -101,7 +101,7 @@ class EntryRow(NamedTuple):
         return cls._make((*_KEPT.unpack_from(record), record[_KEPT.size :]))
 
     def carries(self, generations: dict[bytes, int]) -> bool:
-        """Whether a tag of it is among the marks with a generation later than its own."""
+        """Whether one of its tags has a generation in `generations` that is later than its own."""
         return any(
             generations.get(self.tags[start : start + MARK_BYTES], 0) > self.generation
             for start in range(0, len(self.tags), MARK_BYTES)
@@ -109,7 +109,7 @@ class EntryRow(NamedTuple):
 
 
 def version_of(record: bytes) -> bytes:
-    """The version in a packed `EntryRow`, to be compared only."""
+    """The version in a packed `EntryRow`, for comparison only."""
     return record[:8]
 
 
@@ -122,7 +122,7 @@ _NUMBER = struct.Struct(">Q")
 
 
 def number(value: int) -> bytes:
-    """As part of a key: bytes that sort as numbers do."""
+    """A number as part of a key: its bytes sort like the number."""
     return _NUMBER.pack(value)
 
 
@@ -134,19 +134,19 @@ def number_in(record: bytes) -> int:
 
 @lru_cache(maxsize=8192)
 def digest(name: str) -> bytes:
-    """The key of an entry, a lease or a tag. A lone surrogate is a character like any other."""
+    """The digest of the key of an entry or lease, or of a tag. A lone surrogate is treated as any other character."""
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
 def build_mark(entry: Entry) -> bytes:
-    """Tells the builds of answers apart; data belongs to none."""
+    """The mark of an answer's build; data belongs to no build."""
     if entry.kind != "response":
         return NO_BUILD
     return blake2b(entry.build.encode(), digest_size=MARK_BYTES).digest()
 
 
 def tag_marks(tags: tuple[str, ...]) -> bytes:
-    """The beginnings of the tags' digests. That two are the same costs an entry, and never an invalidation."""
+    """Prefixes of the tags' digests. A collision may drop an entry too many, but never misses an invalidation."""
     return b"".join(digest(tag)[:MARK_BYTES] for tag in tags)
 
 
@@ -154,7 +154,7 @@ _ROW, _NAME_BYTES = struct.Struct(">QQQd"), 256
 
 
 def pack_row(tag: str, row: TagRow) -> bytes:
-    """A tag's row, with the beginning of its name for whoever lists them."""
+    """A tag's row, with the beginning of its name for listings."""
     expire_at = nan if row.expire_at is None else row.expire_at
     name = tag.encode("utf-8", "surrogatepass")[:_NAME_BYTES]
     return _ROW.pack(row.generation, row.expired, row.expiring, expire_at) + name
@@ -166,7 +166,7 @@ def unpack_row(record: bytes) -> TagRow:
 
 
 def tag_in(record: bytes) -> str:
-    """The name in a packed row; of a long one its first 256 bytes."""
+    """The name in a packed row, cut to its first 256 bytes."""
     return record[_ROW.size :].decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Leases in a transaction of the embedded store. Deadlines are of the clock that all processes of a machine share."""
+"""Leases in a transaction of the embedded store. Deadlines are times of the machine's monotonic clock."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LEASES_UNTIL_SWEEP = 1024
 
 
 def is_free(at: Reading | Writing, key: str, now: float) -> bool:
-    """Whether nobody holds the lease of `key`."""
+    """Whether the lease of `key` is not held."""
     record = at.txn.get(digest(key), db=at.tables.leases)
     return record is None or unpack_lease(record)[0] <= now
 
 
 def holds(at: Reading | Writing, lease: Lease, now: float) -> bool:
-    """Whether this lease is the one of its key, and has not run out."""
+    """Whether this lease is the current one of its key, and has not expired."""
     record = at.txn.get(digest(lease.key), db=at.tables.leases)
     if record is None:
         return False
@@ -30,7 +30,7 @@ def holds(at: Reading | Writing, lease: Lease, now: float) -> bool:
 
 
 def grant(writing: Writing, key: str, now: float, seconds: float) -> Lease | None:
-    """The lease of `key`, or None while another's has not run out."""
+    """A lease of `key`, or None while another holder's has not expired."""
     if not is_free(writing, key, now):
         return None
     lease = Lease(key, secrets.token_hex(8))
@@ -39,12 +39,12 @@ def grant(writing: Writing, key: str, now: float, seconds: float) -> Lease | Non
 
 
 def extend(writing: Writing, lease: Lease, now: float, seconds: float) -> None:
-    """Let a lease last until `seconds` from now."""
+    """Set the deadline of a lease to `seconds` from now."""
     writing.txn.put(digest(lease.key), pack_lease(now + seconds, lease.token), db=writing.tables.leases)
 
 
 def give_back(writing: Writing, lease: Lease) -> bool:
-    """End a lease; False when another holder has it by now."""
+    """Release a lease; False if another holder has it by now."""
     key = digest(lease.key)
     record = writing.txn.get(key, db=writing.tables.leases)
     if record is None or unpack_lease(record)[1] != lease.token:
@@ -54,9 +54,9 @@ def give_back(writing: Writing, lease: Lease) -> bool:
 
 
 def sweep(writing: Writing, now: float, limit: int) -> int:
-    """Forget leases that ran out, when there are more than `limit`; the limit for the next time.
+    """Delete expired leases if there are more than `limit` leases; return the limit for the next call.
 
-    Doubling keeps this O(1) per lease.
+    Doubling the limit keeps the cost O(1) per lease.
     """
     txn, table = writing.txn, writing.tables.leases
     if txn.stat(table)["entries"] <= limit:

@@ -1,4 +1,4 @@
-"""The hit path of the embedded store: what this process knows, as long as nobody has written."""
+"""The hit path of the embedded store: cached reads, valid until any process commits a transaction."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from millpond.stores.lmdb.transactions import Transactions
 
 _UNKNOWN = TagRow(2**63, expired=2**63)
-"""What is said of a tag that can't be looked up: nobody is served with what may have been invalidated."""
+"""The row of a tag that can't be read: an entry that may have been invalidated is not served."""
 _UNREAD = TagRow(-1)
-_MOST_ROWS = 50_000
+_MAX_ROWS = 50_000
 
 
 class SeenEntry:
-    """An entry as a transaction wrote it, and the latest transaction after which it was still the one of its key."""
+    """An entry as a transaction wrote it, and the latest transaction after which its key still had it."""
 
     __slots__ = ("entry", "seen", "size", "version")
 
@@ -35,7 +35,7 @@ class SeenEntry:
 
 
 class SeenTags:
-    """The counter and the rows as they are since transaction `seen`: rows change with the generation only."""
+    """The counter and the rows as of transaction `seen`: rows change only with the generation."""
 
     __slots__ = ("generation", "lost", "rows", "seen")
 
@@ -44,16 +44,16 @@ class SeenTags:
         self.rows: dict[str, TagRow | None] = {}
 
     def remember(self, tag: str, row: TagRow | None) -> None:
-        if len(self.rows) >= _MOST_ROWS:
+        if len(self.rows) >= _MAX_ROWS:
             self.rows.clear()
         self.rows[tag] = row
 
 
 class LocalReads:
-    """Entries, the counter and rows of one file, each read again once another transaction has been committed.
+    """Cached entries, counter and rows of one file; each is read again after another transaction was committed.
 
-    Threads need no lock: what is kept says which transaction it belongs to, so the worst that a race leaves is
-    something older, which says so.
+    Threads need no lock: each cached value has the number of its transaction, so a race can only leave an older value,
+    which is recognized as such.
     """
 
     def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int, since: int) -> None:
@@ -61,7 +61,7 @@ class LocalReads:
         self._local: LocalEntries[SeenEntry] = LocalEntries(local_bytes)
         self.reads = ReadCounts()
         self.captured = 0
-        """The highest generation that was given to anybody."""
+        """The highest generation that was returned to a caller."""
         self._view = SeenTags(-1, -1, 0)
 
     def peek(self, key: str) -> Entry | None:
@@ -77,7 +77,7 @@ class LocalReads:
         if view.seen == self.environment.last_transaction():
             return view.generation
         found = self._look(view)
-        # Where it can't be read, an older one only makes a render look older than it is.
+        # If it can't be read, an older one only makes a render look older than it is.
         return max(0, (view if found is None else found).generation)
 
     def row(self, tag: str) -> TagRow | None:
@@ -91,12 +91,12 @@ class LocalReads:
         return self._row(view, tag) if row is _UNREAD else row
 
     def stored(self, entry: Entry, size: int, transaction: int) -> None:
-        """Keep what this process wrote itself, rather than read it."""
+        """Cache an entry that this process wrote itself, so that it needs no read."""
         seen = self.environment.base + transaction
         self._local.keep(entry.key, SeenEntry(entry, size, packed_version(transaction), seen))
 
     def _look(self, view: SeenTags) -> SeenTags | None:
-        """The view that holds now, which may be the one before; None where the file can't be read."""
+        """The current view, which may be `view` itself; None if the file can't be read."""
         environment = self.environment
         try:
             with environment.begin() as txn:
@@ -123,7 +123,7 @@ class LocalReads:
         return row
 
     def _entry(self, key: str, known: SeenEntry | None) -> Entry | None:
-        """The entry as it is now; `known` is what it was, and needs no decoding while it is of the same version."""
+        """The current entry; `known` is the cached one, which is reused while its version is the same."""
         environment, at = self.environment, digest(key)
         try:
             with environment.begin() as txn:
@@ -137,7 +137,7 @@ class LocalReads:
             self._transactions.failed(error)
             return None
         entry = decode_frame(frame)
-        if entry is None or entry.key != key:  # none, a damaged one, or one of another layout of frames
+        if entry is None or entry.key != key:  # missing, damaged, or in another frame layout
             self._local.forget(key)
             return None
         self._local.keep(key, SeenEntry(entry, len(frame), version_of(record), seen))

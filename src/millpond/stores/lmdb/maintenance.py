@@ -1,4 +1,4 @@
-"""Dropping entries from the embedded store by the command line, while it is in use or not."""
+"""Drops entries from the embedded store for the command line, whether it is in use or not."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from millpond.stores.lmdb.open_transaction import Writing
     from millpond.stores.maintenance_contract import Unwanted
 
-_AT_ONCE = 100
-"""Entries looked at in one write transaction: few enough to hold nobody up for long."""
+_BATCH_SIZE = 100
+"""Entries checked in one write transaction: few enough not to block other writers for long."""
 
 
 class LmdbMaintenance(StoreMaintenance):
-    """A store that is there, open for dropping entries; a context manager.
+    """An existing store, open for dropping entries; a context manager.
 
     Args:
-        folder: of the store.
-        max_bytes: what its entries may count together.
+        folder: the folder of the store.
+        max_bytes: the limit for the sum of its entries' sizes.
 
     Raises:
         StoreError: the folder or its file can't be used.
@@ -41,13 +41,13 @@ class LmdbMaintenance(StoreMaintenance):
         self._transactions.close()
 
     def builds(self) -> set[str]:
-        """None: each start gives up the answers of all builds but its own."""
+        """Empty: each start drops the answers of all builds but its own."""
         return set()
 
     def drop(self, unwanted: Unwanted) -> int:
-        """Drop the entries that are unwanted, and say how many those were.
+        """Drop the unwanted entries, and return their number.
 
-        Each is judged again in the transaction that drops it: one that was rendered anew meanwhile stays.
+        Each is checked again in the transaction that drops it: one that was rendered again in between stays.
 
         Raises:
             StoreError: the disk is full, or the file damaged.
@@ -55,9 +55,9 @@ class LmdbMaintenance(StoreMaintenance):
         with self._transactions.reading() as (txn, tables), txn.cursor(db=tables.kept) as cursor:
             keys = list(cursor.iternext(keys=True, values=False))
         dropped = 0
-        for start in range(0, len(keys), _AT_ONCE):
+        for start in range(0, len(keys), _BATCH_SIZE):
             with self._transactions.reading() as reading:
-                going = [key for key in keys[start : start + _AT_ONCE] if _is(unwanted, reading, key)]
+                going = [key for key in keys[start : start + _BATCH_SIZE] if _is(unwanted, reading, key)]
             if going:
                 dropped += self._drop(unwanted, going)
         return dropped
@@ -73,7 +73,7 @@ class LmdbMaintenance(StoreMaintenance):
 
 
 def _is(unwanted: Unwanted, at: Reading | Writing, key: bytes) -> bool:
-    """Whether the entry with that digest is there and unwanted."""
+    """Whether the entry with that digest exists and is unwanted."""
     if lmdb_entries.kept(at, key) is None:
         return False
     lost = Reading(at.txn, at.tables).state().lost

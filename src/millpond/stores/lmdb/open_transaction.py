@@ -1,4 +1,4 @@
-"""A transaction of the embedded store with the tables that it is about."""
+"""A transaction of the embedded store, with the tables that it works on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Writing(NamedTuple):
-    """One write transaction, with the counters as it will leave them."""
+    """One write transaction, with the counters as they will be committed."""
 
     txn: lmdb.Transaction[bytes]
     tables: Tables

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_ENGINE = 0  # LMDB 0.9: its file format is the one that an `Environment` knows
-_MOST_READERS = 1024
+_ENGINE = 0  # LMDB 0.9, whose file format `Environment` relies on
+_MAX_READERS = 1024
 _ROOM_BESIDE, _ROOM_PER_TAG = 32 * 1024 * 1024, 1024
 _PATIENCE_SECONDS = 10.0
 
@@ -40,27 +40,27 @@ _opening = threading.Lock()
 
 
 def map_bytes_for(max_bytes: int, max_tags: int) -> int:
-    """The size of a map in which entries that count `max_bytes` have room, however they fill its pages.
+    """A map size that has room for entries of `max_bytes` in total, however they fill its pages.
 
-    Four times what they count: a page is seldom full, and an entry just over half a page takes one of its own. The
-    file is sparse, and grows to what is used.
+    Four times `max_bytes`: pages are seldom full, and an entry just over half a page takes a whole one. The file is
+    sparse, and grows as needed.
     """
     return 4 * max_bytes + _ROOM_PER_TAG * max_tags + _ROOM_BESIDE
 
 
 def max_bytes_in(map_bytes: int, max_tags: int) -> int:
-    """What entries may count in a map that was made for other limits."""
+    """The byte limit for entries in a map that was made for other limits."""
     return max(map_bytes // 16, (map_bytes - map_bytes_for(0, max_tags)) // 4)
 
 
 def open_environment(path: Path, map_bytes: int, now: float, patience: float | None = None) -> Environment:
-    """The environment of a folder, for reading and writing; `release` gives it back.
+    """The environment of a folder, for reading and writing; pass it to `release` when done.
 
     Args:
-        path: the folder; it is made when missing, for this user only.
-        map_bytes: what the file may grow to; others that have it open may have decided otherwise.
+        path: the folder; it is created if missing, for this user only.
+        map_bytes: the maximum size of the file; a process that already has it open may have set another.
         now: seconds since the epoch.
-        patience: seconds to wait for others that are opening it; None: as long as at a start.
+        patience: seconds to wait for other processes that are opening it; None: as long as at a start.
 
     Raises:
         StoreError: the folder or its file can't be used.
@@ -78,7 +78,7 @@ def open_to_read(path: Path) -> Environment:
 
 
 def release(environment: Environment) -> None:
-    """Give back what `open_environment` or `open_to_read` gave; the last one closes it."""
+    """Release the result of `open_environment` or `open_to_read`; the last release closes it."""
     with _opening:
         environment.users -= 1
         if environment.users == 0:
@@ -108,7 +108,7 @@ def _identity(path: Path) -> tuple[int, int]:
     try:
         about = (path / DATA).lstat()
     except OSError:
-        return (0, 0)  # not there yet, so nobody has it open
+        return (0, 0)  # it doesn't exist yet, so it isn't open
     return (about.st_dev, about.st_ino)
 
 
@@ -117,7 +117,7 @@ def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | Non
     try:
         with folder.opening(patience):
             folder.look_above()
-            if _identity(path) in _opened:  # with other lock files: nobody may open a data file twice
+            if _identity(path) in _opened:  # with other lock files: a process must not open a data file twice
                 folder.break_up()
             if folder.claim(patience):
                 opened = _open_alone(folder, map_bytes, now)
@@ -153,20 +153,20 @@ def _open_alone(folder: StoreFolder, map_bytes: int, now: float) -> Environment:
 
 
 def _made(folder: StoreFolder, map_bytes: int, now: float) -> Environment | None:
-    """The environment, with the leases that were left in it cleared; None: the file is not of our layout."""
+    """The environment, with leftover leases cleared; None if the file has another layout."""
     env = _engine(folder, map_size=map_bytes, readonly=False)
     try:
         meta = env.open_db(b"meta", create=False)
         with env.begin() as txn:
-            said = txn.get(LAYOUT_KEY, db=meta)
+            layout = txn.get(LAYOUT_KEY, db=meta)
     except lmdb.NotFoundError:
-        said = None if env.stat()["entries"] else LAYOUT  # no table at all: it was just made
-    if said != LAYOUT:
+        layout = None if env.stat()["entries"] else LAYOUT  # no table at all: it was just created
+    if layout != LAYOUT:
         env.close()
         return None
     with env.begin(write=True) as txn:
         tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
-        txn.drop(tables.leases, delete=False)  # no other process is open, so nobody holds a lease
+        txn.drop(tables.leases, delete=False)  # no other process has it open, so no lease is held
         if txn.get(STATE_KEY, db=tables.meta) is None:
             _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
         if folder.may_have_former:
@@ -178,7 +178,7 @@ def _begin(writing: Writing, now: float, *, lost: bool) -> None:
     txn, tables, state = writing
     txn.put(LAYOUT_KEY, LAYOUT, db=tables.meta)
     txn.put(IDENTITY_KEY, secrets.token_hex(8).encode(), db=tables.meta)
-    if lost:  # counts as an invalidation of everything that is older
+    if lost:  # this counts as an invalidation of everything older
         state.generation = state.lost = 1
         txn.put(number(1), pack_moment(now), db=tables.journal)
     txn.put(STATE_KEY, state.pack(), db=tables.meta)
@@ -191,10 +191,10 @@ def _open_as_is(folder: StoreFolder, *, readonly: bool = False, patience: float 
     try:
         tables = _tables(env, lock, _PATIENCE_SECONDS if patience is None else patience)
         with env.begin() as txn:
-            said = txn.get(LAYOUT_KEY, db=tables.meta)
+            layout = txn.get(LAYOUT_KEY, db=tables.meta)
     except lmdb.NotFoundError:
-        said = None
-    if said != LAYOUT:
+        layout = None
+    if layout != LAYOUT:
         env.close()
         lock.close()
         raise StoreError(f"the store in {folder.path} is in use by another version of Millpond; stop that one first.")
@@ -202,12 +202,12 @@ def _open_as_is(folder: StoreFolder, *, readonly: bool = False, patience: float 
 
 
 def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
-    """The tables of a file in use. LMDB opens each in a write transaction, and would wait for that without a timeout.
+    """The tables of a file in use. LMDB opens each in a write transaction, and would wait for it without a timeout.
 
-    Not in one transaction of ours: a table that a read transaction opened is closed with it.
+    They can't be opened in a read transaction: LMDB would close them with it.
 
     Raises:
-        LockTimeout: another process doesn't end its own.
+        LockTimeout: another process doesn't end its write transaction.
     """
     names = Tables._fields
     if env.flags()["readonly"]:
@@ -218,10 +218,10 @@ def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
 
 
 def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> None:
-    """Check that no other program is in a write transaction without having taken Millpond's lock.
+    """Check that no other program is in a write transaction without holding Millpond's lock.
 
     Raises:
-        LockTimeout: somebody is.
+        LockTimeout: one is.
     """
 
     def write_nothing() -> None:
@@ -229,7 +229,7 @@ def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> 
             lock.note_held()
         lock.note_free()
 
-    # A thread that waits for ever keeps nobody from ending the process.
+    # A daemon thread: it may wait forever, and must not keep the process from exiting.
     meeting = threading.Thread(target=write_nothing, name="opening the store", daemon=True)
     meeting.start()
     meeting.join(patience)
@@ -246,7 +246,7 @@ def _engine(folder: StoreFolder, *, map_size: int, readonly: bool) -> lmdb.Envir
             readonly=readonly,
             create=not readonly,
             sync=False,
-            max_readers=_MOST_READERS,
+            max_readers=_MAX_READERS,
             max_dbs=len(Tables._fields),
             lib_version=_ENGINE,
         )

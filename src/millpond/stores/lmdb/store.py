@@ -1,4 +1,4 @@
-"""Entries in an LMDB file: one cache for all processes of a machine, exact to the next request, kept over restarts."""
+"""Entries in an LMDB file: one cache for all processes of a machine, consistent at each request, kept over restarts."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ log = logging.getLogger("millpond.stores")
 
 _LOOK_AGAIN_SECONDS = 0.01
 _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
-"""How many keys' reads are written down at once: few enough to take less than a millisecond."""
+"""The number of keys whose reads are written at once: few enough to take less than a millisecond."""
 _SECONDS_BETWEEN_REAPS, _SECONDS_TO_SEED = 60, 10.0
 
 
 class LmdbStore:
-    """The `Store` of all processes of one machine that name the same folder.
+    """The `Store` of all processes of one machine that use the same folder.
 
-    The methods of the hit path read one number in shared memory, and go on with what this process knows while it is
-    unchanged. So an invalidation in one process holds at the very next call in every other. What was read is written
-    down in batches, for eviction to take what was read least recently, in whatever process.
+    The methods of the hit path read one number in shared memory, and use this process's cached reads while it is
+    unchanged. So an invalidation in one process takes effect at the very next call in every other. Reads are recorded
+    in batches, so that eviction drops the entries that were least recently read in any process.
 
-    A process that is killed loses nothing that was committed, and leaves no lock behind; its leases run out. After
-    a power cut the file isn't trusted, and begins anew (see `StoreFolder.distrust`). A full disk costs the entries that
-    would be written now: it is never an error of who reads or commits. Of an open store only `invalidate` and
-    `remove` raise then, since nobody may believe that they worked.
+    A process that is killed loses no committed data, and leaves no lock behind; its leases expire. After a power
+    failure the file isn't trusted, and an empty one replaces it (see `StoreFolder.distrust`). On a full disk new
+    entries aren't stored, but reads and commits don't raise. In an open store only `invalidate` and `remove` raise
+    then: their callers must know that they failed.
 
-    Files that are removed or replaced are noticed, and left for those that are there then. No call waits without end
-    for a process that is in a write transaction; the hit path never waits.
+    If files are removed or replaced, each process notices, and switches to the new ones. No call waits forever for a
+    process that is in a write transaction; the hit path never waits.
 
     Args:
-        folder: on a local disk; made when missing, for this user only.
-        max_bytes: what the entries may count together.
+        folder: on a local disk; created if missing, for this user only.
+        max_bytes: the limit for the sum of the entries' sizes.
         clock: seconds since the epoch.
-        max_tags: tag rows kept. When there are more, the oldest go, together with the entries they fence.
+        max_tags: the number of tag rows kept. Beyond it the oldest are pruned, with the entries that they invalidate.
         monotonic: seconds, for leases, by a clock that all processes of the machine share.
-        local_bytes: what this process keeps of the entries in its own memory.
+        local_bytes: bytes of entries that this process keeps in its own memory.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class LmdbStore:
         return (self._hits or self._known()).peek(key)
 
     def version(self) -> int:
-        """The number of the last transaction that was committed, by whatever process, in whatever file."""
+        """The number of the last transaction that any process committed; never the same for two files."""
         return (self._hits or self._known()).environment.last_transaction()
 
     def generation(self) -> int:
@@ -123,7 +123,7 @@ class LmdbStore:
     def _begin(self) -> None:
         """Start without cached reads of the file that is open."""
         environment = self._transactions.environment
-        # While other processes go on with a smaller limit, theirs holds: the map can't grow under them.
+        # While other processes use a smaller limit, theirs applies: the map can't grow while they have it open.
         self._room = min(self._max_bytes, max_bytes_in(environment.map_bytes, self._max_tags))
         self._hits = LocalReads(self._transactions, environment, self._local_bytes, self._transactions.since)
         self._look_at = self._monotonic() + LOOK_SECONDS
@@ -135,7 +135,7 @@ class LmdbStore:
             self._begin()
 
     async def close(self) -> None:
-        """Let go of the file; the last process syncs it. Does nothing when it isn't open."""
+        """Close the file; the last process syncs it. Does nothing if it isn't open."""
         housekeeping, self._housekeeping = self._housekeeping, None
         if housekeeping is not None:
             await _ended(housekeeping)
@@ -157,7 +157,7 @@ class LmdbStore:
                 self._transactions.failed(error)
 
     def _note_reads(self) -> None:
-        """What can't be written down at once waits for the next time."""
+        """Record reads; those that can't be written now are written next time."""
         reads = self._known().reads
 
         def note(writing: Writing) -> None:
@@ -174,7 +174,7 @@ class LmdbStore:
         return self.peek(key)
 
     async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
-        """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
+        """Store `entry` in place of the key's former one, except for one of the reasons in `Commit`."""
         frame, hits = encode_frame(entry), self._known()
         reads = hits.reads.take(_READS_PER_COMMIT)
         try:
@@ -201,10 +201,10 @@ class LmdbStore:
         return Commit.STORED, writing.txn.id()
 
     def _room_now(self, writing: Writing, size: int) -> int:
-        """What entries may count once one of `size` is among them.
+        """The byte limit for all entries, including a new one of `size`.
 
-        On a disk that is all but full the file stays as it is: an entry takes what is unused in it, or the place of
-        others. What is left of the disk is for invalidations.
+        On an almost full disk the file doesn't grow: an entry uses free pages in it, or replaces others. The remaining
+        disk space is for invalidations.
         """
         environment = self._transactions.environment
         if not environment.is_tight():
@@ -221,7 +221,7 @@ class LmdbStore:
         held = lmdb_entries.kept(writing, digest(entry.key))
         if entry.generation < writing.state.floor or verdict.cleanliness is Cleanliness.EXPIRED:
             return Commit.INVALIDATED
-        # From before the file was another: by now it only counts when it is what the file has.
+        # It was rendered before the file was replaced: it is only valid if the new file has the same render.
         if entry.generation < self._transactions.since and not lmdb_entries.is_kept(held, entry):
             return Commit.INVALIDATED
         if is_superseded(held, entry, now):
@@ -229,10 +229,10 @@ class LmdbStore:
         return None
 
     async def seed(self, entries: Iterable[Entry]) -> None:
-        """Store the build's entries in one step, ages preserved; a later render that is there already stays.
+        """Store the build's entries in one transaction, preserving their ages; a later render stays.
 
         Their generation is the one that the counter had at their `rendered_at`; see `Store.seed`. Answers of other
-        builds go: nobody is served with them again.
+        builds are dropped: they are never served again.
         """
         offered = list(entries)
         try:
@@ -254,10 +254,10 @@ class LmdbStore:
         lmdb_entries.evict(writing, self._room)
 
     async def remove(self, key: str) -> None:
-        """Forget the entry of `key`, if there is one.
+        """Drop the entry of `key`, if there is one.
 
         Raises:
-            StoreError: the disk is full, the file damaged, or another process keeps it to itself.
+            StoreError: the disk is full, the file is damaged, or another process holds the write lock too long.
         """
         try:
             await self._transactions.write_soon(lambda writing: lmdb_entries.drop(writing, digest(key)))
@@ -265,9 +265,9 @@ class LmdbStore:
             raise self._transactions.refusal("remove an entry", error) from error
 
     def entries(self) -> Iterator[Entry]:
-        """Every entry that is there now, in no particular order; those that go meanwhile are left out.
+        """Every current entry, in no particular order; those dropped during the iteration are left out.
 
-        Each is read by itself, so that a slow reader pins no pages.
+        Each is read in a separate transaction, so that a slow reader pins no pages.
         """
         with self._transactions.reading() as (txn, tables), txn.cursor(db=tables.kept) as cursor:
             keys = list(cursor.iternext(keys=True, values=False))
@@ -285,8 +285,8 @@ class LmdbStore:
         """Count one invalidation of all `tags` and return its generation; from any thread. See `Store.invalidate`.
 
         Raises:
-            StoreError: the disk is full, the file damaged, or another process keeps it to itself: nothing was
-                invalidated.
+            StoreError: the disk is full, the file is damaged, or another process holds the write lock too long; nothing
+                was invalidated.
         """
         named = dict.fromkeys(tags)
         self._follow()
@@ -300,9 +300,9 @@ class LmdbStore:
         return generation
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:
-        """The lease of `key` for `seconds`, or None while another holder's has not run out.
+        """A lease of `key` for `seconds`, or None while another holder's has not expired.
 
-        None also where it can't be written down: who renders without a lease is no outage.
+        None, too, if it can't be written: rendering without a lease is better than an error.
         """
         try:
             return await self._transactions.write_soon(lambda writing: self._acquire(writing, key, seconds))
@@ -317,7 +317,7 @@ class LmdbStore:
         return lease
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
-        """Extend a lease that is still held to `seconds` from now; False when it is no longer."""
+        """Extend a held lease to `seconds` from now; False if it is no longer held."""
 
         def renewed(writing: Writing) -> bool:
             now = self._monotonic()
@@ -333,19 +333,19 @@ class LmdbStore:
             return False
 
     async def release(self, lease: Lease) -> None:
-        """Give a lease back; does nothing when it is no longer held."""
+        """Release a lease; does nothing if it is no longer held."""
         try:
             given = await self._transactions.write_soon(lambda writing: lmdb_leases.give_back(writing, lease))
-        except lmdb.Error as error:  # then it runs out
+        except lmdb.Error as error:  # the lease then expires
             self._transactions.failed(error)
             return
         if given:
             self._transactions.environment.waiters.wake(lease.key)
 
     async def wait(self, key: str, seconds: float) -> None:
-        """Return when nobody holds the lease of `key` any longer, or after `seconds`.
+        """Return when the lease of `key` is no longer held, or after `seconds`.
 
-        A release in this process wakes at once; one in another, and a lease that runs out, are noticed within 10 ms.
+        A release in this process wakes at once; one in another process, and an expiry, are noticed within 10 ms.
         """
         await self._transactions.environment.waiters.until_free(
             key, seconds, lambda: self._is_free(key), look_again=_LOOK_AGAIN_SECONDS, monotonic=self._monotonic
@@ -361,12 +361,12 @@ class LmdbStore:
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    """End a task, which may be of a loop that has ended itself."""
+    """End a task, which may belong to another event loop, even to a closed one."""
     loop = task.get_loop()
     if loop is asyncio.get_running_loop():
         task.cancel()
         await asyncio.wait((task,))
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("noting what was read failed", exc_info=error)
+            log.error("recording reads failed", exc_info=error)
     elif not loop.is_closed():
         loop.call_soon_threadsafe(task.cancel)

@@ -18,7 +18,7 @@ from millpond.errors import StoreError
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock: `StoreFolder` says what to do
+except ImportError:  # Windows has no flock: `StoreFolder` raises an error that says what to do
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -35,19 +35,19 @@ _OPEN, _CLOSED, _DAMAGED = "open", "closed", "damaged"
 class StoreFolder:
     """One process's claim on the folder of a store.
 
-    `store.lock` is locked (flock) by every process that has the store open: shared, or exclusively while one is
-    alone with it. Only who is alone may judge the file, move it aside, or forget leases. What the lock file says
-    is how the store was left: a file that wasn't synced before the machine went down is not trusted, since the disk
-    may have got some of its pages and not others. (Where the system doesn't tell one boot from another, it is.)
+    `store.lock` is locked (flock) by every process that has the store open: shared, or exclusively by a process that
+    is alone. Only such a process may check the file, move it aside, or drop leases. The lock file records the state in
+    which the store was left: a file that wasn't synced before the machine went down is not trusted, since only some of
+    its pages may have reached the disk. (On a system that can't tell boots apart, it is trusted.)
 
-    The three files belong together: who has only some of them in common with others would write where they write.
-    So the lock file says which the other two are, and a set that isn't whole is given up by the next who opens it.
+    The three files belong together: processes that share only some of them would overwrite each other's data. So the
+    lock file records which the other two are, and the next process that opens an incomplete set abandons it.
 
     Args:
-        path: the folder. It is made when missing, for this user only; one that is there keeps its owner and mode.
+        path: the folder. It is created if missing, for this user only; an existing one keeps its owner and mode.
 
     Raises:
-        StoreError: the folder can't be made or written, or has in it what isn't a file.
+        StoreError: the folder can't be created or written, or one of the store's names in it isn't a regular file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,10 +66,10 @@ class StoreFolder:
 
     @classmethod
     def to_read(cls, path: Path) -> StoreFolder:
-        """A claim on a store that is there, by who only looks into it.
+        """A claim on an existing store by a process that only reads it.
 
         Raises:
-            StoreError: there is none, or it has to be mended first.
+            StoreError: there is none, or it has to be repaired first.
         """
         if not _is_there(path / DATA):
             raise StoreError(f"there is no store in {path}; start the application once to make it.")
@@ -77,19 +77,19 @@ class StoreFolder:
         reason = folder.distrust() if folder.is_last() else folder.broken()
         if reason is not None:
             folder.leave()
-            raise StoreError(f"{folder.data} can't be read: {reason}. Start the application to make it anew.")
+            raise StoreError(f"{folder.data} can't be read: {reason}. Start the application to recreate it.")
         folder._locked(fcntl.LOCK_SH)
         return folder
 
     @contextlib.contextmanager
     def opening(self, patience: float | None = None) -> Iterator[None]:
-        """While this process opens the store, or makes it: one at a time, so that all end up with the same files.
+        """Within the block this process alone opens or creates the store, so that all processes use the same files.
 
         Args:
-            patience: seconds to wait for another that is at it; None: as long as at a start.
+            patience: seconds to wait for another process in the block; None: as long as at a start.
 
         Raises:
-            StoreError: it takes longer, or the folder can't be made.
+            StoreError: it takes longer, or the folder can't be created.
         """
         for _ in _tries(patience):
             try:
@@ -103,10 +103,10 @@ class StoreFolder:
                     return
             finally:
                 os.close(folder)
-        raise StoreError(f"{self.path} is being opened by another process, which doesn't get on; end that one first.")
+        raise StoreError(f"{self.path} is being opened by another process, which seems to hang; end that one first.")
 
     def claim(self, patience: float | None = None) -> bool:
-        """Lock the folder, and say whether this process is alone with it; `join` must follow then."""
+        """Lock the folder, and return whether this process is alone with it; if so, it must call `join`."""
         for _ in _tries(patience):
             if not _is_at(self._lock, self.lock):
                 self._lock_anew()
@@ -117,11 +117,13 @@ class StoreFolder:
                 if self.broken() is None:
                     return False
                 self.break_up()
-            # Whoever holds it has not opened the store to write, but looks into it: it may still need mending.
+            # The holder has opened the store only to read it: it may still need a repair.
             self._locked(fcntl.LOCK_UN)
         if self._left()[:1] == [_DAMAGED]:
-            raise StoreError(f"the store in {self.path} is damaged, and in use; stop all that use it, and start again.")
-        raise StoreError(f"{self.path} is kept by another process that only looks into it; end that one first.")
+            raise StoreError(
+                f"the store in {self.path} is damaged, and in use; stop all processes that use it, and start again."
+            )
+        raise StoreError(f"{self.path} is locked by another process that only reads it; end that one first.")
 
     def break_up(self) -> None:
         """Abandon the set of files; processes that have them open notice, and switch to the new set (`is_in_place`)."""
@@ -129,19 +131,19 @@ class StoreFolder:
         self._broken = True
 
     def join(self) -> None:
-        """Say that the store is in use, and let others in.
+        """Record that the store is in use, and let other processes open it.
 
         Raises:
             StoreError: the folder can't be written.
         """
         try:
-            self._leave_word(_OPEN, _boot(), *self._inodes())
+            self._record(_OPEN, _boot(), *self._inodes())
         except OSError as error:
             raise unusable(self.path, error) from error
         self._locked(fcntl.LOCK_SH)
 
     def broken(self) -> str | None:
-        """Why the files that are there aren't those that others have open, or None."""
+        """Why the folder's files aren't those that other processes have open, or None."""
         left = self._left()
         if left[:1] != [_OPEN] or left[2:] in ([], self._inodes()):
             return None
@@ -161,15 +163,15 @@ class StoreFolder:
 
     @property
     def may_have_former(self) -> bool:
-        """Whether there may be processes that have a former file of this folder open.
+        """Whether processes may have a former file of this folder open.
 
-        Those show in the folder above, which each process that has a store open keeps locked: nothing else outlives the
-        removal of a folder. Who may not look there can't know.
+        Each process that has a store open holds a lock on the parent folder: nothing else survives the removal of the
+        folder itself. True if this process may not read the parent folder.
         """
         return self._above is None or self._crowded
 
     def look_above(self) -> None:
-        """Find that out, and count as one who has a store from now on; to be called once, by who is opening it."""
+        """Determine `may_have_former`, and lock the parent folder; call it once, while opening the store."""
         try:
             self._above = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -178,7 +180,7 @@ class StoreFolder:
         _flock(self._above, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def distrust(self) -> str | None:
-        """Why the file that is there can't be used, or None. To be asked by who is alone."""
+        """Why the existing file can't be used, or None; call it while this process is alone."""
         if not _is_there(self.data) or self.data.stat().st_size == 0:
             return None
         left, now = self._left(), self._closed_now()
@@ -196,17 +198,17 @@ class StoreFolder:
         return _damage(self.path)
 
     def has_lost(self) -> bool:
-        """Whether there was a store here whose file is gone: what it knew of invalidations is not known now."""
+        """Whether the folder had a store whose file is gone: its invalidations are lost."""
         return self._broken or bool(self._left())
 
     def move_aside(self, reason: str) -> None:
-        """Keep the file under another name, in place of any that was moved before.
+        """Rename the file, replacing any that was moved aside before.
 
         Raises:
-            StoreError: the folder doesn't let it be moved.
+            StoreError: the file can't be moved.
         """
         try:
-            self._leave_word(_DAMAGED)
+            self._record(_DAMAGED)
             self.unlink_engine_lock()
             os.replace(self.data, self.path / ASIDE)
         except OSError as error:
@@ -220,25 +222,25 @@ class StoreFolder:
         )
 
     def unlink_engine_lock(self) -> None:
-        """Let LMDB make its lock file anew: what a former one says belongs to a former data file.
+        """Make LMDB create a new lock file: the content of a former one belongs to a former data file.
 
-        Who is alone by `store.lock` need not be alone with that file, when somebody has removed others.
+        A process that is alone by `store.lock` may share that file with others, if some of the files were removed.
         """
         self.engine_lock.unlink(missing_ok=True)
 
     def mark_damaged(self) -> None:
         """Record that the file is damaged: the next process that opens it alone moves it aside."""
         if self._left()[:1] != [_DAMAGED]:
-            self._leave_last_word(_DAMAGED)
+            self._record_last(_DAMAGED)
 
     def close(self, *, synced: bool) -> None:
         """Release the folder; the last process may record that everything was synced to disk."""
         if synced and self._left()[:1] == [_OPEN]:
-            self._leave_last_word(*self._closed_now())
+            self._record_last(*self._closed_now())
         self.leave()
 
     def is_last(self) -> bool:
-        """Whether nobody else has the store open; nobody can come before `close`, then."""
+        """Whether no other process has the store open; if so, none can open it before `close`."""
         return self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def leave(self) -> None:
@@ -248,7 +250,7 @@ class StoreFolder:
             os.close(self._above)
 
     def _opened(self) -> int:
-        """The lock file. What stands in its place must be a file: a link could lead to one of somebody else's."""
+        """Open the lock file. Each of the store's names must be a regular file: a link could lead to any other file."""
         for name in (DATA, ENGINE_LOCK, LOCK):
             self._refuse_all_but_files(self.path / name)
         return os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -259,10 +261,10 @@ class StoreFolder:
         except FileNotFoundError:
             return
         if not stat.S_ISREG(mode):
-            raise StoreError(f"{path} is {_kind(mode)}, and the store takes files only; remove it.")
+            raise StoreError(f"{path} is {_kind(mode)}, but must be a regular file; remove it.")
 
     def _lock_anew(self) -> None:
-        """The lock file was removed: those who have it open notice, and come over to the new one."""
+        """Create a lock file after the former was removed; processes that have that one open notice, and switch."""
         try:
             fresh = self._opened()
         except OSError as error:
@@ -276,26 +278,26 @@ class StoreFolder:
     def _left(self) -> list[str]:
         return os.pread(self._lock, 200, 0).decode(errors="replace").split()
 
-    def _leave_word(self, *words: str) -> None:
-        said = " ".join(words).encode()
-        # Shorter words must not leave the end of longer ones: spaces are no words.
-        os.pwrite(self._lock, said.ljust(200), 0)
-        # Before any page of the store can reach the disk: else a power cut leaves new pages under an old word.
+    def _record(self, *words: str) -> None:
+        state = " ".join(words).encode()
+        # Padded with spaces, so that nothing of a longer former state remains.
+        os.pwrite(self._lock, state.ljust(200), 0)
+        # Before any page of the store reaches the disk: otherwise a power failure could leave new pages, old state.
         os.fsync(self._lock)
 
-    def _leave_last_word(self, *words: str) -> None:
+    def _record_last(self, *words: str) -> None:
         try:
-            self._leave_word(*words)
+            self._record(*words)
         except OSError as error:
             log.warning("%s can't be written: %s", self.lock, error)
 
     def _closed_now(self) -> list[str]:
         about = self.data.stat()
-        # A copy has the size and time of the original, and maybe even its number, but not the time of the last change.
+        # A copy has the size and mtime of the original, and maybe even its inode number, but not its ctime.
         return [_CLOSED, *map(str, (about.st_size, about.st_mtime_ns, about.st_ino, about.st_ctime_ns))]
 
     def _inodes(self) -> list[str]:
-        """Of the data file and of LMDB's lock file."""
+        """The inodes of the data file and of LMDB's lock file."""
         return [str(_identity_at(path)[1]) for path in (self.data, self.engine_lock)]
 
 
@@ -303,8 +305,8 @@ def unusable(path: Path, error: OSError) -> StoreError:
     """The error for a folder that can't be used."""
     about = whose(path, (DATA, ENGINE_LOCK, LOCK)) if error.errno in _REFUSALS else ""
     return StoreError(
-        f"the store can't be opened in {path}: {error.strerror or error}. Make that folder writable for the user who "
-        f"runs the application, or name another one.{about}"
+        f"the store can't be opened in {path}: {error.strerror or error}. Make that folder writable for the user that "
+        f"runs the application, or configure another one.{about}"
     )
 
 
@@ -314,13 +316,17 @@ _REFUSALS = (errno.EACCES, errno.EPERM)
 def _make(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True)
-    except FileExistsError:  # another's perhaps, who lets this user write: the way in which volumes are mounted
+    except FileExistsError:  # it may belong to another user but be writable, as mounted volumes are
         if not path.is_dir():
             raise
 
 
 def _is_there(path: Path) -> bool:
-    """Raises StoreError: this process may not know."""
+    """Whether `path` exists.
+
+    Raises:
+        StoreError: this process may not access it.
+    """
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -343,7 +349,7 @@ def _identity(about: os.stat_result) -> tuple[int, int]:
 
 
 def _identity_at(path: Path) -> tuple[int, int]:
-    """Of what is at `path`, and of no file where there is nothing."""
+    """Device and inode of what is at `path`; (0, 0) if nothing is."""
     try:
         return _identity(os.stat(path, follow_symlinks=False))
     except OSError:
@@ -351,7 +357,7 @@ def _identity_at(path: Path) -> tuple[int, int]:
 
 
 def _is_at(file: int, path: Path) -> bool:
-    """Whether an open file is still the one at `path`, to which links may lead."""
+    """Whether an open file is still the one at `path`, following links."""
     try:
         return _identity(os.fstat(file)) == _identity(path.stat())
     except OSError:
@@ -361,11 +367,11 @@ def _is_at(file: int, path: Path) -> bool:
 def _kind(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a symbolic link"
-    return "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+    return "a folder" if stat.S_ISDIR(mode) else "a special file"
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with the file's pages. The engine maps them unseen, and may crash on what isn't sound."""
+    """What is wrong with the file's pages, or None. LMDB maps them unchecked, and may crash on damaged ones."""
     try:
         found: list[str] = verify(str(path))  # type: ignore[no-untyped-call]
     except (VerifyError, OSError) as error:

@@ -26,7 +26,7 @@ _INVALIDATIONS_REMEMBERED = 10_000
 
 
 def row_of(at: Reading | Writing, tag: str, lost: int) -> TagRow | None:
-    """The row of a tag. Invalidations that were lost with their file are assumed to concern every tag.
+    """The row of a tag. Invalidations that were lost with their file are assumed to apply to every tag.
 
     They count as soft: an entry from before the loss may be served stale once more, while it is rendered again.
     """
@@ -49,7 +49,7 @@ def invalidate(writing: Writing, tags: Iterable[str], now: float, expire_after: 
         row = invalidated(former, state.generation, now, expire_after)
         txn.put(key, pack_row(tag, row), db=tables.tags)
         txn.put(number(state.generation) + key, b"", db=tables.by_age)
-    _enter(writing, now)
+    _record_moment(writing, now)
     if txn.stat(tables.by_age)["entries"] > max_tags:
         _prune(writing, max_tags)
     return state.generation
@@ -61,10 +61,10 @@ def moments(at: Reading | Writing) -> list[float]:
         return [unpack_moment(record) for record in cursor.iternext(keys=False, values=True)]
 
 
-def _enter(writing: Writing, now: float) -> None:
+def _record_moment(writing: Writing, now: float) -> None:
     txn, tables, state = writing
     last = txn.get(number(state.generation - 1), db=tables.journal)
-    # With a clock that was set back the moment is too late rather than too early: more seeds count as invalidated.
+    # If the clock was set back, the moment is too late rather than too early: more seeds count as invalidated.
     moment = now if last is None else max(now, unpack_moment(last))
     txn.put(number(state.generation), pack_moment(moment), db=tables.journal)
     if state.generation > _INVALIDATIONS_REMEMBERED:
@@ -74,7 +74,7 @@ def _enter(writing: Writing, now: float) -> None:
 def _prune(writing: Writing, max_tags: int) -> None:
     """Prune the oldest eighth of the rows, and every entry that no other row marks as invalidated.
 
-    The rows themselves go at the next pruning: a reader may have such an entry in hand, and is about to ask for them.
+    The rows themselves are deleted at the next pruning: a reader may hold such an entry, and read its rows next.
     """
     txn, tables, state = writing
     with txn.cursor(db=tables.condemned) as cursor:

@@ -1,4 +1,4 @@
-"""Transactions of the embedded store, and what becomes of those that fail."""
+"""Transactions of the embedded store, and how failures are handled."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ T = TypeVar("T")
 log = logging.getLogger("millpond.stores")
 
 MAX_TAGS = 100_000
-"""Tag rows kept, where nothing else is said."""
+"""The default number of tag rows kept."""
 _SECONDS_BETWEEN_WARNINGS = _SECONDS_BETWEEN_EVICTIONS = 60.0
 _SECONDS_TO_WRITE = 1.0
-"""How long another may keep the right to write before it isn't waited for any longer."""
+"""The time limit for acquiring the write lock."""
 _SECONDS_TO_WRITE_SURELY, _SECONDS_ON_A_LOOP = 5.0, 2.0
-"""The same for what has to be written: in a thread; and where a loop stands still meanwhile, with hits and pings."""
+"""The same for mandatory writes: in a thread without a loop; and in an event loop, which is blocked meanwhile."""
 _SECONDS_TO_MOVE = 0.1
 _LOOKS_BEFORE_RELEASE = 15
-"""Who is in a transaction of a file that was given up, or waits for one, isn't after so many seconds of running."""
-_MOST_EVICTED_AT_ONCE = 256
+"""Seconds of running after which no thread uses, or waits for, a transaction of a replaced file."""
+_MAX_EVICTED_AT_ONCE = 256
 
 
 class Transactions:
@@ -63,7 +63,7 @@ class Transactions:
         self._former: list[tuple[int, Environment]] = []
         self._looks = 0
         self.since = 0
-        """Entries of an earlier generation are of a former file: they may neither be stored nor served."""
+        """Entries of an earlier generation belong to a former file: they may neither be stored nor served."""
 
     @property
     def environment(self) -> Environment:
@@ -87,7 +87,7 @@ class Transactions:
         self._environment = open_environment(self.folder, map_bytes_for(max_bytes, max_tags), now)
 
     def close(self) -> None:
-        """Let go of the file; does nothing when it isn't open."""
+        """Close the file; does nothing if it isn't open."""
         environment, self._environment = self._environment, None
         former, self._former = self._former, []
         for _, one in former:
@@ -96,22 +96,22 @@ class Transactions:
             release(environment)
 
     def follow(self, now: float, captured: int) -> bool:
-        """See whether the folder still has the file that is open; if not, go on with the one that it has.
+        """Check whether the folder still has the file that is open; if not, switch to the file that it has now.
 
-        Where there is none, it is made. Where that can't be done nothing is stored or served until it can.
+        If it has none, one is created. While that fails, nothing is stored or served.
 
         Args:
             now: seconds since the epoch.
             captured: the latest generation that a render of this process may have captured.
 
         Returns:
-            Whether the environment is another one, or of no use, since the last call.
+            Whether the environment was replaced or abandoned by this call.
         """
         if self.environment.is_in_place():
             return False
         with self._moving:
             environment = self.environment
-            if environment.is_in_place():  # another thread has seen to it
+            if environment.is_in_place():  # another thread has switched already
                 return False
             try:
                 self._move(environment.left(captured), now)
@@ -154,27 +154,27 @@ class Transactions:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reading]:
-        """A read transaction, to be left soon."""
+        """A read transaction; leave the block soon."""
         environment = self.environment
         with environment.begin() as txn:
             yield Reading(txn, environment.tables)
 
     def write(self, work: Callable[[Writing], T], *, surely: bool = False) -> T:
-        """Do `work` in one write transaction; when there is no room, make some and try once more.
+        """Run `work` in one write transaction; if there is no room, evict entries and try once more.
 
         Args:
-            work: what is written.
-            surely: it is worth waiting longer for, and giving up entries again and again.
+            work: writes in the transaction.
+            surely: wait longer for the lock, and evict entries each time that there is no room.
 
         Raises:
-            lmdb.Error: it didn't come about; nothing was changed.
+            lmdb.Error: the transaction failed; nothing was changed.
         """
         environment, seconds = self.environment, _patience() if surely else _SECONDS_TO_WRITE
         with environment.lock.held(seconds, environment.last_transaction):
             return self._written(environment, work, surely=surely)
 
     async def write_soon(self, work: Callable[[Writing], T], seconds: float = _SECONDS_TO_WRITE) -> T:
-        """As `write`, but the loop goes on while another has the right to write."""
+        """As `write`, but without blocking the event loop while another thread or process holds the write lock."""
         environment = self.environment
         if not environment.lock.take():
             for pause in environment.lock.tries(seconds, environment.last_transaction):
@@ -187,7 +187,7 @@ class Transactions:
             environment.lock.give()
 
     def write_at_once(self, work: Callable[[Writing], object]) -> bool:
-        """Do `work` if nobody else is writing; whether it was done."""
+        """Run `work` if the write lock is free, and return whether it was."""
         environment = self.environment
         if not environment.lock.take():
             return False
@@ -201,7 +201,7 @@ class Transactions:
         """As `write`, but raises StoreError when it fails.
 
         Raises:
-            StoreError: it didn't come about; nothing was changed.
+            StoreError: the transaction failed; nothing was changed.
         """
         try:
             return self.write(work, surely=True)
@@ -214,10 +214,10 @@ class Transactions:
         return StoreError(f"the store in {self.folder} can't {what}: {error}.")
 
     def failed(self, error: lmdb.Error) -> None:
-        """Say that a transaction failed, once a minute; have a damaged file replaced at the next start."""
+        """Log a failed transaction, at most once a minute; mark a damaged file for replacement at the next start."""
         if is_damage(error):
             self.environment.folder.mark_damaged()
-            self._warn("%s is damaged (%s). Nothing is cached until the application is started anew.", error)
+            self._warn("%s is damaged (%s). Nothing is cached until the application is restarted.", error)
         elif isinstance(error, LockTimeout):
             self._warn("%s can't be written to: %s. Until that ends, what is rendered isn't cached.", error)
         else:
@@ -236,7 +236,7 @@ class Transactions:
         except lmdb.Error as error:
             if not environment.is_full(error) or (not surely and self._monotonic() < self._try_again_at):
                 raise
-        # Once: where it is of no use, as while a reader holds on to old pages, it would cost all that is stored.
+        # Only once a minute: if it doesn't help, as while a reader pins old pages, it would evict the whole cache.
         self._try_again_at = self._monotonic() + _SECONDS_BETWEEN_EVICTIONS
         _make_room(environment)
         result = _transact(environment, work)
@@ -267,27 +267,27 @@ def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
 
 
 def _make_room(environment: Environment) -> None:
-    """Evict an eighth of the entries, and free the pages that dead readers held.
+    """Evict an eighth of the entries, and free the pages that dead readers pinned.
 
-    In small steps at first: a transaction needs pages itself, and on a full disk it has those only that earlier ones
-    have freed.
+    It starts with small steps: a transaction needs pages itself, and on a full disk it can use only those that earlier
+    transactions have freed.
 
     Raises:
-        lmdb.Error: not even the smallest step can be made.
+        lmdb.Error: even the smallest step fails.
     """
     environment.reap()
     with environment.begin() as txn:
         size = Reading(txn, environment.tables).state().size
-    most, at_once = size * 7 // 8, 1
-    while size > most:
+    target, at_once = size * 7 // 8, 1
+    while size > target:
         try:
-            size = _transact(environment, functools.partial(_evicted, max_bytes=most, entries=at_once))
+            size = _transact(environment, functools.partial(_evicted, max_bytes=target, entries=at_once))
         except lmdb.Error as error:
             if at_once == 1 or not environment.is_full(error):
                 raise
             at_once = 1
         else:
-            at_once = min(2 * at_once, _MOST_EVICTED_AT_ONCE)
+            at_once = min(2 * at_once, _MAX_EVICTED_AT_ONCE)
     _transact(environment, _turn_over)
 
 
@@ -297,5 +297,5 @@ def _evicted(writing: Writing, max_bytes: int, entries: int) -> int:
 
 
 def _turn_over(writing: Writing) -> None:
-    """Write something: the pages that a transaction freed are used by the next but one."""
+    """Commit a small write: pages that a transaction freed are only reused by the second transaction after it."""
     writing.state.uses += 1
