@@ -88,7 +88,7 @@ def test_workers_without_a_parent_end(built: Project) -> None:
 @pytest.mark.parametrize(
     ("config", "built_first", "message"),
     [
-        ('[cache]\nstore = "memory"\n', True, 'doesn\'t go with [cache] store = "memory"'),
+        ('[cache]\nstore = "memory"\n', True, 'can\'t be used with [cache] store = "memory"'),
         ("", False, "run `millpond build` first"),
         ('[cache]\nstore = "disk"\n', False, '"cache.store" is "disk"; it must be "lmdb" or "memory", or a URL'),
     ],
