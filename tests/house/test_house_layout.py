@@ -89,3 +89,10 @@ def test_the_design_says_of_each_rule_of_policy_which_question_it_answers() -> N
         path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.py") if path.stem != "__init__"
     ]
     assert sorted(named) == sorted(there)
+
+
+def test_the_tests_that_ci_names_are_there() -> None:
+    repository = Path(__file__).parents[2]
+    named = re.findall(r"\btests/[\w/.]+\w", (repository / ".ci" / "run").read_text("utf-8"))
+    assert named
+    assert [name for name in named if not (repository / name).exists()] == []
