@@ -81,6 +81,7 @@ async def test_what_answers_in_place_of_the_handler_keeps_the_route_live(project
     assert record.place == place_of(CLOSED, "async def __call__")
 
 
+@pytest.mark.private_names
 async def test_a_function_that_answers_is_named_with_its_line(project: Project) -> None:
     source = FUNCTION.format("return PlainTextResponse('closed', 200)")
     record = await record_with(project, f"from starlette.responses import PlainTextResponse\n{source}")

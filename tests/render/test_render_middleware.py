@@ -71,6 +71,7 @@ async def reasons(project: Project, around: str, reads: Iterable[str]) -> dict[s
     return found
 
 
+@pytest.mark.private_names
 async def test_a_read_in_a_function_around_renders_makes_the_route_live(project: Project) -> None:
     assert await reasons(project, FUNCTION, FUNCTIONS_READ) == FUNCTIONS_READ
 
@@ -85,6 +86,7 @@ async def test_a_read_counts_also_when_the_middleware_swallows_the_end(project: 
     assert (await record_with(project, source)).why == "request.headers"
 
 
+@pytest.mark.private_names
 async def test_what_is_free_in_a_handler_is_free_around_it(project: Project) -> None:
     free = [
         "request.url.path",
@@ -264,6 +266,7 @@ async def test_under_force_static_a_body_that_middleware_reads_reaches_the_handl
         assert (answer.json(), answer.headers["x-nextjs-cache"]) == ("", "HIT")
 
 
+@pytest.mark.private_names
 async def test_under_error_a_read_in_middleware_fails_the_build(project: Project) -> None:
     source = FUNCTION.format('request.headers.get("accept-language")')
     project.write({"instrumentation.py": source})
@@ -317,6 +320,7 @@ OF_THE_USERS_OWN = {
 }
 
 
+@pytest.mark.private_names
 @pytest.mark.parametrize("kind", OF_THE_USERS_OWN)
 @pytest.mark.parametrize("reads", [False, True])
 async def test_a_middleware_class_is_built_as_its_author_wrote_it(project: Project, kind: str, reads: bool) -> None:
