@@ -98,12 +98,15 @@ def test_a_first_worker_that_is_killed_before_it_serves_is_told_and_ends_the_ser
         assert f"worker {workers.workers[0].pid} was ended by SIGKILL before it served" in caplog.text
 
 
-def test_a_signal_that_comes_while_the_first_worker_starts_is_the_first_one(tmp_path: Path) -> None:
+def test_a_signal_that_comes_while_the_first_worker_starts_is_the_first_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with supervisor(Limited(tmp_path / "trace", 1)) as workers:
         workers.signal_queue.append(signal.SIGTERM)
-        workers._act_on_signals()
-        assert workers.should_exit.is_set()
-        assert not workers._is_hurried()
+        monkeypatch.setattr(workers, "_start", workers.should_exit.set)  # what it does when a signal has come
+        workers.run()
+        assert workers.code == 0
+        assert all(worker.has_ended() for worker in workers.workers)
 
 
 def test_two_signals_right_behind_each_other_are_two(tmp_path: Path) -> None:
