@@ -10,6 +10,7 @@ import pytest
 from millpond.cache.data import DataCache, DataRead, Filled
 from millpond.policy.freshness import Reader
 from millpond.policy.lifetime import FOREVER, Lifetime
+from millpond.render.pending_tasks import drain_tasks
 from millpond.stores.memory import MemoryStore
 from ponds import NOON, Clock, turns
 
@@ -69,7 +70,7 @@ class Hosts:
 
     async def settle(self) -> None:
         for cache in self.caches:
-            assert await cache.engine.drain(5) == 0
+            assert await drain_tasks(cache.engine.tasks, 5) == 0
 
 
 async def test_processes_that_miss_at_once_make_it_once() -> None:
@@ -240,7 +241,7 @@ async def test_a_shutdown_leaves_nothing_running_and_says_what_was_cut_off() -> 
     source.gate.clear()
     reader = asyncio.create_task(hosts.read(source, reading()))
     await turns()
-    assert await hosts.caches[0].engine.drain(0.01) == 1
+    assert await drain_tasks(hosts.caches[0].engine.tasks, 0.01) == 1
     with pytest.raises(Exception, match="was cancelled"):
         await reader
 

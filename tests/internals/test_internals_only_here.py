@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from every_name import every_name
 
 from millpond.internals import uvicorn_names
-from millpond.internals.every_name import every_name
 from millpond.internals.private_name import NoName
 from millpond.observe import python_functions
 

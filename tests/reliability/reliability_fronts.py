@@ -14,6 +14,7 @@ from millpond.cache.data import DataCache, DataRead, Filled
 from millpond.cache.responses import Responses, Variants
 from millpond.policy.freshness import ANY_READER
 from millpond.policy.lifetime import Lifetime
+from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Rendered, Renderer
 from ponds import Clock, Project, route_of, target_of
 
@@ -108,7 +109,7 @@ class ResponsesFront:
         return (self.responses.hit(target.key) or await self.responses.answer(target)).entry
 
     async def stop(self) -> None:
-        await self.responses.engine.drain(0)
+        await drain_tasks(self.responses.engine.tasks, 0)
         for task in self.renders:
             task.cancel()  # a process that ends takes its renders with it
 
@@ -142,7 +143,7 @@ class DataFront:
         return await self.data.obtain(read)
 
     async def stop(self) -> None:
-        await self.data.engine.drain(0)
+        await drain_tasks(self.data.engine.tasks, 0)
 
     def key(self, path: str) -> str:
         return f"fetch\0{path}"

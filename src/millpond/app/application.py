@@ -16,7 +16,7 @@ from millpond.app.lifespan import Lifespan
 from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_serve, store_of
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.fetching.fetch import close_client
+from millpond.cache.fetching.upstream import close_client
 from millpond.config import Config, load_config
 from millpond.cron.job import CronJob
 from millpond.metadata.route_modules import loader

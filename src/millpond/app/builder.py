@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_make
-from millpond.cache.fetching.fetch import close_client
+from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
 from millpond.prerender.prerenderer import Prerenderer
 from millpond.prerender.verify.build_thread import in_idle_loop, observed

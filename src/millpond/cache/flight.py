@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext, crossing
 from millpond.errors import CancelledCallError, CircularWaitError
-from millpond.render.pending_tasks import drain_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -172,14 +171,6 @@ class Flights(Generic[T]):
             return False
         self._start(table, key, work, name, background=True)
         return True
-
-    def under_way(self, key: str) -> bool:
-        """Whether a flight of `key` is running in this event loop."""
-        return key in self._table()
-
-    async def drain(self, seconds: float) -> int:
-        """Wait for all flights of this event loop, at most `seconds`; cancel the rest, and return their number."""
-        return await drain_tasks(self.tasks, seconds)
 
     def _start(
         self, table: dict[str, Flight[R]], key: str, work: Callable[[], Awaitable[R]], name: str, *, background: bool

@@ -21,5 +21,5 @@ def usable_tags(tags: Iterable[object], where: Callable[[], str], log: logging.L
     """
     good, problems = checked_tags(tags)
     for problem in problems:
-        log.warning("%s: %s", where(), problem)
+        log.warning("%s: %s: left out", where(), problem)
     return tuple(good)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from millpond.cache.active_application import required_cache
 from millpond.cache.given_tags import usable_tags
-from millpond.errors import UsageError, one_of
+from millpond.errors import UsageError
+from millpond.messages import one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
 from millpond.render.scopes.scope import current

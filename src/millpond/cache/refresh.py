@@ -18,7 +18,7 @@ from millpond.cache.lease import LEASE_SECONDS, under_lease
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
 from millpond.render.base_exceptions import is_cancellation
-from millpond.render.pending_tasks import PendingTasks, drain_tasks
+from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
@@ -273,7 +273,3 @@ class ReadThrough:
     def tasks(self) -> list[asyncio.Task[Any]]:
         """What is being made and stored in this event loop."""
         return [*self.flights.tasks(), *self._storing.tasks()]
-
-    async def drain(self, seconds: float) -> int:
-        """Wait for all runs and pending commits; see `drain_tasks`."""
-        return await drain_tasks(self.tasks, seconds)

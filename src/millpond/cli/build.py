@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from millpond.cli.console import errors_as_json, notices, output, print_error, print_json, print_table, print_warning
 from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import open_project, prints_on_stderr, run_project
-from millpond.errors import UsageError, counted
+from millpond.errors import UsageError
+from millpond.messages import counted
 from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend

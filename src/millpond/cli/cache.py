@@ -29,7 +29,8 @@ from millpond.cli.stored import (
     human_size,
     is_called,
 )
-from millpond.errors import CommandError, UsageError, counted
+from millpond.errors import CommandError, UsageError
+from millpond.messages import counted
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
 from millpond.prerender.build_table import route_table

@@ -19,7 +19,8 @@ from millpond.cli.options import HERE, Dir, Json
 from millpond.cli.project import APP
 from millpond.cli.stored import cache_of
 from millpond.config import RevalidateEndpointConfig, load_config
-from millpond.errors import CommandError, PurgeError, UsageError, counted
+from millpond.errors import CommandError, PurgeError, UsageError
+from millpond.messages import counted
 from millpond.policy.key import folders_of
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan

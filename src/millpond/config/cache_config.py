@@ -8,7 +8,7 @@ import msgspec
 
 from millpond.config.ranges import not_positive
 from millpond.config.store_url import EXAMPLES, InvalidStoreUrl, is_store_url, parse_store_url
-from millpond.errors import one_of
+from millpond.messages import one_of
 from millpond.policy.entry import Coding
 
 if TYPE_CHECKING:

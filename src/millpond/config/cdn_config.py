@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from millpond.config.ranges import not_positive
-from millpond.errors import one_of
+from millpond.messages import one_of
 from millpond.policy.http.surrogate import CACHE_GROUPS, KEY_HEADERS, Surrogates
 
 if TYPE_CHECKING:

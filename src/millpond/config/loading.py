@@ -18,7 +18,8 @@ from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_prefix, not_positive
 from millpond.config.server_config import ServerConfig
-from millpond.errors import ConfigError, closest, one_of
+from millpond.errors import ConfigError
+from millpond.messages import closest, one_of
 from millpond.policy.compat import Compat
 from millpond.policy.lifetime import YEAR
 from millpond.policy.profiles import BUILT_IN, DEFAULT, InvalidLife, Profile

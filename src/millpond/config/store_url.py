@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from millpond.errors import one_of
+from millpond.messages import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from uvicorn.server import ServerState as ServerState
 
-_PLAIN = (
+WITHOUT_PROTOCOL = (
     "hits go through ASGI, and of [server] only max_path_bytes, max_header_bytes of a whole head, keep_alive_timeout "
     "and shutdown_timeout apply: put a proxy in front that limits what clients send"
 )
+"""Also logged by the server, where `differences` finds some."""
 _QUIET = (
     "shutdown_timeout applies to requests and streams alike, a second signal doesn't exit at once, and running out of "
     "file descriptors isn't logged"
@@ -31,11 +32,11 @@ def _server() -> uvicorn.Server:
 
 
 PROTOCOL = (
-    PrivateName("uvicorn.protocols.http.httptools_impl", "HttpToolsProtocol", _PLAIN),
-    PrivateName("uvicorn.protocols.http.httptools_impl", "RequestResponseCycle", _PLAIN),
-    PrivateName("uvicorn.protocols.http.httptools_impl", "STATUS_LINE", _PLAIN),
-    PrivateName("uvicorn.protocols.http.flow_control", "FlowControl", _PLAIN),
-    PrivateName("uvicorn.server", "ServerState", _PLAIN),
+    PrivateName("uvicorn.protocols.http.httptools_impl", "HttpToolsProtocol", WITHOUT_PROTOCOL),
+    PrivateName("uvicorn.protocols.http.httptools_impl", "RequestResponseCycle", WITHOUT_PROTOCOL),
+    PrivateName("uvicorn.protocols.http.httptools_impl", "STATUS_LINE", WITHOUT_PROTOCOL),
+    PrivateName("uvicorn.protocols.http.flow_control", "FlowControl", WITHOUT_PROTOCOL),
+    PrivateName("uvicorn.server", "ServerState", WITHOUT_PROTOCOL),
 )
 """For hits at the socket, and limits on clients; `differences` checks their methods and attributes."""
 SERVER = (

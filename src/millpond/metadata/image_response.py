@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from millpond.errors import UsageError, one_of
+from millpond.errors import UsageError
+from millpond.messages import one_of
 from millpond.metadata.drawing import FORMATS, Picture, drawn, media_type_of
 from millpond.metadata.static_files import REVALIDATED
 from millpond.render.scopes.scope import current

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from millpond.errors import MetadataError, closest, one_of
+from millpond.errors import MetadataError
+from millpond.messages import closest, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from millpond.errors import closest, one_of
+from millpond.messages import closest, one_of
 
 
 class InputKind(StrEnum):

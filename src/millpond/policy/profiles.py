@@ -6,7 +6,7 @@ import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.errors import closest
+from millpond.messages import closest
 from millpond.policy.lifetime import YEAR, Lifetime, lower
 
 if TYPE_CHECKING:

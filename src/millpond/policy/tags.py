@@ -134,22 +134,22 @@ def checked_tags(tags: Iterable[object]) -> tuple[list[str], list[str]]:
             if wrong <= _MAX_PROBLEMS:
                 problems.append(problem)
         elif len(good) == MAX_TAGS and tag not in good:
-            problems.append(f"more than {MAX_TAGS} tags: {_shown(tag)} and what follows are left out")
+            problems.append(f"more than {MAX_TAGS} tags: from {_shown(tag)} on")
             break
         else:
             good[str(tag)] = None
     if wrong > _MAX_PROBLEMS:
-        problems.append(f"{wrong - _MAX_PROBLEMS} more invalid tags are left out")
+        problems.append(f"{wrong - _MAX_PROBLEMS} more invalid tags")
     return list(good), problems
 
 
 def _problem(tag: object) -> str | None:
     if not isinstance(tag, str):
-        return f"the tag {_shown(tag)} is of type {type(tag).__name__}, not a string; it is left out"
+        return f"the tag {_shown(tag)} is of type {type(tag).__name__}, not a string"
     if len(tag) > MAX_TAG_LENGTH:
-        return f"a tag of {len(tag)} characters is over {MAX_TAG_LENGTH}; it is left out"
+        return f"a tag of {len(tag)} characters is over {MAX_TAG_LENGTH}"
     if tag.startswith(_OWN):
-        return "a tag begins with NUL; it is left out"
+        return "a tag begins with NUL"
     return None
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from millpond.errors import MillpondError, Place, at, counted
+from millpond.errors import MillpondError, Place
+from millpond.messages import at, counted
 from millpond.render.user_code import in_project
 from millpond.routes.imports import unset_variable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.errors import closest
+from millpond.messages import closest
 from millpond.prerender.failure import Failure
 from millpond.routes.path import MalformedPath, canonical, split
 from millpond.routes.table import Table

@@ -168,10 +168,3 @@ class AfterCallbacks:
     def tasks(self) -> list[asyncio.Task[Any]]:
         """The callbacks of this event loop that are running."""
         return self._tasks.tasks()
-
-    async def drain(self, seconds: float) -> int:
-        """Wait for what is running; after `seconds` cancel the rest, and say how many that were.
-
-        A sync callback that doesn't end keeps its thread, and nobody waiting.
-        """
-        return await self._tasks.drain(seconds)

@@ -7,7 +7,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from millpond.errors import UsageError, at
+from millpond.errors import UsageError
+from millpond.messages import at
 from millpond.policy.http.storing import storable_status
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import MAX_TAGS_OF_ONE

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from millpond.errors import Place, closest
+from millpond.errors import Place
+from millpond.messages import closest
 from millpond.policy.segment import OPTION_NAMES
 
 if TYPE_CHECKING:

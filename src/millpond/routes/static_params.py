@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
-from millpond.errors import Place, RouteModuleError, one_of
+from millpond.errors import Place, RouteModuleError
+from millpond.messages import one_of
 from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.folder import Segment, SegmentKind
 from millpond.routes.module import call_exported

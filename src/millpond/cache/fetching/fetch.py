@@ -13,9 +13,9 @@ from millpond.cache.data import MAX_FETCH_BYTES, DataRead, Filled
 from millpond.cache.fetch_chain import chain_to, waited_for_by
 from millpond.cache.fetching.own_routes import client_of_own, is_own
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
-from millpond.cache.fetching.upstream import close_client as close_client
 from millpond.cache.given_tags import usable_tags
-from millpond.errors import UsageError, at
+from millpond.errors import UsageError
+from millpond.messages import at
 from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
 from millpond.policy.freshness import Reader
 from millpond.policy.key import data_key
@@ -87,21 +87,21 @@ async def fetch(
         revalidate=_checked_revalidate(revalidate),
         header_names=frozenset(name.lower() for name in headers or ()),
     )
-    store = cache_of(scope)
-    sender = client_of_own(url, store) if own else client or shared_client()
+    data = cache_of(scope)
+    sender = client_of_own(url, data) if own else client or shared_client()
     request = sender.build_request(
         call.method, url, headers=headers, json=json, content=content, timeout=httpx2.Timeout(timeout)
     )
     chain = chain_to(url, scope) if own else ()
-    limits = Limits(timeout, MAX_FETCH_BYTES if store is None else store.max_fetch_bytes)
+    limits = Limits(timeout, MAX_FETCH_BYTES if data is None else data.max_fetch_bytes)
 
     async def answer() -> httpx2.Response:
         with waited_for_by(chain):
             return await send(sender, request, limits)
 
-    if scope is None or store is None or scope.is_draft:
+    if scope is None or data is None or scope.is_draft:
         return await answer()  # outside of a handler, or in draft mode: uncached (R5.4)
-    plan = _planned(call, request.url, scope, cache_components=store.cache_components)
+    plan = _planned(call, request.url, scope, cache_components=data.cache_components)
     good_tags = usable_tags(tags, lambda: f"{at(scope.place())}fetch({redacted(request.url)})", log)
     scope.learn(Lifetime(plan.lowers), good_tags)
     if not plan.cached:
@@ -114,8 +114,8 @@ async def fetch(
         return _filled(await answer(), plan, good_tags)
 
     name = f"{request.method} {redacted(request.url)}"
-    read = DataRead(store, key, name, _reader(plan, good_tags, scope), fill)
-    return _response(await store.obtain(read), request)
+    read = DataRead(data, key, name, _reader(plan, good_tags, scope), fill)
+    return _response(await data.obtain(read), request)
 
 
 def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components: bool) -> FetchPlan:

@@ -6,7 +6,8 @@ import logging
 
 from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.given_tags import usable_tags
-from millpond.errors import UsageError, at
+from millpond.errors import UsageError
+from millpond.messages import at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
 from millpond.render.scopes.scope import current
 

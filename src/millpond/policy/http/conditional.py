@@ -79,11 +79,6 @@ class Conditions(NamedTuple):
         return self.since is not None and modified is not None and _not_later(modified, self.since)
 
 
-def not_modified(request: Iterable[tuple[bytes, bytes]], status: int, response: Headers) -> bool:
-    """Whether the client already holds this answer; see `Conditions`."""
-    return Conditions.of(request).hold(status, response)
-
-
 def headers_of_304(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers that a 304 repeats (RFC 9110 §15.4.5), including the cache status and the surrogate keys."""
     return [(name, value) for name, value in headers if name in _SENT_WITH_304]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from millpond.errors import UnreadBodyError, at
+from millpond.errors import UnreadBodyError
+from millpond.messages import at
 from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:

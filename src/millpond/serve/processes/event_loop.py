@@ -7,14 +7,12 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.render.resilient_loop import ResilientLoop
+from millpond.serve.processes.process_exit import THREAD_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
-
-_THREAD_TIMEOUT = 0.5
-"""Seconds to wait for threads that are about to end."""
 
 
 def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -66,5 +64,5 @@ def run_loop(work: Coroutine[Any, Any, T], loop_factory: Callable[[], asyncio.Ab
 async def _pool_ends() -> bool:
     """Whether the threads of the loop's default pool end in time; closing a loop would wait minutes for them."""
     closing = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
-    ended, _ = await asyncio.wait({closing}, timeout=_THREAD_TIMEOUT)
+    ended, _ = await asyncio.wait({closing}, timeout=THREAD_TIMEOUT)
     return bool(ended)

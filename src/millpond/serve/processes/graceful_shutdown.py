@@ -12,7 +12,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from millpond.errors import counted
+from millpond.messages import counted
 from millpond.serve.connection.tcp import UNKNOWN_LENGTH, reset
 from millpond.serve.sending import send_plain
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.serve")
 
-_THREAD_TIMEOUT = 0.5
+THREAD_TIMEOUT = 0.5
 """Seconds to wait for threads that are about to end."""
 
 
@@ -83,5 +83,5 @@ def repeated_signals(*, exits: bool) -> Iterator[None]:
 def _left_behind() -> list[threading.Thread]:
     threads = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
     for thread in threads:
-        thread.join(_THREAD_TIMEOUT / len(threads))
+        thread.join(THREAD_TIMEOUT / len(threads))
     return [thread for thread in threads if thread.is_alive()]

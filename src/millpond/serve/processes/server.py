@@ -172,11 +172,10 @@ def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protoc
     unknown = next(differences(), None)
     if unknown is not None:
         log.warning(
-            "uvicorn %s isn't a version that Millpond knows (%s): hits go through ASGI, and of [server] only "
-            "max_path_bytes, max_header_bytes of a whole head, keep_alive_timeout and shutdown_timeout apply. Put a "
-            "proxy in front that limits what clients send, or use an older uvicorn, which is faster.",
+            "uvicorn %s isn't a version that Millpond knows (%s): %s, or use an older uvicorn, which is faster.",
             uvicorn.__version__,
             unknown,
+            uvicorn_names.WITHOUT_PROTOCOL,
         )
         return "auto"
     # Imported late: they are built on the private names that were just checked.
