@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NoReturn
 
 from starlette.responses import RedirectResponse, Response
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-class RaisedResponse(BaseException):
+class RaisedResponse(BaseException, ABC):
     """Carries a response out of a handler; a BaseException, so `except Exception` doesn't swallow it (R1.38)."""
 
     keeps_cookies = False
     """Whether it carries the cookies that were set through `cookies()` (R13.2)."""
 
+    @abstractmethod
     def response(self, request: Request | None) -> Response:
         """The response; `request` is None in a shared render."""
-        raise NotImplementedError
 
 
 class RaisedRedirect(RaisedResponse):
