@@ -47,6 +47,18 @@ async def test_the_last_address_is_the_clients_whatever_the_client_sent_before_i
     assert (await seen(chain("1.2.3.4"), chain("198.51.100.7")))[0] == ("198.51.100.7", 0)
 
 
+async def test_a_proxy_that_names_no_client_is_the_client() -> None:
+    assert await seen() == (PEER, "http")
+    assert await seen(chain("")) == (PEER, "http")
+    assert await seen(("X-Forwarded-Proto", "https")) == (PEER, "https")
+
+
+async def test_an_empty_header_is_an_item_that_is_no_address() -> None:
+    assert (await seen(chain(""), chain("198.51.100.7")))[0] == ("198.51.100.7", 0)
+    assert (await seen(chain("198.51.100.7"), chain("")))[0] == PEER
+    assert (await seen(chain(""), chain("198.51.100.7"), proxies=Proxies("*")))[0] == PEER
+
+
 async def test_trusted_proxies_at_the_end_are_left_out() -> None:
     proxies = Proxies("127.0.0.1, 10.0.0.0/8,2001:db8::/32")
     for proxied in (

@@ -67,16 +67,15 @@ class Proxies:
 
     def _apply_headers(self, scope: Scope) -> None:
         """Set scheme and client of the scope from the headers of a trusted proxy."""
-        forwarded = {b"x-forwarded-proto": b"", b"x-forwarded-for": b""}
+        scheme, chains = b"", list[bytes]()
         for name, value in scope["headers"]:
             if name == b"x-forwarded-proto":
-                forwarded[name] = value
+                scheme = value
             elif name == b"x-forwarded-for":
-                forwarded[name] = b"%b,%b" % (forwarded[name], value) if forwarded[name] else value
-        scheme = forwarded[b"x-forwarded-proto"].decode("latin-1").strip()
-        scope["scheme"] = _SCHEMES[scope["type"]].get(scheme, scope.get("scheme", "http"))
-        hops = forwarded[b"x-forwarded-for"]
-        client = self._client(hops.decode("latin-1").split(",")) if hops else None
+                chains.append(value)
+        schemes = _SCHEMES[scope["type"]]
+        scope["scheme"] = schemes.get(scheme.decode("latin-1").strip(), scope.get("scheme", "http"))
+        client = self._client(b",".join(chains).decode("latin-1").split(",")) if chains else None
         if client is not None:
             scope["client"] = client
 
