@@ -65,6 +65,16 @@ async def test_the_last_good_data_stays_and_the_upstream_is_asked_now_and_then(p
         assert await live(project, running) == f"200 / {source.requests}"
 
 
+async def test_the_log_names_what_failed_to_refresh(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.routes({"/": LIVE})
+    async with upstream() as source, project.started() as running:
+        running.module("/").URL = source.url
+        await live(project, running)
+        source.hangs_up = True
+        assert await live(project, running, 11) == "200 / 1"
+        assert f"refreshing cached data (GET {source.url}) failed" in caplog.text
+
+
 async def test_without_good_data_the_failure_is_the_readers(project: Project) -> None:
     project.routes({"/": LIVE})
     async with upstream() as source, project.started() as running:

@@ -69,6 +69,11 @@ def test_nothing_else_is_taken_for_it(cookie: str) -> None:
     assert not is_draft([(b"x-cookie", f"__prerender_bypass={SECRET}".encode())], SECRET)
 
 
+@pytest.mark.parametrize("cookie", ["__prerender_bypass=", '__prerender_bypass=""', "__prerender_bypass=guess", ""])
+def test_where_there_is_no_secret_nobody_is_an_editor(cookie: str) -> None:
+    assert not is_draft(asks(cookie), "")
+
+
 READERS = {
     "request.cookies": "async def GET(request): return [len(value) for value in request.cookies.values()]\n",
     "cookies()": "from millpond import cookies\ndef GET(): return [len(value) for value in cookies().values()]\n",
