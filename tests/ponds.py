@@ -14,6 +14,7 @@ from millpond import Millpond
 from millpond.config import parse_config
 from millpond.render.target import Target
 from millpond.routes.imports import forget
+from millpond.serve.layers.failures import LoggedFailures
 from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ class Running:
 
     @property
     def responses(self) -> Responses:
-        assert self.pond._running is not None
-        return self.pond._running.responses
+        assert self.pond._life.first is not None
+        return self.pond._life.first.responses
 
     async def settle(self) -> None:
         """Wait for the regenerations and the callbacks that are under way."""
-        assert self.pond._running is not None
-        assert await self.pond._running.drain(5) == 0
+        assert self.pond._life.first is not None
+        assert await self.pond._life.first.drain(5) == 0
 
     def route(self, pattern: str) -> Route:
         return route_of(self.pond, pattern)
@@ -152,12 +153,18 @@ class Project:
 
 
 def client_of(app: ASGIApp) -> httpx2.AsyncClient:
-    """A client to whom no exception of the application is hidden."""
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://shop.example")
+    """A client of an application behind what Millpond's server has in front of it: errors are logged, and are 500."""
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=LoggedFailures(app)), base_url="http://shop.example")
+
+
+async def start(pond: Millpond) -> None:
+    """Start an application, and stop it."""
+    async with pond.lifespan():
+        pass
 
 
 def route_of(pond: Millpond, pattern: str) -> Route:
-    return next(route for route in pond.routes if route.pattern == pattern)
+    return next(route for route in pond.file_routes if route.pattern == pattern)
 
 
 def target_of(route: Route, **params: str | list[str]) -> Target:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond.cache import refresh
-from ponds import cache_of, client_of, route_of
+from ponds import cache_of, client_of, route_of, start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -243,7 +243,8 @@ async def test_what_middleware_sets_around_a_render_reaches_the_handler(project:
             "instrumentation.py": """
                 from visitor_here import visitor
                 def register(app):
-                    @app.middleware("http")
+                    from starlette.middleware.base import BaseHTTPMiddleware
+                    @lambda function: app.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
                     async def naming(request, call_next):
                         visitor.set("the middleware")
                         return await call_next(request)
@@ -384,5 +385,5 @@ async def test_an_application_that_its_first_visitor_starts_takes_nothing_of_his
     module = route_of(pond, "/").module.module
     async with client_of(FromOutside(pond, module.visitor_here)) as client:
         assert (await client.get("/", headers={"x-visitor": "alice"})).json() == [["set"] * 3] * 3
-    await pond.shutdown()
+    await start(pond)
     assert importlib.import_module("instrumentation").seen == ["nobody", "nobody"]

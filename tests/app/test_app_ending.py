@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from millpond.cache import active_application
-from ponds import client_of, turns
+from ponds import client_of, start, turns
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -85,26 +85,29 @@ async def test_a_shutdown_waits_for_the_refresh_that_its_last_callback_begins(pr
         slow.runs.clear()
         project.clock.move(20)
         await running.get("/")
-        shutdown = asyncio.create_task(running.pond.shutdown())
-        await turns()
-        callback.gate.set()
-        await shutdown
-        assert callback.got == [1]
-        assert slow.runs == ["begun", "whole"]
+        asyncio.get_running_loop().call_later(0.05, callback.gate.set)  # when the shutdown has begun
+    assert callback.got == [1]
+    assert slow.runs == ["begun", "whole"]
 
 
 async def test_a_shutdown_that_is_cancelled_lets_go_of_everything_all_the_same(project: Project) -> None:
     project.write({"instrumentation.py": LIFESPAN})
     project.routes({"/": CALLBACK})
     pond = project.pond()
-    await pond.startup()
-    async with client_of(pond) as client:
-        await client.get("/")
-    shutdown = asyncio.create_task(pond.shutdown())
+    ending = asyncio.Event()
+
+    async def live() -> None:
+        async with pond.lifespan():
+            async with client_of(pond) as client:
+                await client.get("/")
+            ending.set()
+
+    living = asyncio.create_task(live())
+    await ending.wait()
     await turns()
-    shutdown.cancel()
+    living.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await shutdown
+        await living
     assert active_application._active == []
     assert events(project) == ["entered", "exited"]
 
@@ -123,7 +126,7 @@ async def test_a_start_that_fails_closes_the_store_and_leaves_the_lifespan(
 
     monkeypatch.setattr(pond.store, "close", noted)
     with pytest.raises(ValueError, match="no database"):
-        await pond.startup()
+        await start(pond)
     assert events(project) == ["entered", "exited"]
     assert closed == [True]
 

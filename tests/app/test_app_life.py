@@ -13,7 +13,7 @@ from millpond import Millpond
 from millpond.errors import BuildError
 from millpond.routes.imports import forget, import_project_file
 from millpond.stores.memory import MemoryStore
-from ponds import Clock, Project, cache_of, client_of, turns
+from ponds import Clock, Project, cache_of, client_of, start, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -140,7 +140,7 @@ async def test_a_lifespan_that_fails_to_begin_fails_every_start_until_it_works(l
         patch.setattr(instrumented, "fail", "begin")
         for _ in range(2):
             with pytest.raises(ConnectionError, match="no database"):
-                await pond.startup()
+                await start(pond)
     async with pond.lifespan(), client_of(pond) as client:
         assert (await client.get("/live")).json() == "connected"
 
@@ -152,7 +152,7 @@ async def test_a_start_that_is_refused_leaves_nothing_running(living: Project) -
     before = asyncio.all_tasks()
     for _ in range(2):
         with pytest.raises(BuildError, match=r"^app/added/route.py was added after the build; run `millpond build`"):
-            await pond.startup()
+            await start(pond)
     await turns()
     assert asyncio.all_tasks() == before
     assert log_of(living) == ["register", *["begin", "end"] * 2]
@@ -170,7 +170,8 @@ async def test_a_server_is_told_why_a_start_failed(living: Project, caplog: pyte
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await pond({"type": "lifespan"}, receive, send)
+    with pytest.raises(BuildError):
+        await pond({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
     (message,) = sent
     assert message["type"] == "lifespan.startup.failed"
     assert message["message"] == (
@@ -190,7 +191,7 @@ async def test_a_server_that_sends_lifespan_events_is_told_of_the_start_and_the_
     async def send(message: Message) -> None:
         sent.append(message["type"])
 
-    await living.pond()({"type": "lifespan"}, receive, send)
+    await living.pond()({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert log_of(living) == ["register", "begin", "end"]
 
@@ -205,14 +206,15 @@ async def test_an_instrumentation_without_register_is_a_warning(
     assert "instrumentation.py has no function register(app), so it is ignored" in caplog.text
 
 
-async def test_a_first_request_starts_it_where_nobody_sends_lifespan_events(living: Project) -> None:
+async def test_a_first_request_starts_it_without_the_lifespan_that_nobody_sends(
+    living: Project,
+) -> None:
     await living.built()
     pond = living.pond()
     async with client_of(pond) as client:
         answers = await asyncio.gather(*(client.get("/") for _ in range(5)))
         assert {cache_of(answer) for answer in answers} == {"HIT"}
-    await pond.shutdown()
-    assert log_of(living) == ["register", "begin", "end"]
+    assert log_of(living) == ["register"]  # as in FastAPI, nobody has entered the lifespan
 
 
 async def test_it_is_mounted_in_a_fastapi_application_with_its_lifespan(living: Project) -> None:
@@ -239,7 +241,7 @@ async def test_it_is_mounted_in_a_fastapi_application_with_its_lifespan(living: 
     assert log_of(living)[-1] == "end"
 
 
-async def test_outer_middleware_sees_hits_and_inner_middleware_renders_only(living: Project) -> None:
+async def test_middleware_sees_every_request_and_is_added_before_the_start(living: Project) -> None:
     seen: list[str] = []
 
     class Outer:
@@ -252,15 +254,17 @@ async def test_outer_middleware_sees_hits_and_inner_middleware_renders_only(livi
 
     await living.built()
     pond = living.pond()
-    pond.add_outer_middleware(Outer, name="first")
+    pond.add_middleware(Outer, name="first")
+    pond.add_middleware(Outer, name="added last")
     async with pond.lifespan(), client_of(pond) as client:
-        pond.add_outer_middleware(Outer, name="added last")
         answer = await client.get("/")
         assert cache_of(answer) == "HIT"
         assert seen == ["added last", "first"]
-        assert answer.headers["x-inner"] == "1"  # stored with the answer
+        assert answer.headers["x-inner"] == "1"  # of the middleware that instrumentation.py adds
         await client.get("/unknown")
         assert len(seen) == 4
+        with pytest.raises(RuntimeError, match="after an application has started"):
+            pond.add_middleware(Outer, name="late")
 
 
 @pytest.mark.usefixtures("project")  # which puts sys.path back

@@ -103,7 +103,7 @@ async def test_dependency_overrides_of_the_inner_application_work_as_in_fastapi(
     project.routes({"/": source})
     async with project.serving() as running:
         assert (await running.get("/")).json() == "nobody"
-        running.pond.fastapi.dependency_overrides[running.module("/").user] = lambda: "Ann"
+        running.pond.dependency_overrides[running.module("/").user] = lambda: "Ann"
         assert (await running.get("/")).json() == "Ann"
 
 
@@ -194,6 +194,6 @@ async def test_urls_of_routes_beside_route_files_are_made_by_their_names(project
     project.write({"instrumentation.py": source})
     project.routes({"/": "def GET(): return 1"})
     async with project.serving() as running:
-        assert running.pond.fastapi.url_path_for("health", part="db") == "/health/db"
+        assert running.pond.url_path_for("health", part="db") == "/health/db"
         with pytest.raises(NoMatchFound):
-            running.pond.fastapi.url_path_for("nothing")
+            running.pond.url_path_for("nothing")

@@ -92,8 +92,8 @@ async def asked(pond: Millpond, base_path: str, where: str) -> list[object]:
         answer = (await client.get(f"{base_path}/where?where={where}")).json()
         if where == "after":
             await asyncio.sleep(0)
-            assert pond._running is not None
-            await pond._running.drain(5)
+            assert pond._life.first is not None
+            await pond._life.first.drain(5)
             answer = (await client.get(f"{base_path}/where?where=later")).json()
     assert isinstance(answer, list)
     return answer
@@ -154,15 +154,13 @@ async def test_outside_of_handlers_a_call_means_the_only_application_or_none(
 
 
 async def test_the_one_that_is_left_is_meant_when_the_first_has_ended(apps: Several) -> None:
-    await apps.one.startup()
-    await apps.two.startup()
-    await apps.one.shutdown()
-    try:
+    first = apps.one.lifespan()
+    await first.__aenter__()
+    async with apps.two.lifespan():
+        await first.__aexit__(None, None, None)
         assert revalidate_tag("t").generation == 1
         assert invalidated(apps) == (0, 1)
         assert 'href="/two/icon.svg' in head_links("/")
-    finally:
-        await apps.two.shutdown()
 
 
 async def test_calls_in_different_event_loops_mean_the_application_of_each(apps: Several) -> None:

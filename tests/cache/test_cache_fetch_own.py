@@ -231,7 +231,8 @@ async def test_a_cached_function_may_ask_for_what_reads_its_request(project: Pro
             "instrumentation.py": """
             from fastapi import Request
             def register(app):
-                @app.middleware("http")
+                from starlette.middleware.base import BaseHTTPMiddleware
+                @lambda function: app.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
                 async def spoken(request, call_next):
                     request.headers.get("accept-language")
                     return await call_next(request)

@@ -212,7 +212,7 @@ async def test_past_expire_a_failing_source_is_500(project: Project) -> None:
         await running.settle()
         project.clock.move(100)
         answer = await running.get("/")
-        assert (answer.status_code, answer.content) == (500, b"")
+        assert (answer.status_code, answer.content) == (500, b"Internal Server Error")
 
 
 async def test_a_failing_miss_is_an_empty_500_that_is_tried_again(
@@ -225,7 +225,7 @@ async def test_a_failing_miss_is_an_empty_500_that_is_tried_again(
     async with project.serving() as running:
         for tries in (1, 2):
             answer = await running.get("/items/9")
-            assert (answer.status_code, answer.content, cache_of(answer)) == (500, b"", None)
+            assert (answer.status_code, answer.content, cache_of(answer)) == (500, b"Internal Server Error", None)
             assert "cache-control" not in answer.headers
             assert running.module("/items/[id]").runs == ["9"] * tries
     assert "KeyError: '9'" in caplog.text

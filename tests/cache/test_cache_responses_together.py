@@ -126,7 +126,7 @@ async def test_a_failed_miss_fails_all_who_waited_once(shop: Project, caplog: py
         tasks = await ask(running, 10, "/items/9")
         module.gate.set()
         answers = await asyncio.gather(*tasks)
-        assert {(answer.status_code, answer.content) for answer in answers} == {(500, b"")}
+        assert {(answer.status_code, answer.content) for answer in answers} == {(500, b"Internal Server Error")}
         assert module.runs == 1
         assert caplog.text.count("Traceback") == 1
 

@@ -187,7 +187,7 @@ async def test_under_error_a_live_run_still_refuses_the_functions(project: Proje
     )
     async with project.serving() as running:
         answer = await running.get("/a")
-        assert (answer.status_code, answer.content) == (500, b"")
+        assert (answer.status_code, answer.content) == (500, b"Internal Server Error")
 
 
 async def test_what_after_collected_in_an_attempt_that_ended_is_dropped(project: Project) -> None:

@@ -35,8 +35,8 @@ class Within:
 
 
 def register(app):
-    app.add_middleware(Within)  # below the other: it runs in a task that Starlette begins
-    app.add_middleware(Refusing)
+    app.add_render_middleware(Within)  # below the other: it runs in a task that Starlette begins
+    app.add_render_middleware(Refusing)
 """
 
 ROUTES = {

@@ -257,7 +257,7 @@ async def test_dependencies_are_closed_when_a_pass_is_cancelled(project: Project
     pond = project.pond()
     built = await pond.build()
     assert [record.why for record in built.manifest.routes] == [SLEEP]
-    module = pond.routes[0].module.module
+    module = pond.file_routes[0].module.module
     assert len(module.opened) == len(module.closed) == 1
 
 
@@ -295,7 +295,7 @@ async def test_a_connection_goes_back_to_its_pool_when_a_pass_is_cancelled(proje
     pond = project.pond()
     built = await pond.build()
     assert [record.why for record in built.manifest.routes] == [SLEEP, SLEEP]
-    pool = pond.routes[0].module.module.log
+    pool = pond.file_routes[0].module.module.log
     assert pool == ["returned", "returned"]
 
 
@@ -338,7 +338,7 @@ async def test_a_real_async_driver_ends_the_prerender_and_its_connection_is_retu
     built = await pond.build()
     assert [record.glyph for record in built.manifest.routes] == ["λ"]
     assert built.manifest.routes[0].why.startswith(("awaits sqlalchemy.", "database (sqlalchemy "))
-    assert pond.fastapi.state.out == 0
+    assert pond.state.out == 0
 
 
 async def test_tasks_left_running_are_cancelled_and_awaited(project: Project) -> None:
@@ -362,7 +362,7 @@ async def test_tasks_left_running_are_cancelled_and_awaited(project: Project) ->
     pond = project.pond()
     built = await pond.build()
     assert [record.glyph for record in built.manifest.routes] == ["○"]
-    assert pond.routes[0].module.module.ends == ["one", "two"] * 2
+    assert pond.file_routes[0].module.module.ends == ["one", "two"] * 2
 
 
 async def test_a_task_left_running_while_caches_are_filled_changes_nothing(project: Project) -> None:
@@ -400,7 +400,7 @@ async def test_the_next_pass_knows_nothing_of_the_context_variables_of_the_forme
     project.routes({"/a": source.format(kind="async def"), "/b": source.format(kind="def")})
     pond = project.pond()
     assert (await pond.build()).failures == []
-    for route in pond.routes:
+    for route in pond.file_routes:
         assert route.module.module.seen == ["nobody", "nobody"]
 
 
@@ -461,7 +461,7 @@ async def test_middleware_between_the_render_and_the_handler_changes_nothing(pro
                 response.headers["x-mark"] = "1"
                 return response
             def register(app):
-                app.add_middleware(BaseHTTPMiddleware, dispatch=mark)
+                app.add_render_middleware(BaseHTTPMiddleware, dispatch=mark)
             """
         }
     )

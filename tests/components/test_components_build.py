@@ -41,7 +41,7 @@ async def test_a_handler_runs_twice_at_build_and_what_it_gave_to_after_once(proj
     )
     pond = project.pond()
     assert (await pond.build()).failures == []
-    module = pond.routes[0].module.module
+    module = pond.file_routes[0].module.module
     assert (module.runs, module.afters) == ([1, 1], [2])
 
 
@@ -63,7 +63,7 @@ async def test_a_live_handler_runs_once_at_build_up_to_its_end_point_and_its_aft
     )
     pond = project.pond()
     assert (await pond.build()).failures == []
-    assert pond.routes[0].module.module.reached == ["before"]
+    assert pond.file_routes[0].module.module.reached == ["before"]
 
 
 REQUEST_DATA = {

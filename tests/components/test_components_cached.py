@@ -283,7 +283,7 @@ async def test_an_uncached_fetch_is_not_even_sent_at_build(project: Project) -> 
     )
     pond = project.pond()
     assert [record.glyph for record in (await pond.build()).manifest.routes] == ["λ"]
-    assert pond.routes[0].module.module.sent == []
+    assert pond.file_routes[0].module.module.sent == []
 
 
 async def test_fetched_data_ships_with_the_build_and_functions_values_do_not(project: Project) -> None:
@@ -400,7 +400,7 @@ async def test_what_sync_code_computed_in_an_ending_render_is_kept_for_others(pr
     )
     pond = project.pond()
     assert [record.glyph for record in (await pond.build()).manifest.routes] == ["λ", "○"]
-    assert pond.routes[1].module.module.runs == [1]
+    assert pond.file_routes[1].module.module.runs == [1]
 
 
 async def test_no_time_passes_for_a_render_while_a_cache_is_filled(project: Project) -> None:

@@ -325,7 +325,7 @@ async def test_a_cached_function_runs_once_for_both_passes(project: Project, han
     )
     pond = project.pond()
     assert (await pond.build()).failures == []
-    assert pond.routes[0].module.module.runs == [1]
+    assert pond.file_routes[0].module.module.runs == [1]
 
 
 async def test_after_callbacks_may_touch_anything(project: Project) -> None:
@@ -363,7 +363,7 @@ async def test_what_follows_an_end_in_the_same_turn_of_the_loop_is_observed_too(
     pond = project.pond()
     built = await pond.build()
     assert [record.glyph for record in built.manifest.routes] == ["λ", "λ"]
-    module = pond.routes[1].module.module
+    module = pond.file_routes[1].module.module
     assert module.database.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 

@@ -53,7 +53,7 @@ class Hosts:
         self.module: Any = next(route.module.module for route in ponds[0].routes)
         for pond in ponds[1:]:
             # One process imports a file once; hosts each do. What handlers write down is looked at in one place.
-            assert next(route.module.module for route in pond.routes) is self.module
+            assert next(route.module.module for route in pond.file_routes) is self.module
 
     @property
     def runs(self) -> int:

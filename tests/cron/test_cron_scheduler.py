@@ -170,7 +170,7 @@ async def test_an_error_in_front_of_the_application_is_a_failure_and_no_time_out
         return fail
 
     async with hosts(project) as one:
-        one.ponds[0].add_outer_middleware(failing)
+        one.ponds[0].add_middleware(failing)
         assert (await one.ponds[0].jobs()[0].run(NOON + 300)).outcome is RunOutcome.FAILED
 
 

@@ -107,7 +107,7 @@ async def test_a_crons_request_goes_through_what_stands_in_front_of_all_requests
 
     async with hosts(project) as one:
         one.module.GATE.set()
-        one.ponds[0].add_outer_middleware(counting)
+        one.ponds[0].add_middleware(counting)
         await one.ponds[0].jobs()[0].run(NOON + 300)
     assert passed == ["/job"]
 

@@ -57,7 +57,7 @@ FILES = {
                 await socket.send_text(await socket.receive_text())
 
             if MIDDLEWARE:
-                app.add_middleware(Marking)
+                app.add_render_middleware(Marking)
 
                 @app.middleware("http")
                 async def named(request, call_next):

@@ -144,7 +144,7 @@ async def test_the_files_of_a_group_are_for_its_own_routes(project: Project) -> 
     put(project, {"(shop)/icon.png": b"", "(press)/icon.png": b"", "icon.png": b""})
     project.write({"app/(shop)/chairs/route.py": "def GET(): ...\n", "app/about/route.py": "def GET(): ...\n"})
     async with project.started() as running:
-        (shop,) = (route.pattern for route in running.pond.routes if "(shop)/icon" in route.file.file)
+        (shop,) = (route.pattern for route in running.pond.file_routes if "(shop)/icon" in route.file.file)
         assert hrefs("/chairs") == [shop]
         assert hrefs("/about") == ["/icon.png"]
 

@@ -72,7 +72,7 @@ async def test_middleware_and_handlers_of_errors_are_observed(project: Project) 
                 return PlainTextResponse(str(uuid.uuid1()))  {HERE}
 
             def register(app):
-                app.add_middleware(Named)
+                app.add_render_middleware(Named)
                 app.add_exception_handler(Sold, sold)
             """
         }

@@ -14,7 +14,7 @@ import pytest
 from millpond.errors import BuildError
 from millpond.prerender.build_manifest import OUTPUT, BuildManifest, read_entries, read_manifest, write_build
 from millpond.stores.frame import FRAME_VERSION
-from ponds import NOON, Project, cache_of
+from ponds import NOON, Project, cache_of, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +179,7 @@ async def test_a_build_of_another_version_is_refused(shop: Project) -> None:
     path = shop.folder / OUTPUT / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"millpond": "', b'"millpond": "9.9-', 1))
     with pytest.raises(BuildError, match=r"was made by Millpond 9\.9-.*; run `millpond build` again\."):
-        await shop.pond().startup()
+        await start(shop.pond())
 
 
 async def test_a_build_whose_entries_were_written_in_another_way_is_refused(shop: Project) -> None:
@@ -188,7 +188,7 @@ async def test_a_build_whose_entries_were_written_in_another_way_is_refused(shop
         content = path.read_bytes()
         path.write_bytes(content.replace(b'"frames": %d' % FRAME_VERSION, former, 1))
         with pytest.raises(BuildError, match=r"\(entries [02]\), and this is .* run `millpond build` again\."):
-            await shop.pond().startup()
+            await start(shop.pond())
         path.write_bytes(content)
 
 
@@ -208,7 +208,7 @@ async def test_a_damaged_manifest_is_refused(shop: Project, damage: Callable[[by
     path = shop.folder / OUTPUT / "manifest.json"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(BuildError, match="run `millpond build` again"):
-        await shop.pond().startup()
+        await start(shop.pond())
 
 
 @pytest.mark.parametrize(
@@ -228,13 +228,13 @@ async def test_damaged_entries_are_refused(shop: Project, damage: Callable[[byte
     path = entries_file(shop)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(BuildError, match=r"entries-.*\.bin is damaged; run `millpond build` again\."):
-        await shop.pond().startup()
+        await start(shop.pond())
 
 
 async def test_missing_entries_are_refused(shop: Project) -> None:
     entries_file(shop).unlink()
     with pytest.raises(BuildError, match=r"can't be read: No such file.*; run `millpond build` again\."):
-        await shop.pond().startup()
+        await start(shop.pond())
 
 
 async def test_an_edited_route_is_served_with_a_warning(shop: Project, caplog: pytest.LogCaptureFixture) -> None:
@@ -247,16 +247,16 @@ async def test_an_edited_route_is_served_with_a_warning(shop: Project, caplog: p
 async def test_an_added_or_a_removed_route_is_refused(shop: Project) -> None:
     shop.routes({"/added": "def GET(): return 1\n"})
     with pytest.raises(BuildError, match=r"^app/added/route\.py was added after the build; run `millpond build` again"):
-        await shop.pond().startup()
+        await start(shop.pond())
     shutil.rmtree(shop.folder / "app/added")
     shutil.rmtree(shop.folder / "app/live")
     with pytest.raises(BuildError, match=r"^app/live/route\.py was removed after the build"):
-        await shop.pond().startup()
+        await start(shop.pond())
 
 
 async def test_another_compat_is_refused(shop: Project) -> None:
     with pytest.raises(BuildError, match=r'made with compat = "16", but the configuration now has "15"'):
-        await shop.pond(compat="15").startup()
+        await start(shop.pond(compat="15"))
 
 
 async def test_the_secret_of_draft_mode_is_kept_over_builds_and_damage_costs_only_it(shop: Project) -> None:

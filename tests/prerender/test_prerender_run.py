@@ -32,7 +32,7 @@ async def test_paths_are_rendered_side_by_side_up_to_the_limit(project: Project)
     )
     pond = project.pond(build={"concurrency": 3})
     assert (await pond.build()).failures == []
-    assert pond.routes[0].module.module.most == 3
+    assert pond.file_routes[0].module.module.most == 3
 
 
 async def test_progress_counts_every_path(project: Project) -> None:
@@ -148,7 +148,7 @@ async def test_a_path_that_takes_too_long_is_tried_three_times_and_fails(project
         "  no answer within 0.02 s, in 3 tries; make the handler quicker, raise [build] timeout, "
         'or make the route live with dynamic = "force-dynamic".',
     ]
-    assert [route.module.module.tries for route in pond.routes] == [3, 3]
+    assert [route.module.module.tries for route in pond.file_routes] == [3, 3]
 
 
 async def test_a_broken_after_callback_fails_no_build(project: Project, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +172,7 @@ async def test_methods_other_than_get_are_never_run_at_build(project: Project) -
     project.routes({"/": source + "".join(f"def {method}(): runs.append('{method}')\n" for method in methods)})
     pond = project.pond()
     await pond.build()
-    assert pond.routes[0].module.module.runs == ["GET"]
+    assert pond.file_routes[0].module.module.runs == ["GET"]
 
 
 async def test_request_data_in_generate_static_params_is_a_failure_that_says_so(project: Project) -> None:

@@ -20,11 +20,12 @@ class Pure:
         {}
         await self.app(scope, receive, send)
 def register(app):
-    app.add_middleware(Pure)
+    app.add_render_middleware(Pure)
 """
 FUNCTION = """
 def register(app):
-    @app.middleware("http")
+    from starlette.middleware.base import BaseHTTPMiddleware
+    @lambda function: app.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
     async def function(request, call_next):
         scope = dict(request.scope)
         {}

@@ -55,7 +55,7 @@ async def test_a_declared_input_makes_get_live_without_a_run(project: Project, s
     (record,) = built.manifest.routes
     assert (record.glyph, record.why) == ("λ", f"declares {DECLARED[signature]}")
     assert record.place == ("app/route.py", GET_LINE)
-    assert pond.routes[0].module.module.ran == []
+    assert pond.file_routes[0].module.module.ran == []
 
 
 @pytest.mark.parametrize("signature", DECLARED)

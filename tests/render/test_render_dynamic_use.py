@@ -215,7 +215,7 @@ MIDDLEWARES = {
             response.headers["x-seen"] = "yes"
             return response
         def register(app):
-            app.add_middleware(BaseHTTPMiddleware, dispatch=note)
+            app.add_render_middleware(BaseHTTPMiddleware, dispatch=note)
         """,
     "pure ASGI": """\
         seen = []
@@ -233,7 +233,7 @@ MIDDLEWARES = {
                     seen.append(type(error).__name__)
                     raise
         def register(app):
-            app.add_middleware(Note)
+            app.add_render_middleware(Note)
         """,
 }
 
@@ -251,14 +251,22 @@ async def test_a_middleware_of_the_user_sees_an_ordinary_answer_where_a_render_e
 
 
 @pytest.mark.parametrize("middleware", MIDDLEWARES)
-async def test_what_a_middleware_of_the_user_adds_is_stored_with_a_static_answer(
-    project: Project, middleware: str
+@pytest.mark.parametrize("kept", [True, False])
+async def test_what_middleware_around_renders_adds_is_stored_only_if_it_is_to_be(
+    project: Project, middleware: str, kept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    project.write({"instrumentation.py": MIDDLEWARES[middleware]})
-    project.routes({"/": "revalidate = 60\ndef GET(): return 1\n"})
+    source = MIDDLEWARES[middleware]
+    if kept:
+        source = source.replace("_middleware(", "_middleware(keep_headers=True, middleware_class=")
+        source = source.replace("dispatch=note)", "dispatch=note)")
+    project.write({"instrumentation.py": source})
+    project.routes({"/": "revalidate = 60\ndef GET(): return 1\n", "/live": "def GET(): return 1\n"})
     async with project.serving() as running:
         answer = await running.get("/")
-        assert (answer.headers["x-nextjs-cache"], answer.headers["x-seen"]) == ("HIT", "yes")
+        assert (answer.headers["x-nextjs-cache"], answer.headers.get("x-seen")) == ("HIT", "yes" if kept else None)
+        assert (await running.get("/live")).headers["x-seen"] == "yes"
+    told = "changes x-seen, which are dropped from answers for everybody" in caplog.text
+    assert told is not kept
 
 
 @pytest.mark.parametrize("middleware", MIDDLEWARES)
@@ -276,7 +284,8 @@ async def test_a_middleware_that_answers_an_error_itself_keeps_the_route_live(pr
             "instrumentation.py": """\
             from starlette.responses import PlainTextResponse
             def register(app):
-                @app.middleware("http")
+                from starlette.middleware.base import BaseHTTPMiddleware
+                @lambda function: app.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
                 async def guard(request, call_next):
                     if "authorization" not in request.headers:
                         return PlainTextResponse("who are you?", 401)

@@ -28,7 +28,7 @@ class Guard:
         app = self.app if known else PlainTextResponse("who are you?", 401)
         await app(scope, receive, send)
 def register(app):
-    app.add_middleware(Guard)
+    app.add_render_middleware(Guard)
 """
 CLOSED = """
 from starlette.responses import PlainTextResponse
@@ -38,7 +38,7 @@ class Closing:
     async def __call__(self, scope, receive, send):
         await (PlainTextResponse("closed", closed) if closed else self.app)(scope, receive, send)
 def register(app):
-    app.add_middleware(Closing)
+    app.add_render_middleware(Closing)
 """
 ON_DEMAND = "revalidate = 60\ndef GET(slug): return f'{slug} for you'\n"
 
@@ -86,7 +86,7 @@ async def test_a_function_that_answers_is_named_with_its_line(project: Project) 
     source = FUNCTION.format("return PlainTextResponse('closed', 200)")
     record = await record_with(project, f"from starlette.responses import PlainTextResponse\n{source}")
     assert record.why == "function answered 200 in place of GET"
-    assert record.place == ("instrumentation.py", 4)
+    assert record.place == ("instrumentation.py", 5)
 
 
 @pytest.mark.parametrize("dynamic", ["error", "force-static"])
@@ -107,7 +107,7 @@ async def test_no_redirect_of_the_made_up_request_is_stored(project: Project) ->
             "instrumentation.py": """\
             from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
             def register(app):
-                app.add_middleware(HTTPSRedirectMiddleware)
+                app.add_render_middleware(HTTPSRedirectMiddleware)
             """
         }
     )

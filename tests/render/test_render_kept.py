@@ -76,7 +76,8 @@ async def test_a_render_reads_its_own_made_up_request_as_far_as_that_is_free(pro
         {
             "instrumentation.py": """
             def register(app):
-                @app.middleware("http")
+                from starlette.middleware.base import BaseHTTPMiddleware
+                @lambda function: app.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
                 async def named(request, call_next):
                     request.state.shop = "oak"
                     return await call_next(request)

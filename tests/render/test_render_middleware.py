@@ -129,7 +129,7 @@ async def test_a_library_in_place_of_a_line_is_named(project: Project) -> None:
         """\
         from starlette.middleware.gzip import GZipMiddleware
         def register(app):
-            app.add_middleware(GZipMiddleware)
+            app.add_render_middleware(GZipMiddleware)
         """,
     )
     assert (record.glyph, record.why) == ("λ", "request.headers in GZipMiddleware")
@@ -147,7 +147,9 @@ LIBRARIES = {
 
 @pytest.mark.parametrize("library", LIBRARIES)
 async def test_starlettes_own_middleware_answers_each_visitor(project: Project, library: str) -> None:
-    record = await record_with(project, f"{LIBRARIES[library]}\ndef register(app): app.add_middleware(M, **options)\n")
+    record = await record_with(
+        project, f"{LIBRARIES[library]}\ndef register(app): app.add_render_middleware(M, **options)\n"
+    )
     assert record.glyph == "λ"
     assert record.why.endswith(f" in {library}")
 
@@ -163,9 +165,9 @@ async def test_outer_middleware_sees_the_name_of_the_one_that_reads(project: Pro
             async def dispatch(self, request, call_next):
                 return await call_next(request)
         def register(app):
-            app.add_middleware(GZipMiddleware)
-            app.add_middleware(CORSMiddleware)
-            app.add_middleware(Outer)
+            app.add_render_middleware(GZipMiddleware)
+            app.add_render_middleware(CORSMiddleware)
+            app.add_render_middleware(Outer)
         """,
     )
     assert record.why == "request.headers in CORSMiddleware"
@@ -228,8 +230,9 @@ async def test_middleware_further_out_sees_an_ordinary_answer(project: Project) 
                     dict(scope["headers"])
                     await self.app(scope, receive, send)
             def register(app):
-                app.add_middleware(Reads)
-                @app.middleware("http")
+                app.add_render_middleware(Reads)
+                from starlette.middleware.base import BaseHTTPMiddleware
+                @lambda function: app.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
                 async def outer(request, call_next):
                     try:
                         response = await call_next(request)
@@ -272,7 +275,7 @@ async def test_under_error_a_read_in_middleware_fails_the_build(project: Project
     project.write({"instrumentation.py": source})
     project.routes({"/": 'dynamic = "error"\ndef GET(): return 1\n'})
     (failure,) = await project.failures()
-    assert 'instrumentation.py:6: request.headers["accept-language"] needs a request' in failure
+    assert 'instrumentation.py:7: request.headers["accept-language"] needs a request' in failure
 
 
 OF_THE_USERS_OWN = {
@@ -327,6 +330,6 @@ async def test_a_middleware_class_is_built_as_its_author_wrote_it(project: Proje
     source = "from starlette.middleware.base import BaseHTTPMiddleware" + dedent(OF_THE_USERS_OWN[kind])
     look = 'request.headers.get("x-user")' if reads else "request.url.path"
     source = source.replace("return await call_next", f"{look}; return await call_next")
-    record = await record_with(project, source + "def register(app):\n    app.add_middleware(Own)\n")
+    record = await record_with(project, source + "def register(app):\n    app.add_render_middleware(Own)\n")
     assert record.static is not reads, record.why
     assert record.why == ('request.headers["x-user"]' if reads else "revalidate = 60")

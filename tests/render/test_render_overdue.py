@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.middleware.base import BaseHTTPMiddleware
 from anyio.to_thread import current_default_thread_limiter
 
 from millpond.render import after
@@ -110,7 +111,7 @@ async def test_a_render_in_middleware_is_counted_as_well(shop: Project) -> None:
     await shop.built()
     pond = shop.pond()
 
-    @pond.fastapi.middleware("http")
+    @lambda function: pond.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
     async def around(request: Request, call_next: RequestResponseEndpoint) -> Response:
         return await call_next(request)
 

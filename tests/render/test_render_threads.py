@@ -67,7 +67,9 @@ async def test_a_request_is_refused_to_a_cached_functions_threads(
         for path in sources:
             caplog.clear()
             answers = [await running.get(path, headers={"x-user": user}) for user in ("alice", "bob")]
-            assert [(answer.status_code, answer.text) for answer in answers] == [(500, "")] * 2, path
+            assert [(answer.status_code, answer.text) for answer in answers] == [(500, "Internal Server Error")] * 2, (
+                path
+            )
             assert 'request.headers["x-user"] inside of the cached function' in caplog.text
         assert [entry for entry in running.pond.store.entries() if entry.kind == "function"] == []
 

@@ -146,7 +146,9 @@ def register(app):
         report(error)
         return PlainTextResponse("refused", error.status_code)
 
-    @app.middleware("http")
+    from starlette.middleware.base import BaseHTTPMiddleware
+
+    @lambda function: app.add_render_middleware(BaseHTTPMiddleware, dispatch=function)
     async def reporting(request, call_next):
         try:
             return await call_next(request)

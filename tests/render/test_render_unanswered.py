@@ -23,13 +23,13 @@ BYSTANDER = """
 class Bystander:
     def __init__(self, app): self.app = app
     async def __call__(self, scope, receive, send): await self.app(scope, receive, send)
-def register(app): app.add_middleware(Bystander)
+def register(app): app.add_render_middleware(Bystander)
 """
 SWALLOWING = """
 class Swallowing:
     def __init__(self, app): self.app = app
     async def __call__(self, scope, receive, send): pass
-def register(app): app.add_middleware(Swallowing)
+def register(app): app.add_render_middleware(Swallowing)
 """
 
 

@@ -212,8 +212,8 @@ async def reported(app: ASGIApp, requests: list[str]) -> list[dict[str, Any]]:
             method, path = request.split(" ")
             answer = await client.request(method, path)
             await ended.wait()  # a transaction ends after its answer
-            if isinstance(app, Millpond) and app._running is not None:
-                await app._running.drain(5)
+            if isinstance(app, Millpond) and app._life.first is not None:
+                await app._life.first.drain(5)
             state = answer.headers.get("x-nextjs-cache")
             report = {"request": request, "status": answer.status_code, "state": state, "body": answer.text}
             reports.append({**report, "events": list(events)})

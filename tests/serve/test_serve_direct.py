@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +12,6 @@ from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Router
-
-from millpond.serve.inner import InnerApp
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -158,7 +155,7 @@ async def answers(running: Running) -> list[tuple[Any, ...]]:
             continue
         found.append((request, answer.status_code, sorted(answer.headers.multi_items()), answer.content))
     await running.settle()
-    logs = [(route.pattern, running.module(route.pattern).log) for route in running.pond.routes]
+    logs = [(route.pattern, running.module(route.pattern).log) for route in running.pond.file_routes]
     return [*found, *logs]
 
 
@@ -253,7 +250,7 @@ async def test_middleware_of_the_inner_application_sees_what_is_run_directly(pro
                             message["headers"].append((b"x-seen", b"1"))
                         await send(message)
                     await self.app(scope, receive, marked)
-            def register(app): app.add_middleware(Seen)
+            def register(app): app.add_render_middleware(Seen)
             """
         }
     )
@@ -305,6 +302,11 @@ class Replaced:
         return self.function(*args, **kwargs)
 
 
+def a_second_later(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is looked again whether anybody observes requests."""
+    monkeypatch.setattr(running.pond, "_looks_again", 0.0)
+
+
 @pytest.mark.parametrize("name", ["get_request_handler", "run_endpoint_function", "solve_dependencies"])
 async def test_whoever_has_replaced_a_part_of_fastapi_sees_what_goes_through_it(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
@@ -334,14 +336,11 @@ async def test_whoever_has_replaced_a_way_in_sees_each_request_and_each_render(
     async with project.started() as running:
         if later:
             assert await machinery(running) == []
-            inner = running.pond.fastapi
-            assert isinstance(inner, InnerApp)
-            now = time.monotonic()
-            monkeypatch.setattr(inner, "_clock", lambda: now + 1)
+            a_second_later(running, monkeypatch)
         monkeypatch.setattr(kind, "__call__", replacement)
         assert await machinery(running) == MACHINERY
         assert (await running.get("/p/1")).text == '"1"'
-        assert calls == ["/", "/p/1"]
+        assert calls == ["/", *["/p/1"] * (2 if kind is ExceptionMiddleware else 1)]  # a render has handlers, too
 
 
 class Provider(trace.TracerProvider):
@@ -358,8 +357,5 @@ async def test_fastapi_observes_requests_from_when_opentelemetry_is_set_up(
     async with project.started() as running:
         assert await machinery(running) == []
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", Provider())
-        inner = running.pond.fastapi
-        assert isinstance(inner, InnerApp)
-        now = time.monotonic()
-        monkeypatch.setattr(inner, "_clock", lambda: now + 1)
+        a_second_later(running, monkeypatch)
         assert await machinery(running) == MACHINERY

@@ -18,6 +18,8 @@ from millpond.serve import prepared
 from millpond.serve.hits import HitRequest, Hits, Sent
 from millpond.serve.prepared import VolatileHeadersTable, status_line
 
+from ponds import client_of
+
 if TYPE_CHECKING:
     from ponds import Project, Running
 
@@ -291,10 +293,14 @@ async def test_middleware_in_front_of_everything_sees_hits_and_keeps_the_server_
     async with project.serving() as served:
         await warm(served, "/static")
         assert hits_of(served).at_socket
-        served.pond.add_outer_middleware(counting, name="late")
-        assert not hits_of(served).at_socket
-        assert await served.body("/static") == "1"
-    assert seen == ["late"]
+    pond = project.pond()
+    pond.add_middleware(counting, name="counting")
+    async with pond.lifespan(), client_of(pond) as client:
+        assert pond.hits is not None
+        assert not pond.hits.at_socket
+        for _ in range(2):
+            assert (await client.get("/static")).text == "1"
+    assert seen == ["counting"] * 2
 
 
 async def test_middleware_that_changes_the_headers_of_a_hit_changes_them_once(project: Project) -> None:
@@ -311,10 +317,12 @@ async def test_middleware_that_changes_the_headers_of_a_hit_changes_them_once(pr
 
         return middleware
 
-    async with project.serving() as served:
-        served.pond.add_outer_middleware(adding)
+    await project.built()
+    pond = project.pond()
+    pond.add_middleware(adding)
+    async with pond.lifespan(), client_of(pond) as client:
         for _ in range(3):
-            assert (await served.get("/static")).headers.get_list("x-added") == ["1"]
+            assert (await client.get("/static")).headers.get_list("x-added") == ["1"]
 
 
 async def test_there_is_no_short_way_before_the_start_and_after_the_end(project: Project) -> None:

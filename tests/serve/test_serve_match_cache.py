@@ -12,7 +12,7 @@ from millpond.serve import match_cache
 from ponds import client_of
 
 if TYPE_CHECKING:
-    from millpond.serve.match_cache import MatchCache
+    from millpond.serve.matching.match_cache import MatchCache
     from ponds import Project, Running
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ ROUTES = {
 
 
 def matched_of(served: Running) -> MatchCache:
-    running = served.pond._running
+    running = served.pond._life.first
     assert running is not None
     return running.dispatcher.match_cache
 

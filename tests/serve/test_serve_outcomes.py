@@ -233,7 +233,7 @@ async def test_after_in_a_static_get_runs_once_for_each_render(project: Project)
     project.routes({"/": AFTER.format(config="revalidate = 60", end="return 1")})
     pond = project.pond()
     await pond.build()
-    assert pond.routes[0].module.module.notes == ALL_NOTES
+    assert pond.file_routes[0].module.module.notes == ALL_NOTES
     async with project.started() as running:
         for seconds in (0, 1, 61, 0, 0):
             project.clock.move(seconds)

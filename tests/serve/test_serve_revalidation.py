@@ -7,7 +7,7 @@ import pytest
 
 from millpond.errors import ConfigError
 from millpond.serve.revalidation import MAX_BODY_BYTES, TokenBucket
-from ponds import Clock, Project, Running
+from ponds import Clock, Project, Running, start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -156,10 +156,10 @@ async def test_the_secret_can_come_from_the_environment(project: Project, monkey
         assert (await pond.post("/hook", headers=RIGHT, json={"tags": ["prices"]})).status_code == 200
     monkeypatch.setenv("WEBHOOK_SECRET", f"{SECRET[:15]}     ")
     with pytest.raises(ConfigError, match=r'"WEBHOOK_SECRET" has 15 characters; use 16 or more.*openssl'):
-        await project.pond(revalidate_endpoint=endpoint).startup()
+        await start(project.pond(revalidate_endpoint=endpoint))
     monkeypatch.delenv("WEBHOOK_SECRET")
     with pytest.raises(ConfigError, match="WEBHOOK_SECRET, which is not set"):
-        await project.pond(revalidate_endpoint=endpoint).startup()
+        await start(project.pond(revalidate_endpoint=endpoint))
 
 
 @pytest.mark.parametrize(

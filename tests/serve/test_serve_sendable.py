@@ -109,7 +109,7 @@ async def test_an_answer_that_cannot_be_sent_is_a_500_that_names_the_route_and_i
     async with project.serving() as running:
         for _ in range(2):
             answer = await running.get(f"/{folder}/{quote(slug)}")
-            assert (answer.status_code, answer.content) == (500, b"")
+            assert (answer.status_code, answer.content) == (500, b"Internal Server Error")
             assert {"x-slug", "set-cookie"} & set(answer.headers) == set()
         assert running.entry("/stored/[slug]", slug=slug) is None
     told = [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -97,7 +97,7 @@ class Passing(BaseHTTPMiddleware):
 
 
 def with_middleware(pond: Millpond) -> ASGIApp:
-    pond.fastapi.add_middleware(Passing)
+    pond.add_middleware(Passing)
     return pond
 
 

@@ -1,202 +1,393 @@
-"""Millpond: the ASGI application, from startup to shutdown."""
+"""Millpond: a FastAPI application whose file routes have a caching model."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
+import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
+from starlette.middleware import Middleware
+from starlette.websockets import WebSocketClose
 
 from millpond.app.builder import Builder
 from millpond.app.context import AppContext
+from millpond.app.file_routes import FileRoutes
+from millpond.app.folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.instrumentation import Instrumentation
-from millpond.app.lifespan import Lifespan
-from millpond.app.runtime import assemble
-from millpond.app.served_build import build_to_serve, store_of
+from millpond.app.isolation import is_test
+from millpond.app.life import Life
+from millpond.app.lifespan import serve_lifespan
+from millpond.app.options import refuse_unknown, warned_at_the_caller
+from millpond.app.served_build import store_of
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.fetching.upstream import close_client
 from millpond.config import Config, load_config
 from millpond.cron.job import CronJob
-from millpond.metadata.route_modules import loader
-from millpond.policy.compat import Compat
+from millpond.internals import fastapi_names, starlette_names
+from millpond.messages import counted
 from millpond.prerender.build_manifest import read_manifest
-from millpond.render.handler import wrap_handler
+from millpond.render.middleware_boundary import RenderMiddleware
+from millpond.render.request.tracked_asgi_scope import guarded
+from millpond.render.user_code import user_place
 from millpond.routes.metadata_inventory import MetadataInventory
-from millpond.routes.module import refuse_replaced_config
-from millpond.routes.route import load_routes
-from millpond.routes.scan import scan
-from millpond.serve.inner import InnerApp
+from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.hits import CHECK_INTERVAL, access, log_access
+from millpond.serve.layers.declared import Front
+from millpond.serve.layers.hits_first import HitsFirst
+from millpond.serve.layers.short_cut import ShortCut, raising
+from millpond.serve.live import DISPATCHED, at_once
+from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
+from millpond.serve.prepared import HIT
+from millpond.serve.sending import pass_on
+from millpond.serve.validation_errors import validation_error_response
+from millpond.stores.contract import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from fastapi import FastAPI
+    from starlette.datastructures import URLPath
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.app.runtime import Runtime
+    from millpond.policy.decision import Decision
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built, Progress
     from millpond.routes.route import Route
     from millpond.serve.hits import Hits
-    from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond")
 
+_GONE = {
+    "fastapi": "the application is a FastAPI itself: use it in place of app.fastapi",
+    "add_outer_middleware": "app.add_middleware(cls, **options) is in front of every request, hits included; "
+    "app.add_render_middleware(cls, **options) is around renders",
+}
 
-class Millpond:
-    """The application of one folder of routes.
 
-    It is an ASGI application: serve it, mount it in another application, or wrap it. It serves the build next to the
-    folder; without one it renders static answers at their first request.
+class Millpond(starlette_names.LayeredFastAPI):
+    """A FastAPI application, with the routes of a folder: static, fresh or live.
+
+    Everything that FastAPI's class has means what it means there. The routes of the files come before those that are
+    declared in code. The application serves the build next to the folder; without one it renders static answers at
+    their first request. In tests it touches neither the build nor the store of the project (see `isolated`).
 
     Args:
-        app_dir: the folder with the routes, `app`. Its parent is the project.
+        app_dir: the folder with the routes; its parent is the project. Relative to the working directory, or else to
+            the file that makes the application. Without one it is `app`, which may be missing.
         config: used instead of the project's millpond.toml.
         store: where entries are stored; by default the configured `[cache] store`, or memory in development.
         clock: seconds since the epoch.
         development: no answer is cached, and the build is ignored.
+        fastapi: the options of FastAPI's constructor. File routes obey them as included routers do.
 
     Raises:
-        MillpondError: the configuration or a route file is wrong; the message says where and how to fix it.
+        MillpondError: the configuration, or instrumentation.py, is wrong; the message says where and how to fix it.
+            Route files are loaded at their first use.
+        TypeError: an option is unknown.
     """
+
+    isolated: bool | None = None
+    """Whether it keeps away from the project's build and store. None: it does if a test asks it, that is Starlette's
+    test client or code that pytest or unittest runs, and no `store` was given."""
 
     def __init__(
         self,
-        app_dir: str | Path = "app",
+        app_dir: str | Path = DEFAULT_APP_DIR,
         *,
         config: Config | None = None,
         store: Store | None = None,
         clock: Clock = time.time,
         development: bool = False,
+        **fastapi: Any,
     ) -> None:
-        self.app_dir = Path(app_dir).absolute()
+        refuse_unknown(fastapi)
+        self.app_dir = app_dir_of(app_dir, sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
         self.project = self.app_dir.parent
         self.config = config if config is not None else load_config(self.project)
         self.development = development
-        self.routes = self._loaded_routes()
-        self.fastapi: FastAPI = InnerApp(
-            [operation.api_route for route in self.routes for operation in route.operations.values()], self.project
+        with warned_at_the_caller():
+            super().__init__(**fastapi)
+        if self.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:
+            self.exception_handlers[RequestValidationError] = validation_error_response
+        self._given_store, self._own_store = store, dict[bool, Store]()
+        self._clock = clock
+        self._render_middleware: list[RenderMiddleware] = []
+        self._state: dict[str, Any] = {}
+        self._clean = CleanContext()
+        self._life = Life(self._store_of, self._on_start)
+        self._looks_again, self._unseen = 0.0, False
+        self._files = FileRoutes(
+            self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
-        self._store = store
-        self._outer: list[Callable[[ASGIApp], ASGIApp]] = []
-        self._running: Runtime | None = None
-        self._stack: ASGIApp | None = None
-        self._starting = asyncio.Lock()
-        self._context = AppContext(
-            project=self.project,
-            config=self.config,
-            routes=self.routes,
-            metadata=MetadataInventory(self.routes, self.project, self.config),
-            inner=self.fastapi,
-            clock=clock,
-            development=development,
-            clean=CleanContext(),  # last: importing the route files may have set context variables
-            state={},
-        )
-        self._instrumentation = Instrumentation(self._context)
-        self._lifespan = Lifespan(self._context)
+        if not starlette_names.stand_before(self.router, self._at_the_router):
+            self.router.routes.insert(0, Front(self._at_the_router))
+        self._instrumentation = Instrumentation(self.project, self._clean)
+        self._instrumentation.register(self)
 
-    def _loaded_routes(self) -> list[Route]:
-        files = scan(self.app_dir, self.project, placeholders=self.config.compat is Compat.V16)
-        load_one = loader(self.config.compat, development=self.development)
-        routes = load_routes(files, self.project, self.app_dir, wrap_handler, load_one)
-        if self.config.cache_components:
-            refuse_replaced_config(route.module for route in routes)
-        return routes
+    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            hint = f": {_GONE[name]}" if name in _GONE else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+    # What is declared
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """All routes: those of the files, which are loaded by the first look, and those that are declared in code."""
+        if "_files" in vars(self):  # not yet while FastAPI's constructor runs
+            self._files.load()
+        return self.router.routes
+
+    @property
+    def file_routes(self) -> Sequence[Route]:
+        """The routes of the files.
+
+        Raises:
+            MillpondError: a route file is wrong.
+        """
+        return self._files.load()
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """As in FastAPI; the operation of `app/items/[id]/route.py` is `get_items_by_id`."""
+        self._files.load()
+        return super().url_path_for(name, **path_params)
+
+    @property
+    def root_path(self) -> str:
+        """FastAPI's option, which a proxy takes from the path, and after it `base_path`; empty without the option."""
+        given: str = vars(self)["_root_path"]
+        return given + self.config.base_path if given else ""
+
+    @root_path.setter
+    def root_path(self, root_path: str) -> None:
+        vars(self)["_root_path"] = root_path
+
+    def add_render_middleware(
+        self, middleware_class: Callable[..., ASGIApp], *, keep_headers: bool = False, **options: Any
+    ) -> None:
+        """Add an ASGI middleware around renders for everybody, and around live runs of file routes.
+
+        In a render for everybody it gets a made-up request, and what it reads of that counts as read by the handler.
+        The last one added is the outermost.
+
+        Args:
+            middleware_class: called with the application to wrap and with `options`.
+            keep_headers: store the headers that it adds to an answer for everybody with it. Without this they are
+                dropped there, as they were made for one request.
+            options: keyword arguments for `middleware_class`.
+
+        Raises:
+            RuntimeError: the application has started.
+        """
+        if self._life.first is not None:
+            raise RuntimeError("Cannot add middleware after an application has started")
+        frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
+        place = user_place(frame, self.project)
+        self._render_middleware.insert(0, RenderMiddleware(middleware_class, options, keep_headers, place))
+
+    # What serves
 
     @property
     def store(self) -> Store:
         """Where entries are stored. It is opened at startup: in the process that serves, after any fork."""
-        if self._store is None:
-            self._store = store_of(self._context)
-        return self._store
+        running = self._life.first
+        return running.responses.store if running is not None else self._store_of(self._context(None))
 
     @property
     def hits(self) -> Hits | None:
         """The hits that a server may answer at its socket, without calling this application; None before startup."""
-        return None if self._running is None else self._running.dispatcher.hits
-
-    def add_outer_middleware(self, middleware: Callable[..., ASGIApp], **options: Any) -> None:
-        """Add an ASGI middleware in front of the whole application: it sees every request, hits included.
-
-        Middleware of the inner FastAPI application sees only renders and live routes. The last one added is the
-        outermost.
-
-        Args:
-            middleware: called with the application to wrap and with `options`.
-            options: keyword arguments for `middleware`.
-        """
-        self._outer.append(lambda app: middleware(app, **options))
-        if self._running is not None:
-            self._build_stack(self._running)
+        running = self._life.first
+        return None if running is None else running.dispatcher.hits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._instrumentation.finish()
         if scope["type"] == "lifespan":
-            await self._serve_lifespan(receive, send)
+            await super().__call__(scope, receive, send)
             return
-        stack = self._stack or await self.startup()
-        await stack(scope, receive, send)
+        runtime = self._life.here() or await self._life.begin(self._context(scope))
+        given: str = vars(self)["_root_path"]
+        if given:  # as FastAPI does
+            scope["root_path"] = given
+        if self.config.base_path:
+            enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
+        if scope["type"] == "http":
+            await self._answer(runtime, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+        await self._life.settle(runtime, self.config.cache.render_timeout)
+
+    async def _answer(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        decision: Decision | None = HIT
+        status = None
+        is_unseen = self._is_unseen()
+        if is_unseen:
+            status = await runtime.dispatcher.hit(scope, send)
+        try:
+            if status is None:
+                answered = scope[ANSWERED] = Answered(send)
+                try:
+                    if is_unseen and not self._render_middleware:
+                        await self._answer_shortly(runtime, scope, receive, answered)
+                    else:
+                        await super().__call__(scope, receive, answered)
+                finally:
+                    status, decision = answered.status, answered.decision
+        finally:
+            if access.isEnabledFor(logging.INFO):
+                log_access(scope["method"], scope["path"], status, decision, time.perf_counter() - started)
+
+    async def _answer_shortly(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
+        """Answer without the middleware stack, in which nothing is that would have to see it; errors need the stack."""
+        scope["app"], scope["router"] = self, self.router
+        scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
+        stack = starlette_names.built_stack(self)
+        if stack is None:
+            stack = self.middleware_stack = self.build_middleware_stack()
+        way = ShortCut(stack)
+        try:
+            await runtime.dispatcher(scope, receive, answered, way)
+        except Exception as error:
+            if way.is_taken or answered.status is not None:
+                raise
+            await way.the_whole_way(raising(error), scope, receive, answered)
+
+    async def _at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What stands in front of FastAPI's router, inside of all middleware."""
+        if scope["type"] == "lifespan":
+            await serve_lifespan(lambda: self._lifespan(scope, warn_of_crons=True), scope, receive, send)
+            return
+        runtime = self._life.here() or await self._life.begin(self._context(scope))
+        if scope["type"] == "websocket":
+            if scope.get(OUTSIDE):
+                await WebSocketClose()(scope, receive, send)
+                return
+            scope.update(guarded(scope))
+            await pass_on(runtime.dispatcher.declared, scope, receive, send)
+            return
+        dispatched: ASGIApp | None = scope.pop(DISPATCHED, None)
+        if dispatched is not None:
+            await dispatched(scope, receive, send)
+            return
+        scope.setdefault(ANSWERED, Answered(send))
+        scope.setdefault("router", self.router)
+        await runtime.dispatcher(scope, receive, send, at_once)
+
+    def innermost(self) -> Middleware:
+        """What stands inside of the user's middleware: hits need nothing that comes further in."""
+        return Middleware(HitsFirst, hit=self._hit)
+
+    async def _hit(self, scope: Scope, send: Send) -> int | None:
+        runtime = self._life.here()
+        return None if runtime is None else await runtime.dispatcher.hit(scope, send)
+
+    def _is_unseen(self) -> bool:
+        """Whether nothing in front of the router has to see requests: middleware, a tracer, a limit on bodies.
+
+        Looked at again each second, as it costs more than a hit.
+        """
+        now = time.monotonic()
+        if now >= self._looks_again:
+            self._looks_again = now + CHECK_INTERVAL
+            self._unseen = (
+                starlette_names.user_middleware(self) == []
+                and self.max_body_size is None
+                and type(self).__call__ is Millpond.__call__
+                and starlette_names.builds_own_stack(self)
+                and starlette_names.is_past_possible()
+                and not fastapi_names.is_observed(self)
+            )
+        return self._unseen
+
+    # When it runs
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """Start on entry and shut down on exit: a lifespan for an application that mounts this one."""
-        del app
-        await self.startup()
-        try:
-            yield
-        finally:
-            await self.shutdown()
+    async def lifespan(self, app: object = None) -> AsyncIterator[Mapping[str, Any]]:
+        """Start on entry and stop on exit; for a parent that mounts this application: its `lifespan`, or inside of it.
 
-    async def startup(self) -> ASGIApp:
-        """Run `register`, enter the inner lifespan and open the cache. The first request does so if nothing else has.
-
-        Returns:
-            The ASGI application that answers requests.
+        Args:
+            app: whose lifespan it is; ignored.
 
         Raises:
             BuildError: the build doesn't match these routes or this version.
+            StoreError: the store can't be opened.
+            Exception: what the application's own lifespan raises.
         """
-        async with self._starting:
-            if self._stack is not None:
-                return self._stack
-            await self._instrumentation.register()
-            # A first request may have called this, and what is started here outlives that request.
-            return await asyncio.create_task(self._start(), context=self._context.clean.copy())
+        del app
+        await self._instrumentation.finish()
+        async with self._lifespan(None) as state:
+            yield state
 
-    async def _start(self) -> ASGIApp:
-        await self._lifespan.begin()
-        try:
-            await self.store.open()
-            try:
-                runtime = assemble(self._context, self.store, await build_to_serve(self._context, self.store))
-            except BaseException:
-                await self.store.close()
-                raise
-        except BaseException:
-            await self._lifespan.end()
-            raise
-        self._running = runtime
-        runtime.activate()
-        return self._build_stack(runtime)
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, scope: Scope | None, *, warn_of_crons: bool = False) -> AsyncIterator[Mapping[str, Any]]:
+        """The user's lifespan, and within it Millpond's own: handlers use what the user's has made."""
+        context = self._context(scope)
+        failure: Exception | None = None
+        async with starlette_names.lifespan_of(self) as state:
+            self._state.clear()
+            self._state.update(state or {})
+            async with contextlib.AsyncExitStack() as stack:
+                try:
+                    await stack.enter_async_context(self._life.running(context))
+                except Exception as error:  # noqa: BLE001 - raised below, when the user's lifespan has ended as usual
+                    failure = error
+                else:
+                    if warn_of_crons and not context.isolated:
+                        self._warn_of_crons()
+                    yield dict(self._state)
+        if failure is not None:
+            raise failure
 
-    async def shutdown(self) -> None:
-        """Finish regenerations, `after` callbacks and purges within `[server] shutdown_timeout`, then close all."""
-        runtime, self._running, self._stack = self._running, None, None
-        try:
-            if runtime is not None:
-                await runtime.shut_down(self.config.server.shutdown_timeout)
-        finally:
-            try:
-                await self._lifespan.end()
-            finally:
-                await close_client()
-                await self.store.close()
+    def _warn_of_crons(self) -> None:
+        if self.config.cron:
+            log.warning(
+                "this server doesn't run crons, and the configuration has %s: %s. `millpond start` runs them.",
+                counted(len(self.config.cron), "cron"),
+                ", ".join(cron.path for cron in self.config.cron),
+            )
+
+    def _context(self, scope: Scope | None) -> AppContext:
+        routes = self.file_routes
+        isolated = self.isolated
+        if isolated is None:
+            isolated = self._given_store is None and is_test(scope)
+        return AppContext(
+            project=self.project,
+            config=self.config,
+            routes=routes,
+            metadata=MetadataInventory(routes, self.project, self.config),
+            app=self,
+            render_middleware=self._render_middleware,
+            clock=self._clock,
+            development=self.development,
+            isolated=isolated,
+            clean=self._clean,
+            state=self._state,
+        )
+
+    def _store_of(self, context: AppContext) -> Store:
+        if self._given_store is not None:
+            return self._given_store
+        if context.isolated not in self._own_store:
+            self._own_store[context.isolated] = store_of(context)
+        return self._own_store[context.isolated]
+
+    def _on_start(self, runtime: Runtime) -> None:
+        self._files.serve(runtime.dispatcher.matcher)
+        runtime.dispatcher.hits.is_unseen = self._is_unseen
+        self._looks_again = 0.0
+
+    # What else is done with it
 
     async def build(self, progress: Progress = lambda done, total: None) -> Built:
-        """Prerender the static routes, and write the result next to the routes.
+        """Prerender the static routes, and write the result next to the routes. The lifespan is entered for it.
 
         Args:
             progress: called with the number of finished paths and their total.
@@ -204,11 +395,15 @@ class Millpond:
         Raises:
             BuildError: the output can't be written.
         """
-        return await Builder(self._context, self._instrumentation, self._lifespan).run(progress)
+        return await Builder(self._context(None), self._instrumentation).run(progress)
 
     def jobs(self) -> list[CronJob]:
         """The configured crons, for the process that serves to run; see `millpond.cron.scheduler`."""
-        return [CronJob(cron, self, self.config, self.store, self._context.clock) for cron in self.config.cron]
+        return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
+
+    async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
+        runtime = self._life.here() or await self._life.begin(self._context(None))
+        await runtime.crons(scope, receive, send)
 
     def manifest(self) -> BuildManifest | None:
         """The project's build, if there is one.
@@ -217,25 +412,3 @@ class Millpond:
             BuildError: it can't be read, or was made by another version.
         """
         return read_manifest(self.project)
-
-    def _build_stack(self, runtime: Runtime) -> ASGIApp:
-        stack: ASGIApp = runtime.dispatcher
-        for wrap in self._outer:
-            stack = wrap(stack)
-        # Outer middleware must see hits, too, so the socket may not answer them.
-        runtime.dispatcher.hits.at_socket = not self._outer
-        self._stack = stack
-        return stack
-
-    async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            await self.startup()
-        except Exception as error:  # noqa: BLE001 - any failure of the startup is reported to the server
-            log.critical("%s", error)
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.shutdown()
-        await send({"type": "lifespan.shutdown.complete"})

@@ -10,6 +10,7 @@ from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_make
 from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
+from millpond.internals.starlette_names import lifespan_of
 from millpond.prerender.prerenderer import Prerenderer
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from millpond.app.context import AppContext
     from millpond.app.instrumentation import Instrumentation
-    from millpond.app.lifespan import Lifespan
     from millpond.app.runtime import Runtime
     from millpond.policy.entry import Entry
     from millpond.prerender.whole_build import Built, Progress
@@ -35,7 +35,6 @@ class Builder:
 
     context: AppContext
     instrumentation: Instrumentation
-    lifespan: Lifespan
 
     async def run(self, progress: Progress) -> Built:
         """Build. With Cache Components this runs in a separate thread, whose event loop detects when a render waits.
@@ -55,18 +54,18 @@ class Builder:
             return await self._registered(progress, None)
 
     async def _registered(self, progress: Progress, watch: Watch | None) -> Built:
-        await self.instrumentation.register()
+        await self.instrumentation.finish()
         return await asyncio.create_task(self._build(progress, watch), context=self.context.clean.copy())
 
     async def _build(self, progress: Progress, watch: Watch | None) -> Built:
         config = self.context.config
         store = memory_store(config.cache, self.context.clock)
-        await self.lifespan.begin()
         try:
-            runtime = assemble(self.context, store, await build_to_make(self.context))
-            return await self._render(runtime, store, progress, watch)
+            async with lifespan_of(self.context.app) as state:
+                self.context.state.update(state or {})
+                runtime = assemble(self.context, store, await build_to_make(self.context))
+                return await self._render(runtime, store, progress, watch)
         finally:
-            await self.lifespan.end()
             await close_client()
 
     async def _render(self, runtime: Runtime, store: Store, progress: Progress, watch: Watch | None) -> Built:

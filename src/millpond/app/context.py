@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
     from millpond.policy.freshness import Clock
+    from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.routes.metadata_inventory import MetadataInventory
     from millpond.routes.route import Route
 
@@ -27,10 +28,15 @@ class AppContext:
     routes: Sequence[Route]
     metadata: MetadataInventory
     """The routes' metadata files, by the paths that they apply to."""
-    inner: FastAPI
+    app: FastAPI
+    """The application itself."""
+    render_middleware: Sequence[RenderMiddleware]
+    """Outermost first."""
     clock: Clock
     development: bool
+    isolated: bool
+    """Whether the project's build and store aren't touched."""
     clean: CleanContext
     """The context in which renders and fills start."""
     state: dict[str, Any]
-    """The state that the inner application's lifespan yields, for `request.state`."""
+    """The state that the application's lifespan yields, for `request.state`."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from millpond.routes.imports import import_project_file
 
 if TYPE_CHECKING:
-    from millpond.app.context import AppContext
+    from collections.abc import Awaitable
+    from pathlib import Path
+
+    from fastapi import FastAPI
+
+    from millpond.cache.clean_context import CleanContext
 
 log = logging.getLogger("millpond")
 
@@ -16,27 +23,46 @@ INSTRUMENTATION = "instrumentation.py"
 
 
 class Instrumentation:
-    """Calls `register` once, even if the application starts again: the inner application keeps what it added."""
+    """Calls `register` once, while the application is made, and before the route files are imported (R10.4).
 
-    def __init__(self, context: AppContext) -> None:
-        self._context = context
-        self._is_registered = False
+    Each render sees the context variables that it sets.
+    """
 
-    async def register(self) -> None:
-        """Call `register(app)` with the inner application (R10.4).
+    def __init__(self, project: Path, clean: CleanContext) -> None:
+        self._file, self._project, self._clean = project / INSTRUMENTATION, project, clean
+        self._pending: Awaitable[object] | None = None
+        """What an async `register` returned: nothing can be awaited while the application is made."""
+        self._finishing: asyncio.Future[None] | None = None
 
-        Each render sees the context variables that it sets.
+    def register(self, app: FastAPI) -> None:
+        """Call `register(app)`.
+
+        Raises:
+            RouteModuleError: the file can't be imported.
+            Exception: whatever `register` raises.
         """
-        path = self._context.project / INSTRUMENTATION
-        if self._is_registered or not path.is_file():
+        if not self._file.is_file():
             return
 
-        def register() -> object:
-            function = getattr(import_project_file(path, self._context.project), "register", None)
+        def register() -> Any:
+            function = getattr(import_project_file(self._file, self._project), "register", None)
             if function is None:
                 log.warning("%s has no function register(app), so it is ignored", INSTRUMENTATION)
                 return None
-            return function(self._context.inner)
+            return function(app)
 
-        await self._context.clean.extend(register)
-        self._is_registered = True
+        result = self._clean.prepare(register)
+        self._pending = result if inspect.isawaitable(result) else None
+
+    async def finish(self) -> None:
+        """Await an async `register`, once: before the first request, lifespan event or build.
+
+        Raises:
+            Exception: whatever `register` raises.
+        """
+        if self._pending is None:
+            return
+        if self._finishing is None:
+            self._finishing = asyncio.ensure_future(self._clean.finish(self._pending))
+        await asyncio.shield(self._finishing)
+        self._pending = None

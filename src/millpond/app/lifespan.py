@@ -1,54 +1,54 @@
-"""The inner application's lifespan, in its own task, so that it is exited in the task that entered it."""
+"""The lifespan of an application, told by a server in ASGI messages."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
 
-from millpond.internals.starlette_names import lifespan_of
-from millpond.render.base_exceptions import contained
+from millpond.errors import MillpondError
 
 if TYPE_CHECKING:
-    from millpond.app.context import AppContext
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import Receive, Scope, Send
+
+    Whole = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
+
+log = logging.getLogger("millpond")
 
 
-class Lifespan:
-    """Enters and exits the inner application's lifespan; what it yields is added to the context's `state`."""
+async def serve_lifespan(whole: Whole, scope: Scope, receive: Receive, send: Send) -> None:
+    """Enter `whole` at startup and leave it at shutdown, as Starlette's router does with a lifespan.
 
-    def __init__(self, context: AppContext) -> None:
-        self._context = context
-        self._task: asyncio.Task[None] | None = None
-        self._is_over = asyncio.Event()
+    An error of Millpond's own, such as a build of other routes, reaches the server as one sentence.
 
-    async def begin(self) -> None:
-        """Enter it unless it is already entered; what it raises is raised as an Exception."""
-        if self._task is not None and not self._task.done():
-            return
-        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._is_over = asyncio.Event()
-        task = asyncio.create_task(self._run(begun))
-        await begun
-        self._task = task
+    Args:
+        whole: makes the context manager; what it yields is the state of requests.
+        scope: the lifespan's.
+        receive: the server's.
+        send: the server's.
 
-    async def end(self) -> None:
-        """Exit it if it was entered; what it raises is raised as an Exception."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        self._is_over.set()
-        await task
-
-    async def _run(self, begun: asyncio.Future[None]) -> None:
-        try:
-            await contained(lambda: self._enter_and_exit(begun), "the application's lifespan")
-        except Exception as error:
-            if begun.done():
-                raise
-            begun.set_exception(error)
-
-    async def _enter_and_exit(self, begun: asyncio.Future[None]) -> None:
-        inner = self._context.inner
-        async with lifespan_of(inner) as state:
-            self._context.state.update(state or {})
-            begun.set_result(None)
-            await self._is_over.wait()
+    Raises:
+        BaseException: what `whole` raises; the server was told before.
+    """
+    started = False
+    await receive()
+    try:
+        async with whole() as state:
+            if state:
+                if "state" not in scope:
+                    raise RuntimeError('The server does not support "state" in the lifespan scope.')
+                scope["state"].update(state)
+            await send({"type": "lifespan.startup.complete"})
+            started = True
+            await receive()
+    except BaseException as error:
+        step = "shutdown" if started else "startup"
+        known = isinstance(error, MillpondError)
+        if known:
+            log.critical("%s", error)
+        await send({"type": f"lifespan.{step}.failed", "message": str(error) if known else traceback.format_exc()})
+        raise
+    await send({"type": "lifespan.shutdown.complete"})

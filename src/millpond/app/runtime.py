@@ -7,7 +7,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from millpond.cache.active_application import activate, deactivate
 from millpond.cache.data import DataCache
@@ -21,11 +21,17 @@ from millpond.render.renderer import Renderer
 from millpond.routes.table import Table
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
+from millpond.serve.layers.declared import DeclaredRoutes
+from millpond.serve.layers.in_process import InProcess
+from millpond.serve.layers.render_stack import SharedStack, live_stack
 from millpond.serve.live import LiveRunner
-from millpond.serve.match_cache import MatchCache
+from millpond.serve.matching.match_cache import MatchCache
+from millpond.serve.matching.matcher import Matcher
 from millpond.serve.revalidation import RevalidateEndpoint
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from millpond.app.context import AppContext
     from millpond.app.served_build import ServedBuild
     from millpond.purge.purges import Purges
@@ -45,6 +51,10 @@ class Runtime:
     responses: Responses
     dispatcher: Dispatcher
     after_callbacks: AfterCallbacks
+    crons: ASGIApp
+    """Answers the requests of crons."""
+    loop: asyncio.AbstractEventLoop
+    """The event loop that runs it."""
 
     def activate(self) -> None:
         """Make this the application that Millpond's functions use when called outside of handlers."""
@@ -68,8 +78,12 @@ class Runtime:
 
     async def drain(self, seconds: float) -> int:
         """Wait for background work, also for what it starts meanwhile; see `drain_tasks`."""
+        return await drain_tasks(self.tasks, seconds)
+
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """The background work that is under way in the running event loop."""
         parts = (self.responses.engine, self.after_callbacks, self.data.engine)
-        return await drain_tasks(lambda: [task for part in parts for task in part.tasks()], seconds)
+        return [task for part in parts for task in part.tasks()]
 
 
 def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
@@ -80,11 +94,19 @@ def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
     """
     tell_unknown((*fastapi_names.NAMES, *starlette_names.NAMES))
     parts = _Assembly(context, store, served)
-    parts.data.application = parts.dispatcher
+    app, base_path = context.app, context.config.base_path
+    parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch")
     if parts.data.purges is not None:
         parts.data.purges.begin()
     return Runtime(
-        parts.data, context.metadata, parts.renderer, parts.responses, parts.dispatcher, parts.after_callbacks
+        parts.data,
+        context.metadata,
+        parts.renderer,
+        parts.responses,
+        parts.dispatcher,
+        parts.after_callbacks,
+        InProcess.of(app, parts.dispatcher, base_path, "cron"),
+        asyncio.get_running_loop(),
     )
 
 
@@ -122,7 +144,7 @@ class _Assembly:
     def renderer(self) -> Renderer:
         context, config = self.context, self.context.config
         return Renderer(
-            app=context.inner,
+            app=SharedStack(context.app, context.render_middleware),
             project=context.project,
             compat=config.compat,
             expire_time=config.expire_time,
@@ -130,6 +152,7 @@ class _Assembly:
             attachments=self.data.attachments,
             finish=self.after_callbacks.begin,
             state=context.state,
+            base_path=context.app.root_path or config.base_path,
         )
 
     @cached_property
@@ -151,22 +174,26 @@ class _Assembly:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         context, config = self.context, self.context.config
+        endpoint = self._endpoint()
+        table = Table((plan.route.file.segments, plan) for plan in self.served.plans)
+        surrogates = config.cdn.surrogates() if config.cdn else None
+        root_path = context.app.root_path or config.base_path
         return Dispatcher(
-            table=Table((plan.route.file.segments, plan) for plan in self.served.plans),
+            matcher=Matcher(table, config, None if endpoint is None else endpoint.path),
             responses=self.responses,
             live=self._live_runner(),
-            inner=context.inner,
-            config=config,
+            declared=DeclaredRoutes(context.app.router),
             clock=context.clock,
-            hits=Hits(self.responses, config.server, config.cdn.surrogates() if config.cdn else None),
-            match_cache=MatchCache(config.server),
-            endpoint=self._endpoint(),
+            hits=Hits(self.responses, config.server, surrogates, root_path),
+            match_cache=MatchCache(config.server, root_path),
+            endpoint=endpoint,
             live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),
         )
 
     def _live_runner(self) -> LiveRunner:
         return LiveRunner(
             self.renderer,
+            live_stack(self.context.app, self.context.render_middleware),
             self.after_callbacks,
             self.served.draft_secret or "",
             secure_cookies=not self.context.development,

@@ -42,7 +42,7 @@ class ServedBuild:
 
 
 def store_of(context: AppContext) -> Store:
-    """The configured store, not yet open; in development a memory store of this process.
+    """The configured store, not yet open; in development and in tests a memory store of this process.
 
     Raises:
         ConfigError: as `chosen_store` does.
@@ -50,7 +50,7 @@ def store_of(context: AppContext) -> Store:
         BuildError: a shared store belongs to a build, and the project's build can't be read.
     """
     cache = context.config.cache
-    if context.development:
+    if context.development or context.isolated:
         return memory_store(cache, context.clock)
     manifest = read_manifest(context.project) if cache.kind == "valkey" else None
     return chosen_store(context.project, cache, None if manifest is None else manifest.build, context.clock)
@@ -64,8 +64,12 @@ async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
     """
     if context.development:
         return ServedBuild(await live_plans(context), new_build_id(), secrets.token_hex(32))
+    if context.isolated:
+        return await _unbuilt(context)
     manifest = read_manifest(context.project)
     if manifest is None:
+        if context.routes:
+            log.warning("no build in %s: static answers are rendered at their first request", context.project)
         return await _unbuilt(context)
     _check(context, manifest)
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
@@ -87,7 +91,6 @@ async def live_plans(context: AppContext) -> list[Plan]:
 
 
 async def _unbuilt(context: AppContext) -> ServedBuild:
-    log.warning("no build in %s: static answers are rendered at their first request", context.project)
     config = context.config
     plans = await unbuilt_plans(context.routes, config.compat, cache_components=config.cache_components)
     return ServedBuild(plans, new_build_id(), secrets.token_hex(32))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -60,15 +59,33 @@ class CleanContext:
 
         return self.copy().run(isolated)
 
-    async def extend(self, prepare: Callable[[], object]) -> None:
-        """Call `prepare`, and await its result if that is awaitable. All later copies have the variables that it sets.
+    def prepare(self, work: Callable[[], T]) -> T:
+        """Call `work`; all later copies have the context variables that it sets, as those of modules it imports.
 
         Raises:
-            BaseException: raised by `prepare`.
+            BaseException: raised by `work`.
         """
-        result = self._context.run(prepare)
-        if inspect.isawaitable(result):
-            await asyncio.get_running_loop().create_task(_awaited(result), context=self._context)
+        entered = False
+
+        def entering() -> T:
+            nonlocal entered
+            entered = True
+            return work()
+
+        try:
+            return self._context.run(entering)
+        except RuntimeError:
+            if entered:
+                raise
+            return work()  # the calling code was itself called by `prepare`, and runs in the context already
+
+    async def finish(self, result: Awaitable[object]) -> None:
+        """Await what `work` has returned to `prepare`, in the same way.
+
+        Raises:
+            BaseException: raised by the awaited work.
+        """
+        await asyncio.get_running_loop().create_task(_awaited(result), context=self._context)
 
 
 def _set_variables(values: list[tuple[ContextVar[Any], Any]]) -> None:

@@ -25,6 +25,7 @@ from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextvars import Context
 
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
@@ -46,7 +47,27 @@ _VARIANT_OVERHEAD = 300
 
 
 class RenderFailed(Exception):
-    """A shared render raised an error or took too long. It has been logged."""
+    """A shared render raised an error or took too long.
+
+    Args:
+        target: what was rendered.
+        error: what was raised.
+        context: the render's context.
+    """
+
+    def __init__(self, target: Target, error: Exception, context: Context) -> None:
+        super().__init__(target.label)
+        self._target, self._error, self._context = target, error, context
+        self._traceback = error.__traceback__
+
+    @property
+    def error(self) -> Exception:
+        """What was raised, for one of those who wait: with the traceback of the render alone, not with theirs."""
+        return self._error.with_traceback(self._traceback)
+
+    def log(self) -> None:
+        """Log it, where nobody waits. In the render's context an error tracker knows whether it has reported it."""
+        self._context.run(_log_failure, self._target, self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +179,7 @@ class _AnswerRead(Read):
         self._responses.refuse_if_live(self.key)
 
     async def make(self, run: Run) -> Made:
-        """Raises NotStatic: the route turned dynamic; RenderFailed: the render failed. Both have been logged."""
+        """Raises NotStatic: the route turned dynamic, which has been logged; RenderFailed: the render failed."""
         responses, target, context = self._responses, self._target, copy_context()
         try:
             rendered = await responses.renders.regenerate(target, context)
@@ -167,9 +188,7 @@ class _AnswerRead(Read):
             responses.turned_dynamic(target, ended.use)
             raise
         except Exception as error:
-            # In the render's context, an error tracker knows the request, and that it has already reported the error.
-            context.run(_log_failure, target, error)
-            raise RenderFailed(target.label) from error
+            raise RenderFailed(target, error, context) from error
         responses.warn_of_lost_body(rendered, target)
         if not storable_status(entry.status):
             # Any client can cause refusals such as 400 by its query; only other failures are worth a warning.
@@ -220,7 +239,9 @@ def _log_failure(target: Target, error: Exception) -> None:
 
 
 def _report(key: str, error: BaseException) -> None:
-    if not isinstance(error, (NotStatic, RenderFailed)):  # both have been logged, with the route
+    if isinstance(error, RenderFailed):
+        error.log()
+    elif not isinstance(error, NotStatic):  # that has been logged, with the route
         log.error("refreshing %s failed", key, exc_info=error)
 
 

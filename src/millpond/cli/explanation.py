@@ -17,14 +17,16 @@ from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import unbuilt_plans
-from millpond.render.target import Target
+from millpond.routes.operation import OperationRoute
 from millpond.routes.table import Table
-from millpond.serve.request_path import EarlyAnswer, segments_of
+from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
+from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
+    from millpond.render.target import Target
 
 _REFUSALS = {
     400: "its percent-encoding is malformed",
@@ -71,25 +73,31 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
     """
     path, notes = _path_of(given)
     explanation = Explanation(path, notes=notes)
-    asgi = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode("ascii"), "headers": []}
-    segments = segments_of(asgi, app.config)
-    if isinstance(segments, EarlyAnswer):
-        return _refused(explanation, segments)
-    if segments is None:
-        explanation.notes.append(f'it is outside of base_path = "{app.config.base_path}"')
+    asgi: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode("ascii"),
+        "headers": [],
+    }
+    if app.config.base_path:
+        enter_base_path(asgi, "", app.config.base_path)
+        if asgi[OUTSIDE]:
+            explanation.notes.append(f'it is outside of base_path = "{app.config.base_path}"')
+            return _unmatched(explanation, app, asgi)
+    plans = plans_of(manifest, app.file_routes) if manifest else await _unbuilt(app)
+    matcher = Matcher(Table((plan.route.file.segments, plan) for plan in plans), app.config)
+    matched = matcher.match(asgi)
+    if isinstance(matched, EarlyAnswer):
+        return _refused(explanation, matched)
+    explanation.declined = [_declined(plan) for plan in matcher.declining(asgi)]
+    if matched is None:
         return _unmatched(explanation, app, asgi)
-    plans = plans_of(manifest, app.routes) if manifest else await _unbuilt(app)
-    for match in Table((plan.route.file.segments, plan) for plan in plans).match(segments):
-        target = Target.of(match.route.route, segments, match.params)
-        if match.route.declines(target.path):
-            explanation.declined.append(_declined(match.route))
-            continue
-        return _answered(explanation, app, manifest, match.route, target, now)
-    return _unmatched(explanation, app, asgi)
+    return _answered(explanation, app, manifest, matched.plan, matched.target, now)
 
 
 async def _unbuilt(app: Millpond) -> list[Plan]:
-    return await unbuilt_plans(app.routes, app.config.compat, cache_components=app.config.cache_components)
+    return await unbuilt_plans(app.file_routes, app.config.compat, cache_components=app.config.cache_components)
 
 
 def _path_of(given: str) -> tuple[str, list[str]]:
@@ -189,14 +197,15 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
 
 
 def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) -> Explanation:
-    for other in app.fastapi.router.routes:
-        if other.matches({**asgi, "root_path": ""})[0] is not Match.NONE:
+    declared = [] if asgi.get(OUTSIDE) else [route for route in app.routes if not isinstance(route, OperationRoute)]
+    for other in declared:
+        if other.matches({"root_path": "", **asgi})[0] is not Match.NONE:
             explanation.mode = "live"
             explanation.rule = "no route file matches; a route of the FastAPI application does"
             explanation.route = getattr(other, "path", None)
             return explanation
     explanation.status = 404
     explanation.rule = "every matching route declines the path" if explanation.declined else "no route matches the path"
-    patterns = [route.pattern for route in app.routes]
+    patterns = [route.pattern for route in app.file_routes]
     explanation.nearest = difflib.get_close_matches(explanation.path, patterns, n=3, cutoff=0.3)
     return explanation

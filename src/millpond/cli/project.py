@@ -32,7 +32,10 @@ def open_project(folder: Path) -> Millpond:
         MillpondError: the configuration or a route file is wrong.
     """
     with prints_on_stderr(), _without_garbage_collection():
-        return Millpond(folder / APP)
+        app = Millpond(folder / APP)
+        app.isolated = False  # a command works on what is served, whoever calls it
+        app.file_routes  # noqa: B018 - loaded here, where what they print goes to stderr
+        return app
 
 
 @contextlib.contextmanager
@@ -56,12 +59,12 @@ def build_of(app: Millpond) -> tuple[BuildManifest | None, list[str]]:
         manifest = app.manifest()
         if manifest is None:
             return None, ["there is no build: this is derived from the files"]
-        plans_of(manifest, app.routes)
+        plans_of(manifest, app.file_routes)
     except BuildError as error:
         return None, [f"the build can't be served: {error}"]
     if manifest.compat != app.config.compat:
         return None, [f'the build was made with compat = "{manifest.compat}"; run `millpond build` again.']
-    return manifest, [f"{file} was edited after the build" for file in edited_since(manifest, app.routes)]
+    return manifest, [f"{file} was edited after the build" for file in edited_since(manifest, app.file_routes)]
 
 
 def run_project(

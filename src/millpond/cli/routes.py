@@ -25,8 +25,10 @@ def routes(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the o
         app = open_project(dir)
         manifest, notes = build_of(app)
         records = {record.file: record for record in manifest.routes} if manifest is not None else {}
-        listed = sorted((_facts(app, route, records) for route in app.routes), key=lambda facts: str(facts["pattern"]))
-    notes += [warning for route in app.routes for warning in route.warnings]
+        listed = sorted(
+            (_facts(app, route, records) for route in app.file_routes), key=lambda facts: str(facts["pattern"])
+        )
+    notes += [warning for route in app.file_routes for warning in route.warnings]
     if json:
         print_json({"routes": listed, "warnings": notes})
     else:

@@ -23,6 +23,7 @@ from millpond.prerender.build_manifest import OUTPUT, read_manifest
 from millpond.prerender.frozen_environment import drift
 from millpond.serve.forwarded import LOCAL, Proxies
 from millpond.serve.hits import access
+from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop
@@ -173,7 +174,7 @@ class _ServeTask:
             with contextlib.ExitStack() as until_exit:
                 async with app.lifespan(), Scheduler(app.jobs(), app.config.server.shutdown_timeout).running():
                     await serve(
-                        app,
+                        LoggedFailures(app),
                         sockets,
                         app.config.server,
                         hits=app.hits if self.way == "socket" else None,

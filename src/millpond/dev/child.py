@@ -22,6 +22,7 @@ from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of
 from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
 from millpond.errors import ConfigError
+from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop, run_loop
@@ -72,14 +73,16 @@ def _application(project: Path) -> Millpond | ErrorPage:
         config = load_config(project)
         config = msgspec.structs.replace(config, server=_with_short_shutdown(config.server))
         app = Millpond(project / "app", config=config, development=True)
+        routes = app.file_routes
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the project raises becomes a page
         return _error_page(error, project)
 
     async def show(request: Request, error: Exception) -> Response:
         return error_response(report_of(error, project), request.headers.get("accept", ""))
 
-    app.fastapi.add_exception_handler(Exception, show)
-    for route in app.routes:
+    if not {500, Exception} & set(app.exception_handlers):  # the user's own page comes first
+        app.add_exception_handler(Exception, show)
+    for route in routes:
         for warning in route.warnings:
             log.warning("%s", warning)
     return app
@@ -112,15 +115,15 @@ async def _live(app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[so
         await serve(AllowedHostsMiddleware(app, hosts), sockets, _with_short_shutdown(ServerConfig()))
         return
     bounds = app.config.server
+    served = False
     try:
-        await app.startup()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+        async with app.lifespan():
+            served = True
+            await serve(AllowedHostsMiddleware(LoggedFailures(app), hosts), sockets, bounds)
+    except (Exception, SystemExit) as error:
+        if served:
+            raise
         await serve(AllowedHostsMiddleware(_error_page(error, app.project), hosts), sockets, bounds)
-        return
-    try:
-        await serve(AllowedHostsMiddleware(app, hosts), sockets, bounds)
-    finally:
-        await app.shutdown()
 
 
 if __name__ == "__main__":

@@ -15,17 +15,19 @@ import fastapi
 from fastapi import FastAPI, routing
 from fastapi.routing import APIRoute
 from pydantic import AnyUrl, BaseModel, NameEmail, SecretBytes, SecretStr
+from starlette.routing import BaseRoute, Match
 
 from millpond.internals.private_name import PrivateName
 from millpond.internals.untouched import untouched
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
 
     from fastapi._compat import ModelField as ModelField
     from fastapi.dependencies.models import Dependant
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 _SLOW = "through all of FastAPI instead of past it"
 
@@ -74,6 +76,12 @@ TELEMETRY = PrivateName("fastapi", "FastAPI._native_telemetry", f"live operation
 EXIT_STACKS = PrivateName(
     "fastapi.middleware.asyncexitstack", "AsyncExitStackMiddleware", f"live operations go {_SLOW}"
 )
+ROUTE_SELECTED = PrivateName(
+    "fastapi.routing",
+    "_route_selected",
+    "spans of FastAPI's own telemetry are named by the method alone, without the route",
+    keywords=("scope", "path"),
+)
 WATCHED = tuple(
     PrivateName("fastapi.routing", name, f"whether an agent replaced it is unknown, so live operations go {_SLOW}")
     for name in ("get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies")
@@ -89,12 +97,16 @@ NAMES = (
     ITEM_TYPE,
     ENCODERS,
     TELEMETRY,
+    ROUTE_SELECTED,
     EXIT_STACKS,
     *WATCHED,
 )
 
 TELEMETRY_KEY = "fastapi.telemetry"
 """The key of an ASGI scope under which FastAPI keeps its telemetry of a request; None if telemetry is off."""
+
+INCLUSION_KEYS = ("fastapi", "effective_route_context")
+"""The keys, one within the other, of an ASGI scope under which FastAPI keeps an included route's state."""
 
 SOURCES = ("path_params", "query_params", "header_params", "cookie_params")
 """Where parameters are read from, as attributes of a Dependant."""
@@ -194,6 +206,40 @@ def default_class(response: type[Response]) -> dict[str, Any]:
     return {"response_class": DEFAULT.find()(response)} if DEFAULT.is_known else {}
 
 
+def with_exit_stack(app: ASGIApp, handlers: Mapping[Any, ExceptionHandler]) -> ASGIApp:
+    """`app`, in what FastAPI closes the files of a request with; without its name, in a whole FastAPI.
+
+    Args:
+        app: runs operations.
+        handlers: the exception handlers of its operations.
+    """
+    if EXIT_STACKS.is_known:
+        wrapped: ASGIApp = EXIT_STACKS.find()(app)
+        return wrapped
+    whole = FastAPI(openapi_url=None, exception_handlers=dict(handlers))
+    whole.router.routes.append(_Everything(app))
+    return whole
+
+
+class _Everything(BaseRoute):
+    """Passes every request on to one application, as what it was before a FastAPI of its own got it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return Match.FULL, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = scope["router"].dependency_overrides_provider  # it was set before
+        await self._app(scope, receive, send)
+
+
+def is_default_class(route: APIRoute) -> bool:
+    """Whether neither the route nor its application chooses a response class."""
+    return DEFAULT.is_known and not isinstance(route.response_class, type)
+
+
 def item_type(route: APIRoute) -> Any:
     """The type that a stream declares for its items; None if it declares none, or if FastAPI's name is unknown."""
     return route.stream_item_type if ITEM_TYPE.is_known else None
@@ -230,6 +276,15 @@ def declared(route: APIRoute) -> Iterator[tuple[str, str]]:
 
 encoders: Collection[type[Any]] = ENCODERS.get() or _ENCODED
 """The types that FastAPI has an encoder for; applications may add some."""
+
+
+_route_selected: Callable[..., None] | None = ROUTE_SELECTED.get()
+
+
+def tell_route(scope: MutableMapping[str, Any], path: str) -> None:
+    """Tell FastAPI's own telemetry, where it is on, which route answers; otherwise do nothing."""
+    if _route_selected is not None and scope.get(TELEMETRY_KEY) is not None:
+        _route_selected(scope=scope, path=path)
 
 
 def is_observed(app: FastAPI) -> bool:

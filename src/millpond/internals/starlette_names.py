@@ -36,14 +36,20 @@ STACK = PrivateName("starlette.applications", "Starlette.middleware_stack", _SLO
 BUILD_STACK = PrivateName(
     "starlette.applications",
     "Starlette.build_middleware_stack",
-    f"`user_middleware` shows Millpond's own layers, too, and {_SLOW}",
+    f"with middleware of the user's, hits take the way of misses, and {_SLOW}",
     sample=Starlette,
 )
 USER_MIDDLEWARE = PrivateName(
     "starlette.applications",
     "Starlette.user_middleware",
-    f"messages don't say where middleware was added, and {_SLOW}",
+    f"hits go through all of FastAPI, never from the socket, and {_SLOW}",
     sample=Starlette,
+)
+ROUTER_STACK = PrivateName(
+    "starlette.routing",
+    "Router.middleware_stack",
+    "`app.routes` begins with a route of Millpond's own, which every request passes, and middleware sees no lifespan",
+    sample=Router,
 )
 LIFESPAN = PrivateName(
     "starlette.routing",
@@ -69,7 +75,7 @@ NO_NEW = NoName(
 _shows_stack = STACK.is_known  # a constant, as it is read for each live request
 _installed = False
 
-NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, LIFESPAN, DISPATCH, NO_NEW)
+NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, ROUTER_STACK, LIFESPAN, DISPATCH, NO_NEW)
 
 
 def builds_stack() -> bool:
@@ -114,46 +120,41 @@ def built_stack(app: Starlette) -> ASGIApp | None:
 
 
 class LayeredFastAPI(FastAPI):
-    """A FastAPI with layers of Millpond around each middleware, and around the operation."""
+    """A FastAPI with a layer of Millpond inside of the user's middleware, if there is any."""
 
-    def layers(self, added: list[Middleware]) -> list[Middleware]:
-        """`added`, outermost first, with a layer around each; the last layer is the operation's."""
-        return added
-
-    def past(self, stack: ASGIApp) -> ASGIApp:
-        """`stack`, which has no middleware but FastAPI's own, with a way to bypass it."""
-        return stack
+    def innermost(self) -> Middleware:
+        """What stands inside of the user's middleware, for requests that need nothing further in."""
+        raise NotImplementedError
 
     if builds_stack():
 
         def build_middleware_stack(self) -> ASGIApp:
             added = self.user_middleware
-            self.user_middleware = self.layers(added)  # restored below: the list belongs to the user
+            if not added:
+                return super().build_middleware_stack()
+            self.user_middleware = [*added, self.innermost()]  # restored below: the list belongs to the user
             try:
-                stack = super().build_middleware_stack()
+                return super().build_middleware_stack()
             finally:
                 self.user_middleware = added
-            return stack if self.user_middleware else self.past(stack)
-
-    else:
-
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self._add(self.layers([])[-1:])
-
-        def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
-            from starlette.middleware import Middleware
-
-            self._add(reversed(self.layers([Middleware(middleware_class, *args, **kwargs)])[:-1]))
-
-        def _add(self, inside_first: Any) -> None:
-            for middleware_class, args, kwargs in inside_first:
-                super().add_middleware(middleware_class, *args, **kwargs)
 
 
-def added_last(app: Starlette) -> Middleware | None:
-    """The middleware that was added last; None if the names are unknown."""
-    return app.user_middleware[0] if USER_MIDDLEWARE.is_known and builds_stack() else None
+def user_middleware(app: Starlette) -> list[Middleware] | None:
+    """The user's middleware, outermost first; None if the name is unknown, so that there may be any."""
+    return app.user_middleware if USER_MIDDLEWARE.is_known else None
+
+
+def builds_own_stack(app: Starlette) -> bool:
+    """Whether the application builds its middleware stack by its own method: tracers replace it on an instance."""
+    return "build_middleware_stack" not in vars(app)
+
+
+def stand_before(router: Router, app: ASGIApp) -> bool:
+    """Have every request that reaches a router go to `app` first; False if that isn't possible."""
+    if not ROUTER_STACK.is_known:
+        return False
+    router.middleware_stack = app  # type: ignore[assignment]  # that of a coroutine function; any application will do
+    return True
 
 
 def make_by(make: Callable[..., HTTPConnection]) -> None:
@@ -192,7 +193,7 @@ async def _lifespan_by_messages(app: FastAPI) -> AsyncIterator[Mapping[str, Any]
     received: asyncio.Queue[Message] = asyncio.Queue()
     sent: asyncio.Queue[Message] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "app": app, "state": state}
-    running = asyncio.ensure_future(app.router(scope, received.get, sent.put))
+    running = asyncio.ensure_future(app.router.lifespan(scope, received.get, sent.put))
 
     async def step(name: str) -> None:
         await received.put({"type": f"lifespan.{name}"})

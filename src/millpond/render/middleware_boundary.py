@@ -7,15 +7,17 @@ route's answer.
 from __future__ import annotations
 
 import inspect
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.errors import Place
 from millpond.internals.starlette_names import dispatch_of, replace_dispatch
+from millpond.messages import at
 from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.request.tracked_asgi_scope import SHARED_RENDER, TrackedASGIScope
 from millpond.render.request.tracked_request import guard, track
@@ -23,7 +25,7 @@ from millpond.render.scopes.shared_scope import MiddlewareSource, middleware_run
 from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
     from types import CodeType
 
@@ -33,18 +35,24 @@ if TYPE_CHECKING:
 
     from millpond.render.scopes.shared_scope import SharedScope
 
+log = logging.getLogger("millpond.render")
 
-def with_boundaries(added: Iterable[Middleware], added_at: Mapping[int, Place | None]) -> list[Middleware]:
-    """The user's middleware, outermost first, with a boundary around each, and around the operation.
 
-    Args:
-        added: the user's middleware.
-        added_at: the line that added each, by its `id`.
-    """
-    stack = []
-    for middleware in added:
-        stack += [Middleware(MiddlewareBoundary, middleware, added_at.get(id(middleware))), middleware]
-    return [*stack, Middleware(MiddlewareBoundary, None, None)]
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderMiddleware:
+    """A middleware around renders, as it was added."""
+
+    make: Callable[..., ASGIApp]
+    """Called with the application to wrap, and with `options`."""
+    options: Mapping[str, Any]
+    keep_headers: bool
+    """Whether headers that it adds to an answer for everybody are stored with it."""
+    added_at: Place | None
+    """The line that added it."""
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """The middleware around `app`."""
+        return self.make(app, **self.options)
 
 
 def tracked_asgi_scope(scope: ASGIScope) -> ASGIScope:
@@ -56,12 +64,14 @@ def tracked_asgi_scope(scope: ASGIScope) -> ASGIScope:
 
 
 class MiddlewareBoundary:
-    """Around one middleware, or around the operation; does nothing in a live run."""
+    """Around one middleware, or around the operation (None); does nothing in a live run."""
 
-    def __init__(self, app: ASGIApp, inner: Middleware | None, added_at: Place | None) -> None:
+    def __init__(self, app: ASGIApp, added: RenderMiddleware | None) -> None:
         self.app = app
-        self._inner, self._added_at = inner, added_at
-        if inner is not None and isinstance(app, BaseHTTPMiddleware):
+        self._added = added
+        self._told: set[tuple[str, ...]] = set()
+        """Names of dropped headers that were warned about."""
+        if added is not None and isinstance(app, BaseHTTPMiddleware):
             replace_dispatch(app, _tracking)
 
     def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -76,6 +86,8 @@ class MiddlewareBoundary:
         async def tracked_send(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.start":
+                message = self._without_added_headers(message, render, middleware)
             await send(message)
 
         middleware = self._source(render.project)
@@ -91,16 +103,49 @@ class MiddlewareBoundary:
         if render.dynamic_use is not None and not begun:
             await Response()(scope, receive, send)  # never sent: the renderer looks at the scope first
 
+    def _without_added_headers(
+        self, message: Message, render: SharedScope, middleware: MiddlewareSource | None
+    ) -> Message:
+        """The start of an answer without what the middleware has added to it for one request, such as a request id."""
+        headers = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
+        before, render.answer_headers = render.answer_headers, headers
+        if self._added is None or self._added.keep_headers or before is None:
+            return message
+        kept = [header for header in headers if header in before or _describes_the_body(header[0])]
+        names = {name for name, _ in headers}
+        kept += [
+            (name, value)
+            for name, value in before
+            if name in names and (name, value) not in kept and not _describes_the_body(name)
+        ]
+        dropped = tuple(sorted({name.decode("latin-1") for name, value in headers if (name, value) not in kept}))
+        if dropped and dropped not in self._told and middleware is not None:
+            self._told.add(dropped)
+            log.warning(
+                "%s%s changes %s, which are dropped from answers for everybody; "
+                "add_render_middleware(..., keep_headers=True) keeps them.",
+                at(middleware.place),
+                middleware.name,
+                ", ".join(dropped),
+            )
+        render.answer_headers = kept
+        return {**message, "headers": kept}
+
     def _source(self, project: Path) -> MiddlewareSource | None:
         """What messages call the middleware, with the line that defines it, or that adds a library's."""
-        if self._inner is None:
+        if self._added is None:
             return None
         function = _function_of(self.app)
-        named: Any = function if type(self.app) is BaseHTTPMiddleware else self._inner.cls
+        named: Any = function if type(self.app) is BaseHTTPMiddleware else self._added.make
         code: CodeType | None = getattr(function, "__code__", None)
         file = None if code is None else in_project(code.co_filename, project)
-        place = self._added_at if code is None or file is None else Place(file, code.co_firstlineno)
+        place = self._added.added_at if code is None or file is None else Place(file, code.co_firstlineno)
         return MiddlewareSource(getattr(named, "__name__", type(named).__name__), place)
+
+
+def _describes_the_body(name: bytes) -> bool:
+    """Whether a header belongs to the body that it comes with: middleware that changes the one changes the other."""
+    return name.startswith(b"content-") or name in (b"accept-ranges", b"etag", b"last-modified", b"vary")
 
 
 def _tracking(dispatch: DispatchFunction) -> DispatchFunction:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from millpond.errors import UsageError
 from millpond.messages import at
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.render")
 
 OPERATION = "millpond.operation"
-"""The key of an ASGI scope under which the inner application finds the matched operation."""
+"""The key of an ASGI scope under which the matched operation is found."""
+
+_SAFE = "/!$&'()*+,;=:@~"
 
 SERVER = ("localhost", 3000)
 """The host and port that shared renders see, instead of a visitor's Host header (R3.6, R3.12)."""
@@ -85,9 +88,10 @@ class _Collector:
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """Runs operations through the inner application, with its middleware and exception handlers."""
+    """Runs operations for everybody, inside of the middleware for renders and the exception handlers."""
 
     app: ASGIApp
+    """Runs the operation of a scope; see `OPERATION`."""
     project: Path
     compat: Compat
     expire_time: float
@@ -100,6 +104,8 @@ class Renderer:
     """Runs the `after` callbacks of a render in the background."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the application's lifespan yields for `request.state`."""
+    base_path: str = ""
+    """The prefix of every path: the `root_path` of a render."""
 
     async def shared(self, target: Target, *, at_build: bool = False) -> Rendered:
         """Run GET for everybody, with a made-up request that is tracked as the route's config says (A.2).
@@ -186,9 +192,9 @@ class Renderer:
             "scheme": "http",
             "server": SERVER,
             "client": None,
-            "root_path": "",
-            "path": "/" + "/".join(target.segments),
-            "raw_path": target.path.encode("ascii"),
+            "root_path": self.base_path,
+            "path": f"{self.base_path}/{'/'.join(target.segments)}",
+            "raw_path": quote(self.base_path, safe=_SAFE).encode("ascii") + target.path.encode("ascii"),
             "query_string": target.query.encode("ascii"),
             "headers": [],
             "state": dict(self.state),
@@ -224,7 +230,7 @@ def _unanswered(scope: SharedScope, target: Target) -> str:
 
 def _intercepted(scope: SharedScope, did: str) -> NotStatic:
     """The outcome of a render whose operation never ran: what middleware did isn't the route's answer."""
-    name, place = scope.innermost_middleware or ("the inner application", None)
+    name, place = scope.innermost_middleware or ("the application", None)
     return NotStatic(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
 
 

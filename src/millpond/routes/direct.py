@@ -46,7 +46,12 @@ def direct_handler(route: APIRoute, call: Callable[..., Any]) -> DirectHandler |
         route: what is declared.
         call: its function; it answers at once, and is no generator; its result is Encoded unless it has a model.
     """
-    if not fastapi_names.is_past_possible(route) or (needed := fastapi_names.direct_parameters(route)) is None:
+    plain = fastapi_names.is_default_class(route) and route.status_code is None and route.max_body_size is None
+    if (
+        not plain
+        or not fastapi_names.is_past_possible(route)
+        or (needed := fastapi_names.direct_parameters(route)) is None
+    ):
         return None
     return DirectHandler(
         call=call,

@@ -8,22 +8,26 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 
-from millpond.errors import Place, RouteModuleError
+from millpond.errors import Place, RouteModuleError, UsageError
 from millpond.internals import fastapi_names
 from millpond.routes.direct import NotDirect, direct_handler
+from millpond.routes.folder import SegmentKind
 from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
 from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from starlette.datastructures import URLPath
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.routes.folder import Segment
@@ -51,17 +55,67 @@ class Ways(NamedTuple):
     whole: Handler
 
 
+Find = Callable[["Scope"], "Found | None"]
+
+
+class Found(NamedTuple):
+    """What answers a request."""
+
+    operation: OperationRoute | None
+    """None: the route has no operation for the request's method."""
+    siblings: Collection[OperationRoute]
+    """All operations of the route."""
+    params: Mapping[str, Any]
+
+
 class OperationRoute(APIRoute):
-    """A FastAPI route whose handler runs inside `around`."""
+    """A FastAPI route of an application's list, whose handler runs inside `around`.
+
+    Requests are matched by Millpond before they come here. `matches` tells others, such as tracers, the outcome.
+    """
+
+    find: Find | None = None
+    """Finds what answers a request; None in a router without an application."""
 
     def __init__(
-        self, path: str, endpoint: Callable[..., Any], around: Callable[[Handler], Handler], place: Place, **kw: Any
+        self, path: str, endpoint: Callable[..., Any], *, around: Callable[[Handler], Handler], place: Place, **kw: Any
     ) -> None:
         self.around, self.place = around, place
         self._through: Callable[[Endpoint], Endpoint] | None = None
-        self._options = {**kw, **fastapi_names.default_class(EncodedResponse)}
-        super().__init__(path, endpoint, **self._options)
+        self._options = kw
+        super().__init__(path, endpoint, **kw)
         self.runs = OperationApp(self)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """FULL if this operation answers the request, PARTIAL if its route does with another method."""
+        self._refuse_inclusion(scope)
+        if scope["type"] != "http" or self.find is None:
+            return Match.NONE, {}
+        found = self.find(scope)
+        if found is None or self not in found.siblings:
+            return Match.NONE, {}
+        child = {"route": self, "endpoint": self.endpoint, "path_params": dict(found.params)}
+        return (Match.FULL if found.operation is self else Match.PARTIAL), child
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """As in Starlette; the value of a catch-all may be a list of segments.
+
+        Raises:
+            NoMatchFound: the operation has another name, or other parameters.
+        """
+        joined = {
+            key: "/".join(value) if isinstance(value, list | tuple) else value for key, value in path_params.items()
+        }
+        return super().url_path_for(name, **joined)
+
+    def _refuse_inclusion(self, scope: Scope) -> None:
+        outer, inner = fastapi_names.INCLUSION_KEYS
+        context = scope.get(outer, {}).get(inner)
+        if context is not None and getattr(context, "original_route", None) is self:
+            raise UsageError(
+                f"{self.place}: a Millpond's router can't be included in another application: its answers would not "
+                'be cached. Mount the application: parent.mount("/shop", app).'
+            )
 
     @cached_property
     def ways(self) -> Ways:
@@ -71,7 +125,7 @@ class OperationRoute(APIRoute):
         if generates:
             call = Results(self.place, fastapi_names.item_type(self)).of_each(call)
         else:
-            encodes = fastapi_names.DEFAULT.is_known
+            encodes = fastapi_names.is_default_class(self)
             call = Results(self.place, self.response_model, encodes=encodes).of(call)
         direct = None if generates else direct_handler(self, call)
         whole = fastapi_names.handler_calling(self, call, self._again)
@@ -79,8 +133,7 @@ class OperationRoute(APIRoute):
 
     def _again(self, call: Callable[..., Any]) -> APIRoute:
         """FastAPI's route for a function in the place of this one's."""
-        provider = self.dependency_overrides_provider
-        return APIRoute(self.path, call, dependency_overrides_provider=provider, **self._options)
+        return APIRoute(self.path, call, **self._options)
 
     @contextmanager
     def called_through(self, through: Callable[[Endpoint], Endpoint]) -> Iterator[None]:
@@ -151,38 +204,51 @@ class Operation:
         return dependencies is None or any(map(_in_thread, (self.api_route.endpoint, *dependencies)))
 
 
-def make_operation(module: RouteModule, method: str, around: Callable[[Handler], Handler]) -> Operation:
-    """The operation of `module.functions[method]`; `around` wraps FastAPI's handler of one request.
+def make_operation(
+    module: RouteModule, method: str, around: Callable[[Handler], Handler], router: APIRouter | None = None
+) -> Operation:
+    """The operation of `module.functions[method]`.
+
+    Args:
+        module: the route file.
+        method: the HTTP method.
+        around: wraps FastAPI's handler of one request.
+        router: gets the operation as its last route. Its options, such as dependencies and responses, apply as they do
+            to every route that is declared on it. By default, a router without options.
 
     Raises:
         RouteModuleError: FastAPI can't make sense of the function's signature.
     """
+    router = APIRouter() if router is None else router
     function, place = module.functions[method], module.place(method)
     segments = module.file.segments
-    path = api_path(segments)
     summary, description = _texts(function)
-    endpoint = adapt(function, module.file.params, place)
-    models: dict[str, Any] = {}
+    options: dict[str, Any] = fastapi_names.default_class(EncodedResponse)
     if passes_on(signature_of(function, place).return_annotation):
-        models["response_model"] = None
+        options["response_model"] = None
+    if not callable(router.generate_unique_id_function):  # FastAPI's default: it makes long ids
+        options["operation_id"] = operation_name(method, segments)
+    if router.form_limits:  # FastAPI applies them where its router passes on a request, which isn't asked here
+        options["form_limits"] = router.form_limits
     try:
-        api_route = OperationRoute(
-            path,
-            endpoint,
-            around,
-            place,
+        router.add_api_route(
+            route_path(segments),
+            adapt(function, module.file.params, place),
             methods=[method],
             name=operation_name(method, segments),
-            operation_id=operation_name(method, segments),
-            tags=[segment.name for segment in segments if not segment.dynamic][:1],
-            summary=summary or f"{method} {path}",
+            tags=list[str | Enum](segment.name for segment in segments if not segment.dynamic)[:1],
+            summary=summary or f"{method} {api_path(segments)}",
             description=description,
             include_in_schema=module.file.metadata is None,  # icons and sitemaps are no part of an API
-            **models,
+            route_class_override=cast("type[APIRoute]", functools.partial(OperationRoute, around=around, place=place)),
+            **options,
         )
+    except RouteModuleError:
+        raise
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise RouteModuleError(f"{place}: FastAPI can't use the signature of {method}: {reason}") from error
+    api_route = cast("OperationRoute", router.routes[-1])
     declared = dict.fromkeys(starmap(DeclaredInput, fastapi_names.declared(api_route)))
     return Operation(method, module, api_route, tuple(declared), _generates(function), place)
 
@@ -198,6 +264,16 @@ def allow(methods: Iterable[str]) -> str:
 def api_path(segments: Sequence[Segment]) -> str:
     """The path as OpenAPI writes it: "/products/{slug}"."""
     return "/" + "/".join(f"{{{segment.parameter}}}" if segment.dynamic else segment.pattern for segment in segments)
+
+
+def route_path(segments: Sequence[Segment]) -> str:
+    """The path as Starlette's routes write it: "/docs/{rest:path}" for a catch-all."""
+    return "/" + "/".join(
+        segment.pattern
+        if not segment.dynamic
+        else f"{{{segment.parameter}{'' if segment.kind is SegmentKind.PARAM else ':path'}}}"
+        for segment in segments
+    )
 
 
 def operation_name(method: str, segments: Sequence[Segment]) -> str:

@@ -32,6 +32,11 @@ def split(raw_path: bytes) -> list[str]:
     return [_decode(part) for part in raw_path.split(b"/") if part]
 
 
+def split_leniently(raw_path: bytes) -> list[str]:
+    """As `split`, but of any bytes, to tell which route they were meant for: what can't be decoded becomes U+FFFD."""
+    return [unquote_to_bytes(part).decode("utf-8", "replace") for part in raw_path.split(b"/") if part]
+
+
 def is_deeper(raw_path: bytes, most: int) -> bool:
     """Whether a path as it was sent has more than `most` segments; none is decoded to tell."""
     return raw_path.count(b"/") > most and len(list(filter(None, raw_path.split(b"/")))) > most

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from fastapi import APIRouter
+
     from millpond.policy.segment import SegmentConfig
     from millpond.routes.folder import Segment
     from millpond.routes.module import Load, RouteModule
@@ -57,15 +59,20 @@ class Route:
 
 
 def load_route(
-    file: RouteFile, project: Path, app_dir: Path, around: Callable[[Handler], Handler], load_one: Load = load
+    file: RouteFile,
+    project: Path,
+    app_dir: Path,
+    around: Callable[[Handler], Handler],
+    load_one: Load = load,
+    router: APIRouter | None = None,
 ) -> Route:
-    """Load `file` and make its operations; `around` wraps the handling of each request.
+    """Load `file` and make its operations; `around` wraps the handling of each request, `router` gets the operations.
 
     Raises:
         RouteModuleError: the file can't be imported, or exports something that can't work.
     """
     module = load_one(file, project, app_dir)
-    return Route(file, module, {method: make_operation(module, method, around) for method in module.functions})
+    return Route(file, module, {method: make_operation(module, method, around, router) for method in module.functions})
 
 
 def load_routes(
@@ -74,15 +81,22 @@ def load_routes(
     app_dir: Path,
     around: Callable[[Handler], Handler],
     load_one: Load = load,
+    router: APIRouter | None = None,
 ) -> list[Route]:
     """All routes, in the order of `files`, with operation ids that no two operations share.
 
-    `load_one` makes a module of each file: one that knows metadata files, too, in an application.
+    Args:
+        files: the route files.
+        project: the project's folder.
+        app_dir: the folder of the routes.
+        around: wraps the handling of each request.
+        load_one: makes a module of each file: one that knows metadata files, too, in an application.
+        router: gets the operations; see `make_operation`.
 
     Raises:
         RouteModuleError: as `load_route` does, for the first file that can't work.
     """
-    routes = [load_route(file, project, app_dir, around, load_one) for file in files]
+    routes = [load_route(file, project, app_dir, around, load_one, router) for file in files]
     tell_apart(routes)
     return routes
 
@@ -94,6 +108,7 @@ def tell_apart(routes: Iterable[Route]) -> None:
     """
     routes = list(routes)
     uses = Counter(operation.api_route.operation_id for route in routes for operation in route.operations.values())
+    uses[None] = 0  # the application names them
     for route in routes:
         for operation in route.operations.values():
             name = operation.api_route.operation_id

@@ -8,6 +8,7 @@ their decision holds as long as the store's `version` doesn't change.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     import weakref
+    from collections.abc import Callable
 
     from starlette.types import Scope
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from millpond.serve.prepared import VolatileHeaders
 
 access = logging.getLogger("millpond.access")
+
+CHECK_INTERVAL = 1.0
+"""Seconds between two looks at whether anything, such as a tracer, observes requests."""
 
 _MAX_PATHS, _MAX_PATHS_BYTES = 16_384, 16 * 1024 * 1024
 _MAX_PATH_BYTES = 1024
@@ -47,10 +52,11 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("heads", "key", "prepared", "queried")
+    __slots__ = ("heads", "key", "prepared", "queried", "target")
 
-    def __init__(self, key: str, *, heads: bool, queried: bool) -> None:
-        self.key = key
+    def __init__(self, target: Target, *, heads: bool, queried: bool) -> None:
+        self.target = target
+        self.key = target.key
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried
@@ -94,15 +100,20 @@ class HitRequest:
 class Hits:
     """The paths of one running application that were answered from the cache."""
 
-    def __init__(self, responses: Responses, bounds: ServerConfig, surrogates: Surrogates | None = None) -> None:
+    def __init__(
+        self, responses: Responses, bounds: ServerConfig, surrogates: Surrogates | None = None, root_path: str = ""
+    ) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
         self.bounds = bounds
+        self.root_path = root_path
+        """The prefix that every path of the application has; with another one, no request is a hit."""
         self.surrogates = surrogates
         """Makes the headers for caches in front; None where there are none."""
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
-        self.at_socket = True
-        """Whether the server may answer hits without calling the application: not with middleware in front of it."""
+        self.is_unseen: Callable[[], bool] = lambda: True
+        """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests."""
+        self._at_socket, self._looks_again = True, 0.0
         self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
         self._requests: BoundedDict[bytes, HitRequest] = BoundedDict(_MAX_REQUESTS, _MAX_REQUESTS_BYTES)
         self._copied_bytes = 0
@@ -111,15 +122,28 @@ class Hits:
         self.cached_path = self._cached_paths.get
         """The CachedPath of a path without its query; None if it wasn't answered from the cache yet."""
 
+    @property
+    def at_socket(self) -> bool:
+        """Whether the server may answer hits without calling the application. Looked at again each second."""
+        now = time.monotonic()
+        if now >= self._looks_again:
+            self._at_socket, self._looks_again = self.is_unseen(), now + CHECK_INTERVAL
+        return self._at_socket
+
     def learn(self, asgi: Scope, target: Target) -> None:
         """Remember the path of a request that was answered from the cache."""
         path: bytes | None = asgi.get("raw_path")
-        if asgi.get("root_path") or not path or len(path) > _MAX_PATH_BYTES or path in self._cached_paths:
+        if (
+            asgi.get("root_path", "") != self.root_path
+            or not path
+            or len(path) > _MAX_PATH_BYTES
+            or path in self._cached_paths
+        ):
             return
         queried = bool(target.route.config.cache_query)
         if queried and asgi.get("query_string"):
             return
-        cached_path = CachedPath(target.key, heads=target.route.method_for("HEAD") == "GET", queried=queried)
+        cached_path = CachedPath(target, heads=target.route.method_for("HEAD") == "GET", queried=queried)
         self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
 
     def remember(self, data: bytes, request: HitRequest) -> None:
@@ -144,7 +168,7 @@ class Hits:
         """The CachedPath of a request and what it negotiates; None where a hit can't answer it."""
         path: bytes = asgi.get("raw_path") or b""
         cached_path = self.cached_path(path)
-        if cached_path is None or asgi.get("root_path"):
+        if cached_path is None or asgi.get("root_path", "") != self.root_path:
             return None
         method: str = asgi["method"]
         if method != "GET" and not (method == "HEAD" and cached_path.heads):
@@ -198,8 +222,19 @@ class Hits:
         return self._responses.judge(entry).reason is Reason.FRESH
 
 
-def log_access(method: str, path: str, status: int | None, decision: Decision | None, seconds: float) -> None:
-    """Log one line for a request; `path` is decoded."""
+def log_access(
+    method: str, path: str, status: int | None, decision: Decision | None, seconds: float, origin: str | None = None
+) -> None:
+    """Log one line for a request.
+
+    Args:
+        method: GET, HEAD, …
+        path: decoded.
+        status: what was answered; None: nothing was.
+        decision: None where no file route answered.
+        seconds: from the request to the end of its answer.
+        origin: "fetch" or "cron" for a request that came from inside; None for a client's.
+    """
     fields = {
         "method": method,
         "path": path,
@@ -207,6 +242,7 @@ def log_access(method: str, path: str, status: int | None, decision: Decision | 
         "milliseconds": round(seconds * 1000, 2),
         "cache": decision.action.value if decision else None,
         "reason": decision.reason.value if decision else None,
+        **({"origin": origin} if origin else {}),
     }
     access.info("%s %s %s", method, path, status or "-", extra={"fields": fields})
 

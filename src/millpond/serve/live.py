@@ -1,23 +1,25 @@
-"""A live run: one operation for one request, through the inner application."""
+"""A live run: one operation for one request."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
-from millpond.render.base_exceptions import is_cancellation
+from millpond.render.base_exceptions import as_exception, is_cancellation
 from millpond.render.renderer import OPERATION, SERVER
 from millpond.render.request.client_messages import CLIENT_MESSAGES, ClientMessages
 from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.render.scopes.draft import DraftState
 from millpond.render.scopes.scope import enter, leave
-from millpond.serve.sending import LiveSend, send_plain
+from millpond.serve.sending import LiveSend
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from millpond.render.after import AfterCallbacks
     from millpond.render.renderer import Renderer
     from millpond.render.target import Target
+    from millpond.routes.operation import Operation
+    from millpond.serve.answered import Answered
 
 log = logging.getLogger("millpond.serve")
 
@@ -33,11 +37,75 @@ _CLIENT_CLOSED = 499
 """nginx's status, for the access log: the client has gone before it got an answer."""
 
 
+DISPATCHED = "millpond.dispatched"
+"""The key of an ASGI scope under which the router's place finds what answers, once a request was matched before."""
+
+Way = Callable[["ASGIApp", "Scope", "Receive", "Send"], Awaitable[None]]
+"""How a request gets from the dispatcher to what answers it live: at once, or by the middleware stack."""
+
+
+class LiveRequest(NamedTuple):
+    """A request that is to be run live."""
+
+    target: Target
+    decision: Decision
+    """Why it is."""
+    draft: bool
+    answered: Answered
+    way: Way
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRun:
+    """The operation that answers one request."""
+
+    runner: LiveRunner
+    request: LiveRequest
+    operation: Operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the operation inside of the middleware for renders."""
+        await self.through(self.runner.stack, scope, receive, send)
+
+    async def through(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have `app` answer, and check what it sends.
+
+        Raises:
+            UnsendableError: what was answered can't be sent; the message says which handler's it is.
+            Exception: what the handler raised.
+        """
+        sending = self._sending(scope, send)
+        method, target = scope["method"], self.request.target
+        try:
+            await app(scope, receive, sending)
+        except UnsendableError as error:
+            raise UnsendableError(
+                f"{self.operation.place}: the answer of {method} {target.readable} can't be sent: {error}"
+            ) from None
+        except ClientDisconnect:  # while it was sending its body
+            log.info("%s %s: the client went away before the body's end", method, target.label)
+            self.request.answered.status = _CLIENT_CLOSED
+        except Exception:
+            raise
+        except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
+            if is_cancellation(error):
+                raise
+            raise as_exception(error, f"{method} {target.label} ({target.route.file.file})") from error
+        if sending.lost:
+            self.runner.warn_of_lost_body(self, method, sending)
+
+    def _sending(self, scope: Scope, send: Send) -> LiveSend:
+        name, decision = self.request.target.route.file.file, self.request.decision
+        return LiveSend(send, scope["method"], decision, fronted=self.runner.fronted, name=name)
+
+
 @dataclass(frozen=True, slots=True)
 class LiveRunner:
     """Runs operations for the request that asked."""
 
     renderer: Renderer
+    stack: ASGIApp
+    """Runs the operation of a scope, inside of the middleware for renders."""
     after_callbacks: AfterCallbacks
     draft_secret: str
     secure_cookies: bool
@@ -46,83 +114,70 @@ class LiveRunner:
     _warned: set[Place] = field(default_factory=set)
     """Handlers whose bodies were dropped with a warning, as their status forbids one."""
 
-    async def run(
-        self, target: Target, asgi: Scope, receive: Receive, send: Send, decision: Decision, *, draft: bool
-    ) -> int:
-        """Answer with the operation of the request's method; returns the status that was sent.
+    async def run(self, request: LiveRequest, asgi: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the operation of the request's method.
 
         HEAD falls to GET where the file has no HEAD of its own (R1.22), OPTIONS has an automatic answer (R1.23),
         and any other method that is missing is 405 (R1.24).
+
+        Raises:
+            Exception: what the handler raised, for the application's exception handlers.
         """
+        target = request.target
         route = target.route
         method = route.method_for(asgi["method"])
         operation = route.operations.get(method)
         if operation is None:
-            status = 204 if method == "OPTIONS" else 405
-            answer: ASGIApp = Response(status_code=status, headers={"allow": route.allow})
-            inner = {**asgi, **self._scope_additions(target, asgi), OPERATION: answer}
-            return await self._through(inner, target, receive, self._sending(send, asgi, target, decision))
-        state = DraftState(draft, self.draft_secret, self.secure_cookies)
+            await self._answer_without(request, asgi, receive, send)
+            return
+        state = DraftState(request.draft, self.draft_secret, self.secure_cookies)
         scope = self.renderer.live_scope(target, method, asgi, state)
         if method in ("GET", "HEAD"):
             receive = _without_body(receive)  # R1.29
         messages = ClientMessages(receive)
+        visible = asgi.setdefault("state", {})  # middleware further out sees what the handler keeps there
+        for name, value in self.renderer.state.items():
+            visible.setdefault(name, value)
         if scope.has_empty_request:
             scope.asgi = asgi = _stub(asgi)
+        asgi.update(guarded(asgi))
+        asgi[OPERATION], asgi[CLIENT_MESSAGES] = operation.api_route.runs, messages
         token = enter(scope)
         try:
-            ran = operation.api_route
-            inner = {**asgi, **self._scope_additions(target, asgi), **guarded(asgi)}
-            inner.update(route=ran, endpoint=ran.endpoint)
-            inner[OPERATION], inner[CLIENT_MESSAGES] = ran.runs, messages
-            return await self._through(inner, target, messages.receive, self._sending(send, asgi, target, decision))
+            await request.way(LiveRun(self, request, operation), asgi, messages.receive, send)
         finally:
             leave(token)
             self.after_callbacks.begin(scope)
 
-    def _sending(self, send: Send, asgi: Scope, target: Target, decision: Decision) -> LiveSend:
-        return LiveSend(send, asgi["method"], decision, fronted=self.fronted, name=target.route.file.file)
+    async def _answer_without(self, request: LiveRequest, asgi: Scope, receive: Receive, send: Send) -> None:
+        """Raises HTTPException: 405, for the application's exception handlers."""
+        allow = {"allow": request.target.route.allow}
+        if asgi["method"] != "OPTIONS":
+            raise HTTPException(405, headers=allow)
+        name = request.target.route.file.file
+        sending = LiveSend(send, "OPTIONS", request.decision, fronted=self.fronted, name=name)
+        await Response(status_code=204, headers=allow)(asgi, receive, sending)
 
-    def _scope_additions(self, target: Target, asgi: Scope) -> dict[str, Any]:
-        """What every operation finds in its ASGI scope."""
-        return {"path_params": dict(target.params), "state": {**asgi.get("state", {}), **self.renderer.state}}
-
-    async def _through(self, asgi: Scope, target: Target, receive: Receive, send: LiveSend) -> int:
-        try:
-            await self.renderer.app(asgi, receive, send)
-        except UnsendableError as error:
-            place, method = _place(target, asgi["method"]), asgi["method"]
-            log.error("%s: the answer of %s %s can't be sent: %s", place, method, target.readable, error)
-            if send.status is None:
-                await send_plain(send, 500)
-        except ClientDisconnect:  # while it was sending its body
-            log.info("%s %s: the client went away before the body's end", asgi["method"], target.label)
-            return _CLIENT_CLOSED
-        except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
-            if is_cancellation(error):
-                raise
-            log.exception("%s %s (%s) raised", asgi["method"], target.label, target.route.file.file)
-            if send.status is None:
-                await send_plain(send, 500)
-        if send.lost and (place := _place(target, asgi["method"])) not in self._warned:
-            self._warned.add(place)
-            log.warning(
-                "%s: the answer of %s %s has the status %d, which allows no body, and had one: it is left out. "
-                "Return Response(status_code=%d).",
-                place,
-                asgi["method"],
-                target.readable,
-                send.status,
-                send.status,
-            )
-        return send.status or 500
+    def warn_of_lost_body(self, run: LiveRun, method: str, sending: LiveSend) -> None:
+        """Warn, once for each handler, about a body that wasn't sent, as the answer's status allows none."""
+        place = run.operation.place
+        if place in self._warned:
+            return
+        self._warned.add(place)
+        log.warning(
+            "%s: the answer of %s %s has the status %d, which allows no body, and had one: it is left out. "
+            "Return Response(status_code=%d).",
+            place,
+            method,
+            run.request.target.readable,
+            sending.status,
+            sending.status,
+        )
 
 
-def _place(target: Target, method: str) -> Place:
-    """Where the operation that answers is defined."""
-    operations = target.route.operations
-    operation = operations.get(method) or operations.get("GET")
-    return Place(target.route.file.file) if operation is None else operation.place
+async def at_once(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """The way where FastAPI's router stands: nothing comes in between any more."""
+    await app(scope, receive, send)
 
 
 def _without_body(receive: Receive) -> Receive:

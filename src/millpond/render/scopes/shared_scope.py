@@ -55,6 +55,8 @@ class SharedScope(OperationScope):
     """Whether the operation was called: what middleware answers in its place isn't the route's answer."""
     answer_complete: bool = False
     """Whether the whole answer was sent: middleware can't change it any more."""
+    answer_headers: list[tuple[bytes, bytes]] | None = None
+    """The headers of the answer, as it has passed the middleware for renders so far; None before it has begun."""
     innermost_middleware: MiddlewareSource | None = None
     """The innermost that the request has reached."""
     _operation_raised: bool = False

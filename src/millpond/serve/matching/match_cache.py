@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from millpond.config import ServerConfig
-    from millpond.prerender.plan import Plan
-    from millpond.render.target import Target
+    from millpond.serve.matching.matcher import Matched
 
 _MAX_MATCHES, _MAX_BYTES = 4096, 8 * 1024 * 1024
 _MAX_PATH_BYTES = 256
@@ -27,31 +26,37 @@ class MatchCache:
     """The matches of one table of routes, by paths as they were sent."""
 
     bounds: ServerConfig
-    _matches: BoundedDict[bytes, tuple[Plan, Target]] = field(
-        default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
-    )
+    root_path: str = ""
+    """The prefix that every path of the application has; with another one, a path isn't remembered."""
+    _matches: BoundedDict[bytes, Matched] = field(default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES))
 
-    def get(self, asgi: Scope) -> tuple[Plan, Target] | None:
+    def get(self, asgi: Scope) -> Matched | None:
         """The match of a request; None where the request must be parsed and matched."""
         path: bytes = asgi.get("raw_path") or b""
         found = self._matches.get(path)
-        if found is None or asgi.get("root_path"):
+        if found is None or asgi.get("root_path", "") != self.root_path:
             return None
         bounds = self.bounds
         if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
             return None
         return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found
 
-    def remember(self, asgi: Scope, plan: Plan, target: Target) -> None:
+    def remember(self, asgi: Scope, matched: Matched) -> None:
         """Remember a match that depends on the path alone, and whose parameters no handler can change.
 
         A path that is answered from the cache isn't remembered here: `Hits` does that.
         """
         path: bytes = asgi.get("raw_path") or b""
-        if not path or asgi.get("root_path") or len(path) > _MAX_PATH_BYTES or plan.caches(target.path):
+        plan, target = matched
+        if (
+            not path
+            or asgi.get("root_path", "") != self.root_path
+            or len(path) > _MAX_PATH_BYTES
+            or plan.caches(target.path)
+        ):
             return
         if not all(type(value) is str for value in target.params.values()):
             return
         copies = 3  # of the path: as it was sent, canonical, and in segments
         size = copies * len(path) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
-        self._matches.keep(path, (plan, target), size)
+        self._matches.keep(path, matched, size)

@@ -1,0 +1,138 @@
+"""The routes of an application's files: loaded at their first use, as they may import the module that makes it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from millpond.metadata.route_modules import loader
+from millpond.policy.compat import Compat
+from millpond.prerender.plan import Plan
+from millpond.render.candidacy import candidacy
+from millpond.render.handler import wrap_handler
+from millpond.routes.module import refuse_replaced_config
+from millpond.routes.operation import Found, OperationRoute
+from millpond.routes.route import load_routes
+from millpond.routes.scan import scan
+from millpond.routes.table import Table
+from millpond.serve.matching.matcher import Matched, Matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from fastapi import APIRouter
+    from starlette.types import Scope
+
+    from millpond.cache.clean_context import CleanContext
+    from millpond.config import Config
+    from millpond.routes.route import Route
+
+_FOUND = "millpond.found"
+"""The key of an ASGI scope under which a match is kept: tools ask each route of a list about the same request."""
+
+
+class FileRoutes:
+    """Loads the route files, and puts their operations in front of a router's other routes.
+
+    Args:
+        project: the project's folder.
+        app_dir: the folder of the routes; there are none if it doesn't exist.
+        config: the project's configuration.
+        development: whether answers aren't cached.
+        router: gets the operations, and gives them its options.
+        clean: the context in which the files are imported.
+    """
+
+    def __init__(
+        self,
+        project: Path,
+        app_dir: Path,
+        config: Config,
+        *,
+        development: bool,
+        router: APIRouter,
+        clean: CleanContext,
+    ) -> None:
+        self._project, self._app_dir, self._config, self._development = project, app_dir, config, development
+        self._router, self._clean = router, clean
+        self._lock = threading.RLock()
+        self._is_loading = False
+        self._routes: list[Route] | None = None
+        self._matcher: Matcher | None = None
+
+    def load(self) -> Sequence[Route]:
+        """The routes; loaded by the first call.
+
+        Raises:
+            MillpondError: a route file is wrong; the next call tries again.
+        """
+        if self._routes is not None:
+            return self._routes
+        with self._lock:  # another thread may have loaded them meanwhile
+            if not self._is_loading:  # a route file may look at the application's routes
+                self._is_loading = True
+                try:
+                    self._routes = self._routes_or_load()
+                finally:
+                    self._is_loading = False
+            return () if self._routes is None else self._routes
+
+    def _routes_or_load(self) -> list[Route]:
+        return self._clean.prepare(self._load) if self._routes is None else self._routes
+
+    def _load(self) -> list[Route]:
+        config = self._config
+        if not self._app_dir.is_dir():
+            return []
+        files = scan(self._app_dir, self._project, placeholders=config.compat is Compat.V16)
+        load_one = loader(config.compat, development=self._development)
+        try:
+            routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, self._router)
+            if config.cache_components:
+                refuse_replaced_config(route.module for route in routes)
+        except BaseException:
+            self._put_in_front([])
+            raise
+        operations = [operation.api_route for route in routes for operation in route.operations.values()]
+        for operation in operations:
+            operation.find = self.find
+        self._put_in_front(operations)
+        return routes
+
+    def _put_in_front(self, operations: list[OperationRoute]) -> None:
+        """Move the operations in front of all that is declared; those that aren't given are removed."""
+        routes = self._router.routes
+        routes[:] = [*operations, *(route for route in routes if not isinstance(route, OperationRoute))]
+
+    def serve(self, matcher: Matcher) -> None:
+        """From now on tell what a running application answers: a build may have closed routes."""
+        self._matcher = matcher
+
+    def find(self, scope: Scope) -> Found | None:
+        """The operation that answers a request; None where no file route does."""
+        asked = (scope["path"], scope.get("raw_path"), scope.get("root_path"), scope["method"])
+        known = scope.get(_FOUND)
+        if known is None or known[0] != asked:
+            known = scope[_FOUND] = (asked, self._find(scope))
+        found: Found | None = known[1]
+        return found
+
+    def _find(self, scope: Scope) -> Found | None:
+        matched = self._known_matcher().match({"headers": (), **scope})
+        if not isinstance(matched, Matched):
+            return None
+        route, target = matched.plan.route, matched.target
+        operation = route.operations.get(route.method_for(scope["method"]))
+        siblings = [each.api_route for each in route.operations.values()]
+        return Found(None if operation is None else operation.api_route, siblings, target.params)
+
+    def _known_matcher(self) -> Matcher:
+        if self._matcher is None:
+            self._matcher = Matcher(Table((plan.route.file.segments, plan) for plan in self._plans()), self._config)
+        return self._matcher
+
+    def _plans(self) -> list[Plan]:
+        """Plans that nothing is known of but what the files say."""
+        compat, components = self._config.compat, self._config.cache_components
+        return [Plan(route, candidacy(route, compat, cache_components=components).why) for route in self._routes or ()]

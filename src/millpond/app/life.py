@@ -1,0 +1,140 @@
+"""When an application runs: started by a lifespan, or by its first request; stopped by the end of that lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from millpond.app.runtime import assemble
+from millpond.app.served_build import build_to_serve
+from millpond.cache.fetching.upstream import close_client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from millpond.app.context import AppContext
+    from millpond.app.runtime import Runtime
+    from millpond.app.served_build import ServedBuild
+    from millpond.stores.contract import Store
+
+_ROUNDS = 3
+"""How often what background work has started meanwhile is waited for in turn."""
+
+
+class Life:
+    """The runtimes of one application: one as a rule.
+
+    What a runtime waits for belongs to its event loop. A test client without `with` has a new loop for each request,
+    and tests may ask one application from two loops at once; so each loop has a runtime, and all have one store.
+
+    Args:
+        store: the application's store.
+        on_start: called with a runtime that has been assembled.
+    """
+
+    def __init__(self, store: Callable[[AppContext], Store], on_start: Callable[[Runtime], None]) -> None:
+        self._store, self._on_start = store, on_start
+        self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+        self._starting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._opened: tuple[Store, asyncio.AbstractEventLoop] | None = None
+        self._served: ServedBuild | None = None
+        """What is served until the end of the lifespan, or, without one, as long as the application exists."""
+        self._lifespans = 0
+        self.first: Runtime | None = None
+        """The runtime that was started first, of those that still run."""
+
+    def here(self) -> Runtime | None:
+        """The runtime of the running event loop; None before it has started."""
+        first, loop = self.first, asyncio.get_running_loop()
+        return first if first is not None and first.loop is loop else self._runtimes.get(loop)
+
+    async def begin(self, context: AppContext) -> Runtime:
+        """Start in the running event loop, unless it has been.
+
+        Raises:
+            BuildError: the build doesn't match these routes or this version.
+            StoreError: the store can't be opened.
+        """
+        lock = self._starting.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with lock:
+            # A request may have called this, and what is started here outlives it.
+            running = self.here()
+            if running is None:
+                running = await asyncio.create_task(self._start(context), context=context.clean.copy())
+            return running
+
+    async def _start(self, context: AppContext) -> Runtime:
+        loop = asyncio.get_running_loop()
+        for other, runtime in list(self._runtimes.items()):
+            if other.is_closed():
+                self._forget(runtime)
+        await self._open(self._store(context), loop)
+        try:
+            store = self._store(context)
+            if self._served is None:
+                self._served = await build_to_serve(context, store)
+            runtime = assemble(context, store, self._served)
+        except BaseException:
+            await self._close()
+            raise
+        self._runtimes[loop] = runtime
+        if self.first is None:  # what calls Millpond outside of handlers uses this one
+            self.first = runtime
+            runtime.activate()
+        self._on_start(runtime)
+        return runtime
+
+    async def _open(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        """Open the store, in this loop if that of whoever opened it is gone: its housekeeping has gone with it."""
+        if self._opened is not None and (self._opened[0] is not store or self._opened[1].is_closed()):
+            await self._close()
+        if self._opened is None:
+            await store.open()
+            self._opened = store, loop
+
+    async def _close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None and not self._runtimes:
+            await opened[0].close()
+
+    def _forget(self, runtime: Runtime) -> None:
+        self._runtimes.pop(runtime.loop, None)
+        if self.first is runtime:
+            runtime.deactivate()
+            self.first = None
+
+    @contextlib.asynccontextmanager
+    async def running(self, context: AppContext) -> AsyncIterator[Runtime]:
+        """Within the block the application runs; at its end, work in the background gets time to end.
+
+        Raises:
+            BuildError: as `begin`.
+            StoreError: as `begin`.
+        """
+        runtime = await self.begin(context)
+        self._lifespans += 1
+        try:
+            yield runtime
+        finally:
+            self._lifespans -= 1
+            self._served = None
+            self._forget(runtime)
+            try:
+                await runtime.shut_down(context.config.server.shutdown_timeout)
+            finally:
+                await close_client()
+                await self._close()
+
+    async def settle(self, runtime: Runtime, seconds: float) -> None:
+        """Let what a request has started in the background end, if its loop may end with the request.
+
+        With a lifespan there is somebody who waits at its end. Without one there is nobody.
+        """
+        if self._lifespans and self.first is runtime:
+            return
+        for _ in range(_ROUNDS):
+            if not (tasks := runtime.tasks()):
+                return
+            await asyncio.wait(tasks, timeout=seconds)

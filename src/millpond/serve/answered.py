@@ -1,0 +1,31 @@
+"""What was answered to a request: who answered, why, and with which status; told once, at the outermost place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Send
+
+    from millpond.policy.decision import Decision
+
+ANSWERED = "millpond.answered"
+"""The key of an ASGI scope under which whoever answers says so; middleware may copy the scope, but not this object."""
+
+
+class Answered:
+    """One request's answer; it is also the `send` that sees the status pass."""
+
+    __slots__ = ("_send", "decision", "status")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+        """The status that the client got; None until the answer has begun."""
+        self.decision: Decision | None = None
+        """None where no file route answered."""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)

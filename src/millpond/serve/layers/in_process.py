@@ -1,0 +1,70 @@
+"""Requests from inside: fetches of the application's own paths, and crons. They are no client's requests."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.middleware.exceptions import ExceptionMiddleware
+
+from millpond.internals import fastapi_names
+from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.hits import access, log_access
+from millpond.serve.layers.failures import log_failure
+from millpond.serve.layers.render_stack import handlers_of
+from millpond.serve.live import at_once
+from millpond.serve.matching.base_path import enter_base_path
+from millpond.serve.sending import send_plain
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond.serve.dispatch import Dispatcher
+
+
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """Answers below the user's middleware, which is for clients, and inside of the exception handlers.
+
+    An error is logged here, once, and answered with 500: nobody further out would do it.
+    """
+
+    stack: ASGIApp
+    base_path: str
+    origin: Literal["fetch", "cron"]
+
+    @classmethod
+    def of(cls, app: FastAPI, dispatcher: Dispatcher, base_path: str, origin: Literal["fetch", "cron"]) -> InProcess:
+        """The way in for requests of one origin."""
+        handlers = handlers_of(app)
+
+        async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["app"], scope["router"] = app, app.router
+            await dispatcher(scope, receive, send, at_once)
+
+        stack = ExceptionMiddleware(fastapi_names.with_exit_stack(dispatch, handlers), handlers, app.debug)
+        return cls(stack, base_path, origin)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        answered = scope[ANSWERED] = Answered(send)
+        scope[fastapi_names.TELEMETRY_KEY] = None
+        if self.base_path:
+            enter_base_path(scope, "", self.base_path)
+        try:
+            await self.stack(scope, receive, answered)
+        except Exception as error:  # noqa: BLE001 - any error of the user's code
+            log_failure(scope, error)
+            if answered.status is None:
+                await send_plain(answered, 500)
+        finally:
+            if access.isEnabledFor(logging.INFO):
+                seconds = time.perf_counter() - started
+                log_access(
+                    scope["method"], scope["path"], answered.status, answered.decision, seconds, origin=self.origin
+                )

@@ -1,0 +1,60 @@
+"""What stands around the operations of file routes: the middleware for renders, and the exception handlers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware.exceptions import ExceptionMiddleware
+
+from millpond.internals import fastapi_names
+from millpond.render.middleware_boundary import MiddlewareBoundary
+from millpond.render.renderer import OPERATION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+
+    from millpond.render.middleware_boundary import RenderMiddleware
+
+
+async def run_operation(scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the operation that the scope names."""
+    await scope[OPERATION](scope, receive, send)
+
+
+def live_stack(app: FastAPI, middleware: Sequence[RenderMiddleware]) -> ASGIApp:
+    """The operations, inside of the middleware for renders. FastAPI's own layers stand around the router already."""
+    return _layers(middleware, handlers_of(app)) if middleware else run_operation
+
+
+class SharedStack:
+    """The same for renders for everybody, which no client's request surrounds.
+
+    Handlers of exceptions run in the render, on its made-up request. The one for `Exception` or 500 doesn't: a render
+    that raises has no answer that could be stored, and each visitor's request raises the error again.
+    """
+
+    def __init__(self, app: FastAPI, middleware: Sequence[RenderMiddleware]) -> None:
+        handlers = handlers_of(app)
+        self._app = app
+        self._stack: ASGIApp = ExceptionMiddleware(_layers(middleware, handlers), handlers, app.debug)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"], scope["router"] = self._app, self._app.router
+        scope[fastapi_names.TELEMETRY_KEY] = None
+        await self._stack(scope, receive, send)
+
+
+def handlers_of(app: FastAPI) -> Mapping[Any, ExceptionHandler]:
+    """The exception handlers of a class or status; the one for any other error is the visitor's request's alone."""
+    return {key: handler for key, handler in app.exception_handlers.items() if key not in (500, Exception)}
+
+
+def _layers(middleware: Sequence[RenderMiddleware], handlers: Mapping[Any, ExceptionHandler]) -> ASGIApp:
+    """The operations, inside of what FastAPI closes files with, inside of the middleware."""
+    app: ASGIApp = MiddlewareBoundary(fastapi_names.with_exit_stack(run_operation, handlers), None)
+    for added in reversed(middleware):
+        app = MiddlewareBoundary(added.around(app), added)
+    return app

@@ -1,0 +1,118 @@
+"""Which route answers a path: the one matching that requests, tools and `explain` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from millpond.render.target import Target
+from millpond.routes.path import MalformedPath, canonical, split, split_leniently
+from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
+from millpond.serve.matching.request_path import below_root, refusal, with_right_slashes, without_dots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import Scope
+
+    from millpond.config import Config
+    from millpond.prerender.plan import Plan
+    from millpond.routes.table import Table
+
+
+class EarlyAnswer(NamedTuple):
+    """An answer that needs no route to run."""
+
+    status: int
+    location: str | None = None
+
+
+class Matched(NamedTuple):
+    """A route, and what of it the request asks for."""
+
+    plan: Plan
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Matches requests with the routes of the files. What matches none is FastAPI's to answer."""
+
+    table: Table[Plan]
+    config: Config
+    endpoint: str | None = None
+    """The canonical path of the revalidate endpoint, which no route may take."""
+
+    def match(self, scope: Scope) -> Matched | EarlyAnswer | None:
+        """The route of a request; an answer at once; or None: no file route has the path.
+
+        414 and 431 are for paths (their bytes, their segments) and headers over their bounds, 400 for bad escapes
+        (R1.32), 308 for slashes (R1.47) and dot segments (D42) of paths that a file route would answer.
+        """
+        raw = self._below(scope)
+        if raw is None:
+            return None
+        refused = refusal(raw, scope, self.config.server)
+        if refused is not None:
+            return EarlyAnswer(refused)
+        query: bytes = scope.get("query_string", b"")
+        try:
+            segments = split(raw)
+        except MalformedPath:
+            return EarlyAnswer(400) if self._find(split_leniently(raw), query) else None
+        if canonical(segments) == self.endpoint:
+            return None
+        found = self._find(segments, query)
+        undotted = without_dots(scope)
+        if undotted is not None and (found or self._leads_to_a_route(undotted, scope)):
+            return _redirect(undotted, query)
+        if found is None:
+            return None
+        target = with_right_slashes(raw, scope, self.config)
+        return found if target is None else _redirect(target, query)
+
+    def declining(self, scope: Scope) -> list[Plan]:
+        """The routes that match a path and don't want it, before the one that answers it."""
+        raw = self._below(scope)
+        segments = [] if raw is None else split(raw)
+        found = []
+        for match in self.table.match(segments):
+            if not match.route.declines(canonical(segments)):
+                break
+            found.append(match.route)
+        return found
+
+    def is_endpoint(self, scope: Scope) -> bool:
+        """Whether a request that matches no route is for the revalidate endpoint."""
+        raw = self._below(scope) if self.endpoint is not None else None
+        if raw is None:
+            return False
+        try:
+            return canonical(split(raw)) == self.endpoint
+        except MalformedPath:
+            return False
+
+    def _below(self, scope: Scope) -> bytes | None:
+        """The path below the application; None outside of it."""
+        outside = scope.get(OUTSIDE)
+        if outside is None and self.config.base_path:  # a tool asks about a scope that no request has
+            scope = dict(scope)
+            enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
+            outside = scope[OUTSIDE]
+        return None if outside else below_root(scope)
+
+    def _find(self, segments: Sequence[str], query: bytes) -> Matched | None:
+        """The first match that doesn't decline (R1.9, R1.10)."""
+        for match in self.table.match(segments):
+            target = Target.of(match.route.route, segments, match.params, query)
+            if not match.route.declines(target.path):
+                return Matched(match.route, target)
+        return None
+
+    def _leads_to_a_route(self, undotted: str, scope: Scope) -> bool:
+        raw = self._below({**scope, "path": undotted, "raw_path": undotted.encode("ascii")})
+        return raw is not None and self._find(split(raw), b"") is not None
+
+
+def _redirect(target: str, query: bytes) -> EarlyAnswer:
+    return EarlyAnswer(308, f"{target}?{query.decode('latin-1')}" if query else target)
