@@ -47,7 +47,7 @@ def supervised(
 
 @contextmanager
 def ended(patience: float, work: WorkerTask, max_silence: float) -> Iterator[Workers]:
-    workers = Workers(work, [], 1, patience, lambda: None, max_silence)
+    workers = Workers(work, [], 1, patience, lambda _: None, max_silence)
     try:
         yield workers
     finally:
@@ -164,7 +164,7 @@ PARENT = """\
 from millpond.serve.processes.workers import Workers
 from stubborn_work import Deaf
 
-workers = Workers(Deaf(), [], 1, 0.3, lambda: print(workers.workers[0].pid, flush=True), 30.0)
+workers = Workers(Deaf(), [], 1, 0.3, lambda _: print(workers.workers[0].pid, flush=True), 30.0)
 workers.run()
 """
 
@@ -184,7 +184,7 @@ def test_a_worker_that_doesnt_hear_ends_soon_after_its_parent() -> None:
 def test_only_time_in_which_the_parent_could_hear_counts_as_silence(caplog: pytest.LogCaptureFixture) -> None:
     moments = iter([0.0, 0.5, 600.0, 600.5])
     with _signals_restored():
-        workers = Workers(Deaf(), [], 1, 1.0, lambda: None, 30.0, lambda: next(moments))
+        workers = Workers(Deaf(), [], 1, 1.0, lambda _: None, 30.0, lambda: next(moments))
         worker = workers._begin()
         workers.workers = [worker]
         while not worker.has_served:
@@ -207,7 +207,7 @@ def test_a_system_that_gives_no_further_process_is_asked_again(
 ) -> None:
     moments = iter([0.0, 1.0, 1.5, 2.0])
     with _signals_restored():
-        workers = Workers(Deaf(), [], 1, 1.0, lambda: None, 30.0, lambda: next(moments))
+        workers = Workers(Deaf(), [], 1, 1.0, lambda _: None, 30.0, lambda: next(moments))
         ended = workers._begin()
         ended.kill()
         ended.join()
