@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from millpond.cli import run
+from millpond.config import Entrypoint
 from millpond.dev import supervisor
 from millpond.dev.supervisor import ServingProcess, supervise
 from millpond.errors import WatchError
@@ -194,7 +195,7 @@ def test_a_process_that_ends_by_itself_is_told_and_not_started_in_a_loop(project
 
 
 def test_a_process_that_cannot_even_tell_of_an_end_waits_for_a_change(project: Project) -> None:
-    with ServingProcess(project.folder, "127.0.0.1", [], threading.Event()) as child:
+    with ServingProcess(Entrypoint(project.folder), "127.0.0.1", [], threading.Event()) as child:
         child.start(crashed=7)
         assert child._process is not None
         child._process.kill()
@@ -253,7 +254,7 @@ def test_a_second_signal_leaves_the_serving_process_no_time(project: Project, mo
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
     with (
         supervisor._until_signalled() as (stop, again),
-        ServingProcess(project.folder, "127.0.0.1", [], again) as child,
+        ServingProcess(Entrypoint(project.folder), "127.0.0.1", [], again) as child,
     ):
         child._process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
         assert child._process.stdout is not None
@@ -305,4 +306,4 @@ def test_files_that_cant_be_watched_are_one_sentence_with_what_helps(
     monkeypatch.setattr("millpond.dev.supervisor.watch", refused)
     project.routes({"/": returns("fine")})
     with bound("127.0.0.1", 0) as sockets, pytest.raises(WatchError, match="WATCHFILES_FORCE_POLLING=true"):
-        supervise(project.folder, "127.0.0.1", sockets, print)
+        supervise(Entrypoint(project.folder), "127.0.0.1", sockets, print)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond.cli.console import errors_as_json, output, print_json, print_table, print_warning
-from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import build_of, open_project
 from millpond.prerender.build_report import route_facts
 from millpond.prerender.build_table import legend, route_table
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 CANDIDATE = "?"
 
 
-def routes(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+def routes(
+    named: AppName = None,
+    /,
+    *,
+    which: Which = HERE,
+    json: Json = False,
+) -> int:
     """List the routes: with the decisions of the build if there is one, otherwise with what the files declare."""
     with errors_as_json(json):
-        app = open_project(dir)
+        app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
         records = {record.file: record for record in manifest.routes} if manifest is not None else {}
         listed = sorted(
