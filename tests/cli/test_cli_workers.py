@@ -5,6 +5,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+
 from cli_project import ITEMS, STATIC, call, execute
 from many_workers import PATIENCE, PID, is_running, started, until
 

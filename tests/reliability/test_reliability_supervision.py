@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from stubborn_work import Deaf, Mortal, Never, Slow, Stuck
 
-from millpond.serve.processes.workers import Workers, _signals_restored
+from millpond.config import ServerConfig
+from millpond.serve.processes.worker import WorkerReport
+from millpond.serve.processes.workers import GRACE, Workers, _signals_restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +100,17 @@ def test_a_worker_whose_loop_is_stuck_is_killed_and_replaced_and_the_log_says_wh
     (told,) = [record.getMessage() for record in caplog.records if "server.worker_timeout" in record.getMessage()]
     assert "time.sleep(60)" in told
     assert "stubborn_work.py" in told
+
+
+def test_what_a_worker_reports_about_its_application_bounds_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trace = tmp_path / "trace"
+    report = WorkerReport(tmp_path, ServerConfig(worker_timeout=1.0, shutdown_timeout=3.0))
+    workers = supervised(Stuck(trace, report), serves(trace, 2), max_silence=600.0)
+    assert workers.workers[0].report == report
+    assert workers._patience == 3.0 + GRACE
+    assert "server.worker_timeout is 1)" in caplog.text
 
 
 def test_a_second_signal_ends_everything_at_once(caplog: pytest.LogCaptureFixture) -> None:

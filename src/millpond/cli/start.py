@@ -81,12 +81,14 @@ def start(
     raise_limit()
     if workers > 1:
         return _start_workers(serving, host, port, workers)
-    app = open_project(serving.entrypoint)
+    notes: list[str] = []
+    app = open_project(serving.entrypoint, notes.append)
     manifest = _required(app.manifest(), app.project)
     with bound(host, port) as sockets:
 
         def started() -> None:
             log.info("serving build %s on %s", manifest.build, address_of(sockets))
+            _log_notes(notes)
 
         serving.serve(app, sockets, started, second_signal_exits=True)
     return 0
@@ -103,22 +105,24 @@ def _trusted(allowed: str | None, *, proxy_headers: bool) -> Proxies | None:
 def _start_workers(serving: _ServeTask, host: str, port: int, workers: int) -> int:
     bounds = load_config(serving.entrypoint.folder).server
     with bound(host, port) as sockets:
-        told: set[str] = set()
 
         def started(report: WorkerReport | None) -> None:
             if report is None:
                 return
-            for note in {*report.notes} - told:
-                log.warning("%s", note)
-            told.update(report.notes)
             manifest = _served(report.project)
             if manifest is None:
                 return
             for sentence in drift(report.project, manifest, os.environ):
                 environment_log.warning("%s", sentence)
             log.info("serving build %s on %s with %d workers", manifest.build, address_of(sockets), workers)
+            _log_notes(report.notes)
 
         return run_workers(serving, sockets, workers, bounds, started)
+
+
+def _log_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        log.warning("%s", note)
 
 
 def _refuse_memory(app: Millpond) -> None:
