@@ -309,6 +309,14 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     # When it runs
 
+    async def registered(self) -> None:
+        """Await what an async `register` of instrumentation.py awaits; requests, lifespans and builds do so first.
+
+        Raises:
+            Exception: whatever `register` raises.
+        """
+        await self._instrumentation.finish()
+
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[Mapping[str, Any]]:
         """Start on entry and stop on exit; for a parent that mounts this application: its `lifespan`, or inside of it.
