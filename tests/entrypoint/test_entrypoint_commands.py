@@ -127,6 +127,64 @@ def test_explain_wants_one_path_and_takes_an_application_before_it(
     assert (done.code, done.err) == (2, f"error: {message}\n")
 
 
+DECLARED = """\
+import functools
+
+from fastapi import APIRouter, FastAPI, WebSocket
+
+from millpond import Millpond
+
+
+class Form:
+    async def __call__(self) -> int:
+        return 1
+
+
+def logged(function):
+    @functools.wraps(function)
+    def call(*given, **named):
+        return function(*given, **named)
+
+    return call
+
+
+router = APIRouter(prefix="/orders")
+
+
+@router.get("/{number}")
+@logged
+def order(number: int) -> int:
+    return number
+
+
+app = Millpond()
+app.include_router(router, prefix="/api")
+app.add_api_route("/form", Form(), methods=["POST", "GET"])
+app.mount("/old", FastAPI())
+
+
+@app.websocket("/ws")
+async def talk(socket: WebSocket) -> None: ...
+"""
+
+
+def test_routes_that_code_declares_are_listed_beside_those_of_files(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write({"main.py": DECLARED, "app/route.py": STATIC})
+    listed = command(project, capsys)("routes", "--json").facts["routes"]
+    own = [route for route in listed if route["by"] == "code"]
+    assert [route["pattern"] for route in listed if route["by"] == "file"] == ["/"]
+    assert all((route["mode"], route["glyph"]) == ("live", "λ") for route in own)
+    assert [(route["pattern"], route["methods"], route["file"], route["place"], route["why"]) for route in own] == [
+        ("/api/orders/{number}", ["GET"], "main.py", "main.py:24", "declared in code"),
+        ("/form", ["GET", "POST"], "main", None, "declared in code"),
+        ("/old", [], "fastapi.applications", None, "mounted: FastAPI"),
+        ("/ws", [], "main.py", "main.py:36", "declared in code"),
+    ]
+    assert "λ /api/orders/{number}  GET" in command(project, capsys)("routes").out
+
+
 def test_a_note_about_the_application_is_told_and_is_no_part_of_the_result(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

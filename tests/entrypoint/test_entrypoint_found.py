@@ -153,7 +153,7 @@ def test_app_main_py_is_looked_at_where_there_is_no_main_py(project: Project) ->
 def test_the_application_and_the_routes_are_one_package(project: Project) -> None:
     project.write({"app/main.py": MAIN, "app/route.py": "from app.main import app\n\n\ndef GET(): ...\n"})
     app = opened(project).app
-    assert [route.module.module.app for route in app.routes] == [app]
+    assert [route.module.module.app for route in app.file_routes] == [app]
 
 
 @pytest.mark.parametrize(
