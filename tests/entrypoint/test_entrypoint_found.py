@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,7 +58,16 @@ def test_of_two_applications_with_other_names_none_is_guessed(project: Project) 
     )
 
 
-@pytest.mark.parametrize("main", ["", "print('a script')\n", "from millpond import Millpond\n", "app = 'a name'\n"])
+NO_APPLICATION = [
+    "",
+    "print('a script')\n",
+    "from millpond import Millpond\n",
+    "app = 'x'\n",
+    "async def api(url): ...\n",
+]
+
+
+@pytest.mark.parametrize("main", NO_APPLICATION)
 def test_a_main_py_without_an_application_leaves_the_folder_alone(project: Project, main: str) -> None:
     project.write({"main.py": main})
     app, notes = opened(project)
@@ -110,6 +120,12 @@ def test_a_millpond_inside_of_another_application_is_taken_and_the_other_is_name
     whole = "service" if "service" in main else "app"
     assert note.startswith(f"main:{whole} isn't a Millpond but ")
     assert note.endswith(f"`uvicorn main:{whole}` serves the whole.")
+
+
+def test_an_application_that_wraps_itself_contains_no_millpond(project: Project) -> None:
+    main = "from starlette.middleware.gzip import GZipMiddleware\n\napp = GZipMiddleware(None)\napp.app = app\n"
+    project.write({"main.py": main})
+    assert refused(project).startswith("main:app (main.py) isn't a Millpond but an object of the class GZipMiddleware")
 
 
 def test_two_millponds_without_names_in_another_application_are_asked_for_by_name(project: Project) -> None:
@@ -231,18 +247,21 @@ def test_imports_and_relative_paths_begin_at_the_project(project: Project) -> No
 
 def test_an_application_of_a_folder_elsewhere_has_its_own_project(project: Project) -> None:
     project.write({"main.py": said("app: src/site/pages"), "src/site/pages/route.py": ROUTE})
+    project.write({"src/site/millpond.toml": 'compat = "15"\n'})
     app, notes = opened(project)
     assert (app.project, notes) == (project.folder / "src" / "site", [])
     project.write({"millpond.toml": 'compat = "14"\n'})
     app, notes = opened(project)
-    assert app.config.compat == "16"
+    assert app.config.compat == "15"
     assert notes == [f"the project of this application is {app.project}: in {project.folder} only [app] is read"]
 
 
 def test_a_link_to_the_project_is_followed(project: Project) -> None:
-    project.write({"main.py": said("app: pages")})
+    project.write({"main.py": said("app: pages"), "millpond.toml": 'compat = "14"\n'})
     link = project.folder.with_name("current")
     link.symlink_to(project.folder)
     folder, project.folder = project.folder, link
-    assert opened(project).app.app_dir == folder / "pages"
+    app, notes = opened(project)
+    assert (app.app_dir, app.config.compat, notes) == (folder / "pages", "14", [])
+    assert sys.modules["main"].__file__ == f"{app.project}/main.py"  # messages name its lines as the project's
     forget(folder)

@@ -114,9 +114,12 @@ def test_a_file_is_written_whole_with_its_mode_and_where_the_caller_is(
     assert text == openapi().out
     target.write_text("former", "utf-8")
     target.chmod(0o640)
+    former = target.open("rb")
     (tmp_path / "link.json").symlink_to(target)
     assert openapi("--output", "link.json").code == 0
     assert (target.read_text("utf-8"), stat.S_IMODE(target.stat().st_mode)) == (text, 0o640)
+    with former:
+        assert former.read() == b"former"  # who reads it meanwhile reads all of it
     assert (tmp_path / "link.json").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.json", "openapi.json", "project"]
 
