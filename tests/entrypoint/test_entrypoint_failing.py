@@ -76,9 +76,19 @@ def test_what_millpond_says_is_not_wrapped(project: Project, name: str) -> None:
     assert refused(project, f"{name}:app") == 'millpond.toml: there is no key "compaat"; did you mean "compat"?'
 
 
-def test_a_wrong_use_of_millpond_in_main_py_has_its_line(project: Project) -> None:
-    project.write({"main.py": f"from millpond import revalidate_tag\n{MAIN}revalidate_tag('')\n"})
-    assert refused(project).startswith("main.py:5: ")
+@pytest.mark.parametrize("call", ["revalidate_tag('')", "Millpond('nowhere')"])
+def test_a_wrong_use_of_millpond_in_main_py_has_its_line(project: Project, call: str) -> None:
+    project.write({"main.py": f"from millpond import revalidate_tag\n{MAIN}{call}\n"})
+    message = refused(project)
+    assert message.startswith("main.py:5: ")
+    assert "can't be imported" not in message
+
+
+def test_what_register_raises_while_main_py_makes_the_application_has_its_line(project: Project) -> None:
+    project.write({"main.py": MAIN, "instrumentation.py": "def register(app):\n    raise ValueError('no collector')\n"})
+    message = refused(project)
+    assert message.startswith("instrumentation.py:2: ")
+    assert "  main.py:3 in <module>\n" in message
 
 
 def test_a_module_that_another_project_of_this_process_has_too_is_not_taken_for_it(project: Project) -> None:

@@ -37,8 +37,9 @@ def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_war
     Raises:
         MillpondError: the configuration, a route file or the module of the application is wrong, or what was named
             isn't there.
+        ProjectError: instrumentation.py raised.
     """
-    with prints_on_stderr(), _without_garbage_collection():
+    with prints_on_stderr(), _without_garbage_collection(), _told(entrypoint.folder):
         app, notes = open_app(entrypoint)
         app.isolated = False  # a command works on what is served, whoever calls it
         app.file_routes  # noqa: B018 - loaded here, where what they print goes to stderr
@@ -109,12 +110,19 @@ def run_project(
     Raises:
         ProjectError: the user's code raised.
     """
-    try:
+    with _told(app.project):
         return run_loop(work, loop_factory)
+
+
+@contextlib.contextmanager
+def _told(project: Path) -> Iterator[None]:
+    """What the user's code raises within the block, as an error with the user's part of the traceback."""
+    try:
+        yield
     except MillpondError:
         raise
     except (Exception, SystemExit) as error:
-        raise ProjectError(f"the project's own code failed:\n{failure_message(error, app.project)}") from error
+        raise ProjectError(f"the project's own code failed:\n{failure_message(error, project)}") from error
 
 
 def prints_on_stderr() -> contextlib.AbstractContextManager[object]:

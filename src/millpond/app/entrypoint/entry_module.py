@@ -37,16 +37,21 @@ def entry_module(wanted: ImportString, source: str, folder: Path) -> ModuleType:
         raise UsageError(f"{source}{_no_module(wanted, error.name or name, folder)}") from None
     except RouteModuleError as error:
         cause = error.__cause__
-        if isinstance(cause, MillpondError) and not isinstance(cause, UsageError):
+        if isinstance(cause, MillpondError) and not _is_about_a_call(cause):
             raise cause from None  # it says it all
         raise ProjectError(_message(error, cause, folder)) from cause
+
+
+def _is_about_a_call(error: MillpondError) -> bool:
+    """Whether it is about the arguments of a call, such as `Millpond("nowhere")`, and needs the line of that."""
+    return isinstance(error, UsageError | ProjectError) and "\n" not in str(error)
 
 
 def _message(error: RouteModuleError, cause: BaseException | None, folder: Path) -> str:
     """One that has the place, and the user's part of the traceback."""
     if cause is None or isinstance(cause, SyntaxError):
         return str(error)
-    if isinstance(cause, UsageError):
+    if isinstance(cause, MillpondError):
         return f"{at(users_place(cause, folder))}{cause}"
     return f"{error}\n{failure_message(cause, folder)}"
 
