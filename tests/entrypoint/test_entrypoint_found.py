@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _routes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.folder)  # `open_app` goes there, too; the test comes back
+    monkeypatch.delitem(sys.modules, "app", raising=False)  # that of another test's project
     project.write({"app/route.py": ROUTE, "pages/route.py": ROUTE})
 
 
