@@ -79,7 +79,8 @@ class MetadataError(MillpondError, ValueError):
 
 
 class ProjectError(MillpondError):
-    """The project's own code raised where no request could be answered with 500: in `register`, or in a lifespan.
+    """The project's own code raised where no request could be answered with 500: while the application was made, in
+    `register`, or in a lifespan.
 
     Mend the code: the message has its traceback, and `__cause__` what was raised.
     """

@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_project import ITEMS, LIVE, RAISES, STATIC, call, execute, spawn
 
+from cli_project import ITEMS, LIVE, RAISES, STATIC, call, execute, spawn
 from millpond.prerender.build_manifest import OUTPUT
 
 if TYPE_CHECKING:

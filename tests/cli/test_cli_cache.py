@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_project import ITEMS, STOCK, call
 
+from cli_project import ITEMS, STOCK, call
 from millpond import Millpond
 from millpond.stores.lmdb.layout import digest
 from millpond.stores.lmdb.opening import open_environment, release
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cli_project import Done
-
     from ponds import Project
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_project import STATIC, call, execute
 
 import millpond
+from cli_project import STATIC, call, execute
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+
 from cli_project import STATIC, address_in, call, execute
 from many_workers import PATIENCE, started, until
 

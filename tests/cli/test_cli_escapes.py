@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from cli_project import LIVE, STATIC, address_in, call, spawn
 from many_workers import PATIENCE, started
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from cli_project import ITEMS, LIVE, STATIC, STOCK, call
 
 if TYPE_CHECKING:

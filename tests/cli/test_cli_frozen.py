@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_project import STATIC, call, spawn
 
+from cli_project import STATIC, call, spawn
 from millpond.prerender.build_manifest import read_manifest
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_project import ITEMS, address_in, call, spawn
 
+from cli_project import ITEMS, address_in, call, spawn
 from millpond import Millpond
 from ponds import client_of
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli_project import Done
-
     from ponds import Project
 
 SECRET = "a secret of enough letters"

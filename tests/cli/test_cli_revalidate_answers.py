@@ -8,15 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_project import STATIC, call
 
+from cli_project import STATIC, call
 from millpond.policy.tags import MAX_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli_project import Done
-
     from ponds import Project
 
 CONFIG = '[revalidate_endpoint]\nsecret = " a secret of enough letters "\n'

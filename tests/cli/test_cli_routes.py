@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli_project import ITEMS, LIVE, STATIC, call
-
 from millpond.prerender.build_manifest import OUTPUT
 
 if TYPE_CHECKING:

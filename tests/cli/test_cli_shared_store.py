@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cli_project import ITEMS, STOCK, call
 
+from cli_project import ITEMS, STOCK, call
 from engines import Engine, engine, settle
 from millpond import Millpond
 from millpond.config import load_config
@@ -17,7 +17,6 @@ from ponds import client_of
 
 if TYPE_CHECKING:
     from cli_project import Done
-
     from ponds import Project
 
 __all__ = ["engine"]

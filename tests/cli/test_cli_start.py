@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from cli_project import ITEMS, STATIC, address_in, call, execute, spawn
 
+from cli_project import ITEMS, STATIC, address_in, call, execute, spawn
 from millpond.prerender.build_manifest import OUTPUT
 
 if TYPE_CHECKING:

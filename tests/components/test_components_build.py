@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from components_project import ENDS_BY_ITSELF, assert_ends, assert_static, built_one, built_routes, failures
 
-from millpond.cli.explanation import explain_path
+from millpond.cli.facts.explanation import explain_path
 from millpond.errors import RouteModuleError
 from ponds import cache_of
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         "app/icon.png",
         "app/robots.txt",
         "app/(shop)/[slug]/opengraph-image1.jpg",
+        "main.py",
+        "src/shop/millpond.toml",
+        "src/shop/pages/robots.txt",
     ],
 )
 def test_python_the_configuration_and_metadata_files_count(path: str) -> None:
@@ -36,10 +39,8 @@ def test_python_the_configuration_and_metadata_files_count(path: str) -> None:
         "shop.db-wal",
         "README.md",
         "icon.png",
-        "data/robots.txt",
         "app/photo.png",
         "app/__pycache__/icon.png",
-        "data/millpond.toml",
         ".millpond/build/x.py",
         ".venv/lib/x.py",
         "venv/x.py",

@@ -1,88 +1,30 @@
 from __future__ import annotations
 
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from dev_server import SECONDS, developing, returns
 
 from millpond.cli import run
+from millpond.config import Entrypoint
 from millpond.dev import supervisor
 from millpond.dev.supervisor import ServingProcess, supervise
 from millpond.errors import WatchError
 from millpond.serve.processes.server import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ponds import Project
-
-SECONDS = 15
-
-
-class Dev:
-    """A running `millpond dev`."""
-
-    def __init__(self, process: subprocess.Popen[str], client: httpx2.Client, project: Project) -> None:
-        self.process, self.client, self.project = process, client, project
-
-    def get(self, path: str = "/", accept: str = "*/*") -> httpx2.Response:
-        return self.client.get(path, headers={"accept": accept})
-
-    def until(self, wanted: Callable[[httpx2.Response], bool], path: str = "/") -> httpx2.Response:
-        """The first answer that is as wanted: a reload takes a moment, and the file system's events another."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            answer = self.get(path)
-            if wanted(answer):
-                return answer
-            time.sleep(0.05)
-        raise AssertionError(f"still {answer.status_code}: {answer.text}")
-
-    def write(self, body: str) -> None:
-        self.project.routes({"/": body})
-
-    def stop(self, number: signal.Signals = signal.SIGINT) -> str:
-        """End it, and return what it said."""
-        self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=SECONDS)
-        return said
-
-
-@contextmanager
-def developing(project: Project) -> Iterator[Dev]:
-    arguments = ["dev", "--dir", str(project.folder), "--port", "0"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "millpond", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stderr is not None
-        found = re.search(r"http://[0-9.:]+", process.stderr.readline())
-        assert found is not None
-        with httpx2.Client(base_url=found[0], trust_env=False, timeout=SECONDS) as client:
-            yield Dev(process, client, project)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=SECONDS)
-
-
-def returns(text: str) -> str:
-    return f"def GET():\n    return {text!r}\n"
 
 
 def test_a_change_reloads_and_no_request_is_refused_meanwhile(project: Project) -> None:
@@ -194,7 +136,7 @@ def test_a_process_that_ends_by_itself_is_told_and_not_started_in_a_loop(project
 
 
 def test_a_process_that_cannot_even_tell_of_an_end_waits_for_a_change(project: Project) -> None:
-    with ServingProcess(project.folder, "127.0.0.1", [], threading.Event()) as child:
+    with ServingProcess(Entrypoint(project.folder), "127.0.0.1", [], threading.Event()) as child:
         child.start(crashed=7)
         assert child._process is not None
         child._process.kill()
@@ -253,7 +195,7 @@ def test_a_second_signal_leaves_the_serving_process_no_time(project: Project, mo
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
     with (
         supervisor._until_signalled() as (stop, again),
-        ServingProcess(project.folder, "127.0.0.1", [], again) as child,
+        ServingProcess(Entrypoint(project.folder), "127.0.0.1", [], again) as child,
     ):
         child._process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
         assert child._process.stdout is not None
@@ -305,4 +247,4 @@ def test_files_that_cant_be_watched_are_one_sentence_with_what_helps(
     monkeypatch.setattr("millpond.dev.supervisor.watch", refused)
     project.routes({"/": returns("fine")})
     with bound("127.0.0.1", 0) as sockets, pytest.raises(WatchError, match="WATCHFILES_FORCE_POLLING=true"):
-        supervise(project.folder, "127.0.0.1", sockets, print)
+        supervise(Entrypoint(project.folder), "127.0.0.1", sockets, print)

@@ -34,7 +34,8 @@ class Command(NamedTuple):
     """A command of the real command line."""
 
     name: str
-    arguments: list[str]
+    usage: str
+    """Its name with its arguments; those in brackets may be left out."""
     options: dict[str, str | None]
     """Each option's name, with its default; None where leaving it out means something else than a value."""
 
@@ -49,8 +50,10 @@ def commands(app: App = command_line, prefix: tuple[str, ...] = ()) -> Iterator[
             continue
         taken = inner.assemble_argument_collection(parse_docstring=False)
         options = {name: default_of(each, name) for each in taken for name in each.names if name.startswith("--")}
-        positional = [each.name for each in taken if not each.name.startswith("--")]
-        yield Command(" ".join((*prefix, name)), positional, options)
+        whole = " ".join(("millpond", *prefix, name))
+        positional = [each.name for each in taken if each.name != "*" and not each.name.startswith("--")]
+        usage = (inner.usage or "").removeprefix("Usage: ").replace(" [OPTIONS]", "") or " ".join((whole, *positional))
+        yield Command(whole.removeprefix("millpond "), usage, options)
 
 
 def default_of(option: Argument, name: str) -> str | None:
@@ -78,7 +81,7 @@ def documented_options() -> Iterator[tuple[str, str, str | None]]:
 
 def test_the_reference_lists_every_command_with_its_arguments() -> None:
     listed = [span for row in table(REFERENCE, "Commands", "command") for span in codes(row[0])]
-    assert sorted(listed) == sorted(" ".join(["millpond", each.name, *each.arguments]) for each in COMMANDS.values())
+    assert sorted(listed) == sorted(each.usage for each in COMMANDS.values())
 
 
 def test_the_reference_lists_every_option_with_its_command_and_default() -> None:

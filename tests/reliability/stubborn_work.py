@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from millpond.serve.processes.worker import Started, WorkerReport
+
 
 def count(trace: Path) -> int:
     """How many processes have begun, this one included."""
@@ -76,12 +78,13 @@ class Stuck:
     """The first process of all serves, and then does nothing but one thing; a thread of it is well all the while."""
 
     trace: Path
+    report: WorkerReport | None = None
 
-    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+    def __call__(self, sockets: Sequence[socket.socket], started: Started) -> int:
         first = count(self.trace) == 1
 
         async def serve() -> None:
-            started()
+            started(self.report)
             await asyncio.sleep(0.1)
             if first:
                 time.sleep(60)  # noqa: ASYNC251 - that is what it is about

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from stubborn_work import Deaf, Mortal, Never, Slow, Stuck
 
-from millpond.serve.processes.workers import Workers, _signals_restored
+from millpond.config import ServerConfig
+from millpond.serve.processes.worker import WorkerReport
+from millpond.serve.processes.workers import GRACE, Workers, _signals_restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +49,7 @@ def supervised(
 
 @contextmanager
 def ended(patience: float, work: WorkerTask, max_silence: float) -> Iterator[Workers]:
-    workers = Workers(work, [], 1, patience, lambda: None, max_silence)
+    workers = Workers(work, [], 1, patience, lambda _: None, max_silence)
     try:
         yield workers
     finally:
@@ -98,6 +100,17 @@ def test_a_worker_whose_loop_is_stuck_is_killed_and_replaced_and_the_log_says_wh
     (told,) = [record.getMessage() for record in caplog.records if "server.worker_timeout" in record.getMessage()]
     assert "time.sleep(60)" in told
     assert "stubborn_work.py" in told
+
+
+def test_what_a_worker_reports_about_its_application_bounds_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trace = tmp_path / "trace"
+    report = WorkerReport(tmp_path, ServerConfig(worker_timeout=1.0, shutdown_timeout=3.0))
+    workers = supervised(Stuck(trace, report), serves(trace, 2), max_silence=600.0)
+    assert workers.workers[0].report == report
+    assert workers._patience == 3.0 + GRACE
+    assert "server.worker_timeout is 1)" in caplog.text
 
 
 def test_a_second_signal_ends_everything_at_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -164,7 +177,7 @@ PARENT = """\
 from millpond.serve.processes.workers import Workers
 from stubborn_work import Deaf
 
-workers = Workers(Deaf(), [], 1, 0.3, lambda: print(workers.workers[0].pid, flush=True), 30.0)
+workers = Workers(Deaf(), [], 1, 0.3, lambda _: print(workers.workers[0].pid, flush=True), 30.0)
 workers.run()
 """
 
@@ -184,7 +197,7 @@ def test_a_worker_that_doesnt_hear_ends_soon_after_its_parent() -> None:
 def test_only_time_in_which_the_parent_could_hear_counts_as_silence(caplog: pytest.LogCaptureFixture) -> None:
     moments = iter([0.0, 0.5, 600.0, 600.5])
     with _signals_restored():
-        workers = Workers(Deaf(), [], 1, 1.0, lambda: None, 30.0, lambda: next(moments))
+        workers = Workers(Deaf(), [], 1, 1.0, lambda _: None, 30.0, lambda: next(moments))
         worker = workers._begin()
         workers.workers = [worker]
         while not worker.has_served:
@@ -207,7 +220,7 @@ def test_a_system_that_gives_no_further_process_is_asked_again(
 ) -> None:
     moments = iter([0.0, 1.0, 1.5, 2.0])
     with _signals_restored():
-        workers = Workers(Deaf(), [], 1, 1.0, lambda: None, 30.0, lambda: next(moments))
+        workers = Workers(Deaf(), [], 1, 1.0, lambda _: None, 30.0, lambda: next(moments))
         ended = workers._begin()
         ended.kill()
         ended.join()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def supervisor(work: WorkerTask) -> Iterator[Workers]:
     """The supervisor of one worker, which serves where it can."""
     with _signals_restored():
-        workers = Workers(work, [], 1, 20.0, lambda: None, 30.0)
+        workers = Workers(work, [], 1, 20.0, lambda _: None, 30.0)
         try:
             workers._start()
             yield workers

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketClose
 
 from millpond.app.builder import Builder
 from millpond.app.context import AppContext
+from millpond.app.development import adjusted, in_development
 from millpond.app.file_routes import FileRoutes
 from millpond.app.folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.instrumentation import Instrumentation
@@ -109,8 +110,8 @@ class Millpond(starlette_names.LayeredFastAPI):
         refuse_unknown(fastapi)
         self.app_dir = app_dir_of(app_dir, sys._getframe(1))  # noqa: SLF001 - the documented way to a caller's frame
         self.project = self.app_dir.parent
-        self.config = config if config is not None else load_config(self.project)
-        self.development = development
+        self.config = adjusted(config if config is not None else load_config(self.project))
+        self.development = development = development or in_development()
         with warned_at_the_caller():
             super().__init__(**fastapi)
         if self.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:
@@ -307,6 +308,14 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self._unseen
 
     # When it runs
+
+    async def registered(self) -> None:
+        """Await what an async `register` of instrumentation.py awaits; requests, lifespans and builds do so first.
+
+        Raises:
+            Exception: whatever `register` raises.
+        """
+        await self._instrumentation.finish()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[Mapping[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes: the command failed; the command line is invalid; Ctrl-C."""
@@ -30,7 +32,8 @@ def run(arguments: Sequence[str]) -> int:
 
     replace_unprintable()
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with _working_directory_kept():
+            code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:  # its message says what is wrong and suggests a fix
         print_error(str(error))
         return MISUSED
@@ -42,3 +45,17 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as error:  # raised by the project's own code, for example while it is imported
         return exit_code_of(error)
     return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _working_directory_kept() -> Iterator[None]:
+    """Leave the process in the folder in which it is: commands go to the project's."""
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:  # it was removed
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.chdir(before)

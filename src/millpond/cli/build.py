@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from millpond.cli.console import errors_as_json, notices, output, print_error, print_json, print_table, print_warning
-from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.errors import UsageError
 from millpond.messages import counted
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 
 def build(
+    named: AppName = None,
+    /,
     *,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    which: Which = HERE,
     publish: Annotated[
         bool, Parameter(negative="", help="Upload the rendered answers to the shared store, for the hosts that serve.")
     ] = False,
@@ -40,7 +42,7 @@ def build(
     """Prerender the static routes, and report each route's mode and the reason for it."""
     configure_logs("text", "warning")
     with errors_as_json(json):
-        app = open_project(dir)
+        app = open_project(which.entrypoint(named))
         if publish and app.config.cache.kind != "valkey":
             configured = app.config.cache.store
             raise UsageError(

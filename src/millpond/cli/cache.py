@@ -18,8 +18,7 @@ from millpond.cli.console import (
     print_labelled,
     print_table,
 )
-from millpond.cli.options import HERE, Dir, Json
-from millpond.cli.stored import (
+from millpond.cli.facts.stored import (
     DAMAGED,
     ID_LENGTH,
     cache_of,
@@ -29,6 +28,8 @@ from millpond.cli.stored import (
     human_size,
     is_called,
 )
+from millpond.cli.options import HERE, Json, Which
+from millpond.cli.project import project_of
 from millpond.errors import CommandError, UsageError
 from millpond.messages import counted
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
@@ -38,7 +39,7 @@ from millpond.prerender.build_table import route_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from millpond.cli.stored import ProjectCache
+    from millpond.cli.facts.stored import ProjectCache
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.maintenance_contract import ListedEntry, StoreInspection
@@ -51,7 +52,7 @@ HEADINGS = ["Entry", "Kind", "Size", "Age", "State", "Lifetime", "Gen", "Hits", 
 @cache.command(name="ls")
 def list_entries(
     *,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    which: Which = HERE,
     route: Annotated[str | None, Parameter(help="Only entries of this route pattern, such as /items/[id].")] = None,
     tag: Annotated[str | None, Parameter(help="Only entries with this tag.")] = None,
     kind: Annotated[
@@ -66,7 +67,7 @@ def list_entries(
 ) -> int:
     """List the stored entries, most recently used first."""
     with errors_as_json(json):
-        about = cache_of(dir, "millpond cache")
+        about = cache_of(project_of(which.entrypoint()), "millpond cache")
         with about.inspected() as inspection:
             wanted = [
                 (found.use, facts)
@@ -89,12 +90,12 @@ def show(
     name: Annotated[str, Parameter(help="A path, such as /items/1; a key; or the beginning of an id.")],
     /,
     *,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    which: Which = HERE,
     json: Json = False,
 ) -> int:
     """Show one entry in full, or all entries of a path."""
     with errors_as_json(json):
-        about = cache_of(dir, "millpond cache")
+        about = cache_of(project_of(which.entrypoint()), "millpond cache")
         wanted = _chosen(path=name if name.startswith("/") else None, key=name)
         with about.inspected() as inspection:
             shown = [
@@ -115,10 +116,10 @@ def show(
 
 
 @cache.command
-def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+def stats(*, which: Which = HERE, json: Json = False) -> int:
     """Show how much is stored, and how much of it is fresh."""
     with errors_as_json(json):
-        about = cache_of(dir, "millpond cache")
+        about = cache_of(project_of(which.entrypoint()), "millpond cache")
         with about.inspected() as inspection:
             numbers = inspection.stats()._asdict()
             listed = [facts for _, facts in _facts(about, inspection, own=False)]
@@ -137,10 +138,10 @@ def stats(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the op
 
 
 @cache.command
-def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+def verify(*, which: Which = HERE, json: Json = False) -> int:
     """Read every entry; the exit code is 1 if any is damaged."""
     with errors_as_json(json):
-        about = cache_of(dir, "millpond cache")
+        about = cache_of(project_of(which.entrypoint()), "millpond cache")
         with about.inspected() as inspection:
             found = list(inspection.entries())
     damaged = [one.digest for one in found if one.entry is None]
@@ -156,7 +157,7 @@ def verify(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the o
 @cache.command
 def purge(
     *,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    which: Which = HERE,
     everything: Annotated[bool, Parameter(name="--all", negative="", help="All entries.")] = False,
     path: Annotated[list[str] | None, Parameter(negative="", help="Entries of this path or pattern.")] = None,
     tag: Annotated[list[str] | None, Parameter(negative="", help="Entries with this tag.")] = None,
@@ -167,7 +168,7 @@ def purge(
     with errors_as_json(json):
         if not (everything or path or tag or key):
             raise UsageError("select entries with --all, --path PATH, --tag TAG or --key KEY.")
-        about = cache_of(dir, "millpond cache")
+        about = cache_of(project_of(which.entrypoint()), "millpond cache")
         choices = [*(_chosen(path=one) for one in path or ()), *(_chosen(tag=one) for one in tag or ())]
         choices += [_chosen(key=one) for one in key or ()]
 
@@ -178,10 +179,10 @@ def purge(
 
 
 @cache.command
-def prune(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+def prune(*, which: Which = HERE, json: Json = False) -> int:
     """Drop entries that can never be served again: expired, damaged, or of another build."""
     with errors_as_json(json):
-        about, now = cache_of(dir, "millpond cache"), time.time()
+        about, now = cache_of(project_of(which.entrypoint()), "millpond cache"), time.time()
 
         with about.cleared() as upkeep:
             # During a rolling deploy another build's answers are in use while one of its servers still runs.

@@ -22,10 +22,20 @@ _COMMANDS = {
     "start": "Serve the build.",
     "routes": "List the routes.",
     "explain": "Explain what a GET of a path returns, and why.",
+    "openapi": "Print the OpenAPI document, without a server.",
     "cache": "Inspect the cache, and drop entries.",
     "cron": "List the crons with their last runs, or run one now.",
     "revalidate": "Invalidate tags and paths: older entries are rendered again.",
 }
 
+_ARGUMENTS = {
+    **dict.fromkeys(("dev", "build", "start", "routes", "openapi"), "[MODULE:APP]"),
+    "explain": "[MODULE:APP] PATH",
+}
+"""Where the application may be named without an option."""
+
 for _name, _help in _COMMANDS.items():
-    app.command(f"millpond.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name))
+    _usage = {"usage": f"Usage: millpond {_name} [OPTIONS] {_ARGUMENTS[_name]}"} if _name in _ARGUMENTS else {}
+    app.command(
+        f"millpond.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage
+    )

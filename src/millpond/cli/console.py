@@ -56,8 +56,13 @@ def print_labelled(lines: Iterable[tuple[str, str]], width: int) -> None:
 
 def print_json(facts: Any) -> None:
     """Print `facts` as indented JSON on stdout, always in UTF-8."""
+    print_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+
+
+def print_bytes(content: bytes) -> None:
+    """Print bytes on stdout as they are, whatever the terminal's encoding."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+    sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from millpond.cli.console import errors_as_json, output, print_json, print_table
-from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.cron.job import AlreadyClaimed
 from millpond.cron.record import RunOutcome
@@ -31,11 +31,11 @@ FAILED = 1
 
 
 @cron.command(name="list")
-def list_crons(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
+def list_crons(*, which: Which = HERE, json: Json = False) -> int:
     """List the crons: when each runs next, and the outcome of its last runs."""
     configure_logs("text", "error")
     with errors_as_json(json):
-        app = open_project(dir)
+        app = open_project(which.entrypoint())
         jobs = _jobs_of(app, "millpond cron list")
         records = run_project(app, _records(app, jobs))
     now = time.time()
@@ -58,13 +58,13 @@ def run(
     /,
     *,
     schedule: Annotated[str | None, Parameter(help="Selects one of several crons with the same path.")] = None,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    which: Which = HERE,
     json: Json = False,
 ) -> int:
     """Run a cron now, in this process, and wait until it ends; the exit code is 0 if it succeeded."""
     configure_logs("text", "warning")
     with errors_as_json(json):
-        app = open_project(dir)
+        app = open_project(which.entrypoint())
         job = _chosen(_jobs_of(app, "millpond cron run"), path, schedule)
         with prints_on_stderr():
             outcome = run_project(app, _run(app, job))

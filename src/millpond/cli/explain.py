@@ -5,39 +5,56 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import CycloptsError, Parameter
 
+from millpond.app.entrypoint.import_string import names_an_application
 from millpond.cli.console import errors_as_json, print_json, print_labelled
-from millpond.cli.explanation import explain_path
-from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.facts.explanation import explain_path
+from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
 from millpond.prerender.build_table import duration_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from millpond.cli.explanation import Explanation
+    from millpond.cli.facts.explanation import Explanation
 
 
 def explain(
-    path: Annotated[str, Parameter(help="A path, such as /products/oak-chair, or a URL.")],
-    /,
-    *,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    *path: Annotated[
+        str,
+        Parameter(help="A path, such as /products/oak-chair, or a URL; before it, the application may be named."),
+    ],
+    which: Which = HERE,
     json: Json = False,
 ) -> int:
     """Explain what a GET of a path returns, and why: the matching route, and the cache's answer by the build."""
+    named, asked = _told(path)
     with errors_as_json(json):
-        app = open_project(dir)
+        app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
         with prints_on_stderr():
-            explanation = run_project(app, explain_path(app, manifest, path, time.time()))
+            explanation = run_project(app, explain_path(app, manifest, asked, time.time()))
     explanation.notes += notes
     if json:
         print_json(explanation)
         return 0
     print_labelled(_lines(explanation), 8)
     return 0
+
+
+def _told(words: tuple[str, ...]) -> tuple[str | None, str]:
+    """The application, if it is named, and the path.
+
+    Raises:
+        CycloptsError: it is neither PATH nor MODULE:APP PATH.
+    """
+    *before, path = words or ("",)
+    if not path or (names_an_application(path) and not before):
+        raise CycloptsError(f"give a path: millpond explain {' '.join((*words, '/'))}")
+    if len(before) > 1 or (before and names_an_application(path)):
+        raise CycloptsError("give one path, and before it at most the application: millpond explain main:app /")
+    return (before[0] if before else None), path
 
 
 def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from millpond.app import Millpond
+from millpond.app.entrypoint.opened_app import ROUTES, open_app
+from millpond.cli.console import print_warning
+from millpond.config import load_config
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
 from millpond.prerender.failure import failure_message
@@ -18,24 +20,57 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
+    from millpond.app import Millpond
+    from millpond.config import Config, Entrypoint
     from millpond.prerender.build_manifest import BuildManifest
-
-APP = "app"
 
 T = TypeVar("T")
 
 
-def open_project(folder: Path) -> Millpond:
-    """The application of a project's folder.
+def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_warning) -> Millpond:
+    """The application that a command works on, its route files imported.
+
+    Args:
+        entrypoint: which application.
+        tell: prints a note about how the application was found.
 
     Raises:
-        MillpondError: the configuration or a route file is wrong.
+        MillpondError: the configuration, a route file or the module of the application is wrong, or what was named
+            isn't there.
+        ProjectError: instrumentation.py raised.
     """
-    with prints_on_stderr(), _without_garbage_collection():
-        app = Millpond(folder / APP)
+    with prints_on_stderr(), _without_garbage_collection(), _told(entrypoint.folder):
+        app, notes = open_app(entrypoint)
         app.isolated = False  # a command works on what is served, whoever calls it
         app.file_routes  # noqa: B018 - loaded here, where what they print goes to stderr
-        return app
+    for note in notes:
+        tell(note)
+    return app
+
+
+class FoundProject(NamedTuple):
+    """A project's folder, the folder with its routes, and its configuration."""
+
+    folder: Path
+    app_dir: Path
+    config: Config
+
+
+def project_of(entrypoint: Entrypoint) -> FoundProject:
+    """The project that a command is about, of which it needs no routes.
+
+    Only an application that the command line names is imported: otherwise a command would need the packages and the
+    environment of the application, only to look into its cache.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        MillpondError: as `open_project` does.
+    """
+    if entrypoint.given:
+        app = open_project(entrypoint)
+        return FoundProject(app.project, app.app_dir, app.config)
+    folder = entrypoint.folder
+    return FoundProject(folder, folder / ROUTES, load_config(folder))
 
 
 @contextlib.contextmanager
@@ -75,12 +110,19 @@ def run_project(
     Raises:
         ProjectError: the user's code raised.
     """
-    try:
+    with _told(app.project):
         return run_loop(work, loop_factory)
+
+
+@contextlib.contextmanager
+def _told(project: Path) -> Iterator[None]:
+    """What the user's code raises within the block, as an error with the user's part of the traceback."""
+    try:
+        yield
     except MillpondError:
         raise
     except (Exception, SystemExit) as error:
-        raise ProjectError(f"the project's own code failed:\n{failure_message(error, app.project)}") from error
+        raise ProjectError(f"the project's own code failed:\n{failure_message(error, project)}") from error
 
 
 def prints_on_stderr() -> contextlib.AbstractContextManager[object]:

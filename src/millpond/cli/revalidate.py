@@ -15,10 +15,10 @@ from cyclopts import Parameter
 
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
 from millpond.cli.console import errors_as_json, output, print_json, print_warning
-from millpond.cli.options import HERE, Dir, Json
-from millpond.cli.project import APP
-from millpond.cli.stored import cache_of
-from millpond.config import RevalidateEndpointConfig, load_config
+from millpond.cli.facts.stored import cache_of
+from millpond.cli.options import HERE, Json, Which
+from millpond.cli.project import project_of
+from millpond.config import RevalidateEndpointConfig
 from millpond.errors import CommandError, PurgeError, UsageError
 from millpond.messages import counted
 from millpond.policy.key import folders_of
@@ -29,8 +29,8 @@ from millpond.stores.factory import chosen_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
+    from millpond.cli.project import FoundProject
     from millpond.config import Config
     from millpond.purge.purges import Purges
 
@@ -65,15 +65,17 @@ def revalidate(
         str | None,
         Parameter(help="The environment variable with the server's secret; by default the configured one."),
     ] = None,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    which: Which = HERE,
     json: Json = False,
 ) -> int:
     """Invalidate tags and paths. Running servers see it at their next request; nothing is rendered before that."""
     with errors_as_json(json):
         order = _order(tag or [], path or [], type, profile, expire)
-        project = (dir / APP).absolute().parent
-        config = load_config(project)
-        report = _through_store(dir, order) if url is None else _through_server(url, secret_env, config, order)
+        project = project_of(which.entrypoint())
+        if url is None:
+            report = _through_store(project, order)
+        else:
+            report = _through_server(url, secret_env, project.config, order)
         warnings = _unknown_paths(project, order["paths"], type)
     if json:
         print_json({**report, "warnings": warnings})
@@ -105,8 +107,8 @@ def _order(
     return {name: value for name, value in order.items() if value is not None}
 
 
-def _through_store(folder: Path, order: dict[str, Any]) -> dict[str, int]:
-    about = cache_of(folder, "millpond revalidate")
+def _through_store(project: FoundProject, order: dict[str, Any]) -> dict[str, int]:
+    about = cache_of(project, "millpond revalidate")
     expire_after = expire_after_of(about.config.profiles(), order.get("profile"), order.get("expire"))
     checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"))
     purges = _purges(about.config)
@@ -213,12 +215,11 @@ def _error_in(answer: httpx2.Response) -> str | None:
         return None
 
 
-def _unknown_paths(project: Path, paths: list[str], kind: PathType | None) -> list[str]:
+def _unknown_paths(project: FoundProject, paths: list[str], kind: PathType | None) -> list[str]:
     """A warning for each path that no route matches; none if the project has no routes here."""
-    app = project / APP
-    if not paths or not app.is_dir():
+    if not paths or not project.app_dir.is_dir():
         return []
-    files = scan(app, project)
+    files = scan(project.app_dir, project.folder)
     below = kind == "layout"
     patterns = {
         pattern for file in files for whole in (file.pattern, folders_of(file.file)) for pattern in _heads(whole, below)

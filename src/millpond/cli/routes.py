@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond.cli.console import errors_as_json, output, print_json, print_table, print_warning
-from millpond.cli.options import HERE, Dir, Json
+from millpond.cli.facts.declared_routes import declared_routes
+from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import build_of, open_project
 from millpond.prerender.build_report import route_facts
 from millpond.prerender.build_table import legend, route_table
@@ -19,15 +20,14 @@ if TYPE_CHECKING:
 CANDIDATE = "?"
 
 
-def routes(*, dir: Dir = HERE, json: Json = False) -> int:  # noqa: A002 - the option's name
-    """List the routes: with the decisions of the build if there is one, otherwise with what the files declare."""
+def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False) -> int:
+    """List the routes: with the decisions of the build if there is one, otherwise with what files and code declare."""
     with errors_as_json(json):
-        app = open_project(dir)
+        app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
         records = {record.file: record for record in manifest.routes} if manifest is not None else {}
-        listed = sorted(
-            (_facts(app, route, records) for route in app.file_routes), key=lambda facts: str(facts["pattern"])
-        )
+        facts = [*(_facts(app, route, records) for route in app.file_routes), *declared_routes(app)]
+        listed = sorted(facts, key=lambda each: str(each["pattern"]))
     notes += [warning for route in app.file_routes for warning in route.warnings]
     if json:
         print_json({"routes": listed, "warnings": notes})

@@ -13,8 +13,8 @@ from cyclopts.validators import Number
 
 from millpond.app.served_build import environment_log
 from millpond.cli.console import print_error, replace_unprintable
-from millpond.cli.options import HERE, LOCALHOST, PORT, Dir, Host, Port
-from millpond.cli.project import APP, open_project, run_project
+from millpond.cli.options import HERE, LOCALHOST, PORT, AppName, Host, Port, Which
+from millpond.cli.project import open_project, run_project
 from millpond.config import load_config
 from millpond.cron.scheduler import Scheduler
 from millpond.cron.secret import authorization
@@ -29,7 +29,7 @@ from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop
 from millpond.serve.processes.process_exit import repeated_signals
 from millpond.serve.processes.server import address_of, bound, serve
-from millpond.serve.processes.worker import name_worker
+from millpond.serve.processes.worker import WorkerReport, name_worker
 from millpond.serve.processes.workers import run_workers
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.app import Millpond
+    from millpond.config import Entrypoint
     from millpond.prerender.build_manifest import BuildManifest
+    from millpond.serve.processes.worker import Started
 
 log = logging.getLogger("millpond.serve")
 
@@ -47,8 +49,10 @@ Way = Literal["socket", "asgi"]
 
 
 def start(
+    named: AppName = None,
+    /,
     *,
-    dir: Dir = HERE,  # noqa: A002 - the option's name
+    which: Which = HERE,
     host: Host = LOCALHOST,
     port: Port = PORT,
     workers: Annotated[
@@ -72,17 +76,19 @@ def start(
 ) -> int:
     """Serve the build."""
     proxies = _trusted(forwarded_allow_ips, proxy_headers=proxy_headers)
-    serving = _ServeTask(dir, log_format, log_level, access_log, server, proxies)
+    serving = _ServeTask(which.entrypoint(named), log_format, log_level, access_log, server, proxies)
     serving.configure_logs()
     raise_limit()
     if workers > 1:
         return _start_workers(serving, host, port, workers)
-    app = open_project(dir)
+    notes: list[str] = []
+    app = open_project(serving.entrypoint, notes.append)
     manifest = _required(app.manifest(), app.project)
     with bound(host, port) as sockets:
 
         def started() -> None:
             log.info("serving build %s on %s", manifest.build, address_of(sockets))
+            _log_notes(notes)
 
         serving.serve(app, sockets, started, second_signal_exits=True)
     return 0
@@ -97,25 +103,34 @@ def _trusted(allowed: str | None, *, proxy_headers: bool) -> Proxies | None:
 
 
 def _start_workers(serving: _ServeTask, host: str, port: int, workers: int) -> int:
-    project = (serving.folder / APP).absolute().parent
-    config = load_config(project)
-    _required(read_manifest(project), project)
-    if config.cache.store == "memory":
-        raise UsageError(
-            f'--workers {workers} can\'t be used with [cache] store = "memory": each worker would have its own cache, '
-            'and an invalidation would reach only one of them. Use store = "lmdb", or one worker.'
-        )
+    bounds = load_config(serving.entrypoint.folder).server
     with bound(host, port) as sockets:
 
-        def started() -> None:
-            manifest = _served(project)
+        def started(report: WorkerReport | None) -> None:
+            if report is None:
+                return
+            manifest = _served(report.project)
             if manifest is None:
                 return
-            for sentence in drift(project, manifest, os.environ):
+            for sentence in drift(report.project, manifest, os.environ):
                 environment_log.warning("%s", sentence)
             log.info("serving build %s on %s with %d workers", manifest.build, address_of(sockets), workers)
+            _log_notes(report.notes)
 
-        return run_workers(serving, sockets, workers, config.server, started)
+        return run_workers(serving, sockets, workers, bounds, started)
+
+
+def _log_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        log.warning("%s", note)
+
+
+def _refuse_memory(app: Millpond) -> None:
+    if app.config.cache.store == "memory":
+        raise UsageError(
+            'several workers can\'t be used with [cache] store = "memory": each would have its own cache, and an '
+            'invalidation would reach only one of them. Use store = "lmdb", or one worker.'
+        )
 
 
 def _required(manifest: BuildManifest | None, project: Path) -> BuildManifest:
@@ -137,23 +152,26 @@ def _served(project: Path) -> BuildManifest | None:
 class _ServeTask:
     """How to serve. With several workers it is pickled and sent to each."""
 
-    folder: Path
+    entrypoint: Entrypoint
     log_format: LogFormat | None
     log_level: LogLevel
     access_log: bool
     way: Way
     proxies: Proxies | None
 
-    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+    def __call__(self, sockets: Sequence[socket.socket], started: Started) -> int:
         """Serve in a worker process; the `WorkerTask` of `run_workers`."""
         replace_unprintable()
         self.configure_logs()
         name_worker()
         environment_log.disabled = True  # the parent logs these warnings once
         try:
-            app = open_project(self.folder)
+            notes: list[str] = []
+            app = open_project(self.entrypoint, notes.append)
             _required(app.manifest(), app.project)
-            self.serve(app, sockets, started, second_signal_exits=False)
+            _refuse_memory(app)
+            report = WorkerReport(app.project, app.config.server, notes)
+            self.serve(app, sockets, lambda: started(report), second_signal_exits=False)
         except MillpondError as error:
             print_error(str(error))
             return FAILED

@@ -1,5 +1,6 @@
 """millpond.toml, or [tool.millpond] in pyproject.toml, as a frozen Config. One module per table."""
 
+from millpond.config.app_config import ApplicationConfig, Entrypoint
 from millpond.config.build_config import BuildConfig
 from millpond.config.cache_config import STORES, CacheConfig
 from millpond.config.cdn_config import CdnConfig
@@ -7,12 +8,13 @@ from millpond.config.cron_config import CronConfig
 from millpond.config.dev_config import DevConfig
 from millpond.config.endpoint_config import RevalidateEndpointConfig
 from millpond.config.life_config import CacheLife
-from millpond.config.loading import FILE_NAME, Config, load_config, parse_config
+from millpond.config.loading import FILE_NAME, Config, fastapi_entrypoint, load_config, parse_config
 from millpond.config.server_config import ServerConfig
 
 __all__ = [
     "FILE_NAME",
     "STORES",
+    "ApplicationConfig",
     "BuildConfig",
     "CacheConfig",
     "CacheLife",
@@ -20,8 +22,10 @@ __all__ = [
     "Config",
     "CronConfig",
     "DevConfig",
+    "Entrypoint",
     "RevalidateEndpointConfig",
     "ServerConfig",
+    "fastapi_entrypoint",
     "load_config",
     "parse_config",
 ]

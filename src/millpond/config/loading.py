@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
+from millpond.config.app_config import ApplicationConfig
 from millpond.config.build_config import BuildConfig
 from millpond.config.cache_config import CacheConfig
 from millpond.config.cdn_config import CdnConfig
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "millpond.toml"
+_PYPROJECT = "pyproject.toml"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +44,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A path such as "/docs": only URLs below it match (R1.48)."""
     trailing_slash: bool = False
     """Whether the canonical form of a URL ends in a slash (R1.47)."""
+    app: ApplicationConfig = ApplicationConfig()
     cache_life: dict[str, CacheLife] = {}
     cache: CacheConfig = CacheConfig()
     build: BuildConfig = BuildConfig()
@@ -65,7 +68,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.profiles()
         except InvalidLife as error:
             yield f"in [cache_life]: {error}"
-        for table in (self.cache, self.build, self.server, self.dev, self.revalidate_endpoint, self.cdn, *self.cron):
+        tables = (self.app, self.cache, self.build, self.server, self.dev, self.revalidate_endpoint, self.cdn)
+        for table in (*tables, *self.cron):
             if table is not None:
                 yield from table.problems()
 
@@ -88,21 +92,35 @@ def load_config(project: Path) -> Config:
     Raises:
         ConfigError: a file can't be read, a key is unknown, or a value has the wrong type or range.
     """
-    for name, table in ((FILE_NAME, None), ("pyproject.toml", "millpond")):
-        path = project / name
-        try:
-            values = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise ConfigError(f"{path} can't be read: {error.strerror}.{whose(path, needed=READ)}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}") from None
-        if table is None:
-            return parse_config(values, name)
-        if table in values.get("tool", {}):
-            return parse_config(values["tool"][table], f"{name} [tool.millpond]")
+    values = _parsed(project / FILE_NAME)
+    if values is not None:
+        return parse_config(values, FILE_NAME)
+    tools = (_parsed(project / _PYPROJECT) or {}).get("tool", {})
+    if "millpond" in tools:
+        return parse_config(tools["millpond"], f"{_PYPROJECT} [tool.millpond]")
     return Config()
+
+
+def fastapi_entrypoint(project: Path) -> str | None:
+    """`[tool.fastapi] entrypoint` of the project's pyproject.toml, which FastAPI's command line reads.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
+    entrypoint = (_parsed(project / _PYPROJECT) or {}).get("tool", {}).get("fastapi", {}).get("entrypoint")
+    return entrypoint if isinstance(entrypoint, str) else None
+
+
+def _parsed(path: Path) -> dict[str, Any] | None:
+    """What a TOML file says; None if there is no such file."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}.{whose(path, needed=READ)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:

@@ -1,7 +1,9 @@
 """The process that serves while you write; the supervisor starts another one after each change.
 
-python -m millpond.dev.child PROJECT HOST ALIVE CRASHED SOCKET...: HOST is what the supervisor listens on, ALIVE and the
-SOCKETs are file descriptors; CRASHED is the exit code of the process before this one when that ended by itself, or "-".
+python -m millpond.dev.child PROJECT APP FACTORY HOST ALIVE CRASHED SOCKET...: APP is MODULE:APP as the command line
+says it, and FACTORY "factory" if that is a function; HOST is what the supervisor listens on, ALIVE and the SOCKETs are
+file descriptors; CRASHED is the exit code of the process before this one when that ended by itself. What isn't
+there is "-".
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.app import Millpond
-from millpond.config import ServerConfig, load_config
+from millpond.app.development import begin_development
+from millpond.app.entrypoint.opened_app import open_app
+from millpond.config import Entrypoint, ServerConfig, load_config
 from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of
 from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
@@ -35,8 +38,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from millpond.app import Millpond
+
 log = logging.getLogger("millpond.dev")
 
+NONE = "-"
+"""Stands for an argument that isn't there."""
 PATIENCE = 1.0
 """Seconds that a stop waits for requests and callbacks: the next version is to be seen."""
 _GRACE = 4.0
@@ -45,12 +52,13 @@ _GRACE = 4.0
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal comes, or the supervisor is gone."""
-    project, host, alive, crashed, *descriptors = arguments
+    project, given, factory, host, alive, crashed, *descriptors = arguments
+    entrypoint = Entrypoint(Path(project), None if given == NONE else given, factory=factory != NONE)
     raise_limit()
     configure_logs("text", "info", project=Path(project))
     _end_with(int(alive))
     sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
-    app = _application(Path(project)) if crashed == "-" else _crash_page(crashed)
+    app = _application(entrypoint) if crashed == NONE else _crash_page(crashed)
     try:
         run_loop(_live(app, _hosts(Path(project), host, sockets), sockets), fastest_loop())
     except KeyboardInterrupt:  # Ctrl-C before the server had begun
@@ -68,11 +76,11 @@ def _end_with(alive: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _application(project: Path) -> Millpond | ErrorPage:
+def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
+    project = entrypoint.folder
+    begin_development(lambda config: msgspec.structs.replace(config, server=_with_short_shutdown(config.server)))
     try:
-        config = load_config(project)
-        config = msgspec.structs.replace(config, server=_with_short_shutdown(config.server))
-        app = Millpond(project / "app", config=config, development=True)
+        app, notes = open_app(entrypoint)
         routes = app.file_routes
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the project raises becomes a page
         return _error_page(error, project)
@@ -82,9 +90,8 @@ def _application(project: Path) -> Millpond | ErrorPage:
 
     if not {500, Exception} & set(app.exception_handlers):  # the user's own page comes first
         app.add_exception_handler(Exception, show)
-    for route in routes:
-        for warning in route.warnings:
-            log.warning("%s", warning)
+    for warning in (*notes, *(warning for route in routes for warning in route.warnings)):
+        log.warning("%s", warning)
     return app
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from millpond.config import Entrypoint
+
 _BACKLOG = 128
 _GRACE = 4.0
 """Seconds for the serving process to end; then it is killed."""
@@ -28,11 +30,11 @@ _LOOK_MS = 200
 """How often the supervisor looks after the serving process."""
 
 
-def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
-    """Serve `project` on `sockets`, reloading at each change, until SIGINT or SIGTERM.
+def supervise(entrypoint: Entrypoint, host: str, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
+    """Serve an application on `sockets`, reloading at each change in its project's folder, until SIGINT or SIGTERM.
 
     Args:
-        project: its folder, absolute.
+        entrypoint: which application.
         host: the name or address that the sockets are bound to.
         sockets: bound. Connections that come during a reload wait in their queue.
         tell: prints one line for the user.
@@ -40,10 +42,11 @@ def supervise(project: Path, host: str, sockets: Sequence[socket.socket], tell: 
     Raises:
         WatchError: the files can't be watched.
     """
+    project = entrypoint.folder
     for each in sockets:
         each.listen(_BACKLOG)
     seen = digests_of(project)
-    with _until_signalled() as (stop, again), ServingProcess(project, host, sockets, again) as child:
+    with _until_signalled() as (stop, again), ServingProcess(entrypoint, host, sockets, again) as child:
         child.start()
         for touched in _wakes(project, stop):
             code = child.crashed()
@@ -106,9 +109,11 @@ def _until_signalled() -> Iterator[tuple[threading.Event, threading.Event]]:
 class ServingProcess:
     """The serving process, or the one after it."""
 
-    def __init__(self, project: Path, host: str, sockets: Sequence[socket.socket], hurry: threading.Event) -> None:
+    def __init__(
+        self, entrypoint: Entrypoint, host: str, sockets: Sequence[socket.socket], hurry: threading.Event
+    ) -> None:
         """`hurry`: set when it may no longer take its time to end."""
-        self._project, self._host, self._sockets, self._hurry = project, host, sockets, hurry
+        self._entrypoint, self._host, self._sockets, self._hurry = entrypoint, host, sockets, hurry
         self._process: subprocess.Popen[bytes] | None = None
         self._hopeless = False
 
@@ -124,8 +129,9 @@ class ServingProcess:
     def start(self, crashed: int | None = None) -> None:
         """Start it; `crashed` is the exit code of the one before, when that ended by itself."""
         descriptors = [each.fileno() for each in self._sockets]
-        state = "-" if crashed is None else str(crashed)
-        arguments = [str(self._project), self._host, str(self._alive), state, *map(str, descriptors)]
+        which, state = self._entrypoint, "-" if crashed is None else str(crashed)
+        named = ["-" if which.given is None else which.given, "factory" if which.factory else "-"]
+        arguments = [str(which.folder), *named, self._host, str(self._alive), state, *map(str, descriptors)]
         # -P: what can be imported doesn't depend on the folder that the command was called in.
         command = [sys.executable, "-P", "-m", "millpond.dev.child", *arguments]
         self._process = subprocess.Popen(command, pass_fds=[self._alive, *descriptors])  # noqa: S603 - our own

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_APP = "app"
 CONFIGURATION = ("millpond.toml", "pyproject.toml")
 
 _FOREIGN = {"__pycache__", "node_modules", "site-packages", "venv"}
@@ -24,14 +23,16 @@ Digests = dict[str, bytes]
 def is_watched(relative: str) -> bool:
     """Whether a change of a file causes a reload: Python, configuration, or a metadata file such as app/icon.png.
 
+    It doesn't know where the routes are: that, only the module says that makes the application.
+
     `relative`: the file's path relative to the project. Files in folders such as node_modules aren't watched.
     """
     *folders, name = relative.split(os.sep)
     if any(_foreign(folder) for folder in folders):
         return False
-    if folders[:1] == [_APP] and metadata_file(name, at_root=True) is not None:
+    if folders and metadata_file(name, at_root=True) is not None:  # main.py may call the routes' folder as it likes
         return True
-    return name.endswith(".py") or (not folders and name in CONFIGURATION)
+    return name.endswith(".py") or name in CONFIGURATION
 
 
 def digests_of(project: Path) -> Digests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.abc
 import importlib.util
 import os
@@ -55,8 +56,7 @@ def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> Mod
     Raises:
         RouteModuleError: the file, or something that it imports, can't be parsed or raises.
     """
-    if str(project) not in sys.path:
-        sys.path.insert(0, str(project))
+    _put_on_path(project)
     package = _package(path.parent, app_dir, project)
     name = f"{package}.{path.stem}"
     present = sys.modules.get(name)
@@ -71,8 +71,7 @@ def import_project_file(path: Path, project: Path) -> ModuleType:
     Raises:
         RouteModuleError: as `import_route` does.
     """
-    if str(project) not in sys.path:
-        sys.path.insert(0, str(project))
+    _put_on_path(project)
     source = path.read_bytes()
     name = path.stem
     present = sys.modules.get(name)
@@ -81,7 +80,32 @@ def import_project_file(path: Path, project: Path) -> ModuleType:
         present = sys.modules.get(name)
     if present is not None and _source_of(present) in (None, source):
         return present
-    return _execute(name, _Source(path, source), [], project)
+    return _execute(name, _Source(path, source), [], project, has_handlers=False)
+
+
+def import_named(name: str, project: Path) -> ModuleType:
+    """The module that `import` finds by the dotted `name`, first of all in the project's folder.
+
+    Raises:
+        ModuleNotFoundError: there is no such module, or a package above it is missing.
+        RouteModuleError: as `import_route` does.
+    """
+    _put_on_path(project)
+    importlib.invalidate_caches()  # the file may have been written a moment ago
+    path = str(project.joinpath(*name.split(".")).with_suffix(".py"))
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            raise
+        if isinstance(error, SyntaxError):
+            refuse_syntax(error, path, project)
+        _refuse(error, path, project, has_handlers=False)
+
+
+def _put_on_path(project: Path) -> None:
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
 
 
 def forget(folder: Path) -> None:
@@ -160,7 +184,7 @@ def _register(name: str, module: ModuleType) -> None:
         setattr(sys.modules[parent], child, module)
 
 
-def _execute(name: str, loader: _Source, folders: list[str], project: Path) -> ModuleType:
+def _execute(name: str, loader: _Source, folders: list[str], project: Path, *, has_handlers: bool = True) -> ModuleType:
     """Run a file as the module `name`; a package if it has `folders`."""
     spec = ModuleSpec(name, loader, origin=loader.path, is_package=bool(folders))
     spec.has_location = True
@@ -175,7 +199,7 @@ def _execute(name: str, loader: _Source, folders: list[str], project: Path) -> M
         if isinstance(error, SyntaxError):
             refuse_syntax(error, loader.path, project)
         if isinstance(error, Exception | SystemExit):
-            _refuse(error, loader.path, project)
+            _refuse(error, loader.path, project, has_handlers=has_handlers)
         raise
     return module
 
@@ -188,11 +212,8 @@ def refuse_syntax(error: SyntaxError, path: str, project: Path) -> NoReturn:
     raise RouteModuleError(f"{place}: invalid syntax{detail}{line}") from error
 
 
-def _refuse(error: BaseException, path: str, project: Path) -> NoReturn:
-    place = Place(_relative(path, project))
-    for frame in traceback.extract_tb(error.__traceback__):
-        if _is_users(frame.filename, project):
-            place = Place(_relative(frame.filename, project), frame.lineno)
+def _refuse(error: BaseException, path: str, project: Path, *, has_handlers: bool) -> NoReturn:
+    place = users_place(error, project) or Place(_relative(path, project))
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
@@ -200,10 +221,18 @@ def _refuse(error: BaseException, path: str, project: Path) -> NoReturn:
             "run: pip install millpond[og]" if package in _DRAWING else "install it, or put it in the project's folder"
         )
     elif unset_variable(error) is not None:
-        remedy = "set it in the environment, for `millpond build` too, or read it in the handler"
+        remedy = "set it in the environment, for `millpond build` too"
+        remedy += ", or read it in the handler" if has_handlers else ""
     else:
-        remedy = "mend it, or move what can fail into the handler"
+        remedy = "mend it, or move what can fail into the handler" if has_handlers else "mend it"
     raise RouteModuleError(f"{place}: the file can't be imported: {message}; {remedy}.") from error
+
+
+def users_place(error: BaseException, project: Path) -> Place | None:
+    """The innermost line of the project that `error` came by; None if there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_users(frame.filename, project)]
+    return Place(_relative(own[-1].filename, project), own[-1].lineno) if own else None
 
 
 def unset_variable(error: BaseException) -> str | None:

@@ -10,13 +10,17 @@ import os
 import sys
 import threading
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from millpond.serve.processes.process_exit import exit_code_of, exit_orphaned, exit_process
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from millpond.config import ServerConfig
 
 log = logging.getLogger("millpond.serve")
 
@@ -30,10 +34,27 @@ _SPAWNING = multiprocessing.get_context("spawn")
 """A worker imports everything itself: a forked copy of the parent would lack its threads and event loops."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker tells its parent, which doesn't import the application."""
+
+    project: Path
+    """The application's, where its build is."""
+    bounds: ServerConfig
+    notes: Sequence[str] = ()
+    """About how the application was found."""
+
+
+class Started(Protocol):
+    """What a worker calls once it serves."""
+
+    def __call__(self, report: WorkerReport | None = None) -> None: ...
+
+
 class WorkerTask(Protocol):
     """The work of a worker. It is pickled, and called in the worker's process."""
 
-    def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
+    def __call__(self, sockets: Sequence[socket.socket], started: Started) -> int:
         """Serve until SIGTERM, and return the exit code.
 
         It calls `started` in the event loop that serves, once connections are accepted. From then on this loop answers
@@ -50,7 +71,10 @@ class Worker:
         """`patience`: seconds that a shutdown of the worker may take."""
         self._work, self._patience = work, patience
         self._loop: asyncio.AbstractEventLoop | None = None  # used in the worker
+        self._writing: contextlib.AbstractContextManager[object] = contextlib.nullcontext()  # a lock can't be pickled
         self._is_pinged = False  # this and the following are used in the parent
+        self.report: WorkerReport | None = None
+        """What it told when it began to serve."""
         self.has_served = False
         self.silent = 0.0
         """Seconds for which its loop hasn't answered."""
@@ -68,7 +92,8 @@ class Worker:
         # Only the parent receives Ctrl-C: it ends the workers itself, each of them once.
         os.setpgrp()
         threading.Thread(target=_end_with_parent, args=(self._patience,), daemon=True).start()
-        threading.Thread(target=self._answer, args=(threading.Lock(),), daemon=True).start()
+        self._writing = threading.Lock()
+        threading.Thread(target=self._answer, daemon=True).start()
         exit_process(self._code(sockets))
 
     def _code(self, sockets: list[socket.socket]) -> int:
@@ -80,25 +105,26 @@ class Worker:
             log.exception("the worker failed")
             return _FAILED
 
-    def _set_loop(self) -> None:
+    def _set_loop(self, report: WorkerReport | None = None) -> None:
+        if report is not None:
+            self._send(report)
         self._loop = asyncio.get_running_loop()
 
-    def _answer(self, writing: threading.Lock) -> None:
+    def _send(self, message: object) -> None:
+        with self._writing:
+            self.child_conn.send(message)
+
+    def _answer(self) -> None:
         """Forward the parent's pings to the event loop once there is one, so that the loop that serves answers them."""
-
-        def send(message: object) -> None:
-            with writing:
-                self.child_conn.send(message)
-
         while True:
             question = self.child_conn.recv()
             if question == _WHERE:
-                send(_main_thread_stack())
+                self._send(_main_thread_stack())
             elif self._loop is None:
-                send(False)
+                self._send(False)
             else:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end
-                    self._loop.call_soon_threadsafe(send, True)
+                    self._loop.call_soon_threadsafe(self._send, True)
 
     # In the parent.
 
@@ -177,7 +203,9 @@ class Worker:
         return not self.process.is_alive()
 
     def _receive(self, message: object) -> None:
-        if isinstance(message, bool):
+        if isinstance(message, WorkerReport):
+            self.report = message
+        elif isinstance(message, bool):
             self._is_pinged, self.silent = False, 0.0
             self.has_served = self.has_served or message
 

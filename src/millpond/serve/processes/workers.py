@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from millpond.config import ServerConfig
-    from millpond.serve.processes.worker import WorkerTask
+    from millpond.serve.processes.worker import WorkerReport, WorkerTask
 
 log = logging.getLogger("millpond.serve")
 
@@ -63,7 +63,7 @@ class Workers:
         sockets: Sequence[socket.socket],
         count: int,
         patience: float,
-        started: Callable[[], None],
+        started: Callable[[WorkerReport | None], None],
         max_silence: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -120,11 +120,14 @@ class Workers:
             self.should_exit.set()
             return
         self._slowest_start = first.starting
+        if first.report is not None:
+            self._patience = first.report.bounds.shutdown_timeout + GRACE
+            self._max_silence = first.report.bounds.worker_timeout
         others = [worker for worker in (self._try_to_begin() for _ in range(self._count - 1)) if worker]
         self.workers.extend(others)
         self._await(others)  # one that has ended is replaced later, like any other
         if not self._is_to_end():
-            self._when_started()
+            self._when_started(first.report)
 
     def keep_alive(self) -> None:
         """Replace workers that have ended or hang."""
@@ -198,7 +201,7 @@ class Workers:
             self.workers[place] = new
             old.terminate()
             self._join([old])
-        self._when_started()
+        self._when_started(self.workers[0].report)
 
     def _add(self) -> None:
         """Add a worker."""
@@ -314,7 +317,11 @@ class Workers:
 
 
 def run_workers(
-    work: WorkerTask, sockets: Sequence[socket.socket], count: int, bounds: ServerConfig, started: Callable[[], None]
+    work: WorkerTask,
+    sockets: Sequence[socket.socket],
+    count: int,
+    bounds: ServerConfig,
+    started: Callable[[WorkerReport | None], None],
 ) -> int:
     """Run `work` in `count` processes until SIGINT or SIGTERM, and return the exit code.
 
@@ -324,8 +331,8 @@ def run_workers(
         work: the work of each process.
         sockets: bound sockets; all processes accept from the same ones.
         count: the number of processes.
-        bounds: how long they may take to end, and how long they may be silent.
-        started: called when all of them serve, and again when all have been replaced.
+        bounds: how long they may take to end, and how long they may be silent; then those that the first one reports.
+        started: called when all of them serve, and again when all have been replaced, with the report of the first.
     """
     with _signals_restored():
         patience = bounds.shutdown_timeout + GRACE

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+
 from cli_project import address_in, spawn
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def is_running(pid: int) -> bool:
 
 
 @contextmanager
-def started(project: Project, workers: int = 2) -> Iterator[Server]:
-    process = spawn("start", "--dir", str(project.folder), "--port", "0", "--workers", str(workers))
+def started(project: Project, workers: int = 2, *named: str) -> Iterator[Server]:
+    """A server of the project, or of the application that is named."""
+    process = spawn("start", *named, "--dir", str(project.folder), "--port", "0", "--workers", str(workers))
     try:
         yield Server(project, process, address_in(process))
     finally:

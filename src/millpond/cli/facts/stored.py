@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
-from millpond.cli.project import APP
-from millpond.config import load_config
 from millpond.errors import BuildError, UsageError
 from millpond.policy.freshness import Judgement, age_of, judge
 from millpond.policy.key import folders_in, path_in
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
+    from millpond.cli.project import FoundProject
     from millpond.config import Config
     from millpond.policy.entry import Entry
     from millpond.stores.maintenance_contract import ListedEntry, StoreInspection, StoreMaintenance
@@ -64,15 +63,13 @@ class ProjectCache:
         return judge(entry, now, row_of, build)
 
 
-def cache_of(folder: Path, doing: str) -> ProjectCache:
-    """The cache of the project in `folder`; `doing` is the command's name in messages.
+def cache_of(found: FoundProject, doing: str) -> ProjectCache:
+    """The cache of a project; `doing` is the command's name in messages.
 
     Raises:
         UsageError: the project's cache is in the memory of its servers.
-        ConfigError: the configuration is wrong.
     """
-    project = (folder / APP).absolute().parent
-    config = load_config(project)
+    project, _, config = found
     if config.cache.kind == "memory":
         raise UsageError(
             f'{doing} works on the store on disk, but the configuration has [cache] store = "memory": '

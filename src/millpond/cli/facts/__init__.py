@@ -1,0 +1,1 @@
+"""What commands find out before they print it."""
