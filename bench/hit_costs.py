@@ -10,6 +10,7 @@ import asyncio
 import logging
 import tempfile
 import timeit
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from millpond import Millpond
+from millpond.config import parse_config
 from millpond.serve.connection.protocol import hit_protocol
 from millpond.serve.hits import access
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 ROUTE = 'revalidate = 3600\n\n\ndef GET():\n    return {"text": "x" * 1000}\n'
+CORS = parse_config({"cors": {"allow_origins": ["https://pages.example"]}}, "bench/hit_costs.py")
+ORIGIN = b"Origin: https://pages.example\r\n"
+COOKIE = b"Cookie: session=0123456789abcdef\r\n"
+"""A request with one isn't remembered, so it is parsed each time."""
 REQUEST = b"GET /hit HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
 SCOPE: dict[str, Any] = {
     "type": "http",
@@ -80,17 +86,25 @@ async def awaited(name: str, app: Callable[..., Awaitable[None]]) -> None:
     print(f"{name:<44} {min([await once() for _ in range(ROUNDS)]) / TIMES * 1e6:6.2f} µs")  # noqa: T201
 
 
-async def measure(pond: Millpond) -> None:
-    await pond(SCOPE, nothing, nothing)  # which makes the path known
-    hits = pond.hits
-    if hits is None:
+def connected(pond: Millpond) -> tuple[Any, Transport]:
+    """A connection that was just accepted."""
+    if pond.hits is None:
         raise RuntimeError("the pond hasn't started")
     config = uvicorn.Config(pond, log_config=None, access_log=False)
     config.load()
     state, transport = ServerState(), Transport()
     state.default_headers = [(b"date", b"Sat, 28 Nov 2026 00:00:00 GMT")]
-    protocol = hit_protocol(pond.config.server, hits)(config, state, {})
+    protocol = hit_protocol(pond.config.server, pond.hits)(config, state, {})
     protocol.connection_made(transport)
+    return protocol, transport
+
+
+async def measure(pond: Millpond) -> None:
+    await pond(SCOPE, nothing, nothing)  # which makes the path known
+    hits = pond.hits
+    if hits is None:
+        raise RuntimeError("the pond hasn't started")
+    protocol, transport = connected(pond)
     protocol.data_received(REQUEST)
     request = hits.recall(REQUEST)
     if request is None or transport.written != 1:
@@ -100,6 +114,24 @@ async def measure(pond: Millpond) -> None:
     await awaited("a hit through ASGI", pond)
     await awaited("  a constant ASGI app", constant)
     told("  what it leads to", lambda: hits.lookup(SCOPE))
+
+
+async def measure_cors(plain: Millpond, cors: Millpond) -> None:
+    """Hits that pages of another origin ask for, by plain ones."""
+    asked: dict[tuple[bool, bool], tuple[Callable[[], object], Transport]] = {}
+    for pond, origin in ((plain, b""), (cors, ORIGIN)):
+        await pond(SCOPE, nothing, nothing)
+        for cookie in (b"", COOKIE):
+            request = REQUEST.replace(b"\r\n\r\n", b"\r\n" + origin + cookie + b"\r\n")
+            protocol, transport = connected(pond)
+            asked[bool(origin), bool(cookie)] = partial(protocol.data_received, request), transport
+    rounds = [{case: timeit.timeit(step, number=TIMES) for case, (step, _) in asked.items()} for _ in range(ROUNDS)]
+    if any(transport.written != ROUNDS * TIMES for _, transport in asked.values()):
+        raise RuntimeError("a request wasn't a hit at the socket, so something else was measured")
+    least = {case: min(each[case] for each in rounds) / TIMES * 1e6 for case in asked}
+    for name, cookie in (("a hit with CORS, by a plain one", False), ("  parsed each time, as it has a cookie", True)):
+        ours, theirs = least[True, cookie], least[False, cookie]
+        print(f"{name:<44} {ours:6.2f} µs / {theirs:.2f} µs = {ours / theirs:.2f}")  # noqa: T201
 
 
 def main() -> None:
@@ -116,6 +148,9 @@ async def _built_and_measured(app: Path) -> None:
     pond = Millpond(app)
     async with pond.lifespan():
         await measure(pond)
+        cors = Millpond(app, config=CORS)
+        async with cors.lifespan():
+            await measure_cors(pond, cors)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import scripts
 from load import BROWSER, load
+from peers import OTHER_ORIGIN
 from process import CLIENT_CORE
 from rounds import Entrant, compare
 
@@ -97,6 +98,23 @@ def not_modified(bench: Bench) -> Case:
         bench.entrant("nginx", "file", name="nginx-file", title="nginx, file", headers=bench.etag("nginx", "file")),
         bench.entrant("millpond", name="millpond", headers=bench.etag("millpond")),
         bench.entrant("millpond", name="millpond-hit", title="Millpond, the whole answer"),
+    )
+
+
+def cors(bench: Bench) -> Case:
+    origin = {"Origin": OTHER_ORIGIN}
+    signed_in = {"Cookie": "session=" + "0123456789abcdef" * 4}
+    return bench.compare(
+        "Hits that pages of another origin ask for",
+        bench.entrant("millpond-cors", headers=origin),
+        bench.entrant("millpond", name="millpond-plain", title="Millpond, plain"),
+        bench.entrant(
+            "millpond-cors",
+            name="millpond-cors-cookie",
+            title="Millpond, with CORS and a cookie",
+            headers={**origin, **signed_in},
+        ),
+        bench.entrant("millpond", name="millpond-cookie", title="Millpond, plain and a cookie", headers=signed_in),
     )
 
 
@@ -190,6 +208,7 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "hits": hits,
     "browser": browser,
     "304": not_modified,
+    "cors": cors,
     "keys": many_keys,
     "misses": misses,
     "live": live,

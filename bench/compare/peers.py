@@ -22,6 +22,8 @@ ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
 """Millpond's own environment: this command runs in it."""
 BODY_BYTES = 997
+OTHER_ORIGIN = "https://pages.example"
+"""Of pages whose requests CORS is about."""
 
 
 class Missing(Exception):
@@ -118,6 +120,23 @@ def millpond_asgi(scratch: Scratch) -> Peer:
             *[str(BIN / "millpond"), "start", "--port", str(port), "--server", "asgi"],
             *["--no-access-log", "--log-level", "warning"],
         ],
+        project,
+        {"hit": "/hit"},
+        env=scratch.env,
+    )
+
+
+def millpond_cors(scratch: Scratch) -> Peer:
+    """The same build, with `[cors]`. Prepared after `millpond`."""
+    one = millpond(scratch) if not (scratch.folder / "pond").exists() else None
+    project = scratch.folder / "pond-cors"
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree(one.cwd if one else scratch.folder / "pond", project, ignore=shutil.ignore_patterns("cache"))
+    (project / "millpond.toml").write_text(f'[cors]\nallow_origins = ["{OTHER_ORIGIN}"]\nallow_credentials = true\n')
+    return Peer(
+        "millpond-cors",
+        "Millpond, with CORS",
+        lambda port: [str(BIN / "millpond"), "start", "--port", str(port), "--no-access-log", "--log-level", "warning"],
         project,
         {"hit": "/hit"},
         env=scratch.env,
@@ -224,6 +243,7 @@ def next_js(scratch: Scratch) -> Peer:
 PEERS: dict[str, Callable[[Scratch], Peer]] = {
     "millpond": millpond,
     "millpond-asgi": millpond_asgi,
+    "millpond-cors": millpond_cors,
     "raw-asgi": raw_asgi,
     "nginx": nginx,
     "varnish": varnish,

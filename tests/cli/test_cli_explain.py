@@ -162,6 +162,15 @@ def test_what_fastapi_answers_itself_is_said(built: Project, capsys: pytest.Capt
     assert "FastAPI" in facts["rule"]
 
 
+def test_a_configured_redirect_is_said_with_its_source(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.routes({"/items/[id]": ITEMS})
+    config = '[[redirects]]\nsource = "/items/[old]"\ndestination = "https://new.example/[old]"\nstatus = 307\n'
+    project.write({"millpond.toml": config})
+    facts = explained(project, capsys, "/items/1")
+    assert (facts["status"], facts["location"], facts["route"]) == (307, "https://new.example/1", None)
+    assert facts["rule"] == "redirect to https://new.example/1: [[redirects]] has one for /items/[old]"
+
+
 def test_a_path_outside_of_base_path_is_said(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.routes({"/": STATIC})
     project.write({"millpond.toml": 'base_path = "/docs"\n'})

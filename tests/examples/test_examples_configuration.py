@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from document_tables import DOCS, REFERENCE, REPOSITORY, codes, name_of, table
 
-from millpond.config import STORES, CacheLife, CdnConfig, Config, CronConfig
+from millpond.config import STORES, CacheLife, CdnConfig, Config, CronConfig, HeaderConfig, RedirectConfig
 from millpond.config.cdn_config import AnyPurgerConfig, PurgerConfig
 from millpond.serve.revalidation import OrderBody
 
@@ -82,6 +82,16 @@ def test_a_key_that_has_another_default_in_each_store_is_listed_with_both() -> N
 def test_the_page_on_crons_lists_every_key_with_its_default() -> None:
     listed = {codes(key)[0]: said(default) for key, default, _ in table(CRONS, "Crons", "key")}
     assert listed == {key: None if default == REQUIRED else default for key, default in keys_of(CronConfig)}
+
+
+def test_the_reference_lists_every_key_of_headers_and_redirects_with_its_default() -> None:
+    listed: dict[str, dict[str, Any]] = {}
+    name = ""
+    for first, keys, default, _ in table(REFERENCE, "Headers, redirects and CORS", "table"):
+        name = (codes(first) or [name])[0]
+        for key in codes(keys):
+            listed.setdefault(name, {})[key] = default if default == REQUIRED else said(default)
+    assert listed == {"[[headers]]": dict(keys_of(HeaderConfig)), "[[redirects]]": dict(keys_of(RedirectConfig))}
 
 
 def test_the_reference_lists_every_key_of_caches_in_front() -> None:

@@ -71,6 +71,7 @@ DOCUMENTED: dict[str, str] = {
     "starlette.datastructures": "Address Headers QueryParams State URL URLPath",
     "starlette.middleware": "Middleware",
     "starlette.middleware.base": "BaseHTTPMiddleware DispatchFunction RequestResponseEndpoint",
+    "starlette.middleware.cors": "CORSMiddleware",
     "starlette.middleware.errors": "ServerErrorMiddleware",
     "starlette.requests": "ClientDisconnect HTTPConnection Request",
     "starlette.responses": "HTMLResponse JSONResponse PlainTextResponse RedirectResponse Response StreamingResponse",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.serve.forwarded import Proxies
+    from millpond.serve.hits import Hits
 
 SMALL = ServerConfig(max_path_bytes=1000, max_header_bytes=4000, shutdown_timeout=2)
 
@@ -33,13 +34,13 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp = echo, bounds: ServerConfig = SMALL, *, proxies: Proxies | None = None
+    app: ASGIApp = echo, bounds: ServerConfig = SMALL, *, proxies: Proxies | None = None, hits: Hits | None = None
 ) -> AsyncIterator[int]:
     """The port of a server, which a SIGTERM of our own ends afterwards."""
     sockets = bind("127.0.0.1", 0)
     port: int = sockets[0].getsockname()[1]
     started = asyncio.Event()
-    task = asyncio.create_task(serve(app, sockets, bounds, proxies=proxies, started=started.set))
+    task = asyncio.create_task(serve(app, sockets, bounds, hits=hits, proxies=proxies, started=started.set))
     await asyncio.wait_for(started.wait(), 5)
     try:
         yield port

@@ -304,7 +304,7 @@ class Replaced:
 
 def a_second_later(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is looked again whether anybody observes requests."""
-    monkeypatch.setattr(running.pond, "_looks_again", 0.0)
+    monkeypatch.setattr(running.pond._is_unseen, "_looks_again", 0.0)
 
 
 @pytest.mark.parametrize("name", ["get_request_handler", "run_endpoint_function", "solve_dependencies"])

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exception_handlers import request_validation_exception_handler
@@ -24,6 +25,7 @@ from millpond.app.life import Life
 from millpond.app.lifespan import entered, serve_lifespan
 from millpond.app.options import refuse_unknown, warned_at_the_caller
 from millpond.app.served_build import store_of
+from millpond.app.unseen import Unseen
 from millpond.cache.clean_context import CleanContext
 from millpond.config import Config, load_config
 from millpond.cron.job import CronJob
@@ -35,12 +37,13 @@ from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.render.user_code import user_place
 from millpond.routes.metadata_inventory import MetadataInventory
 from millpond.serve.answered import ANSWERED, Answered
-from millpond.serve.hits import CHECK_INTERVAL, access, log_access
+from millpond.serve.hits import access, log_access
 from millpond.serve.layers.declared import Front
 from millpond.serve.layers.hits_first import HitsFirst
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
+from millpond.serve.outermost.layers import with_configured_headers
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on
 from millpond.serve.validation_errors import validation_error_response
@@ -122,7 +125,9 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._state: dict[str, Any] = {}
         self._clean = CleanContext()
         self._life = Life(self._store_of, self._on_start)
-        self._looks_again, self._unseen = 0.0, False
+        layers = with_configured_headers(inside := self._answer_inside, self.config)
+        self._layers = None if layers is inside else layers
+        self._is_unseen = Unseen(self, Millpond.__call__)
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
@@ -218,11 +223,17 @@ class Millpond(starlette_names.LayeredFastAPI):
             scope["root_path"] = given
         if self.config.base_path:
             enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
-        if scope["type"] == "http":
-            await self._answer(runtime, scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+        elif self._layers is not None:
+            await self._layers(scope, receive, send)
+        else:
+            await self._answer(runtime, scope, receive, send)
         await self._life.settle(runtime, self.config.cache.render_timeout)
+
+    async def _answer_inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer inside of the layers of what is configured."""
+        await self._answer(self._life.here() or await self._life.begin(self._context(scope)), scope, receive, send)
 
     async def _answer(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -288,24 +299,6 @@ class Millpond(starlette_names.LayeredFastAPI):
     async def _hit(self, scope: Scope, send: Send) -> int | None:
         runtime = self._life.here()
         return None if runtime is None else await runtime.dispatcher.hit(scope, send)
-
-    def _is_unseen(self) -> bool:
-        """Whether nothing in front of the router has to see requests: middleware, a tracer, a limit on bodies.
-
-        Looked at again each second, as it costs more than a hit.
-        """
-        now = time.monotonic()
-        if now >= self._looks_again:
-            self._looks_again = now + CHECK_INTERVAL
-            self._unseen = (
-                starlette_names.user_middleware(self) == []
-                and self.max_body_size is None
-                and type(self).__call__ is Millpond.__call__
-                and starlette_names.builds_own_stack(self)
-                and starlette_names.is_past_possible()
-                and not fastapi_names.is_observed(self)
-            )
-        return self._unseen
 
     # When it runs
 
@@ -390,8 +383,10 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     def _on_start(self, runtime: Runtime) -> None:
         self._files.serve(runtime.dispatcher.matcher)
-        runtime.dispatcher.hits.is_unseen = self._is_unseen
-        self._looks_again = 0.0
+        hits = runtime.dispatcher.hits
+        hits.is_unseen = partial(self._is_unseen.of_hits, hits)
+        hits.is_unseen()  # paths that are learnt before a CORSMiddleware is recognised would be learnt twice
+        self._is_unseen.look_again()
 
     # What else is done with it
 

@@ -19,6 +19,7 @@ from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
 from millpond.routes.table import Table
+from millpond.serve.configured.configured_answers import ConfiguredAnswers
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
 from millpond.serve.layers.declared import DeclaredRoutes
@@ -184,7 +185,7 @@ class _Assembly:
             live=self._live_runner(),
             declared=DeclaredRoutes(context.app.router),
             clock=context.clock,
-            hits=Hits(self.responses, config.server, surrogates, root_path),
+            hits=Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config)),
             match_cache=MatchCache(config.server, root_path),
             endpoint=endpoint,
             live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),

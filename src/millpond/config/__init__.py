@@ -1,5 +1,8 @@
 """millpond.toml, or [tool.millpond] in pyproject.toml, as a frozen Config. One module per table."""
 
+from millpond.config.answers.cors_config import CorsConfig
+from millpond.config.answers.headers_config import HeaderConfig
+from millpond.config.answers.redirects_config import RedirectConfig
 from millpond.config.app_config import ApplicationConfig, Entrypoint
 from millpond.config.build_config import BuildConfig
 from millpond.config.cache_config import STORES, CacheConfig
@@ -20,9 +23,12 @@ __all__ = [
     "CacheLife",
     "CdnConfig",
     "Config",
+    "CorsConfig",
     "CronConfig",
     "DevConfig",
     "Entrypoint",
+    "HeaderConfig",
+    "RedirectConfig",
     "RevalidateEndpointConfig",
     "ServerConfig",
     "fastapi_entrypoint",

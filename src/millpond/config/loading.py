@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
+from millpond.config.answers.cors_config import CorsConfig
+from millpond.config.answers.headers_config import HeaderConfig, header_problems
+from millpond.config.answers.redirects_config import RedirectConfig, redirect_problems
 from millpond.config.app_config import ApplicationConfig
 from millpond.config.build_config import BuildConfig
 from millpond.config.cache_config import CacheConfig
@@ -53,6 +56,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revalidate_endpoint: RevalidateEndpointConfig | None = None
     cdn: CdnConfig | None = None
     cron: tuple[CronConfig, ...] = ()
+    headers: tuple[HeaderConfig, ...] = ()
+    redirects: tuple[RedirectConfig, ...] = ()
+    cors: CorsConfig | None = None
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
@@ -68,10 +74,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.profiles()
         except InvalidLife as error:
             yield f"in [cache_life]: {error}"
-        tables = (self.app, self.cache, self.build, self.server, self.dev, self.revalidate_endpoint, self.cdn)
+        tables = (
+            *(self.app, self.cache, self.build, self.server, self.dev),
+            *(self.revalidate_endpoint, self.cdn, self.cors),
+        )
         for table in (*tables, *self.cron):
             if table is not None:
                 yield from table.problems()
+        yield from header_problems(self.headers, cors=self.cors is not None)
+        yield from redirect_problems(self.redirects)
 
     def profiles(self) -> dict[str, Profile]:
         """The built-in lifetimes, with those of `[cache_life]` added or replacing them.

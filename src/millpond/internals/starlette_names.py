@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import HTTPConnection
@@ -95,6 +96,12 @@ def is_past_possible() -> bool:
     return untouched((each.__call__ for each in starlettes), "starlette") and untouched(
         (each.__call__ for each in fastapis), "fastapi"
     )
+
+
+def is_cors_original() -> bool:
+    """Whether no function of CORSMiddleware was replaced, by an agent that observes its calls, for example."""
+    functions = [getattr(each, "__func__", each) for each in vars(CORSMiddleware).values()]
+    return untouched([each for each in functions if callable(each)], "starlette")
 
 
 def dispatch_of(app: BaseHTTPMiddleware) -> DispatchFunction:

@@ -17,6 +17,7 @@ from millpond.policy.decision import Reason
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
+from millpond.serve.configured.path_headers import PathHeaders
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
 from millpond.stores.bounded_dict import BoundedDict
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.http.surrogate import Surrogates
     from millpond.render.target import Target
+    from millpond.serve.configured.configured_answers import ConfiguredAnswers
+    from millpond.serve.configured.cors import Cors
     from millpond.serve.prepared import VolatileHeaders
 
 access = logging.getLogger("millpond.access")
@@ -52,16 +55,22 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("heads", "key", "prepared", "queried", "target")
+    __slots__ = ("added", "heads", "key", "prepared", "queried", "target")
 
-    def __init__(self, target: Target, *, heads: bool, queried: bool) -> None:
+    def __init__(self, target: Target, *, heads: bool, queried: bool, added: PathHeaders | None = None) -> None:
         self.target = target
         self.key = target.key
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried
         """Whether the key depends on the query; then only requests without a query can be hits."""
+        self.added = added
+        """What is done to the headers at the socket, in place of the layers around the application."""
         self.prepared: PreparedEntry | None = None
+
+    def retire(self) -> None:
+        """From now on no request is a hit by this, also one that was parsed or remembered before."""
+        self.key, self.prepared = "", None  # nothing is stored under this key
 
     def forget(self, entry: weakref.ref[Entry]) -> None:
         """The entry was freed, so its prepared bytes are, too."""
@@ -87,10 +96,19 @@ class Sent:
 class HitRequest:
     """A request that a hit may answer."""
 
-    __slots__ = ("cached_path", "method", "negotiation", "path", "sent", "volatile")
+    __slots__ = ("cached_path", "method", "negotiation", "origin", "path", "sent", "volatile")
 
-    def __init__(self, cached_path: CachedPath, negotiation: Negotiation, method: str, path: bytes) -> None:
+    def __init__(
+        self,
+        cached_path: CachedPath,
+        negotiation: Negotiation,
+        method: str,
+        path: bytes,
+        origin: bytes | None = None,
+    ) -> None:
         self.cached_path, self.negotiation, self.method, self.path = cached_path, negotiation, method, path
+        self.origin = origin
+        """The first Origin header, where it makes a difference."""
         self.volatile: VolatileHeaders | None = None
         """Of the last answer."""
         self.sent: Sent | None = None
@@ -101,7 +119,12 @@ class Hits:
     """The paths of one running application that were answered from the cache."""
 
     def __init__(
-        self, responses: Responses, bounds: ServerConfig, surrogates: Surrogates | None = None, root_path: str = ""
+        self,
+        responses: Responses,
+        bounds: ServerConfig,
+        surrogates: Surrogates | None = None,
+        root_path: str = "",
+        configured: ConfiguredAnswers | None = None,
     ) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
@@ -111,8 +134,11 @@ class Hits:
         self.surrogates = surrogates
         """Makes the headers for caches in front; None where there are none."""
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
+        self._configured = configured
+        self._cors: Cors | None = None
         self.is_unseen: Callable[[], bool] = lambda: True
-        """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests."""
+        """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests; what
+        `recognise` was told of needn't."""
         self._at_socket, self._looks_again = True, 0.0
         self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
         self._requests: BoundedDict[bytes, HitRequest] = BoundedDict(_MAX_REQUESTS, _MAX_REQUESTS_BYTES)
@@ -143,8 +169,22 @@ class Hits:
         queried = bool(target.route.config.cache_query)
         if queried and asgi.get("query_string"):
             return
-        cached_path = CachedPath(target, heads=target.route.method_for("HEAD") == "GET", queried=queried)
+        added = PathHeaders.of((), () if self._cors is None else (self._cors,))
+        if self._configured is not None:
+            if self._configured.is_moved(asgi):
+                return  # an own fetch, which no redirect concerns
+            added = self._configured.headers_of(asgi, self._cors)
+        heads = target.route.method_for("HEAD") == "GET"
+        cached_path = CachedPath(target, heads=heads, queried=queried, added=added)
         self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
+
+    def recognise(self, cors: Cors | None) -> None:
+        """Answer at the socket as the application's only middleware does; None: there is none, or others, too."""
+        if cors != self._cors:
+            self._cors = cors
+            for path, cached_path in list(self._cached_paths.items()):
+                cached_path.retire()
+                self._cached_paths.forget(path)
 
     def remember(self, data: bytes, request: HitRequest) -> None:
         """Remember that the parser found `data` to be `request` and nothing else."""

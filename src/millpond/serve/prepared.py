@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry, Headers
     from millpond.policy.http.reply import Negotiation, Reply
     from millpond.policy.http.surrogate import Surrogates
+    from millpond.serve.configured.path_headers import PathHeaders
 
 HIT = Decision(Action.HIT, Reason.FRESH)
 
 _MAX_REPRESENTATIONS, _MAX_REPRESENTATIONS_OF_ALL = 8, 32_768
 _MAX_VOLATILE = 4096
+_MAX_ORIGINS = 8
+"""For which the lines of a representation are remembered; clients choose them."""
+_HERE = (b"\0", b"")
+"""Stands for the volatile headers in a list; no header has this name."""
 _MAX_NEGOTIATION_BYTES = 512
 """Longer headers aren't remembered with the representation that they select: clients choose them."""
 _MAX_HEADER_BYTES = 8192
@@ -82,6 +87,7 @@ class Representation:
 
     __slots__ = (
         "_after",
+        "_around",
         "_before",
         "_head",
         "_headers",
@@ -102,6 +108,7 @@ class Representation:
         self._before, self._after = lines_of(lasting), lines_of(self._length) + b"\r\n"
         self._volatile: VolatileHeaders | None = None
         self._server = self._head = b""
+        self._around: dict[bytes | None, tuple[bytes, bytes]] | None = None
         self._listed: list[tuple[bytes, bytes]] = []
         self._listed_at: VolatileHeaders | None = None
 
@@ -117,6 +124,23 @@ class Representation:
             self._head = b"".join((self._start, server, self._before, volatile.lines, self._after))
             self._volatile, self._server = volatile, server
         return self._head
+
+    def head_with(self, added: PathHeaders, origin: bytes | None, volatile: VolatileHeaders, server: bytes) -> bytes:
+        """The head with what is configured for the path; `origin`: the request's, where that makes a difference."""
+        if not added.steady:
+            lines = lines_of(added.apply(self.headers(volatile), self.status, origin))
+            return b"".join((self._start, server, lines, b"\r\n"))
+        around = (self._around and self._around.get(origin)) or self._find_around(added, origin)
+        return b"".join((self._start, server, around[0], volatile.lines, around[1]))
+
+    def _find_around(self, added: PathHeaders, origin: bytes | None) -> tuple[bytes, bytes]:
+        """The lines before and after the volatile ones; they are remembered, as they change with the origin alone."""
+        if self._around is None or len(self._around) >= _MAX_ORIGINS:
+            self._around = {}
+        headers = added.apply([*self._headers, _HERE, *self._length], self.status, origin)
+        at = headers.index(_HERE)
+        self._around[origin] = around = lines_of(headers[:at]), lines_of(headers[at + 1 :]) + b"\r\n"
+        return around
 
 
 class PreparedEntry:

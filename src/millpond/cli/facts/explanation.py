@@ -19,6 +19,7 @@ from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import unbuilt_plans
 from millpond.routes.operation import OperationRoute
 from millpond.routes.table import Table
+from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 
@@ -85,6 +86,11 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         if asgi[OUTSIDE]:
             explanation.notes.append(f'it is outside of base_path = "{app.config.base_path}"')
             return _unmatched(explanation, app, asgi)
+    redirect = Redirects(app.config).of(asgi)
+    if redirect is not None:
+        explanation.status, explanation.location = redirect.status, redirect.location
+        explanation.rule = f"redirect to {redirect.location}: [[redirects]] has one for {redirect.source}"
+        return explanation
     plans = plans_of(manifest, app.file_routes) if manifest else await _unbuilt(app)
     matcher = Matcher(Table((plan.route.file.segments, plan) for plan in plans), app.config)
     matched = matcher.match(asgi)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNCACHED = b"private, no-cache, no-store, max-age=0, must-revalidate"
 """The Cache-Control of answers that no cache may keep (R4.22)."""
 
-_CACHING_HEADERS = {
+CACHING_HEADERS = {
     b"cache-control",
     b"cdn-cache-control",
     b"cloudflare-cdn-cache-control",
@@ -30,6 +30,9 @@ _CACHING_HEADERS = {
     b"x-accel-expires",
 }
 """The headers that tell caches whether, and for how long, they may keep an answer."""
+
+VOLATILE = frozenset({b"age", b"cache-status", b"cdn-cache-control", b"x-nextjs-cache"})
+"""The headers that `volatile_headers` makes."""
 
 
 def cache_control(lifetime: Lifetime) -> bytes:
@@ -153,12 +156,12 @@ def _meant_for_caches(headers: list[tuple[bytes, bytes]]) -> bool:
 
 def for_one_request(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers, changed so that no cache keeps the answer. Names are lower case."""
-    return [*((name, value) for name, value in headers if name not in _CACHING_HEADERS), (b"cache-control", UNCACHED)]
+    return [*((name, value) for name, value in headers if name not in CACHING_HEADERS), (b"cache-control", UNCACHED)]
 
 
 def says_who_may_keep(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a handler has set any caching header itself. Names are lower case."""
-    return any(name in _CACHING_HEADERS for name, _ in headers)
+    return any(name in CACHING_HEADERS for name, _ in headers)
 
 
 def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:

@@ -42,7 +42,7 @@ def says_private(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return None
 
 
-_HOP_BY_HOP = {
+HOP_BY_HOP = {
     b"connection",
     b"keep-alive",
     b"proxy-authenticate",
@@ -53,6 +53,8 @@ _HOP_BY_HOP = {
     b"transfer-encoding",
     b"upgrade",
 }
+"""Headers of one connection (RFC 9110 §7.6.1)."""
+
 _SET_WHEN_SENT = {b"content-length", b"date", b"age", b"cache-status", b"x-nextjs-cache"}
 
 
@@ -60,5 +62,5 @@ def kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, b
     """The headers to store: lower-case names, without hop-by-hop headers (RFC 9110 §7.6.1) and those set when sent."""
     lowered = [(name.lower(), value) for name, value in headers]
     listed = {part.strip().lower() for name, value in lowered if name == b"connection" for part in value.split(b",")}
-    dropped = _HOP_BY_HOP | _SET_WHEN_SENT | listed
+    dropped = HOP_BY_HOP | _SET_WHEN_SENT | listed
     return tuple((name, value) for name, value in lowered if name not in dropped)

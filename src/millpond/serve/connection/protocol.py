@@ -36,7 +36,8 @@ _NEEDS_ASGI = frozenset({b"content-length", b"transfer-encoding", b"range", b"ex
 _CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 """A request with one of these isn't remembered."""
 _HOST = frozenset({b"host"})
-_INSPECTED = NEGOTIATION_HEADERS | _NEEDS_ASGI | _CREDENTIALS | _HOST
+_ORIGIN = b"origin"
+_INSPECTED = NEGOTIATION_HEADERS | _NEEDS_ASGI | _CREDENTIALS | _HOST | {_ORIGIN}
 _MAX_REPEATED_BYTES = 4 * 1024
 """Bytes of an answer up to which it is kept as it was sent, for the same request."""
 
@@ -72,6 +73,8 @@ class HitProtocol(BoundedProtocol):
     _has_credentials = False
     _has_host: bool | None = None
     """Whether there is exactly one Host header, and it is valid; None while there is none."""
+    _origin: bytes | None = None
+    """The first Origin header."""
     _messages = 0
     """How many messages began in the piece that is being read."""
     _only_messages = True
@@ -100,13 +103,8 @@ class HitProtocol(BoundedProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._negotiating, self._has_host, self._needs_asgi, self._has_credentials, self._answered = (
-            None,
-            None,
-            False,
-            False,
-            None,
-        )
+        self._negotiating = self._has_host = self._origin = self._answered = None
+        self._needs_asgi = self._has_credentials = False
         self._messages += 1
         self._in_message = True
 
@@ -126,6 +124,8 @@ class HitProtocol(BoundedProtocol):
             self._negotiating.append((name, value))
         elif name in _HOST:
             self._has_host = self._has_host is None and is_host(value)
+        elif name == _ORIGIN:
+            self._origin = value if self._origin is None else self._origin
         elif name in _CREDENTIALS:
             self._has_credentials = True
             self._needs_asgi = self._needs_asgi or DRAFT_COOKIE_BYTES in value
@@ -173,6 +173,7 @@ class HitProtocol(BoundedProtocol):
             NO_NEGOTIATION if self._negotiating is None else Negotiation.of(self._negotiating),
             method.decode("ascii"),
             path,
+            self._origin if cached_path.added is not None and cached_path.added.cors else None,
         )
 
     def _is_in_bounds(self) -> bool:
@@ -232,11 +233,13 @@ class HitProtocol(BoundedProtocol):
         representation = prepared.representation(request.negotiation)
         if representation is None:
             return None
-        server, volatile = self.server_state.default_headers, prepared.volatile
-        head, body = (
-            representation.head(volatile, self.lines.of(server)),
-            b"" if request.method == "HEAD" else representation.body,
-        )
+        server, volatile, added = self.server_state.default_headers, prepared.volatile, request.cached_path.added
+        lines = self.lines.of(server)
+        if added is None:
+            head = representation.head(volatile, lines)
+        else:
+            head = representation.head_with(added, request.origin, volatile, lines)
+        body = b"" if request.method == "HEAD" else representation.body
         if request.sent is not None:
             self.hits.count_copied(-len(request.sent.data))
         if request.volatile is not volatile or len(head) + len(body) > _MAX_REPEATED_BYTES:

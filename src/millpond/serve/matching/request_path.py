@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.http.header_size import header_size
 from millpond.routes.path import dot_redirect, is_deeper, slash_redirect
-from millpond.serve.matching.base_path import encoded, is_at_or_below, sent_path
+from millpond.serve.matching.base_path import OUTSIDE, encoded, is_at_or_below, sent_path
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -28,6 +28,11 @@ def below_root(scope: Scope) -> bytes | None:
             return None
         raw = raw[len(root) :]
     return raw or b"/"
+
+
+def below_application(scope: Scope) -> bytes | None:
+    """As `below_root`; None for a path outside of `base_path`, too, once `enter_base_path` has looked."""
+    return None if scope.get(OUTSIDE) else below_root(scope)
 
 
 def refusal(raw: bytes, scope: Scope, bounds: ServerConfig) -> int | None:

@@ -1,0 +1,59 @@
+"""Whether anything in front of the router has to see an application's requests: only else may they go past it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from millpond.internals import fastapi_names, starlette_names
+from millpond.serve.configured.cors import recognised_cors
+from millpond.serve.hits import CHECK_INTERVAL
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from millpond.serve.hits import Hits
+
+
+class Unseen:
+    """Looks for middleware, tracers and a limit on bodies, once a second: to look costs more than a hit.
+
+    Args:
+        app: the application.
+        call: the function by which its class is called; a subclass may have another one.
+    """
+
+    def __init__(self, app: FastAPI, call: object) -> None:
+        self._app, self._call = app, call
+        self._looks_again, self._unseen = 0.0, False
+
+    def __call__(self) -> bool:
+        """Whether nothing has to see requests."""
+        now = time.monotonic()
+        if now >= self._looks_again:
+            self._looks_again = now + CHECK_INTERVAL
+            self._unseen = starlette_names.user_middleware(self._app) == [] and self._is_unobserved()
+        return self._unseen
+
+    def look_again(self) -> None:
+        """Look at the next call, whenever that is."""
+        self._looks_again = 0.0
+
+    def of_hits(self, hits: Hits) -> bool:
+        """Whether nothing but a CORSMiddleware has to see hits: they are answered as that would answer them."""
+        middleware = starlette_names.user_middleware(self._app)
+        if middleware is None:
+            return False
+        cors = recognised_cors(middleware)
+        hits.recognise(cors)
+        return (not middleware or cors is not None) and self._is_unobserved()
+
+    def _is_unobserved(self) -> bool:
+        app = self._app
+        return (
+            app.max_body_size is None
+            and type(app).__call__ is self._call
+            and starlette_names.builds_own_stack(app)
+            and starlette_names.is_past_possible()
+            and not fastapi_names.is_observed(app)
+        )

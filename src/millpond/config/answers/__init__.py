@@ -1,0 +1,1 @@
+"""The tables about all answers: `[[headers]]`, `[[redirects]]` and `[cors]`."""

@@ -1,0 +1,1 @@
+"""What the configuration does to all answers: `[[headers]]`, `[[redirects]]` and `[cors]`."""

@@ -1,0 +1,1 @@
+"""The layers around the whole application: what the configuration says of every answer to a client."""
