@@ -1,0 +1,1 @@
+export const wheel = 1
