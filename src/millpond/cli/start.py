@@ -149,7 +149,7 @@ class _ServeTask:
         replace_unprintable()
         self.configure_logs()
         name_worker()
-        environment_log.disabled = True  # the parent logs these warnings once
+        environment_log.addFilter(lambda record: False)  # the parent logs these warnings once
         try:
             app = open_project(self.folder)
             _required(app.manifest(), app.project)
