@@ -42,6 +42,7 @@ from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on
+from millpond.serve.span import Tracing
 from millpond.serve.validation_errors import validation_error_response
 from millpond.stores.contract import Store
 
@@ -117,6 +118,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             self.exception_handlers[RequestValidationError] = validation_error_response
         self._given_store, self._own_store = store, dict[bool, Store]()
         self._clock = clock
+        self._tracing = Tracing((fastapi.get("telemetry") or {}).get("tracer_provider"))
         self._render_middleware: list[RenderMiddleware] = []
         self._state: dict[str, Any] = {}
         self._clean = CleanContext()
@@ -296,6 +298,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         now = time.monotonic()
         if now >= self._looks_again:
             self._looks_again = now + CHECK_INTERVAL
+            self._tracing.look()
             self._unseen = (
                 starlette_names.user_middleware(self) == []
                 and self.max_body_size is None
@@ -368,6 +371,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             clock=self._clock,
             development=self.development,
             isolated=isolated,
+            tracing=self._tracing,
             clean=self._clean,
             state=self._state,
         )

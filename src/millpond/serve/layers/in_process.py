@@ -52,7 +52,7 @@ class InProcess:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        answered = scope[ANSWERED] = Answered(send)
+        answered = scope[ANSWERED] = Answered(send, is_clients=False)
         scope[fastapi_names.TELEMETRY_KEY] = None
         if self.base_path:
             enter_base_path(scope, "", self.base_path)
