@@ -162,10 +162,8 @@ class Dispatcher:
 
 def _tell_route(asgi: Scope, target: Target) -> None:
     """Say which route answers, to middleware and tracers further out; FastAPI's router says it in the same way."""
-    method = target.route.method_for(asgi["method"])
-    operation = target.route.operations.get(method)
-    if operation is None:
-        return
+    operations = target.route.operations
+    operation = operations.get(target.route.method_for(asgi["method"])) or next(iter(operations.values()))
     route = operation.api_route
     asgi.update(route=route, endpoint=route.endpoint, path_params=dict(target.params))
     tell_route(asgi, route.path_format)
