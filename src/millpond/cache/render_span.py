@@ -1,14 +1,20 @@
-"""Spans of shared renders (OpenTelemetry): roots of their own, each linked to the span of what caused it."""
+"""What agents are told of shared renders, which are no client's requests.
+
+For OpenTelemetry each is a span without a parent, linked to the span of what caused it. Sentry's events get the request
+of the render, as no client's request is there to take it from.
+"""
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, Status, StatusCode
 
 from millpond.policy.decision import Reason
+from millpond.render.renderer import SERVER
 from millpond.render.scopes.dynamic_use import NotStatic
 
 if TYPE_CHECKING:
@@ -63,6 +69,7 @@ class RenderSpans:
             attributes={ROUTE: path_of(target), "url.path": target.label, "millpond.render.background": background},
             links=None if caused_by is None else [caused_by],
         )
+        _tell_sentry(target)
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
                 yield span
@@ -72,6 +79,23 @@ class RenderSpans:
             except Exception as error:
                 _fail(span, error.__cause__ or error)
                 raise
+
+
+def _tell_sentry(target: Target) -> None:
+    """Give the events of this render its request. The scope is the render's own; see `CleanContext`."""
+    sentry: Any = sys.modules.get("sentry_sdk")
+    if not hasattr(sentry, "get_isolation_scope"):
+        return
+    request = {"method": "GET", "url": f"http://{SERVER[0]}:{SERVER[1]}{target.label}"}
+
+    def add_request(event: dict[str, Any], hint: object) -> dict[str, Any]:
+        del hint
+        event["request"] = {**request, **event.get("request", {})}
+        return event
+
+    scope = sentry.get_isolation_scope()
+    scope.add_event_processor(add_request)
+    scope.set_transaction_name(path_of(target), source="route")
 
 
 def _fail(span: Span, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""What the span of a client's request tells of its answer: the route, and what the cache did (OpenTelemetry)."""
+"""What agents are told of the answer to a client's request, where a handler of FastAPI's would tell them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 STATUS = "millpond.cache.status"
 """The value of `x-nextjs-cache`, or LIVE."""
 
-_SDK = "opentelemetry.sdk.trace"
+_SDK, _SENTRY = "opentelemetry.sdk.trace", "sentry_sdk"
 
 
 class Tracing:
-    """Tells OpenTelemetry how clients' requests are answered; costs nothing while nothing traces.
+    """Tells OpenTelemetry and Sentry how clients' requests are answered; costs nothing while neither is there.
 
     Args:
         provider: given to the application for its own spans; None: the process's.
@@ -40,7 +40,7 @@ class Tracing:
         It costs more than a hit.
         """
         is_set = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
-        self.is_on = is_set or _SDK in sys.modules
+        self.is_on = is_set or _SDK in sys.modules or _SENTRY in sys.modules
 
     def tell(self, asgi: Scope, target: Target, decision: Decision) -> None:
         """Say how a request is answered; not for requests from inside, which no agent knows of.
@@ -49,6 +49,7 @@ class Tracing:
         """
         if self.is_on:
             _tell_opentelemetry(asgi, target, decision)
+            _tell_sentry(asgi)
 
 
 def _tell_opentelemetry(asgi: Scope, target: Target, decision: Decision) -> None:
@@ -60,3 +61,15 @@ def _tell_opentelemetry(asgi: Scope, target: Target, decision: Decision) -> None
     is_server = getattr(span, "kind", trace.SpanKind.SERVER) is trace.SpanKind.SERVER
     if is_server and ROUTE not in (getattr(span, "attributes", None) or ()):
         span.set_attribute(ROUTE, f"{asgi.get('root_path', '').rstrip('/')}{path_of(target)}")
+
+
+def _tell_sentry(asgi: Scope) -> None:
+    """Name the transaction by its endpoint where the integration is told to: it does so around handlers only."""
+    sentry: Any = sys.modules.get(_SENTRY)
+    endpoint = asgi.get("endpoint")
+    if endpoint is None or not hasattr(sentry, "get_client"):
+        return
+    integration = sentry.get_client().get_integration("fastapi")
+    if getattr(integration, "transaction_style", None) == "endpoint":
+        name = f"{endpoint.__module__}.{endpoint.__qualname__}"
+        sentry.get_current_scope().set_transaction_name(name, source="component")
