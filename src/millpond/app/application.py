@@ -46,6 +46,7 @@ from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.outermost.layers import with_configured_headers
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on
+from millpond.serve.span import Tracing
 from millpond.serve.validation_errors import validation_error_response
 from millpond.stores.contract import Store
 
@@ -121,13 +122,14 @@ class Millpond(starlette_names.LayeredFastAPI):
             self.exception_handlers[RequestValidationError] = validation_error_response
         self._given_store, self._own_store = store, dict[bool, Store]()
         self._clock = clock
+        self._tracing = Tracing((fastapi.get("telemetry") or {}).get("tracer_provider"))
         self._render_middleware: list[RenderMiddleware] = []
         self._state: dict[str, Any] = {}
         self._clean = CleanContext()
         self._life = Life(self._store_of, self._on_start)
         layers = with_configured_headers(inside := self._answer_inside, self.config)
         self._layers = None if layers is inside else layers
-        self._is_unseen = Unseen(self, Millpond.__call__)
+        self._is_unseen = Unseen(self, Millpond.__call__, self._tracing)
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
@@ -370,6 +372,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             clock=self._clock,
             development=self.development,
             isolated=isolated,
+            tracing=self._tracing,
             clean=self._clean,
             state=self._state,
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.routes.metadata_inventory import MetadataInventory
     from millpond.routes.route import Route
+    from millpond.serve.span import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class AppContext:
     development: bool
     isolated: bool
     """Whether the project's build and store aren't touched."""
+    tracing: Tracing
     clean: CleanContext
     """The context in which renders and fills start."""
     state: dict[str, Any]

@@ -7,6 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+from millpond.app.loggers import enable_loggers
 from millpond.routes.imports import import_project_file
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class Instrumentation:
                 return None
             return function(app)
 
-        result = self._clean.prepare(register)
+        try:
+            result = self._clean.prepare(register)
+        finally:
+            enable_loggers()
         self._pending = result if inspect.isawaitable(result) else None
 
     async def finish(self) -> None:

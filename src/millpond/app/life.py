@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from millpond.app.loggers import enable_loggers
 from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_serve
 from millpond.cache.fetching.upstream import close_client
@@ -66,6 +67,7 @@ class Life:
             return running
 
     async def _start(self, context: AppContext) -> Runtime:
+        enable_loggers()  # an async `register`, a lifespan or main.py may have configured logging
         loop = asyncio.get_running_loop()
         for other, runtime in list(self._runtimes.items()):
             if other.is_closed():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.cache.active_application import activate, deactivate
 from millpond.cache.data import DataCache
+from millpond.cache.render_span import RenderSpans
 from millpond.cache.responses import Responses, Variants
 from millpond.internals import fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
@@ -170,6 +171,7 @@ class _Assembly:
             codings=cache.codings,
             max_overdue_renders=cache.max_overdue_renders,
             clean=context.clean,
+            spans=RenderSpans(context.tracing.provider),
         )
 
     @cached_property
@@ -188,6 +190,7 @@ class _Assembly:
             hits=Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config)),
             match_cache=MatchCache(config.server, root_path),
             endpoint=endpoint,
+            tracing=context.tracing,
             live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),
         )
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from millpond.serve.hits import Hits
+    from millpond.serve.span import Tracing
 
 
 class Unseen:
@@ -21,10 +22,11 @@ class Unseen:
     Args:
         app: the application.
         call: the function by which its class is called; a subclass may have another one.
+        tracing: looks at the same time whether there is anybody to tell.
     """
 
-    def __init__(self, app: FastAPI, call: object) -> None:
-        self._app, self._call = app, call
+    def __init__(self, app: FastAPI, call: object, tracing: Tracing) -> None:
+        self._app, self._call, self._tracing = app, call, tracing
         self._looks_again, self._unseen = 0.0, False
 
     def __call__(self) -> bool:
@@ -32,6 +34,7 @@ class Unseen:
         now = time.monotonic()
         if now >= self._looks_again:
             self._looks_again = now + CHECK_INTERVAL
+            self._tracing.look()
             self._unseen = starlette_names.user_middleware(self._app) == [] and self._is_unobserved()
         return self._unseen
 

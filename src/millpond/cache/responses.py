@@ -14,6 +14,7 @@ from millpond.cache.answer import compressed_in_thread, entry_of, warn_of_lost_b
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.render_span import RenderSpans, cause
 from millpond.errors import OverdueError, UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, judge
@@ -96,6 +97,7 @@ class Responses:
     renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
+    spans: RenderSpans = field(default_factory=RenderSpans)
     engine: ReadThrough = field(init=False)
     _live: BoundedDict[str, tuple[float, DynamicUse]] = field(default_factory=lambda: BoundedDict(_MOST_LIVE_PATHS))
     """Paths that turned dynamic: until when they run live, and why. Bounded, as visitors choose the paths."""
@@ -170,6 +172,7 @@ class _AnswerRead(Read):
 
     def __init__(self, responses: Responses, target: Target) -> None:
         self._responses, self._target = responses, target
+        self._caused_by = cause()
         self.key, self.name = target.key, target.label
 
     def judge(self, entry: Entry) -> Judgement:
@@ -180,6 +183,12 @@ class _AnswerRead(Read):
 
     async def make(self, run: Run) -> Made:
         """Raises NotStatic: the route turned dynamic, which has been logged; RenderFailed: the render failed."""
+        with self._responses.spans.around(self._target, self._caused_by, background=run.background) as span:
+            made = await self._make(run)
+            span.set_attribute("http.response.status_code", made.entry.status)
+            return made
+
+    async def _make(self, run: Run) -> Made:
         responses, target, context = self._responses, self._target, copy_context()
         try:
             rendered = await responses.renders.regenerate(target, context)

@@ -164,7 +164,7 @@ class _ServeTask:
         replace_unprintable()
         self.configure_logs()
         name_worker()
-        environment_log.disabled = True  # the parent logs these warnings once
+        environment_log.addFilter(lambda record: False)  # the parent logs these warnings once
         try:
             notes: list[str] = []
             app = open_project(self.entrypoint, notes.append)

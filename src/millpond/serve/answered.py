@@ -16,10 +16,12 @@ ANSWERED = "millpond.answered"
 class Answered:
     """One request's answer; it is also the `send` that sees the status pass."""
 
-    __slots__ = ("_send", "decision", "status")
+    __slots__ = ("_send", "decision", "is_clients", "status")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, is_clients: bool = True) -> None:
         self._send = send
+        self.is_clients = is_clients
+        """Whether a client has sent the request; otherwise the current span is that of whoever asks from inside."""
         self.status: int | None = None
         """The status that the client got; None until the answer has begun."""
         self.decision: Decision | None = None

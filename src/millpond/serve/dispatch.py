@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -20,6 +20,7 @@ from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import EarlyAnswer
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on, send_cached, send_plain
+from millpond.serve.span import Tracing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -58,6 +59,7 @@ class Dispatcher:
     endpoint: RevalidateEndpoint | None = None
     live_decision: Decision = _LIVE
     """The decision of live answers: because of the route, or because nothing is cached in development."""
+    tracing: Tracing = field(default_factory=Tracing)
 
     async def hit(self, asgi: Scope, send: Send) -> int | None:
         """Answer a path that was answered from the cache before, if its entry is still fresh; never waits for it.
@@ -70,10 +72,12 @@ class Dispatcher:
         representation = None if prepared is None else prepared.representation(negotiation)
         if cached_path is None or prepared is None or representation is None:
             return None
+        _tell_route(asgi, cached_path.target)
         answered: Answered | None = asgi.get(ANSWERED)
-        if answered is not None:  # somebody is in front, who may want to know
-            answered.decision = HIT
-            _tell_route(asgi, cached_path.target)
+        if answered is not None:
+            self._decide(asgi, cached_path.target, HIT, answered)
+        elif self.tracing.is_on:  # somebody wraps the application
+            self.tracing.tell(asgi, cached_path.target, HIT)
         status = representation.status
         await send(
             {"type": "http.response.start", "status": status, "headers": representation.headers(prepared.volatile)}
@@ -132,7 +136,7 @@ class Dispatcher:
                     return
                 except NotStatic:
                     decision = _TURNED_DYNAMIC
-        answered.decision = decision
+        self._decide(asgi, target, decision, answered)
         await self.live.run(LiveRequest(target, decision, draft, answered, way), asgi, receive, send)
 
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
@@ -144,18 +148,22 @@ class Dispatcher:
             else:
                 cached = await self.responses.answer(target)
         except RenderFailed as failed:
-            answered.decision = _FAILED
+            self._decide(asgi, target, _FAILED, answered)
             raise failed.error from None
-        answered.decision = cached.decision
+        self._decide(asgi, target, cached.decision, answered)
         await send_cached(asgi, send, cached, self.clock(), self.hits.surrogates)
+
+    def _decide(self, asgi: Scope, target: Target, decision: Decision, answered: Answered) -> None:
+        """Note the decision before anything is sent: for the access log, and for the span of the request."""
+        answered.decision = decision
+        if answered.is_clients:
+            self.tracing.tell(asgi, target, decision)
 
 
 def _tell_route(asgi: Scope, target: Target) -> None:
     """Say which route answers, to middleware and tracers further out; FastAPI's router says it in the same way."""
-    method = target.route.method_for(asgi["method"])
-    operation = target.route.operations.get(method)
-    if operation is None:
-        return
+    operations = target.route.operations
+    operation = operations.get(target.route.method_for(asgi["method"])) or next(iter(operations.values()))
     route = operation.api_route
     asgi.update(route=route, endpoint=route.endpoint, path_params=dict(target.params))
     tell_route(asgi, route.path_format)

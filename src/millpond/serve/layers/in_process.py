@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import PlainTextResponse
 
 from millpond.errors import CircularWaitError
@@ -15,7 +14,7 @@ from millpond.internals import fastapi_names
 from millpond.serve.answered import ANSWERED, Answered
 from millpond.serve.hits import access, log_access
 from millpond.serve.layers.failures import log_failure
-from millpond.serve.layers.render_stack import handlers_of
+from millpond.serve.layers.render_stack import exception_layer, handlers_of
 from millpond.serve.live import at_once
 from millpond.serve.matching.base_path import enter_base_path
 
@@ -48,12 +47,12 @@ class InProcess:
             scope["app"], scope["router"] = app, app.router
             await dispatcher(scope, receive, send, at_once)
 
-        stack = ExceptionMiddleware(fastapi_names.with_exit_stack(dispatch, handlers), handlers, app.debug)
+        stack = exception_layer(fastapi_names.with_exit_stack(dispatch, handlers), handlers, app.debug)
         return cls(stack, base_path, origin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        answered = scope[ANSWERED] = Answered(send)
+        answered = scope[ANSWERED] = Answered(send, is_clients=False)
         scope[fastapi_names.TELEMETRY_KEY] = None
         if self.base_path:
             enter_base_path(scope, "", self.base_path)

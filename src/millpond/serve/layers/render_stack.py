@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from millpond.internals import fastapi_names
@@ -39,12 +40,23 @@ class SharedStack:
     def __init__(self, app: FastAPI, middleware: Sequence[RenderMiddleware]) -> None:
         handlers = handlers_of(app)
         self._app = app
-        self._stack: ASGIApp = ExceptionMiddleware(_layers(middleware, handlers), handlers, app.debug)
+        self._stack: ASGIApp = exception_layer(_layers(middleware, handlers), handlers, app.debug)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"], scope["router"] = self._app, self._app.router
         scope[fastapi_names.TELEMETRY_KEY] = None
         await self._stack(scope, receive, send)
+
+
+def exception_layer(app: ASGIApp, handlers: Mapping[Any, ExceptionHandler], debug: bool) -> ASGIApp:
+    """Starlette's own layer for exceptions around `app`.
+
+    It is made in Starlette's way: agents change the class at the moment that a `Middleware` is made of it, and this may
+    come before the application has made its stack.
+    """
+    layer = Middleware(ExceptionMiddleware, handlers=handlers, debug=debug)
+    made: ASGIApp = layer.cls(app, *layer.args, **layer.kwargs)
+    return made
 
 
 def handlers_of(app: FastAPI) -> Mapping[Any, ExceptionHandler]:
