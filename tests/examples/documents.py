@@ -99,7 +99,7 @@ class Terminal:
 
     def __init__(self, project: Path) -> None:
         self.project = project
-        self._life.first = ExitStack()
+        self._running = ExitStack()
         self._address: str | None = None
         self._jars: dict[str, httpx2.Cookies] = {}
 
@@ -118,14 +118,14 @@ class Terminal:
         if arguments[0] != "revalidate":
             self._stop()
         if arguments[0] == "start":
-            self._address = self._life.first.enter_context(millpond_process.served(self.project, env))
+            self._address = self._running.enter_context(millpond_process.served(self.project, env))
             return ""
         done = millpond_process.run(arguments, self.project, env)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def _stop(self) -> None:
-        self._life.first.close()
+        self._running.close()
         self._address = None
 
     def _curl(self, arguments: list[str]) -> str:
