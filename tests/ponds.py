@@ -112,13 +112,15 @@ class Project:
         said = {**self.config, **config}
         said["cache"] = {"store": "memory", **said.get("cache", {})}
         parsed = parse_config(said, "millpond.toml")
-        return Millpond(
+        pond = Millpond(
             self.folder / "app",
             config=parsed,
             store=MemoryStore(max_bytes=2**20, clock=self.clock),
             clock=self.clock,
             development=development,
         )
+        pond.file_routes  # noqa: B018 - loads them now, so that mistakes in them are raised here
+        return pond
 
     async def build(self, **config: Any) -> Built:
         return await self.pond(**config).build()

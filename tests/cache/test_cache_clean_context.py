@@ -87,7 +87,9 @@ async def test_what_a_preparation_sets_is_in_every_later_copy(
 ) -> None:
     clean = CleanContext()
     visitor.set("alice")
-    await clean.extend(prepare)
+    result = clean.prepare(prepare)
+    if result is not None:
+        await clean.finish(result)
     assert clean.run(settings.get) == value
     assert clean.run(visitor.get) == "nobody"
     assert settings.get() == "none"
@@ -97,8 +99,9 @@ async def test_what_a_preparation_raises_is_raised() -> None:
     async def fail() -> None:
         raise ConnectionError("no database")
 
+    clean = CleanContext()
     with pytest.raises(ConnectionError, match="no database"):
-        await CleanContext().extend(fail)
+        await clean.finish(clean.prepare(fail))
 
 
 async def test_who_waits_for_whom_crosses_and_nothing_else_of_millponds_does(a_scope: Scope) -> None:

@@ -257,7 +257,11 @@ async def test_a_cached_function_may_ask_for_what_reads_its_request(project: Pro
         }
     )
     async with project.started() as running:
-        assert (await running.get("/")).json() == [["200", '"oak"'], ["200", '"oak"'], ["405", ""]]
+        assert (await running.get("/")).json() == [
+            ["200", '"oak"'],
+            ["200", '"oak"'],
+            ["405", '{"detail":"Method Not Allowed"}'],
+        ]
 
 
 STREAM = """
@@ -280,6 +284,6 @@ async def test_an_own_answer_that_fails_in_its_middle_is_an_error_and_not_half_a
 
 
 async def test_an_own_path_that_is_malformed_is_answered_by_400(project: Project) -> None:
-    project.routes({"/": reading("/%zz")})
+    project.routes({"/": reading("/items/%zz"), "/items/[id]": "def GET(id): return id\n"})
     async with project.started() as running:
-        assert await body(running) == "400 "
+        assert await body(running) == '400 {"detail":"Bad Request"}'

@@ -11,6 +11,8 @@ import brotli  # type: ignore[import-untyped]
 import pytest
 from upstreams import upstream
 
+from millpond.serve.layers.failures import LoggedFailures
+
 if TYPE_CHECKING:
     from upstreams import Upstream
 
@@ -270,7 +272,7 @@ async def sent_by(running: Running, path: str) -> bytes:
         "query_string": b"",
         "headers": [],
     }
-    await running.pond({"asgi": {"version": "3.0", "spec_version": "2.4"}, **scope}, receive, send)
+    await LoggedFailures(running.pond)({"asgi": {"version": "3.0", "spec_version": "2.4"}, **scope}, receive, send)
     return repr(messages).encode()
 
 

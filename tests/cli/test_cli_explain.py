@@ -125,7 +125,8 @@ def test_an_unknown_path_is_404_with_the_nearest_routes(built: Project, capsys: 
     [
         ("/items/1/", 308, "/items/1"),
         ("//items/1", 308, "/items/1"),
-        ("/%zz", 400, None),
+        ("/items/%zz", 400, None),
+        ("/%zz", 404, None),
         ("/" + "a" * 9000, 414, None),
     ],
 )

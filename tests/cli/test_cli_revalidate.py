@@ -59,6 +59,7 @@ class Shop:
 
         async def served() -> list[str]:
             pond = Millpond(self.folder / "app")
+            pond.isolated = False  # as a server's process
             async with pond.lifespan(), client_of(pond) as client:
                 before = await client.get(path)
                 # In a thread of its own, since a command has an event loop of its own.
@@ -111,6 +112,7 @@ def test_an_invalidation_before_the_first_start_concerns_the_build(shop: Shop) -
 
     async def first() -> str:
         pond = Millpond(shop.folder / "app")
+        pond.isolated = False  # as a server's process
         async with pond.lifespan(), client_of(pond) as client:
             return (await client.get("/items/1")).headers["x-nextjs-cache"]
 

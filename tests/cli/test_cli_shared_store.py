@@ -47,6 +47,7 @@ class Pond:
 
         async def served() -> list[str | None]:
             pond = Millpond(self.folder / "app")
+            pond.isolated = False  # as a server's process
             async with pond.lifespan(), client_of(pond) as client:
                 return [(await client.get(path)).headers.get("x-nextjs-cache") for path in paths]
 

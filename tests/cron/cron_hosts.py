@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from millpond import Millpond
@@ -50,7 +50,7 @@ class Hosts:
         self.clock, self.ponds = project.clock, ponds
         self.leases = leases
         """What leases are measured by. Holders renew theirs by real time, so it stands still until it is moved."""
-        self.module: Any = next(route.module.module for route in ponds[0].routes)
+        self.module: Any = next(route.module.module for route in ponds[0].file_routes)
         for pond in ponds[1:]:
             # One process imports a file once; hosts each do. What handlers write down is looked at in one place.
             assert next(route.module.module for route in pond.file_routes) is self.module
@@ -99,13 +99,10 @@ async def hosts(
         del number
         return LmdbStore(project.folder / "cache", max_bytes=2**20, clock=project.clock, monotonic=leases)
 
-    for number in range(count):
-        own = (store or on_disk)(number)
-        pond = Millpond(project.folder / "app", config=config, store=own, clock=project.clock)
-        await pond.startup()
-        ponds.append(pond)
-    try:
+    async with AsyncExitStack() as started:
+        for number in range(count):
+            own = (store or on_disk)(number)
+            pond = Millpond(project.folder / "app", config=config, store=own, clock=project.clock)
+            await started.enter_async_context(pond.lifespan())
+            ponds.append(pond)
         yield Hosts(project, ponds, leases)
-    finally:
-        for pond in ponds:
-            await pond.shutdown()

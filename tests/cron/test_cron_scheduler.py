@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from ponds import turns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from millpond.cron.record import CronRecord
     from ponds import Project
@@ -160,18 +161,13 @@ async def test_a_run_that_takes_too_long_is_cancelled_and_the_next_one_comes(pro
 @pytest.mark.parametrize(
     "error", [TimeoutError("its own"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr
 )
-async def test_an_error_in_front_of_the_application_is_a_failure_and_no_time_out(
-    project: Project, error: BaseException
-) -> None:
-    def failing(_: ASGIApp) -> ASGIApp:
-        async def fail(scope: Scope, receive: Receive, send: Send) -> None:
-            raise error
-
-        return fail
+async def test_an_error_of_the_application_is_a_failure_and_no_time_out(project: Project, error: BaseException) -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise error
 
     async with hosts(project) as one:
-        one.ponds[0].add_middleware(failing)
-        assert (await one.ponds[0].jobs()[0].run(NOON + 300)).outcome is RunOutcome.FAILED
+        job = dataclasses.replace(one.ponds[0].jobs()[0], app=fail)
+        assert (await job.run(NOON + 300)).outcome is RunOutcome.FAILED
 
 
 async def test_a_run_may_end_while_the_server_ends(project: Project) -> None:

@@ -150,7 +150,7 @@ async def test_a_numbered_file_may_call_its_function_either_way(project: Project
 async def test_names_that_look_like_mistakes_are_warned_about(project: Project) -> None:
     source = "contentType = 'x'\ndef GET(): ...\ndef icon(): ...\n"
     project.write({"app/icon.py": source})
-    assert project.pond().routes[0].warnings == (
+    assert project.pond().file_routes[0].warnings == (
         "app/icon.py:1: contentType does nothing; write content_type.",
         "app/icon.py:2: GET does nothing in a metadata file; its answer is what icon() returns.",
     )
@@ -311,4 +311,4 @@ def test_an_id_and_a_folder_of_that_name_are_an_error(project: Project) -> None:
 
 async def test_metadata_is_no_part_of_the_openapi_document(project: Project) -> None:
     project.write({"app/sitemap.py": "def sitemap(): return []\n", "app/a/route.py": "def GET(): ...\n"})
-    assert list(project.pond().fastapi.openapi()["paths"]) == ["/a"]
+    assert list(project.pond().openapi()["paths"]) == ["/a"]

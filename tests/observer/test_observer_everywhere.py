@@ -297,6 +297,7 @@ from millpond.observe import audit
 
 async def serve():
     pond = Millpond("app")
+    pond.isolated = False  # as a server's process
     async with pond.lifespan():
         transport = httpx2.ASGITransport(app=pond)
         async with httpx2.AsyncClient(transport=transport, base_url="http://shop.example") as client:

@@ -40,6 +40,7 @@ def work(app_dir: Path, own: list[int], say: Callable[[str, int, int, float], No
 
     async def live() -> None:
         pond = Millpond(app_dir)
+        pond.isolated = False  # as a server's process
         async with (
             pond.lifespan(),
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app=pond), base_url="http://pond") as client,

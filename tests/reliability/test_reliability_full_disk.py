@@ -40,6 +40,7 @@ def test_a_full_disk_means_uncached_answers_and_keeps_nobody_waiting(
     async def seconds() -> float:
         await project.built()
         pond = Millpond(project.folder / "app")
+        pond.isolated = False  # as a server's process
         async with pond.lifespan(), client_of(pond) as client:
             assert isinstance(pond.store, LmdbStore)
             monkeypatch.setattr(lmdb_transactions, "_transact", full)

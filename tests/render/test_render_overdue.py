@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from starlette.middleware.base import BaseHTTPMiddleware
 from anyio.to_thread import current_default_thread_limiter
+from starlette.middleware.base import BaseHTTPMiddleware
 
 from millpond.render import after
 from ponds import Running, cache_of, client_of, turns

@@ -17,7 +17,6 @@ from millpond.serve import hits as hits_module
 from millpond.serve import prepared
 from millpond.serve.hits import HitRequest, Hits, Sent
 from millpond.serve.prepared import VolatileHeadersTable, status_line
-
 from ponds import client_of
 
 if TYPE_CHECKING:

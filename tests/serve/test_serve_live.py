@@ -65,7 +65,7 @@ async def test_a_method_that_is_missing_is_405_with_allow(project: Project, meth
     project.routes({"/": "revalidate = 60\ndef GET(): return 1\ndef POST(): return 2\n"})
     async with project.serving() as running:
         answer = await running.client.request(method, "/")
-        assert (answer.status_code, answer.content) == (405, b"")
+        assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
@@ -130,7 +130,7 @@ async def test_a_live_answer_has_no_cache_control_and_says_why(project: Project)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_handler_that_raises_is_an_empty_500_and_a_logged_traceback(
+async def test_a_handler_that_raises_is_a_500_and_a_logged_traceback(
     project: Project, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     project.routes({"/": f"async def {method}(): return [][0]\n"})
@@ -138,7 +138,7 @@ async def test_a_handler_that_raises_is_an_empty_500_and_a_logged_traceback(
         answer = await running.client.request(method, "/")
         assert (answer.status_code, answer.content) == (500, b"Internal Server Error")
     assert "IndexError" in caplog.text
-    assert f"{method} / (app/route.py) raised" in caplog.text
+    assert f"app/route.py:1: {method} / raised" in caplog.text
 
 
 @pytest.mark.parametrize("raised", ["SystemExit(3)", "BaseException('odd')", "BaseExceptionGroup('', [SystemExit()])"])

@@ -8,7 +8,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from millpond.serve import match_cache
+from millpond.serve.matching import match_cache
 from ponds import client_of
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from millpond.serve.layers.failures import LoggedFailures
 from ponds import cache_of, client_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ async def test_malformed_escapes_are_400_for_every_method(project: Project, path
     async with project.serving() as running:
         for method in ("GET", "POST", "HEAD", "OPTIONS"):
             status, headers, body = await ask(running.pond, path, method=method)
-            assert (status, body, headers[b"content-length"]) == (400, b"", b"0")
+            assert (status, headers[b"content-type"]) == (400, b"application/json")
+            assert body == b'{"detail":"Bad Request"}'  # which servers leave out for HEAD
 
 
 async def test_parameters_are_decoded_once_and_an_encoded_slash_stays_inside(project: Project) -> None:
@@ -140,19 +142,19 @@ async def test_dot_segments_are_taken_away_by_308_for_every_method(project: Proj
         assert (await ask(running.pond, b"/../%zz"))[0] == 400
 
 
-async def test_dot_segments_may_lead_out_of_a_base_path_and_of_a_mount(project: Project) -> None:
+async def test_dot_segments_may_lead_into_a_base_path_and_a_mount_and_not_out_of_them(project: Project) -> None:
     project.routes({"/p": ECHO})
     async with project.serving(base_path="/b") as running:
         for sent, root, location in (
-            (b"/b/../p", "", "/p"),
             (b"/b/x/../p", "", "/b/p"),
             (b"/x/../b/p", "", "/b/p"),
-            (b"/shop/b/../../p", "/shop", "/p"),
             (b"/shop/b/x/../p", "/shop", "/shop/b/p"),
             (b"/b/x/../p", "/shop", "/shop/b/p"),  # by a server that leaves root_path out of the path
         ):
             status, headers, _ = await ask(running.pond, sent, root_path=root)
             assert (status, headers[b"location"].decode()) == (308, location), sent
+        for sent, root in ((b"/b/../p", ""), (b"/shop/b/../../p", "/shop")):
+            assert (await ask(running.pond, sent, root_path=root))[0] == 404
 
 
 async def test_with_trailing_slashes_the_slash_is_no_part_of_parameters_and_keys(project: Project) -> None:
@@ -184,7 +186,7 @@ async def test_a_path_of_too_many_segments_is_refused(project: Project) -> None:
             b"/a/b/c/d": 414,
         }.items():
             assert (await ask(running.pond, path))[0] == status
-        assert (await ask(running.pond, b"/" * 5000))[0] == 308
+        assert (await ask(running.pond, b"/" * 5000))[0] == 404  # as no route answers "/"
 
 
 async def test_base_path_is_no_part_of_the_depth(project: Project) -> None:
@@ -193,12 +195,12 @@ async def test_base_path_is_no_part_of_the_depth(project: Project) -> None:
         assert [(await running.get(f"/b/c{path}")).status_code for path in ("/x/y", "/x/y/z")] == [200, 414]
 
 
-async def test_below_a_base_path_only_its_urls_match_and_handlers_dont_see_it(project: Project) -> None:
+async def test_below_a_base_path_only_its_urls_match_and_handlers_see_it_in_the_path(project: Project) -> None:
     project.routes({"/": ECHO, "/live/[id]": ECHO, "/static": f"revalidate = 60\n{ECHO}"})
     async with project.serving(base_path="/b") as running:
-        assert (await running.get("/b/live/a%2Fb")).json() == ["/live/a/b", {"id": "a/b"}]
-        assert (await running.get("/b")).json()[0] == "/"
-        assert (await running.get("/b/static")).json() == ["/static", {}]
+        assert (await running.get("/b/live/a%2Fb")).json() == ["/b/live/a/b", {"id": "a/b"}]
+        assert (await running.get("/b")).json()[0] == "/b"
+        assert (await running.get("/b/static")).json() == ["/b/static", {}]
         assert await running.cache("/b/static") == "HIT"
         for path in ("/live/a", "/", "/bb/live/a", "/c/b/live/a"):
             assert (await running.get(path)).status_code == 404, path
@@ -215,7 +217,7 @@ async def test_mounted_in_another_application_it_is_found_below_the_mount(projec
         async with client_of(outer) as client:
             answer = await client.get(f"/shop{base_path}/live/7")
             assert answer.json()[1] == {"id": "7"}
-            assert answer.json()[0] in ("/shop/live/7", "/live/7")
+            assert answer.json()[0] == f"/shop{base_path}/live/7"
             assert cache_of(await client.get(f"/shop{base_path}/static")) == "HIT"
             assert (await client.get(f"/shop{base_path}/other")).status_code == 404
             answer = await client.get(f"/shop{base_path}/static/")
@@ -331,6 +333,6 @@ async def test_a_redirect_in_the_middle_of_a_streamed_body_breaks_it_off(
         }
     )
     async with project.serving() as running:
-        status, _, body = await ask(running.pond, b"/")
+        status, _, body = await ask(LoggedFailures(running.pond), b"/")
         assert (status, body) == (200, b"begun")
-    assert "GET / (app/route.py) raised" in caplog.text
+    assert "GET / (app/route.py) raised RaisedRedirect: redirect to /b" in caplog.text

@@ -20,7 +20,7 @@ from millpond.app.folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.instrumentation import Instrumentation
 from millpond.app.isolation import is_test
 from millpond.app.life import Life
-from millpond.app.lifespan import serve_lifespan
+from millpond.app.lifespan import entered, serve_lifespan
 from millpond.app.options import refuse_unknown, warned_at_the_caller
 from millpond.app.served_build import store_of
 from millpond.cache.clean_context import CleanContext
@@ -331,9 +331,9 @@ class Millpond(starlette_names.LayeredFastAPI):
         """The user's lifespan, and within it Millpond's own: handlers use what the user's has made."""
         context = self._context(scope)
         failure: Exception | None = None
-        async with starlette_names.lifespan_of(self) as state:
+        async with entered(self) as state:
             self._state.clear()
-            self._state.update(state or {})
+            self._state.update(state)
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     await stack.enter_async_context(self._life.running(context))

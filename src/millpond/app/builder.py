@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millpond.app.lifespan import entered
 from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_make
 from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
-from millpond.internals.starlette_names import lifespan_of
 from millpond.prerender.prerenderer import Prerenderer
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
@@ -61,8 +61,8 @@ class Builder:
         config = self.context.config
         store = memory_store(config.cache, self.context.clock)
         try:
-            async with lifespan_of(self.context.app) as state:
-                self.context.state.update(state or {})
+            async with entered(self.context.app) as state:
+                self.context.state.update(state)
                 runtime = assemble(self.context, store, await build_to_make(self.context))
                 return await self._render(runtime, store, progress, watch)
         finally:

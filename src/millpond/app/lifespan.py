@@ -1,22 +1,46 @@
-"""The lifespan of an application, told by a server in ASGI messages."""
+"""The lifespan of an application: entered, and told by a server in ASGI messages."""
 
 from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import MillpondError
+from millpond.internals.starlette_names import lifespan_of
+from millpond.render.base_exceptions import contained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
 
     Whole = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 log = logging.getLogger("millpond")
+
+
+@asynccontextmanager
+async def entered(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+    """Within the block the user's lifespan is entered; the value is the state that it yields.
+
+    Raises:
+        UnexpectedExitError: it raised something that isn't an Exception, such as SystemExit.
+        Exception: what it raised.
+    """
+    who, lifespan = "the application's lifespan", lifespan_of(app)
+    state = await contained(lifespan.__aenter__, who)
+    try:
+        yield state or {}
+    except BaseException as error:
+        raised = type(error), error, error.__traceback__
+        if not await contained(lambda: lifespan.__aexit__(*raised), who):
+            raise
+    else:
+        await contained(lambda: lifespan.__aexit__(None, None, None), who)
 
 
 async def serve_lifespan(whole: Whole, scope: Scope, receive: Receive, send: Send) -> None:

@@ -99,8 +99,9 @@ class Dispatcher:
         if found is None:
             matched = self.matcher.match(asgi)
             if isinstance(matched, EarlyAnswer):
-                location = [(b"location", matched.location.encode("latin-1"))] if matched.location else None
-                await send_plain(send, matched.status, location)
+                if matched.location is None:
+                    raise HTTPException(matched.status)
+                await send_plain(send, matched.status, [(b"location", matched.location.encode("latin-1"))])
                 return
             if matched is None:
                 await way(self._answer_declared, asgi, receive, send)

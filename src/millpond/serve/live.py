@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
+from millpond.policy.http.headers import live_headers
 from millpond.render.base_exceptions import as_exception, is_cancellation
 from millpond.render.renderer import OPERATION, SERVER
 from millpond.render.request.client_messages import CLIENT_MESSAGES, ClientMessages
@@ -152,8 +153,10 @@ class LiveRunner:
     async def _answer_without(self, request: LiveRequest, asgi: Scope, receive: Receive, send: Send) -> None:
         """Raises HTTPException: 405, for the application's exception handlers."""
         allow = {"allow": request.target.route.allow}
-        if asgi["method"] != "OPTIONS":
-            raise HTTPException(405, headers=allow)
+        if asgi["method"] != "OPTIONS":  # caches may store a 405 that says nothing about it (RFC 9110 §15.1)
+            headers = live_headers([], request.decision, fronted=self.fronted)
+            told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+            raise HTTPException(405, headers={**allow, **told})
         name = request.target.route.file.file
         sending = LiveSend(send, "OPTIONS", request.decision, fronted=self.fronted, name=name)
         await Response(status_code=204, headers=allow)(asgi, receive, sending)

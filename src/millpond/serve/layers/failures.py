@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.errors import OverdueError, UnsendableError
 from millpond.messages import at
 from millpond.routes.operation import OperationRoute
+from millpond.serve.matching.base_path import sent_path
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,17 +16,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.serve")
 
 _LONGEST_PATH = 200
+_LOGGED = "__millpond_logged__"
+"""The attribute of an exception that was logged with its traceback."""
 
 
 def log_failure(scope: Scope, error: Exception) -> None:
     """Log what was raised while a request was answered."""
-    path: str = scope["path"]
+    path = sent_path(scope).decode("ascii", "replace")
     shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
     if isinstance(error, UnsendableError | OverdueError):  # a traceback would show nothing of the handler
         log.error("%s %s failed: %s", scope["method"], shown, error)
         return
     route: Any = scope.get("route")
     place = route.place if isinstance(route, OperationRoute) else None
+    if vars(error).setdefault(_LOGGED, False):  # one render failed, and several requests had waited for it
+        log.error("%s%s %s raised %s, as logged before", at(place), scope["method"], shown, type(error).__name__)
+        return
+    vars(error)[_LOGGED] = True
     log.error("%s%s %s raised", at(place), scope["method"], shown, exc_info=error)
 
 

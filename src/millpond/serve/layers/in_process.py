@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.responses import PlainTextResponse
 
+from millpond.errors import CircularWaitError
 from millpond.internals import fastapi_names
 from millpond.serve.answered import ANSWERED, Answered
 from millpond.serve.hits import access, log_access
@@ -16,7 +18,6 @@ from millpond.serve.layers.failures import log_failure
 from millpond.serve.layers.render_stack import handlers_of
 from millpond.serve.live import at_once
 from millpond.serve.matching.base_path import enter_base_path
-from millpond.serve.sending import send_plain
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -58,10 +59,12 @@ class InProcess:
             enter_base_path(scope, "", self.base_path)
         try:
             await self.stack(scope, receive, answered)
+        except CircularWaitError:  # whoever asks is a part of the circle, and fails of it
+            raise
         except Exception as error:  # noqa: BLE001 - any error of the user's code
             log_failure(scope, error)
             if answered.status is None:
-                await send_plain(answered, 500)
+                await PlainTextResponse("Internal Server Error", 500)(scope, receive, answered)
         finally:
             if access.isEnabledFor(logging.INFO):
                 seconds = time.perf_counter() - started

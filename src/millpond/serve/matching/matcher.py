@@ -50,12 +50,12 @@ class Matcher:
         (R1.32), 308 for slashes (R1.47) and dot segments (D42) of paths that a file route would answer.
         """
         raw = self._below(scope)
+        query: bytes = scope.get("query_string", b"")
         if raw is None:
-            return None
+            return self._led_inside(scope, query)
         refused = refusal(raw, scope, self.config.server)
         if refused is not None:
             return EarlyAnswer(refused)
-        query: bytes = scope.get("query_string", b"")
         try:
             segments = split(raw)
         except MalformedPath:
@@ -74,7 +74,10 @@ class Matcher:
     def declining(self, scope: Scope) -> list[Plan]:
         """The routes that match a path and don't want it, before the one that answers it."""
         raw = self._below(scope)
-        segments = [] if raw is None else split(raw)
+        try:
+            segments = [] if raw is None else split(raw)
+        except MalformedPath:
+            return []
         found = []
         for match in self.table.match(segments):
             if not match.route.declines(canonical(segments)):
@@ -109,8 +112,19 @@ class Matcher:
                 return Matched(match.route, target)
         return None
 
+    def _led_inside(self, scope: Scope, query: bytes) -> EarlyAnswer | None:
+        """The redirect of a path outside of `base_path` whose dot segments lead to a route inside."""
+        try:
+            undotted = without_dots(scope)
+        except MalformedPath:
+            return None
+        return _redirect(undotted, query) if undotted is not None and self._leads_to_a_route(undotted, scope) else None
+
     def _leads_to_a_route(self, undotted: str, scope: Scope) -> bool:
-        raw = self._below({**scope, "path": undotted, "raw_path": undotted.encode("ascii")})
+        asked = {**scope, "path": undotted, "raw_path": undotted.encode("ascii")}
+        if asked.pop(OUTSIDE, None) is False:
+            asked["root_path"] = scope["root_path"].removesuffix(self.config.base_path)
+        raw = self._below(asked)
         return raw is not None and self._find(split(raw), b"") is not None
 
 
