@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import starlette.applications
+import starlette.routing
 from error_table import REFERENCE, documented_table, error_table, paragraphs, public_errors
 
 import millpond
@@ -30,6 +32,15 @@ HOME = "src/millpond/errors.py"
 BY_PROTOCOL = {"AttributeError", "TypeError", "ValueError"}
 """Builtins that a protocol of Python's or of a library demands: `__getattr__`, hooks of msgspec and
 pydantic."""
+
+
+STARLETTES = {
+    ast.unparse(node)
+    for module in (starlette.applications, starlette.routing)
+    for node in ast.walk(ast.parse(inspect.getsource(module)))
+    if isinstance(node, ast.Raise) and node.exc is not None
+}
+"""What Starlette's application and router raise. A Millpond is one of them, and may raise the same in these words."""
 
 
 class Source(NamedTuple):
@@ -82,10 +93,11 @@ def _names_in(node: ast.expr) -> set[str]:
 
 
 def _raised(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and name of what is raised, but for what Starlette raises in the same words."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and node.exc is not None:
             what = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-            if isinstance(what, ast.Name):
+            if isinstance(what, ast.Name) and ast.unparse(node) not in STARLETTES:
                 yield node.lineno, what.id
 
 

@@ -11,6 +11,7 @@ import tokenize
 from functools import cache
 from pathlib import Path
 
+import fastapi
 import pytest
 import sentry_sdk
 import starlette
@@ -23,7 +24,7 @@ MILLPOND = REPOSITORY / "src" / "millpond"
 FOR_DEVELOPERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "docs" / "design.md"]
 ABOUT_NEXT = ("differences.md", "rules.md")
 """These name functions of Next.js as well."""
-LIBRARIES = (starlette, sentry_sdk)
+LIBRARIES = (fastapi, starlette, sentry_sdk)
 AN_IDENTIFIER = re.compile(r"(?:\w+\.)*\w*[a-z]\w*_\w+|(?:\w+\.)*[A-Z][a-z]+[A-Z]\w*|[a-z_]+(?:\.\w+)+")
 """A name in snake case or camel case, or one with dots in it."""
 

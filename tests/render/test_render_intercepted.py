@@ -97,7 +97,7 @@ async def test_a_promise_of_a_static_answer_fails_where_middleware_answers(proje
     line = place_of(CLOSED, "async def __call__")[1]
     assert (
         f'Closing answered 307 in place of GET · instrumentation.py:{line}: under dynamic = "{dynamic}" every visitor '
-        "would get that; put the middleware in front of everything (add_outer_middleware), or make the route live."
+        "would get that; put the middleware in front of every request (add_middleware), or make the route live."
     ) in failure
 
 

@@ -260,7 +260,8 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     async def _answer_shortly(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
         """Answer without the middleware stack, in which nothing is that would have to see it; errors need the stack."""
-        scope["app"], scope["router"] = self, self.router
+        scope["app"] = self
+        scope.setdefault("router", self.router)  # below a mount it is the parent's, which makes URLs for all
         scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
         stack = starlette_names.built_stack(self)
         if stack is None:

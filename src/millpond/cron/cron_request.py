@@ -1,4 +1,4 @@
-"""A cron's request: GET of a route, in process, with the middleware that visitors' requests go through."""
+"""A cron's request: GET of a route, in process, below the middleware that visitors' requests go through."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def send_cron_request(app: ASGIApp, config: Config, path: str, schedule: s
     Raises:
         AnsweredFromCache: it was answered from the cache.
         MalformedPath: as `slash_redirect` does.
-        Exception: whatever middleware in front of the application raises; handlers' errors are a 500.
+        Exception: whatever the application raises; handlers' errors are a 500.
     """
     status = 500
     cached = is_sent = False

@@ -120,7 +120,7 @@ class CronJob:
         limit = asyncio.timeout(self.cron.timeout)
         try:
             async with limit:
-                status = await contained(self._ask, "middleware in front of the application")
+                status = await contained(self._ask, "the application")
         except AnsweredFromCache:
             log.error(
                 '%s was answered from the cache, so its handler did not run: say dynamic = "force-dynamic" in its '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -129,9 +130,9 @@ def built_stack(app: Starlette) -> ASGIApp | None:
 class LayeredFastAPI(FastAPI):
     """A FastAPI with a layer of Millpond inside of the user's middleware, if there is any."""
 
+    @abstractmethod
     def innermost(self) -> Middleware:
         """What stands inside of the user's middleware, for requests that need nothing further in."""
-        raise NotImplementedError
 
     if builds_stack():
 

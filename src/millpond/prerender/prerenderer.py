@@ -253,7 +253,7 @@ class Prerenderer:
             return self._failure(
                 target,
                 f'  {ended.use}: under dynamic = "{config.dynamic}" every visitor would get that; '
-                "put the middleware in front of everything (add_outer_middleware), or make the route live.",
+                "put the middleware in front of every request (add_middleware), or make the route live.",
             )
         if ended.unshareable and (config.forces_static or config.forbids_dynamic):
             return self._failure(

@@ -98,11 +98,7 @@ class OperationRoute(APIRoute):
         return (Match.FULL if found.operation is self else Match.PARTIAL), child
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """As in Starlette; the value of a catch-all may be a list of segments.
-
-        Raises:
-            NoMatchFound: the operation has another name, or other parameters.
-        """
+        """As in Starlette, which raises NoMatchFound; the value of a catch-all may be a list of segments."""
         joined = {
             key: "/".join(value) if isinstance(value, list | tuple) else value for key, value in path_params.items()
         }

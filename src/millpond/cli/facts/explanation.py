@@ -207,7 +207,7 @@ def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) ->
     for other in declared:
         if other.matches({"root_path": "", **asgi})[0] is not Match.NONE:
             explanation.mode = "live"
-            explanation.rule = "no route file matches; a route of the FastAPI application does"
+            explanation.rule = "no route file matches; a route that is declared in code, or one of FastAPI's own, does"
             explanation.route = getattr(other, "path", None)
             return explanation
     explanation.status = 404

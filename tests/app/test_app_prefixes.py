@@ -1,0 +1,168 @@
+"""Where an application lives: below `base_path`, behind a proxy, in a parent; and whose slashes are mended how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from fastapi import APIRouter, FastAPI, Request, WebSocket
+from fastapi.exceptions import FastAPIDeprecationWarning
+from fastapi.staticfiles import StaticFiles
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from millpond import Millpond
+from millpond.config import parse_config
+from ponds import cache_of
+
+if TYPE_CHECKING:
+    from ponds import Project
+
+FILES = {
+    "/": "revalidate = 60\ndef GET(): return 'front'\n",
+    "/items/[id]": "revalidate = 60\ndef GET(id: str): return id\n",
+    "/live": "def GET(request): return [request.scope['root_path'], request.url.path]\n",
+    "/url": "def GET(request): return str(request.url_for('get_items_by_id', id='7'))\n",
+    "/url-of-parent": "def GET(request): return str(request.url_for('shop:get_items_by_id', id='7'))\n",
+}
+ITEM = "http://testserver{}/items/7"
+AppT = TypeVar("AppT", bound=FastAPI)
+
+
+@pytest.fixture
+def shop(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    project.routes(FILES)
+    project.write({"site/index.html": "index", "site/guide/index.html": "guide"})
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+def declared(app: AppT) -> AppT:
+    """The application, with a bit of everything that can be declared."""
+    router, inner = APIRouter(prefix="/router"), FastAPI()
+
+    @app.get("/endpoint", name="endpoint")
+    def endpoint(request: Request) -> str:
+        return str(request.url_for("endpoint"))
+
+    @app.get("/slash/")
+    def slash() -> str:
+        return "slash"
+
+    @router.get("/part")
+    def part() -> str:
+        return "part"
+
+    @inner.get("/")
+    def admin(request: Request) -> str:
+        return str(request.scope["root_path"])
+
+    @app.websocket("/echo")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+        await websocket.close()
+
+    app.include_router(router)
+    app.mount("/admin", inner)
+    app.mount("/site", StaticFiles(directory="site", html=True))
+    return app
+
+
+BELOW = ["/", "/items/1", "/live", "/endpoint", "/router/part", "/admin/", "/site/", "/docs", "/redoc", "/openapi.json"]
+
+
+@pytest.mark.usefixtures("shop")
+def test_documents_mounts_and_sockets_live_below_the_base_path() -> None:
+    app = declared(Millpond("app", config=parse_config({"base_path": "/b"}, "x")))
+    with TestClient(app) as client:
+        assert [client.get(f"/b{path}").status_code for path in BELOW] == [200] * len(BELOW)
+        assert [client.get(path).status_code for path in BELOW] == [404] * len(BELOW)
+        assert client.get("/openapi.json/b").status_code == client.get("/bb/live").status_code == 404
+        assert client.get("/b/openapi.json").json()["servers"] == [{"url": "/b"}]
+        assert client.get("/b/live").json() == ["/b", "/b/live"]
+        assert client.get("/b/admin/").json() == "/b/admin"
+        assert [client.get(f"/b{path}").json() for path in ("/endpoint", "/url")] == [
+            "http://testserver/b/endpoint",
+            ITEM.format("/b"),
+        ]
+        assert cache_of(client.get("/b/items/1")) == "HIT"
+        with client.websocket_connect("/b/echo") as socket:
+            socket.send_text("hello")
+            assert socket.receive_text() == "hello"
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/echo"):
+            pass
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("base_path", ["", "/b"])
+@pytest.mark.parametrize("told_by", ["the server", "the option"])
+def test_the_prefix_of_a_proxy_is_in_urls_and_documents(base_path: str, told_by: str) -> None:
+    config = parse_config({"base_path": base_path} if base_path else {}, "x")
+    if told_by == "the option":
+        with pytest.warns(FastAPIDeprecationWarning, match="root_path"):
+            app = Millpond("app", config=config, root_path="/proxy")
+    else:
+        app = Millpond("app", config=config)
+    whole = f"/proxy{base_path}"
+    with TestClient(app, root_path="/proxy" if told_by == "the server" else "") as client:
+        assert client.get(f"{whole}/live").json() == [whole, f"{whole}/live"]
+        assert client.get(f"{whole}/url").json() == ITEM.format(whole)
+        assert client.get(f"{whole}/openapi.json").json()["servers"] == [{"url": whole}]
+        assert [client.get(f"{base_path}/items/1").status_code for _ in range(2)] == [
+            200,
+            200,
+        ]  # the proxy took it away
+        assert client.get(f"{whole}/items/1/", follow_redirects=False).headers["location"] == f"{whole}/items/1"
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_parent_makes_the_urls_of_a_mounted_application() -> None:
+    app = declared(Millpond("app"))
+    parent = FastAPI(lifespan=app.lifespan)
+    parent.mount("/shop", app, name="shop")
+
+    @parent.get("/item")
+    @app.get("/item")
+    def item(request: Request) -> str:
+        return str(request.url_for("shop:get_items_by_id", id="7"))
+
+    assert str(parent.url_path_for("shop:get_items_by_id", id="7")) == "/shop/items/7"
+    with TestClient(parent) as client:
+        urls = [client.get(path).json() for path in ("/item", "/shop/item", "/shop/url-of-parent")]
+        assert urls == [ITEM.format("/shop")] * 3
+        assert [cache_of(client.get("/shop/items/1")) for _ in range(2)] == ["MISS", "HIT"]
+        assert client.get("/shop/live").json() == ["/shop", "/shop/live"]
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_mounted_application_has_a_document_of_its_own() -> None:
+    app = declared(Millpond("app", title="Shop"))
+    parent = FastAPI(lifespan=app.lifespan)
+    parent.mount("/shop", app)
+    parent.add_api_route("/ping", lambda: "pong")
+    with TestClient(parent) as client:
+        document = client.get("/shop/openapi.json").json()
+        assert (document["info"]["title"], document["servers"]) == ("Shop", [{"url": "/shop"}])
+        assert {"/", "/items/{id}", "/endpoint", "/router/part"} <= set(document["paths"])
+        assert set(client.get("/openapi.json").json()["paths"]) == {"/ping"}
+
+
+DECLARED = ["/admin", "/admin/", "/site", "/site/", "/site/guide", "/site/guide/", "/slash", "/slash/", "/endpoint/"]
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("trailing_slash", [False, True])
+@pytest.mark.parametrize("redirect_slashes", [False, True])
+def test_slashes_of_what_is_declared_are_fastapis(trailing_slash: bool, redirect_slashes: bool) -> None:
+    config = parse_config({"trailing_slash": trailing_slash}, "x")
+    ours = declared(Millpond("app", config=config, redirect_slashes=redirect_slashes))
+    told: list[list[Any]] = []
+    for app in (ours, declared(FastAPI(redirect_slashes=redirect_slashes))):
+        client = TestClient(app, follow_redirects=False)
+        answers = [client.get(path) for path in [*DECLARED, "/docs", "/docs/"]]
+        told.append([(answer.status_code, answer.headers.get("location")) for answer in answers])
+    assert told[0] == told[1]
+    wrong, right = ("/live", "/live/") if trailing_slash else ("/live/", "/live")
+    answer = TestClient(ours, follow_redirects=False).get(wrong)
+    assert (answer.status_code, answer.headers["location"]) == (308, right)
