@@ -68,13 +68,13 @@ class Running:
 
     @property
     def responses(self) -> Responses:
-        assert self.pond._life.first is not None
-        return self.pond._life.first.responses
+        assert self.pond._runtimes.first is not None
+        return self.pond._runtimes.first.responses
 
     async def settle(self) -> None:
         """Wait for the regenerations and the callbacks that are under way."""
-        assert self.pond._life.first is not None
-        assert await self.pond._life.first.drain(5) == 0
+        assert self.pond._runtimes.first is not None
+        assert await self.pond._runtimes.first.drain(5) == 0
 
     def route(self, pattern: str) -> Route:
         return route_of(self.pond, pattern)

@@ -92,8 +92,8 @@ async def asked(pond: Millpond, base_path: str, where: str) -> list[object]:
         answer = (await client.get(f"{base_path}/where?where={where}")).json()
         if where == "after":
             await asyncio.sleep(0)
-            assert pond._life.first is not None
-            await pond._life.first.drain(5)
+            assert pond._runtimes.first is not None
+            await pond._runtimes.first.drain(5)
             answer = (await client.get(f"{base_path}/where?where=later")).json()
     assert isinstance(answer, list)
     return answer

@@ -197,8 +197,8 @@ async def test_a_single_string_is_one_tag(project: Project) -> None:
 async def test_an_editor_reads_past_the_cache_and_leaves_nothing_in_it(project: Project) -> None:
     project.routes({"/": LIVE})
     async with upstream() as source, project.started() as running:
-        assert running.pond._life.first is not None
-        cookie = f"__prerender_bypass={running.pond._life.first.dispatcher.live.draft_secret}"
+        assert running.pond._runtimes.first is not None
+        cookie = f"__prerender_bypass={running.pond._runtimes.first.dispatcher.live.draft_secret}"
         await read(running, source.url, cache="force-cache")
         drafts = [(await running.get("/", headers={"cookie": cookie})).json() for _ in range(2)]
         assert drafts == ["/ 2", "/ 3"]

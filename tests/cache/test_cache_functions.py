@@ -211,8 +211,8 @@ async def test_no_caller_can_change_what_another_gets(project: Project, kind: st
 async def test_an_editor_reads_past_the_cache(project: Project, kind: str) -> None:
     project.routes({"/": route(kind)})
     async with project.started() as running:
-        assert running.pond._life.first is not None
-        cookie = f"__prerender_bypass={running.pond._life.first.dispatcher.live.draft_secret}"
+        assert running.pond._runtimes.first is not None
+        cookie = f"__prerender_bypass={running.pond._runtimes.first.dispatcher.live.draft_secret}"
         await read(running)
         drafts = [(await running.get("/", headers={"cookie": cookie})).json() for _ in range(2)]
         assert drafts == [[0, 2], [0, 3]]

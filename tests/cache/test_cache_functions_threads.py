@@ -169,8 +169,8 @@ def unstarted(files: Project) -> Iterator[Millpond]:
     """A Millpond without a lifespan: its first request starts it."""
     pond = files.pond()
     yield pond
-    assert pond._life.first is not None
-    deactivate(pond._life.first.data)  # its loops have ended: there is none to shut down in
+    assert pond._runtimes.first is not None
+    deactivate(pond._runtimes.first.data)  # its loops have ended: there is none to shut down in
 
 
 @pytest.mark.parametrize("path", ["/sync", "/async"])

@@ -126,8 +126,8 @@ async def test_a_purge_that_reaches_no_store_is_an_error_and_no_silent_success(p
     """33."""
     project.routes({"/": PLAIN})
     async with project.started() as running:
-        assert running.pond._life.first is not None
-        running.pond._life.first.data.store = Unreachable(max_bytes=1, clock=project.clock)
+        assert running.pond._runtimes.first is not None
+        running.pond._runtimes.first.data.store = Unreachable(max_bytes=1, clock=project.clock)
         with pytest.raises(OSError, match="can't be reached"):
             revalidate_tag("t")
         with pytest.raises(OSError, match="can't be reached"):

@@ -31,7 +31,7 @@ ROUTES = {
 
 
 def matched_of(served: Running) -> MatchCache:
-    running = served.pond._life.first
+    running = served.pond._runtimes.first
     assert running is not None
     return running.dispatcher.match_cache
 

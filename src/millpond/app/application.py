@@ -12,40 +12,32 @@ from typing import TYPE_CHECKING, Any
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
-from starlette.websockets import WebSocketClose
 
+from millpond.app.answering import Answering
+from millpond.app.app_folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.builder import Builder
 from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
+from millpond.app.fastapi_options import refuse_unknown, warned_at_the_caller
 from millpond.app.file_routes import FileRoutes
-from millpond.app.folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.instrumentation import Instrumentation
 from millpond.app.isolation import is_test
-from millpond.app.life import Life
 from millpond.app.lifespan import entered, serve_lifespan
-from millpond.app.options import refuse_unknown, warned_at_the_caller
+from millpond.app.runtimes import Runtimes
 from millpond.app.served_build import store_of
 from millpond.app.unseen import Unseen
 from millpond.cache.clean_context import CleanContext
 from millpond.config import Config, load_config
 from millpond.cron.job import CronJob
-from millpond.internals import fastapi_names, starlette_names
+from millpond.internals import starlette_names
 from millpond.messages import counted
 from millpond.prerender.build_manifest import read_manifest
 from millpond.render.middleware_boundary import RenderMiddleware
-from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.render.user_code import user_place
 from millpond.routes.metadata_inventory import MetadataInventory
-from millpond.serve.answered import ANSWERED, Answered
-from millpond.serve.hits import access, log_access
 from millpond.serve.layers.declared import Front
 from millpond.serve.layers.hits_first import HitsFirst
-from millpond.serve.layers.short_cut import ShortCut, raising
-from millpond.serve.live import DISPATCHED, at_once
-from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
-from millpond.serve.outermost.layers import with_configured_headers
-from millpond.serve.prepared import HIT
-from millpond.serve.sending import pass_on
+from millpond.serve.matching.base_path import enter_base_path
 from millpond.serve.span import Tracing
 from millpond.serve.validation_errors import validation_error_response
 from millpond.stores.contract import Store
@@ -59,7 +51,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.app.runtime import Runtime
-    from millpond.policy.decision import Decision
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built, Progress
@@ -126,10 +117,11 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._render_middleware: list[RenderMiddleware] = []
         self._state: dict[str, Any] = {}
         self._clean = CleanContext()
-        self._life = Life(self._store_of, self._on_start)
-        layers = with_configured_headers(inside := self._answer_inside, self.config)
-        self._layers = None if layers is inside else layers
+        self._runtimes = Runtimes(self._store_of, self._on_start)
         self._is_unseen = Unseen(self, Millpond.__call__, self._tracing)
+        self._answering = Answering(
+            self, super().__call__, self.config, self._runtime, self._is_unseen, self._render_middleware
+        )
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
@@ -194,7 +186,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         Raises:
             RuntimeError: the application has started.
         """
-        if self._life.first is not None:
+        if self._runtimes.first is not None:
             raise RuntimeError("Cannot add middleware after an application has started")
         frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
         place = user_place(frame, self.project)
@@ -205,13 +197,13 @@ class Millpond(starlette_names.LayeredFastAPI):
     @property
     def store(self) -> Store:
         """Where entries are stored. It is opened at startup: in the process that serves, after any fork."""
-        running = self._life.first
+        running = self._runtimes.first
         return running.responses.store if running is not None else self._store_of(self._context(None))
 
     @property
     def hits(self) -> Hits | None:
         """The hits that a server may answer at its socket, without calling this application; None before startup."""
-        running = self._life.first
+        running = self._runtimes.first
         return None if running is None else running.dispatcher.hits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -219,89 +211,26 @@ class Millpond(starlette_names.LayeredFastAPI):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
             return
-        runtime = self._life.here() or await self._life.begin(self._context(scope))
         given: str = vars(self)["_root_path"]
         if given:  # as FastAPI does
             scope["root_path"] = given
         if self.config.base_path:
             enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
-        if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
-        elif self._layers is not None:
-            await self._layers(scope, receive, send)
-        else:
-            await self._answer(runtime, scope, receive, send)
-        await self._life.settle(runtime, self.config.cache.render_timeout)
-
-    async def _answer_inside(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer inside of the layers of what is configured."""
-        await self._answer(self._life.here() or await self._life.begin(self._context(scope)), scope, receive, send)
-
-    async def _answer(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        decision: Decision | None = HIT
-        status = None
-        is_unseen = self._is_unseen()
-        if is_unseen:
-            status = await runtime.dispatcher.hit(scope, send)
-        try:
-            if status is None:
-                answered = scope[ANSWERED] = Answered(send)
-                try:
-                    if is_unseen and not self._render_middleware:
-                        await self._answer_shortly(runtime, scope, receive, answered)
-                    else:
-                        await super().__call__(scope, receive, answered)
-                finally:
-                    status, decision = answered.status, answered.decision
-        finally:
-            if access.isEnabledFor(logging.INFO):
-                log_access(scope["method"], scope["path"], status, decision, time.perf_counter() - started)
-
-    async def _answer_shortly(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
-        """Answer without the middleware stack, in which nothing is that would have to see it; errors need the stack."""
-        scope["app"] = self
-        scope.setdefault("router", self.router)  # below a mount it is the parent's, which makes URLs for all
-        scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
-        stack = starlette_names.built_stack(self)
-        if stack is None:
-            stack = self.middleware_stack = self.build_middleware_stack()
-        way = ShortCut(stack)
-        try:
-            await runtime.dispatcher(scope, receive, answered, way)
-        except Exception as error:
-            if way.is_taken or answered.status is not None:
-                raise
-            await way.the_whole_way(raising(error), scope, receive, answered)
+        await self._answering(scope, receive, send)
+        await self._runtimes.settle(self.config.cache.render_timeout)
 
     async def _at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What stands in front of FastAPI's router, inside of all middleware."""
         if scope["type"] == "lifespan":
             await serve_lifespan(lambda: self._lifespan(scope, warn_of_crons=True), scope, receive, send)
-            return
-        runtime = self._life.here() or await self._life.begin(self._context(scope))
-        if scope["type"] == "websocket":
-            if scope.get(OUTSIDE):
-                await WebSocketClose()(scope, receive, send)
-                return
-            scope.update(guarded(scope))
-            await pass_on(runtime.dispatcher.declared, scope, receive, send)
-            return
-        dispatched: ASGIApp | None = scope.pop(DISPATCHED, None)
-        if dispatched is not None:
-            await dispatched(scope, receive, send)
-            return
-        scope.setdefault(ANSWERED, Answered(send))
-        scope.setdefault("router", self.router)
-        await runtime.dispatcher(scope, receive, send, at_once)
+        else:
+            await self._answering.at_the_router(scope, receive, send)
 
     def innermost(self) -> Middleware:
         """What stands inside of the user's middleware: hits need nothing that comes further in."""
-        return Middleware(HitsFirst, hit=self._hit)
+        return Middleware(HitsFirst, hit=self._answering.hit)
 
-    async def _hit(self, scope: Scope, send: Send) -> int | None:
-        runtime = self._life.here()
-        return None if runtime is None else await runtime.dispatcher.hit(scope, send)
+    async def _runtime(self, scope: Scope) -> Runtime:
+        return self._runtimes.here() or await self._runtimes.begin(self._context(scope))
 
     # When it runs
 
@@ -340,7 +269,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             self._state.update(state)
             async with contextlib.AsyncExitStack() as stack:
                 try:
-                    await stack.enter_async_context(self._life.running(context))
+                    await stack.enter_async_context(self._runtimes.running(context))
                 except Exception as error:  # noqa: BLE001 - raised below, when the user's lifespan has ended as usual
                     failure = error
                 else:
@@ -410,7 +339,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
 
     async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
-        runtime = self._life.here() or await self._life.begin(self._context(None))
+        runtime = await self._runtime(scope)
         await runtime.crons(scope, receive, send)
 
     def manifest(self) -> BuildManifest | None:

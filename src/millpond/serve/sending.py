@@ -78,6 +78,8 @@ class FramedSend:
         """Bytes of a body that weren't sent, as the status forbids one."""
         self._start: Message | None = None
         """Held back until the first part of the body tells whether it is whole; not for a stream without a length."""
+        self._place = 0
+        """Where among the headers the length was declared: it stays there."""
         self._declared: list[bytes] = []
         """The lengths that the handler declared; one as a rule."""
         self._missing: int | None = None
@@ -98,10 +100,14 @@ class FramedSend:
         wrong = fault(status, headers)
         if wrong is not None:
             raise UnsendableError(wrong)
+        self._place = next(
+            (i for i, (name, _) in enumerate(headers) if name.lower() == b"content-length"), len(headers)
+        )
         headers, self._declared = unframed(self._headers(headers))
         self._bodiless = status in BODILESS
         if self._bodiless:
-            headers, self._declared = headers + length_headers(status, b""), []
+            headers[self._place : self._place] = length_headers(status, b"")
+            self._declared = []
         self._start = {**message, "headers": headers}
         if not self._declared:
             await self._release()
@@ -113,7 +119,7 @@ class FramedSend:
             self.lost += 0 if self._head else len(body)
             body = b""
         if self._start is not None:
-            self._start["headers"] += self._length(len(body), more=more)
+            self._start["headers"][self._place : self._place] = self._length(len(body), more=more)
             await self._release()
         if self._head or self._bodiless:
             message = {**message, "body": b""}

@@ -79,6 +79,8 @@ def _is_shown(value: Any) -> bool:
 
 def _size(value: Any) -> int | None:
     """The size of a value without its parts; None where JSON can't hold it."""
+    if isinstance(value, bytes):  # a body that wasn't taken for JSON; the encoder decodes it
+        value = value.decode("utf-8", "surrogateescape")
     if isinstance(value, str):
         return len(value) if len(value) > MAX_SHOWN_INPUT or _is_unicode(value) else None
     if isinstance(value, dict | list | tuple):

@@ -24,7 +24,7 @@ _ROUNDS = 3
 """How often what background work has started meanwhile is waited for in turn."""
 
 
-class Life:
+class Runtimes:
     """The runtimes of one application: one as a rule.
 
     What a runtime waits for belongs to its event loop. A test client without `with` has a new loop for each request,
@@ -129,12 +129,13 @@ class Life:
                 await close_client()
                 await self._close()
 
-    async def settle(self, runtime: Runtime, seconds: float) -> None:
+    async def settle(self, seconds: float) -> None:
         """Let what a request has started in the background end, if its loop may end with the request.
 
         With a lifespan there is somebody who waits at its end. Without one there is nobody.
         """
-        if self._lifespans and self.first is runtime:
+        runtime = self.here()
+        if runtime is None or (self._lifespans and self.first is runtime):
             return
         for _ in range(_ROUNDS):
             if not (tasks := runtime.tasks()):

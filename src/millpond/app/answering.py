@@ -1,0 +1,121 @@
+"""From a client's request to what answers it: past the middleware stack where nobody is in it, or through it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from starlette.websockets import WebSocketClose
+
+from millpond.internals import fastapi_names, starlette_names
+from millpond.render.request.tracked_asgi_scope import guarded
+from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.hits import access, log_access
+from millpond.serve.layers.short_cut import ShortCut, raising
+from millpond.serve.live import DISPATCHED, at_once
+from millpond.serve.matching.base_path import OUTSIDE
+from millpond.serve.outermost.layers import with_configured_headers
+from millpond.serve.prepared import HIT
+from millpond.serve.sending import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond.app.runtime import Runtime
+    from millpond.config import Config
+    from millpond.policy.decision import Decision
+    from millpond.render.middleware_boundary import RenderMiddleware
+
+    Running = Callable[[Scope], Awaitable[Runtime]]
+
+
+class Answering:
+    """Answers the HTTP requests and WebSockets of one application.
+
+    Args:
+        app: the application.
+        whole: FastAPI's own way, through the middleware stack; it ends in `at_the_router`.
+        config: what it says about every answer is done here, outside of everything else.
+        running: the runtime of this event loop, started if it isn't yet.
+        is_unseen: whether nothing in the stack has to see requests.
+        render_middleware: what stands around live runs, so that these need the stack.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        whole: ASGIApp,
+        config: Config,
+        running: Running,
+        is_unseen: Callable[[], bool],
+        render_middleware: Sequence[RenderMiddleware],
+    ) -> None:
+        self._app, self._whole, self._running = app, whole, running
+        self._is_unseen, self._render_middleware = is_unseen, render_middleware
+        self._http = with_configured_headers(self._answer, config)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._http if scope["type"] == "http" else self._whole)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        runtime = await self._running(scope)
+        decision: Decision | None = HIT
+        is_unseen = self._is_unseen()
+        status = await runtime.dispatcher.hit(scope, send) if is_unseen else None
+        try:
+            if status is None:
+                answered = scope[ANSWERED] = Answered(send)
+                try:
+                    if is_unseen and not self._render_middleware:
+                        await self._answer_shortly(runtime, scope, receive, answered)
+                    else:
+                        await self._whole(scope, receive, answered)
+                finally:
+                    status, decision = answered.status, answered.decision
+        finally:
+            if access.isEnabledFor(logging.INFO):
+                log_access(scope["method"], scope["path"], status, decision, time.perf_counter() - started)
+
+    async def _answer_shortly(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
+        """Answer without the middleware stack, in which nothing is that would have to see it; errors need the stack."""
+        app = scope["app"] = self._app
+        scope.setdefault("router", app.router)  # below a mount it is the parent's, which makes URLs for all
+        scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
+        stack = starlette_names.built_stack(app)
+        if stack is None:
+            stack = app.middleware_stack = app.build_middleware_stack()
+        way = ShortCut(stack)
+        try:
+            await runtime.dispatcher(scope, receive, answered, way)
+        except Exception as error:
+            if way.is_taken or answered.status is not None:
+                raise
+            await way.the_whole_way(raising(error), scope, receive, answered)
+
+    async def at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What stands in front of FastAPI's router, inside of all middleware."""
+        runtime = await self._running(scope)
+        if scope["type"] == "websocket":
+            if scope.get(OUTSIDE):
+                await WebSocketClose()(scope, receive, send)
+                return
+            scope.update(guarded(scope))
+            await pass_on(runtime.dispatcher.declared, scope, receive, send)
+            return
+        dispatched: ASGIApp | None = scope.pop(DISPATCHED, None)
+        if dispatched is not None:
+            await dispatched(scope, receive, send)
+            return
+        scope.setdefault(ANSWERED, Answered(send))
+        scope.setdefault("router", self._app.router)
+        await runtime.dispatcher(scope, receive, send, at_once)
+
+    async def hit(self, scope: Scope, send: Send) -> int | None:
+        """Answer a hit in the innermost place of the user's middleware; None: it isn't one."""
+        runtime = await self._running(scope)
+        return await runtime.dispatcher.hit(scope, send)
