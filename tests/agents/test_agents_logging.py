@@ -14,7 +14,7 @@ from server_process import MAIN, build, server
 from twins import write
 
 import millpond
-from millpond.app.loggers import LOGGERS, enable_loggers
+from millpond.app.construction.loggers import LOGGERS, enable_loggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

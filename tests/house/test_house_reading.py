@@ -14,6 +14,6 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "design.md"
 
 async def test_a_request_is_followed_through_few_files_and_the_design_names_them() -> None:
     followed = await walks()
-    assert all(0 < len(walk.to_decision) <= 3 for walk in followed)
-    assert all(0 < len(walk.to_bytes) <= 6 for walk in followed)
+    assert all(0 < len(walk.to_decision) <= 4 for walk in followed)
+    assert all(0 < len(walk.to_bytes) <= 7 for walk in followed)
     assert table(followed) in DOCUMENT.read_text("utf-8"), "print it with `python tests/house/reading.py`"

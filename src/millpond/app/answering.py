@@ -6,8 +6,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from starlette.websockets import WebSocketClose
-
 from millpond.internals import fastapi_names, starlette_names
 from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.serve.answered import ANSWERED, Answered
@@ -86,10 +84,7 @@ class Answering:
         app = scope["app"] = self._app
         scope.setdefault("router", app.router)  # below a mount it is the parent's, which makes URLs for all
         scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
-        stack = starlette_names.built_stack(app)
-        if stack is None:
-            stack = app.middleware_stack = app.build_middleware_stack()
-        way = ShortCut(stack)
+        way = ShortCut(starlette_names.stack_of(app))
         try:
             await runtime.dispatcher(scope, receive, answered, way)
         except Exception as error:
@@ -102,7 +97,7 @@ class Answering:
         runtime = await self._running(scope)
         if scope["type"] == "websocket":
             if scope.get(OUTSIDE):
-                await WebSocketClose()(scope, receive, send)
+                await send({"type": "websocket.close", "code": 1000, "reason": ""})  # as Starlette's router
                 return
             scope.update(guarded(scope))
             await pass_on(runtime.dispatcher.declared, scope, receive, send)

@@ -14,13 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from millpond.app.answering import Answering
-from millpond.app.app_folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.builder import Builder
+from millpond.app.construction.app_folder import DEFAULT_APP_DIR, app_dir_of
+from millpond.app.construction.fastapi_options import refuse_unknown, warned_at_the_caller
+from millpond.app.construction.instrumentation import Instrumentation
 from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
-from millpond.app.fastapi_options import refuse_unknown, warned_at_the_caller
 from millpond.app.file_routes import FileRoutes
-from millpond.app.instrumentation import Instrumentation
 from millpond.app.isolation import is_test
 from millpond.app.lifespan import entered, serve_lifespan
 from millpond.app.runtimes import Runtimes

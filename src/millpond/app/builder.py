@@ -21,8 +21,8 @@ from millpond.stores.factory import memory_store
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from millpond.app.construction.instrumentation import Instrumentation
     from millpond.app.context import AppContext
-    from millpond.app.instrumentation import Instrumentation
     from millpond.app.runtime import Runtime
     from millpond.policy.entry import Entry
     from millpond.prerender.whole_build import Built, Progress

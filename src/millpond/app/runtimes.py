@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from millpond.app.loggers import enable_loggers
+from millpond.app.construction.loggers import enable_loggers
 from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_serve
 from millpond.cache.fetching.upstream import close_client

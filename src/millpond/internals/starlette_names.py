@@ -74,7 +74,6 @@ NO_NEW = NoName(
     sample=lambda: HTTPConnection,
 )
 
-_shows_stack = STACK.is_known  # a constant, as it is read for each live request
 _installed = False
 
 NAMES = (HANDLE_ERRORS, STACK, BUILD_STACK, USER_MIDDLEWARE, ROUTER_STACK, LIFESPAN, DISPATCH, NO_NEW)
@@ -90,7 +89,7 @@ def is_past_possible() -> bool:
 
     The entry points that the short cut bypasses are then the original ones, which do nothing else.
     """
-    if not (HANDLE_ERRORS.is_known and builds_stack() and fastapi_names.EXIT_STACKS.is_known):
+    if not (STACK.is_known and HANDLE_ERRORS.is_known and builds_stack() and fastapi_names.EXIT_STACKS.is_known):
         return False
     starlettes = (Starlette, ServerErrorMiddleware, ExceptionMiddleware, Router)
     fastapis = (FastAPI, fastapi_names.EXIT_STACKS.find())
@@ -122,9 +121,12 @@ def handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
     return wrapped
 
 
-def built_stack(app: Starlette) -> ASGIApp | None:
-    """An application's middleware stack; None before its first request, or if the name is unknown."""
-    return app.middleware_stack if _shows_stack else None
+def stack_of(app: Starlette) -> ASGIApp:
+    """An application's middleware stack, built if it isn't yet; only if `is_past_possible`."""
+    stack = app.middleware_stack
+    if stack is None:
+        stack = app.middleware_stack = app.build_middleware_stack()
+    return stack
 
 
 class LayeredFastAPI(FastAPI):

@@ -19,6 +19,7 @@ from millpond.internals.uvicorn_http import HttpToolsProtocol
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
+from millpond.serve.configured.cors import WaitingMiddleware
 from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
 from millpond.serve.connection.framing import is_host
 from millpond.serve.hits import HitRequest, Sent, access, decoded, log_access
@@ -213,6 +214,8 @@ class HitProtocol(BoundedProtocol):
                 or sent.server is not state.default_headers
             ):
                 sent = self._prepare(request, prepared)
+        except WaitingMiddleware:
+            return False
         except Exception:  # raised into the parser it would become a 400; through ASGI it becomes what it is
             log.exception("a hit of %r at the socket failed", request.path)
             return False

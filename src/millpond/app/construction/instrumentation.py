@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
-from millpond.app.loggers import enable_loggers
+from millpond.app.construction.loggers import enable_loggers
 from millpond.routes.imports import import_project_file
 
 if TYPE_CHECKING:

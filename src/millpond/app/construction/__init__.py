@@ -1,0 +1,1 @@
+"""What happens while an application is made: its folder, its options, and the instrumentation of the project."""
