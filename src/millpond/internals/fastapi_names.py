@@ -217,22 +217,38 @@ def with_exit_stack(app: ASGIApp, handlers: Mapping[Any, ExceptionHandler]) -> A
         wrapped: ASGIApp = EXIT_STACKS.find()(app)
         return wrapped
     whole = FastAPI(openapi_url=None, exception_handlers=dict(handlers))
-    whole.router.routes.append(_Everything(app))
-    return whole
+    everything = _Everything(app)
+    whole.router.routes.append(everything)
+
+    async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+        await whole(scope, receive, send)
+        error = everything.errors.pop(id(scope), None)
+        if error is not None:
+            raise error
+
+    return raising
 
 
 class _Everything(BaseRoute):
-    """Passes every request on to one application, as what it was before a FastAPI of its own got it."""
+    """Passes every request on to one application, as what it was before a FastAPI of its own got it.
+
+    That FastAPI would answer an error with 500 before it raises it; so it doesn't see any.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self.errors: dict[int, Exception] = {}
+        """By the identity of the request's scope."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.FULL, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = scope["router"].dependency_overrides_provider  # it was set before
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - raised again outside
+            self.errors[id(scope)] = error
 
 
 def is_default_class(route: APIRoute) -> bool:
