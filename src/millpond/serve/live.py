@@ -77,7 +77,9 @@ class LiveRun:
             UnsendableError: what was answered can't be sent; the message says which handler's it is.
             Exception: what the handler raised.
         """
-        sending = self._sending(scope, send)
+        answered = self.request.answered
+        is_outermost = send is answered  # then it need not see each message
+        sending = self._sending(scope, answered.send if is_outermost else send)
         method, target = scope["method"], self.request.target
         try:
             await app(scope, receive, sending)
@@ -87,13 +89,16 @@ class LiveRun:
             ) from None
         except ClientDisconnect:  # while it was sending its body
             log.info("%s %s: the client went away before the body's end", method, target.label)
-            self.request.answered.status = _CLIENT_CLOSED
+            answered.status = _CLIENT_CLOSED
         except Exception:
             raise
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
             if is_cancellation(error):
                 raise
             raise as_exception(error, f"{method} {target.label} ({target.route.file.file})") from error
+        finally:
+            if is_outermost and answered.status is None:
+                answered.status = sending.status
         if sending.lost:
             self.runner.warn_of_lost_body(self, method, sending)
 
