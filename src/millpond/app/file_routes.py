@@ -15,6 +15,7 @@ from millpond.routes.operation import Found, OperationRoute
 from millpond.routes.route import load_routes
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
+from millpond.serve.layers.declared import Front
 from millpond.serve.matching.matcher import Matched, Matcher
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class FileRoutes:
     def _put_in_front(self, operations: list[OperationRoute]) -> None:
         """Move the operations in front of all that is declared; those that aren't given are removed."""
         routes = self._router.routes
-        routes[:] = [*operations, *(route for route in routes if not isinstance(route, OperationRoute))]
+        first = [route for route in routes if isinstance(route, Front)]
+        routes[:] = [*first, *operations, *(route for route in routes if not isinstance(route, OperationRoute | Front))]
 
     def serve(self, matcher: Matcher) -> None:
         """From now on tell what a running application answers: a build may have closed routes."""
