@@ -15,6 +15,7 @@ import fastapi
 from fastapi import FastAPI, routing
 from fastapi.routing import APIRoute
 from pydantic import AnyUrl, BaseModel, NameEmail, SecretBytes, SecretStr
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from millpond.internals.private_name import PrivateName
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from fastapi._compat import ModelField as ModelField
     from fastapi.dependencies.models import Dependant
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 _SLOW = "through all of FastAPI instead of past it"
@@ -216,9 +216,21 @@ def with_exit_stack(app: ASGIApp, handlers: Mapping[Any, ExceptionHandler]) -> A
     if EXIT_STACKS.is_known:
         wrapped: ASGIApp = EXIT_STACKS.find()(app)
         return wrapped
-    whole = FastAPI(openapi_url=None, exception_handlers=dict(handlers))
+    all_handlers: dict[Any, Any] = {**handlers, Exception: _leave}
+    whole = FastAPI(openapi_url=None, exception_handlers=all_handlers)
     whole.router.routes.append(_Everything(app))
     return whole
+
+
+async def _leave(request: Request, error: Exception) -> Response:
+    """The answer to an error that is raised again, and answered further out: none."""
+    del request, error
+    return _NoAnswer()
+
+
+class _NoAnswer(Response):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send nothing."""
 
 
 class _Everything(BaseRoute):
