@@ -185,6 +185,48 @@ def test_routes_that_code_declares_are_listed_beside_those_of_files(
     assert "λ /api/orders/{number}  GET" in command(project, capsys)("routes").out
 
 
+@pytest.mark.parametrize(
+    ("path", "route", "file", "status", "rule"),
+    [
+        ("/api/orders/7", "/api/orders/{number}", "main.py", None, "declared in code"),
+        ("/old/x", "/old", "fastapi.applications", None, "declared in code"),
+        ("/docs", "/docs", None, None, "declared in code"),
+        ("/paid", "/paid", "main.py", 405, "405 for GET: "),
+        ("/api/orders", None, None, 404, "no route matches the path"),
+        ("/", "/", "app/route.py", None, "one answer for everybody"),
+    ],
+)
+@pytest.mark.parametrize("base_path", ["", "/shop"])
+def test_a_route_that_code_declares_is_explained_with_its_place(
+    project: Project,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    route: str | None,
+    file: str | None,
+    status: int | None,
+    rule: str,
+    base_path: str,
+) -> None:
+    paid = "\n\n@app.post('/paid')\ndef pay(): ...\n"
+    config = f'base_path = "{base_path}"\n'
+    project.write({"main.py": DECLARED + paid, "app/route.py": STATIC, "millpond.toml": config})
+    facts = command(project, capsys)("explain", f"{base_path}{path}", "--json").facts
+    assert (facts["route"], facts["file"], facts["status"]) == (route, file, status)
+    assert rule in facts["rule"]
+    in_code = file == "main.py"
+    assert (facts["why"] == "declared in code", str(facts["place"]).startswith("main.py:")) == (in_code, in_code)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_application_without_route_files_needs_no_build(project: Project, workers: int) -> None:
+    project.write({"main.py": DECLARED})
+    with started(project, workers) as server:
+        assert server.get("/api/orders/7").json() == 7
+        logged = server.end(signal.SIGTERM)
+    assert server.process.returncode == 0
+    assert {line["level"] for line in logged} == {"info"}
+
+
 def test_a_note_about_the_application_is_told_and_is_no_part_of_the_result(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

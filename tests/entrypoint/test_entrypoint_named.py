@@ -52,6 +52,9 @@ class Holder:
 """
 
 
+MAKER = "def create_app(): ...\n"
+
+
 @pytest.fixture(autouse=True)
 def _files(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.folder)
@@ -125,6 +128,8 @@ def test_a_factory_is_called_when_it_is_said_to_be_one(project: Project, given: 
         ),
         ("empty", "empty.py makes no Millpond; write in it: app = Millpond()"),
         ("empty:app", 'empty.py has no "app". Write in it: app = Millpond()'),
+        ("pages:app", 'pages has no "app". Write in it: app = Millpond()'),
+        ("maker:app", 'maker.py has no "app". It has the function maker:create_app: write --factory behind it.'),
         (
             "plain:app",
             "plain:app (plain.py) isn't a Millpond but a FastAPI application: its own routes would be missing. Write "
@@ -135,7 +140,7 @@ def test_a_factory_is_called_when_it_is_said_to_be_one(project: Project, given: 
 def test_what_is_wrong_with_a_name_is_said_with_what_to_write(project: Project, given: str, message: str) -> None:
     project.folder.with_name("main.py").write_text("")
     plain = "from fastapi import FastAPI\napp = FastAPI()\n"
-    project.write({"shop/site.py": MAIN, "empty.py": "", "plain.py": plain})
+    project.write({"shop/site.py": MAIN, "empty.py": "", "plain.py": plain, "maker.py": MAKER})
     assert refused(project, given) == message.format(folder=project.folder)
 
 

@@ -125,7 +125,8 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
-        if not starlette_names.stand_before(self.router, self._at_the_router):
+        self._stands_before_router = starlette_names.stand_before(self.router, self._at_the_router)
+        if not self._stands_before_router:
             self.router.routes.insert(0, Front(self._at_the_router))
         self._instrumentation = Instrumentation(self.project, self._clean)
         self._instrumentation.register(self)
@@ -209,7 +210,7 @@ class Millpond(starlette_names.LayeredFastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._instrumentation.finish()
         if scope["type"] == "lifespan":
-            await super().__call__(scope, receive, send)
+            await (super().__call__ if self._stands_before_router else self._at_the_router)(scope, receive, send)
             return
         given: str = vars(self)["_root_path"]
         if given:  # as FastAPI does

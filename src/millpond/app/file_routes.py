@@ -104,8 +104,9 @@ class FileRoutes:
     def _put_in_front(self, operations: list[OperationRoute]) -> None:
         """Move the operations in front of all that is declared; those that aren't given are removed."""
         routes = self._router.routes
-        first = [route for route in routes if isinstance(route, Front)]
-        routes[:] = [*first, *operations, *(route for route in routes if not isinstance(route, OperationRoute | Front))]
+        others = [route for route in routes if not isinstance(route, OperationRoute)]
+        first = [route for route in others if isinstance(route, Front)]
+        routes[:] = [*first, *operations, *(route for route in others if route not in first)]
 
     def serve(self, matcher: Matcher) -> None:
         """From now on tell what a running application answers: a build may have closed routes."""

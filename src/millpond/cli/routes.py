@@ -26,8 +26,9 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
         records = {record.file: record for record in manifest.routes} if manifest is not None else {}
-        facts = [*(_facts(app, route, records) for route in app.file_routes), *declared_routes(app)]
-        listed = sorted(facts, key=lambda each: str(each["pattern"]))
+        of_files = [_facts(app, route, records) for route in app.file_routes]
+        in_code = [route.facts() for route in declared_routes(app) if route.is_own]
+        listed = sorted([*of_files, *in_code], key=lambda each: str(each["pattern"]))
     notes += [warning for route in app.file_routes for warning in route.warnings]
     if json:
         print_json({"routes": listed, "warnings": notes})

@@ -83,11 +83,11 @@ def start(
         return _start_workers(serving, host, port, workers)
     notes: list[str] = []
     app = open_project(serving.entrypoint, notes.append)
-    manifest = _required(app.manifest(), app.project)
+    manifest = _manifest_of(app)
     with bound(host, port) as sockets:
 
         def started() -> None:
-            log.info("serving build %s on %s", manifest.build, address_of(sockets))
+            log.info("serving %son %s", _described(manifest), address_of(sockets))
             _log_notes(notes)
 
         serving.serve(app, sockets, started, second_signal_exits=True)
@@ -109,15 +109,31 @@ def _start_workers(serving: _ServeTask, host: str, port: int, workers: int) -> i
         def started(report: WorkerReport | None) -> None:
             if report is None:
                 return
-            manifest = _served(report.project)
-            if manifest is None:
-                return
-            for sentence in drift(report.project, manifest, os.environ):
-                environment_log.warning("%s", sentence)
-            log.info("serving build %s on %s with %d workers", manifest.build, address_of(sockets), workers)
+            manifest = None
+            if report.project is not None:
+                manifest = _served(report.project)
+                if manifest is None:
+                    return
+                for sentence in drift(report.project, manifest, os.environ):
+                    environment_log.warning("%s", sentence)
+            log.info("serving %son %s with %d workers", _described(manifest), address_of(sockets), workers)
             _log_notes(report.notes)
 
         return run_workers(serving, sockets, workers, bounds, started)
+
+
+def _manifest_of(app: Millpond) -> BuildManifest | None:
+    """The build; None if there are no route files, so that there is nothing to build.
+
+    Raises:
+        BuildError: there is none, or it can't be served.
+    """
+    manifest = app.manifest()
+    return manifest if manifest is None and not app.file_routes else _required(manifest, app.project)
+
+
+def _described(manifest: BuildManifest | None) -> str:
+    return "" if manifest is None else f"build {manifest.build} "
 
 
 def _log_notes(notes: Sequence[str]) -> None:
@@ -168,9 +184,9 @@ class _ServeTask:
         try:
             notes: list[str] = []
             app = open_project(self.entrypoint, notes.append)
-            _required(app.manifest(), app.project)
+            manifest = _manifest_of(app)
             _refuse_memory(app)
-            report = WorkerReport(app.project, app.config.server, notes)
+            report = WorkerReport(None if manifest is None else app.project, app.config.server, notes)
             self.serve(app, sockets, lambda: started(report), second_signal_exits=False)
         except MillpondError as error:
             print_error(str(error))

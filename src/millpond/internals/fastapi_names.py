@@ -15,7 +15,6 @@ import fastapi
 from fastapi import FastAPI, routing
 from fastapi.routing import APIRoute
 from pydantic import AnyUrl, BaseModel, NameEmail, SecretBytes, SecretStr
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from millpond.internals.private_name import PrivateName
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi._compat import ModelField as ModelField
     from fastapi.dependencies.models import Dependant
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 _SLOW = "through all of FastAPI instead of past it"
@@ -216,35 +216,39 @@ def with_exit_stack(app: ASGIApp, handlers: Mapping[Any, ExceptionHandler]) -> A
     if EXIT_STACKS.is_known:
         wrapped: ASGIApp = EXIT_STACKS.find()(app)
         return wrapped
-    all_handlers: dict[Any, Any] = {**handlers, Exception: _leave}
-    whole = FastAPI(openapi_url=None, exception_handlers=all_handlers)
-    whole.router.routes.append(_Everything(app))
-    return whole
+    whole = FastAPI(openapi_url=None, exception_handlers=dict(handlers))
+    everything = _Everything(app)
+    whole.router.routes.append(everything)
 
+    async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+        await whole(scope, receive, send)
+        error = everything.errors.pop(id(scope), None)
+        if error is not None:
+            raise error
 
-async def _leave(request: Request, error: Exception) -> Response:
-    """The answer to an error that is raised again, and answered further out: none."""
-    del request, error
-    return _NoAnswer()
-
-
-class _NoAnswer(Response):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send nothing."""
+    return raising
 
 
 class _Everything(BaseRoute):
-    """Passes every request on to one application, as what it was before a FastAPI of its own got it."""
+    """Passes every request on to one application, as what it was before a FastAPI of its own got it.
+
+    That FastAPI would answer an error with 500 before it raises it; so it doesn't see any.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self.errors: dict[int, Exception] = {}
+        """By the identity of the request's scope."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.FULL, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = scope["router"].dependency_overrides_provider  # it was set before
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - raised again outside
+            self.errors[id(scope)] = error
 
 
 def is_default_class(route: APIRoute) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from starlette.routing import Match
 
+from millpond.cli.facts.declared_routes import declared_route
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.tags import is_own
@@ -17,7 +18,6 @@ from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import unbuilt_plans
-from millpond.routes.operation import OperationRoute
 from millpond.routes.table import Table
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
@@ -25,6 +25,7 @@ from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
+    from millpond.cli.facts.declared_routes import DeclaredRoute
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
     from millpond.render.target import Target
@@ -202,14 +203,24 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
     }
 
 
+def _declared_answer(explanation: Explanation, route: DeclaredRoute | None, match: Match) -> Explanation:
+    """No route file has the path, and the application has a route of its own that does."""
+    explanation.mode = "live"
+    explanation.rule = "no route file matches; a route that is declared in code, or one of FastAPI's own, does"
+    if match is Match.PARTIAL:
+        explanation.status = 405
+        explanation.rule = "405 for GET: the route that is declared in code has other methods"
+    if route is not None:
+        explanation.route, explanation.file, explanation.why = route.path, route.file, route.why
+        explanation.methods = route.methods
+        explanation.place = None if route.place is None else str(route.place)
+    return explanation
+
+
 def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) -> Explanation:
-    declared = [] if asgi.get(OUTSIDE) else [route for route in app.routes if not isinstance(route, OperationRoute)]
-    for other in declared:
-        if other.matches({"root_path": "", **asgi})[0] is not Match.NONE:
-            explanation.mode = "live"
-            explanation.rule = "no route file matches; a route that is declared in code, or one of FastAPI's own, does"
-            explanation.route = getattr(other, "path", None)
-            return explanation
+    route, match = (None, Match.NONE) if asgi.get(OUTSIDE) else declared_route(app, asgi)
+    if match is not Match.NONE:
+        return _declared_answer(explanation, route, match)
     explanation.status = 404
     explanation.rule = "every matching route declines the path" if explanation.declined else "no route matches the path"
     patterns = [route.pattern for route in app.file_routes]

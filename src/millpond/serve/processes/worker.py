@@ -38,8 +38,8 @@ _SPAWNING = multiprocessing.get_context("spawn")
 class WorkerReport:
     """What a worker tells its parent, which doesn't import the application."""
 
-    project: Path
-    """The application's, where its build is."""
+    project: Path | None
+    """Where the build is that it serves; None if it has no routes to build."""
     bounds: ServerConfig
     notes: Sequence[str] = ()
     """About how the application was found."""
