@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import httpx2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 COMMAND = Path(sys.executable).with_name("millpond")
+START = (str(COMMAND), "start")
 BUILD_SECONDS, START_SECONDS, STOP_SECONDS = 60, 20, 15
 
 
@@ -42,13 +43,13 @@ def build(project: Path, env: Mapping[str, str] | None = None) -> str:
 
 
 @contextmanager
-def served(project: Path, env: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The address of a `millpond start` of a project that is built; it has ended afterwards."""
+def served(project: Path, env: Mapping[str, str] | None = None, command: Sequence[str] = START) -> Iterator[str]:
+    """The address of a `millpond start`, or of another server, of a project that is built; it has ended afterwards."""
     port = _free_port()
     log = project / "start.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [COMMAND, "start", "--port", str(port)],
+            [*command, "--port", str(port)],
             cwd=project,
             env=environment(env),
             stdin=subprocess.DEVNULL,
@@ -88,9 +89,9 @@ def _await_connection(port: int, process: subprocess.Popen[bytes], log: Path) ->
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise AssertionError(f"millpond start ended with {process.returncode}:\n{log.read_text()}")
+            raise AssertionError(f"the server ended with {process.returncode}:\n{log.read_text()}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"millpond start took more than {START_SECONDS} s:\n{log.read_text()}")
+    raise AssertionError(f"the server took more than {START_SECONDS} s:\n{log.read_text()}")

@@ -187,11 +187,6 @@ def test_a_client_that_has_the_answer_gets_304(shop: RunningShop) -> None:
     assert (answer.status_code, answer.content) == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["/api/categories", "/api/health"])
-def test_the_middleware_of_instrumentation_takes_part_in_static_and_live_answers(shop: RunningShop, path: str) -> None:
-    assert shop.client.get(path).headers["x-content-type-options"] == "nosniff"
-
-
 def test_a_changed_price_is_in_the_next_answer_wherever_it_shows(run_shop: RunningShop) -> None:
     paths = ["/api/products/oak-chair", "/api/products?sort=price", "/"]
     for path in paths:

@@ -38,6 +38,14 @@ def session() -> Iterator[Session]:
         yield opened
 
 
+def close_database() -> None:
+    """Close what is open of it; the next session opens it again."""
+    with _opening:
+        for engine in _engines.values():
+            engine.dispose()
+        _engines.clear()
+
+
 def _engine(file: Path) -> Engine:
     with _opening:
         if file not in _engines:

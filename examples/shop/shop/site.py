@@ -1,4 +1,4 @@
-"""What the shop is called, and where it is."""
+"""What the shop is called, where it is, and who may show what it says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import os
 def site_name() -> str:
     """SHOP_NAME, or "The Millpond shop"."""
     return os.environ.get("SHOP_NAME", "The Millpond shop")
+
+
+def partners() -> list[str]:
+    """SHOP_PARTNERS: origins whose pages may read the shop's answers, with spaces between them."""
+    return os.environ.get("SHOP_PARTNERS", "https://partner.example").split()
 
 
 def site_url() -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from millpond import cache_life, cached, fetch, revalidate_tag
 from pydantic import BaseModel, Field
 
-from shop.admin import HEADER
+from shop.admin import HEADER, admin_token
 
 UPSTREAM = "/upstream/products"
 
@@ -71,11 +71,15 @@ async def price_range(category: str) -> PriceRange | None:
     return PriceRange(min(prices), max(prices)) if prices else None
 
 
-async def set_price(slug: str, change: PriceChange, token: str) -> bool:
-    """Tell the service, and then the cache. False when there is no such product."""
+async def set_price(slug: str, change: PriceChange) -> bool:
+    """Tell the service, and then the cache. False when there is no such product.
+
+    The service is told the shop's own token, whoever of its admins has changed the price.
+    """
     if not _SLUG.fullmatch(slug):
         return False
-    answer = await fetch(f"{UPSTREAM}/{slug}", method="PUT", json=change.model_dump(), headers={HEADER: token})
+    headers = {HEADER: admin_token()}
+    answer = await fetch(f"{UPSTREAM}/{slug}", method="PUT", json=change.model_dump(), headers=headers)
     if answer.status_code == 404:
         return False
     answer.raise_for_status()

@@ -22,7 +22,7 @@ def PUT(
     slug: str,
     change: PriceChange,
     opened: Annotated[Session, Depends(session)],
-    _: Annotated[str, Depends(admin)],
+    _: Annotated[None, Depends(admin)],
 ) -> dict[str, object]:
     product = _found(slug, opened)
     product.price_cents = change.price_cents
