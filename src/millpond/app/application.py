@@ -121,7 +121,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._is_unseen = Unseen(self, Millpond.__call__, self._tracing)
         self._answering = Answering(
             self,
-            super().__call__,
+            self._whole,
             self.config,
             self._runtimes.here,
             self._start,
@@ -218,7 +218,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             await self._instrumentation.finish()
         kind = scope["type"]
         if kind == "lifespan":
-            await (super().__call__ if self._stands_before_router else self._at_the_router)(scope, receive, send)
+            await (self._whole if self._stands_before_router else self._at_the_router)(scope, receive, send)
             return
         given = self._root_path
         if given:  # as FastAPI does
@@ -228,6 +228,10 @@ class Millpond(starlette_names.LayeredFastAPI):
         await (self._answering.http if kind == "http" else self._answering.websocket)(scope, receive, send)
         if not self._runtimes.has_lifespan:
             await self._runtimes.settle(self.config.cache.render_timeout)
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """FastAPI's own way. Looked up at each call: an agent may replace it at any time."""
+        await super().__call__(scope, receive, send)
 
     async def _at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
