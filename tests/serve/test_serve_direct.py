@@ -315,8 +315,9 @@ async def test_whoever_has_replaced_a_part_of_fastapi_sees_what_goes_through_it(
     monkeypatch.setattr(routing, name, replaced)
     project.routes({"/": SHOWING.format("")})
     async with project.started() as running:
+        before = replaced.calls  # to find out which private names are known
         assert await machinery(running) == MACHINERY
-        assert replaced.calls == 1
+        assert replaced.calls - before == 1
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["before", "meanwhile"])
