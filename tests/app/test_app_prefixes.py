@@ -68,6 +68,12 @@ def declared(app: AppT) -> AppT:
     return app
 
 
+def echoed(client: TestClient, path: str) -> str:
+    with client.websocket_connect(path) as socket:
+        socket.send_text("hello")
+        return socket.receive_text()
+
+
 BELOW = ["/router/part", "/admin/", "/site/", "/redoc"]
 
 
@@ -77,11 +83,9 @@ def test_routers_mounts_files_and_sockets_live_below_the_base_path() -> None:
     with TestClient(app) as client:
         assert [client.get(f"/b{path}").status_code for path in BELOW] == [200] * len(BELOW)
         assert [client.get(path).status_code for path in BELOW] == [404] * len(BELOW)
-        with client.websocket_connect("/b/echo") as socket:
-            socket.send_text("hello")
-            assert socket.receive_text() == "hello"
-        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/echo"):
-            pass
+        assert echoed(client, "/b/echo") == "hello"
+        with pytest.raises(WebSocketDisconnect):
+            echoed(client, "/echo")
 
 
 @pytest.mark.usefixtures("shop")
