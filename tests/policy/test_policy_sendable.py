@@ -42,7 +42,7 @@ def test_a_name_is_a_token(name: bytes) -> None:
 
 def test_what_says_where_an_answer_ends_is_taken_off_its_headers() -> None:
     headers = [(b"x-a", b"1"), (b"transfer-encoding", b"chunked"), (b"content-length", b"5"), (b"content-length", b"6")]
-    assert unframed(headers) == ([(b"x-a", b"1")], [b"5", b"6"])
+    assert unframed(headers) == ([(b"x-a", b"1")], [b"5", b"6"], 1)
 
 
 @pytest.mark.parametrize(("status", "length"), [(204, None), (304, None), (205, b"0"), (200, b"5")])
@@ -72,7 +72,7 @@ def test_whatever_can_be_sent_is_one_answer_to_a_strict_reader(
     if fault(status, headers) is not None:
         return
     body = b"" if status in BODILESS else body
-    kept, _ = unframed((name.lower(), value) for name, value in headers)
+    kept, _, _ = unframed((name.lower(), value) for name, value in headers)
     head = kept + length_headers(status, body)
     wire = b"".join(b"%s: %s\r\n" % pair for pair in head)
     client = h11.Connection(h11.CLIENT)

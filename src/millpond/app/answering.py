@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from millpond.policy.decision import Decision
     from millpond.render.middleware_boundary import RenderMiddleware
 
-    Running = Callable[[Scope], Awaitable[Runtime]]
+    Start = Callable[[Scope], Awaitable[Runtime]]
 
 
 class Answering:
@@ -38,7 +38,8 @@ class Answering:
         app: the application.
         whole: FastAPI's own way, through the middleware stack; it ends in `at_the_router`.
         config: what it says about every answer is done here, outside of everything else.
-        running: the runtime of this event loop, started if it isn't yet.
+        here: the runtime of the running event loop; None before its start.
+        start: starts it.
         is_unseen: whether nothing in the stack has to see requests.
         render_middleware: what stands around live runs, so that these need the stack.
     """
@@ -48,20 +49,21 @@ class Answering:
         app: FastAPI,
         whole: ASGIApp,
         config: Config,
-        running: Running,
+        here: Callable[[], Runtime | None],
+        start: Start,
         is_unseen: Callable[[], bool],
         render_middleware: Sequence[RenderMiddleware],
     ) -> None:
-        self._app, self._whole, self._running = app, whole, running
+        self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
-        self._http = with_configured_headers(self._answer, config)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._http if scope["type"] == "http" else self._whole)(scope, receive, send)
+        self.http = with_configured_headers(self._answer, config)
+        """Answers HTTP requests."""
+        self.websocket = whole
+        """Answers WebSockets."""
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        runtime = await self._running(scope)
+        runtime = self._here() or await self._start(scope)
         decision: Decision | None = HIT
         is_unseen = self._is_unseen()
         status = await runtime.dispatcher.hit(scope, send) if is_unseen else None
@@ -86,7 +88,7 @@ class Answering:
         scope.setdefault(fastapi_names.TELEMETRY_KEY, None)
         way = ShortCut(starlette_names.stack_of(app))
         try:
-            await runtime.dispatcher(scope, receive, answered, way)
+            await runtime.dispatcher.answer(scope, receive, answered, way)
         except Exception as error:
             if way.is_taken or answered.status is not None:
                 raise
@@ -94,7 +96,7 @@ class Answering:
 
     async def at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What stands in front of FastAPI's router, inside of all middleware."""
-        runtime = await self._running(scope)
+        runtime = self._here() or await self._start(scope)
         if scope["type"] == "websocket":
             if scope.get(OUTSIDE):
                 await send({"type": "websocket.close", "code": 1000, "reason": ""})  # as Starlette's router
@@ -112,5 +114,5 @@ class Answering:
 
     async def hit(self, scope: Scope, send: Send) -> int | None:
         """Answer a hit in the innermost place of the user's middleware; None: it isn't one."""
-        runtime = await self._running(scope)
+        runtime = self._here() or await self._start(scope)
         return await runtime.dispatcher.hit(scope, send)

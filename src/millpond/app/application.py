@@ -120,7 +120,13 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._runtimes = Runtimes(self._store_of, self._on_start)
         self._is_unseen = Unseen(self, Millpond.__call__, self._tracing)
         self._answering = Answering(
-            self, super().__call__, self.config, self._runtime, self._is_unseen, self._render_middleware
+            self,
+            self._whole,
+            self.config,
+            self._runtimes.here,
+            self._start,
+            self._is_unseen,
+            self._render_middleware,
         )
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
@@ -163,12 +169,12 @@ class Millpond(starlette_names.LayeredFastAPI):
     @property
     def root_path(self) -> str:
         """FastAPI's option, which a proxy takes from the path, and after it `base_path`; empty without the option."""
-        given: str = vars(self)["_root_path"]
+        given = self._root_path
         return given + self.config.base_path if given else ""
 
     @root_path.setter
     def root_path(self, root_path: str) -> None:
-        vars(self)["_root_path"] = root_path
+        self._root_path = root_path
 
     def add_render_middleware(
         self, middleware_class: Callable[..., ASGIApp], *, keep_headers: bool = False, **options: Any
@@ -208,17 +214,24 @@ class Millpond(starlette_names.LayeredFastAPI):
         return None if running is None else running.dispatcher.hits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._instrumentation.finish()
-        if scope["type"] == "lifespan":
-            await (super().__call__ if self._stands_before_router else self._at_the_router)(scope, receive, send)
+        if self._instrumentation.is_pending:
+            await self._instrumentation.finish()
+        kind = scope["type"]
+        if kind == "lifespan":
+            await (self._whole if self._stands_before_router else self._at_the_router)(scope, receive, send)
             return
-        given: str = vars(self)["_root_path"]
+        given = self._root_path
         if given:  # as FastAPI does
             scope["root_path"] = given
         if self.config.base_path:
             enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
-        await self._answering(scope, receive, send)
-        await self._runtimes.settle(self.config.cache.render_timeout)
+        await (self._answering.http if kind == "http" else self._answering.websocket)(scope, receive, send)
+        if not self._runtimes.has_lifespan:
+            await self._runtimes.settle(self.config.cache.render_timeout)
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """FastAPI's own way. Looked up at each call: an agent may replace it at any time."""
+        await super().__call__(scope, receive, send)
 
     async def _at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -230,8 +243,8 @@ class Millpond(starlette_names.LayeredFastAPI):
         """What stands inside of the user's middleware: hits need nothing that comes further in."""
         return Middleware(HitsFirst, hit=self._answering.hit)
 
-    async def _runtime(self, scope: Scope) -> Runtime:
-        return self._runtimes.here() or await self._runtimes.begin(self._context(scope))
+    async def _start(self, scope: Scope) -> Runtime:
+        return await self._runtimes.begin(self._context(scope))
 
     # When it runs
 
@@ -340,7 +353,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
 
     async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
-        runtime = await self._runtime(scope)
+        runtime = self._runtimes.here() or await self._start(scope)
         await runtime.crons(scope, receive, send)
 
     def manifest(self) -> BuildManifest | None:

@@ -43,6 +43,8 @@ class Runtimes:
         self._served: ServedBuild | None = None
         """What is served until the end of the lifespan, or, without one, as long as the application exists."""
         self._lifespans = 0
+        self.has_lifespan = False
+        """Whether somebody will wait at the end of a lifespan, for all that runs in the background."""
         self.first: Runtime | None = None
         """The runtime that was started first, of those that still run."""
 
@@ -82,6 +84,7 @@ class Runtimes:
             await self._close()
             raise
         self._runtimes[loop] = runtime
+        self._count()
         if self.first is None:  # what calls Millpond outside of handlers uses this one
             self.first = runtime
             runtime.activate()
@@ -103,9 +106,13 @@ class Runtimes:
 
     def _forget(self, runtime: Runtime) -> None:
         self._runtimes.pop(runtime.loop, None)
+        self._count()
         if self.first is runtime:
             runtime.deactivate()
             self.first = None
+
+    def _count(self) -> None:
+        self.has_lifespan = self._lifespans > 0 and len(self._runtimes) == 1
 
     @contextlib.asynccontextmanager
     async def running(self, context: AppContext) -> AsyncIterator[Runtime]:
@@ -117,6 +124,7 @@ class Runtimes:
         """
         runtime = await self.begin(context)
         self._lifespans += 1
+        self._count()
         try:
             yield runtime
         finally:

@@ -297,7 +297,7 @@ encoders: Collection[type[Any]] = ENCODERS.get() or _ENCODED
 _route_selected: Callable[..., None] | None = ROUTE_SELECTED.get()
 
 
-def tell_route(scope: MutableMapping[str, Any], path: str) -> None:
+def tell_telemetry(scope: MutableMapping[str, Any], path: str) -> None:
     """Tell FastAPI's own telemetry, where it is on, which route answers; otherwise do nothing."""
     if _route_selected is not None and scope.get(TELEMETRY_KEY) is not None:
         _route_selected(scope=scope, path=path)

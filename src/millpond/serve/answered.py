@@ -16,10 +16,10 @@ ANSWERED = "millpond.answered"
 class Answered:
     """One request's answer; it is also the `send` that sees the status pass."""
 
-    __slots__ = ("_send", "decision", "is_clients", "status")
+    __slots__ = ("decision", "is_clients", "send", "status")
 
     def __init__(self, send: Send, *, is_clients: bool = True) -> None:
-        self._send = send
+        self.send = send
         self.is_clients = is_clients
         """Whether a client has sent the request; otherwise the current span is that of whoever asks from inside."""
         self.status: int | None = None
@@ -30,4 +30,4 @@ class Answered:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        await self._send(message)
+        await self.send(message)

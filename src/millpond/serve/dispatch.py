@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 
 from millpond.cache.responses import RenderFailed
-from millpond.internals.fastapi_names import tell_route
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import NO_NEGOTIATION
@@ -21,6 +20,7 @@ from millpond.serve.matching.matcher import EarlyAnswer
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on, send_cached, send_plain
 from millpond.serve.span import Tracing
+from millpond.serve.told_route import tell_route, told_route
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -72,7 +72,7 @@ class Dispatcher:
         representation = None if prepared is None else prepared.representation(negotiation)
         if cached_path is None or prepared is None or representation is None:
             return None
-        _tell_route(asgi, cached_path.target)
+        tell_route(asgi, cached_path.route, cached_path.target.params)
         answered: Answered | None = asgi.get(ANSWERED)
         if answered is not None:
             self._decide(asgi, cached_path.target, HIT, answered)
@@ -97,8 +97,11 @@ class Dispatcher:
         Raises:
             Exception: what the handler raised, for the application's exception handlers.
         """
-        if await self.hit(asgi, send) is not None:
-            return
+        if await self.hit(asgi, send) is None:
+            await self.answer(asgi, receive, send, way)
+
+    async def answer(self, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
+        """As a call, for a request that `hit` did nothing about."""
         found = self.match_cache.get(asgi)
         if found is None:
             matched = self.matcher.match(asgi)
@@ -126,9 +129,12 @@ class Dispatcher:
     async def _answer_route(self, found: Matched, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
         plan, target = found
         answered: Answered = asgi[ANSWERED]
-        _tell_route(asgi, target)
+        route = target.route
+        method = route.method_for(asgi["method"])
+        operation = route.operations.get(method)
+        tell_route(asgi, told_route(target, operation), target.params)
         draft, decision = is_draft(asgi["headers"], self.live.draft_secret), self.live_decision
-        if target.route.method_for(asgi["method"]) == "GET" and plan.caches(target.path):
+        if method == "GET" and plan.caches(target.path):
             decision = _DRAFT
             if not draft:
                 try:
@@ -137,7 +143,7 @@ class Dispatcher:
                 except NotStatic:
                     decision = _TURNED_DYNAMIC
         self._decide(asgi, target, decision, answered)
-        await self.live.run(LiveRequest(target, decision, draft, answered, way), asgi, receive, send)
+        await self.live.run(LiveRequest(target, operation, decision, draft, answered, way), asgi, receive, send)
 
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
         """Raises NotStatic: the route turned dynamic; Exception: what the handler raised in a render."""
@@ -158,12 +164,3 @@ class Dispatcher:
         answered.decision = decision
         if answered.is_clients:
             self.tracing.tell(asgi, target, decision)
-
-
-def _tell_route(asgi: Scope, target: Target) -> None:
-    """Say which route answers, to middleware and tracers further out; FastAPI's router says it in the same way."""
-    operations = target.route.operations
-    operation = operations.get(target.route.method_for(asgi["method"])) or next(iter(operations.values()))
-    route = operation.api_route
-    asgi.update(route=route, endpoint=route.endpoint, path_params=dict(target.params))
-    tell_route(asgi, route.path_format)

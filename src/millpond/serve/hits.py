@@ -55,11 +55,12 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("added", "heads", "key", "prepared", "queried", "target")
+    __slots__ = ("added", "heads", "key", "prepared", "queried", "route", "target")
 
     def __init__(self, target: Target, *, heads: bool, queried: bool, added: PathHeaders | None = None) -> None:
         self.target = target
         self.key = target.key
+        self.route = target.route.operations["GET"].api_route
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried

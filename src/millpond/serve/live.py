@@ -49,6 +49,8 @@ class LiveRequest(NamedTuple):
     """A request that is to be run live."""
 
     target: Target
+    operation: Operation | None
+    """None: the route has none for the request's method."""
     decision: Decision
     """Why it is."""
     draft: bool
@@ -56,13 +58,13 @@ class LiveRequest(NamedTuple):
     way: Way
 
 
-@dataclass(frozen=True, slots=True)
 class LiveRun:
     """The operation that answers one request."""
 
-    runner: LiveRunner
-    request: LiveRequest
-    operation: Operation
+    __slots__ = ("operation", "request", "runner")
+
+    def __init__(self, runner: LiveRunner, request: LiveRequest, operation: Operation) -> None:
+        self.runner, self.request, self.operation = runner, request, operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the operation inside of the middleware for renders."""
@@ -75,7 +77,9 @@ class LiveRun:
             UnsendableError: what was answered can't be sent; the message says which handler's it is.
             Exception: what the handler raised.
         """
-        sending = self._sending(scope, send)
+        answered = self.request.answered
+        is_outermost = send is answered  # then it need not see each message
+        sending = self._sending(scope, answered.send if is_outermost else send)
         method, target = scope["method"], self.request.target
         try:
             await app(scope, receive, sending)
@@ -85,13 +89,16 @@ class LiveRun:
             ) from None
         except ClientDisconnect:  # while it was sending its body
             log.info("%s %s: the client went away before the body's end", method, target.label)
-            self.request.answered.status = _CLIENT_CLOSED
+            answered.status = _CLIENT_CLOSED
         except Exception:
             raise
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
             if is_cancellation(error):
                 raise
             raise as_exception(error, f"{method} {target.label} ({target.route.file.file})") from error
+        finally:
+            if is_outermost and answered.status is None:
+                answered.status = sending.status
         if sending.lost:
             self.runner.warn_of_lost_body(self, method, sending)
 
@@ -124,21 +131,19 @@ class LiveRunner:
         Raises:
             Exception: what the handler raised, for the application's exception handlers.
         """
-        target = request.target
-        route = target.route
-        method = route.method_for(asgi["method"])
-        operation = route.operations.get(method)
+        target, operation = request.target, request.operation
         if operation is None:
             await self._answer_without(request, asgi, receive, send)
             return
+        method = operation.method
         state = DraftState(request.draft, self.draft_secret, self.secure_cookies)
         scope = self.renderer.live_scope(target, method, asgi, state)
         if method in ("GET", "HEAD"):
             receive = _without_body(receive)  # R1.29
         messages = ClientMessages(receive)
         visible = asgi.setdefault("state", {})  # middleware further out sees what the handler keeps there
-        for name, value in self.renderer.state.items():
-            visible.setdefault(name, value)
+        if self.renderer.state:
+            visible.update({**self.renderer.state, **visible})
         if scope.has_empty_request:
             scope.asgi = asgi = _stub(asgi)
         asgi.update(guarded(asgi))

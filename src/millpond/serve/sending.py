@@ -100,10 +100,7 @@ class FramedSend:
         wrong = fault(status, headers)
         if wrong is not None:
             raise UnsendableError(wrong)
-        self._place = next(
-            (i for i, (name, _) in enumerate(headers) if name.lower() == b"content-length"), len(headers)
-        )
-        headers, self._declared = unframed(self._headers(headers))
+        headers, self._declared, self._place = unframed(self._headers(headers))
         self._bodiless = status in BODILESS
         if self._bodiless:
             headers[self._place : self._place] = length_headers(status, b"")

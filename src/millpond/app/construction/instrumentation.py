@@ -31,8 +31,9 @@ class Instrumentation:
 
     def __init__(self, project: Path, clean: CleanContext) -> None:
         self._file, self._project, self._clean = project / INSTRUMENTATION, project, clean
+        self.is_pending = False
+        """Whether an async `register` hasn't ended yet: nothing can be awaited while the application is made."""
         self._pending: Awaitable[object] | None = None
-        """What an async `register` returned: nothing can be awaited while the application is made."""
         self._finishing: asyncio.Future[None] | None = None
 
     def register(self, app: FastAPI) -> None:
@@ -57,6 +58,7 @@ class Instrumentation:
         finally:
             enable_loggers()
         self._pending = result if inspect.isawaitable(result) else None
+        self.is_pending = self._pending is not None
 
     async def finish(self) -> None:
         """Await an async `register`, once: before the first request, lifespan event or build.
@@ -69,4 +71,4 @@ class Instrumentation:
         if self._finishing is None:
             self._finishing = asyncio.ensure_future(self._clean.finish(self._pending))
         await asyncio.shield(self._finishing)
-        self._pending = None
+        self._pending, self.is_pending = None, False

@@ -7,7 +7,7 @@ break in a header as the next header. So Millpond writes neither (RFC 9110 §5.5
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,19 +51,30 @@ def stored_fault(status: object, headers: Iterable[tuple[bytes, bytes]]) -> str 
     return fault(status, headers)
 
 
-def unframed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
-    """The headers without the framing headers, and the values of the Content-Length headers among these.
+class Unframed(NamedTuple):
+    """Headers without the framing headers."""
+
+    headers: list[tuple[bytes, bytes]]
+    lengths: list[bytes]
+    """The values of the Content-Length headers."""
+    place: int
+    """Where among the headers the first of these stood; their end if there was none."""
+
+
+def unframed(headers: Iterable[tuple[bytes, bytes]]) -> Unframed:
+    """The headers without the framing headers, and what these said.
 
     The server chooses the transfer coding: a handler that passes on the headers of an upstream's answer doesn't mean
     to choose it. Names are lower case.
     """
-    kept, lengths = [], []
+    kept, lengths, place = [], [], None
     for pair in headers:
         if pair[0] not in _FRAMING:
             kept.append(pair)
         elif pair[0] == b"content-length":
             lengths.append(pair[1])
-    return kept, lengths
+            place = len(kept) if place is None else place
+    return Unframed(kept, lengths, len(kept) if place is None else place)
 
 
 def length_headers(status: int, body: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,27 @@
+"""Which route answers, as FastAPI's router says it to middleware and tracers further out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.internals.fastapi_names import TELEMETRY_KEY, tell_telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import Scope
+
+    from millpond.render.target import Target
+    from millpond.routes.operation import Operation, OperationRoute
+
+
+def told_route(target: Target, operation: Operation | None) -> OperationRoute:
+    """The route of an operation; that of the file's first one where none has the request's method, as in FastAPI."""
+    return (operation or next(iter(target.route.operations.values()))).api_route
+
+
+def tell_route(asgi: Scope, route: OperationRoute, params: Mapping[str, str | list[str]]) -> None:
+    """Put a route and the parameters of its path into a request's scope, and into its span of FastAPI's telemetry."""
+    asgi["route"], asgi["endpoint"], asgi["path_params"] = route, route.endpoint, {**params}
+    if asgi.get(TELEMETRY_KEY) is not None:
+        tell_telemetry(asgi, route.path_format)
