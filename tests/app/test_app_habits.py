@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from millpond import Millpond
-from millpond.errors import UsageError
-from ponds import Clock, cache_of
+from ponds import cache_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -44,26 +43,6 @@ def shop(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.routes(FILES)
     monkeypatch.chdir(project.folder)
     return project
-
-
-@pytest.mark.usefixtures("shop")
-def test_the_handler_for_500_gets_the_request_of_each_visitor_who_waits() -> None:
-    app = Millpond("app")
-
-    @app.exception_handler(500)
-    async def failed(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"who": request.headers["x-who"], "error": str(error)}, 500)
-
-    client = TestClient(app, raise_server_exceptions=False)
-    for name in ("ann", "bob"):
-        answer = client.get("/broken", headers={"x-who": name})
-        assert (answer.status_code, answer.json()) == (500, {"who": name, "error": "division by zero"})
-
-
-@pytest.mark.usefixtures("shop")
-def test_an_error_of_a_render_is_raised_in_the_test() -> None:
-    with pytest.raises(ZeroDivisionError), TestClient(Millpond("app")) as client:
-        client.get("/broken")
 
 
 @pytest.mark.usefixtures("shop")
@@ -138,43 +117,6 @@ def test_the_state_of_the_application_is_free_to_read() -> None:
 @asynccontextmanager
 async def _nothing(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     yield {"a": 0, "b": 0}
-
-
-@pytest.mark.usefixtures("shop")
-def test_middleware_learns_which_route_has_answered() -> None:
-    app, seen = Millpond("app"), list[tuple[Any, ...]]()
-
-    @app.middleware("http")
-    async def learn(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        answer = await call_next(request)
-        scope = request.scope
-        route = scope.get("route")
-        seen.append((getattr(route, "path", None), scope.get("path_params"), getattr(route, "name", None)))
-        return answer
-
-    client = TestClient(app)
-    for path in ("/items/7", "/items/7", "/live", "/nothing"):
-        client.get(path)
-    assert seen == [
-        ("/items/{id}", {"id": "7"}, "get_items_by_id"),
-        ("/items/{id}", {"id": "7"}, "get_items_by_id"),
-        ("/live", {}, "get_live"),
-        (None, None, None),
-    ]
-
-
-@pytest.mark.usefixtures("shop")
-def test_middleware_may_answer_in_the_place_of_a_hit() -> None:
-    app = Millpond("app")
-
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        return PlainTextResponse("no", 403) if "x-no" in request.headers else await call_next(request)
-
-    client = TestClient(app)
-    assert [client.get("/").json() for _ in range(2)] == ["front"] * 2
-    assert client.get("/", headers={"x-no": "1"}).status_code == 403
-    assert cache_of(client.get("/")) == "HIT"
 
 
 @pytest.mark.usefixtures("shop")
@@ -270,15 +212,6 @@ def test_a_route_file_wins_over_a_document(shop: Project) -> None:
 
 
 @pytest.mark.usefixtures("shop")
-def test_the_router_of_a_millpond_is_not_included_elsewhere() -> None:
-    app, parent = Millpond("app"), FastAPI()
-    assert app.routes
-    parent.include_router(app.router)
-    with pytest.raises(UsageError, match=r'Mount the application: parent\.mount\("/shop", app\)'):
-        TestClient(parent).get("/")
-
-
-@pytest.mark.usefixtures("shop")
 def test_head_is_answered_for_files_and_refused_for_endpoints() -> None:
     app = Millpond("app")
     app.add_api_route("/endpoint", lambda: 1)
@@ -334,16 +267,3 @@ async def test_an_asynchronous_client_within_a_test_leaves_nothing_either(shop: 
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         assert [cache_of(await client.get("/")) for _ in range(2)] == ["MISS", "HIT"]
     assert not (shop.folder / ".millpond").exists()
-
-
-@pytest.mark.usefixtures("shop")
-def test_one_application_is_asked_without_with_and_with_it() -> None:
-    clock = Clock()
-    app = Millpond("app", clock=clock)
-    client = TestClient(app)
-    assert [cache_of(client.get("/")) for _ in range(2)] == ["MISS", "HIT"]
-    clock.move(61)
-    assert [cache_of(client.get("/")) for _ in range(2)] == ["STALE", "HIT"]  # its loop waits for the refresh
-    with client:
-        assert client.get("/").json() == "front"
-    assert client.get("/items/3").json() == "3"
