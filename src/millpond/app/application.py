@@ -23,6 +23,7 @@ from millpond.app.development import adjusted, in_development
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_test
 from millpond.app.lifespan import entered, serve_lifespan
+from millpond.app.rehearsal import rehearsal_here
 from millpond.app.runtimes import Runtimes
 from millpond.app.served_build import store_of
 from millpond.app.unseen import Unseen
@@ -115,7 +116,6 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._clock = clock
         self._tracing = Tracing((fastapi.get("telemetry") or {}).get("tracer_provider"))
         self._render_middleware: list[RenderMiddleware] = []
-        self._state: dict[str, Any] = {}
         self._clean = CleanContext()
         self._runtimes = Runtimes(self._store_of, self._on_start)
         self._is_unseen = Unseen(self, Millpond.__call__, self._tracing)
@@ -123,7 +123,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             self,
             self._whole,
             self.config,
-            self._runtimes.here,
+            self._here,
             self._start,
             self._is_unseen,
             self._render_middleware,
@@ -204,8 +204,9 @@ class Millpond(starlette_names.LayeredFastAPI):
     @property
     def store(self) -> Store:
         """Where entries are stored. It is opened at startup: in the process that serves, after any fork."""
-        running = self._runtimes.first
-        return running.responses.store if running is not None else self._store_of(self._context(None))
+        runtimes = self._runtimes_here()
+        running = runtimes.first
+        return running.responses.store if running is not None else runtimes.store_of(self._context(None))
 
     @property
     def hits(self) -> Hits | None:
@@ -243,8 +244,12 @@ class Millpond(starlette_names.LayeredFastAPI):
         """What stands inside of the user's middleware: hits need nothing that comes further in."""
         return Middleware(HitsFirst, hit=self._answering.hit)
 
-    async def _start(self, scope: Scope) -> Runtime:
-        return await self._runtimes.begin(self._context(scope))
+    def _here(self) -> Runtime | None:
+        rehearsal = rehearsal_here()
+        return (self._runtimes if rehearsal is None else self._runtimes_here()).here()
+
+    async def _start(self, scope: Scope | None) -> Runtime:
+        return await self._runtimes_here().begin(self._context(scope))
 
     # When it runs
 
@@ -276,20 +281,23 @@ class Millpond(starlette_names.LayeredFastAPI):
     @contextlib.asynccontextmanager
     async def _lifespan(self, scope: Scope | None, *, warn_of_crons: bool = False) -> AsyncIterator[Mapping[str, Any]]:
         """The user's lifespan, and within it Millpond's own: handlers use what the user's has made."""
-        context = self._context(scope)
+        runtimes, context = self._runtimes_here(), self._context(scope)
         failure: Exception | None = None
         async with entered(self) as state:
-            self._state.clear()
-            self._state.update(state)
+            context.state.clear()
+            context.state.update(state)
             async with contextlib.AsyncExitStack() as stack:
+                stack.callback(context.state.clear)
                 try:
-                    await stack.enter_async_context(self._runtimes.running(context))
+                    await stack.enter_async_context(runtimes.running(context))
                 except Exception as error:  # noqa: BLE001 - raised below, when the user's lifespan has ended as usual
                     failure = error
                 else:
                     if warn_of_crons and not context.isolated:
                         self._warn_of_crons()
-                    yield dict(self._state)
+                    yield dict(context.state)
+        if context.isolated:  # the next test begins with nothing
+            self._own_store.pop(True, None)
         if failure is not None:
             raise failure
 
@@ -301,10 +309,20 @@ class Millpond(starlette_names.LayeredFastAPI):
                 ", ".join(cron.path for cron in self.config.cron),
             )
 
+    def _runtimes_here(self) -> Runtimes:
+        """Those that serve, or those of the rehearsal that the running code belongs to."""
+        rehearsal = rehearsal_here()
+        return self._runtimes if rehearsal is None else rehearsal.runtimes_of(self, self._on_start)
+
+    async def runtime(self) -> Runtime:
+        """What answers requests in the running event loop; started if it isn't."""
+        return self._here() or await self._start(None)
+
     def _context(self, scope: Scope | None) -> AppContext:
-        routes = self.file_routes
-        isolated = self.isolated
-        if isolated is None:
+        routes, rehearsal, isolated = self.file_routes, rehearsal_here(), self.isolated
+        if rehearsal is not None:
+            isolated = True
+        elif isolated is None:
             isolated = self._given_store is None and is_test(scope)
         return AppContext(
             project=self.project,
@@ -313,12 +331,13 @@ class Millpond(starlette_names.LayeredFastAPI):
             metadata=MetadataInventory(routes, self.project, self.config),
             app=self,
             render_middleware=self._render_middleware,
-            clock=self._clock,
+            clock=self._clock if rehearsal is None else rehearsal.clock,
             development=self.development,
             isolated=isolated,
+            reads_build=not isolated if rehearsal is None else rehearsal.reads_build,
             tracing=self._tracing,
             clean=self._clean,
-            state=self._state,
+            state=self._runtimes_here().state,
         )
 
     def _store_of(self, context: AppContext) -> Store:
@@ -353,7 +372,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
 
     async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
-        runtime = self._runtimes.here() or await self._start(scope)
+        runtime = self._here() or await self._start(scope)
         await runtime.crons(scope, receive, send)
 
     def manifest(self) -> BuildManifest | None:

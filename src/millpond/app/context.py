@@ -36,7 +36,9 @@ class AppContext:
     clock: Clock
     development: bool
     isolated: bool
-    """Whether the project's build and store aren't touched."""
+    """Whether a test runs it: it keeps away from the project's store and from caches in front, and needs no secrets."""
+    reads_build: bool
+    """Whether the project's build is served, if there is one."""
     tracing: Tracing
     clean: CleanContext
     """The context in which renders and fills start."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from starlette.types import Scope
+
+_RUNNERS = {"unittest.case", "unittest.main", "unittest.runner", "unittest.suite"}
+"""Modules of unittest that call tests; `unittest.mock` also wraps functions of programs that run."""
+
+_VARIABLES = {"PYTEST_VERSION", "PYTEST_CURRENT_TEST"}
+"""What pytest sets, the first since version 8.2 for the whole run, and whatever it starts inherits."""
 
 
 def is_test(scope: Scope | None) -> bool:
@@ -17,12 +25,35 @@ def is_test(scope: Scope | None) -> bool:
         scope: the ASGI scope; None where the application's code starts it.
     """
     # ASGI demands of each server that it tells the protocol's version; the test client doesn't.
-    return (scope is not None and "asgi" not in scope) or _runs_tests()
+    return (scope is not None and "asgi" not in scope) or _runs_tests() or _was_made_by_pytest()
 
 
 def _runs_tests() -> bool:
-    """Whether this process is pytest's or unittest's own. What a test starts inherits the variable, not the module."""
-    if "pytest" in sys.modules and "PYTEST_CURRENT_TEST" in os.environ:
-        return True
-    main = sys.modules.get("__main__")
-    return getattr(main, "__package__", None) == "unittest"
+    """Whether pytest or unittest is at work in this process: on the stack of one of its threads.
+
+    A variable of the environment would say so to a server, too, that a test starts.
+    """
+    return any(_is_called_by_a_runner(frame) for frame in sys._current_frames().values())  # noqa: SLF001 - documented
+
+
+def _is_called_by_a_runner(frame: FrameType | None) -> bool:
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module in _RUNNERS or module.startswith("_pytest."):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _was_made_by_pytest() -> bool:
+    """Whether `multiprocessing` has started this process to call a function of a test's module.
+
+    Such a process inherits no stack. A server's workers are started in the same way, but they don't import pytest.
+    """
+    multiprocessing: Any = sys.modules.get("multiprocessing.process")
+    return (
+        multiprocessing is not None
+        and multiprocessing.parent_process() is not None
+        and "pytest" in sys.modules
+        and not _VARIABLES.isdisjoint(os.environ)
+    )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from millpond.cache.active_application import activate, deactivate
 from millpond.cache.data import DataCache
@@ -205,15 +209,21 @@ class _Assembly:
         )
 
     def _endpoint(self) -> RevalidateEndpoint | None:
-        """The revalidate endpoint; None in a build, which needs no secrets."""
+        """The revalidate endpoint; None in a build, which needs no secrets. In a test it needs none, and knows none."""
         settings = self.context.config.revalidate_endpoint
-        return RevalidateEndpoint.of(settings, self.data) if settings and self.served.is_served else None
+        if settings is None or not self.served.is_served:
+            return None
+        if self.context.isolated and settings.secret_env is not None and not os.environ.get(settings.secret_env):
+            settings = replace(settings, secret=secrets.token_urlsafe(32), secret_env=None)
+        return RevalidateEndpoint.of(settings, self.data)
 
     def _purges(self) -> Purges | None:
-        """The purges of caches in front; None in a build and in development, whose answers no such cache has."""
-        config = self.context.config
-        if config.cdn is None or not config.cdn.purge or self.context.development or not self.served.is_served:
+        """The purges of caches in front; None in a build, in development and in tests: none has their answers."""
+        config, context = self.context.config, self.context
+        if config.cdn is None or not config.cdn.purge or not self.served.is_served:
+            return None
+        if context.development or context.isolated:
             return None
         from millpond.purge.configured import purges_of  # imported late: few projects need it
 
-        return purges_of(config.cdn.purge, config.expire_time, self.context.clock)
+        return purges_of(config.cdn.purge, config.expire_time, context.clock)

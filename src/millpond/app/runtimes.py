@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from millpond.app.construction.loggers import enable_loggers
@@ -36,12 +36,16 @@ class Runtimes:
     """
 
     def __init__(self, store: Callable[[AppContext], Store], on_start: Callable[[Runtime], None]) -> None:
-        self._store, self._on_start = store, on_start
+        self.store_of, self._on_start = store, on_start
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
         self._starting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
         self._opened: tuple[Store, asyncio.AbstractEventLoop] | None = None
-        self._served: ServedBuild | None = None
-        """What is served until the end of the lifespan, or, without one, as long as the application exists."""
+        self._served: tuple[bool, ServedBuild] | None = None
+        """What is served until the end of the lifespan, or, without one, as long as the application exists; and whether
+        in a test."""
+        self.state: dict[str, Any] = {}
+        """What the application's lifespan yields for `request.state`, while it lasts."""
+        self._rests = False
         self._lifespans = 0
         self.has_lifespan = False
         """Whether somebody will wait at the end of a lifespan, for all that runs in the background."""
@@ -74,12 +78,12 @@ class Runtimes:
         for other, runtime in list(self._runtimes.items()):
             if other.is_closed():
                 self._forget(runtime)
-        await self._open(self._store(context), loop)
+        await self._open(self.store_of(context), loop)
         try:
-            store = self._store(context)
-            if self._served is None:
-                self._served = await build_to_serve(context, store)
-            runtime = assemble(context, store, self._served)
+            store = self.store_of(context)
+            if self._served is None or self._served[0] is not context.isolated:
+                self._served = context.isolated, await build_to_serve(context, store)
+            runtime = assemble(context, store, self._served[1])
         except BaseException:
             await self._close()
             raise
@@ -87,9 +91,25 @@ class Runtimes:
         self._count()
         if self.first is None:  # what calls Millpond outside of handlers uses this one
             self.first = runtime
-            runtime.activate()
+            if not self._rests:
+                runtime.activate()
         self._on_start(runtime)
         return runtime
+
+    def rest(self, *, rests: bool) -> None:
+        """Whether calls outside of handlers leave these alone, now and when they have started."""
+        if self.first is not None and rests is not self._rests:
+            if rests:
+                self.first.deactivate()
+            else:
+                self.first.activate()
+        self._rests = rests
+
+    def restart(self) -> None:
+        """Have the next request start anew, on whatever store it is given. Work in the background must have ended."""
+        for runtime in list(self._runtimes.values()):
+            self._forget(runtime)
+        self._opened = self._served = None
 
     async def _open(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         """Open the store, in this loop if that of whoever opened it is gone: its housekeeping has gone with it."""
@@ -105,7 +125,8 @@ class Runtimes:
             await opened[0].close()
 
     def _forget(self, runtime: Runtime) -> None:
-        self._runtimes.pop(runtime.loop, None)
+        if self._runtimes.get(runtime.loop) is runtime:
+            del self._runtimes[runtime.loop]
         self._count()
         if self.first is runtime:
             runtime.deactivate()
@@ -129,6 +150,7 @@ class Runtimes:
             yield runtime
         finally:
             self._lifespans -= 1
+            runtime = self.here() or runtime  # it may have been started anew
             self._served = None
             self._forget(runtime)
             try:

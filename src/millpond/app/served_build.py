@@ -60,13 +60,16 @@ async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
     """The project's build, after seeding `store` with its entries; without one, plans made from the routes alone.
 
     Raises:
-        BuildError: the build can't be read, or was made from other routes, by another version or with another `compat`.
+        BuildError: the build can't be read, or was made from other routes, by another version or with another `compat`;
+            or a test asks for a build, and there is none.
     """
     if context.development:
         return ServedBuild(await live_plans(context), new_build_id(), secrets.token_hex(32))
-    if context.isolated:
+    if not context.reads_build:
         return await _unbuilt(context)
     manifest = read_manifest(context.project)
+    if manifest is None and context.isolated:
+        raise BuildError(f"there is no build in {context.project} for the test; run `millpond build` before it.")
     if manifest is None:
         if context.routes:
             log.warning("no build in %s: static answers are rendered at their first request", context.project)

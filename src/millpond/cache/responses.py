@@ -151,6 +151,11 @@ class Responses:
             raise NotStatic(use)
         self._live.forget(key)
 
+    def live_use(self, key: str) -> DynamicUse | None:
+        """Why a path runs live, if it has turned dynamic; None: it hasn't."""
+        known = self._live.get(key)
+        return None if known is None else known[1]
+
     def turned_dynamic(self, target: Target, use: DynamicUse) -> None:
         """Run a path that was static at build live for `LIVE_SECONDS`."""
         log.warning(

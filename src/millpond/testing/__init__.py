@@ -1,0 +1,8 @@
+"""The kit for users' tests: clients with a cache and a clock of their own, and assertions about their responses."""
+
+from millpond.testing.assertions import assert_hit, assert_live, assert_miss, assert_stale
+from millpond.testing.async_client import AsyncTestClient
+from millpond.testing.client import TestClient
+from millpond.testing.moved_clock import Clock
+
+__all__ = ["AsyncTestClient", "Clock", "TestClient", "assert_hit", "assert_live", "assert_miss", "assert_stale"]

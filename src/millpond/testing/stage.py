@@ -1,0 +1,142 @@
+"""Where a test client's requests are answered: the application, on caches and by a clock of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from millpond.app.rehearsal import Rehearsal
+from millpond.cache.invalidate import InvalidationOrder, expire_after_of
+from millpond.errors import UsageError
+from millpond.serve.matching.matcher import Matched
+from millpond.testing.assertions import WHY, is_live
+from millpond.testing.moved_clock import Clock
+from millpond.testing.ponds_inside import pond_for, ponds_in
+from millpond.testing.why_live import known_reason, why_live
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import httpx2
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond.cache.invalidate import Expiry, PathType
+    from millpond.render.candidacy import ModeReason
+
+SETTLE_SECONDS = 30.0
+"""How long what goes on in the background is waited for."""
+
+
+class Stage:
+    """An ASGI application: the given one, on caches and by a clock of its own.
+
+    Args:
+        app: a Millpond, or what wraps or mounts one.
+        clock: by it answers go stale.
+        use_build: serve the project's build, which is only read.
+        settles: whether each request is waited for until what it has started in the background has ended.
+        root_path: of the requests.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock | None, *, use_build: bool, settles: bool, root_path: str) -> None:
+        self.app, self._settles, self._root_path = app, settles, root_path
+        self._lifespans = 0
+        self.clock = Clock() if clock is None else clock
+        self._rehearsal = Rehearsal(self.clock, reads_build=use_build)
+        self._rehearsal.step_forward()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run a lifespan."""
+        with self._rehearsal.present():
+            if scope["type"] == "lifespan":
+                await self._run_lifespan(scope, receive, send)
+                return
+            before = set(self._tasks())
+            await self.app(scope, receive, send)
+            if self._settles or not self._lifespans:  # without a lifespan nobody waits, and the event loop may end
+                await self._settle(before, SETTLE_SECONDS)
+
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._lifespans += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._lifespans -= 1
+            self.leave()
+
+    def leave(self) -> None:
+        """Let functions that are called outside of handlers use other applications."""
+        self._rehearsal.step_back()
+
+    def restart(self) -> None:
+        """Forget all that was stored."""
+        self._rehearsal.restart()
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until nothing goes on in the background.
+
+        Raises:
+            TimeoutError: something still does after `seconds`.
+        """
+        await self._settle(set(), seconds)
+
+    async def _settle(self, before: set[asyncio.Task[Any]], seconds: float) -> None:
+        """Wait for the tasks that weren't there before."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        while tasks := set(self._tasks()) - before:
+            if (left := ends - loop.time()) <= 0:
+                raise TimeoutError(
+                    f"{len(tasks)} renders, refreshes or after() callbacks still run after {seconds:g} s. If the test "
+                    "holds them, give the client settles=False."
+                )
+            await asyncio.wait(tasks, timeout=left)
+
+    def _tasks(self) -> Iterable[asyncio.Task[Any]]:
+        return (task for runtime in self._rehearsal.here() for task in runtime.tasks())
+
+    def invalidate(
+        self,
+        tags: Sequence[str],
+        paths: str | Sequence[str],
+        type: PathType | None,  # noqa: A002 - the name of `revalidate_path`
+        profile: str | Expiry | None,
+        expire: float | None,
+    ) -> None:
+        """As `millpond revalidate` does.
+
+        Raises:
+            UsageError: there are neither tags nor paths, or something about them is invalid.
+        """
+        order = InvalidationOrder.of(tags, [paths] if isinstance(paths, str) else paths, type)
+        if not order.tags and not order.path_tags:
+            raise UsageError('invalidate(): give tags, or paths: invalidate("posts"), invalidate(paths=["/posts/1"]).')
+        with self._rehearsal.present():
+            for pond in ponds_in(self.app):
+                expire_after = expire_after_of(pond.config.profiles(), profile, expire)
+                order.carry_out(pond.store, None, expire_after=expire_after)
+
+    async def why_live(self, url: str) -> ModeReason | None:
+        """Why a GET of a path, with its query, is live; None: it isn't.
+
+        Raises:
+            UsageError: no route answers it.
+            Exception: what the handler raised.
+        """
+        pond, scope = pond_for(self.app, url, self._root_path)
+        with self._rehearsal.present():
+            return await why_live(pond, await pond.runtime(), scope)
+
+    def sign(self, response: httpx2.Response) -> None:
+        """Note why a live answer is live, for the messages of assertions."""
+        for each in (*response.history, response):
+            if is_live(each):
+                each.extensions[WHY] = self._known_reason(each.request.url.raw_path.decode("ascii"))
+
+    def _known_reason(self, url: str) -> ModeReason | None:
+        pond, scope = pond_for(self.app, url, self._root_path)
+        runtime = self._rehearsal.latest(pond)
+        matched = None if runtime is None else runtime.dispatcher.matcher.match(scope)
+        if runtime is None or not isinstance(matched, Matched):
+            return None
+        return known_reason(pond, runtime, matched)

@@ -1,0 +1,73 @@
+"""Why a GET is live: what `millpond build` would say of it."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from starlette.routing import Match
+
+from millpond.errors import UsageError
+from millpond.policy.http.storing import storable_status
+from millpond.render.candidacy import ModeReason
+from millpond.render.scopes.dynamic_use import NotStatic
+from millpond.routes.operation import OperationRoute
+from millpond.serve.matching.base_path import OUTSIDE
+from millpond.serve.matching.matcher import EarlyAnswer, Matched
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from millpond.app import Millpond
+    from millpond.app.runtime import Runtime
+    from millpond.render.target import Target
+
+
+async def why_live(pond: Millpond, runtime: Runtime, scope: Scope) -> ModeReason | None:
+    """Why the GET of a scope is live; None: it is static or fresh. If only a render can tell, one is made.
+
+    Raises:
+        UsageError: no route answers it.
+        Exception: what the handler raised in that render.
+    """
+    matched = None if scope.get(OUTSIDE) else runtime.dispatcher.matcher.match(scope)
+    if isinstance(matched, EarlyAnswer):
+        where = f"is redirected to {matched.location}" if matched.location else f"is answered {matched.status}"
+        raise UsageError(f"{scope['path']} {where}: no route runs.")
+    if matched is None:
+        return _declared(pond, scope)
+    return known_reason(pond, runtime, matched) or await _tried(runtime, matched.target)
+
+
+def known_reason(pond: Millpond, runtime: Runtime, matched: Matched) -> ModeReason | None:
+    """Why a GET is live, if that is known without a render."""
+    plan, target = matched
+    if pond.development:
+        return ModeReason("in development nothing is cached")
+    if plan.caches(target.path):
+        use = runtime.responses.live_use(target.key)
+        return None if use is None else ModeReason(use.api, use.place)
+    if plan.static:
+        return ModeReason("the build didn't render this path, and another path of the route is live")
+    return plan.why
+
+
+async def _tried(runtime: Runtime, target: Target) -> ModeReason | None:
+    responses = runtime.responses
+    try:
+        rendered = await responses.clean.begin(lambda: responses.renders.regenerate(target))
+    except NotStatic as ended:
+        return ModeReason(ended.use.api, ended.use.place)
+    if storable_status(rendered.status):
+        return None
+    return ModeReason(f"answered {rendered.status}", target.route.operations["GET"].place)
+
+
+def _declared(pond: Millpond, scope: Scope) -> ModeReason:
+    for route in [] if scope.get(OUTSIDE) else pond.routes:
+        if not isinstance(route, OperationRoute) and route.matches(scope)[0] is Match.FULL:
+            return ModeReason("declared on the application, in no route file")
+    patterns = [route.pattern for route in pond.file_routes]
+    nearest = difflib.get_close_matches(scope["path"], patterns, n=3, cutoff=0.3)
+    others = f"; there is {', '.join(nearest)}" if nearest else ""
+    raise UsageError(f"no route answers {scope['path']}{others}.")
