@@ -156,7 +156,7 @@ def test_another_process_makes_the_same_bytes() -> None:
 async def test_a_picture_that_was_drawn_leaves_nothing_behind() -> None:
     def kept() -> tuple[int, int, int]:
         gc.collect()
-        nodes = sum(isinstance(each, Node) for each in gc.get_objects())
+        nodes = sum(type(each) is Node for each in gc.get_objects())
         return nodes, len(stretchable.node._node_refs), len(TypefaceLoader._typefaces_loading_info)
 
     await sent(ImageResponse(card("Oak chair")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pytest
 from starlette.applications import Starlette
@@ -36,7 +37,7 @@ async def ask(app: ASGIApp, raw_path: bytes, **more: Any) -> tuple[int, dict[byt
         "server": ("shop.example", 80),
         "client": ("192.0.2.1", 9),
         "root_path": "",
-        "path": path.decode("latin-1"),
+        "path": unquote(path.decode("latin-1")),
         "raw_path": path,
         "query_string": query,
         "headers": [],

@@ -67,6 +67,7 @@ class Answering:
         decision: Decision | None = HIT
         is_unseen = self._is_unseen()
         status = await runtime.dispatcher.hit(scope, send) if is_unseen else None
+        outer: Answered | None = scope.get(ANSWERED)
         try:
             if status is None:
                 answered = scope[ANSWERED] = Answered(send)
@@ -78,7 +79,9 @@ class Answering:
                 finally:
                     status, decision = answered.status, answered.decision
         finally:
-            if access.isEnabledFor(logging.INFO):
+            if outer is not None:  # mounted in another Millpond, which has the client
+                outer.decision = decision
+            elif access.isEnabledFor(logging.INFO):
                 log_access(scope["method"], scope["path"], status, decision, time.perf_counter() - started)
 
     async def _answer_shortly(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +22,7 @@ from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_test
-from millpond.app.lifespan import entered, serve_lifespan
+from millpond.app.lifespan import entered, failing, serve_lifespan
 from millpond.app.rehearsal import rehearsal_here
 from millpond.app.runtimes import Runtimes
 from millpond.app.served_build import store_of
@@ -65,6 +65,15 @@ _GONE = {
     "add_outer_middleware": "app.add_middleware(cls, **options) is in front of every request, hits included; "
     "app.add_render_middleware(cls, **options) is around renders",
 }
+
+
+def _gone(name: str) -> property:
+    """An attribute that former versions had."""
+
+    def missing(app: Millpond) -> NoReturn:
+        raise AttributeError(f"{type(app).__name__!r} object has no attribute {name!r}: {_GONE[name]}")
+
+    return property(missing)
 
 
 class Millpond(starlette_names.LayeredFastAPI):
@@ -118,7 +127,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._render_middleware: list[RenderMiddleware] = []
         self._clean = CleanContext()
         self._runtimes = Runtimes(self._store_of, self._on_start)
-        self._is_unseen = Unseen(self, Millpond.__call__, self._tracing)
+        self._is_unseen = Unseen(self, _CALL, self._tracing)
         self._answering = Answering(
             self,
             self._whole,
@@ -137,11 +146,8 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._instrumentation = Instrumentation(self.project, self._clean)
         self._instrumentation.register(self)
 
-    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
-
-        def __getattr__(self, name: str) -> Any:
-            hint = f": {_GONE[name]}" if name in _GONE else ""
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+    if not TYPE_CHECKING:  # which would take them for attributes
+        fastapi, add_outer_middleware = _gone("fastapi"), _gone("add_outer_middleware")
 
     # What is declared
 
@@ -215,9 +221,15 @@ class Millpond(starlette_names.LayeredFastAPI):
         return None if running is None else running.dispatcher.hits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._instrumentation.is_pending:
-            await self._instrumentation.finish()
         kind = scope["type"]
+        if self._instrumentation.is_pending:
+            try:
+                await self._instrumentation.finish()
+            except Exception as error:
+                if kind != "lifespan":
+                    raise
+                failed = error  # a server must be told, or it goes on without the lifespan
+                await serve_lifespan(lambda: failing(failed), scope, receive, send)
         if kind == "lifespan":
             await (self._whole if self._stands_before_router else self._at_the_router)(scope, receive, send)
             return
@@ -228,7 +240,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
         await (self._answering.http if kind == "http" else self._answering.websocket)(scope, receive, send)
         if not self._runtimes.has_lifespan:
-            await self._runtimes.settle(self.config.cache.render_timeout)
+            await self._runtimes.settle(self.config.cache.render_timeout, scope)
 
     async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's own way. Looked up at each call: an agent may replace it at any time."""
@@ -382,3 +394,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             BuildError: it can't be read, or was made by another version.
         """
         return read_manifest(self.project)
+
+
+_CALL = Millpond.__call__
+"""Before an agent can replace it."""

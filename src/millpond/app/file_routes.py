@@ -60,21 +60,27 @@ class FileRoutes:
         self._lock = threading.RLock()
         self._is_loading = False
         self._routes: list[Route] | None = None
+        self._failure: Exception | None = None
         self._matcher: Matcher | None = None
 
     def load(self) -> Sequence[Route]:
         """The routes; loaded by the first call.
 
         Raises:
-            MillpondError: a route file is wrong; the next call tries again.
+            MillpondError: a route file is wrong; the next calls say so, too.
         """
         if self._routes is not None:
             return self._routes
+        if self._failure is not None:  # importing the files again would repeat what they do
+            raise self._failure.with_traceback(None)
         with self._lock:  # another thread may have loaded them meanwhile
             if not self._is_loading:  # a route file may look at the application's routes
                 self._is_loading = True
                 try:
                     self._routes = self._routes_or_load()
+                except Exception as error:
+                    self._failure = error
+                    raise
                 finally:
                     self._is_loading = False
             return () if self._routes is None else self._routes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     Whole = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
-
-log = logging.getLogger("millpond")
 
 
 @asynccontextmanager
@@ -41,6 +38,13 @@ async def entered(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
             raise
     else:
         await contained(lambda: lifespan.__aexit__(None, None, None), who)
+
+
+@asynccontextmanager
+async def failing(error: Exception) -> AsyncIterator[Mapping[str, Any]]:
+    """The lifespan of an application that can't start."""
+    raise error
+    yield {}
 
 
 async def serve_lifespan(whole: Whole, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,8 +75,6 @@ async def serve_lifespan(whole: Whole, scope: Scope, receive: Receive, send: Sen
     except BaseException as error:
         step = "shutdown" if started else "startup"
         known = isinstance(error, MillpondError)
-        if known:
-            log.critical("%s", error)
         await send({"type": f"lifespan.{step}.failed", "message": str(error) if known else traceback.format_exc()})
         raise
     await send({"type": "lifespan.shutdown.complete"})

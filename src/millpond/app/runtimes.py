@@ -15,6 +15,8 @@ from millpond.cache.fetching.upstream import close_client
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from starlette.types import Scope
+
     from millpond.app.context import AppContext
     from millpond.app.runtime import Runtime
     from millpond.app.served_build import ServedBuild
@@ -46,7 +48,8 @@ class Runtimes:
         self.state: dict[str, Any] = {}
         """What the application's lifespan yields for `request.state`, while it lasts."""
         self._rests = False
-        self._lifespans = 0
+        self._lifespans: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+        """How many lifespans are entered in each event loop."""
         self.has_lifespan = False
         """Whether somebody will wait at the end of a lifespan, for all that runs in the background."""
         self.first: Runtime | None = None
@@ -69,7 +72,8 @@ class Runtimes:
             # A request may have called this, and what is started here outlives it.
             running = self.here()
             if running is None:
-                running = await asyncio.create_task(self._start(context), context=context.clean.copy())
+                task = asyncio.create_task(self._start(context), context=context.clean.copy())
+                running = await asyncio.shield(task)
             return running
 
     async def _start(self, context: AppContext) -> Runtime:
@@ -120,8 +124,10 @@ class Runtimes:
             self._opened = store, loop
 
     async def _close(self) -> None:
-        opened, self._opened = self._opened, None
+        """Close the store, unless another runtime uses it."""
+        opened = self._opened
         if opened is not None and not self._runtimes:
+            self._opened = None
             await opened[0].close()
 
     def _forget(self, runtime: Runtime) -> None:
@@ -130,10 +136,12 @@ class Runtimes:
         self._count()
         if self.first is runtime:
             runtime.deactivate()
-            self.first = None
+            self.first = next((other for other in self._runtimes.values() if not other.loop.is_closed()), None)
+            if self.first is not None and not self._rests:
+                self.first.activate()
 
     def _count(self) -> None:
-        self.has_lifespan = self._lifespans > 0 and len(self._runtimes) == 1
+        self.has_lifespan = any(self._lifespans.values()) and len(self._runtimes) == 1
 
     @contextlib.asynccontextmanager
     async def running(self, context: AppContext) -> AsyncIterator[Runtime]:
@@ -143,29 +151,37 @@ class Runtimes:
             BuildError: as `begin`.
             StoreError: as `begin`.
         """
-        runtime = await self.begin(context)
-        self._lifespans += 1
+        runtime, loop = await self.begin(context), asyncio.get_running_loop()
+        self._lifespans[loop] = self._lifespans.get(loop, 0) + 1
         self._count()
         try:
             yield runtime
         finally:
-            self._lifespans -= 1
-            runtime = self.here() or runtime  # it may have been started anew
+            self._lifespans[loop] -= 1
+            self._count()
+            if not self._lifespans[loop]:  # the outermost, where one is entered within another
+                await self._end(self.here() or runtime, context.config.server.shutdown_timeout)
+
+    async def _end(self, runtime: Runtime, seconds: float) -> None:
+        self._forget(runtime)
+        if not self._runtimes:
             self._served = None
-            self._forget(runtime)
-            try:
-                await runtime.shut_down(context.config.server.shutdown_timeout)
-            finally:
-                await close_client()
-                await self._close()
+        try:
+            await runtime.shut_down(seconds)
+        finally:
+            await close_client()
+            await self._close()
 
-    async def settle(self, seconds: float) -> None:
-        """Let what a request has started in the background end, if its loop may end with the request.
+    async def settle(self, seconds: float, scope: Scope) -> None:
+        """Let what a test's request has started in the background end, as its event loop may end with the request.
 
-        With a lifespan there is somebody who waits at its end. Without one there is nobody.
+        With a lifespan there is somebody who waits at its end. Below a mount without one there is nobody, but there the
+        loop is a server's.
         """
         runtime = self.here()
-        if runtime is None or (self._lifespans and self.first is runtime):
+        if runtime is None or self._lifespans.get(runtime.loop):
+            return
+        if "asgi" in scope and not (self._served is not None and self._served[0]):
             return
         for _ in range(_ROUNDS):
             if not (tasks := runtime.tasks()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.errors import BuildError
@@ -32,7 +32,7 @@ class ServedBuild:
     plans: list[Plan]
     build: str
     """The id of the build that is served or made."""
-    draft_secret: str | None
+    draft_secret: str | None = field(repr=False)
     """The value of the draft mode cookie; None while a build is made: it has no clients."""
 
     @property

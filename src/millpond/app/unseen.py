@@ -10,8 +10,7 @@ from millpond.serve.configured.cors import recognised_cors
 from millpond.serve.hits import CHECK_INTERVAL
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
+    from millpond.internals.starlette_names import LayeredFastAPI
     from millpond.serve.hits import Hits
     from millpond.serve.span import Tracing
 
@@ -25,7 +24,7 @@ class Unseen:
         tracing: looks at the same time whether there is anybody to tell.
     """
 
-    def __init__(self, app: FastAPI, call: object, tracing: Tracing) -> None:
+    def __init__(self, app: LayeredFastAPI, call: object, tracing: Tracing) -> None:
         self._app, self._call, self._tracing = app, call, tracing
         self._looks_again, self._unseen = 0.0, False
 
@@ -36,7 +35,7 @@ class Unseen:
             self._looks_again = now + CHECK_INTERVAL
             self._tracing.look()
             self._unseen = starlette_names.user_middleware(self._app) == [] and self._is_unobserved()
-        return self._unseen
+        return self._unseen and starlette_names.is_own_stack(self._app)
 
     def look_again(self) -> None:
         """Look at the next call, whenever that is."""
@@ -56,7 +55,7 @@ class Unseen:
         return (
             app.max_body_size is None
             and type(app).__call__ is self._call
-            and starlette_names.builds_own_stack(app)
+            and starlette_names.has_own_stack(app)
             and starlette_names.is_past_possible()
             and not fastapi_names.is_observed(app)
         )

@@ -47,6 +47,18 @@ _VARIANT_OVERHEAD = 300
 """Bytes that a path or key takes in addition to its text."""
 
 
+FAILURE = "__millpond_failure__"
+"""The attribute of an exception that holds the SharedFailure of the render that has raised it last."""
+
+
+@dataclass(slots=True)
+class SharedFailure:
+    """A failed render; each request that has waited for it raises the same exception."""
+
+    is_logged: bool = False
+    """Whether it is in the log, with its traceback."""
+
+
 class RenderFailed(Exception):
     """A shared render raised an error or took too long.
 
@@ -60,11 +72,19 @@ class RenderFailed(Exception):
         super().__init__(target.label)
         self._target, self._error, self._context = target, error, context
         self._traceback = error.__traceback__
+        self._failure = SharedFailure()
+        self._causes = error.__cause__, error.__context__, error.__suppress_context__
 
     @property
     def error(self) -> Exception:
-        """What was raised, for one of those who wait: with the traceback of the render alone, not with theirs."""
-        return self._error.with_traceback(self._traceback)
+        """What was raised, for one of those who wait: with the traceback of the render alone, not with theirs.
+
+        Raise it outside of an `except` block: there Python would replace its context.
+        """
+        error = self._error
+        vars(error)[FAILURE] = self._failure
+        error.__cause__, error.__context__, error.__suppress_context__ = self._causes
+        return error.with_traceback(self._traceback)
 
     def log(self) -> None:
         """Log it, where nobody waits. In the render's context an error tracker knows whether it has reported it."""

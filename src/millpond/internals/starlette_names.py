@@ -7,7 +7,7 @@ from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
@@ -132,6 +132,9 @@ def stack_of(app: Starlette) -> ASGIApp:
 class LayeredFastAPI(FastAPI):
     """A FastAPI with a layer of Millpond inside of the user's middleware, if there is any."""
 
+    built_stack: ASGIApp | None = None
+    """What `build_middleware_stack` has made."""
+
     @abstractmethod
     def innermost(self) -> Middleware:
         """What stands inside of the user's middleware, for requests that need nothing further in."""
@@ -140,13 +143,13 @@ class LayeredFastAPI(FastAPI):
 
         def build_middleware_stack(self) -> ASGIApp:
             added = self.user_middleware
-            if not added:
-                return super().build_middleware_stack()
-            self.user_middleware = [*added, self.innermost()]  # restored below: the list belongs to the user
+            if added:
+                self.user_middleware = [*added, self.innermost()]  # restored below: the list belongs to the user
             try:
-                return super().build_middleware_stack()
+                self.built_stack = super().build_middleware_stack()
             finally:
                 self.user_middleware = added
+            return self.built_stack
 
 
 def user_middleware(app: Starlette) -> list[Middleware] | None:
@@ -154,9 +157,15 @@ def user_middleware(app: Starlette) -> list[Middleware] | None:
     return app.user_middleware if USER_MIDDLEWARE.is_known else None
 
 
-def builds_own_stack(app: Starlette) -> bool:
-    """Whether the application builds its middleware stack by its own method: tracers replace it on an instance."""
-    return "build_middleware_stack" not in vars(app)
+def has_own_stack(app: LayeredFastAPI) -> bool:
+    """Whether the application's stack is what its own class builds: no subclass, agent or user has put anything in."""
+    builds = type(app).build_middleware_stack is LayeredFastAPI.build_middleware_stack
+    return builds and "build_middleware_stack" not in vars(app) and type(app.router) is APIRouter and is_own_stack(app)
+
+
+def is_own_stack(app: LayeredFastAPI) -> bool:
+    """Whether the application's stack is the one that was built last, or isn't built yet."""
+    return STACK.is_known and (app.middleware_stack is app.built_stack or app.middleware_stack is None)
 
 
 def stand_before(router: Router, app: ASGIApp) -> bool:

@@ -94,7 +94,8 @@ class OperationRoute(APIRoute):
         found = self.find(scope)
         if found is None or self not in found.siblings:
             return Match.NONE, {}
-        child = {"route": self, "endpoint": self.endpoint, "path_params": dict(found.params)}
+        params = {name: [*value] if isinstance(value, list) else value for name, value in found.params.items()}
+        child = {"route": self, "endpoint": self.endpoint, "path_params": params}
         return (Match.FULL if found.operation is self else Match.PARTIAL), child
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:

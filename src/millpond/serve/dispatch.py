@@ -25,7 +25,7 @@ from millpond.serve.told_route import tell_route, told_route
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from millpond.cache.responses import Responses
+    from millpond.cache.responses import Cached, Responses
     from millpond.policy.freshness import Clock
     from millpond.policy.http.reply import Negotiation
     from millpond.render.target import Target
@@ -147,17 +147,21 @@ class Dispatcher:
 
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
         """Raises NotStatic: the route turned dynamic; Exception: what the handler raised in a render."""
-        try:
-            cached = self.responses.hit(target.key)
-            if cached is not None:
-                self.hits.learn(asgi, target)
-            else:
-                cached = await self.responses.answer(target)
-        except RenderFailed as failed:
+        found = self.responses.hit(target.key)
+        if found is not None:
+            self.hits.learn(asgi, target)
+        cached = found or await self._rendered(target)
+        if isinstance(cached, RenderFailed):
             self._decide(asgi, target, _FAILED, answered)
-            raise failed.error from None
+            raise cached.error
         self._decide(asgi, target, cached.decision, answered)
         await send_cached(asgi, send, cached, self.clock(), self.hits.surrogates)
+
+    async def _rendered(self, target: Target) -> Cached | RenderFailed:
+        try:
+            return await self.responses.answer(target)
+        except RenderFailed as failed:
+            return failed
 
     def _decide(self, asgi: Scope, target: Target, decision: Decision, answered: Answered) -> None:
         """Note the decision before anything is sent: for the access log, and for the span of the request."""

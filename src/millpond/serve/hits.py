@@ -18,6 +18,7 @@ from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.serve.configured.path_headers import PathHeaders
+from millpond.serve.matching.base_path import sent_path
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
 from millpond.stores.bounded_dict import BoundedDict
 
@@ -55,11 +56,15 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("added", "heads", "key", "prepared", "queried", "route", "target")
+    __slots__ = ("added", "heads", "key", "path", "prepared", "queried", "route", "target")
 
-    def __init__(self, target: Target, *, heads: bool, queried: bool, added: PathHeaders | None = None) -> None:
+    def __init__(
+        self, target: Target, path: str, *, heads: bool, queried: bool, added: PathHeaders | None = None
+    ) -> None:
         self.target = target
         self.key = target.key
+        self.path = path
+        """Decoded: where middleware has rewritten `path`, it is another one's."""
         self.route = target.route.operations["GET"].api_route
         self.heads = heads
         """Whether HEAD is answered like GET."""
@@ -161,8 +166,9 @@ class Hits:
         """Remember the path of a request that was answered from the cache."""
         path: bytes | None = asgi.get("raw_path")
         if (
-            asgi.get("root_path", "") != self.root_path
-            or not path
+            not path
+            or asgi.get("root_path", "") != self.root_path
+            or sent_path(asgi) != path
             or len(path) > _MAX_PATH_BYTES
             or path in self._cached_paths
         ):
@@ -176,7 +182,7 @@ class Hits:
                 return  # an own fetch, which no redirect concerns
             added = self._configured.headers_of(asgi, self._cors)
         heads = target.route.method_for("HEAD") == "GET"
-        cached_path = CachedPath(target, heads=heads, queried=queried, added=added)
+        cached_path = CachedPath(target, asgi["path"], heads=heads, queried=queried, added=added)
         self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
 
     def recognise(self, cors: Cors | None) -> None:
@@ -209,7 +215,7 @@ class Hits:
         """The CachedPath of a request and what it negotiates; None where a hit can't answer it."""
         path: bytes = asgi.get("raw_path") or b""
         cached_path = self.cached_path(path)
-        if cached_path is None or asgi.get("root_path", "") != self.root_path:
+        if cached_path is None or cached_path.path != asgi["path"] or asgi.get("root_path", "") != self.root_path:
             return None
         method: str = asgi["method"]
         if method != "GET" and not (method == "HEAD" and cached_path.heads):
@@ -285,6 +291,9 @@ def log_access(
         "reason": decision.reason.value if decision else None,
         **({"origin": origin} if origin else {}),
     }
+    if not path.isprintable():  # a client's line break would look like a line of the log
+        path = path.encode("unicode_escape").decode("ascii")
+        fields["path"] = path
     access.info("%s %s %s", method, path, status or "-", extra={"fields": fields})
 
 

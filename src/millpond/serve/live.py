@@ -115,7 +115,7 @@ class LiveRunner:
     stack: ASGIApp
     """Runs the operation of a scope, inside of the middleware for renders."""
     after_callbacks: AfterCallbacks
-    draft_secret: str
+    draft_secret: str = field(repr=False)
     secure_cookies: bool
     fronted: bool = False
     """There are caches in front (`[cdn]`)."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from millpond.app.construction.loggers import enable_loggers
+from millpond.errors import ProjectError
 from millpond.routes.imports import import_project_file
 
 if TYPE_CHECKING:
@@ -34,7 +37,8 @@ class Instrumentation:
         self.is_pending = False
         """Whether an async `register` hasn't ended yet: nothing can be awaited while the application is made."""
         self._pending: Awaitable[object] | None = None
-        self._finishing: asyncio.Future[None] | None = None
+        self._ended: Future[None] = Future()
+        self._lock = threading.Lock()
 
     def register(self, app: FastAPI) -> None:
         """Call `register(app)`.
@@ -63,12 +67,27 @@ class Instrumentation:
     async def finish(self) -> None:
         """Await an async `register`, once: before the first request, lifespan event or build.
 
+        It runs in the event loop of whoever comes first; others wait for it, in whichever loop they are.
+
         Raises:
-            Exception: whatever `register` raises.
+            Exception: whatever `register` raises; each time, as the application isn't set up.
         """
-        if self._pending is None:
+        if not self.is_pending:
             return
-        if self._finishing is None:
-            self._finishing = asyncio.ensure_future(self._clean.finish(self._pending))
-        await asyncio.shield(self._finishing)
-        self._pending, self.is_pending = None, False
+        with self._lock:
+            pending, self._pending = self._pending, None
+        if pending is not None:
+            task = asyncio.create_task(self._clean.finish(pending))
+            task.add_done_callback(self._end)
+        await asyncio.shield(asyncio.wrap_future(self._ended))
+        self.is_pending = False
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self._ended.set_exception(
+                ProjectError(f"register() of {INSTRUMENTATION} was cut off: its event loop has ended; start again.")
+            )
+        elif (error := task.exception()) is not None:
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(None)

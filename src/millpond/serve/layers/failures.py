@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from millpond.cache.responses import FAILURE
 from millpond.errors import OverdueError, UnsendableError
 from millpond.messages import at
 from millpond.routes.operation import OperationRoute
@@ -13,11 +14,11 @@ from millpond.serve.matching.base_path import sent_path
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from millpond.cache.responses import SharedFailure
+
 log = logging.getLogger("millpond.serve")
 
 _LONGEST_PATH = 200
-_LOGGED = "__millpond_logged__"
-"""The attribute of an exception that was logged with its traceback."""
 
 
 def log_failure(scope: Scope, error: Exception) -> None:
@@ -29,10 +30,12 @@ def log_failure(scope: Scope, error: Exception) -> None:
         return
     route: Any = scope.get("route")
     place = route.place if isinstance(route, OperationRoute) else None
-    if vars(error).setdefault(_LOGGED, False):  # one render failed, and several requests had waited for it
-        log.error("%s%s %s raised %s, as logged before", at(place), scope["method"], shown, type(error).__name__)
-        return
-    vars(error)[_LOGGED] = True
+    failure: SharedFailure | None = vars(error).get(FAILURE)
+    if failure is not None:
+        if failure.is_logged:  # several requests had waited for it
+            log.error("%s%s %s raised %s, as logged before", at(place), scope["method"], shown, type(error).__name__)
+            return
+        failure.is_logged = True
     log.error("%s%s %s raised", at(place), scope["method"], shown, exc_info=error)
 
 

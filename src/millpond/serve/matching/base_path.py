@@ -7,7 +7,7 @@ done before FastAPI sees a request: it finds a scope as a server with that prefi
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -18,15 +18,25 @@ OUTSIDE = "millpond.outside"
 _SAFE = "/!$&'()*+,;=:@~"
 
 
-def encoded(path: str, *, safe: str = _SAFE) -> bytes:
+def encoded(path: str) -> bytes:
     """A decoded path, percent-encoded."""
-    return quote(path, safe=safe).encode("ascii")
+    return quote(path, safe=_SAFE, errors="surrogateescape").encode("ascii")
 
 
 def sent_path(scope: Scope) -> bytes:
-    """The path as the client sent it; encoded from `path` if the server doesn't tell."""
-    raw: bytes = scope.get("raw_path") or encoded(scope["path"], safe=f"%{_SAFE}")
-    return raw
+    """The path as the client sent it, or as middleware has rewritten it: `path` counts where the two differ.
+
+    A server that doesn't tell how the path was sent has decoded it: then a percent sign in it is one.
+    """
+    raw: bytes | None = scope.get("raw_path")
+    path: str = scope["path"]
+    return raw if raw and decoded(raw) == path else encoded(path)
+
+
+def decoded(raw: bytes) -> str:
+    """The `path` that servers make of an encoded one."""
+    text = raw.decode("latin-1")
+    return unquote(text) if b"%" in raw else text
 
 
 def is_at_or_below(raw: bytes, prefix: bytes) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.policy.http.header_size import header_size
+from millpond.serve.matching.base_path import sent_path
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -28,18 +29,21 @@ class MatchCache:
     bounds: ServerConfig
     root_path: str = ""
     """The prefix that every path of the application has; with another one, a path isn't remembered."""
-    _matches: BoundedDict[bytes, Matched] = field(default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES))
+    _matches: BoundedDict[bytes, tuple[str, Matched]] = field(
+        default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
+    )
+    """By the path as it was sent: its decoded form, which middleware may have rewritten, and the match."""
 
     def get(self, asgi: Scope) -> Matched | None:
         """The match of a request; None where the request must be parsed and matched."""
         path: bytes = asgi.get("raw_path") or b""
         found = self._matches.get(path)
-        if found is None or asgi.get("root_path", "") != self.root_path:
+        if found is None or found[0] != asgi["path"] or asgi.get("root_path", "") != self.root_path:
             return None
         bounds = self.bounds
         if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
             return None
-        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found
+        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found[1]
 
     def remember(self, asgi: Scope, matched: Matched) -> None:
         """Remember a match that depends on the path alone, and whose parameters no handler can change.
@@ -51,6 +55,7 @@ class MatchCache:
         if (
             not path
             or asgi.get("root_path", "") != self.root_path
+            or sent_path(asgi) != path
             or len(path) > _MAX_PATH_BYTES
             or plan.caches(target.path)
         ):
@@ -59,4 +64,4 @@ class MatchCache:
             return
         copies = 3  # of the path: as it was sent, canonical, and in segments
         size = copies * len(path) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
-        self._matches.keep(path, matched, size)
+        self._matches.keep(path, (asgi["path"], matched), size)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.http.header_size import header_size
 from millpond.routes.path import dot_redirect, is_deeper, slash_redirect
-from millpond.serve.matching.base_path import OUTSIDE, encoded, is_at_or_below, sent_path
+from millpond.serve.matching.base_path import OUTSIDE, decoded, encoded, is_at_or_below, sent_path
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -20,14 +20,28 @@ def below_root(scope: Scope) -> bytes | None:
 
     Some servers leave `root_path` out of the path.
     """
-    raw, root = sent_path(scope), encoded(scope.get("root_path", ""))
+    raw, root = sent_path(scope), scope.get("root_path", "")
     if not raw.startswith(b"/") and raw:
         return None
-    if root and raw.startswith(root):
-        if not is_at_or_below(raw, root):
+    if root and _is_below(scope["path"], root):
+        rest = _after(raw, root)
+        if rest is None:  # an encoded slash in the place of one that ends the prefix
             return None
-        raw = raw[len(root) :]
+        raw = rest
     return raw or b"/"
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")
+
+
+def _after(raw: bytes, root: str) -> bytes | None:
+    """What follows the prefix `root`, in whichever spelling that was sent."""
+    at = len(encoded(root))
+    if not is_at_or_below(raw, encoded(root)):
+        parts = raw.split(b"/", root.count("/") + 1)
+        at = len(b"/".join(parts[: root.count("/") + 1]))
+    return raw[at:] if decoded(raw[:at]) == root else None
 
 
 def below_application(scope: Scope) -> bytes | None:
