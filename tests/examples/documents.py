@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import subprocess
+import sys
 from argparse import ArgumentParser
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
@@ -92,7 +94,7 @@ def _pattern(line: str) -> re.Pattern[str]:
 
 
 class Terminal:
-    """Executes the commands that documents show: `millpond …`, and `curl` with the options that they use.
+    """Executes the commands that documents show: `millpond …`, `pytest …`, and `curl` with the options that they use.
 
     `NAME=value` in front of a command sets an environment variable for it.
     """
@@ -114,13 +116,28 @@ class Terminal:
         env, (name, *arguments) = _environment(shlex.split(command, comments=True))
         if name == "curl":
             return self._curl(arguments)
-        assert name == "millpond", f"documents may show millpond and curl, not {name}"
+        if name == "pytest":
+            return self._pytest(arguments, env)
+        assert name == "millpond", f"documents may show millpond, curl and pytest, not {name}"
         if arguments[0] != "revalidate":
             self._stop()
         if arguments[0] == "start":
             self._address = self._running.enter_context(millpond_process.served(self.project, env))
             return ""
         done = millpond_process.run(arguments, self.project, env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _pytest(self, arguments: list[str], env: dict[str, str]) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *arguments],
+            cwd=self.project,
+            env=millpond_process.environment(env),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -133,6 +133,24 @@ async def test_a_lifespan_that_fails_fails_the_test(project: Project, step: str)
             assert_miss(await client.get("/"))
 
 
+async def test_a_lifespan_that_takes_too_long_is_cancelled_with_the_test(project: Project) -> None:
+    project.routes(ROUTES)
+    ended = asyncio.Event()
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        yield
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01), AsyncTestClient(Millpond(project.folder / "app", lifespan=life)):
+            pass
+    await asyncio.wait_for(ended.wait(), 5)
+
+
 async def test_an_application_without_lifespans_says_so() -> None:
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         del scope, receive, send

@@ -9,6 +9,7 @@ from tested_project import File
 
 from millpond import Millpond
 from millpond.errors import BuildError
+from millpond.stores.memory import MemoryStore
 from millpond.testing import AsyncTestClient, TestClient, assert_hit, assert_live, assert_miss, assert_stale
 
 if TYPE_CHECKING:
@@ -88,9 +89,13 @@ async def test_a_build_of_other_files_is_an_error(project: Project) -> None:
         await AsyncTestClient(Millpond(project.folder / "app"), use_build=True).get("/")
 
 
-async def test_without_being_told_the_build_is_not_looked_at(project: Project) -> None:
+@pytest.mark.parametrize("isolated", [None, False])
+async def test_without_being_told_the_build_is_not_looked_at(project: Project, isolated: bool | None) -> None:
     project.routes(ROUTES)
     await project.built()
     project.routes({"/added": "def GET(): return 1\n"})
     (project.folder / ".millpond" / "manifest.json").write_text("damaged")
-    assert_miss(await AsyncTestClient(Millpond(project.folder / "app")).get("/"))
+    app = Millpond(project.folder / "app", store=(store := MemoryStore(max_bytes=2**20, clock=project.clock)))
+    app.isolated = isolated
+    assert_miss(await AsyncTestClient(app).get("/"))
+    assert list(store.entries()) == []

@@ -44,6 +44,11 @@ ROUTES = {
         revalidate = 60
         def GET(prices: Annotated[dict, Depends(prices)]): return prices
         """,
+    "/own": """
+        from millpond import fetch
+        revalidate = 60
+        async def GET(): return (await fetch("/", cache="force-cache")).json()
+        """,
     "/raises": "revalidate = 60\ndef GET(): raise ValueError('no data')\n",
     "/live": """
         from fastapi import Request
@@ -87,6 +92,20 @@ def test_each_client_begins_with_an_empty_cache(shop: Millpond, opened: Opened) 
             assert_hit(client.get("/"))
             calls = len(module(shop, "/posts/[id]").calls)
             assert client.get("/posts/1").json() == client.get("/posts/1").json() == {"id": 1, "call": calls + 1}
+
+
+def test_a_client_that_is_entered_again_begins_with_an_empty_cache(shop: Millpond) -> None:
+    client = TestClient(shop)
+    for number in (1, 2):
+        with client:
+            assert_miss(client.get("/posts/1"))
+            assert client.get("/posts/1").json() == {"id": 1, "call": number}
+
+
+def test_what_a_handler_fetches_of_its_own_application_is_in_the_same_cache(shop: Millpond, opened: Opened) -> None:
+    with opened(shop) as client:
+        assert_miss(client.get("/own"))
+        assert_hit(client.get("/"))
 
 
 def test_two_clients_of_one_application_share_nothing(shop: Millpond, opened: Opened) -> None:

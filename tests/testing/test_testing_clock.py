@@ -157,6 +157,12 @@ def test_without_settling_a_test_sees_what_visitors_get_meanwhile(shop: Millpond
         assert len(route.runs) == 2, "one refresh for all of them"
 
 
+def test_without_a_lifespan_there_is_nobody_else_who_waits(shop: Millpond) -> None:
+    client = TestClient(shop, settles=False)
+    client.get("/after", params={"name": "waited for"})
+    assert module(shop, "/after").done == ["waited for"]
+
+
 def test_what_goes_on_in_the_background_ends_before_the_cache_is_cleared(shop: Millpond) -> None:
     with TestClient(shop, settles=False) as client:
         client.get("/after", params={"name": "before"})
@@ -189,7 +195,9 @@ def test_what_never_ends_is_told(shop: Millpond, monkeypatch: pytest.MonkeyPatch
         holds.append(1)
         client.clock.move(61)
         client.get("/held")
-        with pytest.raises(TimeoutError, match=r"1 renders, refreshes or after\(\) callbacks still run after 0.01 s"):
+        with pytest.raises(
+            TimeoutError, match=r"^1 task in the background \(refreshes, after\(\) callbacks\) didn't end within 0.01 s"
+        ):
             client.settle(0.01)
         holds.clear()
 

@@ -116,6 +116,9 @@ def test_no_purge_leaves_a_test(
     assert cdn.__dict__["asked"] == []
     app = app_of(project, hook)
     app.isolated = False
+    with TestClient(app) as client:
+        works(client)
+    assert cdn.__dict__["asked"] == [], "a client of Millpond's own never sends one"
     with PlainTestClient(app) as client:
         works(client)
     assert cdn.__dict__["asked"] == ["/purge"], "this is what a test would have sent"
@@ -169,6 +172,19 @@ def test_a_test_that_sets_the_secret_tests_the_endpoint(
 def test_the_store_need_not_be_reached(project: Project, made: Made, cache: str) -> None:
     with made(app_of(project, f"[cache]\n{cache}\n")) as client:
         works(client)
+
+
+def test_a_test_asks_for_the_route_of_a_cron_as_a_scheduler_does(
+    project: Project, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRON_SECRET", "correct-horse-battery-staple-of-a-test")
+    app = app_of(project, "")
+    cron = "from fastapi import Depends\nfrom millpond.cron import cron_only\ndef GET(_=Depends(cron_only)): return 1\n"
+    project.routes({"/nightly": cron})
+    with made(app) as client:
+        headers = {"authorization": "Bearer correct-horse-battery-staple-of-a-test"}
+        assert client.get("/nightly", headers=headers).json() == 1
+        assert client.get("/nightly").status_code == 401
 
 
 def test_crons_are_neither_run_nor_warned_of(project: Project, made: Made, caplog: pytest.LogCaptureFixture) -> None:

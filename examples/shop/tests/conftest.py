@@ -5,29 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fastapi.testclient import TestClient
+from millpond.testing import TestClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOKEN = "swordfish"
 
 
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """The shop. In tests it reads no build, and what it stores is gone with them."""
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A visitor of a shop whose cache is empty, and whose prices nobody has changed."""
     from main import app
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SHOP_DATABASE", str(tmp_path_factory.mktemp("database") / "shop.db"))
-        patch.setenv("SHOP_ADMIN_TOKEN", TOKEN)
-        with TestClient(app) as client:
-            yield client
+    monkeypatch.setenv("SHOP_DATABASE", str(tmp_path / "shop.db"))
+    monkeypatch.setenv("SHOP_ADMIN_TOKEN", TOKEN)
+    with TestClient(app) as client:
+        yield client
 
 
 @pytest.fixture
-def admin(shop: TestClient) -> Iterator[TestClient]:
-    """The same, signed in."""
-    shop.post("/api/session", json={"token": TOKEN})
-    yield shop
-    shop.cookies.clear()
+def admin(shop: TestClient) -> TestClient:
+    """Somebody else at the same shop, who has signed in."""
+    admin = shop.visitor()
+    admin.post("/api/session", json={"token": TOKEN})
+    return admin

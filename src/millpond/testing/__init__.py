@@ -2,7 +2,7 @@
 
 from millpond.testing.assertions import assert_hit, assert_live, assert_miss, assert_stale
 from millpond.testing.async_client import AsyncTestClient
-from millpond.testing.client import TestClient
 from millpond.testing.moved_clock import Clock
+from millpond.testing.sync_client import TestClient
 
 __all__ = ["AsyncTestClient", "Clock", "TestClient", "assert_hit", "assert_live", "assert_miss", "assert_stale"]

@@ -31,7 +31,11 @@ class RunningLifespan:
             RuntimeError: it failed without raising anything.
         """
         self._task = asyncio.create_task(self._run())
-        await self._have_done(self._task, "startup")
+        try:
+            await self._have_done(self._task, "startup")
+        except BaseException:  # a time limit of the test's
+            self._task.cancel()
+            raise
 
     async def end(self) -> None:
         """End it; raises as `start`."""

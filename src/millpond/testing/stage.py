@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.app.rehearsal import Rehearsal
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
 from millpond.errors import UsageError
+from millpond.messages import counted
 from millpond.serve.matching.matcher import Matched
 from millpond.testing.assertions import WHY, is_live
 from millpond.testing.moved_clock import Clock
@@ -63,6 +64,7 @@ class Stage:
         finally:
             self._lifespans -= 1
             self.leave()
+            self.restart()  # as with any cache in memory that a server had
 
     def leave(self) -> None:
         """Let functions that are called outside of handlers use other applications."""
@@ -87,8 +89,8 @@ class Stage:
         while tasks := set(self._tasks()) - before:
             if (left := ends - loop.time()) <= 0:
                 raise TimeoutError(
-                    f"{len(tasks)} renders, refreshes or after() callbacks still run after {seconds:g} s. If the test "
-                    "holds them, give the client settles=False."
+                    f"{counted(len(tasks), 'task')} in the background (refreshes, after() callbacks) didn't end within "
+                    f"{seconds:g} s. If the test holds them, give the client settles=False."
                 )
             await asyncio.wait(tasks, timeout=left)
 

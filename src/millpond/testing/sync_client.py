@@ -80,12 +80,8 @@ class TestClient(FastAPITestClient):
             "follow_redirects": follow_redirects,
             "client": client,
         }
-        super().__init__(
-            self._stage,
-            **self._options,
-            cookies=None if cookies is None else dict(cookies),
-            headers=None if headers is None else dict(headers),
-        )
+        of_this_one: dict[str, Any] = {"cookies": cookies, "headers": None if headers is None else dict(headers)}
+        super().__init__(self._stage, **self._options, **of_this_one)
         self.app = self._stage.app
 
     @property
