@@ -29,9 +29,9 @@ TREES = {
 """The source, read once."""
 SHOWN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.py"))]
 HOME = "src/millpond/errors.py"
-BY_PROTOCOL = {"AttributeError", "TypeError", "ValueError"}
-"""Builtins that a protocol of Python's or of a library demands: `__getattr__`, hooks of msgspec and
-pydantic."""
+BY_PROTOCOL = {"AssertionError", "AttributeError", "TypeError", "ValueError"}
+"""Builtins that a protocol of Python's or of a library demands: `__getattr__`, hooks of msgspec and pydantic, what
+test runners take for a failed assertion."""
 
 
 STARLETTES = {

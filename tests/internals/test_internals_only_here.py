@@ -37,6 +37,8 @@ DOCUMENTED: dict[str, str] = {
     "cyclopts.validators": "Number",
     "fastapi": "* APIRouter Depends FastAPI HTTPException Header Path Request Response",
     "fastapi.encoders": "jsonable_encoder",
+    "fastapi.testclient": "TestClient",
+    "anyio.from_thread": "* BlockingPortal",
     "fastapi.exception_handlers": "request_validation_exception_handler",
     "fastapi.exceptions": "RequestValidationError",
     "fastapi.routing": "APIRoute RouteContext iter_route_contexts",

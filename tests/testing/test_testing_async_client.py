@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond import Millpond, revalidate_tag
+from millpond.errors import ProjectError
 from millpond.testing import AsyncTestClient, Clock, assert_hit, assert_live, assert_miss, assert_stale
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ async def test_an_application_without_lifespans_says_so() -> None:
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         del scope, receive, send
 
-    with pytest.raises(RuntimeError, match="the application's lifespan failed at startup"):
+    with pytest.raises(ProjectError, match="the application's lifespan failed at startup"):
         async with AsyncTestClient(bare):
             pass
 

@@ -40,7 +40,7 @@ class Runtimes:
     def __init__(self, store: Callable[[AppContext], Store], on_start: Callable[[Runtime], None]) -> None:
         self.store_of, self._on_start = store, on_start
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
-        self._starting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._starting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[Runtime]] = WeakKeyDictionary()
         self._opened: tuple[Store, asyncio.AbstractEventLoop] | None = None
         self._served: tuple[bool, ServedBuild] | None = None
         """What is served until the end of the lifespan, or, without one, as long as the application exists; and whether
@@ -67,14 +67,15 @@ class Runtimes:
             BuildError: the build doesn't match these routes or this version.
             StoreError: the store can't be opened.
         """
-        lock = self._starting.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        async with lock:
-            # A request may have called this, and what is started here outlives it.
-            running = self.here()
-            if running is None:
-                task = asyncio.create_task(self._start(context), context=context.clean.copy())
-                running = await asyncio.shield(task)
+        running, loop = self.here(), asyncio.get_running_loop()
+        if running is not None:
             return running
+        starting = self._starting.get(loop)
+        if starting is None or starting.done():
+            # A request may have called this: what is started here outlives it, and others may wait for it, too.
+            starting = asyncio.create_task(self._start(context), context=context.clean.copy())
+            self._starting[loop] = starting
+        return await asyncio.shield(starting)
 
     async def _start(self, context: AppContext) -> Runtime:
         enable_loggers()  # an async `register`, a lifespan or main.py may have configured logging

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from millpond.errors import ProjectError
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
 
@@ -53,6 +55,6 @@ class RunningLifespan:
             await asyncio.wait({task, done}, return_when=asyncio.FIRST_COMPLETED)
             if not done.done() or done.result()["type"] != f"lifespan.{step}.complete":
                 await task
-                raise RuntimeError(f"the application's lifespan failed at {step}")
+                raise ProjectError(f"the application's lifespan failed at {step}")
         finally:
             done.cancel()

@@ -78,7 +78,7 @@ class Stage:
         """Wait until nothing goes on in the background.
 
         Raises:
-            TimeoutError: something still does after `seconds`.
+            AssertionError: something still does after `seconds`.
         """
         await self._settle(set(), seconds)
 
@@ -88,7 +88,7 @@ class Stage:
         ends = loop.time() + seconds
         while tasks := set(self._tasks()) - before:
             if (left := ends - loop.time()) <= 0:
-                raise TimeoutError(
+                raise AssertionError(
                     f"{counted(len(tasks), 'task')} in the background (refreshes, after() callbacks) didn't end within "
                     f"{seconds:g} s. If the test holds them, give the client settles=False."
                 )

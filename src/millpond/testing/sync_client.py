@@ -149,7 +149,7 @@ class TestClient(FastAPITestClient):
             seconds: how long to wait.
 
         Raises:
-            TimeoutError: some still run then.
+            AssertionError: some still run then.
         """
         if self.portal is not None:  # else it is done: the loop of a request ends with it
             self.portal.call(self._stage.settle, seconds)
