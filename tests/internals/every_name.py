@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.internals import cookie_names, fastapi_names, stack_names, starlette_names, uvicorn_names
+from millpond.internals import client_names, cookie_names, fastapi_names, stack_names, starlette_names, uvicorn_names
 
 if TYPE_CHECKING:
     from millpond.internals.private_name import PrivateName
@@ -21,4 +21,5 @@ def every_name() -> tuple[PrivateName, ...]:
         *pictex_memory.NAMES,
         *stack_names.NAMES,
         *cookie_names.NAMES,
+        *client_names.NAMES,
     )

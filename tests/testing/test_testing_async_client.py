@@ -156,7 +156,7 @@ async def test_an_application_without_lifespans_says_so() -> None:
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         del scope, receive, send
 
-    with pytest.raises(ProjectError, match="the application's lifespan failed at startup"):
+    with pytest.raises(ProjectError, match="the application's lifespan failed at startup, and raised nothing"):
         async with AsyncTestClient(bare):
             pass
 

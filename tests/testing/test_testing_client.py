@@ -13,6 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from millpond import Millpond, revalidate_tag
 from millpond.errors import UsageError
+from millpond.internals import client_names
+from millpond.internals.private_name import PrivateName
 from millpond.routes.imports import import_project_file
 from millpond.testing import TestClient, assert_hit, assert_live, assert_miss
 
@@ -129,6 +131,18 @@ def test_another_visitor_shares_the_cache_and_has_cookies_of_its_own(shop: Millp
         assert ben.get("/live").json() == {"agent": "Ben's", "cookies": {"user": "ben"}}
         ben.clock.move(30)
         assert ann.clock.now == ben.clock.now
+
+
+def test_without_starlettes_portal_visitors_have_loops_of_their_own_and_the_same_cache(
+    shop: Millpond, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_names, "PORTAL", PrivateName("starlette.testclient", "TestClient.gone", "other loops"))
+    with TestClient(shop) as ann:
+        ben = ann.visitor()
+        assert ben.portal is None
+        assert_miss(ben.get("/"))
+        assert_hit(ann.get("/"))
+        assert_hit(ben.get("/"))
 
 
 def test_what_is_cleared_is_answered_as_a_new_client_s_first_request(shop: Millpond, opened: Opened) -> None:
@@ -368,7 +382,7 @@ def test_the_application_itself_stays_as_it_was(shop: Millpond) -> None:
     with PlainTestClient(shop) as plain, TestClient(shop) as client:
         client.clock.move(1_000_000)
         assert_miss(client.get("/"))
-        assert client.app is shop
+        assert client.app.dependency_overrides is shop.dependency_overrides  # type: ignore[attr-defined]
         assert_miss(plain.get("/"))
         assert abs(shop._clock() - client.clock.now) > 900_000
         client.invalidate(paths="/")

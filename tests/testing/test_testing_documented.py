@@ -14,7 +14,7 @@ from millpond import testing
 from millpond.testing import AsyncTestClient, TestClient
 
 CHAPTER = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
-INHERITED = {"close", "aclose", "send", "lifespan", "app", "app_state"}
+INHERITED = {"close", "aclose", "send"}
 """What replaces something of FastAPI's client."""
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from millpond.cache.invalidate import Expiry, PathType
     from millpond.render.candidacy import ModeReason
@@ -61,8 +61,6 @@ class AsyncTestClient(httpx2.AsyncClient):
             else Stage(app, clock, use_build=use_build, settles=settles, root_path=root_path)
         )
         self.app = self._stage.app
-        self.app_state: dict[str, Any] = {}
-        """What the lifespan has yielded for `request.state`."""
         self._lifespan: RunningLifespan | None = None
         self._options: dict[str, Any] = {
             "base_url": base_url,
@@ -73,16 +71,13 @@ class AsyncTestClient(httpx2.AsyncClient):
         }
         super().__init__(
             transport=httpx2.ASGITransport(
-                self._with_state, raise_app_exceptions=raise_server_exceptions, root_path=root_path, client=client
+                self._stage, raise_app_exceptions=raise_server_exceptions, root_path=root_path, client=client
             ),
             base_url=base_url,
             cookies=None if cookies is None else dict(cookies),
             headers={"user-agent": "testclient", **(headers or {})},
             follow_redirects=follow_redirects,
         )
-
-    async def _with_state(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._stage({**scope, "state": dict(self.app_state)}, receive, send)
 
     @property
     def clock(self) -> Clock:
@@ -91,9 +86,7 @@ class AsyncTestClient(httpx2.AsyncClient):
 
     def visitor(self, *, cookies: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Self:
         """See `TestClient.visitor`."""
-        other = type(self)(self._stage, **self._options, cookies=cookies, headers=headers)
-        other.app_state.update(self.app_state)
-        return other
+        return type(self)(self._stage, **self._options, cookies=cookies, headers=headers)
 
     def invalidate(
         self,
@@ -122,7 +115,7 @@ class AsyncTestClient(httpx2.AsyncClient):
     async def __aenter__(self) -> Self:
         """Run the lifespan, and open the client."""
         await super().__aenter__()
-        self._lifespan = RunningLifespan(self._stage, self.app_state)
+        self._lifespan = RunningLifespan(self._stage)
         await self._lifespan.start()
         return self
 

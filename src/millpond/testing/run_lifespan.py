@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from millpond.errors import ProjectError
 
@@ -16,11 +16,10 @@ class RunningLifespan:
 
     Args:
         app: the application.
-        state: gets what the lifespan yields for `request.state`.
     """
 
-    def __init__(self, app: ASGIApp, state: dict[str, Any]) -> None:
-        self._app, self._state = app, state
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
         self._to_do: asyncio.Queue[Message] = asyncio.Queue()
         self._done: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -30,7 +29,7 @@ class RunningLifespan:
 
         Raises:
             BaseException: what it has raised.
-            RuntimeError: it failed without raising anything.
+            ProjectError: it failed without raising anything.
         """
         self._task = asyncio.create_task(self._run())
         try:
@@ -46,7 +45,7 @@ class RunningLifespan:
             await self._task
 
     async def _run(self) -> None:
-        await self._app({"type": "lifespan", "state": self._state}, self._to_do.get, self._done.put)
+        await self._app({"type": "lifespan", "state": {}}, self._to_do.get, self._done.put)
 
     async def _have_done(self, task: asyncio.Task[None], step: str) -> None:
         await self._to_do.put({"type": f"lifespan.{step}"})
@@ -55,6 +54,6 @@ class RunningLifespan:
             await asyncio.wait({task, done}, return_when=asyncio.FIRST_COMPLETED)
             if not done.done() or done.result()["type"] != f"lifespan.{step}.complete":
                 await task
-                raise ProjectError(f"the application's lifespan failed at {step}")
+                raise ProjectError(f"the application's lifespan failed at {step}, and raised nothing.")
         finally:
             done.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.app.rehearsal import Rehearsal
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
@@ -11,18 +11,21 @@ from millpond.errors import UsageError
 from millpond.messages import counted
 from millpond.serve.matching.matcher import Matched
 from millpond.testing.assertions import WHY, is_live
+from millpond.testing.errand import ERRAND, Errand
 from millpond.testing.moved_clock import Clock
 from millpond.testing.ponds_inside import pond_for, ponds_in
 from millpond.testing.why_live import known_reason, why_live
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import httpx2
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.cache.invalidate import Expiry, PathType
     from millpond.render.candidacy import ModeReason
+
+T = TypeVar("T")
 
 SETTLE_SECONDS = 30.0
 """How long what goes on in the background is waited for."""
@@ -42,6 +45,9 @@ class Stage:
     def __init__(self, app: ASGIApp, clock: Clock | None, *, use_build: bool, settles: bool, root_path: str) -> None:
         self.app, self._settles, self._root_path = app, settles, root_path
         self._lifespans = 0
+        self._state: dict[str, Any] = {}
+        """What the lifespan has yielded for `request.state`: also of visitors, whose client runs none."""
+        self._errands: dict[str, Errand[Any]] = {}
         self.clock = Clock() if clock is None else clock
         self._rehearsal = Rehearsal(self.clock, reads_build=use_build)
         self._rehearsal.step_forward()
@@ -52,19 +58,40 @@ class Stage:
             if scope["type"] == "lifespan":
                 await self._run_lifespan(scope, receive, send)
                 return
+            if (errand := self._errand_of(scope)) is not None:
+                await errand(scope, receive, send)
+                return
             before = set(self._tasks())
-            await self.app(scope, receive, send)
+            await self.app({**scope, "state": {**self._state, **scope.get("state", {})}}, receive, send)
             if self._settles or not self._lifespans:  # without a lifespan nobody waits, and the event loop may end
                 await self._settle(before, SETTLE_SECONDS)
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._lifespans += 1
+        self._state = scope["state"]
         try:
             await self.app(scope, receive, send)
         finally:
             self._lifespans -= 1
+            self._state = {}
             self.leave()
             self.restart()  # as with any cache in memory that a server had
+
+    def __getattr__(self, name: str) -> Any:
+        """What the application has: `client.app` is this."""
+        return getattr(self.app, name)
+
+    def errand(self, work: Callable[[], Awaitable[T]]) -> Errand[T]:
+        """Have something done by the next request that has the errand's headers."""
+        errand = Errand(work)
+        self._errands[errand.number] = errand
+        return errand
+
+    def _errand_of(self, scope: Scope) -> Errand[Any] | None:
+        if not self._errands:
+            return None
+        number = next((value for name, value in scope["headers"] if name == ERRAND), b"")
+        return self._errands.pop(number.decode("latin-1"), None)
 
     def leave(self) -> None:
         """Let functions that are called outside of handlers use other applications."""

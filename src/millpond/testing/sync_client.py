@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-import anyio.from_thread
 from fastapi.testclient import TestClient as FastAPITestClient
 
+from millpond.internals.client_names import share_loop
 from millpond.testing.stage import SETTLE_SECONDS, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import httpx2
-    from anyio.from_thread import BlockingPortal
     from starlette.types import ASGIApp
 
     from millpond.cache.invalidate import Expiry, PathType
     from millpond.render.candidacy import ModeReason
     from millpond.testing.moved_clock import Clock
+
+T = TypeVar("T")
 
 
 class TestClient(FastAPITestClient):
@@ -82,7 +82,6 @@ class TestClient(FastAPITestClient):
         }
         of_this_one: dict[str, Any] = {"cookies": cookies, "headers": None if headers is None else dict(headers)}
         super().__init__(self._stage, **self._options, **of_this_one)
-        self.app = self._stage.app
 
     @property
     def clock(self) -> Clock:
@@ -97,8 +96,7 @@ class TestClient(FastAPITestClient):
             headers: of each request.
         """
         other = type(self)(self._stage, **self._options, cookies=cookies, headers=headers)
-        other.portal = self.portal
-        other.app_state.update(self.app_state)
+        share_loop(self, other)
         return other
 
     def invalidate(
@@ -138,9 +136,7 @@ class TestClient(FastAPITestClient):
             UsageError: no route answers the path.
             Exception: what the handler raised.
         """
-        with self._portal() as portal:
-            why: ModeReason | None = portal.call(self._stage.why_live, path)
-            return why
+        return self._in_loop(lambda: self._stage.why_live(path))
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until no refresh and no `after` callback runs; needed with `settles=False` only.
@@ -151,32 +147,20 @@ class TestClient(FastAPITestClient):
         Raises:
             AssertionError: some still run then.
         """
-        if self.portal is not None:  # else it is done: the loop of a request ends with it
-            self.portal.call(self._stage.settle, seconds)
+        self._in_loop(lambda: self._stage.settle(seconds))
 
     def clear(self) -> None:
         """Empty the cache: the next request is answered as a new client's first one. The clock stays as it is."""
         self.settle()
         self._stage.restart()
 
-    @contextlib.contextmanager
-    def _portal(self) -> Iterator[BlockingPortal]:
-        if self.portal is not None:
-            yield self.portal
-        else:
-            with anyio.from_thread.start_blocking_portal(**self.async_backend) as portal:
-                yield portal
+    def _in_loop(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something in the event loop in which requests run: a request takes it there."""
+        errand = self._stage.errand(work)
+        super().send(self.build_request("GET", "/", headers=errand.headers))
+        return errand.result()
 
-    # What Starlette's client calls
-
-    async def lifespan(self) -> None:
-        """Run the lifespan, on the stage."""
-        try:
-            await self._stage(
-                {"type": "lifespan", "state": self.app_state}, self.stream_receive.receive, self.stream_send.send
-            )
-        finally:
-            await self.stream_send.send(None)
+    # What replaces httpx2's
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """As httpx2's."""
