@@ -112,7 +112,8 @@ async def report(folder: str) -> list[Any]:
     by_endpoint = [each(transaction_style="endpoint") for each in (StarletteIntegration, FastApiIntegration)]
     sentry_kept.begin(integrations=by_endpoint, trace_propagation_targets=[".*"])
     app = pond(Path(folder), ROUTES)
-    async with caller(app) as client:  # without a lifespan, a request ends when all has ended that it has begun
+    app.isolated = True  # as in a test, a request ends when all has ended that it has begun
+    async with caller(app) as client:
         asked = await conversation(client, REQUESTS, sentry_kept.reported)
     return [
         [

@@ -20,7 +20,7 @@ from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import unbuilt_plans
 from millpond.routes.table import Table
 from millpond.serve.configured.redirects import Redirects
-from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
+from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
     asgi: dict[str, Any] = {
         "type": "http",
         "method": "GET",
-        "path": path,
+        "path": decoded(path.encode("ascii")),
         "raw_path": path.encode("ascii"),
         "headers": [],
     }
