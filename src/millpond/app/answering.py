@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from millpond.app.runtime import Runtime
     from millpond.config import Config
-    from millpond.policy.decision import Decision
     from millpond.render.middleware_boundary import RenderMiddleware
+    from millpond.serve.dispatch import HitAnswer
 
     Start = Callable[[Scope], Awaitable[Runtime]]
 
@@ -64,25 +64,35 @@ class Answering:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         runtime = self._here() or await self._start(scope)
-        decision: Decision | None = HIT
-        is_unseen = self._is_unseen()
-        status = await runtime.dispatcher.hit(scope, send) if is_unseen else None
+        if self._is_unseen():
+            hit = runtime.dispatcher.hit(scope)
+            if hit is not None:
+                status, start, body = hit
+                await send(start)
+                await send(body)
+                if ANSWERED not in scope and access.isEnabledFor(logging.INFO):
+                    log_access(scope["method"], scope["path"], status, HIT, time.perf_counter() - started)
+                return
+            answer = self._answer_by_all if self._render_middleware else self._answer_shortly
+        else:
+            answer = self._answer_by_all
         outer: Answered | None = scope.get(ANSWERED)
+        answered = scope[ANSWERED] = Answered(send)
         try:
-            if status is None:
-                answered = scope[ANSWERED] = Answered(send)
-                try:
-                    if is_unseen and not self._render_middleware:
-                        await self._answer_shortly(runtime, scope, receive, answered)
-                    else:
-                        await self._whole(scope, receive, answered)
-                finally:
-                    status, decision = answered.status, answered.decision
+            await answer(runtime, scope, receive, answered)
         finally:
+            # A server's `send` refers to the scope: left in there, it would be garbage that only the collector frees.
+            scope.pop(ANSWERED, None)
+            decision = answered.decision
             if outer is not None:  # mounted in another Millpond, which has the client
-                outer.decision = decision
+                scope[ANSWERED], outer.decision = outer, decision
             elif access.isEnabledFor(logging.INFO):
-                log_access(scope["method"], scope["path"], status, decision, time.perf_counter() - started)
+                log_access(scope["method"], scope["path"], answered.status, decision, time.perf_counter() - started)
+
+    async def _answer_by_all(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
+        """Answer through the middleware stack."""
+        del runtime
+        await self._whole(scope, receive, answered)
 
     async def _answer_shortly(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
         """Answer without the middleware stack, in which nothing is that would have to see it; errors need the stack."""
@@ -115,7 +125,7 @@ class Answering:
         scope.setdefault("router", self._app.router)
         await runtime.dispatcher(scope, receive, send, at_once)
 
-    async def hit(self, scope: Scope, send: Send) -> int | None:
-        """Answer a hit in the innermost place of the user's middleware; None: it isn't one."""
-        runtime = self._here() or await self._start(scope)
-        return await runtime.dispatcher.hit(scope, send)
+    def hit(self, scope: Scope) -> HitAnswer | None:
+        """A hit, for the innermost place of the user's middleware; None: it isn't one."""
+        runtime = self._here()
+        return None if runtime is None else runtime.dispatcher.hit(scope)

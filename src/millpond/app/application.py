@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 import time
+from asyncio import get_running_loop
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -222,17 +223,11 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if self._instrumentation.is_pending:
-            try:
-                await self._instrumentation.finish()
-            except Exception as error:
-                if kind != "lifespan":
-                    raise
-                failed = error  # a server must be told, or it goes on without the lifespan
-                await serve_lifespan(lambda: failing(failed), scope, receive, send)
         if kind == "lifespan":
-            await (self._whole if self._stands_before_router else self._at_the_router)(scope, receive, send)
+            await self._begin_and_end(scope, receive, send)
             return
+        if self._instrumentation.is_pending:
+            await self._instrumentation.finish()
         given = self._root_path
         if given:  # as FastAPI does
             scope["root_path"] = given
@@ -241,6 +236,15 @@ class Millpond(starlette_names.LayeredFastAPI):
         await (self._answering.http if kind == "http" else self._answering.websocket)(scope, receive, send)
         if not self._runtimes.has_lifespan:
             await self._runtimes.settle(self.config.cache.render_timeout, scope)
+
+    async def _begin_and_end(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._instrumentation.finish()
+        except Exception as error:
+            failed = error  # a server must be told, or it goes on without the lifespan
+            await serve_lifespan(lambda: failing(failed), scope, receive, send)
+            raise
+        await (self._whole if self._stands_before_router else self._at_the_router)(scope, receive, send)
 
     async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's own way. Looked up at each call: an agent may replace it at any time."""
@@ -257,8 +261,10 @@ class Millpond(starlette_names.LayeredFastAPI):
         return Middleware(HitsFirst, hit=self._answering.hit)
 
     def _here(self) -> Runtime | None:
-        rehearsal = rehearsal_here()
-        return (self._runtimes if rehearsal is None else self._runtimes_here()).here()
+        first = self._runtimes.first
+        if first is not None and first.loop is get_running_loop() and rehearsal_here() is None:  # nearly always
+            return first
+        return self._runtimes_here().here()
 
     async def _start(self, scope: Scope | None) -> Runtime:
         return await self._runtimes_here().begin(self._context(scope))

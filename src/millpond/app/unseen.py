@@ -35,7 +35,7 @@ class Unseen:
             self._looks_again = now + CHECK_INTERVAL
             self._tracing.look()
             self._unseen = starlette_names.user_middleware(self._app) == [] and self._is_unobserved()
-        return self._unseen and starlette_names.is_own_stack(self._app)
+        return self._unseen and starlette_names.is_built_stack(self._app)
 
     def look_again(self) -> None:
         """Look at the next call, whenever that is."""
@@ -55,7 +55,7 @@ class Unseen:
         return (
             app.max_body_size is None
             and type(app).__call__ is self._call
-            and starlette_names.has_own_stack(app)
             and starlette_names.is_past_possible()
+            and starlette_names.has_own_stack(app)
             and not fastapi_names.is_observed(app)
         )

@@ -133,7 +133,7 @@ class LayeredFastAPI(FastAPI):
     """A FastAPI with a layer of Millpond inside of the user's middleware, if there is any."""
 
     built_stack: ASGIApp | None = None
-    """What `build_middleware_stack` has made."""
+    """What `build_middleware_stack` has made last."""
 
     @abstractmethod
     def innermost(self) -> Middleware:
@@ -160,12 +160,14 @@ def user_middleware(app: Starlette) -> list[Middleware] | None:
 def has_own_stack(app: LayeredFastAPI) -> bool:
     """Whether the application's stack is what its own class builds: no subclass, agent or user has put anything in."""
     builds = type(app).build_middleware_stack is LayeredFastAPI.build_middleware_stack
-    return builds and "build_middleware_stack" not in vars(app) and type(app.router) is APIRouter and is_own_stack(app)
+    return (
+        builds and "build_middleware_stack" not in vars(app) and type(app.router) is APIRouter and is_built_stack(app)
+    )
 
 
-def is_own_stack(app: LayeredFastAPI) -> bool:
-    """Whether the application's stack is the one that was built last, or isn't built yet."""
-    return STACK.is_known and (app.middleware_stack is app.built_stack or app.middleware_stack is None)
+def is_built_stack(app: LayeredFastAPI) -> bool:
+    """Whether nothing was put in the place of the stack that was built last; only if `is_past_possible`."""
+    return app.middleware_stack is app.built_stack
 
 
 def stand_before(router: Router, app: ASGIApp) -> bool:

@@ -23,7 +23,7 @@ from millpond.serve.span import Tracing
 from millpond.serve.told_route import tell_route, told_route
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.cache.responses import Cached, Responses
     from millpond.policy.freshness import Clock
@@ -41,6 +41,10 @@ _NOTHING: tuple[CachedPath | None, Negotiation] = (None, NO_NEGOTIATION)
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
 _TURNED_DYNAMIC = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 _FAILED = Decision(Action.MISS, Reason.COLD, status=500)
+
+
+HitAnswer = tuple[int, "Message", "Message"]
+"""A hit, ready to be sent, as finding it needs no waiting: the status, and the two messages of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,8 @@ class Dispatcher:
     """The decision of live answers: because of the route, or because nothing is cached in development."""
     tracing: Tracing = field(default_factory=Tracing)
 
-    async def hit(self, asgi: Scope, send: Send) -> int | None:
-        """Answer a path that was answered from the cache before, if its entry is still fresh; never waits for it.
-
-        Returns:
-            The status that was sent; None: nothing was done.
-        """
+    def hit(self, asgi: Scope) -> HitAnswer | None:
+        """The answer to a path that was answered from the cache before, if its entry is still fresh; else None."""
         cached_path, negotiation = self.hits.lookup(asgi) or _NOTHING
         prepared = None if cached_path is None else self.hits.prepared(cached_path)
         representation = None if prepared is None else prepared.representation(negotiation)
@@ -78,12 +78,10 @@ class Dispatcher:
             self._decide(asgi, cached_path.target, HIT, answered)
         elif self.tracing.is_on:  # somebody wraps the application
             self.tracing.tell(asgi, cached_path.target, HIT)
-        status = representation.status
-        await send(
-            {"type": "http.response.start", "status": status, "headers": representation.headers(prepared.volatile)}
-        )
-        await send({"type": "http.response.body", "body": b"" if asgi["method"] == "HEAD" else representation.body})
-        return status
+        status, body = representation.status, b"" if asgi["method"] == "HEAD" else representation.body
+        headers = representation.headers(prepared.volatile)
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        return status, start, {"type": "http.response.body", "body": body}
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
         """Answer.
@@ -97,8 +95,13 @@ class Dispatcher:
         Raises:
             Exception: what the handler raised, for the application's exception handlers.
         """
-        if await self.hit(asgi, send) is None:
+        hit = self.hit(asgi)
+        if hit is None:
             await self.answer(asgi, receive, send, way)
+        else:
+            _, start, body = hit
+            await send(start)
+            await send(body)
 
     async def answer(self, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
         """As a call, for a request that `hit` did nothing about."""

@@ -289,8 +289,9 @@ def log_access(
         "milliseconds": round(seconds * 1000, 2),
         "cache": decision.action.value if decision else None,
         "reason": decision.reason.value if decision else None,
-        **({"origin": origin} if origin else {}),
     }
+    if origin is not None:
+        fields["origin"] = origin
     if not path.isprintable():  # a client's line break would look like a line of the log
         path = path.encode("unicode_escape").decode("ascii")
         fields["path"] = path

@@ -153,6 +153,7 @@ class LiveRunner:
             await request.way(LiveRun(self, request, operation), asgi, messages.receive, send)
         finally:
             leave(token)
+            asgi.pop(CLIENT_MESSAGES, None)  # a server's `receive` refers to the scope: see `Answering`
             self.after_callbacks.begin(scope)
 
     async def _answer_without(self, request: LiveRequest, asgi: Scope, receive: Receive, send: Send) -> None:

@@ -24,6 +24,8 @@ def tell_route(asgi: Scope, route: OperationRoute, params: Mapping[str, str | li
     """Put a route and the parameters of its path into a request's scope, and into its span of FastAPI's telemetry."""
     asgi["route"], asgi["endpoint"] = route, route.endpoint
     # A copy, with its own lists: whoever changes them must not change the next visitor's.
-    asgi["path_params"] = {name: value if type(value) is str else [*value] for name, value in params.items()}
+    asgi["path_params"] = (
+        {name: value if type(value) is str else [*value] for name, value in params.items()} if params else {}
+    )
     if asgi.get(TELEMETRY_KEY) is not None:
         tell_telemetry(asgi, route.path_format)

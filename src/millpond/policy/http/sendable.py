@@ -7,7 +7,7 @@ break in a header as the next header. So Millpond writes neither (RFC 9110 §5.5
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,21 +51,15 @@ def stored_fault(status: object, headers: Iterable[tuple[bytes, bytes]]) -> str 
     return fault(status, headers)
 
 
-class Unframed(NamedTuple):
-    """Headers without the framing headers."""
-
-    headers: list[tuple[bytes, bytes]]
-    lengths: list[bytes]
-    """The values of the Content-Length headers."""
-    place: int
-    """Where among the headers the first of these stood; their end if there was none."""
-
-
-def unframed(headers: Iterable[tuple[bytes, bytes]]) -> Unframed:
+def unframed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], list[bytes], int]:
     """The headers without the framing headers, and what these said.
 
     The server chooses the transfer coding: a handler that passes on the headers of an upstream's answer doesn't mean
     to choose it. Names are lower case.
+
+    Returns:
+        The other headers; the values of the Content-Length headers; and where among the others the first of these
+        stood, which is their end if there was none.
     """
     kept, lengths, place = [], [], None
     for pair in headers:
@@ -74,7 +68,7 @@ def unframed(headers: Iterable[tuple[bytes, bytes]]) -> Unframed:
         elif pair[0] == b"content-length":
             lengths.append(pair[1])
             place = len(kept) if place is None else place
-    return Unframed(kept, lengths, len(kept) if place is None else place)
+    return kept, lengths, len(kept) if place is None else place
 
 
 def length_headers(status: int, body: bytes) -> list[tuple[bytes, bytes]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond.serve.dispatch import HitAnswer
 
 
 class HitsFirst:
@@ -15,12 +17,17 @@ class HitsFirst:
 
     Args:
         app: what comes further in.
-        hit: answers a request that is a hit; returns None if it isn't.
+        hit: the answer to a request that is a hit; None for every other one.
     """
 
-    def __init__(self, app: ASGIApp, hit: Callable[[Scope, Send], Awaitable[int | None]]) -> None:
+    def __init__(self, app: ASGIApp, hit: Callable[[Scope], HitAnswer | None]) -> None:
         self._app, self._hit = app, hit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or await self._hit(scope, send) is None:
+        hit = self._hit(scope) if scope["type"] == "http" else None
+        if hit is None:
             await self._app(scope, receive, send)
+        else:
+            _, start, body = hit
+            await send(start)
+            await send(body)
