@@ -126,6 +126,23 @@ async def test_a_route_that_asks_for_itself_is_refused(
     assert "is circular" in caplog.text or "circular wait" in caplog.text
 
 
+async def test_a_chain_of_fetches_does_not_reach_the_recursion_limit(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = """
+from millpond import fetch
+dynamic = "force-dynamic"
+async def below(frames):
+    return await (below(frames - 1) if frames else fetch("/"))
+async def GET():
+    return f"{(await below(200)).status_code}"
+"""
+    project.routes({"/": deep})
+    async with project.started() as running:
+        assert await body(running) == "500"
+    assert "is circular" in caplog.text
+
+
 @pytest.mark.parametrize("config", ["revalidate = 60", 'dynamic = "force-dynamic"'], ids=["shared", "live"])
 async def test_two_routes_that_ask_for_each_other_are_refused(
     project: Project, caplog: pytest.LogCaptureFixture, config: str

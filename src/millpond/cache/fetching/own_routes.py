@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -70,7 +71,8 @@ class _InProcess(httpx2.AsyncBaseTransport):
                 whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
             with detached():  # the call is a request of its own, which its handler may read
-                await self._application(scope, receive, counted)
+                # A task begins with an empty stack: a chain of fetches must not reach the recursion limit.
+                await asyncio.ensure_future(self._application(scope, receive, counted))
             if refused:  # the application has handled the error as its own
                 raise refused[0]
             if not whole:
