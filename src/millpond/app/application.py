@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import time
 from asyncio import get_running_loop
@@ -23,7 +22,7 @@ from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_test
-from millpond.app.lifespan import entered, failing, serve_lifespan
+from millpond.app.lifespan import entered, failing, serve_lifespan, warn_of_crons
 from millpond.app.rehearsal import rehearsal_here
 from millpond.app.runtimes import Runtimes
 from millpond.app.served_build import store_of
@@ -32,7 +31,6 @@ from millpond.cache.clean_context import CleanContext
 from millpond.config import Config, load_config
 from millpond.cron.job import CronJob
 from millpond.internals import starlette_names
-from millpond.messages import counted
 from millpond.prerender.build_manifest import read_manifest
 from millpond.render.middleware_boundary import RenderMiddleware
 from millpond.render.user_code import user_place
@@ -58,8 +56,6 @@ if TYPE_CHECKING:
     from millpond.prerender.whole_build import Built, Progress
     from millpond.routes.route import Route
     from millpond.serve.hits import Hits
-
-log = logging.getLogger("millpond")
 
 _GONE = {
     "fastapi": "the application is a FastAPI itself: use it in place of app.fastapi",
@@ -252,7 +248,7 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     async def _at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await serve_lifespan(lambda: self._lifespan(scope, warn_of_crons=True), scope, receive, send)
+            await serve_lifespan(lambda: self._lifespan(scope, by_a_server=True), scope, receive, send)
         else:
             await self._answering.at_the_router(scope, receive, send)
 
@@ -297,7 +293,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             yield state
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, scope: Scope | None, *, warn_of_crons: bool = False) -> AsyncIterator[Mapping[str, Any]]:
+    async def _lifespan(self, scope: Scope | None, *, by_a_server: bool = False) -> AsyncIterator[Mapping[str, Any]]:
         """The user's lifespan, and within it Millpond's own: handlers use what the user's has made."""
         runtimes, context = self._runtimes_here(), self._context(scope)
         failure: Exception | None = None
@@ -311,21 +307,13 @@ class Millpond(starlette_names.LayeredFastAPI):
                 except Exception as error:  # noqa: BLE001 - raised below, when the user's lifespan has ended as usual
                     failure = error
                 else:
-                    if warn_of_crons and not context.isolated:
-                        self._warn_of_crons()
+                    if by_a_server and not context.isolated:
+                        warn_of_crons(self.config.cron)
                     yield dict(context.state)
         if context.isolated:  # the next test begins with nothing
             self._own_store.pop(True, None)
         if failure is not None:
             raise failure
-
-    def _warn_of_crons(self) -> None:
-        if self.config.cron:
-            log.warning(
-                "this server doesn't run crons, and the configuration has %s: %s. `millpond start` runs them.",
-                counted(len(self.config.cron), "cron"),
-                ", ".join(cron.path for cron in self.config.cron),
-            )
 
     def _runtimes_here(self) -> Runtimes:
         """Those that serve, or those of the rehearsal that the running code belongs to."""

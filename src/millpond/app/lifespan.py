@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import MillpondError
 from millpond.internals.starlette_names import lifespan_of
+from millpond.messages import counted
 from millpond.render.base_exceptions import contained
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
 
+    from millpond.config.cron_config import CronConfig
+
     Whole = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
+
+log = logging.getLogger("millpond")
 
 
 @asynccontextmanager
@@ -78,3 +84,13 @@ async def serve_lifespan(whole: Whole, scope: Scope, receive: Receive, send: Sen
         await send({"type": f"lifespan.{step}.failed", "message": str(error) if known else traceback.format_exc()})
         raise
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def warn_of_crons(crons: Sequence[CronConfig]) -> None:
+    """Warn that the server that runs the lifespan leaves the configured crons alone."""
+    if crons:
+        log.warning(
+            "this server doesn't run crons, and the configuration has %s: %s. `millpond start` runs them.",
+            counted(len(crons), "cron"),
+            ", ".join(cron.path for cron in crons),
+        )
