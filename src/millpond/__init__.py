@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from millpond.cache.invalidate import revalidate_path as revalidate_path
     from millpond.cache.invalidate import revalidate_tag as revalidate_tag
     from millpond.cache.invalidate import update_tag as update_tag
+    from millpond.cache.response_life import response_life as response_life
+    from millpond.cache.response_life import response_tags as response_tags
     from millpond.errors import AddressError as AddressError
     from millpond.errors import BuildError as BuildError
     from millpond.errors import CancelledCallError as CancelledCallError
@@ -98,6 +100,8 @@ _HOMES = {
     "permanent_redirect": "millpond.render.raised_response",
     "purged": "millpond.cache.invalidate",
     "redirect": "millpond.render.raised_response",
+    "response_life": "millpond.cache.response_life",
+    "response_tags": "millpond.cache.response_life",
     "revalidate_path": "millpond.cache.invalidate",
     "revalidate_tag": "millpond.cache.invalidate",
     "update_tag": "millpond.cache.invalidate",

@@ -32,7 +32,7 @@ def cache_life(
     Raises:
         UsageError: you call it outside of a cached function, the name is unknown, or an age is invalid.
     """
-    scope = _filling("cache_life()")
+    scope = _filling("cache_life()", "response_life()")
     if (profile is None) is (stale is None and revalidate is None and expire is None):
         raise UsageError("cache_life() takes the name of a lifetime, or single ages in seconds.")
     try:
@@ -51,16 +51,16 @@ def cache_tag(*tags: str) -> None:
     Raises:
         UsageError: you call it outside of a cached function.
     """
-    scope = _filling("cache_tag()")
+    scope = _filling("cache_tag()", "response_tags()")
     scope.tags.update(dict.fromkeys(usable_tags(tags, lambda: f"cache_tag() in {scope.function}", log)))
 
 
-def _filling(function: str) -> FillScope:
+def _filling(function: str, of_answers: str) -> FillScope:
     scope = current()
     if not isinstance(scope, FillScope):
         place = scope.place() if scope is not None else None
         raise UsageError(
             f"{at(place)}{function} applies to the result of a cached function, and none is "
-            "running here; call it inside a function with @cached."
+            f"running here; call it inside a function with @cached, or {of_answers} for the answer of a GET itself."
         )
     return scope
