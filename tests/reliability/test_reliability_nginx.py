@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from fronts import SBIN, free_port, running, shown
+from fronts import SBIN, shown
 from served_pond import served, write_project
+
+from started_server import free_port, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +76,7 @@ def nginx(folder: Path, port: int, backend: int) -> Iterator[None]:
     # As root, nginx would have its files written by somebody who may not look into this folder.
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=user), "utf-8")
-    with running([NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")], port, folder / "log"):
+    with started([NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")], port, folder / "log"):
         yield
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from fronts import free_port
 from served_pond import millpond, served, write_project
 from varnish_front import VARNISHD, has_xkey, held_wire, toml_of, varnish
+
+from started_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

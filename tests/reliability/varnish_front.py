@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fronts import SBIN, running, shown
+from fronts import SBIN, shown
+
+from started_server import started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -35,7 +37,7 @@ def varnish(folder: Path, port: int, backend: int, method: str, token: str | Non
     (folder / "purge.vcl").write_text(shown("vcl", f'for method = "{method}"'), "utf-8")
     options = ["-F", "-j", "none", "-n", str(folder / "work"), "-s", "malloc,32m", "-p", "feature=+http2"]
     command = [VARNISHD, *options, "-a", f"127.0.0.1:{port}", "-f", str(folder / "millpond.vcl")]
-    with running(command, port, folder / "log"):
+    with started(command, port, folder / "log"):
         yield
 
 

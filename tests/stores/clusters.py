@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from engines import START_SECONDS, VALKEY, Engine, free_port
+from engines import START_SECONDS, VALKEY, Engine
+from started_server import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

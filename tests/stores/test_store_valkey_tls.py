@@ -15,11 +15,12 @@ import trustme
 from conformance import entry_at
 from valkey_process import store_at
 
-from engines import REDIS, Engine, free_port, settle, soon
+from engines import REDIS, Engine, settle, soon
 from millpond.config import parse_config
 from millpond.errors import ConfigError, StoreError
 from millpond.stores.contract import Commit
 from millpond.stores.factory import shared_address
+from started_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

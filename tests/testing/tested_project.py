@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from textwrap import dedent
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
+
+from started_server import free_port, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,42 +136,15 @@ class TestedProject:
         """A client of a server that is started here, `millpond start` by default; it has ended afterwards."""
         port = free_port()
         run = command or ("-m", "millpond", "start", "--port", "{port}")
-        with (self.folder / "server.log").open("w+") as log:
-            process = subprocess.Popen(
-                [sys.executable, *(argument.format(port=port) for argument in run)],
-                cwd=self.folder,
-                env=_environment({"ROW": "real", **env}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                _await_connection(port, process)
-                with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client:
-                    yield client
-            finally:
-                process.terminate()
-                process.wait(SECONDS)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        whole = [sys.executable, *(argument.format(port=port) for argument in run)]
+        environment = _environment({"ROW": "real", **env})
+        with (
+            started(whole, port, self.folder / "server.log", self.folder, environment),
+            httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client,
+        ):
+            yield client
 
 
 def _environment(changes: dict[str, str]) -> dict[str, str]:
     """This process's, with the variables that pytest sets, as a user's test passes them on to what it starts."""
     return {**os.environ, **changes}
-
-
-def _await_connection(port: int, process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    ends = time.monotonic() + SECONDS
-    while time.monotonic() < ends:
-        assert process.poll() is None, "the server has ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"the server took more than {SECONDS} s")
