@@ -11,6 +11,7 @@ from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
 from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Read, ReadThrough, Run
+from millpond.cache.told import FunctionFailure, Told
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError
 from millpond.policy.entry import Entry, Headers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.cache.observed import ObservedFunctions
+    from millpond.cache.told import Told
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
     from millpond.purge.purges import Purges
@@ -148,6 +150,8 @@ class DataCache:
     attachments: Attachments = field(default_factory=Attachments)
     """What the scopes of the application's runs carry; by it they find this cache."""
     caller_runs: CallerRuns = field(default_factory=CallerRuns)
+    running: dict[object, Callable[[], Told]] = field(default_factory=dict)
+    """What the cached functions that run have told so far, by what their callers have in common."""
 
     def __post_init__(self) -> None:
         self.attachments.attach(DATA_CACHE, self)
@@ -171,6 +175,8 @@ class DataCache:
 
 
 def _report(name: str, error: BaseException) -> None:
+    if isinstance(error, FunctionFailure):
+        error = error.unwrapped()
     log.warning("refreshing cached data (%s) failed; the stored data stays", name, exc_info=error)
 
 

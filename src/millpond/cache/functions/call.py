@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import Filled
+from millpond.cache.fetch_chain import note_circle
 from millpond.cache.functions.fill_scope import FillScope
-from millpond.errors import UsageError
+from millpond.cache.told import FunctionFailure, Told
+from millpond.errors import CircularWaitError, UsageError
 from millpond.policy.compat import Compat
 from millpond.policy.freshness import Reader
 from millpond.policy.lifetime import FOREVER
 from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
+from millpond.render.base_exceptions import CANCELLATION
+from millpond.render.scopes.dynamic_use import DynamicAccess
 from millpond.render.scopes.inputs import Inputs
 from millpond.render.scopes.scope import Phase, enter, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from millpond.cache.data import DataCache
     from millpond.cache.functions.definition import Definition
@@ -33,9 +39,9 @@ _PLAIN_FETCH = SegmentConfig(fetch_cache=FetchCache.FORCE_NO_STORE)
 """In the classic model, fetches inside a cached function aren't cached themselves: the function's entry is (R5.24)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
-    """A function, its arguments, and the context of the call."""
+    """A function, its arguments, and the context of the call. Calls are compared by identity."""
 
     definition: Definition
     cache: DataCache
@@ -43,6 +49,7 @@ class Call:
     """The caller's scope; None outside of handlers."""
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    _key: str | None = None
 
     @property
     def bypasses(self) -> bool:
@@ -56,7 +63,14 @@ class Call:
         Raises:
             UsageError: the arguments can't be part of a key.
         """
-        return self.definition.key_of(self.args, self.kwargs)
+        if self._key is None:
+            self._key = self.definition.key_of(self.args, self.kwargs)
+        return self._key
+
+    @property
+    def _place(self) -> object:
+        """Under what the run of the function is known, while it runs: callers with one key share a run."""
+        return self if self.bypasses else self.key
 
     @property
     def name(self) -> str:
@@ -79,32 +93,69 @@ class Call:
         """Run the function with `run`, and encode its result. A flight calls this in a clean context.
 
         Raises:
-            UsageError: the function used request data, even if it swallowed that error (R5.32); or its result can't be
-                encoded.
-            BaseException: raised by the function; nothing is stored then (R5.46).
+            FunctionFailure: the function raised; nothing is stored then (R5.46). Or it used request data, even if it
+                swallowed that error (R5.32); or its result can't be encoded.
         """
         scope = self._scope_of_fill()
-        token = enter(scope)
-        try:
-            value = await run()
-        finally:
-            leave(token)
-            scope.phase = Phase.AFTER
-        return self._finished(scope, value)
+        with self._telling(scope):
+            token = enter(scope)
+            try:
+                value = await run()
+            finally:
+                leave(token)
+                scope.phase = Phase.AFTER
+            return self._finished(scope, value)
 
     def fill_in_place(self) -> Filled:
         """Like `fill`, but in this thread, also in a clean context."""
 
         def in_clean_context() -> Filled:
             scope = self._scope_of_fill()
-            enter(scope)
-            try:
-                value = self.run()
-            finally:
-                scope.phase = Phase.AFTER
-            return self._finished(scope, value)
+            with self._telling(scope):
+                enter(scope)
+                try:
+                    value = self.run()
+                finally:
+                    scope.phase = Phase.AFTER
+                return self._finished(scope, value)
 
         return self.cache.clean.run(in_clean_context)
+
+    @contextmanager
+    def _telling(self, scope: FillScope) -> Iterator[None]:
+        """Within the block the function runs, and callers that give up can learn what it has told so far.
+
+        Raises:
+            FunctionFailure: an error was raised.
+        """
+        running, place, told = self.cache.running, self._place, partial(self._told, scope)
+        running[place] = told
+        try:
+            yield
+        except CANCELLATION:
+            raise
+        except BaseException as error:
+            raise FunctionFailure(error, told()) from error
+        finally:
+            if running.get(place) is told:
+                del running[place]
+
+    def failed(self, failure: FunctionFailure) -> BaseException:
+        """The function's error, for the caller to raise. What the function told before it counts for the caller, too.
+
+        Raises:
+            DynamicAccess: as `use`.
+        """
+        self._contribute(failure.told)
+        if isinstance(failure.error, CircularWaitError):
+            note_circle(failure.error)
+        return failure.unwrapped()
+
+    def given_up(self) -> None:
+        """The caller is cancelled while it waits, as by a timeout: what the function has told so far counts for it."""
+        told = self.cache.running.get(self._place) or partial(self._told, self._scope_of_fill())
+        with suppress(DynamicAccess, UsageError):  # the scope knows the one, and the run raises the other itself
+            self._contribute(told())
 
     def use(self, result: Entry | Filled) -> Any:
         """The value for the caller. The lifetime and tags also apply to the caller's own answer or result.
@@ -112,9 +163,7 @@ class Call:
         Raises:
             DynamicAccess: the result is too short-lived for a prerender (R5.38), or has `revalidate = 0`.
         """
-        scope = self.scope
-        if scope is not None and scope.phase is Phase.HANDLER:
-            self._contribute(scope, result)
+        self._contribute(Told(result.lifetime, result.tags, result.short_lived))
         return self.definition.codec.decode(result.body)
 
     def _scope_of_fill(self) -> FillScope:
@@ -142,31 +191,41 @@ class Call:
         Raises:
             UsageError: see `fill`.
         """
-        definition, cache = self.definition, self.cache
+        definition = self.definition
         if scope.misused is not None:
             raise scope.misused
-        chosen = self._chosen(scope)
-        if scope.short_lived is not None and scope.for_build and not chosen:
+        if scope.short_lived is not None and scope.for_build and not self._chosen(scope):
             raise UsageError(
                 f"{self.name} uses {scope.short_lived}, which is too short-lived to be rendered at build, and says "
                 "nothing about its own lifetime; call cache_life() in it, or read the short-lived value outside."
             )
-        default = cache.profiles[DEFAULT]
-        lifetime = settled(chosen, scope.lifetime, default.lifetime if cache.cache_components else FOREVER)
-        tags = tuple(scope.tags)
-        if len(tags) > MAX_TAGS_OF_ONE:
+        told = self._told(scope)
+        if len(told.tags) > MAX_TAGS_OF_ONE:
             log.warning("@cached %s has more than %d tags: not cached", definition.name, MAX_TAGS_OF_ONE)
-        if cache.observed is not None and scope.inputs is not None:
-            cache.observed.note(definition.reported(scope.project), scope.inputs, lifetime, tags)
         return Filled(
             status=200,
             headers=(),
             body=definition.encode(value),
-            lifetime=lifetime,
-            tags=tags,
-            storable=lifetime.revalidate != 0 and len(tags) <= MAX_TAGS_OF_ONE,
-            short_lived=cache.cache_components and short_lived(lifetime, chosen.get("stale", default.stale)),
+            lifetime=told.lifetime,
+            tags=told.tags,
+            storable=told.lifetime.revalidate != 0 and len(told.tags) <= MAX_TAGS_OF_ONE,
+            short_lived=told.short_lived,
         )
+
+    def _told(self, scope: FillScope) -> Told:
+        """What a run in `scope` says, at its end or so far.
+
+        Raises:
+            UsageError: `life` names no lifetime.
+        """
+        cache, chosen = self.cache, self._chosen(scope)
+        default = cache.profiles[DEFAULT]
+        lifetime = settled(chosen, scope.lifetime, default.lifetime if cache.cache_components else FOREVER)
+        tags = tuple(scope.tags)
+        if cache.observed is not None and scope.inputs is not None:
+            cache.observed.note(self.definition.reported(scope.project), scope.inputs, lifetime, tags)
+        stale = chosen.get("stale", default.stale)
+        return Told(lifetime, tags, cache.cache_components and short_lived(lifetime, stale))
 
     def _chosen(self, scope: FillScope) -> Ages:
         """The ages from the options and from `cache_life`; the lowest wins (R5.34)."""
@@ -181,12 +240,15 @@ class Call:
             chosen = lowest(chosen, {"revalidate": definition.revalidate})
         return chosen
 
-    def _contribute(self, scope: Scope, result: Entry | Filled) -> None:
-        """Apply the result's lifetime and tags to the caller's scope (R5.25, R5.36, R5.37)."""
+    def _contribute(self, told: Told) -> None:
+        """Apply what a run has told to the caller's own answer or result (R5.25, R5.36, R5.37)."""
+        scope = self.scope
+        if scope is None or scope.phase is not Phase.HANDLER:
+            return
         if scope.inputs is not None:
             scope.inputs.functions[self.definition.reported(scope.project)] = None
-        if result.lifetime.revalidate == 0:
+        scope.learn(told.lifetime, told.tags)
+        if told.lifetime.revalidate == 0:
             scope.record_uncached(f"{self.name} with revalidate = 0")
-        if result.short_lived:
+        if told.short_lived:
             scope.record_short_lived(self.name)
-        scope.learn(result.lifetime, result.tags)

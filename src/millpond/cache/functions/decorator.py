@@ -13,13 +13,15 @@ from millpond.cache.data import DataRead
 from millpond.cache.functions.call import Call
 from millpond.cache.functions.definition import Definition
 from millpond.cache.functions.sync_bridge import SyncRead
+from millpond.cache.told import FunctionFailure
 from millpond.render.scopes.scope import current
 from millpond.routes.module import CACHED_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from millpond.cache.data import DataCache
+    from millpond.cache.data import DataCache, Filled
+    from millpond.policy.entry import Entry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,10 +86,16 @@ def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
         if cache is None:
             return await definition.function(*args, **kwargs)
         this = Call(definition, cache, scope, args, kwargs)
-        if this.bypasses:
-            return this.use(await cache.engine.flights.alone(definition.name, lambda: this.fill(this.run)))
-        read = DataRead(cache, this.key, this.name, this.reader, lambda _: this.fill(this.run))
-        return this.use(await cache.obtain(read))
+        try:
+            result = await _obtained(this)
+        except FunctionFailure as failure:
+            failed = failure
+        except asyncio.CancelledError:
+            this.given_up()
+            raise
+        else:
+            return this.use(result)
+        raise this.failed(failed)  # outside of `except`: the user's error keeps its own context
 
     return call
 
@@ -101,12 +109,29 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
         if cache is None or loop is None:
             return definition.function(*args, **kwargs)
         this = Call(definition, cache, scope, args, kwargs)
-        if this.bypasses:
-            return this.use(this.fill_in_place())
-        read = SyncRead(this)
-        return this.use(read.on_the_loop() if _on_loop_thread(loop) else read.from_a_thread(loop))
+        try:
+            result = _obtained_sync(this, loop)
+        except FunctionFailure as failure:
+            failed = failure
+        else:
+            return this.use(result)
+        raise this.failed(failed)  # as above
 
     return call
+
+
+async def _obtained(call: Call) -> Entry | Filled:
+    cache = call.cache
+    if call.bypasses:
+        return await cache.engine.flights.alone(call.definition.name, lambda: call.fill(call.run))
+    return await cache.obtain(DataRead(cache, call.key, call.name, call.reader, lambda _: call.fill(call.run)))
+
+
+def _obtained_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Filled:
+    if call.bypasses:
+        return call.fill_in_place()
+    read = SyncRead(call)
+    return read.on_the_loop() if _on_loop_thread(loop) else read.from_a_thread(loop)
 
 
 def _loop_of(cache: DataCache | None) -> asyncio.AbstractEventLoop | None:
