@@ -135,7 +135,7 @@ dynamic = "force-dynamic"
 async def below(frames):
     return await (below(frames - 1) if frames else fetch("/"))
 async def GET():
-    return f"{(await below(200)).status_code}"
+    return f"{(await below(60)).status_code}"
 """
     project.routes({"/": deep})
     async with project.started() as running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -11,17 +12,18 @@ from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
 from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Read, ReadThrough, Run
-from millpond.cache.told import FunctionFailure, Told
+from millpond.cache.told import FillFailure, Told
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
 from millpond.policy.profiles import BUILT_IN, Profile
+from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.scopes.attachments import Attachments, ScopeKey
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from starlette.types import ASGIApp
 
@@ -150,12 +152,39 @@ class DataCache:
     attachments: Attachments = field(default_factory=Attachments)
     """What the scopes of the application's runs carry; by it they find this cache."""
     caller_runs: CallerRuns = field(default_factory=CallerRuns)
-    running: dict[object, Callable[[], Told]] = field(default_factory=dict)
-    """What the cached functions that run have told so far, by what their callers have in common."""
+    _telling: dict[object, Callable[[], Told]] = field(default_factory=dict)
+    """What the fills that run have told so far, by what their callers have in common."""
 
     def __post_init__(self) -> None:
         self.attachments.attach(DATA_CACHE, self)
         self.engine = ReadThrough(self.store, self.clock, self.patience, _report, self.lease_seconds, self.clean)
+
+    @contextmanager
+    def telling(self, place: object, told: Callable[[], Told]) -> Iterator[None]:
+        """Within the block a fill runs, and callers that give up waiting for it can learn what it has told so far.
+
+        Args:
+            place: what the callers of the fill have in common.
+            told: what the fill has told when it is called.
+
+        Raises:
+            FillFailure: an error was raised.
+        """
+        self._telling[place] = told
+        try:
+            yield
+        except CANCELLATION:
+            raise
+        except BaseException as error:
+            raise FillFailure(error, told()) from error
+        finally:
+            if self._telling.get(place) is told:
+                del self._telling[place]
+
+    def told_so_far(self, place: object) -> Told | None:
+        """What the fill that runs for `place` has told; None if none runs here."""
+        told = self._telling.get(place)
+        return None if told is None else told()
 
     async def obtain(self, read: DataRead) -> Entry:
         """The stored entry, or a new one; concurrent callers share one run (D23).
@@ -175,7 +204,7 @@ class DataCache:
 
 
 def _report(name: str, error: BaseException) -> None:
-    if isinstance(error, FunctionFailure):
+    if isinstance(error, FillFailure):
         error = error.unwrapped()
     log.warning("refreshing cached data (%s) failed; the stored data stays", name, exc_info=error)
 

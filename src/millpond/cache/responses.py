@@ -20,6 +20,7 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, judge
 from millpond.policy.http.sendable import stored_fault
 from millpond.policy.http.storing import storable_status
+from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.stores.bounded_dict import BoundedDict
@@ -98,6 +99,17 @@ class Cached:
     entry: Entry
     decision: Decision
 
+    @property
+    def lifetime(self) -> Lifetime:
+        """For what is made of it: old data that counts as fresh because its refresh has failed gets no new age.
+
+        Endless for an answer that isn't kept: it has none.
+        """
+        decision, lifetime = self.decision, self.entry.lifetime
+        if decision.reason is Reason.REFRESH_FAILED and decision.ttl is not None:
+            return lifetime.lowered(Lifetime(max(decision.ttl, 1)))
+        return FOREVER if lifetime.revalidate == 0 else lifetime
+
 
 @dataclass(slots=True)
 class Responses:
@@ -136,14 +148,18 @@ class Responses:
         judgement = self.judge(entry)
         return Cached(entry, _decision(judgement)) if judgement.fresh else None
 
-    async def answer(self, target: Target) -> Cached:
+    async def answer(self, target: Target, *, waits: bool = False) -> Cached:
         """The shared answer: from the store, stale while it is rendered again, or rendered now (4.2).
+
+        Args:
+            target: what is asked for.
+            waits: for a fresh one, where a stale one is stored.
 
         Raises:
             NotStatic: the route turned dynamic; run the request live (D7).
             RenderFailed: nothing servable is stored, and the render failed (R4.27).
         """
-        obtained = await self.engine.read(_AnswerRead(self, target))
+        obtained = await self.engine.read(_AnswerRead(self, target, waits=waits))
         if obtained.made:
             return _just_rendered(obtained)
         return Cached(obtained.entry, _decision(obtained.judgement))
@@ -195,8 +211,8 @@ class Responses:
 class _AnswerRead(Read):
     """One request for the answer of a static or fresh route."""
 
-    def __init__(self, responses: Responses, target: Target) -> None:
-        self._responses, self._target = responses, target
+    def __init__(self, responses: Responses, target: Target, *, waits: bool) -> None:
+        self._responses, self._target, self.waits = responses, target, waits
         self._caused_by = cause()
         self.key, self.name = target.key, target.label
 

@@ -1,23 +1,29 @@
-"""What a run of a cached function tells about its data; and its failure, on the way to everybody who waits for it."""
+"""What a fill tells of its data: to whoever uses the result, and to whoever gets an error, or none, in its place."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.lifetime import FOREVER, Lifetime
+
 if TYPE_CHECKING:
-    from millpond.policy.lifetime import Lifetime
+    from collections.abc import Iterable
+
+OWN_ANSWER = "millpond.own_answer"
+"""The key of an ASGI scope under which the OwnAnswer is found that hears of the answer."""
 
 
 class Told(NamedTuple):
-    """What a run says of the data that it uses, at its end or so far."""
+    """What a fill says of the data that it uses, at its end or so far."""
 
     lifetime: Lifetime
     tags: tuple[str, ...]
-    short_lived: bool
+    short_lived: bool = False
 
 
-class FunctionFailure(Exception):
-    """Carries the error of a function together with what the function had told before.
+class FillFailure(Exception):
+    """Carries the error of a fill together with what was told before.
 
     Whoever catches the error makes something else instead, of the same data: a 404 because a row is missing, a default
     because a service is down. Invalidating the data must reach that, too.
@@ -28,5 +34,24 @@ class FunctionFailure(Exception):
         self.error, self.told, self._traceback = error, told, error.__traceback__
 
     def unwrapped(self) -> BaseException:
-        """The error, with the traceback that the function gave it: each caller would make it longer for the next."""
+        """The error, with the traceback that the fill gave it: each caller would make it longer for the next."""
         return self.error.with_traceback(self._traceback)
+
+
+@dataclass(slots=True)
+class OwnAnswer:
+    """What this application's answer to a `fetch` of one of its paths tells of itself, at its end or so far."""
+
+    wants_fresh: bool = False
+    """Whether it must not be stale, as what is made of it will be stored (R4.21)."""
+    lifetime: Lifetime = FOREVER
+    tags: dict[str, None] = field(default_factory=dict)
+
+    def learn(self, lifetime: Lifetime, tags: Iterable[str]) -> None:
+        """The answer is made of data with this lifetime and these tags."""
+        self.lifetime = self.lifetime.lowered(lifetime)
+        self.tags.update(dict.fromkeys(tags))
+
+    def told(self) -> Told:
+        """What is known of it now."""
+        return Told(self.lifetime, tuple(self.tags))

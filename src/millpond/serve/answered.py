@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Message, Send
 
+    from millpond.cache.told import OwnAnswer
     from millpond.policy.decision import Decision
 
 ANSWERED = "millpond.answered"
@@ -16,10 +17,12 @@ ANSWERED = "millpond.answered"
 class Answered:
     """One request's answer; it is also the `send` that sees the status pass."""
 
-    __slots__ = ("decision", "is_clients", "send", "status")
+    __slots__ = ("decision", "is_clients", "own_answer", "send", "status")
 
-    def __init__(self, send: Send, *, is_clients: bool = True) -> None:
+    def __init__(self, send: Send, *, is_clients: bool = True, own_answer: OwnAnswer | None = None) -> None:
         self.send = send
+        self.own_answer = own_answer
+        """Hears of the answer, where a `fetch` of this application asked for it."""
         self.is_clients = is_clients
         """Whether a client has sent the request; otherwise the current span is that of whoever asks from inside."""
         self.status: int | None = None

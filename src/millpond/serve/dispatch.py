@@ -11,6 +11,7 @@ from millpond.cache.responses import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import NO_NEGOTIATION
+from millpond.policy.lifetime import FOREVER
 from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.serve.answered import ANSWERED
@@ -95,7 +96,8 @@ class Dispatcher:
         Raises:
             Exception: what the handler raised, for the application's exception handlers.
         """
-        hit = self.hit(asgi)
+        answered: Answered | None = asgi.get(ANSWERED)
+        hit = self.hit(asgi) if answered is None or answered.own_answer is None else None
         if hit is None:
             await self.answer(asgi, receive, send, way)
         else:
@@ -136,6 +138,8 @@ class Dispatcher:
         method = route.method_for(asgi["method"])
         operation = route.operations.get(method)
         tell_route(asgi, told_route(target, operation), target.params)
+        if answered.own_answer is not None:  # told before anything can fail
+            answered.own_answer.learn(FOREVER, target.own_tags)
         draft, decision = is_draft(asgi["headers"], self.live.draft_secret), self.live_decision
         if method == "GET" and plan.caches(target.path):
             decision = _DRAFT
@@ -153,18 +157,21 @@ class Dispatcher:
         found = self.responses.hit(target.key)
         if found is not None:
             self.hits.learn(asgi, target)
-        cached = found or await self._rendered(target)
+        own = answered.own_answer
+        cached = found or await self._rendered(target, waits=own is not None and own.wants_fresh)
         if isinstance(cached, RenderFailed):
             self._decide(asgi, target, _FAILED, answered)
             raise cached.error
         self._decide(asgi, target, cached.decision, answered)
+        if own is not None:
+            own.learn(cached.lifetime, cached.entry.tags)
         await send_cached(asgi, send, cached, self.clock(), self.hits.surrogates)
 
-    async def _rendered(self, target: Target) -> Cached | RenderFailed:
+    async def _rendered(self, target: Target, *, waits: bool) -> Cached | RenderFailed:
         try:
-            return await self.responses.answer(target)
-        except RenderFailed as failed:
-            return failed
+            return await self.responses.answer(target, waits=waits)
+        except RenderFailed as failed:  # after which the stale answer that was to be replaced counts as fresh
+            return (self.responses.hit(target.key) if waits else None) or failed
 
     def _decide(self, asgi: Scope, target: Target, decision: Decision, answered: Answered) -> None:
         """Note the decision before anything is sent: for the access log, and for the span of the request."""

@@ -153,6 +153,8 @@ class LiveRunner:
             await request.way(LiveRun(self, request, operation), asgi, messages.receive, send)
         finally:
             leave(token)
+            if request.answered.own_answer is not None:
+                request.answered.own_answer.learn(scope.lifetime, scope.tags)
             asgi.pop(CLIENT_MESSAGES, None)  # a server's `receive` refers to the scope: see `Answering`
             self.after_callbacks.begin(scope)
 

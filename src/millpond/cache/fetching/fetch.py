@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ from millpond.cache.fetch_chain import chain_to, waited_for_by
 from millpond.cache.fetching.own_routes import client_of_own, is_own
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.given_tags import usable_tags
+from millpond.cache.told import FillFailure, OwnAnswer, Told
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
@@ -26,6 +28,7 @@ from millpond.routes.results.passed_on import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from millpond.cache.data import DataCache
     from millpond.policy.entry import Entry
     from millpond.render.scopes.scope import Scope
 
@@ -80,7 +83,7 @@ async def fetch(
         httpx2.HTTPError: the upstream can't be reached, takes too long, or sends more than `cache.max_fetch_bytes`.
     """
     scope = current()
-    own = is_own(url)
+    own_answer = OwnAnswer() if is_own(url) else None
     call = FetchCall(
         method=method.upper(),
         cache=_checked_cache(cache),
@@ -88,11 +91,11 @@ async def fetch(
         header_names=frozenset(name.lower() for name in headers or ()),
     )
     data = cache_of(scope)
-    sender = client_of_own(url, data) if own else client or shared_client()
+    sender = client or shared_client() if own_answer is None else client_of_own(url, data, own_answer)
     request = sender.build_request(
         call.method, url, headers=headers, json=json, content=content, timeout=httpx2.Timeout(timeout)
     )
-    chain = chain_to(url, scope) if own else ()
+    chain = () if own_answer is None else chain_to(url, scope)
     limits = Limits(timeout, MAX_FETCH_BYTES if data is None else data.max_fetch_bytes)
 
     async def answer() -> httpx2.Response:
@@ -104,18 +107,55 @@ async def fetch(
     plan = _planned(call, request.url, scope, cache_components=data.cache_components)
     good_tags = usable_tags(tags, lambda: f"{at(scope.place())}fetch({redacted(request.url)})", log)
     scope.learn(Lifetime(plan.lowers), good_tags)
+    if own_answer is not None:
+        own_answer.wants_fresh = plan.cached or scope.wants_fresh_data
     if not plan.cached:
-        return await answer()
+        try:
+            return await answer()
+        finally:
+            if own_answer is not None:
+                _learn(scope, own_answer.told())
     key = _key(await hooked(sender, request), call.header_names, await _credentials(sender, request))
     for name in _NOT_IN_KEY:
         request.headers.pop(name, None)  # an upstream must not put one caller's trace into a shared answer
 
     async def fill(_: object) -> Filled:
-        return _filled(await answer(), plan, good_tags)
+        if own_answer is None:
+            return _filled(await answer(), plan, good_tags)
+        with data.telling(key, own_answer.told):
+            return _of_own_data(_filled(await answer(), plan, good_tags), own_answer.told())
 
     name = f"{request.method} {redacted(request.url)}"
     read = DataRead(data, key, name, _reader(plan, good_tags, scope), fill)
-    return _response(await data.obtain(read), request)
+    entry = await (data.obtain(read) if own_answer is None else _obtained_of_own(data, read, scope))
+    return _response(entry, request)
+
+
+async def _obtained_of_own(data: DataCache, read: DataRead, scope: Scope) -> Entry:
+    """An answer of this application. What it is made of counts for `scope`, too, whether there is an answer or not."""
+    try:
+        entry = await data.obtain(read)
+    except FillFailure as failure:
+        failed = failure
+    except asyncio.CancelledError:
+        told = data.told_so_far(read.key)
+        if told is not None:
+            _learn(scope, told)
+        raise
+    else:
+        _learn(scope, Told(Lifetime(entry.revalidate, entry.expire), entry.tags))
+        return entry
+    _learn(scope, failed.told)
+    raise failed.unwrapped()  # outside of `except`: the error keeps its own context
+
+
+def _learn(scope: Scope, told: Told) -> None:
+    scope.learn(told.lifetime, told.tags)
+
+
+def _of_own_data(filled: Filled, told: Told) -> Filled:
+    tags = (*filled.tags, *(tag for tag in told.tags if tag not in filled.tags))
+    return filled._replace(lifetime=filled.lifetime.lowered(told.lifetime), tags=tags)
 
 
 def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components: bool) -> FetchPlan:

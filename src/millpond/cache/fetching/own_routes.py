@@ -9,6 +9,7 @@ import httpx2
 
 from millpond.cache.fetching.decoding import too_large
 from millpond.cache.fetching.upstream import no_cookies, shared_client
+from millpond.cache.told import OWN_ANSWER
 from millpond.errors import UsageError
 from millpond.render.renderer import SERVER
 from millpond.render.scopes.scope import detached
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope as ASGIScope
 
     from millpond.cache.data import DataCache
+    from millpond.cache.told import OwnAnswer
 
 _ORIGIN = httpx2.URL(f"http://{SERVER[0]}:{SERVER[1]}")
 
@@ -27,23 +29,28 @@ def is_own(url: str) -> bool:
     return url.startswith("/") and not url.startswith("//")
 
 
-def client_of_own(url: str, cache: DataCache | None) -> httpx2.AsyncClient:
+def client_of_own(url: str, cache: DataCache | None, answer: OwnAnswer) -> httpx2.AsyncClient:
     """A client for the application's own paths. It opens no connections, so it needn't be closed.
+
+    Args:
+        url: the path.
+        cache: the application's.
+        answer: hears what the answer tells of itself.
 
     Raises:
         UsageError: no application runs here that could answer the path.
     """
     if cache is None or cache.application is None:
         raise UsageError(f'fetch("{url}"): a path needs a running application; outside of one, give an absolute URL.')
-    transport = _InProcess(cache.application, cache.max_fetch_bytes)
+    transport = _InProcess(cache.application, cache.max_fetch_bytes, answer)
     return httpx2.AsyncClient(transport=transport, base_url=_ORIGIN, cookies=no_cookies())
 
 
 class _InProcess(httpx2.AsyncBaseTransport):
     """A transport that calls the application; redirects to other hosts go to the shared client."""
 
-    def __init__(self, application: ASGIApp, max_bytes: int) -> None:
-        self._application, self._max_bytes = application, max_bytes
+    def __init__(self, application: ASGIApp, max_bytes: int, answer: OwnAnswer) -> None:
+        self._application, self._max_bytes, self._answer = application, max_bytes, answer
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
@@ -70,6 +77,7 @@ class _InProcess(httpx2.AsyncBaseTransport):
                 await send(message)
                 whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
+            scope[OWN_ANSWER] = self._answer
             with detached():  # the call is a request of its own, which its handler may read
                 # A task begins with an empty stack: a chain of fetches must not reach the recursion limit.
                 await asyncio.ensure_future(self._application(scope, receive, counted))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.data import Filled
 from millpond.cache.fetch_chain import note_circle
 from millpond.cache.functions.fill_scope import FillScope
-from millpond.cache.told import FunctionFailure, Told
+from millpond.cache.told import FillFailure, Told
 from millpond.errors import CircularWaitError, UsageError
 from millpond.policy.compat import Compat
 from millpond.policy.freshness import Reader
@@ -20,13 +20,12 @@ from millpond.policy.lifetime import FOREVER
 from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
-from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.scopes.dynamic_use import DynamicAccess
 from millpond.render.scopes.inputs import Inputs
 from millpond.render.scopes.scope import Phase, enter, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from millpond.cache.data import DataCache
     from millpond.cache.functions.definition import Definition
@@ -93,11 +92,11 @@ class Call:
         """Run the function with `run`, and encode its result. A flight calls this in a clean context.
 
         Raises:
-            FunctionFailure: the function raised; nothing is stored then (R5.46). Or it used request data, even if it
+            FillFailure: the function raised; nothing is stored then (R5.46). Or it used request data, even if it
                 swallowed that error (R5.32); or its result can't be encoded.
         """
         scope = self._scope_of_fill()
-        with self._telling(scope):
+        with self.cache.telling(self._place, partial(self._told, scope)):
             token = enter(scope)
             try:
                 value = await run()
@@ -111,7 +110,7 @@ class Call:
 
         def in_clean_context() -> Filled:
             scope = self._scope_of_fill()
-            with self._telling(scope):
+            with self.cache.telling(self._place, partial(self._told, scope)):
                 enter(scope)
                 try:
                     value = self.run()
@@ -121,26 +120,7 @@ class Call:
 
         return self.cache.clean.run(in_clean_context)
 
-    @contextmanager
-    def _telling(self, scope: FillScope) -> Iterator[None]:
-        """Within the block the function runs, and callers that give up can learn what it has told so far.
-
-        Raises:
-            FunctionFailure: an error was raised.
-        """
-        running, place, told = self.cache.running, self._place, partial(self._told, scope)
-        running[place] = told
-        try:
-            yield
-        except CANCELLATION:
-            raise
-        except BaseException as error:
-            raise FunctionFailure(error, told()) from error
-        finally:
-            if running.get(place) is told:
-                del running[place]
-
-    def failed(self, failure: FunctionFailure) -> BaseException:
+    def failed(self, failure: FillFailure) -> BaseException:
         """The function's error, for the caller to raise. What the function told before it counts for the caller, too.
 
         Raises:
@@ -153,9 +133,8 @@ class Call:
 
     def given_up(self) -> None:
         """The caller is cancelled while it waits, as by a timeout: what the function has told so far counts for it."""
-        told = self.cache.running.get(self._place) or partial(self._told, self._scope_of_fill())
         with suppress(DynamicAccess, UsageError):  # the scope knows the one, and the run raises the other itself
-            self._contribute(told())
+            self._contribute(self.cache.told_so_far(self._place) or self._told(self._scope_of_fill()))
 
     def use(self, result: Entry | Filled) -> Any:
         """The value for the caller. The lifetime and tags also apply to the caller's own answer or result.

@@ -13,7 +13,7 @@ from millpond.cache.data import DataRead
 from millpond.cache.functions.call import Call
 from millpond.cache.functions.definition import Definition
 from millpond.cache.functions.sync_bridge import SyncRead
-from millpond.cache.told import FunctionFailure
+from millpond.cache.told import FillFailure
 from millpond.render.scopes.scope import current
 from millpond.routes.module import CACHED_MARK
 
@@ -88,7 +88,7 @@ def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
         this = Call(definition, cache, scope, args, kwargs)
         try:
             result = await _obtained(this)
-        except FunctionFailure as failure:
+        except FillFailure as failure:
             failed = failure
         except asyncio.CancelledError:
             this.given_up()
@@ -111,7 +111,7 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
         this = Call(definition, cache, scope, args, kwargs)
         try:
             result = _obtained_sync(this, loop)
-        except FunctionFailure as failure:
+        except FillFailure as failure:
             failed = failure
         else:
             return this.use(result)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse
 
+from millpond.cache.told import OWN_ANSWER
 from millpond.errors import CircularWaitError
 from millpond.internals import fastapi_names
 from millpond.serve.answered import ANSWERED, Answered
@@ -52,7 +53,7 @@ class InProcess:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        answered = scope[ANSWERED] = Answered(send, is_clients=False)
+        answered = scope[ANSWERED] = Answered(send, is_clients=False, own_answer=scope.get(OWN_ANSWER))
         scope[fastapi_names.TELEMETRY_KEY] = None
         if self.base_path:
             enter_base_path(scope, "", self.base_path)
