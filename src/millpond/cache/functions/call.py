@@ -94,6 +94,7 @@ class Call:
         Raises:
             FillFailure: the function raised; nothing is stored then (R5.46). Or it used request data, even if it
                 swallowed that error (R5.32); or its result can't be encoded.
+            UsageError: it says too little of its lifetime for a build (R5.39).
         """
         scope = self._scope_of_fill()
         with self.cache.telling(self._place, partial(self._told, scope)):
@@ -103,7 +104,9 @@ class Call:
             finally:
                 leave(token)
                 scope.phase = Phase.AFTER
-            return self._finished(scope, value)
+            filled = self._finished(scope, value)
+        self._check_life(scope)
+        return filled
 
     def fill_in_place(self) -> Filled:
         """Like `fill`, but in this thread, also in a clean context."""
@@ -116,7 +119,9 @@ class Call:
                     value = self.run()
                 finally:
                     scope.phase = Phase.AFTER
-                return self._finished(scope, value)
+                filled = self._finished(scope, value)
+            self._check_life(scope)
+            return filled
 
         return self.cache.clean.run(in_clean_context)
 
@@ -173,11 +178,6 @@ class Call:
         definition = self.definition
         if scope.misused is not None:
             raise scope.misused
-        if scope.short_lived is not None and scope.for_build and not self._chosen(scope):
-            raise UsageError(
-                f"{self.name} uses {scope.short_lived}, which is too short-lived to be rendered at build, and says "
-                "nothing about its own lifetime; call cache_life() in it, or read the short-lived value outside."
-            )
         told = self._told(scope)
         if len(told.tags) > MAX_TAGS_OF_ONE:
             log.warning("@cached %s has more than %d tags: not cached", definition.name, MAX_TAGS_OF_ONE)
@@ -190,6 +190,14 @@ class Call:
             storable=told.lifetime.revalidate != 0 and len(told.tags) <= MAX_TAGS_OF_ONE,
             short_lived=told.short_lived,
         )
+
+    def _check_life(self, scope: FillScope) -> None:
+        """Raises UsageError: at build the function used a short-lived result, and names no lifetime (R5.39)."""
+        if scope.short_lived is not None and scope.for_build and not self._chosen(scope):
+            raise UsageError(
+                f"{self.name} uses {scope.short_lived}, which is too short-lived to be rendered at build, and says "
+                "nothing about its own lifetime; call cache_life() in it, or read the short-lived value outside."
+            )
 
     def _told(self, scope: FillScope) -> Told:
         """What a run in `scope` says, at its end or so far.
