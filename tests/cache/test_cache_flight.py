@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from millpond.cache.flight import Flights
+from millpond.cache.runs.flight import Flights
 from millpond.errors import CancelledCallError, CircularWaitError
 from millpond.render.pending_tasks import drain_tasks
 

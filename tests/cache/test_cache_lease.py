@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.cache.lease import under_lease
+from millpond.cache.runs.lease import under_lease
 from millpond.stores.memory import MemoryStore
 from ponds import Clock, turns
 

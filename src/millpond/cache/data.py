@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from millpond.cache.caller_runs import CallerRuns
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
-from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Read, ReadThrough, Run
+from millpond.cache.runs.caller_runs import CallerRuns
+from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.cache.told import FillFailure, Told
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError

@@ -13,8 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.flight import Flights
-from millpond.cache.lease import LEASE_SECONDS, under_lease
+from millpond.cache.runs.flight import Flights
+from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
 from millpond.render.base_exceptions import is_cancellation

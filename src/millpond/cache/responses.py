@@ -12,9 +12,9 @@ import msgspec
 
 from millpond.cache.answer import compressed_in_thread, entry_of, warn_of_lost_body
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.lease import LEASE_SECONDS
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.render_span import RenderSpans, cause
+from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.errors import OverdueError, UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, judge

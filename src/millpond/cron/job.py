@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from millpond.cache.lease import kept
+from millpond.cache.runs.lease import kept
 from millpond.config.schedule import Schedule
 from millpond.cron.cron_request import AnsweredFromCache, send_cron_request
 from millpond.cron.record import CronRecord, CronRun, RunOutcome, entry_of, key_of, record_in

@@ -6,8 +6,8 @@ import asyncio
 import queue
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.caller_runs import FunctionRun
 from millpond.cache.data import DataRead
+from millpond.cache.runs.caller_runs import FunctionRun
 
 if TYPE_CHECKING:
     from millpond.cache.data import Filled
