@@ -178,3 +178,33 @@ async def test_in_14_a_bare_call_is_cached_until_the_request_is_read(project: Pr
         )
         async with project.started(compat="14") as running:
             assert [await running.body("/") for _ in range(2)] == ['"/a 1"', '"/a 2"']
+
+
+@pytest.mark.parametrize("mode", ["", 'fetch_cache = "auto"', 'fetch_cache = "only-cache"'])
+@pytest.mark.parametrize(
+    ("config", "before"),
+    [
+        ("revalidate = 0", "pass"),
+        ('dynamic = "force-dynamic"', "headers()"),
+        ("revalidate = False", "headers()"),
+        ("revalidate = 60", "headers()"),
+    ],
+)
+async def test_in_14_a_bare_fetch_is_uncached_where_the_answer_is_one_requests_already(
+    project: Project, mode: str, config: str, before: str
+) -> None:
+    """R5.6, R5.10: the lifetime of the answer is 0, by the file or as the request was read, and the fetch has it, too."""
+    async with upstream() as service:
+        source = f"""
+            from millpond import fetch, headers
+            {config}
+            {mode}
+            async def GET():
+                {before}
+                return (await fetch("{service.url}/a")).text
+            """
+        project.routes({"/": source})
+        async with project.started(compat="14") as running:
+            for _ in range(2):
+                assert (await running.get("/")).status_code == 200
+        assert service.requests == 2

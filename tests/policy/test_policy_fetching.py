@@ -222,6 +222,13 @@ def test_in_14_a_bare_call_follows_the_answer_around_it() -> None:
     assert kept(NOTHING, V14, None, route=0) == UNCACHED
 
 
+@pytest.mark.parametrize("mode", [FetchCache.AUTO, FetchCache.ONLY_CACHE])
+def test_in_14_modes_without_a_default_of_their_own_follow_the_answer_too(mode: FetchCache) -> None:
+    assert kept(NOTHING, V14, mode, route=None) == FOREVER
+    assert kept(NOTHING, V14, mode, route=ROUTE) == BY_THE_ROUTE
+    assert kept(NOTHING, V14, mode, route=0) == UNCACHED
+
+
 @pytest.mark.parametrize("compat", LATER)
 def test_from_15_a_bare_call_is_cached_at_build_only(compat: Compat) -> None:
     assert kept(NOTHING, compat, None, prerendering=True) == BY_THE_ROUTE

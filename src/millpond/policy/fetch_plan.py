@@ -134,7 +134,7 @@ def _by_default(call: FetchCall, around: FetchSurroundings, warning: str | None)
     if mode is None and around.segment.dynamic is Dynamic.FORCE_DYNAMIC:
         return _uncached('dynamic = "force-dynamic"', warning)
     live = around.route_revalidate == 0
-    if live and (call.personal or (mode is None and around.compat is Compat.V14)):
+    if live and (call.personal or around.compat is Compat.V14):
         return FetchPlan(False, None, False, None, "auto no cache", warning)
     if mode is None and around.compat is not Compat.V14 and not around.prerendering:
         return FetchPlan(False, None, False, None, "auto no cache", warning)

@@ -69,7 +69,7 @@ class LiveScope(OperationScope):
     def route_revalidate(self) -> float | None:
         if self.method != "GET" or self._used_request or self.phase is Phase.AFTER:
             return 0
-        return self.segment.revalidate or None
+        return None if self.segment.revalidate is False else self.segment.revalidate
 
     @property
     def has_ended(self) -> bool:
