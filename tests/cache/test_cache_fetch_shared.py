@@ -193,7 +193,7 @@ async def test_in_14_a_bare_call_is_cached_until_the_request_is_read(project: Pr
 async def test_in_14_a_bare_fetch_is_uncached_where_the_answer_is_one_requests_already(
     project: Project, mode: str, config: str, before: str
 ) -> None:
-    """R5.6, R5.10: the lifetime of the answer is 0, by the file or as the request was read, and the fetch has it, too."""
+    """R5.6, R5.10: the answer lives for 0 seconds, by the file or as the request was read, and so does the fetch."""
     async with upstream() as service:
         source = f"""
             from millpond import fetch, headers

@@ -197,9 +197,9 @@ class DataCache:
         except CircularWaitError as circle:
             raise note_circle(circle) from None
 
-    def at_hand(self, read: DataRead) -> Entry | None:
-        """The entry that is available without waiting, or None."""
-        obtained = self.engine.at_hand(read)
+    def at_hand(self, read: DataRead, loop: asyncio.AbstractEventLoop | None = None) -> Entry | None:
+        """The entry that is available without waiting, or None; `loop` as in `ReadThrough.at_hand`."""
+        obtained = self.engine.at_hand(read, loop)
         return None if obtained is None else obtained.entry
 
 

@@ -177,27 +177,38 @@ class ReadThrough:
         outcome = await self.flights.alone(read.key, lambda: self._run(read, background=False), read.name)
         return Obtained(outcome.entry, read.judge(outcome.entry), True, Reason.TAG, outcome.stored)
 
-    def at_hand(self, read: Read) -> Obtained | None:
-        """The entry that is available without waiting, or None. A stale one is refreshed in the background."""
+    def at_hand(self, read: Read, loop: asyncio.AbstractEventLoop | None = None) -> Obtained | None:
+        """The entry that is available without waiting, or None. A stale one is refreshed in the background.
+
+        Args:
+            read: the read.
+            loop: the event loop for that; None: the running one.
+        """
         entry = self._arriving.get(read.key) or self.store.peek(read.key)
         if entry is None:
             return None
         judgement = read.judge(entry)
-        return Obtained(entry, judgement) if self._serves(read, judgement) else None
+        return Obtained(entry, judgement) if self._serves(read, judgement, loop) else None
 
     def _judge(self, read: Read, entry: Entry | None) -> Judgement:
         if entry is not None:
             return read.judge(entry)
         return Judgement(False, False, Reason.COLD if self.store.is_synced() else Reason.STORE_UNREACHABLE)
 
-    def _serves(self, read: Read, judgement: Judgement) -> bool:
+    def _serves(self, read: Read, judgement: Judgement, loop: asyncio.AbstractEventLoop | None = None) -> bool:
         """Whether the reader gets an entry with this judgement. For a stale one, a refresh starts in the background."""
         if not judgement.servable or (read.waits and not judgement.fresh):
             return False
         # While the store can't be reached, a new entry couldn't be stored, and each read would start another run.
         if not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE:
-            self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
+            if loop is None:
+                self._refresh(read)
+            else:
+                loop.call_soon_threadsafe(self._refresh, read)
         return True
+
+    def _refresh(self, read: Read) -> None:
+        self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
 
     async def _run(self, read: Read, *, background: bool) -> _Outcome:
         """One run under the key's lease; or, if another process holds the lease, the entry that it makes."""
@@ -254,12 +265,25 @@ class ReadThrough:
                 backoff = backoff_after_failure(entry, self.clock(), run.generation)
                 await self.store.commit(entry.with_backoff(backoff))
 
-    def keep_soon(self, read: Read, made: Made, run: Run) -> None:
-        """Store an entry from synchronous code: at once for this process, soon afterwards for others."""
+    def keep_soon(self, read: Read, made: Made, run: Run, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Store an entry from synchronous code: at once for this process, soon afterwards for others.
+
+        Args:
+            read: the read that it was made for.
+            made: the entry.
+            run: its run.
+            loop: the event loop that stores it; None: the running one.
+        """
         if made.fate is Fate.LEAVE:
             return
         if made.fate is Fate.REPLACE:
             self._arriving[read.key] = made.entry
+        if loop is None:
+            self._begin_keeping(read, made, run)
+        else:
+            loop.call_soon_threadsafe(self._begin_keeping, read, made, run)
+
+    def _begin_keeping(self, read: Read, made: Made, run: Run) -> None:
         task: asyncio.Task[object] = self.clean.begin(lambda: self._keep(read, made, run, None))
         self._storing.hold(task)
         task.add_done_callback(lambda done: self._arrived(read, made.entry, done))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.data import DataCache
     from millpond.cache.functions.definition import Definition
+    from millpond.errors import Place
     from millpond.policy.entry import Entry
     from millpond.render.scopes.scope import Scope
 
@@ -83,6 +84,10 @@ class Call:
         if scope is None:
             return Reader()
         return Reader(None, scope.own_tags, dict(scope.own_invalidations), scope.wants_fresh_data)
+
+    def place(self) -> Place:
+        """Where the function is; a thread may have called it without any line of the user's on its stack."""
+        return self.definition.reported(Path.cwd() if self.scope is None else self.scope.project).place
 
     def run(self) -> Any:
         """Call the function."""

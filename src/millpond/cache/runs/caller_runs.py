@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
+from millpond.cache.runs.loop_watch import LoopWatches
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from queue import SimpleQueue
@@ -62,6 +64,7 @@ class CallerRuns:
         self._offers: dict[str, list[SimpleQueue[FunctionRun | None]]] = {}
         self._open: dict[str, FunctionRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.watches = LoopWatches()
 
     @contextmanager
     def offered(self, key: str, orders: SimpleQueue[FunctionRun | None]) -> Iterator[None]:
@@ -87,9 +90,7 @@ class CallerRuns:
             offers = list(self._offers.get(key, ()))
         for orders in offers:
             orders.put(work)
-        pooled = asyncio.create_task(to_thread.run_sync(work.carry_out, limiter=_threads()))
-        self._tasks.add(pooled)
-        pooled.add_done_callback(self._tasks.discard)
+        pooled = self.pool(work)
         try:
             return await work.result()
         finally:
@@ -97,6 +98,13 @@ class CallerRuns:
                 if self._open.get(key) is work:
                     del self._open[key]
             pooled.cancel()  # leaves the queue for a thread; doesn't stop a running thread
+
+    def pool(self, work: FunctionRun) -> asyncio.Task[None]:
+        """Have the first free thread of the pool carry it out."""
+        pooled = asyncio.create_task(to_thread.run_sync(work.carry_out, limiter=_threads()))
+        self._tasks.add(pooled)
+        pooled.add_done_callback(self._tasks.discard)
+        return pooled
 
 
 def _threads() -> CapacityLimiter:
