@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from millpond.render.request.access import in_running_function, is_shared_work
+from millpond.render.request.access import in_running_shared_work, is_shared_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +44,7 @@ def propagate_scopes() -> None:
 def _starting(start: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(start)
     def starting(self: threading.Thread) -> None:
-        # Not in a shared render: a thread may outlive it, and what it reads later must not raise DynamicAccess.
-        if in_running_function() and not getattr(_here, "submits", False):
+        if in_running_shared_work() and not getattr(_here, "submits", False):
             self.run = functools.partial(copy_context().run, self.run)  # type: ignore[method-assign]
         start(self)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from anyio import from_thread
@@ -108,6 +109,8 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
         loop = _loop_of(cache)
         if cache is None or loop is None:
             return definition.function(*args, **kwargs)
+        if scope is None and cache.observed is not None and not _on_loop_thread(loop):
+            cache.observed.warn_of_lost_tags(definition.reported(Path.cwd()))
         this = Call(definition, cache, scope, args, kwargs)
         try:
             result = _obtained_sync(this, loop)

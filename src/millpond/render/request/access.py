@@ -29,10 +29,10 @@ def is_shared_work() -> bool:
     return reader is not None and reader.for_others
 
 
-def in_running_function() -> bool:
-    """Whether this code runs in a cached function that hasn't returned yet."""
+def in_running_shared_work() -> bool:
+    """Whether this code runs in a shared render, or in a cached function, that hasn't ended yet."""
     reader = current()
-    return reader is not None and reader.in_function and reader.phase is Phase.HANDLER
+    return reader is not None and reader.for_others and reader.phase is Phase.HANDLER
 
 
 def refuse_in_function(api: str, key: object = None) -> None:
