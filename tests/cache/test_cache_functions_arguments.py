@@ -256,7 +256,7 @@ class Weird:
         ({Weird(): 1}, 'the argument a key of "a" is of type'),
         (Path("x"), 'the argument "a" is of type pathlib'),
         (len, 'the argument "a" is of type builtin_function'),
-        (int, 'the argument "a" is of type type'),
+        (type("Local", (), {"__qualname__": "f.<locals>.Local"}), 'the argument "a" is of type type, a class that a'),
         (1j, 'the argument "a" is of type complex'),
         (bytearray(b"x"), 'the argument "a" is of type bytearray'),
     ],

@@ -53,6 +53,8 @@ def cached(
 ) -> Any:
     """Cache a function's results by its arguments. For sync and async functions, with or without parentheses.
 
+    For methods, too: a class says by a method `__cache_key__` what tells its objects apart.
+
     The key consists of module, qualified name, source, arguments, and the variables that the function closes over.
     Concurrent calls share one run. A stale result is returned while one refresh runs; a caller that will itself be
     stored waits for the fresh result instead (R4.21). Errors aren't cached (R5.46).
@@ -65,7 +67,7 @@ def cached(
         life: the name of a lifetime, such as "hours" (R5.33).
 
     Raises:
-        UsageError: the function is a method, or an option is invalid.
+        UsageError: it isn't a function, or an option is invalid.
     """
     if function is not None:
         return _wrapped(Definition.of(function, None, (), None, None))

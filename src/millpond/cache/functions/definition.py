@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-from millpond.cache.functions.identity import captured_identity, encode_identity, identity, name_and_code
+from millpond.cache.functions.identity import (
+    CACHE_KEY,
+    captured_identity,
+    encode_identity,
+    held_by_decorators,
+    identity,
+    name_and_code,
+)
 from millpond.cache.functions.plain import NotPlain
 from millpond.cache.functions.values import Codec
 from millpond.cache.given_tags import usable_tags
@@ -50,22 +57,22 @@ class Definition:
         """Validate the options.
 
         Raises:
-            UsageError: `function` is a method, or not a function; or an option is invalid (R5.20).
+            UsageError: `function` is not a function, or an option is invalid (R5.20).
         """
+        if isinstance(function, staticmethod | classmethod):
+            kind = type(function).__name__
+            raise UsageError(f"@cached {function.__qualname__}(): write @{kind} above @cached.")
         if not isinstance(function, FunctionType):
             raise UsageError(f"@cached takes a function, not {type(function).__name__}.")
         where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}: @cached {function.__qualname__}()"
-        if "." in function.__qualname__.rpartition("<locals>.")[2]:
-            raise UsageError(
-                f"{where}: a method can't be cached, because its object would be part of the key; "
-                "make it a function, and pass it the values that it needs."
-            )
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise UsageError(f"{where}: a generator can't be cached; return a list.")
         if revalidate is not None and life is not None:
             raise UsageError(f"{where}: give revalidate or life, not both.")
         _check_revalidate(revalidate, where)
-        return cls(function, revalidate, usable_tags(tags, lambda: where, log), key, life)
+        definition = cls(function, revalidate, usable_tags(tags, lambda: where, log), key, life)
+        definition._held  # noqa: B018 - before the first call changes what decorators hold
+        return definition
 
     @property
     def name(self) -> str:
@@ -95,7 +102,10 @@ class Definition:
             UsageError: an argument, or a variable that the function closes over, can't be part of a key.
             TypeError: the arguments don't match the function's signature.
         """
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError:  # a decorator takes other arguments than the function that it wraps
+            bound = inspect.signature(self.function, follow_wrapped=False).bind(*args, **kwargs)
         bound.apply_defaults()
         return data_key("function", self._identity, self._captured(), self._arguments(bound.arguments))
 
@@ -129,11 +139,15 @@ class Definition:
         """It changes when the function, or the class of its results, is edited: keys of old results no longer match."""
         return encode_identity([name_and_code(self.function), self.codec.shape])
 
+    @functools.cached_property
+    def _held(self) -> Any:
+        return held_by_decorators(self.function)
+
     def _captured(self) -> bytes:
         if self.key is not None:
             return self._encoded({"key": self.key}, "of the option")
         try:
-            return encode_identity(captured_identity(self.function))
+            return encode_identity([captured_identity(self.function), self._held])
         except NotPlain as problem:
             raise self._no_key(
                 f"closed over {problem}", "give @cached(key=[…]) the values that distinguish its results"
@@ -146,6 +160,12 @@ class Definition:
         try:
             return encode_identity([[name, identity(value, f'"{name}"')] for name, value in values.items()])
         except NotPlain as problem:
+            if problem.where == '"self"':
+                raise self._no_key(
+                    f"it is a method, and {problem}",
+                    f"give the class a method {CACHE_KEY}() that returns what tells its objects apart, or make it a "
+                    "function, and pass what it needs",
+                ) from None
             raise self._no_key(f"{what} {problem}", "pass plain data, such as an id") from None
         except RecursionError:
             raise self._no_key(f"{what} contains itself, or is nested too deeply", "pass plain data") from None

@@ -6,10 +6,10 @@ import functools
 import hashlib
 import inspect
 import math
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,9 +19,14 @@ import pydantic
 
 from millpond.cache.functions.plain import NotPlain, fields_of, text_of
 
+CACHE_KEY = "__cache_key__"
+"""The method by which a class says what tells its objects apart."""
+
 _BY_TEXT = (datetime, date, time, timedelta, Decimal, UUID)
 _EXACT = frozenset({str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT})
 """Types whose instances can't have additional attributes."""
+_DEPTH = 2
+"""How deep objects are looked into that decorators hold."""
 _SQLALCHEMY_PREFIX = "_sa_"
 """The prefix of attributes in which SQLAlchemy keeps the state of an object."""
 
@@ -30,11 +35,16 @@ def identity(value: object, where: str) -> Any:
     """`value` as nested lists with its types, for keys.
 
     1, True, 1.0 and "1" differ, and so do dates and strings that look equal. Dicts and sets are sorted. Attributes of
-    the user's classes that aren't fields count, too, as the function may read them.
+    the user's classes that aren't fields count, too, as the function may read them. A class may say itself what tells
+    its objects apart, by a method `__cache_key__`.
 
     Raises:
         NotPlain: it contains a value that has no such form.
     """
+    if isinstance(value, type):
+        return _of_class(value, where)
+    if (key := getattr(type(value), CACHE_KEY, None)) is not None:
+        return [_class(value), identity(key(value), f"{CACHE_KEY}() of {where}")]
     shown = _shown(value, where)
     if type(value) in _EXACT or isinstance(value, Enum):
         return shown
@@ -64,12 +74,22 @@ def _shown(value: object, where: str) -> Any:
         return ["dict", sorted(encode_identity(pair) for pair in pairs)]
     fields = fields_of(value)
     if fields is not None:
-        return [_class(value), [[name, identity(item, f"{where}.{name}")] for name, item in fields.items()]]
+        items = [[name, identity(item, f"{where}.{name}")] for name, item in fields.items()]
+        given = sorted(value.model_fields_set) if isinstance(value, pydantic.BaseModel) else None
+        return [_class(value), items, given]
     if isinstance(value, datetime | time) and type(value) in _BY_TEXT:
-        return [_class(value), text_of(value), value.fold, _zone(value)]
+        return [_class(value), text_of(value), value.fold, _zone(value, where)]
     if type(value) in _BY_TEXT:
         return [_class(value), text_of(value)]
+    if isinstance(value, tzinfo):
+        return _zone_itself(value, where)
     raise NotPlain(value, where)
+
+
+def _of_class(value: type, where: str) -> Any:
+    if "<locals>" in value.__qualname__:
+        raise NotPlain(value, where, ", a class that a function has made")
+    return [_class(value), value.__module__, value.__qualname__]
 
 
 def _hidden(value: object) -> dict[str, Any]:
@@ -87,10 +107,20 @@ def _hidden(value: object) -> dict[str, Any]:
     }
 
 
-def _zone(value: datetime | time) -> str | None:
-    """The name of the time zone: two zones with the same offset now may differ in summer."""
-    zone = value.tzinfo
-    return zone.key if isinstance(zone, ZoneInfo) else value.tzname()
+def _zone(value: datetime | time, where: str) -> Any:
+    """The time zone: two zones with the same offset now may differ in summer."""
+    return None if value.tzinfo is None else _zone_itself(value.tzinfo, f"the time zone of {where}")
+
+
+def _zone_itself(zone: tzinfo, where: str) -> Any:
+    if isinstance(zone, ZoneInfo):
+        if zone.key is None:
+            raise NotPlain(zone, where, " without a key")
+        return [_class(zone), zone.key]
+    shown = repr(zone)
+    if f"0x{id(zone):x}" in shown:  # it says nothing about itself
+        raise NotPlain(zone, where, ", which has no name; use zoneinfo.ZoneInfo")
+    return [_class(zone), shown]
 
 
 def encode_identity(value: Any) -> bytes:
@@ -120,8 +150,8 @@ def name_and_code(function: FunctionType) -> Any:
 def captured_identity(function: FunctionType, above: tuple[FunctionType, ...] = ()) -> Any:
     """The variables, by name, that a function and its decorators' wrappers close over.
 
-    The decorators of a module-level function ran when the module was imported, so they hold no request data. Their
-    values that have no identity, such as the policy of a retry decorator, are left out.
+    The decorators of a module-level function ran when the module was imported, so they hold no request data. What has
+    no identity there is left out, such as the policy of a retry decorator; `held_by_decorators` looks into it.
 
     Raises:
         NotPlain: another variable has no identity.
@@ -184,9 +214,48 @@ def _value(value: object, where: str, above: tuple[FunctionType, ...]) -> Any:
         return [name_and_code(value), captured_identity(value, above), defaults]
     if isinstance(value, ModuleType):
         return [_class(value), value.__name__]
-    if isinstance(value, BuiltinFunctionType | type) and "<locals>" not in value.__qualname__:
+    if isinstance(value, BuiltinFunctionType) and "<locals>" not in value.__qualname__:
         return [_class(value), value.__module__, value.__qualname__]
+    if isinstance(value, functools.partial):
+        given = [*value.args, *value.keywords.values()]
+        return [_value(value.func, where, above), [_value(each, where, above) for each in given], [*value.keywords]]
+    if isinstance(value, MethodType):
+        return [_value(value.__func__, where, above), _value(value.__self__, where, above)]
     return identity(value, where)
+
+
+def held_by_decorators(function: FunctionType) -> Any:
+    """What the objects contain that the decorators of a module-level function hold, and that have no identity.
+
+    Call it when the function is decorated: such objects may keep a state, such as counters, that each call changes.
+    Numbers with a fraction are left out: they are times as a rule, and differ between processes.
+    """
+    *wrappers, inner = layers = _layers(function)
+    if _is_local(inner):
+        return None  # all that it closes over has an identity, or there is no key
+    values = [value for each in wrappers for _, value in (*_cells(each), *_defaults(each))]
+    return [_contents(value, tuple(layers), _DEPTH) for value in values]
+
+
+def _contents(value: object, above: tuple[FunctionType, ...], depth: int) -> Any:
+    if isinstance(value, float):
+        return None
+    try:
+        return _value(value, "", above)
+    except (NotPlain, RecursionError):
+        parts = _parts(value) if depth else {}
+        return [_class(value), [[name, _contents(each, above, depth - 1)] for name, each in parts.items()]]
+
+
+def _parts(value: object) -> dict[str, Any]:
+    if isinstance(value, MethodType):
+        return {"function": value.__func__, **_parts(value.__self__)}
+    if isinstance(value, functools.partial):
+        return {"function": value.func, **{str(n): each for n, each in enumerate(value.args)}, **value.keywords}
+    if isinstance(value, FunctionType):
+        return {"code": name_and_code(value), **dict([*_cells(value), *_defaults(value)])}
+    attributes: dict[str, Any] = getattr(value, "__dict__", {})
+    return attributes
 
 
 def _captured_defaults(function: FunctionType, above: tuple[FunctionType, ...]) -> Any:
