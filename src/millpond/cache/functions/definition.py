@@ -18,7 +18,7 @@ from millpond.cache.functions.identity import (
     name_and_code,
 )
 from millpond.cache.functions.plain import NotPlain
-from millpond.cache.functions.values import Codec
+from millpond.cache.functions.values import FORMAT, Codec
 from millpond.cache.given_tags import usable_tags
 from millpond.errors import Place, UsageError
 from millpond.policy.key import data_key
@@ -137,7 +137,7 @@ class Definition:
     @functools.cached_property
     def _identity(self) -> bytes:
         """It changes when the function, or the class of its results, is edited: keys of old results no longer match."""
-        return encode_identity([name_and_code(self.function), self.codec.shape])
+        return encode_identity([name_and_code(self.function), self.codec.shape, FORMAT])
 
     @functools.cached_property
     def _held(self) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pydantic
@@ -29,7 +30,10 @@ _CODES: dict[type, int] = {
     Decimal: 8,
     UUID: 9,
     int: 10,  # beyond 64 bits
+    dict: 11,  # with other keys than msgpack's
 }
+_KEYS = frozenset({*_PLAIN, *_CODES} - {tuple, set, frozenset, dict})
+"""Types of keys."""
 
 
 class NotPlain(TypeError):
@@ -77,10 +81,12 @@ def _tagged(value: object, where: str) -> Any:
     if isinstance(value, list) and kind is list:
         return [_tagged(item, f"{where}[{n}]") for n, item in enumerate(value)]
     if isinstance(value, dict) and kind is dict:
-        return {_plain_key(k, where): _tagged(v, f"{where}[{k!r}]") for k, v in value.items()}
+        return _tagged_dict(value, where)
     if isinstance(value, tuple | set | frozenset) and kind in _CODES:
         items = [_tagged(item, f"an item of {where}") for item in value]
         return msgspec.msgpack.Ext(_CODES[kind], msgspec.msgpack.encode(items))
+    if isinstance(value, datetime | time) and kind in _CODES:
+        return msgspec.msgpack.Ext(_CODES[kind], _moment(value, where))
     if kind in _CODES:
         return _extension(kind, text_of(value))
     known = fields_of(value) is not None or isinstance(value, Enum | tuple)
@@ -88,10 +94,41 @@ def _tagged(value: object, where: str) -> Any:
     raise NotPlain(value, where, reason)
 
 
-def _plain_key(key: object, where: str) -> Any:
-    if type(key) in (str, int, bytes, float, bool, type(None)):
-        return key
-    raise NotPlain(key, f"a key of {where}")
+def _tagged_dict(value: dict[Any, Any], where: str) -> Any:
+    for key in value:
+        if type(key) not in _KEYS:
+            raise NotPlain(key, f"a key of {where}")
+    values = (_tagged(each, f"{where}[{key!r}]") for key, each in value.items())
+    if all(type(key) in _PLAIN for key in value):
+        return dict(zip(value, values, strict=True))
+    pairs = [[_tagged(key, f"a key of {where}"), each] for key, each in zip(value, values, strict=True)]
+    return msgspec.msgpack.Ext(_CODES[dict], msgspec.msgpack.encode(pairs))
+
+
+def _moment(value: datetime | time, where: str) -> bytes:
+    """A datetime or time, with what its text doesn't tell: the zone by its key, and which of two equal hours it is."""
+    zone: Any = value.tzinfo
+    if isinstance(zone, ZoneInfo) and zone.key is not None:
+        zone = zone.key
+    elif type(zone) is timezone:
+        offset, name = zone.utcoffset(None), zone.tzname(None)
+        given = None if name == timezone(offset).tzname(None) else name
+        zone = [offset.days, offset.seconds, offset.microseconds, given]
+    elif zone is not None:
+        reason = f" with a time zone of type {type(zone).__qualname__}; give it a zoneinfo.ZoneInfo that has a key"
+        raise NotPlain(value, where, reason)
+    return msgspec.msgpack.encode([value.replace(tzinfo=None, fold=0).isoformat(), value.fold, zone])
+
+
+def _moment_from(kind: type[datetime | time], data: memoryview) -> datetime | time:
+    text, fold, zone = msgspec.msgpack.decode(data)
+    if isinstance(zone, str):
+        zone = ZoneInfo(zone)
+    elif zone is not None:
+        days, seconds, microseconds, name = zone
+        offset = timedelta(days, seconds, microseconds)
+        zone = timezone(offset) if name is None else timezone(offset, name)
+    return kind.fromisoformat(text).replace(tzinfo=zone, fold=fold)
 
 
 def _extension(kind: type, text: str) -> msgspec.msgpack.Ext:
@@ -106,14 +143,16 @@ def decode_plain(data: bytes | memoryview) -> Any:
 def _restore(code: int, data: memoryview) -> Any:
     if code in (1, 2, 3):
         return (tuple, set, frozenset)[code - 1](_plain_decoder.decode(data))
+    if code in (_CODES[datetime], _CODES[time]):
+        return _moment_from(datetime if code == _CODES[datetime] else time, data)
+    if code == _CODES[dict]:
+        return dict(_plain_decoder.decode(data))
     text = str(data, "utf-8")
     if code == _CODES[timedelta]:
         days, seconds, microseconds = map(int, text.split())
         return timedelta(days, seconds, microseconds)
     makers: dict[int, Callable[[str], object]] = {
-        _CODES[datetime]: datetime.fromisoformat,
         _CODES[date]: date.fromisoformat,
-        _CODES[time]: time.fromisoformat,
         _CODES[Decimal]: Decimal,
         _CODES[UUID]: UUID,
         _CODES[int]: lambda digits: int(digits, 16),

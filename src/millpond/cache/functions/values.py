@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 import pydantic
@@ -11,9 +14,16 @@ import pydantic
 from millpond.cache.functions.plain import NotPlain, decode_plain, encode_plain, fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+FORMAT = 2
+"""Of what is written; part of the keys, so that what former versions have written isn't found."""
 
 _PLAIN_MARK, _TYPED_MARK = b"\0", b"\1"
+_EXACT = (bytes, datetime, date, time, timedelta, Decimal, UUID)
+"""What `encode_plain` writes without loss, and msgspec with some."""
+_NUMBERS = (int, float)
+"""1 becomes 1.0 where a float is declared."""
 
 
 class Codec:
@@ -55,35 +65,71 @@ class Codec:
     def decode(self, data: bytes) -> Any:
         """Decode the output of `encode`; a new copy each time."""
         written = memoryview(data)[1:]
-        return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decoder.decode(written)
+        return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decode_typed(written)
 
     def _encode_typed(self, value: object, where: str) -> bytes:
         try:
-            written = msgspec.msgpack.encode(value, enc_hook=_to_builtins)
+            builtins = msgspec.to_builtins(value, builtin_types=_EXACT, enc_hook=_to_builtins)
+            states = [_state_of(model) for model in _models_in(value)]
+            written = encode_plain([builtins, states], where)
+        except NotPlain:
+            raise
         except (TypeError, OverflowError) as error:
             raise NotPlain(value, where, f" ({error})") from None
         try:
-            back = self._decoder.decode(written)
-        except (TypeError, msgspec.ValidationError, pydantic.ValidationError) as error:
+            back = self._decode_typed(written)
+        except (TypeError, ValueError) as error:  # msgspec's and pydantic's are ValueErrors
             raise NotPlain(value, where, f", which the declared return type can't decode ({error})") from None
         different = difference(value, back, where)
         if different is not None:
             raise NotPlain(*different)
         return written
 
-    @functools.cached_property
-    def _decoder(self) -> msgspec.msgpack.Decoder[Any]:
-        return msgspec.msgpack.Decoder(self._declared, dec_hook=_from_builtins)
+    def _decode_typed(self, written: bytes | memoryview) -> Any:
+        builtins, states = decode_plain(written)
+        value = msgspec.convert(builtins, self._declared, builtin_types=_EXACT, dec_hook=_from_builtins)
+        for model, (given, private) in zip(_models_in(value), states, strict=False):
+            model.model_fields_set.clear()
+            model.model_fields_set.update(given)
+            for name, item in private.items():
+                setattr(model, name, item)
+        return value
+
+
+def _models_in(value: object) -> Iterator[pydantic.BaseModel]:
+    """The pydantic models that a value consists of, in an order that depends on its content alone."""
+    if isinstance(value, pydantic.BaseModel):
+        yield value
+    fields = fields_of(value)
+    parts: Iterable[object] = ()
+    if fields is not None:
+        parts = fields.values()
+    elif isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    for part in parts:
+        yield from _models_in(part)
+
+
+def _state_of(model: pydantic.BaseModel) -> Any:
+    """What a model has beside its fields: the names of those that were given, and its private attributes."""
+    return [sorted(model.model_fields_set), dict(getattr(model, "__pydantic_private__", None) or {})]
 
 
 def difference(value: object, back: object, where: str) -> tuple[object, str, str] | None:
     """The first difference between `value` and `back`: the value, its path, and what it became. 1 and 1.0 are equal."""
-    lost = (value, where, f", and would be decoded as {type(back).__qualname__}; declare the return type more exactly")
-    fields = fields_of(value)
-    if fields is not None:
-        others = fields_of(back)
-        if type(value) is not type(back) or others is None:
-            return lost
+    became = f"{back!r:.80}" if type(value) is type(back) else type(back).__qualname__
+    lost = (value, where, f", and would be decoded as {became}; declare the return type more exactly")
+    if type(value) is not type(back) and not (type(value) in _NUMBERS and type(back) in _NUMBERS):
+        return lost
+    states = [_state_of(model) for model in (value, back) if isinstance(model, pydantic.BaseModel)]
+    if states and states[0] != states[1]:
+        return lost
+    if isinstance(value, datetime | time) and repr(value) != repr(back):  # moments in two zones may be equal
+        return lost
+    fields, others = fields_of(value), fields_of(back)
+    if fields is not None and others is not None:
         return _first(difference(field, others[name], f"{where}.{name}") for name, field in fields.items())
     if isinstance(value, dict):
         if not isinstance(back, dict) or value.keys() != back.keys():
