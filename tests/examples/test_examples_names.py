@@ -22,7 +22,7 @@ from millpond.cli.commands import app as command_line
 
 MILLPOND = REPOSITORY / "src" / "millpond"
 FOR_DEVELOPERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "docs" / "design.md"]
-ABOUT_NEXT = ("differences.md", "rules.md")
+ABOUT_NEXT = ("differences.md", "porting.md", "rules.md")
 """These name functions of Next.js as well."""
 LIBRARIES = (fastapi, starlette, sentry_sdk)
 AN_IDENTIFIER = re.compile(r"(?:\w+\.)*\w*[a-z]\w*_\w+|(?:\w+\.)*[A-Z][a-z]+[A-Z]\w*|[a-z_]+(?:\.\w+)+")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from routes_project import load_one
 
+from millpond.routes.exports import METHODS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -40,7 +42,18 @@ def warnings(project: Path, source: str) -> list[str]:
             "def GET(): ...\ndef generate_static_param(): ...",
             "app/route.py:2: generate_static_param does nothing; did you mean generate_static_params?",
         ),
-        ("def GET(): ...\ndef DELTE(): ...", "app/route.py:2: DELTE does nothing; did you mean DELETE?"),
+        ("def GET(): ...\ndef DELTE(): ...", "app/route.py:2: DELTE answers no requests; did you mean DELETE?"),
+        ("def GET(): ...\ndef PSOT(): ...", "app/route.py:2: PSOT answers no requests; did you mean POST?"),
+        ("def GET(): ...\nasync def PTU(): ...", "app/route.py:2: PTU answers no requests; did you mean PUT?"),
+        ("def GET(): ...\ndef OPTION(): ...", "app/route.py:2: OPTION answers no requests; did you mean OPTIONS?"),
+        ("def GET(): ...\ndef DEL(): ...", "app/route.py:2: DEL answers no requests; did you mean DELETE?"),
+        ("def POST(): ...\ndef GTE(): ...", "app/route.py:2: GTE answers no requests; did you mean GET?"),
+        ("def POST(): ...\ndef GETT(): ...", "app/route.py:2: GETT answers no requests; did you mean GET?"),
+        ("def POST(): ...\nHEED = lambda: 1", "app/route.py:2: HEED answers no requests; did you mean HEAD?"),
+        (
+            "def GET(): ...\ndef TRACE(): ...",
+            f"app/route.py:2: TRACE answers no requests; route files answer {', '.join(METHODS)}.",
+        ),
     ],
 )
 def test_a_name_that_looks_like_a_mistake_is_warned_about(tmp_path: Path, source: str, warning: str) -> None:
@@ -67,6 +80,9 @@ def test_a_file_without_any_method_is_warned_about(tmp_path: Path) -> None:
         "head = 3\ndef GET(): ...",
         "POSTS = ['a', 'b']\ndef GET(): ...",
         "def puts(): ...\ndef GET(): ...",
+        "class Post: ...\ndef GET(): ...",
+        "def LOAD(): ...\ndef GET(): ...",
+        "def GETT(): ...\ndef GET(): ...",
         "_revalidte = 60\ndef GET(): ...",
         "from os import name as revalidte\ndef GET(): ...",
         "class Runtime: ...\nruntime = Runtime()\ndef GET(): ...",

@@ -7,7 +7,7 @@ import pytest
 from routes_project import load_one
 
 from millpond.errors import RouteModuleError
-from millpond.routes.static_params import Params, validate_static_params
+from millpond.routes.static_params import Params, list_params, validate_static_params
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +100,45 @@ def test_a_wrong_item_is_named_by_its_index(tmp_path: Path, folder: str, item: A
     assert f"item {len(returned) - 1} of generate_static_params" in message
     for word in words:
         assert word in message
+
+
+LISTING = """
+{kind} generate_static_params(params):
+    {line}
+    return [{{"lang": "en", "slug": params.get("slug", "none")}}]
+def GET(): ...
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("kind", "line"), [("def", "assert params == {}"), ("async def", "await params")])
+async def test_it_may_take_params_which_are_empty(tmp_path: Path, kind: str, line: str) -> None:
+    module = load_one(tmp_path, LISTING.format(kind=kind, line=line), "[lang]/[slug]")
+    assert await list_params(module) == [{"lang": "en", "slug": "none"}]
+
+
+@pytest.mark.anyio
+async def test_a_parameter_of_another_file_is_asked_for_in_vain(tmp_path: Path) -> None:
+    module = load_one(tmp_path, LISTING.format(kind="def", line="params['lang']"), "[lang]/[slug]")
+    with pytest.raises(RouteModuleError) as caught:
+        await list_params(module)
+    assert str(caught.value) == (
+        "app/[lang]/[slug]/route.py:2: generate_static_params: no file above a route lists parameters, so return those "
+        'of the whole path: [{"lang": …, "slug": …}]; params has no \'lang\'.'
+    )
+
+
+@pytest.mark.parametrize("parameter", ["slug", "props", "context", "request", "_"])
+def test_it_can_take_nothing_else(tmp_path: Path, parameter: str) -> None:
+    with pytest.raises(RouteModuleError) as caught:
+        load_one(tmp_path, f"def GET(): ...\ndef generate_static_params({parameter}): ...\n", "[slug]")
+    assert str(caught.value) == (
+        f"app/[slug]/route.py:2: generate_static_params takes `{parameter}`, and is called without arguments; no file "
+        'above a route lists parameters, so return those of the whole path: [{"slug": …}].'
+    )
+
+
+@pytest.mark.anyio
+async def test_a_default_of_its_own_is_left_to_it(tmp_path: Path) -> None:
+    source = "def GET(): ...\ndef generate_static_params(slugs=('a', 'b')): return [{'slug': s} for s in slugs]\n"
+    assert await list_params(load_one(tmp_path, source, "[slug]")) == [{"slug": "a"}, {"slug": "b"}]

@@ -192,9 +192,10 @@ class Responses:
         known = self._live.get(key)
         return None if known is None else known[1]
 
-    def turned_dynamic(self, target: Target, use: DynamicUse) -> None:
-        """Run a path that was static at build live for `LIVE_SECONDS`."""
-        log.warning(
+    def turned_dynamic(self, target: Target, use: DynamicUse, level: int = logging.WARNING) -> None:
+        """Run a path that was static at build live for `LIVE_SECONDS`; `level` is how the log calls it."""
+        log.log(
+            level,
             "%s was static at build, and now its answer depends on the request: %s. It runs live for now. "
             'Set dynamic = "force-dynamic" in %s, or keep request data out of GET and of render middleware.',
             target.label,
@@ -231,21 +232,37 @@ class _AnswerRead(Read):
 
     async def _make(self, run: Run) -> Made:
         responses, target, context = self._responses, self._target, copy_context()
+        rendered = None
         try:
             rendered = await responses.renders.regenerate(target, context)
             entry = entry_of(rendered, target, rendered_at=run.began, generation=run.generation, build=responses.build)
         except NotStatic as ended:
-            responses.turned_dynamic(target, ended.use)
+            level = logging.WARNING if rendered is None else self._level(rendered.status)
+            responses.turned_dynamic(target, ended.use, level)
             raise
         except Exception as error:
             raise RenderFailed(target, error, context) from error
         responses.warn_of_lost_body(rendered, target)
         if not storable_status(entry.status):
-            # Any client can cause refusals such as 400 by its query; only other failures are worth a warning.
-            level = logging.WARNING if entry.status >= 500 or not target.query else logging.DEBUG
-            log.log(level, "rendering %s answered %d, which is not stored", target.label, entry.status)
+            log.log(
+                self._level(entry.status),
+                "rendering %s answered %d, which is not stored",
+                target.label,
+                entry.status,
+            )
             return Made(entry, Fate.BACK_OFF)
         return Made(await compressed_in_thread(entry, responses.codings))
+
+    def _level(self, status: int) -> int:
+        """How the log calls an answer of this status that isn't stored.
+
+        Any client can cause refusals such as 400 and 403, by a path that nobody listed or by its query. They are worth
+        a warning only where the handler has answered well before, or where there is one path.
+        """
+        asked = self._target.query or self._target.route.params
+        if 400 <= status < 500 and asked and self._responses.store.peek(self._target.key) is None:
+            return logging.DEBUG
+        return logging.WARNING
 
     def after_failure(self, error: BaseException, run: Run) -> Fate:
         del run

@@ -124,13 +124,17 @@ def _check_content(content: object) -> None:
     """Without importing what the user hasn't: a pictex element comes from a pictex that is there."""
     if isinstance(content, bytes) or _is_pillow(content) or _pictex_kind(content) is not None:
         return
+    if content is None:
+        if _missing("PIL"):
+            raise UsageError(f"ImageResponse writes pictures with Pillow, which isn't installed; {_INSTALL}")
+        return
     if isinstance(content, str):
         if _missing("pictex"):
             raise UsageError(f"ImageResponse draws texts and elements with pictex, which isn't installed; {_INSTALL}")
         return
     raise UsageError(
         f"ImageResponse can't draw a value of type {type(content).__name__}; give it a pictex element, a Pillow image, "
-        f"bytes or a text. For pictex and Pillow {_INSTALL}"
+        f"bytes, a text, or None for an empty picture. For pictex and Pillow {_INSTALL}"
     )
 
 
@@ -176,10 +180,12 @@ def _as_pillow(picture: Picture) -> Image:
     content: Any = picture.content
     if _is_pillow(content):
         return content  # type: ignore[no-any-return]
+    width, height = picture.width or WIDTH, picture.height or HEIGHT
+    if content is None:
+        return _empty(width, height)
     with _pictex:
         if _pictex_kind(content) == "BitmapImage":
             return _pixels(content)
-        width, height = picture.width or WIDTH, picture.height or HEIGHT
         canvas, elements = _canvas(content)
         canvas.size(width, height)
         if picture.fonts:
@@ -187,6 +193,13 @@ def _as_pillow(picture: Picture) -> Image:
         bitmap = canvas.render(*elements)
         box = bitmap.content_box  # what lies outside, such as a text that is too long, is cut off
         return _pixels(bitmap).crop((int(box.x), int(box.y), int(box.x) + width, int(box.y) + height))
+
+
+def _empty(width: int, height: int) -> Image:
+    """A transparent picture."""
+    import PIL.Image
+
+    return PIL.Image.new("RGBA", (width, height))
 
 
 def _canvas(content: Any) -> tuple[Canvas, list[Any]]:

@@ -22,7 +22,9 @@ from millpond.metadata.web_manifest import manifest_json
 from millpond.policy.compat import Compat
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import METHODS, RouteModule, call_exported, load
-from millpond.routes.signature import signature_of
+from millpond.routes.parameters.listers import check_folders_only
+from millpond.routes.parameters.path_params import of_folders
+from millpond.routes.parameters.signature import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,6 +63,8 @@ def load_generated(
     name, function = _function(module, metadata)
     place = module.place(name)
     listing = _listing(module, metadata)
+    if listing is None and metadata.kind.listing is not None:
+        _refuse_unlisted_id(function, module, metadata.kind.listing, place)
     return dataclasses.replace(
         module,
         functions={"GET": _Maker(function, metadata.kind, module, place, listing, compat).handler()},
@@ -95,7 +99,17 @@ def _listing(module: RouteModule, metadata: MetadataFile) -> Listing | None:
         raise RouteModuleError(
             f"{place}: {name} fills the parameter id, and so does a folder of {module.file.file}; rename the folder."
         )
+    check_folders_only(function, name, of_folders(module.file.params), place)
     return Listing(function, module, metadata.kind, place)
+
+
+def _refuse_unlisted_id(function: Callable[..., Any], module: RouteModule, lister: str, place: Place) -> None:
+    """Refuse `sitemap(id)` where nothing lists ids: it would be a query parameter, and every request be refused."""
+    given = signature_of(function, place).parameters.get(_ID)
+    if given is None or given.default is not inspect.Parameter.empty:
+        return
+    if not any(segment.parameter == _ID for segment in module.file.params):
+        raise RouteModuleError(f'{place}: it takes id, and nothing lists ids; add {lister}(): return [{{"id": 0}}].')
 
 
 def _warnings(module: RouteModule, function: str) -> tuple[str, ...]:

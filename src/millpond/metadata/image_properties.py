@@ -92,9 +92,10 @@ def text_of(module: RouteModule, name: str, item: Mapping[str, Any] | None = Non
 
 
 def _said(module: RouteModule, name: str, item: Mapping[str, Any] | None) -> Any:
-    return (item or {}).get(name, getattr(module.module, name, None))
+    own = None if item is None else item.get(name)
+    return getattr(module.module, name, None) if own is None else own
 
 
 def _refuse(module: RouteModule, name: str, item: Mapping[str, Any] | None, remedy: str) -> NoReturn:
-    place = module.place("generate_image_metadata" if name in (item or ()) else name)
+    place = module.place("generate_image_metadata" if item is not None and item.get(name) is not None else name)
     raise MetadataError(f"{place}: {name} is {_said(module, name, item)!r}; {remedy}.") from None

@@ -27,8 +27,8 @@ class ImageResponse(Response):
     It is drawn in a thread when the answer is sent, so the event loop never waits for it. Needs the extra `og`.
 
     Args:
-        content: a pictex element, its Canvas or the bitmap that it rendered; a text; a Pillow image; or the bytes of
-            a finished picture, which need no extra.
+        content: a pictex element, its Canvas or the bitmap that it rendered; a text; a Pillow image; the bytes of a
+            finished picture, which need no extra; or None for an empty, transparent picture.
         width: pixels; with a Pillow image, a bitmap or bytes, whose size is their own, leave it out.
         height: pixels, likewise.
         status_code: of the answer.

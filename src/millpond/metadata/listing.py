@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from millpond.errors import MetadataError
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import call_exported
+from millpond.routes.parameters.listers import folder_arguments
+from millpond.routes.parameters.path_params import of_folders
 from millpond.routes.static_params import validate_static_params
 
 if TYPE_CHECKING:
@@ -55,9 +57,8 @@ class Listing:
         return self.checked(await call_exported(self.function, **self.wanted(params)))
 
     def wanted(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the parameters that the function takes."""
-        names = inspect.signature(self.function).parameters
-        return {name: value for name, value in params.items() if name in names}
+        """Those of the parameters that the function takes; `params` are all of them."""
+        return folder_arguments(self.function, {name: value for name, value in params.items() if name != METADATA_ID})
 
     def checked(self, returned: object) -> dict[str, Mapping[str, Any]]:
         """What it returned, by the last segment of the URLs."""
@@ -88,7 +89,7 @@ class Listing:
         Ids are rendered at build in every version (D29).
         """
         outer = self.module.generate_static_params
-        folders = tuple(segment for segment in self.module.file.params if segment.parameter != METADATA_ID)
+        folders = tuple(of_folders(self.module.file.params))
         if folders and outer is None:
             return None
         above = dataclasses.replace(

@@ -63,7 +63,8 @@ def robots_txt(returned: object) -> bytes:
         refuse_shape(returned, "robots", 'a dict: {"rules": {"user_agent": "*", "allow": "/"}}')
     shape, _, _ = _shapes()
     robots = shaped(shape, dict(returned), "robots()", forbidden=ONE_LINE, names=Robots.__annotations__)
-    rules = robots["rules"] if isinstance(robots["rules"], list | tuple) else [robots["rules"]]
+    given = returned["rules"]  # as it is, so that a name that is misspelt is found even if its value is None
+    rules = given if isinstance(given, list | tuple) else [given]
     lines: list[str] = []
     for index, rule in enumerate(rules):
         lines += [*_rule(rule, f"rule {index} of robots()"), ""]
@@ -75,7 +76,8 @@ def robots_txt(returned: object) -> bytes:
 
 def _rule(given: object, what: str) -> list[str]:
     if not isinstance(given, Mapping):
-        raise MetadataError(f'{what} is a value of type {type(given).__name__}; it must be a dict: {{"allow": "/"}}.')
+        kind = "None" if given is None else f"a value of type {type(given).__name__}"
+        raise MetadataError(f'{what} is {kind}; it must be a dict: {{"allow": "/"}}.')
     _, shape, others = _shapes()
     fields = set(Rule.__annotations__)
     own = {name: value for name, value in given.items() if name in fields}
@@ -87,8 +89,9 @@ def _rule(given: object, what: str) -> list[str]:
     lines += [f"Disallow: {path}" for path in listed(rule.get("disallow", ()))]
     if "crawl_delay" in rule:
         lines.append(f"Crawl-delay: {number(rule['crawl_delay'])}")
-    for name, value in extra.items():
+    for name in rest:
         _refuse_misspelt(name, what)
+    for name, value in extra.items():
         values = value if isinstance(value, list) else [value]
         lines += [f"{name}: {item if isinstance(item, str) else number(item)}" for item in values]
     return lines

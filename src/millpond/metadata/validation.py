@@ -26,6 +26,32 @@ ONE_LINE = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]"
 _LIKENESS = 0.6
 
 
+def without_absent(value: Any, what: str) -> Any:
+    """`value` without the keys whose value is None, at any depth: None is absence, as `undefined` in JavaScript.
+
+    Args:
+        value: what was returned.
+        what: what messages call it.
+
+    Raises:
+        MetadataError: it is nested too deeply, or holds itself.
+    """
+    try:
+        return _without_absent(value)
+    except RecursionError:
+        raise MetadataError(f"{what}: it is nested too deeply, or holds itself; return plain data.") from None
+
+
+def _without_absent(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_absent(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_absent(inner) for inner in value]
+    if isinstance(value, tuple):
+        return tuple(_without_absent(inner) for inner in value)
+    return value
+
+
 def shaped(
     shape: TypeAdapter[Any],
     value: object,
@@ -34,7 +60,7 @@ def shaped(
     forbidden: re.Pattern[str],
     names: Iterable[str] = (),
 ) -> Any:
-    """`value` with its texts, numbers and dates checked.
+    """`value` with its texts, numbers and dates checked, and without the fields that are None.
 
     Args:
         shape: what it is held against.
@@ -49,7 +75,8 @@ def shaped(
     try:
         checked = shape.validate_python(value)
     except ValidationError as error:
-        raise MetadataError(f"{what}: {_problem(error, value, list(names))}") from None
+        _refuse_unknown(error, value, what, list(names))
+        checked = _present(shape, value, what)
     for path, text in _texts(checked, ()):
         match = forbidden.search(text)
         if match is not None:
@@ -69,17 +96,44 @@ def _texts(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
             yield from _texts(inner, (*path, index))
 
 
-def _problem(error: ValidationError, value: object, names: list[str]) -> str:
-    """A sentence about the first field that is wrong, with all types that it takes."""
-    errors = [(*_reached(details["loc"], value), details) for details in error.errors(include_url=False)]
+def _present(shape: TypeAdapter[Any], value: object, what: str) -> Any:
+    """`value` without what is None, checked."""
+    present = without_absent(value, what)
+    try:
+        return shape.validate_python(present)
+    except ValidationError as error:
+        raise MetadataError(f"{what}: {_problem(error, present, value)}") from None
+
+
+def _refuse_unknown(error: ValidationError, value: object, what: str, names: list[str]) -> None:
+    """Refuse a field that there isn't, also if it is None: it would do nothing when it isn't any more."""
+    for details in error.errors(include_url=False):
+        if details["type"] == "extra_forbidden":
+            path, _ = _reached(details["loc"], value)
+            guess = near(str(path[-1]), names, _LIKENESS)
+            remedy = f'; did you mean "{guess}"?' if guess else "; leave it out."
+            raise MetadataError(f"{what}: there is no field {_field(path)}{remedy}") from None
+
+
+def _problem(error: ValidationError, present: object, value: object) -> str:
+    """A sentence about the first field that is wrong, with all types that it takes.
+
+    Args:
+        error: what is wrong.
+        present: what was checked.
+        value: what was returned: it may say None where something is missing.
+    """
+    errors = [(*_reached(details["loc"], present), details) for details in error.errors(include_url=False)]
     path, found, first = errors[0]
     if first["type"] == "missing":
-        return f"{_field((*path, str(first['loc'][-1])))} is missing."
-    if first["type"] == "extra_forbidden":
-        guess = near(str(path[-1]), names, _LIKENESS)
-        return f"there is no field {_field(path)}" + (f'; did you mean "{guess}"?' if guess else "; leave it out.")
+        path = (*path, str(first["loc"][-1]))
+        return f"{_field(path)} is {'None, and required' if _is_at(path, value) else 'missing'}."
     messages = dict.fromkeys(_wanted(details["msg"]) for other, _, details in errors if other == path)
     return f"{_field(path)} is {_shown(found)}; it must be {' or '.join(messages)}."
+
+
+def _is_at(path: tuple[str | int, ...], value: object) -> bool:
+    return len(_reached(path, value)[0]) == len(path)
 
 
 def near(name: str, names: Iterable[str], likeness: float) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from millpond.errors import MetadataError
-from millpond.metadata.validation import ANY_TEXT, refuse_shape, shaped
+from millpond.metadata.validation import ANY_TEXT, refuse_shape, shaped, without_absent
 
 _OPEN = ConfigDict(extra="allow", strict=True)
 """Browsers read members that no specification has yet: what isn't known goes through."""
@@ -164,16 +164,17 @@ def _shape() -> TypeAdapter[Any]:
 
 
 def manifest_json(returned: object) -> bytes:
-    """The manifest of what `manifest()` returned: JSON without spaces.
+    """The manifest of what `manifest()` returned: JSON without spaces, and without members that are None.
 
     Raises:
         MetadataError: it isn't a dict, a member is wrong, or a value has no JSON.
     """
     if not isinstance(returned, Mapping):
         refuse_shape(returned, "manifest", 'a dict: {"name": "…", "start_url": "/"}')
+    manifest = without_absent(returned, "manifest()")
     shaped(_shape(), dict(returned), "manifest()", forbidden=ANY_TEXT)
     try:
-        text = json.dumps(dict(returned), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(manifest, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise MetadataError(f"manifest() returned what JSON can't hold: {error}.") from None
     return text.encode()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import itertools
 from typing import TYPE_CHECKING
 
 from millpond.errors import Place
@@ -26,6 +28,7 @@ _CAMEL_CASE = {
     "generateStaticParams": STATIC_PARAMS,
 }
 _ABSENT = {"runtime", "preferred_region", "preferredRegion"}
+_UNANSWERED = {"CONNECT", "QUERY", "TRACE"}
 _LIKENESS = 0.85
 
 
@@ -93,6 +96,8 @@ def _mistake(name: str, value: object, values: Mapping[str, object]) -> str | No
         return f"{name} does nothing; write {_CAMEL_CASE[name]}."
     if name in _ABSENT:
         return f"{name} does nothing: this server has one runtime and no regions; remove it." if _plain(value) else None
+    if inspect.isclass(value) and not name.isupper():
+        return None  # class Post: a model
     if callable(value):
         return _mistaken_function(name, values)
     return _mistaken_option(name, value, values)
@@ -107,8 +112,21 @@ def _mistaken_function(name: str, values: Mapping[str, object]) -> str | None:
         return f"a route has no default handler; name the function by its method: {', '.join(METHODS)}."
     if name.upper() in METHODS:  # beside the method itself, a function in lower case is a helper
         return None if name.upper() in values else f"{name} answers no requests; write {name.upper()}."
-    known = METHODS if name.isupper() else (STATIC_PARAMS,)
-    return _near_miss(name, name, known, values)
+    if name in _UNANSWERED:
+        return f"{name} answers no requests; route files answer {', '.join(METHODS)}."
+    if not name.isupper():
+        return _near_miss(name, name, (STATIC_PARAMS,), values)
+    guess = next((method for method in METHODS if method not in values and _is_slip(name, method)), None)
+    return f"{name} answers no requests; did you mean {guess}?" if guess else None
+
+
+def _is_slip(name: str, method: str) -> bool:
+    """Whether a method is meant: its beginning, its letters in another order, or one letter more, less or another."""
+    if (len(name) > 2 and method.startswith(name)) or sorted(name) == sorted(method):
+        return True
+    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(name, method, strict=False)))
+    rest, wanted = name[same:], method[same:]
+    return rest == wanted[1:] or rest[1:] in (wanted, wanted[1:])
 
 
 def _mistaken_option(name: str, value: object, values: Mapping[str, object]) -> str | None:

@@ -21,6 +21,8 @@ from millpond.policy.segment import (
 )
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
 from millpond.routes.imports import import_route, refuse_syntax
+from millpond.routes.parameters.listers import without_arguments
+from millpond.routes.parameters.path_params import of_folders
 from millpond.routes.results.returned import is_async
 
 if TYPE_CHECKING:
@@ -123,7 +125,10 @@ def _function(value: object, name: str, file: RouteFile, lines: Mapping[str, int
 def _static_params(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int]) -> Callable[..., Any] | None:
     if STATIC_PARAMS not in exports:
         return None
-    return _function(exports[STATIC_PARAMS], STATIC_PARAMS, file, lines)
+    function = _function(exports[STATIC_PARAMS], STATIC_PARAMS, file, lines)
+    return without_arguments(
+        function, STATIC_PARAMS, of_folders(file.params), Place(file.file, lines.get(STATIC_PARAMS))
+    )
 
 
 def _config(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int]) -> SegmentConfig:

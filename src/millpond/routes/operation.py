@@ -21,8 +21,8 @@ from millpond.errors import Place, RouteModuleError, UsageError
 from millpond.internals import fastapi_names
 from millpond.routes.direct import NotDirect, direct_handler
 from millpond.routes.folder import SegmentKind
+from millpond.routes.parameters.signature import adapt, signature_of
 from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
-from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -230,7 +230,7 @@ def make_operation(
     try:
         router.add_api_route(
             route_path(segments),
-            adapt(function, module.file.params, place),
+            adapt(function, module.file.params, place, method),
             methods=[method],
             name=operation_name(method, segments),
             tags=list[str | Enum](segment.name for segment in segments if not segment.dynamic)[:1],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from starlette.requests import Request
 
 from millpond.policy.compat import Compat
+from millpond.policy.http.cookie_value import decoded
 from millpond.render.scopes.draft import DraftState
 from millpond.render.scopes.scope import OperationScope, Phase
 from millpond.render.scopes.set_cookies import SetCookies
@@ -42,7 +43,8 @@ class LiveScope(OperationScope):
 
     @property
     def visible_cookies(self) -> dict[str, str]:
-        values = {**self.request.cookies, **self._set_cookies.written}
+        brought = {name: decoded(value) for name, value in self.request.cookies.items()}
+        values = {**brought, **self._set_cookies.written}
         return {name: value for name, value in values.items() if value is not None}
 
     @property

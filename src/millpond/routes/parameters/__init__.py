@@ -1,0 +1,1 @@
+"""What handlers are passed: which parameter is what, by its name and annotation."""
