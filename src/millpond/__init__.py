@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from millpond.render.request.request_api import cookies as cookies
     from millpond.render.request.request_api import draft_mode as draft_mode
     from millpond.render.request.request_api import headers as headers
+    from millpond.routes.options.operation_options import operation as operation
 
 _HOMES = {
     "AddressError": "millpond.errors",
@@ -97,6 +98,7 @@ _HOMES = {
     "fetch": "millpond.cache.fetching.fetch",
     "headers": "millpond.render.request.request_api",
     "not_found": "millpond.render.raised_response",
+    "operation": "millpond.routes.options.operation_options",
     "permanent_redirect": "millpond.render.raised_response",
     "purged": "millpond.cache.invalidate",
     "redirect": "millpond.render.raised_response",

@@ -12,6 +12,7 @@ from document_tables import REPOSITORY, Table, codes, tables
 from fastapi import FastAPI
 
 from millpond import Millpond
+from millpond.routes.options.option_values import OF_FOLDERS, OF_OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,12 @@ def test_every_option_of_fastapis_constructor_is_a_habit() -> None:
     options = set(inspect.signature(FastAPI.__init__).parameters) - {"self"}
     assert len(options) > 30
     assert sorted(options - named_at_the_left()) == []
+
+
+def test_every_option_of_operations_and_folders_is_a_habit() -> None:
+    left = {table.columns[0]: {name for row in table.rows for name in codes(row[0])} for table in habits()}
+    assert set(OF_OPERATIONS) <= left["option of `@operation`"]
+    assert set(OF_FOLDERS) <= left["option of a folder"]
 
 
 def test_every_method_of_fastapi_is_a_habit_or_one_of_a_kind() -> None:

@@ -41,6 +41,7 @@ DOCUMENTED: dict[str, str] = {
     "fastapi.exceptions": "RequestValidationError",
     "fastapi.testclient": "TestClient",
     "fastapi.routing": "APIRoute RouteContext iter_route_contexts",
+    "fastapi.sse": "EventSourceResponse ServerSentEvent",
     "httptools": "*",
     "httpx2": "*",
     "lmdb": "*",

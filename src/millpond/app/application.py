@@ -371,7 +371,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         Raises:
             BuildError: the output can't be written.
         """
-        return await Builder(self._context(None), self._instrumentation).run(progress)
+        return await Builder(self._context(None), self._instrumentation, self.app_dir).run(progress)
 
     def jobs(self) -> list[CronJob]:
         """The configured crons, for the process that serves to run; see `millpond.cron.scheduler`."""

@@ -16,10 +16,12 @@ from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
 from millpond.prerender.whole_build import WholeBuild
+from millpond.routes.options.lonely_routers import lonely_hints
 from millpond.stores.factory import memory_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from millpond.app.construction.instrumentation import Instrumentation
     from millpond.app.context import AppContext
@@ -35,6 +37,8 @@ class Builder:
 
     context: AppContext
     instrumentation: Instrumentation
+    app_dir: Path
+    """The folder of the routes."""
 
     async def run(self, progress: Progress) -> Built:
         """Build. With Cache Components this runs in a separate thread, whose event loop detects when a render waits.
@@ -79,6 +83,7 @@ class Builder:
                 crons=config.cron,
                 data=lambda: self._shipped(store),
                 functions=functions,
+                hints=lonely_hints(self.app_dir, self.context.project),
             )
             built = await whole.run(progress)
             await runtime.drain(config.build.timeout)

@@ -12,6 +12,8 @@ from millpond.render.candidacy import candidacy
 from millpond.render.handler import wrap_handler
 from millpond.routes.module import refuse_replaced_config
 from millpond.routes.operation import Found, OperationRoute
+from millpond.routes.options.folder_tree import FolderTree
+from millpond.routes.options.stray_options import refuse_in_code
 from millpond.routes.route import load_routes
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
@@ -95,9 +97,11 @@ class FileRoutes:
         files = scan(self._app_dir, self._project, placeholders=config.compat is Compat.V16)
         load_one = loader(config.compat, development=self._development)
         try:
-            routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, self._router)
+            folders = FolderTree(self._project, self._app_dir, self._router)
+            routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, folders)
             if config.cache_components:
-                refuse_replaced_config(route.module for route in routes)
+                refuse_replaced_config([*folders.loaded, *(route.module for route in routes)])
+            self._refuse_strays(routes)
         except BaseException:
             self._put_in_front([])
             raise
@@ -106,6 +110,11 @@ class FileRoutes:
             operation.find = self.find
         self._put_in_front(operations)
         return routes
+
+    def _refuse_strays(self, routes: list[Route]) -> None:
+        declared = [route for route in self._router.routes if not isinstance(route, OperationRoute)]
+        handlers = [function for route in routes for function in route.module.functions.values()]
+        refuse_in_code(declared, handlers, [route.file.path for route in routes], self._project)
 
     def _put_in_front(self, operations: list[OperationRoute]) -> None:
         """Move the operations in front of all that is declared; those that aren't given are removed."""

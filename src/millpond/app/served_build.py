@@ -106,7 +106,15 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
             f'the build was made with compat = "{manifest.compat}", but the configuration now has '
             f'"{context.config.compat}"; run `millpond build` again.'
         )
-    for file in edited_since(manifest, context.routes):
+    edited = edited_since(manifest, context.routes)
+    for plan in plans_of(manifest, context.routes):
+        file, guard = plan.route.file.file, plan.route.guard
+        if plan.static and guard is not None and file in edited:
+            raise BuildError(
+                f"{guard.place}: {guard.name} stands before {file}, and one of both files was edited after the build, "
+                "whose answers might pass it; run `millpond build` again."
+            )
+    for file in edited:
         log.warning("%s was edited after the build; its static answers are from before the edit", file)
     for sentence in drift(context.project, manifest, os.environ):
         environment_log.warning("%s", sentence)

@@ -11,6 +11,7 @@ from millpond.cli.project import build_of, open_project
 from millpond.prerender.build_report import route_facts
 from millpond.prerender.build_table import legend, route_table
 from millpond.render.candidacy import candidacy
+from millpond.routes.options.lonely_routers import lonely_hints
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
@@ -30,6 +31,7 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         in_code = [route.facts() for route in declared_routes(app) if route.is_own]
         listed = sorted([*of_files, *in_code], key=lambda each: str(each["pattern"]))
     notes += [warning for route in app.file_routes for warning in route.warnings]
+    notes += lonely_hints(app.app_dir, app.project)
     if json:
         print_json({"routes": listed, "warnings": notes})
     else:

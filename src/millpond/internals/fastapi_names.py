@@ -284,10 +284,31 @@ def dependency_calls(route: APIRoute) -> list[Callable[..., Any]] | None:
     return None if dependant is None else [call for inner in dependant.dependencies for call in _calls(inner)]
 
 
-def declared(route: APIRoute) -> Iterator[tuple[str, str]]:
-    """Kind and name of each input that a route declares; empty if FastAPI's name is unknown."""
+def calls_of(route: APIRoute, index: int) -> list[Callable[..., Any]] | None:
+    """The functions of one of `route.dependencies` and of what it depends on; None if FastAPI's name is unknown."""
     dependant = _dependant(route)
-    return iter(()) if dependant is None else _declared(dependant)
+    return None if dependant is None else list(_calls(dependant.dependencies[index]))
+
+
+def takes_request(route: APIRoute, index: int) -> bool:
+    """Whether one of `route.dependencies` gets the request as a whole; True if FastAPI's name is unknown."""
+    dependant = _dependant(route)
+    return dependant is None or _takes_request(dependant.dependencies[index])
+
+
+def declared(route: APIRoute) -> Iterator[tuple[str, str, int | None]]:
+    """Kind and name of each input that a route declares, and the index in `route.dependencies` of what declares it.
+
+    None: the function itself, or a dependency in its signature. Empty if FastAPI's name is unknown.
+    """
+    dependant = _dependant(route)
+    if dependant is None:
+        return
+    listed = len(route.dependencies)  # FastAPI puts them in front
+    for index, dependency in enumerate(dependant.dependencies[:listed]):
+        yield from ((*found, index) for found in _declared(dependency))
+    own = dataclasses.replace(dependant, dependencies=dependant.dependencies[listed:])
+    yield from ((*found, None) for found in _declared(own))
 
 
 encoders: Collection[type[Any]] = ENCODERS.get() or _ENCODED
@@ -333,6 +354,11 @@ def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
         yield dependant.call
     for dependency in dependant.dependencies:
         yield from _calls(dependency)
+
+
+def _takes_request(dependant: Dependant) -> bool:
+    named = any(getattr(dependant, name) is not None for name in _REQUEST)
+    return named or any(_takes_request(dependency) for dependency in dependant.dependencies)
 
 
 def _declared(dependant: Dependant) -> Iterator[tuple[str, str]]:

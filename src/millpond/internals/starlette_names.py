@@ -56,7 +56,7 @@ ROUTER_STACK = PrivateName(
 LIFESPAN = PrivateName(
     "starlette.routing",
     "Router.lifespan_context",
-    "the lifespan is started and ended by ASGI messages",
+    "the lifespan is started and ended by ASGI messages, and that of a folder's `router` is ignored",
     sample=Router,
 )
 
@@ -205,6 +205,13 @@ def make_by(make: Callable[..., HTTPConnection]) -> None:
 def lifespan_of(app: FastAPI) -> AbstractAsyncContextManager[Mapping[str, Any] | None]:
     """A context manager for an application's lifespan; entering it returns what the lifespan yields."""
     return app.router.lifespan_context(app) if LIFESPAN.is_known else _lifespan_by_messages(app)
+
+
+def has_own_lifespan(router: Router) -> bool:
+    """Whether a router was given a lifespan; False if Starlette's name is unknown."""
+    if not LIFESPAN.is_known:
+        return False
+    return type(router.lifespan_context) is not type(type(router)().lifespan_context)
 
 
 @asynccontextmanager

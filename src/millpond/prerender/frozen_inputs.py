@@ -63,6 +63,8 @@ def idle_allowances(routes: Sequence[Route], records: Sequence[RouteRecord]) -> 
     """A notice for each entry of `frozen_ok` that allows nothing, where the build has rendered the route."""
     for route, record in zip(routes, records, strict=True):
         place = route.module.place(OPTION)
+        if OPTION in route.module.inherited:  # it may be meant for another route below the folder
+            continue
         if route.config.frozen_ok and not record.static:
             yield f"{place}: {OPTION} has no effect, since GET is live; leave it out."
         elif record.paths:

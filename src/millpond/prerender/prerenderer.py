@@ -17,7 +17,7 @@ from millpond.prerender.plan import Plan
 from millpond.prerender.verify.passes import Passes
 from millpond.render.base_exceptions import contained, result_of
 from millpond.render.candidacy import Candidacy, ModeReason, candidacy
-from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic, refusal
+from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic, refusal, unasked_guard
 from millpond.render.scopes.inputs import merged
 from millpond.render.target import Target
 from millpond.routes.exports import STATIC_PARAMS
@@ -191,10 +191,8 @@ class Prerenderer:
     async def _targets(self, result: RouteResult) -> list[Target]:
         """The paths to try (R3.4)."""
         route, chosen = result.route, result.candidacy
-        if chosen.broken_promise:
-            get = route.operations["GET"]
-            message = f"  {refusal(DynamicUse(get.declared[0].api, get.place))}"
-            result.failures.append(Failure(route.file.file, route.pattern, {}, message))
+        if chosen.broken_promise is not None:
+            result.failures.append(Failure(route.file.file, route.pattern, {}, f"  {chosen.broken_promise}"))
         if not chosen.static:
             return []
         if not route.params:
@@ -263,6 +261,9 @@ class Prerenderer:
             )
         if config.forbids_dynamic:
             return self._failure(target, f"  {refusal(ended.use)}")
+        if config.forces_static and ended.use.guard is not None:
+            option = target.route.module.place("dynamic")
+            return self._failure(target, f"  {unasked_guard(ended.use.guard, ended.use.api, ended.use.place, option)}")
         return Page(target, None, ended.use, seconds)
 
     def _why_not_listed(self, lister: str, error: BaseException) -> str:

@@ -23,6 +23,7 @@ from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
 from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
 from millpond.prerender.input_records import functions_of, inputs_of
 from millpond.prerender.refused_crons import refused_crons
+from millpond.prerender.unasked_guards import unasked_guards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,6 +68,8 @@ class WholeBuild:
     """Gives what was fetched and computed meanwhile; it ships with the build."""
     functions: ObservedFunctions
     """What cached functions have used."""
+    hints: Sequence[str] = ()
+    """About files that no route is made of."""
 
     async def run(self, progress: Progress) -> Built:
         """Prerender the routes and, when nothing failed, put the build in place of the former one.
@@ -89,6 +92,8 @@ class WholeBuild:
         warnings = [warning for route in self.routes for warning in route.warnings]
         warnings += [result.warning for result in results if result.warning is not None]
         warnings += idle_allowances(self.routes, manifest.routes)
+        warnings += unasked_guards(result.plan for result in results)
+        warnings += self.hints
         return Built(manifest, failures, warnings, time.perf_counter() - started)
 
     def _manifest(self, results: list[RouteResult], entries: int, key: bytes) -> BuildManifest:

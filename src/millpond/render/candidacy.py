@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.render.scopes.dynamic_use import DynamicUse, refusal, unasked_guard
+
 if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.compat import Compat
@@ -26,8 +28,9 @@ class Candidacy(NamedTuple):
 
     static: bool
     why: ModeReason
-    broken_promise: bool = False
-    """A declared input contradicts `dynamic = "error"`: a build error, not a live route."""
+    broken_promise: str | None = None
+    """Why the file can't mean what it says, a build error: an input contradicts `dynamic = "error"`, or a guard
+    `dynamic = "force-static"`."""
 
 
 def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -> Candidacy:
@@ -40,16 +43,38 @@ def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -
         return Candidacy(False, ModeReason("no GET", None))
     refused = _refused(route, get)
     if refused is not None:
-        return Candidacy(False, refused)
+        return Candidacy(False, refused, _endless(route, get))
     wanted = _wanted_by_all(route) if cache_components else _wanted(route, compat)
-    if not wanted.static or route.config.forces_static:
+    if not wanted.static:
         return wanted
+    return _unguarded(route, get, wanted) if route.config.forces_static else _undeclared(route, get, wanted)
+
+
+def _undeclared(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:
+    """`wanted`, unless the GET or a dependency of it declares an input that isn't part of the key."""
     for needed in get.declared:
-        if needed.kind == "query" and needed.name in route.config.cache_query:
-            continue  # it is part of the key
-        why = ModeReason(f"declares {needed.api}", get.place)
-        return Candidacy(False, why, broken_promise=route.config.forbids_dynamic)
+        if needed.kind == "query" and needed.name in route.config.cache_query and needed.guard is None:
+            continue  # it is part of the key; but a guard is asked each time, as a token may be revoked
+        place = get.place if needed.guard is None else needed.guard.place
+        broken = refusal(DynamicUse(needed.api, place)) if route.config.forbids_dynamic else None
+        return Candidacy(False, ModeReason(f"declares {needed.api}", place), broken)
+    if route.params and route.module.generate_static_params is None:  # the build sees none of its renders
+        for guard in get.guards:
+            if guard.takes_request:
+                broken = refusal(DynamicUse(guard.name, guard.place)) if route.config.forbids_dynamic else None
+                return Candidacy(False, ModeReason(f"{guard.name} takes the request", guard.place), broken)
     return wanted
+
+
+def _unguarded(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:
+    """`wanted`, unless a guard would get the empty request of `force-static`, and let everybody through or nobody."""
+    reads = [(needed.guard, needed.api) for needed in get.declared if needed.guard is not None]
+    reads += [(guard, "the request") for guard in get.guards if guard.takes_request]
+    if not reads:
+        return wanted
+    guard, read = reads[0]
+    message = unasked_guard(guard.name, read, guard.place, route.module.place("dynamic"))
+    return Candidacy(False, ModeReason(f"{guard.name} reads {read}", guard.place), message)
 
 
 def _refused(route: Route, get: Operation) -> ModeReason | None:
@@ -59,9 +84,19 @@ def _refused(route: Route, get: Operation) -> ModeReason | None:
         return ModeReason('dynamic = "force-dynamic"', module.place("dynamic"))
     if config.never_cached:
         return ModeReason("revalidate = 0", module.place("revalidate"))
+    if get.sends_events:
+        return ModeReason("sends events as they happen", get.place)
     if get.streams and not config.opts_in:
         return ModeReason("streams its answer", get.place)
     return None
+
+
+def _endless(route: Route, get: Operation) -> str | None:
+    """Why `dynamic` can't hold for a stream of events."""
+    if not get.sends_events or not (route.config.forces_static or route.config.forbids_dynamic):
+        return None
+    option = f'dynamic = "{route.config.dynamic}" ({route.module.place("dynamic")})'
+    return f"{get.place}: GET sends events as they happen, so it is live; leave out {option}."
 
 
 def _wanted_by_all(route: Route) -> Candidacy:

@@ -46,12 +46,16 @@ def direct_handler(route: APIRoute, call: Callable[..., Any]) -> DirectHandler |
         route: what is declared.
         call: its function; it answers at once, and is no generator; its result is Encoded unless it has a model.
     """
-    plain = fastapi_names.is_default_class(route) and route.status_code is None and route.max_body_size is None
-    if (
-        not plain
-        or not fastapi_names.is_past_possible(route)
-        or (needed := fastapi_names.direct_parameters(route)) is None
-    ):
+    plain = (
+        fastapi_names.is_default_class(route)
+        and route.status_code is None
+        and route.max_body_size is None
+        and _writes_all(route)
+    )
+    if not plain or not fastapi_names.is_past_possible(route):
+        return None
+    needed = fastapi_names.direct_parameters(route)
+    if needed is None:
         return None
     return DirectHandler(
         call=call,
@@ -61,6 +65,17 @@ def direct_handler(route: APIRoute, call: Callable[..., Any]) -> DirectHandler |
         sources=[(fields, _READ[kind]) for kind, fields in needed.validated.items()],
         field=fastapi_names.response_field(route),
         path=needed.path,
+    )
+
+
+def _writes_all(route: APIRoute) -> bool:
+    """Whether everything that the model of the response has is written, by its alias."""
+    return route.response_model_by_alias and not (
+        route.response_model_include
+        or route.response_model_exclude
+        or route.response_model_exclude_unset
+        or route.response_model_exclude_defaults
+        or route.response_model_exclude_none
     )
 
 

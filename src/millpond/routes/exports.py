@@ -21,12 +21,13 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 STATIC_PARAMS = "generate_static_params"
 
 _MEANINGFUL = {*METHODS, *OPTION_NAMES, STATIC_PARAMS}
-_CAMEL_CASE = {
+CAMEL_CASE = {
     "fetchCache": "fetch_cache",
     "dynamicParams": "dynamic_params",
     "maxDuration": "max_duration",
     "generateStaticParams": STATIC_PARAMS,
 }
+"""Names that Next.js has, and ours."""
 _ABSENT = {"runtime", "preferred_region", "preferredRegion"}
 _UNANSWERED = {"CONNECT", "QUERY", "TRACE"}
 _LIKENESS = 0.85
@@ -35,6 +36,11 @@ _LIKENESS = 0.85
 def lines_of(tree: ast.Module, names: Collection[str] = frozenset(_MEANINGFUL)) -> dict[str, int]:
     """The line of the last top-level definition of each of `names`; by default those that mean something in a route."""
     return {name: line for name, line, _ in _definitions(tree.body) if name in names}
+
+
+def own_lines(tree: ast.Module) -> dict[str, int]:
+    """The line of the last top-level definition of each name that isn't imported."""
+    return {name: line for name, line, imported in _definitions(tree.body) if not imported}
 
 
 def warnings_of(tree: ast.Module, module: ModuleType, file: str) -> tuple[str, ...]:
@@ -92,8 +98,8 @@ def _blocks(statement: ast.If | ast.For | ast.While | ast.With | ast.Try) -> lis
 def _mistake(name: str, value: object, values: Mapping[str, object]) -> str | None:
     if name in _MEANINGFUL or name.startswith("_"):
         return None
-    if name in _CAMEL_CASE:
-        return f"{name} does nothing; write {_CAMEL_CASE[name]}."
+    if name in CAMEL_CASE:
+        return f"{name} does nothing; write {CAMEL_CASE[name]}."
     if name in _ABSENT:
         return f"{name} does nothing: this server has one runtime and no regions; remove it." if _plain(value) else None
     if inspect.isclass(value) and not name.isupper():

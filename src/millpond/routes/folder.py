@@ -8,10 +8,26 @@ import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import RouteError
 from millpond.routes.path import MalformedPath, readable_segment, split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+ROUTER_NAME = "router.py"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPath:
+    """The `router.py` of a folder: what it says holds for all routes below."""
+
+    path: Path
+    """Absolute."""
+    file: str
+    """Relative to the project, with slashes: "app/admin/router.py"."""
 
 
 class SegmentKind(Enum):

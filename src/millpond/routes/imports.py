@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import Place, RouteModuleError
+from millpond.routes.option_error import OptionError
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
@@ -214,6 +215,8 @@ def refuse_syntax(error: SyntaxError, path: str, project: Path) -> NoReturn:
 
 def _refuse(error: BaseException, path: str, project: Path, *, has_handlers: bool) -> NoReturn:
     place = users_place(error, project) or Place(_relative(path, project))
+    if isinstance(error, OptionError):
+        raise RouteModuleError(f"{place}: {error.problem}") from error
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]

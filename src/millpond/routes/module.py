@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import hashlib
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +22,8 @@ from millpond.policy.segment import (
 )
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
 from millpond.routes.imports import import_route, refuse_syntax
+from millpond.routes.options.folders import NO_FOLDERS, Folders
+from millpond.routes.options.stray_options import stray_options
 from millpond.routes.parameters.listers import without_arguments
 from millpond.routes.parameters.path_params import of_folders
 from millpond.routes.results.returned import is_async
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from millpond.routes.options.router_file import RouterModule
     from millpond.routes.scan import RouteFile
 
     Load = Callable[[RouteFile, Path, Path], "RouteModule"]
@@ -56,11 +60,15 @@ class RouteModule:
     warnings: tuple[str, ...]
     """Sentences with their places: what looks like a mistake (R1.20, R1.21)."""
     digest: str
-    """SHA-256 of the source, in hex."""
+    """SHA-256 of the source, in hex; and of each `router.py` above it."""
+    folders: Folders = NO_FOLDERS
+    """What the folders above say for its operations."""
+    inherited: Mapping[str, Place] = field(default_factory=dict)
+    """Where the parts of `config` are defined that a `router.py` gives."""
 
     def place(self, name: str) -> Place:
         """Where `name` is defined; only the file, when its source doesn't show the line."""
-        return Place(self.file.file, self.lines.get(name))
+        return self.inherited.get(name) or Place(self.file.file, self.lines.get(name))
 
 
 def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
@@ -76,6 +84,8 @@ def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
     module = import_route(file.path, source, app_dir, project)
     exports = vars(module)
     methods = METHODS if file.metadata is None else ()
+    if b"operation" in source:
+        stray_options(exports, methods, file)
     lines = lines_of(tree) if methods else lines_of(tree, set(exports))
     return RouteModule(
         file=file,
@@ -87,6 +97,21 @@ def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
         warnings=warnings_of(tree, module, file.file) if methods else (),
         digest=hashlib.sha256(source).hexdigest(),
     )
+
+
+def below(module: RouteModule, folders: Folders) -> RouteModule:
+    """A route file with what the folders above it say. What the file itself defines holds.
+
+    A static metadata file has no segment config to begin with.
+    """
+    if not folders.routers:
+        return module
+    inherited: dict[str, Place] = {}
+    config = module.config
+    if not module.file.is_answer:
+        config, inherited = folders.config(config, vars(module.module))
+    digest = folders.digest(module.digest)
+    return dataclasses.replace(module, config=config, folders=folders, inherited=inherited, digest=digest)
 
 
 def read(file: RouteFile) -> bytes:
@@ -144,7 +169,7 @@ def _config(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int
     raise RouteModuleError("\n".join(problems))
 
 
-def refuse_replaced_config(modules: Iterable[RouteModule]) -> None:
+def refuse_replaced_config(modules: Iterable[RouteModule | RouterModule]) -> None:
     """With Cache Components some constants have no place any more (R2.5).
 
     Raises:
@@ -154,7 +179,7 @@ def refuse_replaced_config(modules: Iterable[RouteModule]) -> None:
         f"{module.place(name)}: {name} can't be used with cache_components = true; {remedy}."
         for module in modules
         for name, remedy in FORBIDDEN_WITH_CACHE_COMPONENTS.items()
-        if hasattr(module.module, name)
+        if name in vars(module.module)
     ]
     if problems:
         raise RouteModuleError("\n".join(problems))

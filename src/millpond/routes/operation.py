@@ -10,19 +10,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from itertools import starmap
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse
 from starlette.routing import Match
 
 from millpond.errors import Place, RouteModuleError, UsageError
 from millpond.internals import fastapi_names
 from millpond.routes.direct import NotDirect, direct_handler
 from millpond.routes.folder import SegmentKind
+from millpond.routes.options.guards import Guard, guards_of
+from millpond.routes.options.operation_options import marked_of
+from millpond.routes.options.pointless_options import pointless
 from millpond.routes.parameters.signature import adapt, signature_of
-from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
+from millpond.routes.results.returned import EncodedResponse, Results, StreamKind, is_async, passes_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -117,16 +120,23 @@ class OperationRoute(APIRoute):
     @cached_property
     def ways(self) -> Ways:
         """Made for the first request: of many routes few are asked for at once, and a start shouldn't wait for all."""
-        generates = _generates(self.endpoint)
+        generates = generates_answer(self.endpoint)
         call = self.endpoint if self._through is None else self._through(self.endpoint)
         if generates:
-            call = Results(self.place, fastapi_names.item_type(self)).of_each(call)
+            call = Results(self.place, fastapi_names.item_type(self)).of_each(call, self.stream_kind)
         else:
             encodes = fastapi_names.is_default_class(self)
             call = Results(self.place, self.response_model, encodes=encodes).of(call)
         direct = None if generates else direct_handler(self, call)
         whole = fastapi_names.handler_calling(self, call, self._again)
         return Ways(None if direct is None else self.around(direct), self.around(whole))
+
+    @property
+    def stream_kind(self) -> StreamKind:
+        """What FastAPI makes of what the function yields."""
+        if not isinstance(self.response_class, type):
+            return StreamKind.JSON_LINES
+        return StreamKind.EVENTS if issubclass(self.response_class, EventSourceResponse) else StreamKind.CHUNKS
 
     def _again(self, call: Callable[..., Any]) -> APIRoute:
         """FastAPI's route for a function in the place of this one's."""
@@ -174,6 +184,8 @@ class DeclaredInput:
 
     kind: Literal["query", "header", "cookie", "body", "form", "security"]
     name: str
+    guard: Guard | None = None
+    """The dependency of a folder or an `@operation` that asks for it; None: the signature does, or the application."""
 
     @property
     def api(self) -> str:
@@ -193,6 +205,20 @@ class Operation:
     streams: bool
     """Whether the function is a generator, so that its answer is a stream."""
     place: Place
+    guards: tuple[Guard, ...] = ()
+    """What stands in the way of a request: the dependencies that folders and its `@operation` list."""
+
+    @property
+    def own_id(self) -> str | None:
+        """The operation id that its @operation says."""
+        marked = marked_of(self.module.functions[self.method])
+        own: str | None = None if marked is None else marked.options.get("operation_id")
+        return own
+
+    @property
+    def sends_events(self) -> bool:
+        """Whether its stream is one of server-sent events, which has no end."""
+        return self.streams and self.api_route.stream_kind is StreamKind.EVENTS
 
     @property
     def threaded(self) -> bool:
@@ -211,43 +237,75 @@ def make_operation(
         method: the HTTP method.
         around: wraps FastAPI's handler of one request.
         router: gets the operation as its last route. Its options, such as dependencies and responses, apply as they do
-            to every route that is declared on it. By default, a router without options.
+            to every route that is declared on it: those of the application and of the folders. By default, a router
+            without options.
 
     Raises:
-        RouteModuleError: FastAPI can't make sense of the function's signature.
+        RouteModuleError: FastAPI can't make sense of the function's signature, or of its options.
     """
     router = APIRouter() if router is None else router
     function, place = module.functions[method], module.place(method)
-    segments = module.file.segments
-    summary, description = _texts(function)
-    options: dict[str, Any] = fastapi_names.default_class(EncodedResponse)
-    if passes_on(signature_of(function, place).return_annotation):
-        options["response_model"] = None
-    if not callable(router.generate_unique_id_function):  # FastAPI's default: it makes long ids
-        options["operation_id"] = operation_name(method, segments)
-    if router.form_limits:  # FastAPI applies them where its router passes on a request, which isn't asked here
-        options["form_limits"] = router.form_limits
+    marked = marked_of(function)
+    said = place if marked is None else marked.place(str(module.file.path), module.file.file)
+    own = {} if marked is None else marked.options
     try:
         router.add_api_route(
-            route_path(segments),
+            route_path(module.file.segments),
             adapt(function, module.file.params, place, method),
             methods=[method],
-            name=operation_name(method, segments),
-            tags=list[str | Enum](segment.name for segment in segments if not segment.dynamic)[:1],
-            summary=summary or f"{method} {api_path(segments)}",
-            description=description,
-            include_in_schema=module.file.metadata is None,  # icons and sitemaps are no part of an API
             route_class_override=cast("type[APIRoute]", functools.partial(OperationRoute, around=around, place=place)),
-            **options,
+            **_options(module, method, router, own),
         )
     except RouteModuleError:
         raise
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise RouteModuleError(f"{place}: FastAPI can't use the signature of {method}: {reason}") from error
+        what = "signature" if marked is None else "signature or the options"
+        raise RouteModuleError(f"{said}: FastAPI can't use the {what} of {method}: {reason}") from error
     api_route = cast("OperationRoute", router.routes[-1])
-    declared = dict.fromkeys(starmap(DeclaredInput, fastapi_names.declared(api_route)))
-    return Operation(method, module, api_route, tuple(declared), _generates(function), place)
+    problem = pointless(api_route, method, own, generates=generates_answer(function))
+    if problem is not None:
+        raise RouteModuleError(f"{said}: @operation: {problem}.")
+    guards = _guards(api_route, module, router, said)
+    declared = dict.fromkeys(
+        DeclaredInput(cast("Any", kind), name, None if index is None else guards.get(index))
+        for kind, name, index in fastapi_names.declared(api_route)
+    )
+    return Operation(method, module, api_route, tuple(declared), generates_answer(function), place, (*guards.values(),))
+
+
+def _options(module: RouteModule, method: str, router: APIRouter, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `add_api_route`: what @operation says, and else what the file says by itself."""
+    function, segments = module.functions[method], module.file.segments
+    summary, description = _texts(function)
+    name = operation_name(method, segments)
+    options: dict[str, Any] = {
+        "name": name,
+        "summary": summary or f"{method} {api_path(segments)}",
+        "description": description,
+        **fastapi_names.default_class(EncodedResponse),
+        **own,
+    }
+    if "tags" not in own and not module.folders.gives_tags:
+        options["tags"] = list[str | Enum](segment.name for segment in segments if not segment.dynamic)[:1]
+    if "response_model" not in own and passes_on(signature_of(function, module.place(method)).return_annotation):
+        options["response_model"] = None
+    if not callable(own.get("generate_unique_id_function", router.generate_unique_id_function)):
+        options.setdefault("operation_id", name)  # FastAPI's default makes long ids
+    form_limits = {**router.form_limits, **own.get("form_limits", {})}
+    if form_limits:  # FastAPI applies a router's where it passes on a request, which isn't asked here
+        options["form_limits"] = form_limits
+    if module.file.metadata is not None:  # icons and sitemaps are no part of an API
+        options["include_in_schema"] = False
+    return options
+
+
+def _guards(route: APIRoute, module: RouteModule, router: APIRouter, own: Place) -> dict[int, Guard]:
+    """The dependencies that the folders and the operation itself list, behind those of the application."""
+    of_folders = module.folders.dependency_places()
+    of_application = [None] * (len(router.dependencies) - len(of_folders))
+    of_operation = [own] * (len(route.dependencies) - len(router.dependencies))
+    return guards_of(route, [*of_application, *of_folders, *of_operation])
 
 
 def allow(methods: Iterable[str]) -> str:
@@ -285,7 +343,7 @@ def _texts(function: Callable[..., Any]) -> tuple[str | None, str | None]:
     return (text.splitlines()[0], text) if text else (None, None)
 
 
-def _generates(function: Callable[..., Any]) -> bool:
+def generates_answer(function: Callable[..., Any]) -> bool:
     """Whether FastAPI makes a stream of what it yields; it looks through decorators, and at what is callable."""
     while isinstance(function, functools.partial):
         function = function.func

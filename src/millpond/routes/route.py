@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millpond.routes.module import load
+from millpond.errors import RouteModuleError
+from millpond.policy.segment import SegmentConfig
+from millpond.routes.module import below, load
 from millpond.routes.operation import allow, make_operation
+from millpond.routes.options.folder_tree import FolderTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from fastapi import APIRouter
-
-    from millpond.policy.segment import SegmentConfig
     from millpond.routes.folder import Segment
     from millpond.routes.module import Load, RouteModule
     from millpond.routes.operation import Handler, Operation
+    from millpond.routes.options.guards import Guard
     from millpond.routes.scan import RouteFile
 
 
@@ -54,6 +56,12 @@ class Route:
         return "GET" if method == "HEAD" and "HEAD" not in self.operations else method
 
     @property
+    def guard(self) -> Guard | None:
+        """The first dependency before GET that a folder or its `@operation` lists."""
+        get = self.operations.get("GET")
+        return get.guards[0] if get is not None and get.guards else None
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return self.module.warnings
 
@@ -64,14 +72,17 @@ def load_route(
     app_dir: Path,
     around: Callable[[Handler], Handler],
     load_one: Load = load,
-    router: APIRouter | None = None,
+    folders: FolderTree | None = None,
 ) -> Route:
-    """Load `file` and make its operations; `around` wraps the handling of each request, `router` gets the operations.
+    """Load `file` and make its operations; `around` wraps the handling of each request, `folders` are those above.
 
     Raises:
-        RouteModuleError: the file can't be imported, or exports something that can't work.
+        RouteModuleError: the file, or a `router.py` above it, can't be imported, or says something that can't work.
     """
-    module = load_one(file, project, app_dir)
+    above, router = (folders or FolderTree(project, app_dir)).above(file)
+    module = below(load_one(file, project, app_dir), above)
+    if file.is_answer and router.dependencies:  # they are to see the visitor's request, or end the render
+        module = dataclasses.replace(module, config=SegmentConfig())
     return Route(file, module, {method: make_operation(module, method, around, router) for method in module.functions})
 
 
@@ -81,7 +92,7 @@ def load_routes(
     app_dir: Path,
     around: Callable[[Handler], Handler],
     load_one: Load = load,
-    router: APIRouter | None = None,
+    folders: FolderTree | None = None,
 ) -> list[Route]:
     """All routes, in the order of `files`, with operation ids that no two operations share.
 
@@ -91,27 +102,39 @@ def load_routes(
         app_dir: the folder of the routes.
         around: wraps the handling of each request.
         load_one: makes a module of each file: one that knows metadata files, too, in an application.
-        router: gets the operations; see `make_operation`.
+        folders: the folders above, with the router of the application, whose options the operations get.
 
     Raises:
-        RouteModuleError: as `load_route` does, for the first file that can't work.
+        RouteModuleError: as `load_route` does, for the first file that can't work; or two operations say that they
+            have one id.
     """
-    routes = [load_route(file, project, app_dir, around, load_one, router) for file in files]
+    folders = folders or FolderTree(project, app_dir)
+    routes = [load_route(file, project, app_dir, around, load_one, folders) for file in files]
     tell_apart(routes)
     return routes
 
 
 def tell_apart(routes: Iterable[Route]) -> None:
-    """Give operations of the same name ("/a.b" and "/a_b") ids of their own.
+    """Give operations of the same name ("/a.b" and "/a_b") ids of their own; those of @operation stay as they are.
 
     The suffix comes from the pattern, so an id doesn't change when another route comes or goes.
+
+    Raises:
+        RouteModuleError: two operations say that they have one id.
     """
-    routes = list(routes)
-    uses = Counter(operation.api_route.operation_id for route in routes for operation in route.operations.values())
+    operations = [(route, operation) for route in routes for operation in route.operations.values()]
+    said: dict[str, Operation] = {}
+    for _, operation in operations:
+        own = operation.own_id
+        if own is not None and said.setdefault(own, operation) is not operation:
+            raise RouteModuleError(
+                f'{operation.place}: the operation_id "{own}" is that of {said[own].place}, too; '
+                "API clients need one for each operation: change one of them."
+            )
+    uses = Counter(operation.api_route.operation_id for _, operation in operations)
     uses[None] = 0  # the application names them
-    for route in routes:
-        for operation in route.operations.values():
-            name = operation.api_route.operation_id
-            if uses[name] > 1:
-                suffix = hashlib.sha256(route.pattern.encode()).hexdigest()[:6]
-                operation.api_route.operation_id = operation.api_route.unique_id = f"{name}_{suffix}"
+    for route, operation in operations:
+        name = operation.api_route.operation_id
+        if uses[name] > 1 and operation.own_id is None:
+            suffix = hashlib.sha256(route.pattern.encode()).hexdigest()[:6]
+            operation.api_route.operation_id = operation.api_route.unique_id = f"{name}_{suffix}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.errors import RouteError
 from millpond.routes.exports import lines_of
-from millpond.routes.folder import Segment, SegmentKind, parse_folder
+from millpond.routes.folder import ROUTER_NAME, RouterPath, Segment, SegmentKind, parse_folder
 from millpond.routes.metadata_file import PLACEHOLDER, is_metadata_path, metadata_file
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class RouteFile:
     """What it is by its name, if it isn't a route file."""
     lists_ids: bool = False
     """Whether the last segment is an id out of `generate_sitemaps` or `generate_image_metadata` (R7.5)."""
+    routers: tuple[RouterPath, ...] = ()
+    """The `router.py` of each folder above it that has one, outermost first; groups and slots may have one, too."""
 
     @property
     def is_answer(self) -> bool:
@@ -69,12 +71,10 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
     Raises:
         RouteError: there is no such folder, a folder's name means nothing, or two files can't be told apart.
     """
-    app_dir, project = app_dir.absolute(), project.absolute()
+    app_dir = app_dir.absolute()
     if not app_dir.is_dir():
         raise RouteError(f"there is no folder {app_dir}; run `millpond new NAME`, or give the folder with the routes.")
-    base = project if app_dir.is_relative_to(project) else app_dir.parent
-    shown = app_dir.relative_to(base).as_posix()
-    files = [_route_file(path, folders, shown, placeholders) for path, folders in _walk(app_dir)]
+    files = [_route_file(found, placeholders) for found in _walk(app_dir, _shown(app_dir, project)) if not found.alone]
     files.sort(key=lambda file: _shape(file.segments))
     _refuse_twins(files)
     _refuse_names(files)
@@ -82,10 +82,41 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
     return files
 
 
+def lonely_routers(app_dir: Path, project: Path) -> list[RouterPath]:
+    """Each `router.py` below `app_dir` in whose folder, and below, there is no route: it says nothing to anybody."""
+    app_dir = app_dir.absolute()
+    found = list(_walk(app_dir, _shown(app_dir, project))) if app_dir.is_dir() else []
+    heard = {router for each in found if not each.alone for router in each.routers}
+    return [each.routers[-1] for each in found if each.alone and each.routers[-1] not in heard]
+
+
+def _shown(app_dir: Path, project: Path) -> str:
+    """What messages call the folder of the routes."""
+    project = project.absolute()
+    return app_dir.relative_to(project if app_dir.is_relative_to(project) else app_dir.parent).as_posix()
+
+
+class _FoundFile(NamedTuple):
+    path: Path
+    folders: tuple[str, ...]
+    """Those that lead to it."""
+    file: str
+    """Relative to the project."""
+    routers: tuple[RouterPath, ...]
+    """Of the folders above, and its own."""
+    alone: bool
+    """Whether it is a `router.py` itself."""
+
+
 def _walk(
-    folder: Path, folders: tuple[str, ...] = (), real: str = "", above: frozenset[str] = frozenset()
-) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The files below `folder`, each with the folders that lead to it; it really lies at `real`, in those `above`."""
+    folder: Path,
+    shown: str,
+    folders: tuple[str, ...] = (),
+    real: str = "",
+    above: frozenset[str] = frozenset(),
+    routers: tuple[RouterPath, ...] = (),
+) -> Iterator[_FoundFile]:
+    """The files below `folder`, which messages call `shown`; it really lies at `real`, in those `above`."""
     real = real or os.path.realpath(folder)
     if real in above:  # a symbolic link to a folder that it lies in
         return
@@ -94,22 +125,25 @@ def _walk(
             children = sorted(listing, key=lambda child: child.name)
     except OSError as error:
         raise RouteError(f"{folder} can't be read: {error.strerror}; mend its permissions or move it.") from None
+    if any(child.name == ROUTER_NAME and child.is_file() for child in children):
+        routers = (*routers, RouterPath(folder / ROUTER_NAME, f"{shown}/{ROUTER_NAME}"))
+        yield _FoundFile(folder / ROUTER_NAME, folders, routers[-1].file, routers, alone=True)
     for child in children:
+        file = f"{shown}/{child.name}"
         wanted = child.name == FILE_NAME or metadata_file(child.name, at_root=not above) is not None
         if wanted and child.is_file():
-            yield folder / child.name, folders
+            yield _FoundFile(folder / child.name, folders, file, routers, alone=False)
         elif child.is_dir() and not _hidden(child.name):
             child_real = "" if child.is_symlink() else f"{real}/{child.name}"
-            yield from _walk(folder / child.name, (*folders, child.name), child_real, above | {real})
+            yield from _walk(folder / child.name, file, (*folders, child.name), child_real, above | {real}, routers)
 
 
 def _hidden(folder: str) -> bool:
     return folder.startswith("_") or (folder.startswith(".") and folder != ".well-known")
 
 
-def _route_file(path: Path, folders: tuple[str, ...], shown: str, placeholders: bool) -> RouteFile:
-    """The file in `folders` of a folder that is shown as `shown`."""
-    file = "/".join((shown, *folders, path.name))
+def _route_file(found: _FoundFile, placeholders: bool) -> RouteFile:
+    path, folders, file, routers, _ = found
     segments = tuple(segment for segment in (parse_folder(name, file) for name in folders) if segment.visible)
     metadata = metadata_file(path.name, at_root=not folders)
     lists_ids = metadata is not None and _lists_ids(path, metadata)
@@ -119,7 +153,7 @@ def _route_file(path: Path, folders: tuple[str, ...], shown: str, placeholders: 
         segments += metadata.segments(folders, lists_ids=lists_ids)
     _check_path(segments, file)
     pattern = "/" + "/".join(segment.pattern for segment in segments)
-    return RouteFile(path, file, pattern, segments, metadata, lists_ids)
+    return RouteFile(path, file, pattern, segments, metadata, lists_ids, routers)
 
 
 def _placeholder(segment: Segment) -> Segment:

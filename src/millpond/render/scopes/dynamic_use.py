@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.messages import at
+
 if TYPE_CHECKING:
     from millpond.errors import Place
 
@@ -13,6 +15,8 @@ class DynamicUse(NamedTuple):
 
     api: str
     place: Place | None
+    guard: str | None = None
+    """The function of the `dependencies` of a folder or an operation that reads it; `place` is theirs."""
 
     def __str__(self) -> str:
         return self.api if self.place is None else f"{self.api} · {self.place}"
@@ -48,6 +52,21 @@ def refusal(use: DynamicUse) -> str:
     return (
         f'{where}{use.api} needs a request, but the route says dynamic = "error"; '
         'leave it out, or use dynamic = "auto".'
+    )
+
+
+def unasked_guard(guard: str, read: str, place: Place | None, option: Place) -> str:
+    """The message for a guard below `dynamic = "force-static"`.
+
+    Args:
+        guard: the name of its function.
+        read: what it reads.
+        place: where the dependencies are written.
+        option: where `dynamic` is.
+    """
+    return (
+        f'{at(place)}{guard} reads {read}, and dynamic = "force-static" ({option}) gives it an empty request, for '
+        'visitors too; use dynamic = "auto", which makes the route live.'
     )
 
 

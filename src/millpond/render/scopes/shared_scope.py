@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 from millpond.errors import Place, UsageError
 from millpond.render.scopes.dynamic_use import DynamicAccess, DynamicUse
 from millpond.render.scopes.scope import OperationScope, Phase
+from millpond.routes.options.guards import running_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.responses import Response
+
+    from millpond.routes.options.guards import Guard
 
 
 class MiddlewareSource(NamedTuple):
@@ -98,7 +101,11 @@ class SharedScope(OperationScope):
         return self.dynamic_use is not None
 
     def record_access(self, api: str) -> None:
-        if not self.is_prerender or self.has_empty_request:
+        if not self.is_prerender:
+            return
+        if self.has_empty_request:
+            if self._guard() is not None:
+                self.end(api)  # whom it lets through, an empty request can't tell
             return
         if self._operation_raised:
             self._record_after_error(api)
@@ -159,6 +166,10 @@ class SharedScope(OperationScope):
     def add_cookies(self, response: Response) -> None:
         """Nobody could set any."""
 
+    def _guard(self) -> Guard | None:
+        """The dependency of a folder, or of an `@operation`, that runs here."""
+        return running_guard(self.target.route.operations["GET"].guards)
+
     def _record_after_error(self, api: str) -> None:
         self.use_after_error = self.use_after_error or self._use_of(api)
 
@@ -169,6 +180,12 @@ class SharedScope(OperationScope):
 
     def _use_of(self, api: str) -> DynamicUse:
         place, middleware = self.place(), _running_middleware.get()
+        guard = self._guard()
+        if guard is not None:
+            if place is not None and place.file == guard.place.file:
+                return DynamicUse(api, place, guard.name)
+            where = "" if place is None else f" ({place})"
+            return DynamicUse(f"{api} in {guard.name}{where}", guard.place, guard.name)
         if place is None and middleware is not None:  # a library's middleware reads: no line of the user's code runs
             return DynamicUse(f"{api} in {middleware.name}", middleware.place)
         return DynamicUse(api, place)

@@ -7,9 +7,11 @@ import inspect
 from collections.abc import Callable, Collection, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import httpx2
+from fastapi.sse import ServerSentEvent
 from starlette.responses import JSONResponse, Response
 from typing_extensions import is_typeddict  # it knows its own as well, which pydantic demands before Python 3.12
 
@@ -41,6 +43,14 @@ class EncodedResponse(JSONResponse):
         return content.body if isinstance(content, Encoded) else super().render(content)
 
 
+class StreamKind(Enum):
+    """What FastAPI makes of what a generator yields."""
+
+    JSON_LINES = "lines of JSON"
+    EVENTS = "server-sent events"
+    CHUNKS = "chunks, as they are"
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
     """What becomes of a handler's results before FastAPI sees them."""
@@ -58,10 +68,13 @@ class Results:
         """
         return _Async(function, self._whole()) if is_async(function) else _Sync(function, self._whole())
 
-    def of_each(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def of_each(self, function: Callable[..., Any], stream: StreamKind) -> Callable[..., Any]:
         """The generator `function`, which yields what FastAPI writes as it is, or by the model."""
         kind = _EachAsync if inspect.isasyncgenfunction(inspect.unwrap(function)) else _Each
-        return kind(function, self._item())
+        if stream is StreamKind.CHUNKS:
+            return kind(function, _unchanged)
+        item = self._item()
+        return kind(function, item if stream is StreamKind.JSON_LINES else functools.partial(_event, change=item))
 
     def _whole(self) -> Change:
         if self.model is None:
@@ -114,6 +127,19 @@ def _to_be_modelled(result: Any, place: Place, *, check: bool) -> Any:
 def _checked_item(item: Any, place: Place, *, check: bool) -> Any:
     if check:
         refuse_in(item, place)
+    return item
+
+
+def _unchanged(item: Any) -> Any:
+    return item
+
+
+def _event(item: Any, change: Change) -> Any:
+    """An event that the handler makes itself has data without a model."""
+    if not isinstance(item, ServerSentEvent):
+        return change(item)
+    if item.data is not None:
+        refuse_in(item.data, change.keywords["place"] if isinstance(change, functools.partial) else None)
     return item
 
 
