@@ -18,7 +18,7 @@ from millpond.config import Entrypoint
 from millpond.dev import supervisor
 from millpond.dev.supervisor import ServingProcess, supervise
 from millpond.errors import WatchError
-from millpond.serve.processes.server import bound
+from millpond.serve.processes.addresses import bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

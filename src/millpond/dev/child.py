@@ -1,9 +1,9 @@
 """The process that serves while you write; the supervisor starts another one after each change.
 
-python -m millpond.dev.child PROJECT APP FACTORY HOST ALIVE CRASHED SOCKET...: APP is MODULE:APP as the command line
-says it, and FACTORY "factory" if that is a function; HOST is what the supervisor listens on, ALIVE and the SOCKETs are
-file descriptors; CRASHED is the exit code of the process before this one when that ended by itself. What isn't
-there is "-".
+python -m millpond.dev.child PROJECT APP FACTORY HOST ALIVE CRASHED CERTFILE KEYFILE SOCKET...: APP is MODULE:APP as the
+command line says it, and FACTORY "factory" if that is a function; HOST is what the supervisor listens on, ALIVE and the
+SOCKETs are file descriptors; CRASHED is the exit code of the process before this one when that ended by itself. The
+password of the key in KEYFILE is in the environment. What isn't there is "-".
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
 from millpond.errors import ConfigError
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import configure_logs
+from millpond.serve.processes.addresses import is_unix
+from millpond.serve.processes.certificate import KEY_VARIABLE, Certificate
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop, run_loop
 from millpond.serve.processes.process_exit import exit_orphaned, exit_process
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from millpond.app import Millpond
 
@@ -52,7 +55,7 @@ _GRACE = 4.0
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal comes, or the supervisor is gone."""
-    project, given, factory, host, alive, crashed, *descriptors = arguments
+    project, given, factory, host, alive, crashed, certfile, keyfile, *descriptors = arguments
     entrypoint = Entrypoint(Path(project), None if given == NONE else given, factory=factory != NONE)
     raise_limit()
     configure_logs("text", "info", project=Path(project))
@@ -60,7 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
     app = _application(entrypoint) if crashed == NONE else _crash_page(crashed)
     try:
-        run_loop(_live(app, _hosts(Path(project), host, sockets), sockets), fastest_loop())
+        hosts = _hosts(Path(project), "" if host == NONE else host, sockets)
+        run_loop(_live(app, hosts, sockets, _certificate(certfile, keyfile)), fastest_loop())
     except KeyboardInterrupt:  # Ctrl-C before the server had begun
         return 130
     return 0
@@ -110,27 +114,42 @@ def _hosts(project: Path, host: str, sockets: list[socket.socket]) -> AllowedHos
         allowed = load_config(project).dev.allowed_hosts
     except ConfigError:  # the page says it
         allowed = ()
-    return AllowedHosts(host, tuple(each.getsockname()[0] for each in sockets), allowed)
+    return AllowedHosts(host, _addresses(sockets), allowed)
+
+
+def _addresses(sockets: list[socket.socket]) -> tuple[str, ...]:
+    return tuple(each.getsockname()[0] for each in sockets if not is_unix(each))
 
 
 def _with_short_shutdown(bounds: ServerConfig) -> ServerConfig:
     return msgspec.structs.replace(bounds, shutdown_timeout=PATIENCE, stream_timeout=0)
 
 
-async def _live(app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[socket.socket]) -> None:
+def _certificate(certfile: str, keyfile: str) -> Certificate | None:
+    if certfile == NONE:
+        return None
+    return Certificate(Path(certfile), None if keyfile == NONE else Path(keyfile), os.environ.get(KEY_VARIABLE))
+
+
+async def _live(
+    app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[socket.socket], certificate: Certificate | None
+) -> None:
+    async def answer(app: ASGIApp, bounds: ServerConfig) -> None:
+        await serve(AllowedHostsMiddleware(app, hosts), sockets, bounds, certificate=certificate)
+
     if isinstance(app, ErrorPage):
-        await serve(AllowedHostsMiddleware(app, hosts), sockets, _with_short_shutdown(ServerConfig()))
+        await answer(app, _with_short_shutdown(ServerConfig()))
         return
     bounds = app.config.server
     served = False
     try:
         async with app.lifespan():
             served = True
-            await serve(AllowedHostsMiddleware(LoggedFailures(app), hosts), sockets, bounds)
+            await answer(LoggedFailures(app), bounds)
     except (Exception, SystemExit) as error:
         if served:
             raise
-        await serve(AllowedHostsMiddleware(_error_page(error, app.project), hosts), sockets, bounds)
+        await answer(_error_page(error, app.project), bounds)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ Digests = dict[str, bytes]
 
 
 def is_watched(relative: str) -> bool:
-    """Whether a change of a file causes a reload: Python, configuration, or a metadata file such as app/icon.png.
+    """Whether a change of a file causes a reload: Python, configuration, `.env`, or a metadata file such as
+    app/icon.png.
 
     It doesn't know where the routes are: that, only the module says that makes the application.
 
@@ -32,7 +33,7 @@ def is_watched(relative: str) -> bool:
         return False
     if folders and metadata_file(name, at_root=True) is not None:  # main.py may call the routes' folder as it likes
         return True
-    return name.endswith(".py") or name in CONFIGURATION
+    return name.endswith((".py", ".env")) or name.startswith(".env.") or name in CONFIGURATION
 
 
 def digests_of(project: Path) -> Digests:
@@ -40,6 +41,8 @@ def digests_of(project: Path) -> Digests:
     found = {}
     for path in _walk(str(project)):
         try:
+            if not os.path.isfile(path):  # a pipe, from which a password manager answers, is read by its reader alone
+                continue
             with open(path, "rb") as file:
                 found[os.path.relpath(path, project)] = hashlib.file_digest(file, "sha256").digest()
         except OSError:  # gone, or unreadable: its import will say so
