@@ -92,13 +92,19 @@ def _read_file(path: Path, name: str) -> list[str]:
     except ValueError as error:  # the system has no variables with such a name or value: a NUL, for example
         raise ConfigError(f"{path} has a variable that can't be set: {error}.") from None
     # Neither a name nor a value is shown: what has no "=" may be a secret in a wrong place.
-    notes = [(line, "this can't be read as NAME=value, so it is ignored.") for line in unread]
+    notes = [(_begun(line, text), "this can't be read as NAME=value, so it is ignored.") for line in unread]
     notes += [
         (_line_of(each, text), 'there is no "=" here, so nothing is set; write NAME= for an empty value.')
         for each, value in values.items()
         if value is None
     ]
     return [f"{at(Place(name, line))}{note}" for line, note in sorted(notes, key=lambda found: found[0] or 0)]
+
+
+def _begun(line: int | None, text: str) -> int | None:
+    """The line of a statement's first character: python-dotenv counts the empty lines before it as a part of it."""
+    lines = enumerate(text.splitlines(), 1)
+    return next((number for number, each in lines if line is not None and number >= line and each.strip()), line)
 
 
 def _line_of(name: str, text: str) -> int | None:
