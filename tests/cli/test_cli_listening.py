@@ -99,10 +99,12 @@ class Server:
 
 
 @contextmanager
-def started(project: Project, *options: str, pass_fds: tuple[int, ...] = (), **environment: str) -> Iterator[Server]:
+def started(
+    project: Project, *options: str, pass_fds: tuple[int, ...] = (), environment: dict[str, str] | None = None
+) -> Iterator[Server]:
     process = subprocess.Popen(
         [sys.executable, "-m", "millpond", "start", "--dir", str(project.folder), *options],
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -235,7 +237,7 @@ def test_port_and_host_come_from_the_environment(site: Project, file: str) -> No
     if file == ".env":
         site.write({".env": "PORT=0\nHOST=localhost\n"})
         variables = {}
-    with started(site, "--host", "127.0.0.1", **variables) as server:  # the option comes first
+    with started(site, "--host", "127.0.0.1", environment=variables) as server:  # the option comes first
         assert server.place.startswith("http://127.0.0.1:")
         assert not server.place.endswith(":8000")
 

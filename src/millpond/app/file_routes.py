@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from millpond.app.development import explain
+from millpond.errors import RouteModuleError
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
 from millpond.prerender.plan import Plan
@@ -12,7 +14,7 @@ from millpond.render.candidacy import candidacy
 from millpond.render.handler import wrap_handler
 from millpond.routes.module import refuse_replaced_config
 from millpond.routes.operation import Found, OperationRoute
-from millpond.routes.route import load_routes
+from millpond.routes.route import broken_route, load_routes
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
 from millpond.serve.layers.declared import Front
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
+    from millpond.routes.broken_route import Explain
     from millpond.routes.route import Route
 
 _FOUND = "millpond.found"
@@ -95,9 +98,12 @@ class FileRoutes:
         files = scan(self._app_dir, self._project, placeholders=config.compat is Compat.V16)
         load_one = loader(config.compat, development=self._development)
         try:
-            routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, self._router)
-            if config.cache_components:
+            told = explain()
+            routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, self._router, told)
+            if config.cache_components and told is None:
                 refuse_replaced_config(route.module for route in routes)
+            elif config.cache_components and told is not None:
+                routes = [_if_not_replaced(route, told) for route in routes]
         except BaseException:
             self._put_in_front([])
             raise
@@ -145,3 +151,11 @@ class FileRoutes:
         """Plans that nothing is known of but what the files say."""
         compat, components = self._config.compat, self._config.cache_components
         return [Plan(route, candidacy(route, compat, cache_components=components).why) for route in self._routes or ()]
+
+
+def _if_not_replaced(route: Route, told: Explain) -> Route:
+    try:
+        refuse_replaced_config([route.module])
+    except RouteModuleError as error:
+        return broken_route(route.file, told(error), wrap_handler)
+    return route

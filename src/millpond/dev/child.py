@@ -24,7 +24,7 @@ from millpond.config import Entrypoint, ServerConfig, load_config
 from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of
 from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
-from millpond.errors import ConfigError
+from millpond.errors import ConfigError, MillpondError
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.addresses import is_unix
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.app import Millpond
+    from millpond.routes.broken_route import Explained
 
 log = logging.getLogger("millpond.dev")
 
@@ -82,7 +83,10 @@ def _end_with(alive: int) -> None:
 
 def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
     project = entrypoint.folder
-    begin_development(lambda config: msgspec.structs.replace(config, server=_with_short_shutdown(config.server)))
+    begin_development(
+        lambda config: msgspec.structs.replace(config, server=_with_short_shutdown(config.server)),
+        _Explanations(project),
+    )
     try:
         app, notes = open_app(entrypoint)
         routes = app.file_routes
@@ -97,6 +101,21 @@ def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
     for warning in (*notes, *(warning for route in routes for warning in route.warnings)):
         log.warning("%s", warning)
     return app
+
+
+class _Explanations:
+    """Makes the page of each route whose file can't be loaded, and logs what several have in common once."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._told: set[str] = set()
+
+    def __call__(self, error: MillpondError) -> Explained:
+        report = report_of(error, self._project)
+        if report.message not in self._told:
+            self._told.add(report.message)
+            log.error("%s", error_text(report).rstrip())
+        return lambda request: error_response(report, request.headers.get("accept", ""))
 
 
 def _error_page(error: BaseException, project: Path) -> ErrorPage:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from millpond.errors import RouteModuleError
+from millpond.routes.broken_route import broken_module
 from millpond.routes.module import load
 from millpond.routes.operation import allow, make_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from fastapi import APIRouter
 
     from millpond.policy.segment import SegmentConfig
+    from millpond.routes.broken_route import Explain, Explained
     from millpond.routes.folder import Segment
     from millpond.routes.module import Load, RouteModule
     from millpond.routes.operation import Handler, Operation
@@ -82,6 +85,7 @@ def load_routes(
     around: Callable[[Handler], Handler],
     load_one: Load = load,
     router: APIRouter | None = None,
+    explain: Explain | None = None,
 ) -> list[Route]:
     """All routes, in the order of `files`, with operation ids that no two operations share.
 
@@ -92,13 +96,37 @@ def load_routes(
         around: wraps the handling of each request.
         load_one: makes a module of each file: one that knows metadata files, too, in an application.
         router: gets the operations; see `make_operation`.
+        explain: makes the answer of a route whose file can't work, so that the others can be served.
 
     Raises:
-        RouteModuleError: as `load_route` does, for the first file that can't work.
+        RouteModuleError: as `load_route` does, for all files that can't work.
     """
-    routes = [load_route(file, project, app_dir, around, load_one, router) for file in files]
+    routes: list[Route] = []
+    failures: list[RouteModuleError] = []
+    for file in files:
+        try:
+            routes.append(load_route(file, project, app_dir, around, load_one, router))
+        except RouteModuleError as error:
+            failures.append(error)
+            if explain is not None:
+                routes.append(broken_route(file, explain(error), around))
+    if failures and explain is None:
+        _refuse(failures)
     tell_apart(routes)
     return routes
+
+
+def broken_route(file: RouteFile, explained: Explained, around: Callable[[Handler], Handler]) -> Route:
+    """The route of a file that can't work, answered by `explained`."""
+    module = broken_module(file, explained)
+    return Route(file, module, {method: make_operation(module, method, around) for method in module.functions})
+
+
+def _refuse(failures: Sequence[RouteModuleError]) -> NoReturn:
+    """Raise all at once; what several files import and is wrong is told once."""
+    if len(failures) == 1:
+        raise failures[0]
+    raise RouteModuleError("\n".join(dict.fromkeys(map(str, failures)))) from failures[0].__cause__
 
 
 def tell_apart(routes: Iterable[Route]) -> None:
