@@ -14,6 +14,7 @@ from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.errors import UsageError
 from millpond.messages import counted
+from millpond.observe.opened_files import opened_files
 from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
@@ -41,7 +42,7 @@ def build(
 ) -> int:
     """Prerender the static routes, and report each route's mode and the reason for it."""
     configure_logs("text", "warning")
-    with errors_as_json(json):
+    with errors_as_json(json), opened_files():  # templates may be read while modules are imported
         app = open_project(which.entrypoint(named))
         if publish and app.config.cache.kind != "valkey":
             configured = app.config.cache.store

@@ -12,6 +12,7 @@ from millpond.cli.console import print_warning
 from millpond.config import env_files_read, load_config, read_env_files
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
+from millpond.prerender.built_sources import edited_sources
 from millpond.prerender.failure import failure_message
 from millpond.serve.processes.event_loop import run_loop
 
@@ -110,7 +111,8 @@ def build_of(app: Millpond) -> tuple[BuildManifest | None, list[str]]:
         return None, [f"the build can't be served: {error}"]
     if manifest.compat != app.config.compat:
         return None, [f'the build was made with compat = "{manifest.compat}"; run `millpond build` again.']
-    return manifest, [f"{file} was edited after the build" for file in edited_since(manifest, app.file_routes)]
+    edited = [*edited_since(manifest, app.file_routes), *edited_sources(app.project, manifest, app.config)]
+    return manifest, [f"{file} was edited after the build" for file in edited]
 
 
 def run_project(

@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from millpond.config.project_folders import is_foreign
 from millpond.routes.metadata_file import metadata_file
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIGURATION = ("millpond.toml", "pyproject.toml")
-
-_FOREIGN = {"__pycache__", "node_modules", "site-packages", "venv"}
 
 Digests = dict[str, bytes]
 """The digest of each file, by its path relative to the project."""
@@ -29,7 +28,7 @@ def is_watched(relative: str) -> bool:
     `relative`: the file's path relative to the project. Files in folders such as node_modules aren't watched.
     """
     *folders, name = relative.split(os.sep)
-    if any(_foreign(folder) for folder in folders):
+    if any(is_foreign(folder) for folder in folders):
         return False
     if folders and metadata_file(name, at_root=True) is not None:  # main.py may call the routes' folder as it likes
         return True
@@ -57,13 +56,8 @@ def changed(before: Digests, after: Digests) -> list[str]:
 
 def _walk(project: str) -> Iterator[str]:
     for folder, folders, names in os.walk(project):
-        folders[:] = [name for name in folders if not _foreign(name)]
+        folders[:] = [name for name in folders if not is_foreign(name)]
         for name in names:
             path = os.path.join(folder, name)
             if is_watched(os.path.relpath(path, project)):
                 yield path
-
-
-def _foreign(folder: str) -> bool:
-    """Whether a folder is a tool's: hidden ones are, but for `.well-known`, which may hold routes (RFC 8615)."""
-    return folder in _FOREIGN or (folder.startswith(".") and folder != ".well-known")
