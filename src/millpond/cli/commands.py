@@ -26,11 +26,13 @@ _COMMANDS = {
     "cache": "Inspect the cache, and drop entries.",
     "cron": "List the crons with their last runs, or run one now.",
     "revalidate": "Invalidate tags and paths: older entries are rendered again.",
+    "completion": "Print or install the completion of commands and options, for bash, zsh, fish or PowerShell.",
 }
 
 _ARGUMENTS = {
     **dict.fromkeys(("dev", "build", "start", "routes", "openapi"), "[MODULE:APP]"),
     "explain": "[MODULE:APP] PATH",
+    "completion": "[SHELL]",
 }
 """Where the application may be named without an option."""
 
@@ -39,3 +41,9 @@ for _name, _help in _COMMANDS.items():
     app.command(
         f"millpond.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage
     )
+
+app.command(
+    "millpond.cli.completion:install_completion",
+    name="--install-completion",
+    help="Install the completion for this shell and exit.",
+)
