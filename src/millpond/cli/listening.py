@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 
 from millpond.errors import AddressError, UsageError
 from millpond.serve.processes.addresses import bound, bound_unix, inherited
-from millpond.serve.processes.certificate import KEY_VARIABLE, Certificate
+from millpond.serve.processes.certificate import Certificate
 
 if TYPE_CHECKING:
     import socket
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 LOCALHOST, PORT = "127.0.0.1", 8000
 _MAX_PORT = 65_535
 _MAX_SHOWN = 60
-
-HOST_VARIABLE, PORT_VARIABLE = "HOST", "PORT"
 
 
 @Parameter(name="*")
@@ -35,13 +33,13 @@ class Listen:
         str | None,
         Parameter(
             help="The host name or address to listen on; 0.0.0.0 for all IPv4 addresses. "
-            f"[env: {HOST_VARIABLE}] [default: {LOCALHOST}]"
+            f"[env: HOST] [default: {LOCALHOST}]"
         ),
     ] = None
     port: Annotated[
         int | None,
         Parameter(
-            help=f"The port to listen on; 0 for any free one. [env: {PORT_VARIABLE}] [default: {PORT}]",
+            help=f"The port to listen on; 0 for any free one. [env: PORT] [default: {PORT}]",
             validator=Number(gte=0, lte=_MAX_PORT),
         ),
     ] = None
@@ -60,7 +58,7 @@ class Listen:
         Path | None, Parameter(help="The certificate's private key, if it isn't in the same file.")
     ] = None
     ssl_keyfile_password: Annotated[
-        str | None, Parameter(help=f"The password of an encrypted private key. [env: {KEY_VARIABLE}]")
+        str | None, Parameter(help="The password of an encrypted private key. [env: SSL_KEYFILE_PASSWORD]")
     ] = None
 
     def __post_init__(self) -> None:
@@ -80,12 +78,12 @@ class Listen:
             return ListenAddress(uds=self.uds, fd=self.fd)
         host, variables = self.host, list[str]()
         if host is None:
-            host = os.environ.get(HOST_VARIABLE, "").strip()
-            variables += [HOST_VARIABLE] if host else []
+            host = os.environ.get("HOST", "").strip()
+            variables += ["HOST"] if host else []
         port = self.port
         if port is None:
             port = _port_of_environment()
-            variables += [] if port is None else [PORT_VARIABLE]
+            variables += [] if port is None else ["PORT"]
         return ListenAddress(host or LOCALHOST, PORT if port is None else port, variables=" and ".join(variables))
 
     def certificate(self) -> Certificate | None:
@@ -98,7 +96,7 @@ class Listen:
             if self.ssl_keyfile is not None or self.ssl_keyfile_password is not None:
                 raise UsageError("a private key needs a certificate; give that with --ssl-certfile.")
             return None
-        password = self.ssl_keyfile_password or os.environ.get(KEY_VARIABLE) or None
+        password = self.ssl_keyfile_password or os.environ.get("SSL_KEYFILE_PASSWORD") or None
         certificate = Certificate(self.ssl_certfile, self.ssl_keyfile, password)
         certificate.check()
         return certificate
@@ -141,12 +139,12 @@ class ListenAddress:
 
 
 def _port_of_environment() -> int | None:
-    text = os.environ.get(PORT_VARIABLE, "").strip()
+    text = os.environ.get("PORT", "").strip()
     if not text:
         return None
     if text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_PORT)) and int(text) <= _MAX_PORT:
         return int(text)
     raise UsageError(
-        f'the environment variable {PORT_VARIABLE} is "{text[:_MAX_SHOWN]}"; it must be a number from 0 to '
+        f'the environment variable PORT is "{text[:_MAX_SHOWN]}"; it must be a number from 0 to '
         f"{_MAX_PORT}. --port comes before it."
     )

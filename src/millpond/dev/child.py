@@ -28,7 +28,7 @@ from millpond.errors import ConfigError, MillpondError
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.addresses import is_unix
-from millpond.serve.processes.certificate import KEY_VARIABLE, Certificate
+from millpond.serve.processes.certificate import Certificate
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop, run_loop
 from millpond.serve.processes.process_exit import exit_orphaned, exit_process
@@ -147,7 +147,9 @@ def _with_short_shutdown(bounds: ServerConfig) -> ServerConfig:
 def _certificate(certfile: str, keyfile: str) -> Certificate | None:
     if certfile == NONE:
         return None
-    return Certificate(Path(certfile), None if keyfile == NONE else Path(keyfile), os.environ.get(KEY_VARIABLE))
+    return Certificate(
+        Path(certfile), None if keyfile == NONE else Path(keyfile), os.environ.get("SSL_KEYFILE_PASSWORD")
+    )
 
 
 async def _live(

@@ -15,7 +15,6 @@ from watchfiles import watch
 
 from millpond.dev.watched_files import changed, digests_of, is_watched
 from millpond.errors import WatchError
-from millpond.serve.processes.certificate import KEY_VARIABLE
 
 if TYPE_CHECKING:
     import socket
@@ -151,7 +150,7 @@ class ServingProcess:
         if certificate is not None:
             files = [str(certificate.certfile), str(certificate.keyfile or "-")]
             if certificate.password is not None:  # everybody on the machine can read arguments
-                environment = {**os.environ, KEY_VARIABLE: certificate.password}
+                environment = {**os.environ, "SSL_KEYFILE_PASSWORD": certificate.password}
         arguments = [str(which.folder), *named, self._host or "-", str(self._alive), state, *files]
         arguments += map(str, descriptors)
         # -P: what can be imported doesn't depend on the folder that the command was called in.

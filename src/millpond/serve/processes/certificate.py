@@ -12,9 +12,6 @@ from millpond.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEY_VARIABLE = "SSL_KEYFILE_PASSWORD"
-"""The environment variable with the password of an encrypted key."""
-
 _CERTIFICATE, _KEY = b"-----BEGIN CERTIFICATE-----", b"PRIVATE KEY-----"
 
 
