@@ -11,7 +11,7 @@ import pytest
 
 import other_users
 from millpond.config import env_files_read, forget_env_files, read_env_files
-from millpond.config.env_files import ENV_FILES
+from millpond.config.project.env_files import ENV_FILES
 from millpond.errors import ConfigError
 
 if TYPE_CHECKING:

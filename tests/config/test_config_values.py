@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from millpond.config import Config, parse_config
-from millpond.config.quantities import Quantity, amount
-from millpond.config.reading import _options, _quantity, _tables_in
+from millpond.config.values.quantities import Quantity, amount
+from millpond.config.values.reading import _options, _quantity, _tables_in
 from millpond.errors import ConfigError
 from millpond.policy.compat import Compat
 

@@ -11,7 +11,7 @@ from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_make
 from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
-from millpond.observe.opened_files import opened_files
+from millpond.prerender.opened_files import opened_files
 from millpond.prerender.prerenderer import Prerenderer
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from millpond.app.construction.instrumentation import Instrumentation
     from millpond.app.context import AppContext
     from millpond.app.runtime import Runtime
-    from millpond.observe.opened_files import OpenedFiles
     from millpond.policy.entry import Entry
+    from millpond.prerender.opened_files import OpenedFiles
     from millpond.prerender.whole_build import Built, Progress
     from millpond.stores.contract import Store
 

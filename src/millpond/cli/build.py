@@ -14,11 +14,11 @@ from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
 from millpond.errors import UsageError
 from millpond.messages import counted
-from millpond.observe.opened_files import opened_files
 from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
+from millpond.prerender.opened_files import opened_files
 from millpond.serve.logs import configure_logs
 from millpond.stores.factory import shared_store
 

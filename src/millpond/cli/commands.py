@@ -38,12 +38,11 @@ _ARGUMENTS = {
 
 for _name, _help in _COMMANDS.items():
     _usage = {"usage": f"Usage: millpond {_name} [OPTIONS] {_ARGUMENTS[_name]}"} if _name in _ARGUMENTS else {}
-    app.command(
-        f"millpond.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage
-    )
+    _module = "millpond.cli.shell.completion" if _name == "completion" else f"millpond.cli.{_name}"
+    app.command(f"{_module}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage)
 
 app.command(
-    "millpond.cli.completion:install_completion",
+    "millpond.cli.shell.completion:install_completion",
     name="--install-completion",
     help="Install the completion for this shell and exit.",
 )

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from millpond.cli.console import notices
-from millpond.cli.listening import ANYWHERE, Listen
+from millpond.cli.listening.listen_options import ANYWHERE, Listen
 from millpond.cli.options import HERE, AppName, Which
 from millpond.cli.project import environment_of
 from millpond.dev.supervisor import supervise

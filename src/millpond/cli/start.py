@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 
 from millpond.app.served_build import environment_log
 from millpond.cli.console import print_error, replace_unprintable
-from millpond.cli.listening import ANYWHERE, Listen
+from millpond.cli.listening.listen_options import ANYWHERE, Listen
 from millpond.cli.options import HERE, AppName, Which
 from millpond.cli.project import environment_of, open_project, run_project
 from millpond.config import load_config
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.app import Millpond
-    from millpond.cli.listening import ListenAddress
+    from millpond.cli.listening.listen_address import ListenAddress
     from millpond.config import Entrypoint
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.serve.processes.certificate import Certificate

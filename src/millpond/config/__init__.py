@@ -10,9 +10,9 @@ from millpond.config.cdn_config import CdnConfig
 from millpond.config.cron_config import CronConfig
 from millpond.config.dev_config import DevConfig
 from millpond.config.endpoint_config import RevalidateEndpointConfig
-from millpond.config.env_files import env_files_read, forget_env_files, read_env_files
 from millpond.config.life_config import CacheLife
 from millpond.config.loading import FILE_NAME, Config, fastapi_entrypoint, load_config, parse_config
+from millpond.config.project.env_files import env_files_read, forget_env_files, read_env_files
 from millpond.config.server_config import ServerConfig
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.config.env_files import ENV_FILES
+from millpond.config.project.env_files import ENV_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from millpond.config.quantities import SecondsOrNever
 from millpond.config.ranges import not_positive
+from millpond.config.values.quantities import SecondsOrNever
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.config.quantities import Bytes, Seconds, SecondsOrNever
 from millpond.config.ranges import not_positive
 from millpond.config.store_url import EXAMPLES, InvalidStoreUrl, is_store_url, parse_store_url
+from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever
 from millpond.messages import one_of
 from millpond.policy.entry import Coding
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from millpond.config.quantities import Bytes, Seconds, SecondsOrNever
 from millpond.config.ranges import not_positive
+from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever
 from millpond.messages import one_of
 from millpond.policy.http.surrogate import CACHE_GROUPS, KEY_HEADERS, Surrogates
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.config.quantities import Seconds
 from millpond.config.ranges import not_a_prefix, not_positive
+from millpond.config.values.quantities import Seconds
 from millpond.errors import MillpondError
 
 if TYPE_CHECKING:

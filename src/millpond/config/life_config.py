@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from millpond.config.quantities import SecondsOrNever
+from millpond.config.values.quantities import SecondsOrNever
 from millpond.policy.profiles import Profile, ages_given, ages_of, profile_from
 
 

@@ -20,10 +20,10 @@ from millpond.config.dev_config import DevConfig
 from millpond.config.endpoint_config import RevalidateEndpointConfig
 from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
-from millpond.config.quantities import SecondsOrNever
 from millpond.config.ranges import not_a_prefix, not_positive
-from millpond.config.reading import read_table
 from millpond.config.server_config import ServerConfig
+from millpond.config.values.quantities import SecondsOrNever
+from millpond.config.values.reading import read_table
 from millpond.errors import ConfigError
 from millpond.policy.compat import Compat
 from millpond.policy.lifetime import YEAR

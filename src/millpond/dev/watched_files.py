@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from millpond.config.project_folders import is_foreign
+from millpond.config.project.project_folders import is_foreign
 from millpond.routes.metadata_file import metadata_file
 
 if TYPE_CHECKING:

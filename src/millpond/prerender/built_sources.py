@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.config import FILE_NAME
-from millpond.config.project_folders import is_foreign
+from millpond.config.project.project_folders import is_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from millpond.config import Config
-    from millpond.observe.opened_files import OpenedFiles
     from millpond.prerender.build_manifest import BuildManifest
+    from millpond.prerender.opened_files import OpenedFiles
 
 _TEMPLATES = {"template", "templates"}
 """Folders in which every file is one."""

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from millpond.cache.observed import ObservedFunctions
     from millpond.config import Config, CronConfig
-    from millpond.observe.opened_files import OpenedFiles
     from millpond.policy.entry import Entry
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import RouteInputs
+    from millpond.prerender.opened_files import OpenedFiles
     from millpond.prerender.prerenderer import Prerenderer, RouteResult
     from millpond.routes.route import Route
 

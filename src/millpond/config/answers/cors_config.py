@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from millpond.config.quantities import WholeSeconds
+from millpond.config.values.quantities import WholeSeconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the annotations are read at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from millpond.errors import AddressError, UsageError
-from millpond.serve.processes.addresses import bound, bound_unix, inherited
+from millpond.cli.listening.listen_address import ListenAddress
+from millpond.errors import UsageError
 from millpond.serve.processes.certificate import Certificate
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
 
 LOCALHOST, PORT = "127.0.0.1", 8000
 _MAX_PORT = 65_535
@@ -103,39 +98,6 @@ class Listen:
 
 
 ANYWHERE = Listen()
-
-
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
-    """Where a server listens."""
-
-    host: str = ""
-    """A name or an address; empty for a socket that has neither."""
-    port: int = 0
-    uds: Path | None = None
-    fd: int | None = None
-    variables: str = ""
-    """Those of the environment that say so, for messages."""
-
-    @contextlib.contextmanager
-    def sockets(self) -> Iterator[list[socket.socket]]:
-        """The sockets, bound; closed on exit.
-
-        Raises:
-            AddressError: nobody can listen there.
-        """
-        with contextlib.ExitStack() as stack:
-            try:
-                sockets = stack.enter_context(self._bound())
-            except AddressError as error:
-                told = f" (By the environment: {self.variables}.)" if self.variables else ""
-                raise AddressError(f"{error}{told}") from None
-            yield sockets
-
-    def _bound(self) -> contextlib.AbstractContextManager[list[socket.socket]]:
-        if self.uds is not None:
-            return bound_unix(self.uds)
-        return bound(self.host, self.port) if self.fd is None else inherited(self.fd)
 
 
 def _port_of_environment() -> int | None:

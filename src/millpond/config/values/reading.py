@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypeGuard, Union, get_args, get_orig
 
 import msgspec
 
-from millpond.config.quantities import Quantity, amount
+from millpond.config.values.quantities import Quantity, amount
 from millpond.errors import ConfigError
 from millpond.messages import closest, one_of
 
