@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,12 +130,10 @@ def test_a_folder_called_like_the_file_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_password_manager_may_answer_through_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".env")
-    writer = os.fork()
-    if writer == 0:
-        (tmp_path / ".env").write_text("MP_A=piped\n")
-        os._exit(0)
+    writer = threading.Thread(target=(tmp_path / ".env").write_text, args=("MP_A=piped\n",))
+    writer.start()
     read_env_files(tmp_path, ENV_FILES)
-    os.waitpid(writer, 0)
+    writer.join()
     assert values() == {"A": "piped"}
 
 
