@@ -91,3 +91,14 @@ def test_a_mistake_is_one_line_that_is_whole_however_long_it_is(
     assert done.err.startswith("error: ")
     assert done.err.endswith('"critical".\n')
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("columns", [None, "40"])
+def test_an_error_is_one_line_with_its_path_whole_whatever_the_width(project: Project, columns: str | None) -> None:
+    missing = project.folder / "/".join(["a-folder-that-is-not-there"] * 8)
+    width = {} if columns is None else {"COLUMNS": columns}
+    done = execute("build", "--dir", str(missing), **width)
+    assert done.err == f"error: there is no folder {missing}; give the project's with --dir.\n"
+    done = execute("start", "--log-level", "x" * 200, **width)
+    assert done.err.startswith(f'error: Invalid value "{"x" * 200}" for --log-level. Choose from: ')
+    assert len(done.err.splitlines()) == 1

@@ -27,11 +27,33 @@ def test_a_project_without_a_file_has_the_defaults(tmp_path: Path) -> None:
     assert Config().expire_time == 31_536_000
 
 
-def test_millpond_toml_wins_over_pyproject(tmp_path: Path) -> None:
+def test_pyproject_may_hold_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.millpond]\ncompat = "15"\n')
     assert load_config(tmp_path).compat is Compat.V15
-    (tmp_path / "millpond.toml").write_text('compat = "14"\n')
-    assert load_config(tmp_path).compat is Compat.V14
+
+
+def test_two_configurations_are_an_error_that_names_both(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.millpond]\ncompat = "15"\n')
+    (tmp_path / "millpond.toml").write_text("")
+    with pytest.raises(ConfigError, match=r"millpond\.toml and \[tool\.millpond\] in pyproject\.toml"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["tool = 5", "[tool]\nmillpond = 5", "[tool]\nmillpond = []", "tool.fastapi = 1"])
+def test_a_pyproject_with_something_else_in_place_of_tables_raises_no_python_error(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(content)
+    if "millpond" in content:
+        with pytest.raises(ConfigError, match=r"pyproject\.toml: \[tool\.millpond\] must be a table\."):
+            load_config(tmp_path)
+    else:
+        assert load_config(tmp_path) == Config()
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "millpond.toml").write_bytes(b'\xef\xbb\xbfcompat = "15"\n')
+    assert load_config(tmp_path).compat is Compat.V15
 
 
 def test_a_pyproject_without_our_table_says_nothing(tmp_path: Path) -> None:
@@ -88,8 +110,8 @@ def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
     ("values", "says"),
     [
         ({"compat": "13"}, '"compat"'),
-        ({"compat": 16}, '"compat"'),
-        ({"cache": {"max_bytes": "1 GiB"}}, '"cache.max_bytes"'),
+        ({"compat": 17}, '"compat" is 17; it must be "14", "15" or "16".'),
+        ({"cache": {"max_bytes": "1 Gb/s"}}, '"cache.max_bytes"'),
         ({"cache": []}, '"cache"'),
         ({"expire_time": 0}, '"expire_time" is 0'),
         ({"cache": {"max_bytes": -1}}, '"cache.max_bytes" is -1'),

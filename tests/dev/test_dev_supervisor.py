@@ -18,7 +18,7 @@ from millpond.config import Entrypoint
 from millpond.dev import supervisor
 from millpond.dev.supervisor import ServingProcess, supervise
 from millpond.errors import WatchError
-from millpond.serve.processes.server import bound
+from millpond.serve.processes.addresses import bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,8 @@ def test_nothing_is_cached(project: Project) -> None:
 def test_an_error_in_a_file_is_a_page_until_it_is_mended(project: Project) -> None:
     project.routes({"/": "def GET(:\n"})
     with developing(project) as dev:
-        for path in ("/", "/anything"):
+        assert dev.get("/anything").status_code == 404
+        for path in ("/", "/?query"):
             answer = dev.get(path, accept="text/html")
             assert answer.status_code == 500
             assert "app/route.py:1" in answer.text

@@ -219,7 +219,7 @@ def test_a_wrong_entrypoint_in_the_configuration_says_where_it_is(
         ('entrypont = "main:app"', 'did you mean "app.entrypoint"?'),
         ("factory = true", '"app.factory" is about the function that "app.entrypoint" names'),
         ('factory = true\nentrypoint = "main"', '"app.factory" is about the function that "app.entrypoint" names'),
-        ("entrypoint = 3", '"app.entrypoint": Expected `str'),
+        ("entrypoint = 3", '"app.entrypoint" is a number; it must be a text'),
     ],
 )
 def test_a_table_app_that_makes_no_sense_is_an_error(project: Project, config: str, message: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.policy.compat import Compat
+from millpond.policy.http.headers import cache_control
 from millpond.policy.lifetime import FOREVER, YEAR, Lifetime, lower
 from millpond.prerender.build_table import duration_cell
 
@@ -37,6 +40,11 @@ def test_the_order_of_lowering_does_not_matter(a: Lifetime, b: Lifetime, c: Life
 
 def test_a_time_based_answer_without_an_end_gets_one() -> None:
     assert Lifetime(60).bounded(YEAR) == Lifetime(60, YEAR)
+
+
+def test_with_an_infinite_expire_time_it_has_no_end_and_headers_can_say_so() -> None:
+    assert Lifetime(60).bounded(math.inf) == Lifetime(60)
+    assert cache_control(Lifetime(60).bounded(math.inf)) == b"s-maxage=60"
 
 
 def test_an_end_of_its_own_stays() -> None:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from millpond.config import ServerConfig
-from millpond.serve.processes.server import bind, serve
+from millpond.serve.processes.addresses import bind
+from millpond.serve.processes.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -11,8 +11,9 @@ from starlette.responses import StreamingResponse
 
 from millpond.config import ServerConfig, parse_config
 from millpond.errors import ConfigError
+from millpond.serve.processes.addresses import bind
 from millpond.serve.processes.event_loop import default_loop, fastest_loop, run_loop
-from millpond.serve.processes.server import bind, serve
+from millpond.serve.processes.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

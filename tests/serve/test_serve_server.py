@@ -14,7 +14,8 @@ from millpond.config import ServerConfig
 from millpond.errors import AddressError
 from millpond.serve.connection.bounded import ROOM
 from millpond.serve.forwarded import Proxies
-from millpond.serve.processes.server import address_of, bind, serve
+from millpond.serve.processes.addresses import address_of, bind
+from millpond.serve.processes.server import serve
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

@@ -17,7 +17,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from millpond.config import ServerConfig
 from millpond.serve.connection.bounded import bounded_protocol
-from millpond.serve.processes.server import bind
+from millpond.serve.processes.addresses import bind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -152,3 +155,9 @@ async def test_a_websocket_of_an_application_beside_route_files_is_fastapis(proj
     async with project.serving() as running:
         await running.pond(scope, receive, send)
     assert [message.get("text", message["type"]) for message in sent] == ["websocket.accept", "blue"]
+
+
+def test_the_library_that_uvicorn_needs_comes_with_millpond() -> None:
+    """Without one, uvicorn answers handshakes with 404. It takes websockets where that is installed."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert "websockets" in [re.split("[<>=;]", each)[0] for each in project["dependencies"]]

@@ -11,6 +11,7 @@ from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_make
 from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
+from millpond.prerender.opened_files import opened_files
 from millpond.prerender.prerenderer import Prerenderer
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from millpond.app.context import AppContext
     from millpond.app.runtime import Runtime
     from millpond.policy.entry import Entry
+    from millpond.prerender.opened_files import OpenedFiles
     from millpond.prerender.whole_build import Built, Progress
     from millpond.stores.contract import Store
 
@@ -46,33 +48,35 @@ class Builder:
         Raises:
             BuildError: the output can't be written.
         """
-        project = self.context.project
-        if self.context.config.cache_components:
-            return await in_idle_loop(lambda: self._verified(progress))
-        watch = Watch(project, self.context.routes)
-        with watch.installed():
-            return await self._registered(progress, watch)
+        with opened_files() as opened:
+            if self.context.config.cache_components:
+                return await in_idle_loop(lambda: self._verified(progress, opened))
+            watch = Watch(self.context.project, self.context.routes)
+            with watch.installed():
+                return await self._registered(progress, watch, opened)
 
-    async def _verified(self, progress: Progress) -> Built:
+    async def _verified(self, progress: Progress, opened: OpenedFiles) -> Built:
         with observed(self.context.project):  # from the start: threads that were started before aren't observed
-            return await self._registered(progress, None)
+            return await self._registered(progress, None, opened)
 
-    async def _registered(self, progress: Progress, watch: Watch | None) -> Built:
+    async def _registered(self, progress: Progress, watch: Watch | None, opened: OpenedFiles) -> Built:
         await self.instrumentation.finish()
-        return await asyncio.create_task(self._build(progress, watch), context=self.context.clean.copy())
+        return await asyncio.create_task(self._build(progress, watch, opened), context=self.context.clean.copy())
 
-    async def _build(self, progress: Progress, watch: Watch | None) -> Built:
+    async def _build(self, progress: Progress, watch: Watch | None, opened: OpenedFiles) -> Built:
         config = self.context.config
         store = memory_store(config.cache, self.context.clock)
         try:
             async with entered(self.context.app) as state:
                 self.context.state.update(state)
                 runtime = assemble(self.context, store, await build_to_make(self.context))
-                return await self._render(runtime, store, progress, watch)
+                return await self._render(runtime, store, progress, watch, opened)
         finally:
             await close_client()
 
-    async def _render(self, runtime: Runtime, store: Store, progress: Progress, watch: Watch | None) -> Built:
+    async def _render(
+        self, runtime: Runtime, store: Store, progress: Progress, watch: Watch | None, opened: OpenedFiles
+    ) -> Built:
         config = self.context.config
         runtime.data.observed = functions = ObservedFunctions()
         runtime.activate()
@@ -84,6 +88,8 @@ class Builder:
                 data=lambda: self._shipped(store),
                 functions=functions,
                 hints=lonely_hints(self.app_dir, self.context.project),
+                opened=opened,
+                config=config,
             )
             built = await whole.run(progress)
             await runtime.drain(config.build.timeout)

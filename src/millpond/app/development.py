@@ -8,14 +8,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.config import Config
+    from millpond.routes.broken_route import Explain
 
 _adjust: Callable[[Config], Config] | None = None
+_explain: Explain | None = None
 
 
-def begin_development(adjust: Callable[[Config], Config]) -> None:
-    """From now on, applications of this process cache no answers, and have the configuration that `adjust` returns."""
-    global _adjust
-    _adjust = adjust
+def begin_development(adjust: Callable[[Config], Config], explain: Explain) -> None:
+    """From now on, applications of this process cache no answers.
+
+    Args:
+        adjust: returns the configuration that an application has, given the project's.
+        explain: makes the answer of a route whose file can't be loaded; the other routes are served.
+    """
+    global _adjust, _explain
+    _adjust, _explain = adjust, explain
+
+
+def explain() -> Explain | None:
+    """What answers in place of a route whose file can't be loaded; None: such a file keeps everything from starting."""
+    return _explain
 
 
 def in_development() -> bool:

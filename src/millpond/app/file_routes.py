@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from millpond.app.development import explain
+from millpond.errors import RouteModuleError
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
 from millpond.prerender.plan import Plan
@@ -14,7 +16,7 @@ from millpond.routes.module import refuse_replaced_config
 from millpond.routes.operation import Found, OperationRoute
 from millpond.routes.options.folder_tree import FolderTree
 from millpond.routes.options.stray_options import refuse_in_code
-from millpond.routes.route import load_routes
+from millpond.routes.route import broken_route, load_routes
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
 from millpond.serve.layers.declared import Front
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
+    from millpond.routes.broken_route import Explain
     from millpond.routes.route import Route
 
 _FOUND = "millpond.found"
@@ -97,10 +100,14 @@ class FileRoutes:
         files = scan(self._app_dir, self._project, placeholders=config.compat is Compat.V16)
         load_one = loader(config.compat, development=self._development)
         try:
+            told = explain()
             folders = FolderTree(self._project, self._app_dir, self._router)
-            routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, folders)
-            if config.cache_components:
+            routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, folders, told)
+            if config.cache_components and told is None:
                 refuse_replaced_config([*folders.loaded, *(route.module for route in routes)])
+            elif config.cache_components and told is not None:
+                refuse_replaced_config(folders.loaded)
+                routes = [_if_not_replaced(route, told) for route in routes]
             self._refuse_strays(routes)
         except BaseException:
             self._put_in_front([])
@@ -154,3 +161,11 @@ class FileRoutes:
         """Plans that nothing is known of but what the files say."""
         compat, components = self._config.compat, self._config.cache_components
         return [Plan(route, candidacy(route, compat, cache_components=components).why) for route in self._routes or ()]
+
+
+def _if_not_replaced(route: Route, told: Explain) -> Route:
+    try:
+        refuse_replaced_config([route.module])
+    except RouteModuleError as error:
+        return broken_route(route.file, told(error), wrap_handler)
+    return route

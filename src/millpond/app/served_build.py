@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import BuildError
 from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
+from millpond.prerender.built_sources import edited_sources
 from millpond.prerender.frozen_environment import drift
 from millpond.prerender.plan import development_plans, unbuilt_plans
 from millpond.prerender.whole_build import new_build_id
@@ -116,5 +117,7 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
             )
     for file in edited:
         log.warning("%s was edited after the build; its static answers are from before the edit", file)
+    for source in edited_sources(context.project, manifest, context.config):
+        log.warning("%s was edited after the build; static answers that use it are from before the edit", source)
     for sentence in drift(context.project, manifest, os.environ):
         environment_log.warning("%s", sentence)

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
 
     replace_unprintable()
     try:
-        with _working_directory_kept():
+        with _process_kept():
             code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:  # its message says what is wrong and suggests a fix
         print_error(str(error))
@@ -48,14 +48,18 @@ def run(arguments: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
-def _working_directory_kept() -> Iterator[None]:
-    """Leave the process in the folder in which it is: commands go to the project's."""
+def _process_kept() -> Iterator[None]:
+    """Leave the process as it is: commands go to the project's folder, and set the variables of its `.env` files."""
+    from millpond.config import forget_env_files
+
     try:
         before = os.getcwd()
     except FileNotFoundError:  # it was removed
         yield
+        forget_env_files()
         return
     try:
         yield
     finally:
         os.chdir(before)
+        forget_env_files()

@@ -18,6 +18,7 @@ from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
+from millpond.prerender.opened_files import opened_files
 from millpond.serve.logs import configure_logs
 from millpond.stores.factory import shared_store
 
@@ -41,7 +42,7 @@ def build(
 ) -> int:
     """Prerender the static routes, and report each route's mode and the reason for it."""
     configure_logs("text", "warning")
-    with errors_as_json(json):
+    with errors_as_json(json), opened_files():  # templates may be read while modules are imported
         app = open_project(which.entrypoint(named))
         if publish and app.config.cache.kind != "valkey":
             configured = app.config.cache.store

@@ -81,7 +81,7 @@ def list_entries(
     console = output()
     print_table(console, route_table(HEADINGS, [entry_row(facts) for facts in listed], console.width))
     if len(listed) < len(wanted):
-        console.print(f"\n{len(listed)} of {len(wanted)} entries; --limit 0 shows all")
+        console.print(f"\n{len(listed)} of {len(wanted)} entries; --limit 0 shows all", soft_wrap=True)
     return 0
 
 
@@ -150,7 +150,7 @@ def verify(*, which: Which = HERE, json: Json = False) -> int:
     else:
         for name in damaged:
             print_error(f"entry {name[:ID_LENGTH]} is damaged and is never served. `millpond cache prune` drops it.")
-        output().print(f"{len(found)} entries, {len(damaged)} damaged")
+        output().print(f"{len(found)} entries, {len(damaged)} damaged", soft_wrap=True)
     return 1 if damaged else 0
 
 
@@ -216,7 +216,7 @@ def _report_dropped(number: int, json: bool) -> int:
     if json:
         print_json({"removed": number})
     else:
-        output().print(f"{counted(number, 'entry', 'entries')} removed")
+        output().print(f"{counted(number, 'entry', 'entries')} removed", soft_wrap=True)
     return 0
 
 

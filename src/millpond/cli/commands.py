@@ -26,16 +26,23 @@ _COMMANDS = {
     "cache": "Inspect the cache, and drop entries.",
     "cron": "List the crons with their last runs, or run one now.",
     "revalidate": "Invalidate tags and paths: older entries are rendered again.",
+    "completion": "Print or install the completion of commands and options, for bash, zsh, fish or PowerShell.",
 }
 
 _ARGUMENTS = {
     **dict.fromkeys(("dev", "build", "start", "routes", "openapi"), "[MODULE:APP]"),
     "explain": "[MODULE:APP] PATH",
+    "completion": "[SHELL]",
 }
 """Where the application may be named without an option."""
 
 for _name, _help in _COMMANDS.items():
     _usage = {"usage": f"Usage: millpond {_name} [OPTIONS] {_ARGUMENTS[_name]}"} if _name in _ARGUMENTS else {}
-    app.command(
-        f"millpond.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage
-    )
+    _module = "millpond.cli.shell.completion" if _name == "completion" else f"millpond.cli.{_name}"
+    app.command(f"{_module}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage)
+
+app.command(
+    "millpond.cli.shell.completion:install_completion",
+    name="--install-completion",
+    help="Install the completion for this shell and exit.",
+)

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from millpond.errors import MillpondError
+from millpond.prerender.build_table import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,9 +41,11 @@ def notices() -> Console:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table without trailing spaces in its last column."""
+    """Print a table of `route_table` without trailing spaces in its last column; it may be wider than the console."""
+    width, console.width = console.width, max(console.width, columns_of(table))
     with console.capture() as captured:
         console.print(table)
+    console.width = width
     for line in captured.get().splitlines():
         console.file.write(f"{line.rstrip()}\n")
 

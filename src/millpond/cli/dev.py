@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 from millpond.cli.console import notices
-from millpond.cli.options import HERE, LOCALHOST, PORT, AppName, Host, Port, Which
+from millpond.cli.listening.listen_options import ANYWHERE, Listen
+from millpond.cli.options import HERE, AppName, Which
+from millpond.cli.project import environment_of
 from millpond.dev.supervisor import supervise
-from millpond.errors import UsageError
-from millpond.serve.processes.server import address_of, bound
+from millpond.errors import ConfigError, UsageError
+from millpond.serve.processes.addresses import address_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
-def dev(
-    named: AppName = None,
-    /,
-    *,
-    which: Which = HERE,
-    host: Host = LOCALHOST,
-    port: Port = PORT,
-) -> int:
+def dev(named: AppName = None, /, *, which: Which = HERE, listen: Listen = ANYWHERE) -> int:
     """Serve for development: answers aren't cached, changes reload, and errors are shown as pages."""
     entrypoint = which.entrypoint(named)
     if not entrypoint.folder.is_dir():
         raise UsageError(f"there is no folder {entrypoint.folder}; give the project's with --dir.")
+    with _environment_of(entrypoint.folder):
+        address, certificate = listen.address(), listen.certificate()
     console = notices()
-    with bound(host, port) as sockets:
-        console.print(f"{address_of(sockets)}  (answers aren't cached; Ctrl-C ends)")
-        supervise(entrypoint, host, sockets, console.print)
+    with address.sockets() as sockets:
+        shown = address_of(sockets, "http" if certificate is None else "https")
+        console.print(f"{shown}  (answers aren't cached; Ctrl-C ends)")
+        supervise(entrypoint, address.host, sockets, console.print, certificate)
     return 0
+
+
+@contextlib.contextmanager
+def _environment_of(folder: Path) -> Iterator[None]:
+    """As `environment_of`; what is wrong with the files is shown as a page, until it is mended."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ConfigError):
+            stack.enter_context(environment_of(folder))
+        yield

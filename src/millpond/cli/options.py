@@ -7,21 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
-from cyclopts.validators import Number
 
 from millpond.config import Entrypoint
 
 AppName = Annotated[str | None, Parameter(name="MODULE:APP", help="The application; the same as --app.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print only JSON on stdout.")]
-Host = Annotated[
-    str, Parameter(name="--host", help="The host name or address to listen on; 0.0.0.0 for all IPv4 addresses.")
-]
-Port = Annotated[
-    int, Parameter(name="--port", help="The port to listen on; 0 for any free one.", validator=Number(gte=0, lte=65535))
-]
-
-LOCALHOST = "127.0.0.1"
-PORT = 8000
 
 
 @Parameter(name="*")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from millpond.app.entrypoint.opened_app import ROUTES, open_app
 from millpond.cli.console import print_warning
-from millpond.config import load_config
+from millpond.config import env_files_read, load_config, read_env_files
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
+from millpond.prerender.built_sources import edited_sources
 from millpond.prerender.failure import failure_message
 from millpond.serve.processes.event_loop import run_loop
 
@@ -48,6 +49,15 @@ def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_war
     return app
 
 
+def environment_of(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Within it, the variables of the project's `.env` files are set.
+
+    Raises:
+        ConfigError: the configuration is wrong, or a file can't be read.
+    """
+    return env_files_read(folder, load_config(folder).app.env_files)
+
+
 class FoundProject(NamedTuple):
     """A project's folder, the folder with its routes, and its configuration."""
 
@@ -69,8 +79,10 @@ def project_of(entrypoint: Entrypoint) -> FoundProject:
     if entrypoint.given:
         app = open_project(entrypoint)
         return FoundProject(app.project, app.app_dir, app.config)
-    folder = entrypoint.folder
-    return FoundProject(folder, folder / ROUTES, load_config(folder))
+    folder, config = entrypoint.folder, load_config(entrypoint.folder)
+    for note in read_env_files(folder, config.app.env_files):
+        print_warning(note)
+    return FoundProject(folder, folder / ROUTES, config)
 
 
 @contextlib.contextmanager
@@ -99,7 +111,8 @@ def build_of(app: Millpond) -> tuple[BuildManifest | None, list[str]]:
         return None, [f"the build can't be served: {error}"]
     if manifest.compat != app.config.compat:
         return None, [f'the build was made with compat = "{manifest.compat}"; run `millpond build` again.']
-    return manifest, [f"{file} was edited after the build" for file in edited_since(manifest, app.file_routes)]
+    edited = [*edited_since(manifest, app.file_routes), *edited_sources(app.project, manifest, app.config)]
+    return manifest, [f"{file} was edited after the build" for file in edited]
 
 
 def run_project(

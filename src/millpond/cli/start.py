@@ -13,8 +13,9 @@ from cyclopts.validators import Number
 
 from millpond.app.served_build import environment_log
 from millpond.cli.console import print_error, replace_unprintable
-from millpond.cli.options import HERE, LOCALHOST, PORT, AppName, Host, Port, Which
-from millpond.cli.project import open_project, run_project
+from millpond.cli.listening.listen_options import ANYWHERE, Listen
+from millpond.cli.options import HERE, AppName, Which
+from millpond.cli.project import environment_of, open_project, run_project
 from millpond.config import load_config
 from millpond.cron.scheduler import Scheduler
 from millpond.cron.secret import authorization
@@ -25,10 +26,11 @@ from millpond.serve.forwarded import LOCAL, Proxies
 from millpond.serve.hits import access
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
+from millpond.serve.processes.addresses import address_of
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop
 from millpond.serve.processes.process_exit import repeated_signals
-from millpond.serve.processes.server import address_of, bound, serve
+from millpond.serve.processes.server import serve
 from millpond.serve.processes.worker import WorkerReport, name_worker
 from millpond.serve.processes.workers import run_workers
 
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.app import Millpond
+    from millpond.cli.listening.listen_address import ListenAddress
     from millpond.config import Entrypoint
     from millpond.prerender.build_manifest import BuildManifest
+    from millpond.serve.processes.certificate import Certificate
     from millpond.serve.processes.worker import Started
 
 log = logging.getLogger("millpond.serve")
@@ -53,8 +57,7 @@ def start(
     /,
     *,
     which: Which = HERE,
-    host: Host = LOCALHOST,
-    port: Port = PORT,
+    listen: Listen = ANYWHERE,
     workers: Annotated[
         int, Parameter(help="Number of worker processes; they share one cache.", validator=Number(gte=1, lte=1024))
     ] = 1,
@@ -76,18 +79,21 @@ def start(
 ) -> int:
     """Serve the build."""
     proxies = _trusted(forwarded_allow_ips, proxy_headers=proxy_headers)
-    serving = _ServeTask(which.entrypoint(named), log_format, log_level, access_log, server, proxies)
+    entrypoint = which.entrypoint(named)
+    with environment_of(entrypoint.folder):
+        address, certificate = listen.address(), listen.certificate()
+    serving = _ServeTask(entrypoint, log_format, log_level, access_log, server, proxies, certificate)
     serving.configure_logs()
     raise_limit()
     if workers > 1:
-        return _start_workers(serving, host, port, workers)
+        return _start_workers(serving, address, workers)
     notes: list[str] = []
     app = open_project(serving.entrypoint, notes.append)
     manifest = _manifest_of(app)
-    with bound(host, port) as sockets:
+    with address.sockets() as sockets:
 
         def started() -> None:
-            log.info("serving %son %s", _described(manifest), address_of(sockets))
+            log.info("serving %son %s", _described(manifest), serving.address_of(sockets))
             _log_notes(notes)
 
         serving.serve(app, sockets, started, second_signal_exits=True)
@@ -102,9 +108,10 @@ def _trusted(allowed: str | None, *, proxy_headers: bool) -> Proxies | None:
     return None
 
 
-def _start_workers(serving: _ServeTask, host: str, port: int, workers: int) -> int:
-    bounds = load_config(serving.entrypoint.folder).server
-    with bound(host, port) as sockets:
+def _start_workers(serving: _ServeTask, address: ListenAddress, workers: int) -> int:
+    folder = serving.entrypoint.folder
+    bounds = load_config(folder).server
+    with address.sockets() as sockets:
 
         def started(report: WorkerReport | None) -> None:
             if report is None:
@@ -114,9 +121,11 @@ def _start_workers(serving: _ServeTask, host: str, port: int, workers: int) -> i
                 manifest = _served(report.project)
                 if manifest is None:
                     return
-                for sentence in drift(report.project, manifest, os.environ):
+                with environment_of(folder):  # not longer: workers that start later read the files as they are then
+                    sentences = drift(report.project, manifest, os.environ)
+                for sentence in sentences:
                     environment_log.warning("%s", sentence)
-            log.info("serving %son %s with %d workers", _described(manifest), address_of(sockets), workers)
+            log.info("serving %son %s with %d workers", _described(manifest), serving.address_of(sockets), workers)
             _log_notes(report.notes)
 
         return run_workers(serving, sockets, workers, bounds, started)
@@ -174,6 +183,7 @@ class _ServeTask:
     access_log: bool
     way: Way
     proxies: Proxies | None
+    certificate: Certificate | None
 
     def __call__(self, sockets: Sequence[socket.socket], started: Started) -> int:
         """Serve in a worker process; the `WorkerTask` of `run_workers`."""
@@ -192,6 +202,10 @@ class _ServeTask:
             print_error(str(error))
             return FAILED
         return 0
+
+    def address_of(self, sockets: Sequence[socket.socket]) -> str:
+        """Where it serves, for display."""
+        return address_of(sockets, "http" if self.certificate is None else "https")
 
     def configure_logs(self) -> None:
         configure_logs(self.log_format, self.log_level)
@@ -213,6 +227,7 @@ class _ServeTask:
                         app.config.server,
                         hits=app.hits if self.way == "socket" else None,
                         proxies=self.proxies,
+                        certificate=self.certificate,
                         second_signal_exits=second_signal_exits,
                         started=started,
                     )

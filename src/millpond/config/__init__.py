@@ -12,6 +12,7 @@ from millpond.config.dev_config import DevConfig
 from millpond.config.endpoint_config import RevalidateEndpointConfig
 from millpond.config.life_config import CacheLife
 from millpond.config.loading import FILE_NAME, Config, fastapi_entrypoint, load_config, parse_config
+from millpond.config.project.env_files import env_files_read, forget_env_files, read_env_files
 from millpond.config.server_config import ServerConfig
 
 __all__ = [
@@ -31,7 +32,10 @@ __all__ = [
     "RedirectConfig",
     "RevalidateEndpointConfig",
     "ServerConfig",
+    "env_files_read",
     "fastapi_entrypoint",
+    "forget_env_files",
     "load_config",
     "parse_config",
+    "read_env_files",
 ]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from millpond.config.project.env_files import ENV_FILES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -21,10 +23,16 @@ class ApplicationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     factory: bool = False
     """Whether the entrypoint is a function that returns the application."""
 
+    env_files: tuple[str, ...] = ENV_FILES
+    """Files with environment variables, relative to the folder; of several the last one counts. [] for none."""
+
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         if self.factory and ":" not in (self.entrypoint or ""):
             yield '"app.factory" is about the function that "app.entrypoint" names, such as "main:create_app".'
+        for name in self.env_files:
+            if not name.strip() or "\0" in name:
+                yield '"app.env_files" has an empty name; name files, such as ".env", or write [] for none.'
 
 
 @dataclass(frozen=True, slots=True)

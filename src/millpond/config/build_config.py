@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from millpond.config.ranges import not_positive
+from millpond.config.values.quantities import SecondsOrNever
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     concurrency: int = 8
     """Paths rendered concurrently."""
-    timeout: float = 60.0
+    timeout: SecondsOrNever = 60.0
     """Seconds for one path; a path that takes longer is attempted three times in all (R3.22)."""
     frozen: Literal["report", "error"] = "report"
     """What to do about a static answer that freezes an input that its route doesn't declare in `frozen_ok`."""

@@ -8,6 +8,7 @@ import msgspec
 
 from millpond.config.ranges import not_positive
 from millpond.config.store_url import EXAMPLES, InvalidStoreUrl, is_store_url, parse_store_url
+from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever
 from millpond.messages import one_of
 from millpond.policy.entry import Coding
 
@@ -35,30 +36,30 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name."""
     password_env: str | None = None
     """The environment variable that holds the password of a shared server, in place of one in the URL."""
-    serve_when_down: float = 60.0
+    serve_when_down: SecondsOrNever = 60.0
     """Seconds for which a process serves its local entries as stale while a shared server can't be reached."""
-    store_timeout: float = 1.0
+    store_timeout: Seconds = 1.0
     """Seconds to wait for a shared server before it counts as unreachable."""
-    local_bytes: int = 32 * 1024 * 1024
+    local_bytes: Bytes = 32 * 1024 * 1024
     """Bytes of a shared store's entries that each process keeps in its own memory."""
-    max_bytes: int | None = None
+    max_bytes: Bytes | None = None
     """The size at which the store evicts; None is 1 GiB, or 256 MiB in memory."""
-    max_entry_bytes: int = 16 * 1024 * 1024
+    max_entry_bytes: Bytes = 16 * 1024 * 1024
     """The largest answer that is stored; a GET with a larger one is live."""
-    max_data_bytes: int = 2 * 1024 * 1024
+    max_data_bytes: Bytes = 2 * 1024 * 1024
     """The largest fetched answer or function result that is stored; a larger one is used but not stored."""
-    max_fetch_bytes: int = 32 * 1024 * 1024
+    max_fetch_bytes: Bytes = 32 * 1024 * 1024
     """The largest answer of an upstream that `fetch` reads, decoded; a larger one is an error."""
     max_query_variants: int = 100
     """How many answers of one path are kept for different queries, if the route has `cache_query`."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
     """Codings in which answers are stored besides the uncompressed form, if that saves 10 % or more; [] for none."""
-    render_timeout: float = 60.0
+    render_timeout: SecondsOrNever = 60.0
     """Seconds after which a regeneration counts as failed."""
     max_overdue_renders: int = 10
     """How many regenerations may run on in threads after `render_timeout`; at that number, those of sync handlers fail.
     """
-    lease_seconds: float = 10.0
+    lease_seconds: Seconds = 10.0
     """How long a worker killed during a render can delay others that need the same entry; a running one renews."""
 
     @property

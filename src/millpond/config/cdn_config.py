@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from millpond.config.ranges import not_positive
+from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever
 from millpond.messages import one_of
 from millpond.policy.http.surrogate import CACHE_GROUPS, KEY_HEADERS, Surrogates
 
@@ -33,12 +34,12 @@ class PurgerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     needs: ClassVar[str | None] = None
     """The header from which the cache reads the keys of an answer."""
 
-    timeout: float = 10.0
+    timeout: Seconds = 10.0
     """Seconds for one call."""
-    again_after: float = 2.0
+    again_after: Seconds = 2.0
     """Seconds until each purge is sent again: the cache may store an answer that was in transit during the first. 0:
     never."""
-    give_up_after: float = 3600.0
+    give_up_after: SecondsOrNever = 3600.0
     """Seconds after which a purge is no longer retried."""
 
     def problems(self, place: str) -> Iterator[str]:
@@ -127,9 +128,9 @@ class CdnConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     "cache-groups" (RFC 9875)."""
     cdn_cache_control: bool = False
     """Whether answers also have CDN-Cache-Control (RFC 9213)."""
-    max_age: float | None = None
+    max_age: Seconds | None = None
     """Seconds, in CDN-Cache-Control: the longest that a CDN keeps an answer, even if a purge is lost."""
-    max_header_bytes: int = 4096
+    max_header_bytes: Bytes = 4096
     """The longest list of keys. An answer whose keys don't fit has a single key instead, which every purge includes."""
     purge: list[AnyPurgerConfig] = []
     """The caches that invalidations are sent to."""

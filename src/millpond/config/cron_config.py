@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.config.ranges import not_a_prefix, not_positive
+from millpond.config.values.quantities import Seconds
 from millpond.errors import MillpondError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class CronConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Five fields as in crontab(5), or six with seconds first."""
     timezone: str = "UTC"
     """The name of an IANA time zone; the schedule is in its local time."""
-    timeout: float = 300.0
+    timeout: Seconds = 300.0
     """Seconds after which a run counts as failed, and is cancelled."""
     catch_up: bool = False
     """Whether one run makes up for those that were missed during a downtime, or during a run that took too long."""

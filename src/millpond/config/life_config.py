@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
+from millpond.config.values.quantities import SecondsOrNever
 from millpond.policy.profiles import Profile, ages_given, ages_of, profile_from
 
 
 class CacheLife(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named lifetime in seconds; `inf` means never. What is left out comes from the default lifetime (R5.33)."""
 
-    stale: float | None = None
-    revalidate: float | None = None
-    expire: float | None = None
+    stale: SecondsOrNever | None = None
+    revalidate: SecondsOrNever | None = None
+    expire: SecondsOrNever | None = None
 
     def profile(self, default: Profile) -> Profile:
         """Raises InvalidLife: an age makes no sense."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,8 +22,9 @@ from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_prefix, not_positive
 from millpond.config.server_config import ServerConfig
+from millpond.config.values.quantities import SecondsOrNever
+from millpond.config.values.reading import read_table
 from millpond.errors import ConfigError
-from millpond.messages import closest, one_of
 from millpond.policy.compat import Compat
 from millpond.policy.lifetime import YEAR
 from millpond.policy.profiles import BUILT_IN, DEFAULT, InvalidLife, Profile
@@ -41,8 +42,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     compat: Compat = Compat.V16
     cache_components: bool = False
-    expire_time: float = YEAR
-    """Seconds after which a time-based answer may no longer be served (R4.20)."""
+    expire_time: SecondsOrNever = YEAR
+    """Seconds after which a time-based answer may no longer be served (R4.20); `inf`: never."""
     base_path: str = ""
     """A path such as "/docs": only URLs below it match (R1.48)."""
     trailing_slash: bool = False
@@ -101,15 +102,21 @@ def load_config(project: Path) -> Config:
     """The configuration of the project in the folder `project`; the defaults if it has none.
 
     Raises:
-        ConfigError: a file can't be read, a key is unknown, or a value has the wrong type or range.
+        ConfigError: a file can't be read, there are two configurations, a key is unknown, or a value has the wrong type
+            or range.
     """
-    values = _parsed(project / FILE_NAME)
+    values, tools = _parsed(project / FILE_NAME), _tools(project)
+    if "millpond" not in tools:
+        return Config() if values is None else parse_config(values, FILE_NAME)
     if values is not None:
-        return parse_config(values, FILE_NAME)
-    tools = (_parsed(project / _PYPROJECT) or {}).get("tool", {})
-    if "millpond" in tools:
-        return parse_config(tools["millpond"], f"{_PYPROJECT} [tool.millpond]")
-    return Config()
+        raise ConfigError(
+            f"{project} has two configurations, {FILE_NAME} and [tool.millpond] in {_PYPROJECT}; "
+            "move everything into one of them, and delete the other."
+        )
+    own = tools["millpond"]
+    if not isinstance(own, dict):
+        raise ConfigError(f"{_PYPROJECT}: [tool.millpond] must be a table.")
+    return parse_config(own, f"{_PYPROJECT} [tool.millpond]")
 
 
 def fastapi_entrypoint(project: Path) -> str | None:
@@ -118,14 +125,21 @@ def fastapi_entrypoint(project: Path) -> str | None:
     Raises:
         ConfigError: the file can't be read.
     """
-    entrypoint = (_parsed(project / _PYPROJECT) or {}).get("tool", {}).get("fastapi", {}).get("entrypoint")
+    fastapi = _tools(project).get("fastapi")
+    entrypoint = fastapi.get("entrypoint") if isinstance(fastapi, dict) else None
     return entrypoint if isinstance(entrypoint, str) else None
+
+
+def _tools(project: Path) -> dict[str, Any]:
+    """The tables of `[tool]` in pyproject.toml."""
+    tools = (_parsed(project / _PYPROJECT) or {}).get("tool")
+    return tools if isinstance(tools, dict) else {}
 
 
 def _parsed(path: Path) -> dict[str, Any] | None:
     """What a TOML file says; None if there is no such file."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))  # editors on Windows begin files with a BOM
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -135,70 +149,13 @@ def _parsed(path: Path) -> dict[str, Any] | None:
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:
-    """A Config from parsed TOML; `source` is the name of the file in messages."""
-    _refuse_unknown(Config, values, source, "")
-    try:
-        config = msgspec.convert(values, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {_readable(str(error))}") from None
-    _check_ranges(config, source)
-    return config
+    """A Config from parsed TOML; `source` is the name of the file in messages.
 
-
-def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any], source: str, prefix: str) -> None:
-    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for name, value in values.items():
-        if name == kind.__struct_config__.tag_field:
-            continue
-        if name not in fields:
-            guess = closest(name, fields)
-            remedy = f'did you mean "{prefix}{guess}"?' if guess else f"the keys here are {one_of(fields)}."
-            raise ConfigError(f'{source}: there is no key "{prefix}{name}"; {remedy}')
-        tables = _tables_in(fields[name])
-        for place, table in _tables_of(value, f"{prefix}{name}", named=get_origin(fields[name]) is dict):
-            _refuse_unknown(_table_for(table, tables, source, place), table, source, f"{place}.")
-
-
-def _tables_in(kind: Any) -> list[type[msgspec.Struct]]:
-    """The table types that a key accepts, also inside of lists, dicts, unions and optional types."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return [kind]
-    return [table for option in get_args(kind) for table in _tables_in(option)]
-
-
-def _tables_of(value: object, place: str, *, named: bool) -> list[tuple[str, dict[str, Any]]]:
-    """The tables in a value, each with its name in messages."""
-    if isinstance(value, list):
-        inner: list[tuple[str, object]] = [(f"{place}[{number}]", each) for number, each in enumerate(value)]
-    elif isinstance(value, dict) and named:
-        inner = [(f"{place}.{name}", each) for name, each in value.items()]
-    else:
-        inner = [(place, value)]
-    return [(name, each) for name, each in inner if isinstance(each, dict)]
-
-
-def _table_for(
-    values: dict[str, Any], tables: list[type[msgspec.Struct]], source: str, place: str
-) -> type[msgspec.Struct]:
-    """The table type of `values`: with several candidates, the one that its tag field names."""
-    by_tag = {str(table.__struct_config__.tag): table for table in tables}
-    field = tables[0].__struct_config__.tag_field
-    if field is None:
-        return tables[0]
-    tag = values.get(field)
-    if not isinstance(tag, str) or tag not in by_tag:
-        what = "is missing" if tag is None else f'is "{tag}"'
-        raise ConfigError(f'{source}: "{place}.{field}" {what}; it must be {one_of(by_tag)}.')
-    return by_tag[tag]
-
-
-def _readable(message: str) -> str:
-    """msgspec's `Expected `int`, got `str` - at `$.cache.max_bytes`` with the place first."""
-    text, _, place = message.partition(" - at `$.")
-    return f'"{place.rstrip("`")}": {text}' if place else text
-
-
-def _check_ranges(config: Config, source: str) -> None:
+    Raises:
+        ConfigError: a key is unknown or missing, or a value has the wrong type or range.
+    """
+    config: Config = read_table(Config, values, source)
     problem = next(config.problems(), None)
     if problem is not None:
         raise ConfigError(f"{source}: {problem}")
+    return config

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.config.ranges import not_positive
+from millpond.config.values.quantities import Bytes, SecondsOrNever
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,30 +20,30 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     a limit on a client's time.
     """
 
-    max_path_bytes: int = 8 * 1024
+    max_path_bytes: Bytes = 8 * 1024
     """A longer path and query is answered 414."""
     max_path_segments: int = 64
     """A path with more is answered 414: an answer has one tag per segment, by which `revalidate_path` finds it."""
-    max_header_bytes: int = 64 * 1024
+    max_header_bytes: Bytes = 64 * 1024
     """Longer request headers, or trailers, are answered 431."""
-    max_body_bytes: int | None = None
+    max_body_bytes: Bytes | None = None
     """A longer request body is answered 413; None: no limit."""
     max_connections: int = 10_000
     """Open connections of one process. A further one is answered 503."""
-    header_timeout: float = 30.0
+    header_timeout: SecondsOrNever = 30.0
     """Until the first byte of a connection, and from the first byte of a request head to its end."""
-    body_timeout: float = 60.0
+    body_timeout: SecondsOrNever = 60.0
     """Without receiving a byte of the request body that the server waits for."""
-    write_timeout: float = 60.0
+    write_timeout: SecondsOrNever = 60.0
     """Without the client reading any byte of an answer that is ready to send."""
-    keep_alive_timeout: float = 75.0
+    keep_alive_timeout: SecondsOrNever = 75.0
     """Between two requests. More than the 60 s after which nginx and load balancers drop an idle connection: the side
     that sends the requests must close first, or it sends some into a connection that is being closed."""
-    shutdown_timeout: float = 30.0
+    shutdown_timeout: SecondsOrNever = 30.0
     """Seconds that a shutdown waits for requests, regenerations, `after` callbacks and purges."""
-    stream_timeout: float = 1.0
+    stream_timeout: SecondsOrNever = 1.0
     """Seconds that a shutdown waits for streams: answers that have started, with an unknown length. 0: it doesn't."""
-    worker_timeout: float = 30.0
+    worker_timeout: SecondsOrNever = 30.0
     """Seconds for which the event loop of a worker may be blocked, and the least that its start may take. A worker that
     takes longer is killed and replaced; only with several workers."""
 

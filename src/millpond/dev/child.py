@@ -1,9 +1,9 @@
 """The process that serves while you write; the supervisor starts another one after each change.
 
-python -m millpond.dev.child PROJECT APP FACTORY HOST ALIVE CRASHED SOCKET...: APP is MODULE:APP as the command line
-says it, and FACTORY "factory" if that is a function; HOST is what the supervisor listens on, ALIVE and the SOCKETs are
-file descriptors; CRASHED is the exit code of the process before this one when that ended by itself. What isn't
-there is "-".
+python -m millpond.dev.child PROJECT APP FACTORY HOST ALIVE CRASHED CERTFILE KEYFILE SOCKET...: APP is MODULE:APP as the
+command line says it, and FACTORY "factory" if that is a function; HOST is what the supervisor listens on, ALIVE and the
+SOCKETs are file descriptors; CRASHED is the exit code of the process before this one when that ended by itself. The
+password of the key in KEYFILE is in the environment. What isn't there is "-".
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from millpond.config import Entrypoint, ServerConfig, load_config
 from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of
 from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
-from millpond.errors import ConfigError
+from millpond.errors import ConfigError, MillpondError
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import configure_logs
+from millpond.serve.processes.addresses import is_unix
+from millpond.serve.processes.certificate import Certificate
 from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop, run_loop
 from millpond.serve.processes.process_exit import exit_orphaned, exit_process
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from millpond.app import Millpond
+    from millpond.routes.broken_route import Explained
 
 log = logging.getLogger("millpond.dev")
 
@@ -52,7 +56,7 @@ _GRACE = 4.0
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal comes, or the supervisor is gone."""
-    project, given, factory, host, alive, crashed, *descriptors = arguments
+    project, given, factory, host, alive, crashed, certfile, keyfile, *descriptors = arguments
     entrypoint = Entrypoint(Path(project), None if given == NONE else given, factory=factory != NONE)
     raise_limit()
     configure_logs("text", "info", project=Path(project))
@@ -60,7 +64,8 @@ def main(arguments: Sequence[str]) -> int:
     sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
     app = _application(entrypoint) if crashed == NONE else _crash_page(crashed)
     try:
-        run_loop(_live(app, _hosts(Path(project), host, sockets), sockets), fastest_loop())
+        hosts = _hosts(Path(project), "" if host == NONE else host, sockets)
+        run_loop(_live(app, hosts, sockets, _certificate(certfile, keyfile)), fastest_loop())
     except KeyboardInterrupt:  # Ctrl-C before the server had begun
         return 130
     return 0
@@ -78,7 +83,10 @@ def _end_with(alive: int) -> None:
 
 def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
     project = entrypoint.folder
-    begin_development(lambda config: msgspec.structs.replace(config, server=_with_short_shutdown(config.server)))
+    begin_development(
+        lambda config: msgspec.structs.replace(config, server=_with_short_shutdown(config.server)),
+        _Explanations(project),
+    )
     try:
         app, notes = open_app(entrypoint)
         routes = app.file_routes
@@ -93,6 +101,21 @@ def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
     for warning in (*notes, *(warning for route in routes for warning in route.warnings)):
         log.warning("%s", warning)
     return app
+
+
+class _Explanations:
+    """Makes the page of each route whose file can't be loaded, and logs what several have in common once."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._told: set[str] = set()
+
+    def __call__(self, error: MillpondError) -> Explained:
+        report = report_of(error, self._project)
+        if report.message not in self._told:
+            self._told.add(report.message)
+            log.error("%s", error_text(report).rstrip())
+        return lambda request: error_response(report, request.headers.get("accept", ""))
 
 
 def _error_page(error: BaseException, project: Path) -> ErrorPage:
@@ -110,27 +133,44 @@ def _hosts(project: Path, host: str, sockets: list[socket.socket]) -> AllowedHos
         allowed = load_config(project).dev.allowed_hosts
     except ConfigError:  # the page says it
         allowed = ()
-    return AllowedHosts(host, tuple(each.getsockname()[0] for each in sockets), allowed)
+    return AllowedHosts(host, _addresses(sockets), allowed)
+
+
+def _addresses(sockets: list[socket.socket]) -> tuple[str, ...]:
+    return tuple(each.getsockname()[0] for each in sockets if not is_unix(each))
 
 
 def _with_short_shutdown(bounds: ServerConfig) -> ServerConfig:
     return msgspec.structs.replace(bounds, shutdown_timeout=PATIENCE, stream_timeout=0)
 
 
-async def _live(app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[socket.socket]) -> None:
+def _certificate(certfile: str, keyfile: str) -> Certificate | None:
+    if certfile == NONE:
+        return None
+    return Certificate(
+        Path(certfile), None if keyfile == NONE else Path(keyfile), os.environ.get("SSL_KEYFILE_PASSWORD")
+    )
+
+
+async def _live(
+    app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[socket.socket], certificate: Certificate | None
+) -> None:
+    async def answer(app: ASGIApp, bounds: ServerConfig) -> None:
+        await serve(AllowedHostsMiddleware(app, hosts), sockets, bounds, certificate=certificate)
+
     if isinstance(app, ErrorPage):
-        await serve(AllowedHostsMiddleware(app, hosts), sockets, _with_short_shutdown(ServerConfig()))
+        await answer(app, _with_short_shutdown(ServerConfig()))
         return
     bounds = app.config.server
     served = False
     try:
         async with app.lifespan():
             served = True
-            await serve(AllowedHostsMiddleware(LoggedFailures(app), hosts), sockets, bounds)
+            await answer(LoggedFailures(app), bounds)
     except (Exception, SystemExit) as error:
         if served:
             raise
-        await serve(AllowedHostsMiddleware(_error_page(error, app.project), hosts), sockets, bounds)
+        await answer(_error_page(error, app.project), bounds)
 
 
 if __name__ == "__main__":

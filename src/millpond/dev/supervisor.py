@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.config import Entrypoint
+    from millpond.serve.processes.certificate import Certificate
 
 _BACKLOG = 128
 _GRACE = 4.0
@@ -30,7 +31,13 @@ _LOOK_MS = 200
 """How often the supervisor looks after the serving process."""
 
 
-def supervise(entrypoint: Entrypoint, host: str, sockets: Sequence[socket.socket], tell: Callable[[str], None]) -> None:
+def supervise(
+    entrypoint: Entrypoint,
+    host: str,
+    sockets: Sequence[socket.socket],
+    tell: Callable[[str], None],
+    certificate: Certificate | None = None,
+) -> None:
     """Serve an application on `sockets`, reloading at each change in its project's folder, until SIGINT or SIGTERM.
 
     Args:
@@ -38,6 +45,7 @@ def supervise(entrypoint: Entrypoint, host: str, sockets: Sequence[socket.socket
         host: the name or address that the sockets are bound to.
         sockets: bound. Connections that come during a reload wait in their queue.
         tell: prints one line for the user.
+        certificate: for TLS; None for plain HTTP.
 
     Raises:
         WatchError: the files can't be watched.
@@ -46,7 +54,7 @@ def supervise(entrypoint: Entrypoint, host: str, sockets: Sequence[socket.socket
     for each in sockets:
         each.listen(_BACKLOG)
     seen = digests_of(project)
-    with _until_signalled() as (stop, again), ServingProcess(entrypoint, host, sockets, again) as child:
+    with _until_signalled() as (stop, again), ServingProcess(entrypoint, host, sockets, again, certificate) as child:
         child.start()
         for touched in _wakes(project, stop):
             code = child.crashed()
@@ -110,10 +118,16 @@ class ServingProcess:
     """The serving process, or the one after it."""
 
     def __init__(
-        self, entrypoint: Entrypoint, host: str, sockets: Sequence[socket.socket], hurry: threading.Event
+        self,
+        entrypoint: Entrypoint,
+        host: str,
+        sockets: Sequence[socket.socket],
+        hurry: threading.Event,
+        certificate: Certificate | None = None,
     ) -> None:
         """`hurry`: set when it may no longer take its time to end."""
         self._entrypoint, self._host, self._sockets, self._hurry = entrypoint, host, sockets, hurry
+        self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
         self._hopeless = False
 
@@ -131,10 +145,17 @@ class ServingProcess:
         descriptors = [each.fileno() for each in self._sockets]
         which, state = self._entrypoint, "-" if crashed is None else str(crashed)
         named = ["-" if which.given is None else which.given, "factory" if which.factory else "-"]
-        arguments = [str(which.folder), *named, self._host, str(self._alive), state, *map(str, descriptors)]
+        certificate, environment = self._certificate, None
+        files = ["-", "-"]
+        if certificate is not None:
+            files = [str(certificate.certfile), str(certificate.keyfile or "-")]
+            if certificate.password is not None:  # everybody on the machine can read arguments
+                environment = {**os.environ, "SSL_KEYFILE_PASSWORD": certificate.password}
+        arguments = [str(which.folder), *named, self._host or "-", str(self._alive), state, *files]
+        arguments += map(str, descriptors)
         # -P: what can be imported doesn't depend on the folder that the command was called in.
         command = [sys.executable, "-P", "-m", "millpond.dev.child", *arguments]
-        self._process = subprocess.Popen(command, pass_fds=[self._alive, *descriptors])  # noqa: S603 - our own
+        self._process = subprocess.Popen(command, pass_fds=[self._alive, *descriptors], env=environment)  # noqa: S603 - our own
         self._hopeless = crashed is not None
 
     def crashed(self) -> int | None:

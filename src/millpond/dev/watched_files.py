@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from millpond.config.project.project_folders import is_foreign
 from millpond.routes.metadata_file import metadata_file
 
 if TYPE_CHECKING:
@@ -14,25 +15,24 @@ if TYPE_CHECKING:
 
 CONFIGURATION = ("millpond.toml", "pyproject.toml")
 
-_FOREIGN = {"__pycache__", "node_modules", "site-packages", "venv"}
-
 Digests = dict[str, bytes]
 """The digest of each file, by its path relative to the project."""
 
 
 def is_watched(relative: str) -> bool:
-    """Whether a change of a file causes a reload: Python, configuration, or a metadata file such as app/icon.png.
+    """Whether a change of a file causes a reload: Python, configuration, `.env`, or a metadata file such as
+    app/icon.png.
 
     It doesn't know where the routes are: that, only the module says that makes the application.
 
     `relative`: the file's path relative to the project. Files in folders such as node_modules aren't watched.
     """
     *folders, name = relative.split(os.sep)
-    if any(_foreign(folder) for folder in folders):
+    if any(is_foreign(folder) for folder in folders):
         return False
     if folders and metadata_file(name, at_root=True) is not None:  # main.py may call the routes' folder as it likes
         return True
-    return name.endswith(".py") or name in CONFIGURATION
+    return name.endswith((".py", ".env")) or name.startswith(".env.") or name in CONFIGURATION
 
 
 def digests_of(project: Path) -> Digests:
@@ -40,6 +40,8 @@ def digests_of(project: Path) -> Digests:
     found = {}
     for path in _walk(str(project)):
         try:
+            if not os.path.isfile(path):  # a pipe, from which a password manager answers, is read by its reader alone
+                continue
             with open(path, "rb") as file:
                 found[os.path.relpath(path, project)] = hashlib.file_digest(file, "sha256").digest()
         except OSError:  # gone, or unreadable: its import will say so
@@ -54,13 +56,8 @@ def changed(before: Digests, after: Digests) -> list[str]:
 
 def _walk(project: str) -> Iterator[str]:
     for folder, folders, names in os.walk(project):
-        folders[:] = [name for name in folders if not _foreign(name)]
+        folders[:] = [name for name in folders if not is_foreign(name)]
         for name in names:
             path = os.path.join(folder, name)
             if is_watched(os.path.relpath(path, project)):
                 yield path
-
-
-def _foreign(folder: str) -> bool:
-    """Whether a folder is a tool's: hidden ones are, but for `.well-known`, which may hold routes (RFC 8615)."""
-    return folder in _FOREIGN or (folder.startswith(".") and folder != ".well-known")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 YEAR = 31_536_000
@@ -21,8 +22,8 @@ class Lifetime(NamedTuple):
         return Lifetime(lower(self.revalidate, other.revalidate), lower(self.expire, other.expire))
 
     def bounded(self, expire_time: float) -> Lifetime:
-        """With a default `expire` of `expire_time` seconds, if it is time-based and has none (R4.20; D21)."""
-        if self.expire is None and self.revalidate:
+        """With a default `expire` of `expire_time` seconds, inf for never, if it is time-based and has none (R4.20)."""
+        if self.expire is None and self.revalidate and expire_time != math.inf:
             return self._replace(expire=expire_time)
         return self
 

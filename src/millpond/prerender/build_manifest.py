@@ -93,6 +93,10 @@ class BuildManifest(msgspec.Struct, frozen=True):
     functions: list[FunctionRecord] = []
     environment: dict[str, str] = {}
     """By variable that was read: what tells whether a server has another value, with the build's key."""
+    sources: dict[str, str] = {}
+    """SHA-256 of the other files that it was made of, by their path relative to the project."""
+    config: str = ""
+    """SHA-256 of the configuration, as far as it is about stored answers."""
     frames: int = FRAME_VERSION
     """The version of the entries' frames; none of another version can be served."""
 

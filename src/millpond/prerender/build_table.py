@@ -25,8 +25,6 @@ LEGEND = {
 
 _SUBJECTS = 3
 """Frozen inputs that a route's row names."""
-_WHY = 24  # reasons in a narrower column are hard to read: from there on, long patterns are folded
-_LEAST = 8
 _GAP = 2
 
 
@@ -40,24 +38,34 @@ class Row(NamedTuple):
 
 
 def build_table(manifest: BuildManifest, width: int) -> Table:
-    """The routes of a build, for a console of `width` columns. Nothing is cut off: what is too long is folded."""
+    """The routes of a build, for a console of `width` columns."""
     rows = list(_rows(sorted(manifest.routes, key=lambda record: record.pattern)))
     return route_table(["Route", "Revalidate", "Expire", "Why"], rows, width)
 
 
 def route_table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
-    """A table whose last column gives way first, and then its first one; a column without any value is left out."""
+    """A table whose last column is folded where the console has no room for it, between words.
+
+    Nothing is cut off, and no path in the middle: where that needs more columns than `width`, the table has more. A
+    column without any value is left out.
+    """
     shown = [n for n in range(len(headings)) if n in (0, len(headings) - 1) or any(row[n] for row in rows)]
     natural = [max(len(headings[n]), *(_width(row[n]) for row in rows), 0) for n in shown]
     room = width - sum(natural[1:-1]) - _GAP * (len(shown) - 1)
-    last = min(natural[-1], max(room - natural[0], min(_WHY, room // 2), _LEAST))
-    first = min(natural[0], max(room - last, _LEAST))
+    words = [word for row in rows for word in row[shown[-1]].split()]
+    longest = max([len(headings[shown[-1]]), *(Text(word).cell_len for word in words)])
+    last = min(natural[-1], max(room - natural[0], longest))
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for n, size in zip(shown, [first, *natural[1:-1], last], strict=True):
+    for n, size in zip(shown, [*natural[:-1], last], strict=True):
         table.add_column(headings[n], width=size, overflow="fold")
     for row in rows:
         table.add_row(*(Text(row[n]) for n in shown))
     return table
+
+
+def columns_of(table: Table) -> int:
+    """How many columns of a console a table of `route_table` takes."""
+    return sum(column.width or 0 for column in table.columns) + _GAP * len(table.columns)
 
 
 def _width(text: str) -> int:

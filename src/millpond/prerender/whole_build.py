@@ -19,6 +19,7 @@ from millpond.prerender.build_manifest import (
     read_manifest,
     write_build,
 )
+from millpond.prerender.built_sources import config_digest, sources_of
 from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
 from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
 from millpond.prerender.input_records import functions_of, inputs_of
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.cache.observed import ObservedFunctions
-    from millpond.config import CronConfig
+    from millpond.config import Config, CronConfig
     from millpond.policy.entry import Entry
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import RouteInputs
+    from millpond.prerender.opened_files import OpenedFiles
     from millpond.prerender.prerenderer import Prerenderer, RouteResult
     from millpond.routes.route import Route
 
@@ -68,6 +70,10 @@ class WholeBuild:
     """Gives what was fetched and computed meanwhile; it ships with the build."""
     functions: ObservedFunctions
     """What cached functions have used."""
+    opened: OpenedFiles
+    """The files that were opened since the build began."""
+    config: Config
+    """The project's configuration."""
     hints: Sequence[str] = ()
     """About files that no route is made of."""
 
@@ -110,6 +116,8 @@ class WholeBuild:
             routes=records,
             functions=used,
             environment=fingerprints(key, records, used, os.environ),
+            sources=sources_of(prerenderer.project, self.opened, {record.file for record in records}),
+            config=config_digest(self.config),
         )
 
     def _failures(self, results: list[RouteResult], manifest: BuildManifest) -> list[Failure]:

@@ -6,18 +6,20 @@ import dataclasses
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import RouteModuleError
 from millpond.policy.segment import SegmentConfig
+from millpond.routes.broken_route import broken_module
 from millpond.routes.module import below, load
 from millpond.routes.operation import allow, make_operation
 from millpond.routes.options.folder_tree import FolderTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from millpond.routes.broken_route import Explain, Explained
     from millpond.routes.folder import Segment
     from millpond.routes.module import Load, RouteModule
     from millpond.routes.operation import Handler, Operation
@@ -93,6 +95,7 @@ def load_routes(
     around: Callable[[Handler], Handler],
     load_one: Load = load,
     folders: FolderTree | None = None,
+    explain: Explain | None = None,
 ) -> list[Route]:
     """All routes, in the order of `files`, with operation ids that no two operations share.
 
@@ -103,15 +106,39 @@ def load_routes(
         around: wraps the handling of each request.
         load_one: makes a module of each file: one that knows metadata files, too, in an application.
         folders: the folders above, with the router of the application, whose options the operations get.
+        explain: makes the answer of a route whose file can't work, so that the others can be served.
 
     Raises:
-        RouteModuleError: as `load_route` does, for the first file that can't work; or two operations say that they
-            have one id.
+        RouteModuleError: as `load_route` does, for all files that can't work; or two operations say that they have one
+            id.
     """
     folders = folders or FolderTree(project, app_dir)
-    routes = [load_route(file, project, app_dir, around, load_one, folders) for file in files]
+    routes: list[Route] = []
+    failures: list[RouteModuleError] = []
+    for file in files:
+        try:
+            routes.append(load_route(file, project, app_dir, around, load_one, folders))
+        except RouteModuleError as error:
+            failures.append(error)
+            if explain is not None:
+                routes.append(broken_route(file, explain(error), around))
+    if failures and explain is None:
+        _refuse(failures)
     tell_apart(routes)
     return routes
+
+
+def broken_route(file: RouteFile, explained: Explained, around: Callable[[Handler], Handler]) -> Route:
+    """The route of a file that can't work, answered by `explained`."""
+    module = broken_module(file, explained)
+    return Route(file, module, {method: make_operation(module, method, around) for method in module.functions})
+
+
+def _refuse(failures: Sequence[RouteModuleError]) -> NoReturn:
+    """Raise all at once; what several files import and is wrong is told once."""
+    if len(failures) == 1:
+        raise failures[0]
+    raise RouteModuleError("\n".join(dict.fromkeys(map(str, failures)))) from failures[0].__cause__
 
 
 def tell_apart(routes: Iterable[Route]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOCAL = "127.0.0.1,::1"
 """This machine's proxies."""
 
+_THIS_MACHINE = "127.0.0.1"
+
 _SCHEMES = {
     "http": {"http": "http", "https": "https", "ws": "ws", "wss": "wss"},
     "websocket": {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"},
@@ -53,13 +55,20 @@ class Proxies:
             self.networks = tuple(form for each in trusted.split(",") for form in _networks(each))
         self._trusts: Callable[[str], bool] = self._is_in_networks
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """`app`, wrapped so that its scopes have the client and scheme that a trusted proxy names."""
+    def around(self, app: ASGIApp, *, local_peers: bool = False) -> ASGIApp:
+        """`app`, wrapped so that its scopes have the client and scheme that a trusted proxy names.
+
+        Args:
+            app: any ASGI application.
+            local_peers: whether peers without an address are processes of this machine, as with a Unix socket. They
+                are trusted if 127.0.0.1 is.
+        """
         # The same proxies send most requests. Here, in the process that serves: a cache can't be pickled.
         self._trusts = lru_cache(maxsize=_CACHED)(self._is_in_networks)
 
         async def forwarded(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] in _SCHEMES and self._is_trusted(_peer(scope)):
+            peer = _peer(scope) or (_THIS_MACHINE if local_peers else "")
+            if scope["type"] in _SCHEMES and self._is_trusted(peer):
                 self._apply_headers(scope)
             await app(scope, receive, send)
 

@@ -13,7 +13,7 @@ from millpond.app.entrypoint.candidates import candidates_in
 from millpond.app.entrypoint.entry_module import entry_module
 from millpond.app.entrypoint.import_string import ImportString, parse
 from millpond.app.entrypoint.named_app import named_app
-from millpond.config import ApplicationConfig, Config, fastapi_entrypoint, load_config
+from millpond.config import ApplicationConfig, Config, fastapi_entrypoint, load_config, read_env_files
 from millpond.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def open_app(entrypoint: Entrypoint) -> OpenedApp:
     """Make the application: import the module that does it, or else take the folder's routes alone.
 
     It is what the command line names, else `[app] entrypoint`, else `[tool.fastapi] entrypoint` in pyproject.toml, else
-    what main.py or app/main.py makes. The project's folder becomes the working directory of this process.
+    what main.py or app/main.py makes. The project's folder becomes the working directory of this process, and
+    the variables of its `.env` files are set.
 
     Raises:
         UsageError: what is named isn't there, or is no Millpond.
@@ -49,6 +50,12 @@ def open_app(entrypoint: Entrypoint) -> OpenedApp:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}; give the project's with --dir.")
     os.chdir(folder)  # as where servers are started: `Millpond()` and `StaticFiles(directory="static")` are relative
+    notes = read_env_files(folder, load_config(folder).app.env_files)  # before any code of the project runs
+    opened = _imported(entrypoint, folder)
+    return OpenedApp(opened.app, [*notes, *opened.notes])
+
+
+def _imported(entrypoint: Entrypoint, folder: Path) -> OpenedApp:
     text, factory, source = _said(entrypoint)
     if text:
         return _named(parse(text, source, folder), source, folder, factory=factory)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from millpond.config.values.quantities import WholeSeconds
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,7 +36,7 @@ class CorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether pages of public sites may reach a server in a private network."""
     expose_headers: tuple[str, ...] = ()
     """Of answers, that pages may read."""
-    max_age: int = 600
+    max_age: WholeSeconds = 600
     """Seconds for which a browser may remember a preflight."""
 
     @property

@@ -61,7 +61,7 @@ def exit_orphaned(seconds: float) -> NoReturn:
     If the event loop hangs, nothing else would end the process, and its port would stay in use. For a daemon thread.
     """
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(seconds)
+    time.sleep(min(seconds, threading.TIMEOUT_MAX))  # it may be inf
     os._exit(1)
 
 

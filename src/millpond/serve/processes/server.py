@@ -7,21 +7,21 @@ import contextlib
 import logging
 import math
 import signal
-import socket
 import threading
 from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
-from millpond.errors import AddressError
 from millpond.internals import uvicorn_names
 from millpond.internals.private_name import tell_unknown
 from millpond.internals.uvicorn_names import differences
+from millpond.serve.processes.addresses import is_unix
 from millpond.serve.processes.descriptors import Descriptors
 from millpond.serve.processes.graceful_shutdown import GracefulShutdown, RunningRequests
 from millpond.serve.processes.process_exit import exit_at_once
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from millpond.config import ServerConfig
     from millpond.serve.forwarded import Proxies
     from millpond.serve.hits import Hits
+    from millpond.serve.processes.certificate import Certificate
 
 log = logging.getLogger("millpond.serve")
 
@@ -39,63 +40,6 @@ _MAX_TIMEOUT = 24 * 60 * 60
 """Seconds: passed to uvicorn, which needs a number, if there is no limit."""
 
 
-@contextlib.contextmanager
-def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
-    """The sockets of `bind`, closed on exit."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(each) for each in bind(host, port)]
-
-
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets for all addresses of `host`, bound but not listening: clients can't connect before the server starts.
-
-    Args:
-        host: a name or an address.
-        port: 0 for any free port; the same one for all addresses.
-
-    Raises:
-        AddressError: there is no such host, or the port is in use.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, UnicodeError, OverflowError) as error:
-        raise AddressError(f"there is no address {host}:{port} ({error}); give another --host or --port.") from None
-    sockets: list[socket.socket] = []
-    for family, kind, protocol, _, address in dict.fromkeys(found):
-        number = port or (sockets[0].getsockname()[1] if sockets else 0)
-        try:
-            sockets.append(_bound(family, kind, protocol, (address[0], number, *address[2:])))
-        except OSError as error:
-            for opened in sockets:
-                opened.close()
-            raise AddressError(_taken(host, number, error)) from None
-    return sockets
-
-
-def _bound(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> socket.socket:
-    opened = socket.socket(family, kind, protocol)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.bind(address)
-    except OSError:
-        opened.close()
-        raise
-    return opened
-
-
-def _taken(host: str, port: int, error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
-    return f"can't listen on {host}:{port}: {reason}; stop the process that does, or use another --port."
-
-
-def address_of(sockets: Sequence[socket.socket]) -> str:
-    """The URL of the first socket, for display."""
-    host, port = sockets[0].getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 async def serve(
     app: ASGIApp,
     sockets: Sequence[socket.socket],
@@ -103,6 +47,7 @@ async def serve(
     *,
     hits: Hits | None = None,
     proxies: Proxies | None = None,
+    certificate: Certificate | None = None,
     second_signal_exits: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
@@ -116,10 +61,13 @@ async def serve(
         bounds: limits on what clients send, on how long they take, and on the shutdown.
         hits: answers hits at the socket, without calling `app`; None to send all requests to `app`.
         proxies: the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; None for none.
+        certificate: for TLS; None for plain HTTP.
         second_signal_exits: a second signal exits immediately. Not for the child of a parent that forwards signals.
         started: called when connections are accepted.
     """
-    requests = RunningRequests(app if proxies is None else proxies.around(app))
+    if proxies is not None:
+        app = proxies.around(app, local_peers=all(map(is_unix, sockets)))
+    requests = RunningRequests(app)
     config = uvicorn.Config(
         requests,
         http=protocol_for(bounds, hits),
@@ -130,6 +78,7 @@ async def serve(
         proxy_headers=False,
         timeout_keep_alive=_whole(bounds.keep_alive_timeout),
         timeout_graceful_shutdown=_whole(bounds.shutdown_timeout) + _UNWIND,  # for tasks that don't end when cancelled
+        **({} if certificate is None else certificate.options),
     )
     tell_unknown(uvicorn_names.SERVER)
     if all(name.is_known for name in uvicorn_names.SERVER):

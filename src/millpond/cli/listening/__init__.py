@@ -1,0 +1,1 @@
+"""Where a server listens: the options, and the environment."""

@@ -1,0 +1,1 @@
+"""What the shell does for the command line."""

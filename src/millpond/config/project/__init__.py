@@ -1,0 +1,1 @@
+"""What of a project's folder matters besides its configuration."""
