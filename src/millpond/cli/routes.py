@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from millpond.app.hints import hints
 from millpond.cli.console import errors_as_json, output, print_json, print_table, print_warning
 from millpond.cli.facts.declared_routes import declared_routes
 from millpond.cli.options import HERE, AppName, Json, Which
@@ -30,6 +31,7 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         in_code = [route.facts() for route in declared_routes(app) if route.is_own]
         listed = sorted([*of_files, *in_code], key=lambda each: str(each["pattern"]))
     notes += [warning for route in app.file_routes for warning in route.warnings]
+    notes += hints(app)
     if json:
         print_json({"routes": listed, "warnings": notes})
     else:
