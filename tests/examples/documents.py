@@ -128,8 +128,8 @@ class Terminal:
         if arguments[0] != "revalidate":
             self._stop()
         if arguments[0] in ("start", "dev"):
-            command = (str(millpond_process.COMMAND), *arguments)
-            self._address = self._running.enter_context(millpond_process.served(self.project, env, command))
+            serve = (str(millpond_process.COMMAND), *arguments)
+            self._address = self._running.enter_context(millpond_process.served(self.project, env, serve))
             return ""
         done = millpond_process.run(arguments, self.project, env)
         assert done.returncode == 0, done.stdout + done.stderr
