@@ -124,16 +124,21 @@ class Terminal:
             return ""
         if name in _TOOLS:
             return self._tool(name, arguments, env)
-        assert name == "millpond", f"documents may show millpond, cd, curl and {_TOOLS}, not {name}"
+        if name == "uvicorn":
+            return self._serve((sys.executable, "-m", "uvicorn", *arguments), env)
+        assert name == "millpond", f"documents may show millpond, cd, curl, uvicorn and {list(_TOOLS)}, not {name}"
         if arguments[0] != "revalidate":
             self._stop()
         if arguments[0] in ("start", "dev"):
-            serve = (str(millpond_process.COMMAND), *arguments)
-            self._address = self._running.enter_context(millpond_process.served(self.project, env, serve))
-            return ""
+            return self._serve((str(millpond_process.COMMAND), *arguments), env)
         done = millpond_process.run(arguments, self.project, env)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def _serve(self, command: tuple[str, ...], env: dict[str, str]) -> str:
+        self._stop()
+        self._address = self._running.enter_context(millpond_process.served(self.project, env, command))
+        return ""
 
     def _tool(self, name: str, arguments: list[str], env: dict[str, str]) -> str:
         done = subprocess.run(
