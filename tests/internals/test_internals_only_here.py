@@ -33,7 +33,7 @@ DOCUMENTED: dict[str, str] = {
     "brotli": "*",
     "compression": "zstd",  # Python's, as of 3.14
     "cronsim": "CronSim CronSimError",
-    "cyclopts": "App CycloptsError MissingArgumentError Parameter",
+    "cyclopts": "App CycloptsError MissingArgumentError Parameter UnusedCliTokensError",
     "cyclopts.validators": "Number",
     "fastapi": "* APIRouter Depends FastAPI HTTPException Header Path Request Response",
     "fastapi.encoders": "jsonable_encoder",

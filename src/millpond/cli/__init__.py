@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         with _working_directory_kept():
             code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:  # its message says what is wrong and suggests a fix
-        print_error(f"{error}{_choices(error)}")
+        print_error(_sentence(error))
         return MISUSED
     except MillpondError as error:
         print_error(str(error))
@@ -49,14 +49,17 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _choices(error: CycloptsError) -> str:
-    """What an option without its value could have had, where that is one of a few words."""
-    from cyclopts import MissingArgumentError
+def _sentence(error: CycloptsError) -> str:
+    """The message, with what an option without its value could have had, where that is one of a few words."""
+    from cyclopts import MissingArgumentError, UnusedCliTokensError
 
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        command = " ".join(("millpond", *(error.command_chain or ())))
+        return f"{command} takes no argument {error.unused_tokens[0]!r}; see {command} --help"
     hint = error.argument.hint if isinstance(error, MissingArgumentError) and error.argument is not None else None
     if get_origin(hint) is not Literal:
-        return ""
-    return f" Choose from: {', '.join(map(str, get_args(hint)))}."
+        return str(error)
+    return f"{error} Choose from: {', '.join(map(str, get_args(hint)))}."
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ WEBSOCKET = "WebSocket"
 """What stands in place of methods."""
 IN_CODE, OF_FASTAPI = "declared in code", "FastAPI's own"
 """Why they are live."""
+MOUNTED = "mounted: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class DeclaredRoute:
     def is_fastapis(self) -> bool:
         """Whether FastAPI adds it by itself."""
         return self.why is OF_FASTAPI
+
+    @property
+    def is_mounted(self) -> bool:
+        """Whether it is an application, none of whose routes is known to have the path."""
+        return self.why.startswith(MOUNTED)
 
     def facts(self) -> dict[str, Any]:
         """As `millpond routes` has them about a route file."""
@@ -150,7 +156,7 @@ def _route(prefix: str, route: RouteContext, project: Path) -> DeclaredRoute:
     if isinstance(original, Mount | Host):
         mounted = type(original.app)
         path = prefix + (_prefix(route) or "/")
-        return DeclaredRoute(path, methods, mounted.__module__, None, f"mounted: {mounted.__name__}")
+        return DeclaredRoute(path, methods, mounted.__module__, None, f"{MOUNTED}{mounted.__name__}")
     if isinstance(original, WebSocketRoute):
         methods = [WEBSOCKET]
     code = _code_of(route.endpoint)

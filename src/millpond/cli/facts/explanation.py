@@ -234,13 +234,15 @@ def _with_route(explanation: Explanation, route: DeclaredRoute | None) -> Explan
     return explanation
 
 
-def _other_than_get(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) -> Explanation | None:
+def _other_than_get(
+    explanation: Explanation, app: Millpond, asgi: dict[str, Any], *, is_mounted: bool
+) -> Explanation | None:
     """A path that a GET of it doesn't reach: it is a WebSocket's, or that of a route with another slash."""
     socket, match = declared_route(app, {**asgi, "type": "websocket"})
     if match is not Match.NONE and socket is not None and socket.methods == [WEBSOCKET]:
         explanation.status, explanation.rule = 404, "404 for GET: the path is a WebSocket's"
         return _with_route(explanation, socket)
-    location = redirected_path(app, asgi)
+    location = None if is_mounted else redirected_path(app, asgi)
     if location is None:
         return None
     explanation.status, explanation.location = 307, quote(location, safe="/%!$&'()*+,;=:@~")
@@ -250,11 +252,13 @@ def _other_than_get(explanation: Explanation, app: Millpond, asgi: dict[str, Any
 
 def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) -> Explanation:
     route, match = (None, Match.NONE) if asgi.get(OUTSIDE) else declared_route(app, asgi)
+    is_mounted = route is not None and route.is_mounted
+    if not asgi.get(OUTSIDE) and (match is Match.NONE or is_mounted):
+        other = _other_than_get(explanation, app, asgi, is_mounted=is_mounted)
+        if other is not None:
+            return other
     if match is not Match.NONE:
         return _declared_answer(explanation, route, match)
-    other = None if asgi.get(OUTSIDE) else _other_than_get(explanation, app, asgi)
-    if other is not None:
-        return other
     explanation.status = 404
     explanation.rule = "every matching route declines the path" if explanation.declined else "no route matches the path"
     patterns = [route.pattern for route in app.file_routes]
