@@ -52,8 +52,7 @@ lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
 	$(BIN)/mypy --python-version 3.12
 	$(BIN)/mypy --python-version 3.14
 	MYPYPATH=bench/compare $(BIN)/mypy --no-error-summary bench/compare/*.py
-	MYPYPATH=examples/shop $(BIN)/mypy --no-error-summary --package shop --module instrumentation --module main
-	find examples/shop/app examples/shop/tests -name '*.py' -print0 | MYPYPATH=examples/shop xargs -0 -n 1 $(BIN)/mypy --no-error-summary
+	for example in starter shop components; do (cd examples/$$example && ../../$(BIN)/mypy --no-error-summary .) || exit 1; done
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## Rewrite the code in the house's style

@@ -58,7 +58,7 @@ def test_a_port_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "there is no folder "),
+        ({}, "there is no application in "),
         ({"app/route.py": "def GET(:\n"}, "app/route.py:1: invalid syntax"),
         ({"app/a/route.py": STATIC, "app/(b)/a/route.py": STATIC}, "app/a/route.py both answer /a"),
         ({"app/route.py": "revalidate = 'often'\n\ndef GET(): ...\n"}, "app/route.py:1: "),

@@ -180,7 +180,7 @@ def test_routes_that_code_declares_are_listed_beside_those_of_files(
         ("/api/orders/{number}", ["GET"], "main.py", "main.py:24", "declared in code"),
         ("/form", ["GET", "POST"], "main", None, "declared in code"),
         ("/old", [], "fastapi.applications", None, "mounted: FastAPI"),
-        ("/ws", [], "main.py", "main.py:36", "declared in code"),
+        ("/ws", ["WebSocket"], "main.py", "main.py:36", "declared in code"),
     ]
     assert "λ /api/orders/{number}  GET" in command(project, capsys)("routes").out
 
@@ -190,7 +190,7 @@ def test_routes_that_code_declares_are_listed_beside_those_of_files(
     [
         ("/api/orders/7", "/api/orders/{number}", "main.py", None, "declared in code"),
         ("/old/x", "/old", "fastapi.applications", None, "declared in code"),
-        ("/docs", "/docs", None, None, "declared in code"),
+        ("/docs", "/docs", None, None, "FastAPI's own"),
         ("/paid", "/paid", "main.py", 405, "405 for GET: "),
         ("/api/orders", None, None, 404, "no route matches the path"),
         ("/", "/", "app/route.py", None, "one answer for everybody"),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ADDRESS = "http://127.0.0.1:8000"
 """What documents call the server; a free port takes its place."""
 
+_TOOLS = {"pytest": ["-p", "no:cacheprovider", "-W", "error"], "mypy": [], "ruff": []}
+"""What a project is checked with, and the options that tests give it."""
+
 _A_PATH = re.compile(r"^[│ ] [├└] ")
 _SLOW = re.compile(r" \(\d+ ms\)")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -94,7 +97,7 @@ def _pattern(line: str) -> re.Pattern[str]:
 
 
 class Terminal:
-    """Executes the commands that documents show: `millpond …`, `pytest …`, and `curl` with the options that they use.
+    """Executes the commands that documents show: `millpond …`, `cd`, tools of a project such as `pytest`, and `curl`.
 
     `NAME=value` in front of a command sets an environment variable for it.
     """
@@ -116,21 +119,30 @@ class Terminal:
         env, (name, *arguments) = _environment(shlex.split(command, comments=True))
         if name == "curl":
             return self._curl(arguments)
-        if name == "pytest":
-            return self._pytest(arguments, env)
-        assert name == "millpond", f"documents may show millpond, curl and pytest, not {name}"
+        if name == "cd":
+            self.project = (self.project / arguments[0]).resolve(strict=True)
+            return ""
+        if name in _TOOLS:
+            return self._tool(name, arguments, env)
+        if name == "uvicorn":
+            return self._serve((sys.executable, "-m", "uvicorn", *arguments), env)
+        assert name == "millpond", f"documents may show millpond, cd, curl, uvicorn and {list(_TOOLS)}, not {name}"
         if arguments[0] != "revalidate":
             self._stop()
-        if arguments[0] == "start":
-            self._address = self._running.enter_context(millpond_process.served(self.project, env))
-            return ""
+        if arguments[0] in ("start", "dev"):
+            return self._serve((str(millpond_process.COMMAND), *arguments), env)
         done = millpond_process.run(arguments, self.project, env)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def _pytest(self, arguments: list[str], env: dict[str, str]) -> str:
+    def _serve(self, command: tuple[str, ...], env: dict[str, str]) -> str:
+        self._stop()
+        self._address = self._running.enter_context(millpond_process.served(self.project, env, command))
+        return ""
+
+    def _tool(self, name: str, arguments: list[str], env: dict[str, str]) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *arguments],
+            [sys.executable, "-m", name, *_TOOLS[name], *arguments],
             cwd=self.project,
             env=millpond_process.environment(env),
             capture_output=True,

@@ -51,8 +51,11 @@ def served(project: Path, env: Mapping[str, str] | None = None, command: Sequenc
 
 
 def client(address: str) -> httpx2.Client:
-    """A client that follows nothing, and that no proxy of the machine gets between."""
-    return httpx2.Client(base_url=address, trust_env=False, timeout=10)
+    """A client that follows nothing, and that no proxy of the machine gets between.
+
+    `millpond dev` answers when its second process has begun, which takes its time on a busy machine.
+    """
+    return httpx2.Client(base_url=address, trust_env=False, timeout=30)
 
 
 def environment(changes: Mapping[str, str] | None) -> dict[str, str]:

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN = [document for document in DOCUMENTS if document.name not in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
-STARTS_WITH = {
-    REPOSITORY / "README.md": "shop",
-    **{folder / "README.md": folder.name for folder in sorted((REPOSITORY / "examples").iterdir())},
-}
+STARTS_WITH = {folder / "README.md": folder.name for folder in sorted((REPOSITORY / "examples").iterdir())}
 """Documents about an example; all others start with an empty folder."""
 SHOP = REPOSITORY / "examples" / "shop"
 
@@ -41,21 +38,33 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("document", RUN, ids=name_of)
 def test_a_document_shows_what_happens(document: Path, project: Path, tmp_path: Path) -> None:
-    shown = tmp_path / "shown" if document in STARTS_WITH else project
+    written = set()
     with Terminal(project) as terminal:
         for block in blocks(document):
             if block.file is not None:
-                _write(block, block.file, shown)
+                folder = tmp_path / "shown" if document in STARTS_WITH else terminal.project
+                _write(block, block.file, folder)
+                written.add(folder)
             elif block.kind == "console":
                 _run(block, terminal)
             elif block.kind == "python":
                 compile(block.text, f"{document.name}:{block.line}", "exec")
             elif block.kind == "toml":
                 parse_config(tomllib.loads(block.text), f"{document.name}:{block.line}")
-    if (shown / "app").exists():
-        millpond_process.build(shown)
-    for module in shown.glob("*.py"):
-        subprocess.run([sys.executable, "-c", f"import {module.stem}"], cwd=shown, check=True, timeout=20)
+    for folder in written:
+        if (folder / "app").exists():
+            millpond_process.build(folder)
+        for module in folder.glob("*.py"):
+            subprocess.run([sys.executable, "-c", f"import {module.stem}"], cwd=folder, check=True, timeout=20)
+
+
+def test_the_tutorial_shows_files_of_a_new_project() -> None:
+    starter = REPOSITORY / "examples" / "starter"
+    texts = [path.read_text("utf-8") for path in starter.rglob("*.py")]
+    shown = [block for block in blocks(REPOSITORY / "docs" / "tutorial.md") if block.kind == "python"]
+    own = [block.text for block in shown if block.file is None]
+    assert len(own) > 4
+    assert [text for text in own if not any(text.replace('"pond"', '"starter"') in whole for whole in texts)] == []
 
 
 def test_the_shops_readme_names_every_route() -> None:

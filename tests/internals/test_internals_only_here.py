@@ -33,7 +33,7 @@ DOCUMENTED: dict[str, str] = {
     "brotli": "*",
     "compression": "zstd",  # Python's, as of 3.14
     "cronsim": "CronSim CronSimError",
-    "cyclopts": "App CycloptsError Parameter",
+    "cyclopts": "App CycloptsError MissingArgumentError Parameter UnusedCliTokensError",
     "cyclopts.validators": "Number",
     "fastapi": "* APIRouter Depends FastAPI HTTPException Header Path Request Response",
     "fastapi.encoders": "jsonable_encoder",
@@ -48,6 +48,9 @@ DOCUMENTED: dict[str, str] = {
     "lmdb.verify": "VerifyError verify",
     "msgspec": "*",
     "msgspec.structs": "replace",
+    "mypy.nodes": "MypyFile",
+    "mypy.options": "Options",
+    "mypy.plugin": "Plugin ReportConfigContext",
     "pictex": "* Canvas",
     "pydantic": "* AfterValidator BaseModel ConfigDict Field GetCoreSchemaHandler GetJsonSchemaHandler TypeAdapter "
     "ValidationError with_config",
@@ -81,7 +84,7 @@ DOCUMENTED: dict[str, str] = {
     "starlette.middleware.exceptions": "ExceptionMiddleware",
     "starlette.requests": "ClientDisconnect HTTPConnection Request",
     "starlette.responses": "HTMLResponse JSONResponse PlainTextResponse RedirectResponse Response StreamingResponse",
-    "starlette.routing": "BaseRoute Match Mount NoMatchFound compile_path",
+    "starlette.routing": "BaseRoute Host Match Mount NoMatchFound WebSocketRoute compile_path",
     "starlette.types": "ASGIApp ExceptionHandler Message Receive Scope Send",
     "typing_extensions": "TypedDict is_typeddict",
     "uvicorn": "*",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn, get_args, get_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from cyclopts import CycloptsError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes: the command failed; the command line is invalid; Ctrl-C."""
@@ -35,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         with _process_kept():
             code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:  # its message says what is wrong and suggests a fix
-        print_error(str(error))
+        print_error(_sentence(error))
         return MISUSED
     except MillpondError as error:
         print_error(str(error))
@@ -45,6 +47,19 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as error:  # raised by the project's own code, for example while it is imported
         return exit_code_of(error)
     return code if isinstance(code, int) else 0
+
+
+def _sentence(error: CycloptsError) -> str:
+    """The message, with what an option without its value could have had, where that is one of a few words."""
+    from cyclopts import MissingArgumentError, UnusedCliTokensError
+
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        command = " ".join(("millpond", *(error.command_chain or ())))
+        return f"{command} takes no argument {error.unused_tokens[0]!r}; see {command} --help"
+    hint = error.argument.hint if isinstance(error, MissingArgumentError) and error.argument is not None else None
+    if get_origin(hint) is not Literal:
+        return str(error)
+    return f"{error} Choose from: {', '.join(map(str, get_args(hint)))}."
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from millpond.app.hints import hints
 from millpond.cli.console import errors_as_json, notices, output, print_error, print_json, print_table, print_warning
 from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
@@ -51,6 +52,7 @@ def build(
             )
         with prints_on_stderr(), _Progress() as progress:
             built = run_project(app, app.build(progress.show))
+        built.warnings.extend(hints(app))
         if publish and not built.failures:
             asyncio.run(_publish(app, built.manifest))
     if built.failures:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import CycloptsError, Parameter
 
 from millpond.app.entrypoint.import_string import names_an_application
+from millpond.app.hints import hints
 from millpond.cli.console import errors_as_json, print_json, print_labelled
 from millpond.cli.facts.explanation import explain_path
 from millpond.cli.options import HERE, Json, Which
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from millpond.cli.facts.explanation import Explanation
+
+
+NOT_FOUND = 404
 
 
 def explain(
@@ -36,6 +40,8 @@ def explain(
         with prints_on_stderr():
             explanation = run_project(app, explain_path(app, manifest, asked, time.time()))
     explanation.notes += notes
+    if explanation.status == NOT_FOUND:
+        explanation.notes += hints(app)
     if json:
         print_json(explanation)
         return 0

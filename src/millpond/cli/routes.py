@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from millpond.app.hints import hints
 from millpond.cli.console import errors_as_json, output, print_json, print_table, print_warning
+from millpond.cli.facts.configured_routes import REDIRECT, configured_routes
 from millpond.cli.facts.declared_routes import declared_routes
 from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import build_of, open_project
@@ -28,14 +30,17 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         manifest, notes = build_of(app)
         records = {record.file: record for record in manifest.routes} if manifest is not None else {}
         of_files = [_facts(app, route, records) for route in app.file_routes]
-        in_code = [route.facts() for route in declared_routes(app) if route.is_own]
-        listed = sorted([*of_files, *in_code], key=lambda each: str(each["pattern"]))
+        declared = list(declared_routes(app))
+        others = [*(each.facts() for each in declared if not each.is_fastapis), *configured_routes(app.config)]
+        listed = sorted([*of_files, *others], key=lambda each: str(each["pattern"]))
     notes += [warning for route in app.file_routes for warning in route.warnings]
     notes += lonely_hints(app.app_dir, app.project)
+    notes += hints(app)
+    fastapis = [each.path for each in declared if each.is_fastapis]
     if json:
-        print_json({"routes": listed, "warnings": notes})
+        print_json({"routes": listed, "fastapi": fastapis, "warnings": notes})
     else:
-        _report(listed)
+        _report(listed, fastapis)
         for note in notes:
             print_warning(note)
     return 0
@@ -65,22 +70,26 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
     }
 
 
-def _report(listed: list[dict[str, Any]]) -> None:
+def _report(listed: list[dict[str, Any]], fastapis: list[str]) -> None:
     console = output()
     rows = [
         (
             f"{facts['glyph']} {facts['pattern']}",
             ", ".join(facts["methods"]),
-            facts["file"],
+            facts["file"] or "",
             f"{facts['why']} · {facts['place']}" if facts["place"] else facts["why"],
         )
         for facts in listed
     ]
     print_table(console, route_table(["Route", "Methods", "File", "Why"], rows, console.width))
+    if fastapis:
+        console.print(f"  FastAPI's own: {', '.join(fastapis)}", soft_wrap=True)
     console.print()
     glyphs = [facts["glyph"] for facts in listed]
     for line in legend(glyphs):
         console.print(line, soft_wrap=True)
+    if REDIRECT in glyphs:
+        console.print(f"{REDIRECT}  redirect: before every route, for all methods", soft_wrap=True)
     if CANDIDATE in glyphs:
         console.print(
             f"{CANDIDATE}  may be static: `millpond build` determines whether its answer depends on the request",

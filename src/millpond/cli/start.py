@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from millpond.app.hints import nothing_to_serve
 from millpond.app.served_build import environment_log
 from millpond.cli.console import print_error, replace_unprintable
 from millpond.cli.listening.listen_options import ANYWHERE, Listen
@@ -89,6 +90,7 @@ def start(
         return _start_workers(serving, address, workers)
     notes: list[str] = []
     app = open_project(serving.entrypoint, notes.append)
+    notes += nothing_to_serve(app)
     manifest = _manifest_of(app)
     with address.sockets() as sockets:
 
@@ -194,6 +196,7 @@ class _ServeTask:
         try:
             notes: list[str] = []
             app = open_project(self.entrypoint, notes.append)
+            notes += nothing_to_serve(app)
             manifest = _manifest_of(app)
             _refuse_memory(app)
             report = WorkerReport(None if manifest is None else app.project, app.config.server, notes)

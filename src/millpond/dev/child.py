@@ -20,6 +20,7 @@ import msgspec
 
 from millpond.app.development import begin_development
 from millpond.app.entrypoint.opened_app import open_app
+from millpond.app.hints import hints
 from millpond.config import Entrypoint, ServerConfig, load_config
 from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of
@@ -98,7 +99,7 @@ def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
 
     if not {500, Exception} & set(app.exception_handlers):  # the user's own page comes first
         app.add_exception_handler(Exception, show)
-    for warning in (*notes, *(warning for route in routes for warning in route.warnings)):
+    for warning in (*notes, *(warning for route in routes for warning in route.warnings), *hints(app)):
         log.warning("%s", warning)
     return app
 

@@ -133,12 +133,13 @@ def _walk(
         wanted = child.name == FILE_NAME or metadata_file(child.name, at_root=not above) is not None
         if wanted and child.is_file():
             yield _FoundFile(folder / child.name, folders, file, routers, alone=False)
-        elif child.is_dir() and not _hidden(child.name):
+        elif child.is_dir() and not is_hidden(child.name):
             child_real = "" if child.is_symlink() else f"{real}/{child.name}"
             yield from _walk(folder / child.name, file, (*folders, child.name), child_real, above | {real}, routers)
 
 
-def _hidden(folder: str) -> bool:
+def is_hidden(folder: str) -> bool:
+    """Whether routes in a folder of this name are left out."""
     return folder.startswith("_") or (folder.startswith(".") and folder != ".well-known")
 
 

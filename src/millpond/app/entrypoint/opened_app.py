@@ -15,6 +15,7 @@ from millpond.app.entrypoint.import_string import ImportString, parse
 from millpond.app.entrypoint.named_app import named_app
 from millpond.config import ApplicationConfig, Config, fastapi_entrypoint, load_config, read_env_files
 from millpond.errors import UsageError
+from millpond.routes.misnamed import elsewhere
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,6 +26,7 @@ ROUTES = "app"
 """The folder with the routes, of a project without an application of its own."""
 _FILES = ("main", "app.main")
 """Modules that may make the application, as FastAPI's command line looks for them."""
+_BEGIN = "Write app/route.py or main.py, or run `millpond new NAME`; --dir names another folder."
 
 
 class OpenedApp(NamedTuple):
@@ -64,6 +66,9 @@ def _imported(entrypoint: Entrypoint, folder: Path) -> OpenedApp:
             found = _found(name, folder)
             if found is not None:
                 return found
+    if not (folder / ROUTES).is_dir():
+        remedy = elsewhere(folder) or _BEGIN
+        raise UsageError(f"there is no application in {folder}: neither main.py nor a folder app. {remedy}")
     return OpenedApp(Millpond(folder / ROUTES), [])
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from starlette.routing import Match
 
-from millpond.cli.facts.declared_routes import declared_route
+from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redirected_path
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.tags import is_own
@@ -73,14 +73,14 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         BuildError: the build is damaged.
         Exception: what `generate_static_params` raised, if there is no build.
     """
-    path, notes = _path_of(given)
+    path, host, notes = _path_of(given)
     explanation = Explanation(path, notes=notes)
     asgi: dict[str, Any] = {
         "type": "http",
         "method": "GET",
         "path": decoded(path.encode("ascii")),
         "raw_path": path.encode("ascii"),
-        "headers": [],
+        "headers": [(b"host", host.encode("idna"))] if host else [],
     }
     if app.config.base_path:
         enter_base_path(asgi, "", app.config.base_path)
@@ -93,7 +93,11 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         explanation.rule = f"redirect to {redirect.location}: [[redirects]] has one for {redirect.source}"
         return explanation
     plans = plans_of(manifest, app.file_routes) if manifest else await _unbuilt(app)
-    matcher = Matcher(Table((plan.route.file.segments, plan) for plan in plans), app.config)
+    endpoint = app.config.revalidate_endpoint
+    table = Table((plan.route.file.segments, plan) for plan in plans)
+    matcher = Matcher(table, app.config, None if endpoint is None else endpoint.path)
+    if endpoint is not None and matcher.is_endpoint(asgi):
+        return _webhook(explanation, endpoint.path)
     matched = matcher.match(asgi)
     if isinstance(matched, EarlyAnswer):
         return _refused(explanation, matched)
@@ -107,16 +111,18 @@ async def _unbuilt(app: Millpond) -> list[Plan]:
     return await unbuilt_plans(app.file_routes, app.config.compat, cache_components=app.config.cache_components)
 
 
-def _path_of(given: str) -> tuple[str, list[str]]:
-    """The encoded path of a path or URL, and notes about what was removed from it."""
+def _path_of(given: str) -> tuple[str, str, list[str]]:
+    """The encoded path of a path or URL, the URL's host, and notes about what was removed from it."""
     scheme, found, rest = given.partition("://")
+    host = ""
     if found and scheme.isalpha():
-        given = rest[len(rest.partition("/")[0]) :]
+        host = re.split("[/?#]", rest, maxsplit=1)[0]
+        given = rest[len(host) :]
     path = re.split("[?#]", given, maxsplit=1)[0]
     notes = []
     if path != given:
         notes.append("the query is ignored: it selects another answer only if the route has cache_query")
-    return quote(path if path.startswith("/") else f"/{path}", safe="/%!$&'()*+,;=:@~"), notes
+    return quote(path if path.startswith("/") else f"/{path}", safe="/%!$&'()*+,;=:@~"), host, notes
 
 
 def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
@@ -125,6 +131,12 @@ def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
         explanation.rule = f"redirect to {refused.location}: the canonical URL, slashes included"
     else:
         explanation.rule = f"no route is called: {_REFUSALS[refused.status]}"
+    return explanation
+
+
+def _webhook(explanation: Explanation, path: str) -> Explanation:
+    explanation.route, explanation.methods, explanation.mode, explanation.status = path, ["POST"], "live", 405
+    explanation.rule = "405 for GET: the configuration's [revalidate_endpoint] takes POST"
     return explanation
 
 
@@ -206,19 +218,45 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
 def _declared_answer(explanation: Explanation, route: DeclaredRoute | None, match: Match) -> Explanation:
     """No route file has the path, and the application has a route of its own that does."""
     explanation.mode = "live"
-    explanation.rule = "no route file matches; a route that is declared in code, or one of FastAPI's own, does"
+    whose = "FastAPI's own" if route is not None and route.is_fastapis else "declared in code"
+    explanation.rule = f"run for each request by FastAPI: no route file matches, a route that is {whose} does"
     if match is Match.PARTIAL:
         explanation.status = 405
         explanation.rule = "405 for GET: the route that is declared in code has other methods"
+    return _with_route(explanation, route)
+
+
+def _with_route(explanation: Explanation, route: DeclaredRoute | None) -> Explanation:
     if route is not None:
-        explanation.route, explanation.file, explanation.why = route.path, route.file, route.why
-        explanation.methods = route.methods
+        explanation.route, explanation.file, explanation.methods = route.path, route.file, route.methods
+        explanation.why = None if route.is_fastapis else route.why
         explanation.place = None if route.place is None else str(route.place)
+    return explanation
+
+
+def _other_than_get(
+    explanation: Explanation, app: Millpond, asgi: dict[str, Any], *, is_mounted: bool
+) -> Explanation | None:
+    """A path that a GET of it doesn't reach: it is a WebSocket's, or that of a route with another slash."""
+    socket, match = declared_route(app, {**asgi, "type": "websocket"})
+    if match is not Match.NONE and socket is not None and socket.methods == [WEBSOCKET]:
+        explanation.status, explanation.rule = 404, "404 for GET: the path is a WebSocket's"
+        return _with_route(explanation, socket)
+    location = None if is_mounted else redirected_path(app, asgi)
+    if location is None:
+        return None
+    explanation.status, explanation.location = 307, quote(location, safe="/%!$&'()*+,;=:@~")
+    explanation.rule = f"redirect to {explanation.location}: FastAPI's redirect_slashes"
     return explanation
 
 
 def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) -> Explanation:
     route, match = (None, Match.NONE) if asgi.get(OUTSIDE) else declared_route(app, asgi)
+    is_mounted = route is not None and route.is_mounted
+    if not asgi.get(OUTSIDE) and (match is Match.NONE or is_mounted):
+        other = _other_than_get(explanation, app, asgi, is_mounted=is_mounted)
+        if other is not None:
+            return other
     if match is not Match.NONE:
         return _declared_answer(explanation, route, match)
     explanation.status = 404

@@ -1,0 +1,3 @@
+from millpond import Millpond
+
+app = Millpond("app", title="minimal")

@@ -1,0 +1,34 @@
+"""What the configuration answers: redirects, and the endpoint for webhooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from millpond.config import Config
+
+REDIRECT = "→"
+
+
+def configured_routes(config: Config) -> Iterator[dict[str, Any]]:
+    """As `millpond routes` has them about a route file; redirects come before every route, whatever the method."""
+    for redirect in config.redirects:
+        why = f"{redirect.status} to {redirect.destination}"
+        yield _facts(redirect.source, [], "redirect", REDIRECT, f"[[redirects]]: {why}")
+    if config.revalidate_endpoint is not None:
+        yield _facts(config.revalidate_endpoint.path, ["POST"], "live", "λ", "[revalidate_endpoint]")
+
+
+def _facts(pattern: str, methods: list[str], mode: str, glyph: str, why: str) -> dict[str, Any]:
+    return {
+        "pattern": pattern,
+        "methods": methods,
+        "file": None,
+        "mode": mode,
+        "glyph": glyph,
+        "why": why,
+        "place": None,
+        "by": "configuration",
+    }
