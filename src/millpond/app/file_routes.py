@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from millpond.app.published import Published
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
 from millpond.prerender.plan import Plan
@@ -57,6 +58,8 @@ class FileRoutes:
     ) -> None:
         self._project, self._app_dir, self._config, self._development = project, app_dir, config, development
         self._router, self._clean = router, clean
+        self.published = Published(project, config.public_dir, development=development)
+        """The files of `public/`, which come before the routes; loaded with them."""
         self._lock = threading.RLock()
         self._is_loading = False
         self._routes: list[Route] | None = None
@@ -91,8 +94,10 @@ class FileRoutes:
     def _load(self) -> list[Route]:
         config = self._config
         if not self._app_dir.is_dir():
+            self.published.load(())
             return []
         files = scan(self._app_dir, self._project, placeholders=config.compat is Compat.V16)
+        self.published.load(files)
         load_one = loader(config.compat, development=self._development)
         try:
             routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, self._router)
@@ -138,7 +143,8 @@ class FileRoutes:
 
     def _known_matcher(self) -> Matcher:
         if self._matcher is None:
-            self._matcher = Matcher(Table((plan.route.file.segments, plan) for plan in self._plans()), self._config)
+            table = Table((plan.route.file.segments, plan) for plan in self._plans())
+            self._matcher = Matcher(table, self._config, public=self.published.files)
         return self._matcher
 
     def _plans(self) -> list[Plan]:

@@ -9,12 +9,14 @@ from millpond.cli.facts.declared_routes import declared_routes
 from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import build_of, open_project
 from millpond.prerender.build_report import route_facts
-from millpond.prerender.build_table import legend, route_table
+from millpond.prerender.build_table import legend, public_cell, route_table
 from millpond.render.candidacy import candidacy
+from millpond.routes.public.public_file import METHODS
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.prerender.build_manifest import RouteRecord
+    from millpond.routes.public.public_folder import PublicListing
     from millpond.routes.route import Route
 
 CANDIDATE = "?"
@@ -29,11 +31,13 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         of_files = [_facts(app, route, records) for route in app.file_routes]
         in_code = [route.facts() for route in declared_routes(app) if route.is_own]
         listed = sorted([*of_files, *in_code], key=lambda each: str(each["pattern"]))
-    notes += [warning for route in app.file_routes for warning in route.warnings]
+        public = app.published.listing
+        notes += [warning for route in app.file_routes for warning in route.warnings]
+        notes += app.published.warnings(app.routes)
     if json:
-        print_json({"routes": listed, "warnings": notes})
+        print_json({"routes": listed, "public": public.facts(), "warnings": notes})
     else:
-        _report(listed)
+        _report(listed, public)
         for note in notes:
             print_warning(note)
     return 0
@@ -63,7 +67,7 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
     }
 
 
-def _report(listed: list[dict[str, Any]]) -> None:
+def _report(listed: list[dict[str, Any]], public: PublicListing) -> None:
     console = output()
     rows = [
         (
@@ -74,6 +78,8 @@ def _report(listed: list[dict[str, Any]]) -> None:
         )
         for facts in listed
     ]
+    if public.files:
+        rows.append((f"  {public.folder}/", ", ".join(METHODS), public.folder, public_cell(public)))
     print_table(console, route_table(["Route", "Methods", "File", "Why"], rows, console.width))
     console.print()
     glyphs = [facts["glyph"] for facts in listed]

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from rich.filesize import decimal
 from starlette.routing import Match
 
 from millpond.cli.facts.declared_routes import declared_route
+from millpond.messages import one_of
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.tags import is_own
@@ -18,6 +20,7 @@ from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import unbuilt_plans
+from millpond.routes.public.public_file import METHODS, PublicFile
 from millpond.routes.table import Table
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
@@ -93,10 +96,13 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         explanation.rule = f"redirect to {redirect.location}: [[redirects]] has one for {redirect.source}"
         return explanation
     plans = plans_of(manifest, app.file_routes) if manifest else await _unbuilt(app)
-    matcher = Matcher(Table((plan.route.file.segments, plan) for plan in plans), app.config)
+    table = Table((plan.route.file.segments, plan) for plan in plans)
+    matcher = Matcher(table, app.config, public=app.published.files)
     matched = matcher.match(asgi)
     if isinstance(matched, EarlyAnswer):
         return _refused(explanation, matched)
+    if isinstance(matched, PublicFile):
+        return _as_it_is(explanation, matched)
     explanation.declined = [_declined(plan) for plan in matcher.declining(asgi)]
     if matched is None:
         return _unmatched(explanation, app, asgi)
@@ -125,6 +131,15 @@ def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
         explanation.rule = f"redirect to {refused.location}: the canonical URL, slashes included"
     else:
         explanation.rule = f"no route is called: {_REFUSALS[refused.status]}"
+    return explanation
+
+
+def _as_it_is(explanation: Explanation, found: PublicFile) -> Explanation:
+    explanation.file, explanation.mode, explanation.methods = found.file, "file", list(METHODS)
+    explanation.rule = f"{found.file} as it is, {decimal(found.size)}"
+    if found.codings:
+        beside = one_of(found.compressed(coding).name for coding in found.codings)
+        explanation.rule += f"; compressed, to clients that accept it: {beside}"
     return explanation
 
 
