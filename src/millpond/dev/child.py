@@ -25,6 +25,7 @@ from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of
 from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
 from millpond.errors import ConfigError
+from millpond.serve.access.telling_app import TellingApp
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.descriptors import raise_limit
@@ -90,7 +91,8 @@ def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
 
     if not {500, Exception} & set(app.exception_handlers):  # the user's own page comes first
         app.add_exception_handler(Exception, show)
-    for warning in (*notes, *(warning for route in routes for warning in route.warnings)):
+    of_routes = [warning for route in routes for warning in route.warnings]
+    for warning in (*notes, *of_routes, *app.published.warnings(app.routes)):
         log.warning("%s", warning)
     return app
 
@@ -119,18 +121,19 @@ def _with_short_shutdown(bounds: ServerConfig) -> ServerConfig:
 
 async def _live(app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[socket.socket]) -> None:
     if isinstance(app, ErrorPage):
-        await serve(AllowedHostsMiddleware(app, hosts), sockets, _with_short_shutdown(ServerConfig()))
+        await serve(TellingApp(AllowedHostsMiddleware(app, hosts)), sockets, _with_short_shutdown(ServerConfig()))
         return
     bounds = app.config.server
     served = False
     try:
         async with app.lifespan():
             served = True
-            await serve(AllowedHostsMiddleware(LoggedFailures(app), hosts), sockets, bounds)
+            await serve(TellingApp(AllowedHostsMiddleware(LoggedFailures(app), hosts)), sockets, bounds)
     except (Exception, SystemExit) as error:
         if served:
             raise
-        await serve(AllowedHostsMiddleware(_error_page(error, app.project), hosts), sockets, bounds)
+        page = AllowedHostsMiddleware(_error_page(error, app.project), hosts)
+        await serve(TellingApp(page), sockets, bounds)
 
 
 if __name__ == "__main__":
