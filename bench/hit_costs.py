@@ -19,8 +19,8 @@ from uvicorn.server import ServerState
 
 from millpond import Millpond
 from millpond.config import parse_config
+from millpond.serve.access.access_log import access
 from millpond.serve.connection.protocol import hit_protocol
-from millpond.serve.hits import access
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

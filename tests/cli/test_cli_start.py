@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ def test_logs_are_text_when_asked_for_and_quiet_above_info(
         client.get("/")
         process.terminate()
         _, err = process.communicate(timeout=10)
-    assert "GET / 200 " in err
+    assert re.search(r'127.0.0.1 +200 .* HIT +GET /  "python-httpx2', err)
     assert "{" not in err
 
 

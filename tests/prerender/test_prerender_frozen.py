@@ -9,6 +9,7 @@ from frozen_sources import CACHED, CLOCK, ENV, ERROR, STATIC
 
 from millpond.errors import RouteModuleError
 from millpond.prerender.build_report import facts
+from millpond.routes.public.public_folder import PublicListing
 
 if TYPE_CHECKING:
     from millpond.prerender.build_manifest import RouteRecord
@@ -275,7 +276,7 @@ async def test_machines_are_told_what_is_frozen_and_what_is_read_again(project: 
         }
     )
     outcome = await project.build()
-    printed: dict[str, Any] = facts(outcome.manifest, [], 0)
+    printed: dict[str, Any] = facts(outcome.manifest, PublicListing("", {}, []), [], 0)
     assert printed["routes"]["/users"]["frozen"] == [
         {
             "kind": "database",

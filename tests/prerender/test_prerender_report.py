@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,10 @@ from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRe
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend, preview
 from millpond.prerender.failure import Failure
+from millpond.routes.public.public_file import PublicFile
+from millpond.routes.public.public_folder import PublicListing
+
+NO_FILES = PublicListing("public", {}, [])
 
 
 def path_record(path: str, seconds: float = 0.01, **more: Any) -> PathRecord:
@@ -46,9 +51,9 @@ def manifest(*routes: RouteRecord) -> BuildManifest:
     )
 
 
-def printed(*routes: RouteRecord, width: int = 200) -> list[str]:
+def printed(*routes: RouteRecord, width: int = 200, public: PublicListing = NO_FILES) -> list[str]:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    print_table(console, build_table(manifest(*routes), width))
+    print_table(console, build_table(manifest(*routes), public, width))
     assert console.width == width
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
@@ -60,7 +65,7 @@ def paths(number: int, *seconds: float) -> list[PathRecord]:
 
 
 def test_a_route_says_what_it_is_where_and_why() -> None:
-    assert facts(manifest(route_record("/a")), [], 1.23456)["routes"] == {
+    assert facts(manifest(route_record("/a")), NO_FILES, [], 1.23456)["routes"] == {
         "/a": {
             "glyph": "○",
             "file": "app/a/route.py",
@@ -75,20 +80,20 @@ def test_a_route_says_what_it_is_where_and_why() -> None:
 
 
 def test_a_live_route_has_no_lifetime() -> None:
-    live = facts(manifest(live_record("/a", place=None)), [], 0)["routes"]["/a"]
+    live = facts(manifest(live_record("/a", place=None)), NO_FILES, [], 0)["routes"]["/a"]
     assert (live["place"], live["revalidate"], live["expire"]) == (None, None, None)
 
 
 def test_a_path_that_never_goes_stale_has_revalidate_false_and_no_expire() -> None:
     record = route_record("/a", paths=[path_record("/a", revalidate=None, expire=None)])
-    path = facts(manifest(record), [], 0)["prerendered"]["/a"]
+    path = facts(manifest(record), NO_FILES, [], 0)["prerendered"]["/a"]
     assert path["revalidate"] is False
     assert path["expire"] is None
 
 
 def test_seconds_are_written_as_they_were_given() -> None:
     record = route_record("/a", paths=[path_record("/a", revalidate=0.5, expire=31_536_000.0)])
-    path = facts(manifest(record), [], 0)["prerendered"]["/a"]
+    path = facts(manifest(record), NO_FILES, [], 0)["prerendered"]["/a"]
     assert repr(path["revalidate"]) == "0.5"
     assert repr(path["expire"]) == "31536000"
 
@@ -104,7 +109,7 @@ def test_prerendered_paths_are_the_readable_ones_with_status_headers_and_route()
         tags=[],
         seconds=0,
     )
-    assert facts(manifest(route_record("/p/[id]", "●", paths=[path])), [], 0)["prerendered"] == {
+    assert facts(manifest(route_record("/p/[id]", "●", paths=[path])), NO_FILES, [], 0)["prerendered"] == {
         "/p/ü": {"revalidate": 60, "expire": None, "status": 404, "headers": {"x": "y"}, "route": "/p/[id]"}
     }
 
@@ -116,14 +121,14 @@ def test_dynamic_routes_are_those_with_a_rule_for_other_paths() -> None:
         route_record("/mixed/[id]", "λ", static=True),
         live_record("/live/[id]"),
     ]
-    assert facts(manifest(*routes), [], 0)["dynamic_routes"] == {
+    assert facts(manifest(*routes), NO_FILES, [], 0)["dynamic_routes"] == {
         "/open/[id]": {"fallback": None},
         "/closed/[id]": {"fallback": False},
     }
 
 
 def test_warnings_build_and_duration_are_facts() -> None:
-    told = facts(manifest(), ["odd"], 1.23456)
+    told = facts(manifest(), NO_FILES, ["odd"], 1.23456)
     assert (told["warnings"], told["build"], told["seconds"]) == (["odd"], "b1", 1.235)
 
 
@@ -214,3 +219,15 @@ def test_paths_stay_whole_in_a_console_that_has_no_room_for_them(width: int) -> 
 
 def test_the_legend_has_a_line_for_each_glyph_that_is_used() -> None:
     assert [line[0] for line in legend(["λ", "○", "λ"])] == ["○", "λ"]
+
+
+def test_public_files_are_one_row_below_the_routes() -> None:
+    files = {f"/{n}.png": PublicFile(Path(f"/p/public/{n}.png"), f"public/{n}.png", 1500) for n in range(2)}
+    public = PublicListing("public", files, [])
+    assert printed(route_record("/a"), public=public)[1:3] == [
+        "┌ ○ /a       1m          1h      revalidate = 60 · app/a/route.py:3",
+        "└   public/                      2 files, 3.0 kB",
+    ]
+    assert printed(public=public)[1].split() == ["─", "public/", "2", "files,", "3.0", "kB"]
+    assert facts(manifest(), public, [], 0)["public"] == {"folder": "public", "files": 2, "bytes": 3000}
+    assert facts(manifest(), NO_FILES, [], 0)["public"] is None

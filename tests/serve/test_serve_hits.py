@@ -230,7 +230,7 @@ async def test_copies_of_answers_are_bounded_together(project: Project, monkeypa
         requests = [HitRequest(known, NO_NEGOTIATION, "GET", b"/static") for _ in range(5)]
         for number, request in enumerate(requests):
             hits.remember(b"GET %d" % number, request)
-            request.sent = Sent(object(), known.prepared.volatile, [], 200, b"x" * 300)
+            request.sent = Sent(object(), known.prepared.volatile, [], 200, 300, b"x" * 300)
             hits.count_copied(300)
         assert sum(len(request.sent.data) for request in requests if request.sent is not None) <= 1000
         assert requests[-1].sent is None or requests[0].sent is None

@@ -116,7 +116,7 @@ async def test_a_body_that_breaks_is_one_line_in_the_log_and_no_traceback(
             (told,) = [record for record in caplog.records if record.name != "millpond.access"]
             assert told.getMessage() == "POST /live: the client went away before the body's end"
             assert told.exc_info is None
-            assert seen.logged[-1][0] == "POST /live 499"
+            assert seen.logged[-1][0] == "POST /live 400"
 
 
 @pytest.mark.parametrize("secret", [b"Authorization: Bearer x", b"Cookie: session=1", b"Proxy-Authorization: Basic x"])

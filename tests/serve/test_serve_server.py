@@ -12,7 +12,7 @@ from echo_server import SMALL, ask, echo, talk
 
 from millpond.config import ServerConfig
 from millpond.errors import AddressError
-from millpond.serve.connection.bounded import ROOM
+from millpond.serve.connection.protocol_bounds import ROOM
 from millpond.serve.forwarded import Proxies
 from millpond.serve.processes.addresses import address_of, bind
 from millpond.serve.processes.server import serve

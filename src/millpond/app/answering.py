@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 from millpond.internals import fastapi_names, starlette_names
 from millpond.render.request.tracked_asgi_scope import guarded
+from millpond.serve.access.access_log import is_logged
+from millpond.serve.access.asked import Asked
+from millpond.serve.access.telling_app import TellingApp, tell
 from millpond.serve.answered import ANSWERED, Answered
-from millpond.serve.hits import access, log_access
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE
@@ -56,38 +57,45 @@ class Answering:
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
-        self.http = with_configured_headers(self._answer, config)
+        configured = with_configured_headers(self._answer, config)
+        self.http = configured if configured == self._answer else TellingApp(configured)
         """Answers HTTP requests."""
-        self.websocket = whole
+        self.websocket = TellingApp(whole)
         """Answers WebSockets."""
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         runtime = self._here() or await self._start(scope)
+        outer: Answered | None = scope.get(ANSWERED)
         if self._is_unseen():
             hit = runtime.dispatcher.hit(scope)
             if hit is not None:
                 status, start, body = hit
                 await send(start)
                 await send(body)
-                if ANSWERED not in scope and access.isEnabledFor(logging.INFO):
-                    log_access(scope["method"], scope["path"], status, HIT, time.perf_counter() - started)
+                if outer is None and is_logged():
+                    answered = Answered.whole(send, status, HIT, len(body["body"]))
+                    tell(Asked.of(scope), answered, scope, time.perf_counter() - started, None)
                 return
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
             answer = self._answer_by_all
-        outer: Answered | None = scope.get(ANSWERED)
+        asked = Asked.of(scope) if outer is None and is_logged() else None  # middleware may change the path
         answered = scope[ANSWERED] = Answered(send)
+        failure: BaseException | None = None
         try:
             await answer(runtime, scope, receive, answered)
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             # A server's `send` refers to the scope: left in there, it would be garbage that only the collector frees.
             scope.pop(ANSWERED, None)
-            decision = answered.decision
-            if outer is not None:  # mounted in another Millpond, which has the client
-                scope[ANSWERED], outer.decision = outer, decision
-            elif access.isEnabledFor(logging.INFO):
-                log_access(scope["method"], scope["path"], answered.status, decision, time.perf_counter() - started)
+            if outer is not None:  # of the layers around this, or of another Millpond in which this is mounted
+                scope[ANSWERED], outer.decision = outer, answered.decision
+            elif asked is not None:
+                tell(asked, answered, scope, time.perf_counter() - started, failure)
+            failure = None  # its traceback refers to this frame
 
     async def _answer_by_all(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
         """Answer through the middleware stack."""

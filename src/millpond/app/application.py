@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from millpond.app.published import Published
     from millpond.app.runtime import Runtime
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
@@ -157,12 +158,14 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     @property
     def file_routes(self) -> Sequence[Route]:
-        """The routes of the files.
-
-        Raises:
-            MillpondError: a route file is wrong.
-        """
+        """The routes of the files. Raises MillpondError: a route file is wrong."""
         return self._files.load()
+
+    @property
+    def published(self) -> Published:
+        """The files of `public/`, as of the loading of the routes."""
+        self._files.load()
+        return self._files.published
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """As in FastAPI; the operation of `app/items/[id]/route.py` is `get_items_by_id`."""
@@ -343,6 +346,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             reads_build=not isolated if rehearsal is None else rehearsal.reads_build,
             tracing=self._tracing,
             clean=self._clean,
+            published=self._files.published,
             state=self._runtimes_here().state,
         )
 

@@ -92,10 +92,22 @@ class Builder:
                 config=config,
             )
             built = await whole.run(progress)
+            built.warnings.extend(self._public_warnings(built))
             await runtime.drain(config.build.timeout)
             return built
         finally:
             runtime.deactivate()
+
+    def _public_warnings(self, built: Built) -> list[str]:
+        """What isn't served of `public/`, and what of the application's is hidden by it."""
+        published, records = self.context.published, built.manifest.routes
+        paths = {path.path: record.file for record in records for path in record.paths}
+        hidden = [
+            f"{file.file} hides {path}, which {paths[path]} has rendered; remove or rename one of them."
+            for path, file in published.listing.files.items()
+            if path in paths
+        ]
+        return [*published.warnings(self.context.app.routes), *hidden]
 
     def _prerenderer(self, runtime: Runtime, watch: Watch | None) -> Prerenderer:
         context, config = self.context, self.context.config

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from millpond.app.published import Published
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
     from millpond.policy.freshness import Clock
@@ -42,5 +43,7 @@ class AppContext:
     tracing: Tracing
     clean: CleanContext
     """The context in which renders and fills start."""
+    published: Published
+    """The files that are served as they are."""
     state: dict[str, Any]
     """The state that the application's lifespan yields, for `request.state`."""

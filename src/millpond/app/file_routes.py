@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from millpond.app.development import explain
+from millpond.app.published import Published
 from millpond.errors import RouteModuleError
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
@@ -62,6 +63,8 @@ class FileRoutes:
     ) -> None:
         self._project, self._app_dir, self._config, self._development = project, app_dir, config, development
         self._router, self._clean = router, clean
+        self.published = Published(project, config.public_dir, development=development)
+        """The files of `public/`, which come before the routes; loaded with them."""
         self._lock = threading.RLock()
         self._is_loading = False
         self._routes: list[Route] | None = None
@@ -96,8 +99,10 @@ class FileRoutes:
     def _load(self) -> list[Route]:
         config = self._config
         if not self._app_dir.is_dir():
+            self.published.load(())
             return []
         files = scan(self._app_dir, self._project, placeholders=config.compat is Compat.V16)
+        self.published.load(files)
         load_one = loader(config.compat, development=self._development)
         try:
             told = explain()
@@ -154,7 +159,8 @@ class FileRoutes:
 
     def _known_matcher(self) -> Matcher:
         if self._matcher is None:
-            self._matcher = Matcher(Table((plan.route.file.segments, plan) for plan in self._plans()), self._config)
+            table = Table((plan.route.file.segments, plan) for plan in self._plans())
+            self._matcher = Matcher(table, self._config, public=self.published.files)
         return self._matcher
 
     def _plans(self) -> list[Plan]:

@@ -186,13 +186,14 @@ class _Assembly:
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
         return Dispatcher(
-            matcher=Matcher(table, config, None if endpoint is None else endpoint.path),
+            matcher=Matcher(table, config, None if endpoint is None else endpoint.path, context.published.files),
             responses=self.responses,
             live=self._live_runner(),
             declared=DeclaredRoutes(context.app.router),
             clock=context.clock,
             hits=Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config)),
-            match_cache=MatchCache(config.server, root_path),
+            match_cache=MatchCache(config.server, root_path, is_on=not context.development),
+            public=context.published.answers,
             endpoint=endpoint,
             tracing=context.tracing,
             live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built
+    from millpond.routes.public.public_folder import PublicListing
 
 
 def build(
@@ -58,9 +59,9 @@ def build(
     if built.failures:
         return _report_failures(built, json, progress.total)
     if json:
-        print_json(facts(built.manifest, built.warnings, built.seconds))
+        print_json(facts(built.manifest, app.published.listing, built.warnings, built.seconds))
     else:
-        _report(built, cache_components=app.config.cache_components)
+        _report(built, app.published.listing, cache_components=app.config.cache_components)
     return 0
 
 
@@ -73,9 +74,9 @@ async def _publish(app: Millpond, manifest: BuildManifest) -> None:
         await store.close()
 
 
-def _report(built: Built, *, cache_components: bool) -> None:
+def _report(built: Built, public: PublicListing, *, cache_components: bool) -> None:
     console = output()
-    print_table(console, build_table(built.manifest, console.width))
+    print_table(console, build_table(built.manifest, public, console.width))
     console.print()
     for line in legend([record.glyph for record in built.manifest.routes]):
         console.print(line, soft_wrap=True)

@@ -11,13 +11,15 @@ from millpond.cli.facts.declared_routes import declared_routes
 from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import build_of, open_project
 from millpond.prerender.build_report import route_facts
-from millpond.prerender.build_table import legend, route_table
+from millpond.prerender.build_table import legend, public_cell, route_table
 from millpond.render.candidacy import candidacy
 from millpond.routes.options.lonely_routers import lonely_hints
+from millpond.routes.public.public_file import METHODS
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.prerender.build_manifest import RouteRecord
+    from millpond.routes.public.public_folder import PublicListing
     from millpond.routes.route import Route
 
 CANDIDATE = "?"
@@ -33,14 +35,16 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         declared = list(declared_routes(app))
         others = [*(each.facts() for each in declared if not each.is_fastapis), *configured_routes(app.config)]
         listed = sorted([*of_files, *others], key=lambda each: str(each["pattern"]))
-    notes += [warning for route in app.file_routes for warning in route.warnings]
+        public = app.published.listing
+        notes += [warning for route in app.file_routes for warning in route.warnings]
+        notes += app.published.warnings(app.routes)
     notes += lonely_hints(app.app_dir, app.project)
     notes += hints(app)
     fastapis = [each.path for each in declared if each.is_fastapis]
     if json:
-        print_json({"routes": listed, "fastapi": fastapis, "warnings": notes})
+        print_json({"routes": listed, "fastapi": fastapis, "public": public.facts(), "warnings": notes})
     else:
-        _report(listed, fastapis)
+        _report(listed, fastapis, public)
         for note in notes:
             print_warning(note)
     return 0
@@ -70,7 +74,7 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
     }
 
 
-def _report(listed: list[dict[str, Any]], fastapis: list[str]) -> None:
+def _report(listed: list[dict[str, Any]], fastapis: list[str], public: PublicListing) -> None:
     console = output()
     rows = [
         (
@@ -81,6 +85,8 @@ def _report(listed: list[dict[str, Any]], fastapis: list[str]) -> None:
         )
         for facts in listed
     ]
+    if public.files:
+        rows.append((f"  {public.folder}/", ", ".join(METHODS), public.folder, public_cell(public)))
     print_table(console, route_table(["Route", "Methods", "File", "Why"], rows, console.width))
     if fastapis:
         console.print(f"  FastAPI's own: {', '.join(fastapis)}", soft_wrap=True)

@@ -23,8 +23,8 @@ from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.build_manifest import OUTPUT, read_manifest
 from millpond.prerender.frozen_environment import drift
+from millpond.serve.access.access_log import access
 from millpond.serve.forwarded import LOCAL, Proxies
-from millpond.serve.hits import access
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs
 from millpond.serve.processes.addresses import address_of
@@ -91,6 +91,7 @@ def start(
     notes: list[str] = []
     app = open_project(serving.entrypoint, notes.append)
     notes += nothing_to_serve(app)
+    notes += app.published.warnings(app.routes)
     manifest = _manifest_of(app)
     with address.sockets() as sockets:
 
@@ -197,6 +198,7 @@ class _ServeTask:
             notes: list[str] = []
             app = open_project(self.entrypoint, notes.append)
             notes += nothing_to_serve(app)
+            notes += app.published.warnings(app.routes)
             manifest = _manifest_of(app)
             _refuse_memory(app)
             report = WorkerReport(None if manifest is None else app.project, app.config.server, notes)

@@ -20,7 +20,7 @@ from millpond.config.dev_config import DevConfig
 from millpond.config.endpoint_config import RevalidateEndpointConfig
 from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
-from millpond.config.ranges import not_a_prefix, not_positive
+from millpond.config.ranges import not_a_folder, not_a_prefix, not_positive
 from millpond.config.server_config import ServerConfig
 from millpond.config.values.quantities import SecondsOrNever
 from millpond.config.values.reading import read_table
@@ -48,6 +48,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A path such as "/docs": only URLs below it match (R1.48)."""
     trailing_slash: bool = False
     """Whether the canonical form of a URL ends in a slash (R1.47)."""
+    public_dir: str = "public"
+    """The folder whose files are served as they are, relative to the project; "" for none."""
     app: ApplicationConfig = ApplicationConfig()
     cache_life: dict[str, CacheLife] = {}
     cache: CacheConfig = CacheConfig()
@@ -69,6 +71,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         yield from not_positive({"expire_time": self.expire_time})
         if self.base_path:
             yield from not_a_prefix("base_path", self.base_path, "/docs")
+        yield from not_a_folder("public_dir", self.public_dir)
         if self.cache_components and self.compat is not Compat.V16:
             yield f'"cache_components" needs compat = "16", but compat is "{self.compat}".'
         try:

@@ -24,6 +24,16 @@ def not_a_prefix(name: str, path: str, example: str) -> Iterator[str]:
         yield f'"{name}" is "{path}"; it must look like "{example}": a leading slash, no trailing one.'
 
 
+def not_a_folder(name: str, folder: str) -> Iterator[str]:
+    """A problem if a folder isn't inside of the project, or is hidden: it would be published."""
+    parts = folder.split("/")
+    if folder and (not all(parts) or any(part.startswith(".") or "\\" in part for part in parts)):
+        yield (
+            f'"{name}" is "{folder}"; it must be a folder in the project, such as "public" or "frontend/dist", '
+            'that isn\'t hidden, or "" for none.'
+        )
+
+
 def too_short(name: str, secret: str | None) -> Iterator[str]:
     """A problem if a secret is so short that it can be guessed."""
     if secret is not None and len(secret.strip()) < SHORTEST_SECRET:

@@ -26,6 +26,7 @@ from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of
 from millpond.dev.hosts import AllowedHosts, AllowedHostsMiddleware
 from millpond.errors import ConfigError, MillpondError
+from millpond.serve.access.telling_app import TellingApp
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.addresses import is_unix
@@ -99,7 +100,8 @@ def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
 
     if not {500, Exception} & set(app.exception_handlers):  # the user's own page comes first
         app.add_exception_handler(Exception, show)
-    for warning in (*notes, *(warning for route in routes for warning in route.warnings), *hints(app)):
+    of_routes = [warning for route in routes for warning in route.warnings]
+    for warning in (*notes, *of_routes, *app.published.warnings(app.routes), *hints(app)):
         log.warning("%s", warning)
     return app
 
@@ -157,7 +159,7 @@ async def _live(
     app: Millpond | ErrorPage, hosts: AllowedHosts, sockets: list[socket.socket], certificate: Certificate | None
 ) -> None:
     async def answer(app: ASGIApp, bounds: ServerConfig) -> None:
-        await serve(AllowedHostsMiddleware(app, hosts), sockets, bounds, certificate=certificate)
+        await serve(TellingApp(AllowedHostsMiddleware(app, hosts)), sockets, bounds, certificate=certificate)
 
     if isinstance(app, ErrorPage):
         await answer(app, _with_short_shutdown(ServerConfig()))

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import InputRecord
+    from millpond.routes.public.public_folder import PublicListing
 
 
-def facts(manifest: BuildManifest, warnings: Sequence[str], seconds: float) -> dict[str, Any]:
+def facts(manifest: BuildManifest, public: PublicListing, warnings: Sequence[str], seconds: float) -> dict[str, Any]:
     """What `millpond build --json` prints for a build that succeeded; `seconds` is how long it took."""
     return {
         "build": manifest.build,
@@ -39,6 +40,7 @@ def facts(manifest: BuildManifest, warnings: Sequence[str], seconds: float) -> d
             }
             for function in manifest.functions
         ],
+        "public": public.facts(),
         "warnings": list(warnings),
     }
 

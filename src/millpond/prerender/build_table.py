@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from millpond.messages import counted
 from millpond.policy.lifetime import YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
+    from millpond.routes.public.public_folder import PublicListing
 
 SLOW = 0.3
 """Seconds from which on the table says how long a path took (R8.4)."""
@@ -37,9 +40,9 @@ class Row(NamedTuple):
     why: str = ""
 
 
-def build_table(manifest: BuildManifest, width: int) -> Table:
-    """The routes of a build, for a console of `width` columns."""
-    rows = list(_rows(sorted(manifest.routes, key=lambda record: record.pattern)))
+def build_table(manifest: BuildManifest, public: PublicListing, width: int) -> Table:
+    """The routes of a build, and `public/` in one row, for a console of `width` columns."""
+    rows = list(_rows(sorted(manifest.routes, key=lambda record: record.pattern), public))
     return route_table(["Route", "Revalidate", "Expire", "Why"], rows, width)
 
 
@@ -78,10 +81,16 @@ def legend(glyphs: Sequence[str]) -> list[str]:
     return [f"{glyph}  {meaning}" for glyph, meaning in LEGEND.items() if glyph in glyphs]
 
 
-def _rows(records: Sequence[RouteRecord]) -> Iterator[Row]:
+def public_cell(public: PublicListing) -> str:
+    """How much `public/` holds: `12 files, 340.2 kB`."""
+    return f"{counted(len(public.files), 'file')}, {decimal(public.bytes)}"
+
+
+def _rows(records: Sequence[RouteRecord], public: PublicListing) -> Iterator[Row]:
+    number = len(records) + bool(public.files)
     for position, record in enumerate(records):
-        last = position == len(records) - 1
-        corner = "─" if len(records) == 1 else "└" if last else "├" if position else "┌"
+        last = position == number - 1
+        corner = "─" if number == 1 else "└" if last else "├" if position else "┌"
         parameterised = "[" in record.pattern
         own = "" if parameterised or not record.paths else _took(record.paths[0].seconds)
         yield Row(
@@ -92,6 +101,8 @@ def _rows(records: Sequence[RouteRecord]) -> Iterator[Row]:
         )
         if parameterised:
             yield from _children(record, " " if last else "│")
+    if public.files:
+        yield Row(f"{'└' if records else '─'}   {public.folder}/", why=public_cell(public))
 
 
 def _why(record: RouteRecord) -> str:

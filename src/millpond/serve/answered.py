@@ -1,10 +1,12 @@
-"""What was answered to a request: who answered, why, and with which status; told once, at the outermost place."""
+"""What was answered to a request: who answered, why, with which status, and how much; told once, outermost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import Message, Send
 
     from millpond.cache.told import OwnAnswer
@@ -13,11 +15,21 @@ if TYPE_CHECKING:
 ANSWERED = "millpond.answered"
 """The key of an ASGI scope under which whoever answers says so; middleware may copy the scope, but not this object."""
 
+REFUSED = "millpond.refused"
+"""The key of a scope with the status with which the server has refused the request while it was being answered."""
+GONE = "millpond.gone"
+"""The key of a scope that says that its client went away before the answer was complete."""
+CUT_OFF = "millpond.cut_off"
+"""The key of a scope that says that the server has cancelled the request, as it shuts down: its client gets 503."""
+
+CLIENT_CLOSED = 499
+"""nginx's status, for the access log: the client has gone before it got an answer."""
+
 
 class Answered:
-    """One request's answer; it is also the `send` that sees the status pass."""
+    """One request's answer; it is also the `send` that sees the messages of the answer pass."""
 
-    __slots__ = ("decision", "is_clients", "own_answer", "send", "status")
+    __slots__ = ("_headers", "decision", "is_clients", "is_complete", "own_answer", "send", "sent", "status")
 
     def __init__(self, send: Send, *, is_clients: bool = True, own_answer: OwnAnswer | None = None) -> None:
         self.send = send
@@ -29,8 +41,27 @@ class Answered:
         """The status that the client got; None until the answer has begun."""
         self.decision: Decision | None = None
         """None where no file route answered."""
+        self.sent = 0
+        """Bytes of the body."""
+        self.is_complete = False
+        """Whether the end of the answer was sent."""
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
+
+    @classmethod
+    def whole(cls, send: Send, status: int, decision: Decision, size: int) -> Answered:
+        """An answer that was sent past this; `size`: bytes of its body."""
+        answered = cls(send)
+        answered.status, answered.decision, answered.sent, answered.is_complete = status, decision, size, True
+        return answered
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status, self._headers = message["status"], message.get("headers", ())
         await self.send(message)
+        if kind == "http.response.body":
+            self.sent += len(message.get("body", b""))
+            self.is_complete = not message.get("more_body", False)
+        elif kind == "http.response.pathsend":  # the server reads the file
+            self.sent = next((int(value) for name, value in self._headers if name == b"content-length"), 0)
+            self.is_complete = True

@@ -14,6 +14,7 @@ from millpond.policy.http.reply import NO_NEGOTIATION
 from millpond.policy.lifetime import FOREVER
 from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.render.scopes.dynamic_use import NotStatic
+from millpond.routes.public.public_file import PublicFile
 from millpond.serve.answered import ANSWERED
 from millpond.serve.live import LiveRequest
 from millpond.serve.matching.base_path import OUTSIDE
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from millpond.serve.live import LiveRunner, Way
     from millpond.serve.matching.match_cache import MatchCache
     from millpond.serve.matching.matcher import Matched, Matcher
+    from millpond.serve.public.public_answers import PublicAnswers
     from millpond.serve.revalidation import RevalidateEndpoint
 
 _LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
@@ -62,6 +64,8 @@ class Dispatcher:
     """Paths that were answered from the cache, which need no matching."""
     match_cache: MatchCache
     endpoint: RevalidateEndpoint | None = None
+    public: PublicAnswers | None = None
+    """Answers with the files of `public/`; None where there is no such folder."""
     live_decision: Decision = _LIVE
     """The decision of live answers: because of the route, or because nothing is cached in development."""
     tracing: Tracing = field(default_factory=Tracing)
@@ -115,12 +119,20 @@ class Dispatcher:
                     raise HTTPException(matched.status)
                 await send_plain(send, matched.status, [(b"location", matched.location.encode("latin-1"))])
                 return
+            if isinstance(matched, PublicFile):
+                await self._answer_with_file(matched, asgi, receive, send)
+                return
             if matched is None:
                 await way(self._answer_declared, asgi, receive, send)
                 return
             found = matched
             self.match_cache.remember(asgi, found)
         await self._answer_route(found, asgi, receive, send, way)
+
+    async def _answer_with_file(self, file: PublicFile, asgi: Scope, receive: Receive, send: Send) -> None:
+        if self.public is None:
+            raise HTTPException(404)
+        await self.public(file, asgi, receive, send)
 
     async def _answer_declared(self, asgi: Scope, receive: Receive, send: Send) -> None:
         if self.endpoint is not None and self.matcher.is_endpoint(asgi):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from millpond.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -74,6 +74,16 @@ class Proxies:
 
         return forwarded
 
+    def named_client(self, peer: str | None, chains: bytes) -> str | None:
+        """The address of the client of a request.
+
+        Args:
+            peer: the address of the connected peer; None where there is none, as with a Unix socket.
+            chains: what `forwarded_for` returned.
+        """
+        client = self._client(chains.decode("latin-1").split(",")) if self._is_trusted(_hop_of(peer)) else None
+        return peer if client is None else client[0]
+
     def _apply_headers(self, scope: Scope) -> None:
         """Set scheme and client of the scope from the headers of a trusted proxy."""
         scheme, chains = b"", list[bytes]()
@@ -109,11 +119,19 @@ class Proxies:
         return address is not None and any(address in network for network in self.networks or ())
 
 
+def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """All X-Forwarded-For headers as one; names are lower case."""
+    return b",".join([value for name, value in headers if name == b"x-forwarded-for"])
+
+
 def _peer(scope: Scope) -> str:
-    """The address of the connected peer; "" where there is none, as with a Unix socket."""
     client = scope.get("client")
-    host = client[0] if client else ""
-    return f"[{host}]" if ":" in host else host
+    return _hop_of(client[0] if client else None)
+
+
+def _hop_of(peer: str | None) -> str:
+    """The address of a connected peer as proxies write it; "" where there is none, as with a Unix socket."""
+    return f"[{peer}]" if peer and ":" in peer else peer or ""
 
 
 def _hop(text: str) -> tuple[_Address | None, int]:

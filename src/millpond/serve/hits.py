@@ -7,7 +7,6 @@ their decision holds as long as the store's `version` doesn't change.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,15 +29,13 @@ if TYPE_CHECKING:
 
     from millpond.cache.responses import Responses
     from millpond.config import ServerConfig
-    from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry
     from millpond.policy.http.surrogate import Surrogates
     from millpond.render.target import Target
+    from millpond.serve.access.asked import Asked
     from millpond.serve.configured.configured_answers import ConfiguredAnswers
     from millpond.serve.configured.cors import Cors
     from millpond.serve.prepared import VolatileHeaders
-
-access = logging.getLogger("millpond.access")
 
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at whether anything, such as a tracer, observes requests."""
@@ -95,6 +92,8 @@ class Sent:
     server: list[tuple[bytes, bytes]]
     """The headers that the server adds to each answer."""
     status: int
+    size: int
+    """Bytes of the body."""
     data: bytes
     rest: bytes = b""
 
@@ -102,7 +101,7 @@ class Sent:
 class HitRequest:
     """A request that a hit may answer."""
 
-    __slots__ = ("cached_path", "method", "negotiation", "origin", "path", "sent", "volatile")
+    __slots__ = ("asked", "cached_path", "forwarded", "method", "negotiation", "origin", "path", "sent", "volatile")
 
     def __init__(
         self,
@@ -115,6 +114,10 @@ class HitRequest:
         self.cached_path, self.negotiation, self.method, self.path = cached_path, negotiation, method, path
         self.origin = origin
         """The first Origin header, where it makes a difference."""
+        self.asked: Asked | None = None
+        """The request as it is logged, without its client; None where it wasn't when it was parsed."""
+        self.forwarded = b""
+        """The X-Forwarded-For headers, where proxies are trusted."""
         self.volatile: VolatileHeaders | None = None
         """Of the last answer."""
         self.sent: Sent | None = None
@@ -267,35 +270,6 @@ class Hits:
 
     def _is_fresh(self, entry: Entry) -> bool:
         return self._responses.judge(entry).reason is Reason.FRESH
-
-
-def log_access(
-    method: str, path: str, status: int | None, decision: Decision | None, seconds: float, origin: str | None = None
-) -> None:
-    """Log one line for a request.
-
-    Args:
-        method: GET, HEAD, …
-        path: decoded.
-        status: what was answered; None: nothing was.
-        decision: None where no file route answered.
-        seconds: from the request to the end of its answer.
-        origin: "fetch" or "cron" for a request that came from inside; None for a client's.
-    """
-    fields = {
-        "method": method,
-        "path": path,
-        "status": status,
-        "milliseconds": round(seconds * 1000, 2),
-        "cache": decision.action.value if decision else None,
-        "reason": decision.reason.value if decision else None,
-    }
-    if origin is not None:
-        fields["origin"] = origin
-    if not path.isprintable():  # a client's line break would look like a line of the log
-        path = path.encode("unicode_escape").decode("ascii")
-        fields["path"] = path
-    access.info("%s %s %s", method, path, status or "-", extra={"fields": fields})
 
 
 def decoded(path: bytes) -> str:

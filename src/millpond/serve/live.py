@@ -20,6 +20,7 @@ from millpond.render.request.client_messages import CLIENT_MESSAGES, ClientMessa
 from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.render.scopes.draft import DraftState
 from millpond.render.scopes.scope import enter, leave
+from millpond.serve.answered import CLIENT_CLOSED
 from millpond.serve.sending import LiveSend
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from millpond.serve.answered import Answered
 
 log = logging.getLogger("millpond.serve")
-
-_CLIENT_CLOSED = 499
-"""nginx's status, for the access log: the client has gone before it got an answer."""
-
 
 DISPATCHED = "millpond.dispatched"
 """The key of an ASGI scope under which the router's place finds what answers, once a request was matched before."""
@@ -89,7 +86,7 @@ class LiveRun:
             ) from None
         except ClientDisconnect:  # while it was sending its body
             log.info("%s %s: the client went away before the body's end", method, target.label)
-            answered.status = _CLIENT_CLOSED
+            answered.status = CLIENT_CLOSED
         except Exception:
             raise
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
@@ -97,8 +94,8 @@ class LiveRun:
                 raise
             raise as_exception(error, f"{method} {target.label} ({target.route.file.file})") from error
         finally:
-            if is_outermost and answered.status is None:
-                answered.status = sending.status
+            if is_outermost:
+                sending.tell(answered)
         if sending.lost:
             self.runner.warn_of_lost_body(self, method, sending)
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from millpond.prerender.failure import failure_message
+from millpond.serve.access.access_log import SERVED
+from millpond.serve.access.served_request import FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
     from typing import TextIO
+
+    from millpond.serve.access.served_request import ServedRequest
 
     _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -23,9 +28,6 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 _VERBOSE_LOGGERS = ("asyncio", "httpcore2", "httpx2", "uvicorn", "watchfiles")
 """Loggers of libraries that log every step at level "info"."""
-
-_IN_MESSAGE = ("method", "path", "status")
-"""Fields that the text of an access message already contains."""
 
 
 def configure_logs(
@@ -61,9 +63,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
+            "time": f"{_utc(int(record.created))}.{int(record.created % 1 * 1000):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -91,14 +91,26 @@ class TextFormatter(logging.Formatter):
         return failure_message(ei[1], self._project)
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        time = _local(int(record.created))
         level = f"{record.levelname.lower():<8} " if record.levelno != logging.INFO else ""
-        fields = getattr(record, "fields", {})
-        extra = "".join(
-            f" {name}={value}" for name, value in fields.items() if name not in _IN_MESSAGE and value is not None
-        )
-        lines = [f"{time}  {level}{record.getMessage()}{extra}", *_trace(self, record).splitlines()]
+        served: ServedRequest | None = getattr(record, SERVED, None)
+        message, fields = record.getMessage(), getattr(record, "fields", {})
+        if served is not None:
+            message, fields = served.text, {name: fields[name] for name in fields if name not in FIELDS}
+        extra = "".join([f" {name}={value}" for name, value in fields.items() if value is not None])
+        lines = [f"{time}  {level}{message}{extra}", *_trace(self, record).splitlines()]
         return "\n    ".join(_printable(line) for text in lines for line in text.split("\n"))
+
+
+@lru_cache(maxsize=4)
+def _utc(second: int) -> str:
+    """A time without its zone; most records are of the same second as the one before."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=4)
+def _local(second: int) -> str:
+    return datetime.fromtimestamp(second).astimezone().strftime("%H:%M:%S")
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:

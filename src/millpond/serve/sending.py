@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.http.reply import Reply
     from millpond.policy.http.surrogate import Surrogates
+    from millpond.serve.answered import Answered
 
 log = logging.getLogger("millpond.serve")
 
@@ -74,6 +75,10 @@ class FramedSend:
         self._name = name
         self.status: int | None = None
         """None until the answer has begun."""
+        self.sent = 0
+        """Bytes of the body that were sent."""
+        self.is_complete = False
+        """Whether the end of the answer was sent."""
         self.lost = 0
         """Bytes of a body that weren't sent, as the status forbids one."""
         self._start: Message | None = None
@@ -119,7 +124,7 @@ class FramedSend:
             self._start["headers"][self._place : self._place] = self._length(len(body), more=more)
             await self._release()
         if self._head or self._bodiless:
-            message = {**message, "body": b""}
+            message, body = {**message, "body": b""}, b""
         elif self._missing is not None:
             self._missing -= len(body)
             if self._missing < 0 or (self._missing and not more):
@@ -129,6 +134,14 @@ class FramedSend:
                     "leave that header out."
                 )
         await self._send(message)
+        self.sent += len(body)
+        self.is_complete = not more
+
+    def tell(self, answered: Answered) -> None:
+        """Tell what was sent, where the messages have gone past what tells it otherwise."""
+        answered.sent, answered.is_complete = self.sent, self.is_complete
+        if answered.status is None:
+            answered.status = self.status
 
     def _length(self, size: int, *, more: bool) -> list[tuple[bytes, bytes]]:
         """The true length, where one was declared; `size`: the bytes of the first part of the body."""

@@ -12,6 +12,7 @@ from millpond.policy.http.storing import storable_status
 from millpond.render.candidacy import ModeReason
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.routes.operation import OperationRoute
+from millpond.routes.public.public_file import PublicFile
 from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import EarlyAnswer, Matched
 
@@ -34,6 +35,8 @@ async def why_live(pond: Millpond, runtime: Runtime, scope: Scope) -> ModeReason
     if isinstance(matched, EarlyAnswer):
         where = f"is redirected to {matched.location}" if matched.location else f"is answered {matched.status}"
         raise UsageError(f"{scope['path']} {where}: no route runs.")
+    if isinstance(matched, PublicFile):
+        raise UsageError(f"{scope['path']} is the file {matched.file}: no route runs.")
     if matched is None:
         return _declared(pond, scope)
     return known_reason(pond, runtime, matched) or await _tried(runtime, matched.target)

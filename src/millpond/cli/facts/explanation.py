@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from rich.filesize import decimal
 from starlette.routing import Match
 
 from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redirected_path
+from millpond.messages import one_of
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.tags import is_own
@@ -18,6 +20,7 @@ from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import unbuilt_plans
+from millpond.routes.public.public_file import METHODS, PublicFile
 from millpond.routes.table import Table
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
@@ -95,12 +98,14 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
     plans = plans_of(manifest, app.file_routes) if manifest else await _unbuilt(app)
     endpoint = app.config.revalidate_endpoint
     table = Table((plan.route.file.segments, plan) for plan in plans)
-    matcher = Matcher(table, app.config, None if endpoint is None else endpoint.path)
+    matcher = Matcher(table, app.config, None if endpoint is None else endpoint.path, public=app.published.files)
     if endpoint is not None and matcher.is_endpoint(asgi):
         return _webhook(explanation, endpoint.path)
     matched = matcher.match(asgi)
     if isinstance(matched, EarlyAnswer):
         return _refused(explanation, matched)
+    if isinstance(matched, PublicFile):
+        return _as_it_is(explanation, matched)
     explanation.declined = [_declined(plan) for plan in matcher.declining(asgi)]
     if matched is None:
         return _unmatched(explanation, app, asgi)
@@ -137,6 +142,15 @@ def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
 def _webhook(explanation: Explanation, path: str) -> Explanation:
     explanation.route, explanation.methods, explanation.mode, explanation.status = path, ["POST"], "live", 405
     explanation.rule = "405 for GET: the configuration's [revalidate_endpoint] takes POST"
+    return explanation
+
+
+def _as_it_is(explanation: Explanation, found: PublicFile) -> Explanation:
+    explanation.file, explanation.mode, explanation.methods = found.file, "file", list(METHODS)
+    explanation.rule = f"{found.file} as it is, {decimal(found.size)}"
+    if found.codings:
+        beside = one_of(found.compressed(coding).name for coding in found.codings)
+        explanation.rule += f"; compressed, to clients that accept it: {beside}"
     return explanation
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from millpond.internals.uvicorn_http import STATUS_LINE, HttpToolsProtocol
 from millpond.policy.http.header_size import header_size
-from millpond.serve.connection.cycle import Flow, disconnect, refusing, without_chunks
+from millpond.serve.connection.caller import Caller
+from millpond.serve.connection.cycle import Flow, disconnect, refuse, refusing, without_chunks
 from millpond.serve.connection.framing import NO_TRAILERS, length_of, origin_form, refusal, with_host, without_upgrade
-from millpond.serve.connection.round_robin import RoundRobin
+from millpond.serve.connection.protocol_bounds import bounds_of
 from millpond.serve.connection.tcp import reset, unacknowledged
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
 
@@ -27,14 +27,10 @@ if TYPE_CHECKING:
 
     from millpond.config import ServerConfig
     from millpond.internals.uvicorn_http import RequestResponseCycle
+    from millpond.serve.connection.round_robin import RoundRobin
+    from millpond.serve.forwarded import Proxies
 
 log = logging.getLogger("millpond.serve")
-
-ROOM = 1024
-"""Bytes of a request's URL that don't count as its path: scheme, host and base path."""
-
-_MAX_URL_BYTES = 65_535
-"""httptools can't parse a longer one."""
 
 _PIECE = 2048
 """Bytes that are parsed at a time. Parsing stops when requests wait for their answers, as each of them takes about a
@@ -68,9 +64,12 @@ class BoundedProtocol(HttpToolsProtocol):
     max_body_bytes: int | None
     max_connections: int
     timeouts: Timeouts
+    proxies: Proxies | None
+    """Those that are trusted to name the client, for the access log."""
     round_robin: RoundRobin
 
     flow: Flow
+    caller: Caller
     waits_since = 0.0
     waits_for = (ClientWait.HEAD, 0)
 
@@ -104,7 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
-        self.flow, self._held = Flow(transport), bytearray()
+        self.flow, self._held, self.caller = Flow(transport), bytearray(), Caller(transport, self.proxies)
         self._context = contextvars.copy_context()
         self.timeouts.watch(self, self.loop)
         excess = len(self.connections) - self.max_connections
@@ -352,20 +351,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse_body(status)
         elif self._answering():  # it is sent whole, and is the last one
             self.cycle.keep_alive = False
-        else:
+        elif not self.transport.is_closing():
             self._send_status(status)
+            begun = self._in_message and bool(self.url)
+            head = (self.parser.get_method(), self.url, self.headers) if begun else ()
+            self.caller.tell_refusal(status, *head)
 
     def _refuse_body(self, status: int) -> None:
         """The body of `cycle` can't be read to its end."""
         cycle = self.cycle
         if self.pipeline:  # others are answered first
             cycle.keep_alive = False
-            self.pipeline[0] = (cycle, partial(refusing, status))
+            self.pipeline[0] = (cycle, refusing(status))
             return
         disconnect(cycle)
         if cycle.response_started:
             self.transport.close()
         else:
+            refuse(cycle, status)
             self._send_status(status)
 
     def _send_status(self, status: int) -> None:
@@ -379,19 +382,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(_LINGER, self.transport.close)
 
 
-def bounds_of(bounds: ServerConfig) -> dict[str, Any]:
-    """The attributes of a BoundedProtocol that a configuration sets."""
-    return {
-        "max_url_bytes": min(bounds.max_path_bytes + ROOM, _MAX_URL_BYTES),
-        "max_head_bytes": bounds.max_path_bytes + ROOM + bounds.max_header_bytes,
-        "max_trailer_bytes": bounds.max_header_bytes,
-        "max_body_bytes": bounds.max_body_bytes,
-        "max_connections": bounds.max_connections,
-        "timeouts": Timeouts(bounds),
-        "round_robin": RoundRobin(),
-    }
-
-
-def bounded_protocol(bounds: ServerConfig) -> type[BoundedProtocol]:
+def bounded_protocol(bounds: ServerConfig, proxies: Proxies | None = None) -> type[BoundedProtocol]:
     """The protocol class for a configuration; uvicorn makes an instance for each connection."""
-    return type("BoundedProtocol", (BoundedProtocol,), bounds_of(bounds))
+    return type("BoundedProtocol", (BoundedProtocol,), bounds_of(bounds, proxies))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond.internals.uvicorn_http import FlowControl
+from millpond.serve.access.telling_app import TellingApp
+from millpond.serve.answered import GONE, REFUSED
 from millpond.serve.connection.tcp import UNKNOWN_LENGTH, reset
 
 if TYPE_CHECKING:
@@ -25,15 +27,30 @@ class Flow(FlowControl):
 
 def disconnect(cycle: RequestResponseCycle) -> None:
     """Let the handler see a disconnect; what it sends from then on is dropped."""
+    _mark(cycle, GONE, True)
     cycle.disconnected, cycle.waiting_for_100_continue = True, False
     cycle.message_event.set()
 
 
-async def refusing(status: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """The application that answers a request whose body is malformed."""
-    headers = [(b"content-length", b"0"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+def refuse(cycle: RequestResponseCycle, status: int) -> None:
+    """Have the application, which is answering, tell that the client got `status` in place of its answer."""
+    _mark(cycle, REFUSED, status)
+
+
+def _mark(cycle: RequestResponseCycle, key: str, value: object) -> None:
+    scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]  # its keys are open, as ASGI has it
+    scope[key] = value
+
+
+def refusing(status: int) -> Any:
+    """An application that answers a request whose body is malformed."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    return TellingApp(app)
 
 
 def without_chunks(cycle: RequestResponseCycle, app: Any) -> Any:

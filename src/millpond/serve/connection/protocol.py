@@ -19,14 +19,20 @@ from millpond.internals.uvicorn_http import HttpToolsProtocol
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
+from millpond.serve.access.access_log import is_logged, log_request
+from millpond.serve.access.asked import LONGEST_PATH, Asked, identified, shown
+from millpond.serve.access.served_request import ServedRequest
 from millpond.serve.configured.cors import WaitingMiddleware
-from millpond.serve.connection.bounded import BoundedProtocol, bounds_of
+from millpond.serve.connection.bounded import BoundedProtocol
 from millpond.serve.connection.framing import is_host
-from millpond.serve.hits import HitRequest, Sent, access, decoded, log_access
+from millpond.serve.connection.protocol_bounds import bounds_of
+from millpond.serve.forwarded import forwarded_for
+from millpond.serve.hits import HitRequest, Sent, decoded
 from millpond.serve.prepared import HIT, lines_of
 
 if TYPE_CHECKING:
     from millpond.config import ServerConfig
+    from millpond.serve.forwarded import Proxies
     from millpond.serve.hits import Hits
     from millpond.serve.prepared import PreparedEntry
 
@@ -34,8 +40,8 @@ log = logging.getLogger("millpond.serve")
 
 _NEEDS_ASGI = frozenset({b"content-length", b"transfer-encoding", b"range", b"expect", b"upgrade"})
 """A request with one of these isn't answered by a hit."""
-_CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
-"""A request with one of these isn't remembered."""
+_CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-request-id"})
+"""A request with one of these isn't remembered: it is secret, or there is no other like it."""
 _HOST = frozenset({b"host"})
 _ORIGIN = b"origin"
 _INSPECTED = NEGOTIATION_HEADERS | _NEEDS_ASGI | _CREDENTIALS | _HOST | {_ORIGIN}
@@ -169,13 +175,17 @@ class HitProtocol(BoundedProtocol):
             return None
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
-        return HitRequest(
+        request = HitRequest(
             cached_path,
             NO_NEGOTIATION if self._negotiating is None else Negotiation.of(self._negotiating),
             method.decode("ascii"),
             path,
             self._origin if cached_path.added is not None and cached_path.added.cors else None,
         )
+        if is_logged():
+            request.asked = Asked(request.method, shown(decoded(path), LONGEST_PATH), None, *identified(self.headers))
+            request.forwarded = b"" if self.proxies is None else forwarded_for(self.headers)
+        return request
 
     def _is_in_bounds(self) -> bool:
         bounds = self.hits.bounds
@@ -199,8 +209,11 @@ class HitProtocol(BoundedProtocol):
 
     def _answer(self, request: HitRequest) -> bool:
         """Answer if it is a hit; False if nothing was done."""
-        logs = access.isEnabledFor(logging.INFO)
-        started = time.perf_counter() if logs else 0.0
+        asked, started = None, 0.0
+        if is_logged():
+            asked, started = request.asked, time.perf_counter()
+            if asked is None:  # it is parsed again: it was remembered while nothing was logged
+                return False
         state = self.server_state
         try:
             prepared = self.hits.prepared(request.cached_path)
@@ -227,8 +240,10 @@ class HitProtocol(BoundedProtocol):
             self.transport.write(sent.data)
         state.total_requests += 1
         self._answers += 1
-        if logs:
-            log_access(request.method, decoded(request.path), sent.status, HIT, time.perf_counter() - started)
+        if asked is not None:
+            client = self.caller.address(request.forwarded)
+            seconds = time.perf_counter() - started
+            log_request(ServedRequest(asked._replace(client=client), sent.status, HIT, seconds, sent.size))
         return True
 
     def _prepare(self, request: HitRequest, prepared: PreparedEntry) -> Sent | None:
@@ -247,8 +262,8 @@ class HitProtocol(BoundedProtocol):
             self.hits.count_copied(-len(request.sent.data))
         if request.volatile is not volatile or len(head) + len(body) > _MAX_REPEATED_BYTES:
             request.volatile, request.sent = volatile, None
-            return Sent(prepared.mark, volatile, server, representation.status, head, body)
-        request.sent = sent = Sent(prepared.mark, volatile, server, representation.status, head + body)
+            return Sent(prepared.mark, volatile, server, representation.status, len(body), head, body)
+        request.sent = sent = Sent(prepared.mark, volatile, server, representation.status, len(body), head + body)
         self.hits.count_copied(len(sent.data))
         return sent
 
@@ -260,11 +275,17 @@ class HitProtocol(BoundedProtocol):
         self.headers.extend(headers)  # the list that the scope has
 
 
-def hit_protocol(bounds: ServerConfig, hits: Hits) -> type[HitProtocol]:
-    """The protocol class for one server; uvicorn makes an instance for each connection."""
+def hit_protocol(bounds: ServerConfig, hits: Hits, proxies: Proxies | None = None) -> type[HitProtocol]:
+    """The protocol class for one server; uvicorn makes an instance for each connection.
+
+    Args:
+        bounds: limits on what clients send.
+        hits: of the application.
+        proxies: those that are trusted to name the client, for the access log.
+    """
     # A header counts 4 bytes beside its name and value; on the wire it has at least 2.
     values = {
-        **bounds_of(bounds),
+        **bounds_of(bounds, proxies),
         "max_piece_bytes": bounds.max_header_bytes // 2,
         "hits": hits,
         "lines": ServerLines(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,8 +11,10 @@ from starlette.responses import PlainTextResponse
 from millpond.cache.told import OWN_ANSWER
 from millpond.errors import CircularWaitError
 from millpond.internals import fastapi_names
+from millpond.serve.access.access_log import is_logged, log_request
+from millpond.serve.access.asked import Asked
+from millpond.serve.access.served_request import ServedRequest
 from millpond.serve.answered import ANSWERED, Answered
-from millpond.serve.hits import access, log_access
 from millpond.serve.layers.failures import log_failure
 from millpond.serve.layers.render_stack import exception_layer, handlers_of
 from millpond.serve.live import at_once
@@ -52,7 +53,7 @@ class InProcess:
         return cls(stack, base_path, origin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
+        started, asked = time.perf_counter(), Asked.of(scope) if is_logged() else None
         answered = scope[ANSWERED] = Answered(send, is_clients=False, own_answer=scope.get(OWN_ANSWER))
         scope[fastapi_names.TELEMETRY_KEY] = None
         if self.base_path:
@@ -66,8 +67,11 @@ class InProcess:
             if answered.status is None:
                 await PlainTextResponse("Internal Server Error", 500)(scope, receive, answered)
         finally:
-            if access.isEnabledFor(logging.INFO):
-                seconds = time.perf_counter() - started
-                log_access(
-                    scope["method"], scope["path"], answered.status, answered.decision, seconds, origin=self.origin
+            if asked is not None:
+                seconds, status = time.perf_counter() - started, answered.status or 500
+                asked = asked._replace(client=None)
+                log_request(
+                    ServedRequest(
+                        asked, status, answered.decision, seconds, answered.sent, answered.is_complete, self.origin
+                    )
                 )

@@ -29,6 +29,8 @@ class MatchCache:
     bounds: ServerConfig
     root_path: str = ""
     """The prefix that every path of the application has; with another one, a path isn't remembered."""
+    is_on: bool = True
+    """Whether anything is remembered. Not in development: a file of `public/` may come and take a path."""
     _matches: BoundedDict[bytes, tuple[str, Matched]] = field(
         default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
     )
@@ -54,6 +56,7 @@ class MatchCache:
         plan, target = matched
         if (
             not path
+            or not self.is_on
             or asgi.get("root_path", "") != self.root_path
             or sent_path(asgi) != path
             or len(path) > _MAX_PATH_BYTES

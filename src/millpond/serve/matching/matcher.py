@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.prerender.plan import Plan
+    from millpond.routes.public.public_file import PublicFile
+    from millpond.routes.public.public_folder import PublicFiles
     from millpond.routes.table import Table
 
 
@@ -36,18 +38,23 @@ class Matched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """Matches requests with the routes of the files. What matches none is FastAPI's to answer."""
+    """Matches requests with the files of `public/` (R1.11), and with the routes of the files.
+
+    What matches none is FastAPI's to answer.
+    """
 
     table: Table[Plan]
     config: Config
     endpoint: str | None = None
     """The canonical path of the revalidate endpoint, which no route may take."""
+    public: PublicFiles | None = None
+    """The files of `public/`; None where there are none."""
 
-    def match(self, scope: Scope) -> Matched | EarlyAnswer | None:
-        """The route of a request; an answer at once; or None: no file route has the path.
+    def match(self, scope: Scope) -> Matched | PublicFile | EarlyAnswer | None:
+        """The route or the file of a request; an answer at once; or None: neither has the path.
 
         414 and 431 are for paths (their bytes, their segments) and headers over their bounds, 400 for bad escapes
-        (R1.32), 308 for slashes (R1.47) and dot segments (D42) of paths that a file route would answer.
+        (R1.32), 308 for slashes (R1.47) and dot segments (D42) of paths that have a file or a route.
         """
         raw = self._below(scope)
         query: bytes = scope.get("query_string", b"")
@@ -62,7 +69,7 @@ class Matcher:
             return EarlyAnswer(400) if self._find(split_leniently(raw), query) else None
         if canonical(segments) == self.endpoint:
             return None
-        found = self._find(segments, query)
+        found = self._file(segments) or self._find(segments, query)
         undotted = without_dots(scope)
         if undotted is not None and (found or self._leads_to_a_route(undotted, scope)):
             return _redirect(undotted, query)
@@ -104,6 +111,9 @@ class Matcher:
             outside = scope[OUTSIDE]
         return None if outside else below_root(scope)
 
+    def _file(self, segments: Sequence[str]) -> PublicFile | None:
+        return None if self.public is None else self.public.get(canonical(segments))
+
     def _find(self, segments: Sequence[str], query: bytes) -> Matched | None:
         """The first match that doesn't decline (R1.9, R1.10)."""
         for match in self.table.match(segments):
@@ -125,7 +135,8 @@ class Matcher:
         if asked.pop(OUTSIDE, None) is False:
             asked["root_path"] = scope["root_path"].removesuffix(self.config.base_path)
         raw = self._below(asked)
-        return raw is not None and self._find(split(raw), b"") is not None
+        segments = None if raw is None else split(raw)
+        return segments is not None and (self._file(segments) or self._find(segments, b"")) is not None
 
 
 def _redirect(target: str, query: bytes) -> EarlyAnswer:

@@ -8,19 +8,17 @@ has both.
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 
 from millpond.serve.configured.path_headers import FixedHeaders
 from millpond.serve.configured.redirects import Redirects
-from millpond.serve.hits import access, log_access
 from millpond.serve.outermost.headers_app import HeadersApp
 from millpond.serve.outermost.redirecting_app import RedirectingApp
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from millpond.config import Config
 
@@ -42,33 +40,7 @@ def with_configured_headers(app: ASGIApp, config: Config) -> ASGIApp:
                 "[cors] allows any origin with credentials: every site can act and read with the cookies of its "
                 "visitors. List the origins that you trust, or leave allow_credentials out."
             )
-        app = _LoggedPreflights(CORSMiddleware(app, **config.cors.options))
+        app = CORSMiddleware(app, **config.cors.options)
     if config.headers:
         app = HeadersApp(app, FixedHeaders(config.headers, config.base_path))
     return app
-
-
-class _LoggedPreflights:
-    """Logs the preflights, which CORSMiddleware answers by itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "OPTIONS" or not _is_preflight(scope):
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 0
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
-        await self._app(scope, receive, noting)
-        if access.isEnabledFor(logging.INFO):
-            log_access(scope["method"], scope["path"], status, None, time.perf_counter() - started)
-
-
-def _is_preflight(scope: Scope) -> bool:
-    return {b"origin", b"access-control-request-method"} <= {name for name, _ in scope["headers"]}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from typing import TYPE_CHECKING
 
-from millpond.serve.hits import access, log_access
 from millpond.serve.sending import send_plain
 
 if TYPE_CHECKING:
@@ -22,11 +19,8 @@ class RedirectingApp:
         self._app, self._redirects = app, redirects
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
         redirect = self._redirects.of(scope) if scope["type"] == "http" else None
         if redirect is None:
             await self._app(scope, receive, send)
             return
         await send_plain(send, redirect.status, [(b"location", redirect.location.encode("ascii"))])
-        if access.isEnabledFor(logging.INFO):
-            log_access(scope["method"], scope["path"], redirect.status, None, time.perf_counter() - started)

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond.messages import counted
+from millpond.serve.answered import CUT_OFF
 from millpond.serve.connection.tcp import UNKNOWN_LENGTH, reset
 from millpond.serve.sending import send_plain
 
@@ -62,6 +63,7 @@ class RunningRequests:
         task, _ = self._tasks.get(id(scope), (None, None))
         if task is not None and id(scope) not in self._cancelled:
             self._cancelled.add(id(scope))
+            scope[CUT_OFF] = True
             task.cancel()
 
     def scopes(self) -> list[Scope]:

@@ -70,7 +70,7 @@ async def serve(
     requests = RunningRequests(app)
     config = uvicorn.Config(
         requests,
-        http=protocol_for(bounds, hits),
+        http=protocol_for(bounds, hits, proxies),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -116,7 +116,9 @@ def _whole(seconds: float) -> int:
     return math.ceil(min(seconds, _MAX_TIMEOUT))
 
 
-def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protocol] | Literal["auto"]:
+def protocol_for(
+    bounds: ServerConfig, hits: Hits | None, proxies: Proxies | None = None
+) -> type[asyncio.Protocol] | Literal["auto"]:
     """The fastest protocol that works with this uvicorn."""
     unknown = next(differences(), None)
     if unknown is not None:
@@ -131,7 +133,7 @@ def protocol_for(bounds: ServerConfig, hits: Hits | None) -> type[asyncio.Protoc
     from millpond.serve.connection.bounded import bounded_protocol
     from millpond.serve.connection.protocol import hit_protocol
 
-    return bounded_protocol(bounds) if hits is None else hit_protocol(bounds, hits)
+    return bounded_protocol(bounds, proxies) if hits is None else hit_protocol(bounds, hits, proxies)
 
 
 class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are known

@@ -1,0 +1,1 @@
+"""`public/`: files that are served as they are."""

@@ -1,0 +1,1 @@
+"""Answers with the files of `public/`."""
