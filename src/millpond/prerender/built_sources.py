@@ -41,7 +41,18 @@ _WRITTEN_AT_RUN_TIME = {
 _TESTS = {"test", "tests"}
 _PYTHON = ".py"
 _CONFIGURATIONS = (FILE_NAME, "pyproject.toml")
-_ONLY_WHILE_SERVING = ("app", "cdn", "cors", "cron", "dev", "headers", "redirects", "revalidate_endpoint", "server")
+_ONLY_WHILE_SERVING = (
+    "app",
+    "cdn",
+    "cors",
+    "cron",
+    "dev",
+    "headers",
+    "public_dir",
+    "redirects",
+    "revalidate_endpoint",
+    "server",
+)
 """Tables of the configuration that no stored answer depends on."""
 
 
