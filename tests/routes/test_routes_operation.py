@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from routes_project import load_one
 
 from millpond.errors import Place, RouteModuleError
-from millpond.routes.operation import DeclaredInput, Handler, Operation, allow, make_operation
+from millpond.routes.contract import DeclaredInput, Handler
+from millpond.routes.operation import FileOperation, allow, make_operation
 from millpond.routes.path import split
 from millpond.routes.table import Table
 
@@ -24,7 +25,7 @@ def plain(handler: Handler) -> Handler:
     return handler
 
 
-def operation(project: Path, source: str, folder: str = "", method: str = "GET") -> Operation:
+def operation(project: Path, source: str, folder: str = "", method: str = "GET") -> FileOperation:
     return make_operation(load_one(project, source, folder), method, plain)
 
 
@@ -34,7 +35,7 @@ def refusal(project: Path, source: str, folder: str = "") -> str:
     return str(caught.value)
 
 
-def served(operation: Operation) -> FastAPI:
+def served(operation: FileOperation) -> FastAPI:
     """A FastAPI application that gives every request that the pattern fits to the operation."""
     app = FastAPI(openapi_url=None)
     table = Table([(operation.module.file.segments, operation)])
@@ -48,7 +49,7 @@ def served(operation: Operation) -> FastAPI:
     return app
 
 
-def answer(operation: Operation, path: str, **request: Any) -> Any:
+def answer(operation: FileOperation, path: str, **request: Any) -> Any:
     """The JSON of a 200, or else the status and what FastAPI complains about."""
 
     async def ask() -> httpx2.Response:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built, Progress
-    from millpond.routes.route import Route
+    from millpond.routes.route import FileRoute
     from millpond.serve.hits import Hits
 
 _GONE = {
@@ -156,7 +156,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self.router.routes
 
     @property
-    def file_routes(self) -> Sequence[Route]:
+    def file_routes(self) -> Sequence[FileRoute]:
         """The routes of the files.
 
         Raises:

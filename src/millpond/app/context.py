@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.policy.freshness import Clock
     from millpond.render.middleware_boundary import RenderMiddleware
+    from millpond.routes.contract import Route
     from millpond.routes.metadata_inventory import MetadataInventory
-    from millpond.routes.route import Route
     from millpond.serve.span import Tracing
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
-from millpond.prerender.plan import Plan
+from millpond.prerender.plan import Plan, plan_table
 from millpond.render.candidacy import candidacy
 from millpond.render.handler import wrap_handler
 from millpond.routes.module import refuse_replaced_config
 from millpond.routes.operation import Found, OperationRoute
 from millpond.routes.route import load_routes
 from millpond.routes.scan import scan
-from millpond.routes.table import Table
 from millpond.serve.layers.declared import Front
 from millpond.serve.matching.matcher import Matched, Matcher
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
-    from millpond.routes.route import Route
+    from millpond.routes.route import FileRoute
 
 _FOUND = "millpond.found"
 """The key of an ASGI scope under which a match is kept: tools ask each route of a list about the same request."""
@@ -59,11 +58,11 @@ class FileRoutes:
         self._router, self._clean = router, clean
         self._lock = threading.RLock()
         self._is_loading = False
-        self._routes: list[Route] | None = None
+        self._routes: list[FileRoute] | None = None
         self._failure: Exception | None = None
         self._matcher: Matcher | None = None
 
-    def load(self) -> Sequence[Route]:
+    def load(self) -> Sequence[FileRoute]:
         """The routes; loaded by the first call.
 
         Raises:
@@ -85,10 +84,10 @@ class FileRoutes:
                     self._is_loading = False
             return () if self._routes is None else self._routes
 
-    def _routes_or_load(self) -> list[Route]:
+    def _routes_or_load(self) -> list[FileRoute]:
         return self._clean.prepare(self._load) if self._routes is None else self._routes
 
-    def _load(self) -> list[Route]:
+    def _load(self) -> list[FileRoute]:
         config = self._config
         if not self._app_dir.is_dir():
             return []
@@ -133,12 +132,12 @@ class FileRoutes:
             return None
         route, target = matched.plan.route, matched.target
         operation = route.operations.get(route.method_for(scope["method"]))
-        siblings = [each.api_route for each in route.operations.values()]
-        return Found(None if operation is None else operation.api_route, siblings, target.params)
+        siblings = [each.told.route for each in route.operations.values()]
+        return Found(None if operation is None else operation.told.route, siblings, target.params)
 
     def _known_matcher(self) -> Matcher:
         if self._matcher is None:
-            self._matcher = Matcher(Table((plan.route.file.segments, plan) for plan in self._plans()), self._config)
+            self._matcher = Matcher(plan_table(self._plans()), self._config)
         return self._matcher
 
     def _plans(self) -> list[Plan]:

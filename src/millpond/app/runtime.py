@@ -20,10 +20,10 @@ from millpond.cache.responses import Responses, Variants
 from millpond.internals import fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
+from millpond.prerender.plan import plan_table
 from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
-from millpond.routes.table import Table
 from millpond.serve.configured.configured_answers import ConfiguredAnswers
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
@@ -182,7 +182,7 @@ class _Assembly:
     def dispatcher(self) -> Dispatcher:
         context, config = self.context, self.context.config
         endpoint = self._endpoint()
-        table = Table((plan.route.file.segments, plan) for plan in self.served.plans)
+        table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
         return Dispatcher(

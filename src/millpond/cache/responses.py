@@ -199,7 +199,7 @@ class Responses:
             'Set dynamic = "force-dynamic" in %s, or keep request data out of GET and of render middleware.',
             target.label,
             use,
-            target.route.file.file,
+            target.route.source,
         )
         self._live.keep(target.key, (self.clock() + LIVE_SECONDS, use))
 
@@ -281,11 +281,11 @@ def _just_rendered(obtained: Obtained) -> Cached:
 def _log_failure(target: Target, error: Exception) -> None:
     # The first two get no traceback: it would show nothing of the handler.
     if isinstance(error, OverdueError):
-        log.error("rendering %s (%s) failed: %s", target.label, target.route.file.file, error)
+        log.error("rendering %s (%s) failed: %s", target.label, target.route.source, error)
     elif isinstance(error, UnsendableError):
         log.error("%s", error)
     else:
-        log.error("rendering %s (%s) failed", target.label, target.route.file.file, exc_info=error)
+        log.error("rendering %s (%s) failed", target.label, target.route.source, exc_info=error)
 
 
 def _report(key: str, error: BaseException) -> None:

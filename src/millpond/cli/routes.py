@@ -15,7 +15,7 @@ from millpond.render.candidacy import candidacy
 if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.prerender.build_manifest import RouteRecord
-    from millpond.routes.route import Route
+    from millpond.routes.contract import Route
 
 CANDIDATE = "?"
 
@@ -25,7 +25,7 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
     with errors_as_json(json):
         app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
-        records = {record.file: record for record in manifest.routes} if manifest is not None else {}
+        records = {record.origin: record for record in manifest.routes} if manifest is not None else {}
         of_files = [_facts(app, route, records) for route in app.file_routes]
         in_code = [route.facts() for route in declared_routes(app) if route.is_own]
         listed = sorted([*of_files, *in_code], key=lambda each: str(each["pattern"]))
@@ -40,8 +40,8 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
 
 
 def _facts(app: Millpond, route: Route, records: dict[str, RouteRecord]) -> dict[str, Any]:
-    record = records.get(route.file.file)
-    edited = record is None or record.digest != route.module.digest
+    record = records.get(route.origin)
+    edited = record is None or record.digest != route.digest
     facts = _by_file(app, route) if record is None or edited else _by_build(record)
     return {"pattern": route.pattern, "methods": list(route.operations), **facts}
 
@@ -54,7 +54,7 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
     """For a file that is new or edited since the build: a candidate is static unless its render reads request data."""
     chosen = candidacy(route, app.config.compat, cache_components=app.config.cache_components)
     return {
-        "file": route.file.file,
+        "file": route.source,
         "mode": "candidate" if chosen.static else "live",
         "glyph": CANDIDATE if chosen.static else "λ",
         "why": chosen.why.text,

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from millpond.messages import closest
 from millpond.prerender.failure import Failure
+from millpond.prerender.plan import plan_table
 from millpond.routes.path import MalformedPath, canonical, split
-from millpond.routes.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from millpond.config import CronConfig
     from millpond.prerender.plan import Plan
+    from millpond.routes.table import Table
 
 _SOURCE = "[[cron]]"
 
@@ -25,7 +26,7 @@ def refused_crons(crons: Sequence[CronConfig], plans: Sequence[Plan]) -> Iterato
         crons: as they are configured.
         plans: what was decided for each route.
     """
-    table = Table((plan.route.file.segments, plan) for plan in plans)
+    table = plan_table(plans)
     for cron in crons:
         problem = _problem(cron.path, table, plans)
         if problem is not None:
@@ -45,7 +46,7 @@ def _problem(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str,
         guess = closest(path, known)
         hint = f"did you mean {guess}?" if guess else "mend its path, or add the route."
         return _SOURCE, f"a cron is to run {path}, and no route has that path; {hint}"
-    file = plan.route.file.file
+    file = plan.route.source
     if "GET" not in plan.route.operations:
         has = ", ".join(sorted(plan.route.operations))
         return file, f"a cron is to run it by GET, and the file has {has} only; add a GET."

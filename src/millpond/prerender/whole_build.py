@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import RouteInputs
     from millpond.prerender.prerenderer import Prerenderer, RouteResult
-    from millpond.routes.route import Route
+    from millpond.routes.contract import Route
 
     Progress = Callable[[int, int], None]
     """Told how many paths are done, and of how many."""
@@ -87,7 +87,7 @@ class WholeBuild:
         if not failures:
             write_build(self.prerenderer.project, manifest, entries, key)
         warnings = [warning for route in self.routes for warning in route.warnings]
-        warnings += [result.warning for result in results if result.warning is not None]
+        warnings += [warning for result in results for warning in result.warnings]
         warnings += idle_allowances(self.routes, manifest.routes)
         return Built(manifest, failures, warnings, time.perf_counter() - started)
 
@@ -131,8 +131,9 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
     lifetime = _lifetime(result, expire_time)
     return RouteRecord(
         pattern=route.pattern,
-        file=route.file.file,
-        digest=route.module.digest,
+        origin=route.origin,
+        file=route.source,
+        digest=route.digest,
         glyph=result.glyph,
         why=plan.why.text,
         place=None if plan.why.place is None else (plan.why.place.file, plan.why.place.line),

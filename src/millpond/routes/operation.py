@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -19,6 +19,7 @@ from starlette.routing import Match
 
 from millpond.errors import Place, RouteModuleError, UsageError
 from millpond.internals import fastapi_names
+from millpond.routes.contract import DeclaredInput, Endpoint, Handler, Operation, Told
 from millpond.routes.direct import NotDirect, direct_handler
 from millpond.routes.folder import SegmentKind
 from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
@@ -26,25 +27,13 @@ from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from starlette.datastructures import URLPath
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Scope
 
     from millpond.routes.folder import Segment
     from millpond.routes.module import RouteModule
-
-Endpoint = Callable[..., Any]
-"""What a route file defines."""
-Handler = Callable[[Request], Awaitable[Response]]
-
-_PHRASES = {
-    "query": 'query parameter "{}"',
-    "header": 'header "{}"',
-    "cookie": 'cookie "{}"',
-    "body": "request body",
-    "form": 'form field "{}"',
-    "security": 'security scheme "{}"',
-}
 
 
 class Ways(NamedTuple):
@@ -61,9 +50,9 @@ Find = Callable[["Scope"], "Found | None"]
 class Found(NamedTuple):
     """What answers a request."""
 
-    operation: OperationRoute | None
+    operation: APIRoute | None
     """None: the route has no operation for the request's method."""
-    siblings: Collection[OperationRoute]
+    siblings: Collection[APIRoute]
     """All operations of the route."""
     params: Mapping[str, Any]
 
@@ -84,7 +73,6 @@ class OperationRoute(APIRoute):
         self._through: Callable[[Endpoint], Endpoint] | None = None
         self._options = kw
         super().__init__(path, endpoint, **kw)
-        self.runs = OperationApp(self)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """FULL if this operation answers the request, PARTIAL if its route does with another method."""
@@ -113,6 +101,11 @@ class OperationRoute(APIRoute):
                 f"{self.place}: a Millpond's router can't be included in another application: its answers would not "
                 'be cached. Mount the application: parent.mount("/shop", app).'
             )
+
+    @cached_property
+    def told(self) -> Told:
+        """What the scope of a request says about it."""
+        return Told(self, self.endpoint, self.path_format)
 
     @cached_property
     def ways(self) -> Ways:
@@ -156,34 +149,9 @@ class OperationRoute(APIRoute):
         return handler
 
 
-@dataclass(frozen=True, slots=True)
-class OperationApp:
-    """The ASGI application of an operation."""
-
-    route: OperationRoute
-    around: Callable[[ASGIApp], ASGIApp] = lambda app: app
-    """Goes around whatever sends the answer."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.around(self.route.app)(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredInput:
-    """Something of the request that a handler's signature, or one of its dependencies, asks for."""
-
-    kind: Literal["query", "header", "cookie", "body", "form", "security"]
-    name: str
-
-    @property
-    def api(self) -> str:
-        """What messages call it."""
-        return _PHRASES[self.kind].format(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of a route."""
+@dataclass(frozen=True)
+class FileOperation(Operation):
+    """One function of a route file."""
 
     method: str
     module: RouteModule
@@ -197,13 +165,31 @@ class Operation:
     @property
     def threaded(self) -> bool:
         """Whether the function, or a dependency of it, is a sync one, and so runs in a thread of the pool."""
-        dependencies = fastapi_names.dependency_calls(self.api_route)
+        dependencies = self.dependency_calls()
         return dependencies is None or any(map(_in_thread, (self.api_route.endpoint, *dependencies)))
+
+    @property
+    def told(self) -> Told:
+        return self.api_route.told
+
+    @property
+    def app(self) -> ASGIApp:
+        return self.api_route.app
+
+    @property
+    def direct(self) -> Handler | None:
+        return self.api_route.ways.direct
+
+    def dependency_calls(self) -> list[Callable[..., Any]] | None:
+        return fastapi_names.dependency_calls(self.api_route)
+
+    def called_through(self, through: Callable[[Endpoint], Endpoint]) -> AbstractContextManager[None]:
+        return self.api_route.called_through(through)
 
 
 def make_operation(
     module: RouteModule, method: str, around: Callable[[Handler], Handler], router: APIRouter | None = None
-) -> Operation:
+) -> FileOperation:
     """The operation of `module.functions[method]`.
 
     Args:
@@ -247,7 +233,7 @@ def make_operation(
         raise RouteModuleError(f"{place}: FastAPI can't use the signature of {method}: {reason}") from error
     api_route = cast("OperationRoute", router.routes[-1])
     declared = dict.fromkeys(starmap(DeclaredInput, fastapi_names.declared(api_route)))
-    return Operation(method, module, api_route, tuple(declared), _generates(function), place)
+    return FileOperation(method, module, api_route, tuple(declared), _generates(function), place)
 
 
 def allow(methods: Iterable[str]) -> str:

@@ -7,8 +7,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millpond.policy.key import folders_of
+from millpond.routes.contract import ListedPath, Route, Wish
+from millpond.routes.exports import STATIC_PARAMS
+from millpond.routes.file_wish import wish_of
 from millpond.routes.module import load
 from millpond.routes.operation import allow, make_operation
+from millpond.routes.static_params import list_params
+from millpond.routes.table import build_segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -16,46 +22,91 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from millpond.errors import Place
+    from millpond.policy.compat import Compat
     from millpond.policy.segment import SegmentConfig
+    from millpond.routes.contract import Handler
     from millpond.routes.folder import Segment
     from millpond.routes.module import Load, RouteModule
-    from millpond.routes.operation import Handler, Operation
+    from millpond.routes.operation import FileOperation
     from millpond.routes.scan import RouteFile
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One URL pattern and the methods that answer it."""
+@dataclass(frozen=True)
+class FileRoute(Route):
+    """The route of a file."""
 
     file: RouteFile
     module: RouteModule
-    operations: Mapping[str, Operation]
-    """By method; only those that the file defines (HEAD and OPTIONS may be answered without)."""
+    by_method: Mapping[str, FileOperation]
+    """Only what the file defines (HEAD and OPTIONS may be answered without)."""
+
+    @property
+    def operations(self) -> Mapping[str, FileOperation]:
+        return self.by_method
+
+    @property
+    def origin(self) -> str:
+        return self.file.file
+
+    @property
+    def source(self) -> str:
+        return self.file.file
 
     @property
     def pattern(self) -> str:
         return self.file.pattern
 
     @property
+    def own_patterns(self) -> tuple[str, ...]:
+        return (self.file.pattern,)
+
+    @property
+    def folders(self) -> str:
+        return folders_of(self.file.file)
+
+    @property
     def config(self) -> SegmentConfig:
         return self.module.config
 
     @property
-    def params(self) -> tuple[Segment, ...]:
-        return self.file.params
+    def segments(self) -> tuple[Segment, ...]:
+        return self.file.segments
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        return tuple(segment.parameter for segment in self.file.params)
+
+    @property
+    def digest(self) -> str:
+        return self.module.digest
 
     @property
     def allow(self) -> str:
-        """The value of `Allow`, for the automatic OPTIONS and for 405 (R1.23, D2)."""
         return allow(self.operations)
 
     def method_for(self, method: str) -> str:
-        """The method whose operation answers: HEAD falls to GET where the file has no HEAD of its own (R1.22)."""
+        """HEAD falls to GET where the file has no HEAD of its own (R1.22)."""
         return "GET" if method == "HEAD" and "HEAD" not in self.operations else method
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return self.module.warnings
+
+    @property
+    def lister(self) -> str | None:
+        function = self.module.generate_static_params
+        return None if function is None else getattr(function, "__name__", STATIC_PARAMS)
+
+    async def listed(self) -> list[ListedPath]:
+        combinations = await list_params(self.module) if self.file.params else [{}]
+        return [ListedPath(build_segments(self.file.segments, params), params) for params in combinations]
+
+    def place(self, name: str) -> Place:
+        return self.module.place(name)
+
+    def wish(self, compat: Compat, *, cache_components: bool) -> Wish:
+        return wish_of(self.module, compat, cache_components=cache_components)
 
 
 def load_route(
@@ -65,14 +116,16 @@ def load_route(
     around: Callable[[Handler], Handler],
     load_one: Load = load,
     router: APIRouter | None = None,
-) -> Route:
+) -> FileRoute:
     """Load `file` and make its operations; `around` wraps the handling of each request, `router` gets the operations.
 
     Raises:
         RouteModuleError: the file can't be imported, or exports something that can't work.
     """
     module = load_one(file, project, app_dir)
-    return Route(file, module, {method: make_operation(module, method, around, router) for method in module.functions})
+    return FileRoute(
+        file, module, {method: make_operation(module, method, around, router) for method in module.functions}
+    )
 
 
 def load_routes(
@@ -82,7 +135,7 @@ def load_routes(
     around: Callable[[Handler], Handler],
     load_one: Load = load,
     router: APIRouter | None = None,
-) -> list[Route]:
+) -> list[FileRoute]:
     """All routes, in the order of `files`, with operation ids that no two operations share.
 
     Args:
@@ -101,7 +154,7 @@ def load_routes(
     return routes
 
 
-def tell_apart(routes: Iterable[Route]) -> None:
+def tell_apart(routes: Iterable[FileRoute]) -> None:
     """Give operations of the same name ("/a.b" and "/a_b") ids of their own.
 
     The suffix comes from the pattern, so an id doesn't change when another route comes or goes.

@@ -65,7 +65,7 @@ class CachedPath:
         self.key = target.key
         self.path = path
         """Decoded: where middleware has rewritten `path`, it is another one's."""
-        self.route = target.route.operations["GET"].api_route
+        self.route = target.route.operations["GET"].told
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried

@@ -17,8 +17,7 @@ from millpond.policy.tags import is_own
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
-from millpond.prerender.plan import unbuilt_plans
-from millpond.routes.table import Table
+from millpond.prerender.plan import plan_table, unbuilt_plans
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
@@ -93,7 +92,7 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         explanation.rule = f"redirect to {redirect.location}: [[redirects]] has one for {redirect.source}"
         return explanation
     plans = plans_of(manifest, app.file_routes) if manifest else await _unbuilt(app)
-    matcher = Matcher(Table((plan.route.file.segments, plan) for plan in plans), app.config)
+    matcher = Matcher(plan_table(plans), app.config)
     matched = matcher.match(asgi)
     if isinstance(matched, EarlyAnswer):
         return _refused(explanation, matched)
@@ -130,14 +129,14 @@ def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
 
 def _declined(plan: Plan) -> str:
     why = "dynamic_params = False, and generate_static_params doesn't list the path"
-    return f"{plan.route.pattern} ({plan.route.module.place('dynamic_params')}): {why}"
+    return f"{plan.route.pattern} ({plan.route.place('dynamic_params')}): {why}"
 
 
 def _answered(
     explanation: Explanation, app: Millpond, manifest: BuildManifest | None, plan: Plan, target: Target, now: float
 ) -> Explanation:
     route = plan.route
-    explanation.route, explanation.file = route.pattern, route.file.file
+    explanation.route, explanation.file = route.pattern, route.source
     explanation.params, explanation.methods = dict(target.params), list(route.operations)
     explanation.why = plan.why.text
     explanation.place = None if plan.why.place is None else str(plan.why.place)
@@ -161,7 +160,7 @@ def _answered(
 
 def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Target, *, cache_components: bool) -> None:
     """Add the inputs that the build observed for this path, and for the functions that its route calls."""
-    record = next(record for record in manifest.routes if record.file == target.route.file.file)
+    record = next(record for record in manifest.routes if record.origin == target.route.origin)
     path = next((path for path in record.paths if path.path == target.path), None)
     inputs = [record.inputs[number] for number in path.inputs] if path is not None else []
     explanation.frozen = [f"{found}{', declared' if found.declared else ''}" for found in inputs if not found.refreshed]
