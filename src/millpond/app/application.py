@@ -20,6 +20,7 @@ from millpond.app.construction.fastapi_options import refuse_unknown, warned_at_
 from millpond.app.construction.instrumentation import Instrumentation
 from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
+from millpond.app.endpoints import Endpoints
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_test
 from millpond.app.lifespan import entered, failing, serve_lifespan, warn_of_crons
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built, Progress
+    from millpond.routes.endpoints.endpoint_route import EndpointRoute
     from millpond.routes.route import FileRoute
     from millpond.serve.hits import Hits
 
@@ -137,6 +139,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
+        self._endpoints = Endpoints(self.project, self.router, self._files, self.config)
         self._stands_before_router = starlette_names.stand_before(self.router, self._at_the_router)
         if not self._stands_before_router:
             self.router.routes.insert(0, Front(self._at_the_router))
@@ -163,6 +166,16 @@ class Millpond(starlette_names.LayeredFastAPI):
             MillpondError: a route file is wrong.
         """
         return self._files.load()
+
+    @property
+    def static_endpoints(self) -> Sequence[EndpointRoute]:
+        """The routes of the endpoints that have `@static`.
+
+        Raises:
+            MillpondError: a route file is wrong, or `@static` is on an endpoint that has no GET.
+        """
+        self._files.load()
+        return self._endpoints.load()
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """As in FastAPI; the operation of `app/items/[id]/route.py` is `get_items_by_id`."""
@@ -325,7 +338,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self._here() or await self._start(None)
 
     def _context(self, scope: Scope | None) -> AppContext:
-        routes, rehearsal, isolated = self.file_routes, rehearsal_here(), self.isolated
+        files, rehearsal, isolated = self.file_routes, rehearsal_here(), self.isolated
         if rehearsal is not None:
             isolated = True
         elif isolated is None:
@@ -333,8 +346,9 @@ class Millpond(starlette_names.LayeredFastAPI):
         return AppContext(
             project=self.project,
             config=self.config,
-            routes=routes,
-            metadata=MetadataInventory(routes, self.project, self.config),
+            routes=[*files, *self._endpoints.load()],
+            endpoint_of=self._endpoints.of,
+            metadata=MetadataInventory(files, self.project, self.config),
             app=self,
             render_middleware=self._render_middleware,
             clock=self._clock if rehearsal is None else rehearsal.clock,

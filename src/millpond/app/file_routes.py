@@ -15,6 +15,7 @@ from millpond.routes.operation import Found, OperationRoute
 from millpond.routes.route import load_routes
 from millpond.routes.scan import scan
 from millpond.serve.layers.declared import Front
+from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import Matched, Matcher
 
 if TYPE_CHECKING:
@@ -125,6 +126,12 @@ class FileRoutes:
             known = scope[_FOUND] = (asked, self._find(scope))
         found: Found | None = known[1]
         return found
+
+    def file_answering(self, scope: Scope) -> str | None:
+        """The file of the route that answers a request; None where no file route does."""
+        self.load()
+        matched = self._known_matcher().match({**scope, OUTSIDE: False})
+        return matched.plan.route.source if isinstance(matched, Matched) else None
 
     def _find(self, scope: Scope) -> Found | None:
         matched = self._known_matcher().match({"headers": (), **scope})

@@ -286,8 +286,22 @@ def dependency_calls(route: APIRoute) -> list[Callable[..., Any]] | None:
 
 def declared(route: APIRoute) -> Iterator[tuple[str, str]]:
     """Kind and name of each input that a route declares; empty if FastAPI's name is unknown."""
+    return ((kind, name) for kind, name, _ in declared_by(route))
+
+
+def declared_by(route: APIRoute) -> Iterator[tuple[str, str, Callable[..., Any] | None]]:
+    """The same, with the function that asks for each."""
     dependant = _dependant(route)
     return iter(()) if dependant is None else _declared(dependant)
+
+
+def path_values(route: APIRoute, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values that a route's function gets for the parameters of a path; {} if they can't be told."""
+    dependant = _dependant(route)
+    if dependant is None or not VALIDATE.is_known:
+        return {}
+    values, errors = validate(dependant.path_params, params)
+    return {} if errors else values
 
 
 encoders: Collection[type[Any]] = ENCODERS.get() or _ENCODED
@@ -335,20 +349,23 @@ def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
         yield from _calls(dependency)
 
 
-def _declared(dependant: Dependant) -> Iterator[tuple[str, str]]:
+def _declared(
+    dependant: Dependant, by: Callable[..., Any] | None = None
+) -> Iterator[tuple[str, str, Callable[..., Any] | None]]:
+    """Kind and name of each input, and the function that asks for it; `by`: the one that this dependant is given to."""
     call = inspect.unwrap(dependant.call) if dependant.call is not None else None
     if isinstance(scheme := getattr(call, "scheme_name", None), str):
-        yield "security", scheme
+        yield "security", scheme, by
     for field in dependant.query_params:
-        yield from (("query", name) for name in _names(field))
+        yield from (("query", name, call) for name in _names(field))
     for field in dependant.header_params:
-        yield from (("header", name.replace("_", "-").lower()) for name in _names(field))
+        yield from (("header", name.replace("_", "-").lower(), call) for name in _names(field))
     for field in dependant.cookie_params:
-        yield from (("cookie", name) for name in _names(field))
+        yield from (("cookie", name, call) for name in _names(field))
     for field in dependant.body_params:
-        yield "form" if isinstance(field.field_info, _FORM) else "body", field.alias
+        yield "form" if isinstance(field.field_info, _FORM) else "body", field.alias, call
     for dependency in dependant.dependencies:
-        yield from _declared(dependency)
+        yield from _declared(dependency, call)
 
 
 def _names(field: ModelField) -> list[str]:

@@ -80,11 +80,14 @@ class DeclaredInput:
     name: str
     place: Place | None = None
     """Where the dependency that asks for it is defined; None: the handler itself asks."""
+    by: str | None = None
+    """The name of that dependency."""
 
     @property
     def api(self) -> str:
         """What messages call it."""
-        return _PHRASES[self.kind].format(self.name)
+        phrase = _PHRASES[self.kind].format(self.name)
+        return phrase if self.by is None else f"{phrase} in {self.by}"
 
 
 class Operation(ABC):
@@ -223,6 +226,11 @@ class Route(ABC):
         """Why no request for a path of its gets there, as another route answers it; None: it does."""
         del path
         return None
+
+    @property
+    def is_told_by_path(self) -> bool:
+        """Whether a path that it has answered is answered by it again, whatever else a request says."""
+        return True
 
     def spellings(self, params: Params) -> Sequence[str]:
         """Other paths that mean the same: whoever invalidates one means all."""

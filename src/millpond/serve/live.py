@@ -41,6 +41,9 @@ _CLIENT_CLOSED = 499
 DISPATCHED = "millpond.dispatched"
 """The key of an ASGI scope under which the router's place finds what answers, once a request was matched before."""
 
+ANSWER_ENDPOINT = "millpond.answer_endpoint"
+"""The key of an ASGI scope under which the place of an endpoint with `@static` finds what answers there."""
+
 Way = Callable[["ASGIApp", "Scope", "Receive", "Send"], Awaitable[None]]
 """How a request gets from the dispatcher to what answers it live: at once, or by the middleware stack."""
 

@@ -8,23 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
+from millpond.internals.fastapi_inclusion import with_apps
+from millpond.routes.endpoints.static import is_static
 from millpond.routes.operation import OperationRoute
+from millpond.serve.live import ANSWER_ENDPOINT
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from fastapi import APIRouter
     from starlette.datastructures import URLPath
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from millpond.internals.fastapi_inclusion import EffectiveRoute
+    from millpond.routes.endpoints.endpoint_route import EndpointRoute
+
+    EndpointOf = Callable[[EffectiveRoute], EndpointRoute | None]
+    AnswerEndpoint = Callable[[EndpointRoute, ASGIApp, Scope, Receive, Send], Awaitable[None]]
 
 
 class DeclaredRoutes:
     """Answers as FastAPI's router would if there were no file routes.
 
     The router tries one route after the other, and would ask hundreds of file routes in vain, and send clients to
-    slashes that no file route has. So a copy of it is asked, made anew when its list of routes has changed.
+    slashes that no file route has. So a copy of it is asked, made anew when its list of routes has changed. In the copy
+    something else answers in the place of endpoints with `@static`: FastAPI matches, and runs nothing yet. The routers
+    that are included stay as they are, as other applications may have them, too.
     """
 
-    def __init__(self, router: APIRouter) -> None:
-        self._router = router
+    def __init__(self, router: APIRouter, endpoint_of: EndpointOf = lambda route: None) -> None:
+        self._router, self._endpoint_of = router, endpoint_of
         self._known: list[BaseRoute] = []
         self._others = router
 
@@ -33,9 +46,26 @@ class DeclaredRoutes:
         if len(self._known) != len(router.routes) or not all(map(is_, self._known, router.routes)):
             self._known = list(router.routes)
             self._others = copy.copy(router)
-            self._others.routes = [route for route in self._known if not _is_of_a_file(route)]
+            others = [route for route in self._known if not is_of_file(route)]
+            self._others.routes = [with_apps(route, is_static, self._app_of) for route in others]
         scope.setdefault("router", router)
         await self._others.app(scope, receive, send)
+
+    def _app_of(self, route: EffectiveRoute) -> ASGIApp | None:
+        """What answers where FastAPI has matched an endpoint with `@static`."""
+        endpoint = self._endpoint_of(route)
+        if endpoint is None:
+            return None
+        plain, known = route.plain_app, endpoint
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            answer: AnswerEndpoint | None = scope.get(ANSWER_ENDPOINT)
+            if answer is None:
+                await plain(scope, receive, send)
+            else:
+                await answer(known, plain, scope, receive, send)
+
+        return app
 
 
 class Front(BaseRoute):
@@ -54,5 +84,6 @@ class Front(BaseRoute):
         raise NoMatchFound(name, path_params)
 
 
-def _is_of_a_file(route: BaseRoute) -> bool:
+def is_of_file(route: BaseRoute) -> bool:
+    """Whether Millpond has put it there."""
     return isinstance(route, OperationRoute | Front)
