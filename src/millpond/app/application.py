@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built, Progress
-    from millpond.routes.endpoints.endpoint_route import EndpointRoute
+    from millpond.routes.contract import Route
     from millpond.routes.route import FileRoute
     from millpond.serve.hits import Hits
 
@@ -168,14 +168,13 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self._files.load()
 
     @property
-    def static_endpoints(self) -> Sequence[EndpointRoute]:
-        """The routes of the endpoints that have `@static`.
+    def own_routes(self) -> Sequence[Route]:
+        """The routes that have the caching model: those of the files, and those of endpoints with `@static`.
 
         Raises:
             MillpondError: a route file is wrong, or `@static` is on an endpoint that has no GET.
         """
-        self._files.load()
-        return self._endpoints.load()
+        return [*self._files.load(), *self._endpoints.load()]
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """As in FastAPI; the operation of `app/items/[id]/route.py` is `get_items_by_id`."""
@@ -346,8 +345,9 @@ class Millpond(starlette_names.LayeredFastAPI):
         return AppContext(
             project=self.project,
             config=self.config,
-            routes=[*files, *self._endpoints.load()],
+            routes=self.own_routes,
             endpoint_of=self._endpoints.of,
+            shadowed=self._endpoints.shadowed,
             metadata=MetadataInventory(files, self.project, self.config),
             app=self,
             render_middleware=self._render_middleware,

@@ -79,6 +79,7 @@ class Builder:
                 crons=config.cron,
                 data=lambda: self._shipped(store),
                 functions=functions,
+                notes=self.context.shadowed,
             )
             built = await whole.run(progress)
             await runtime.drain(config.build.timeout)

@@ -32,6 +32,8 @@ class AppContext:
     """Those of the files, and of endpoints with `@static`."""
     endpoint_of: Callable[[EffectiveRoute], EndpointRoute | None]
     """The route of an endpoint with `@static`; None for others."""
+    shadowed: Callable[[], Sequence[str]]
+    """Warnings about what is declared in code, and that route files answer."""
     metadata: MetadataInventory
     """The routes' metadata files, by the paths that they apply to."""
     app: FastAPI

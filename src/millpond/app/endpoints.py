@@ -17,7 +17,7 @@ from millpond.render.handler import wrap_handler
 from millpond.render.user_code import in_project
 from millpond.routes.endpoints.endpoint_operation import EndpointOperation
 from millpond.routes.endpoints.endpoint_route import EndpointRoute
-from millpond.routes.endpoints.reach import Reach
+from millpond.routes.endpoints.reach import Reach, sample_of
 from millpond.routes.endpoints.static import code_of, is_marked, is_static, is_used, mark_of
 from millpond.serve.layers.declared import is_of_file
 
@@ -80,13 +80,13 @@ class Endpoints:
         """A sentence for each route that is declared in code, and whose paths a route file answers."""
         sentences = []
         for route in effective_routes(self._declared()):
-            if isinstance(route.original, APIRoute) and not route.convertors and not is_static(route.original):
-                path = route.path.removeprefix("/").split("/")
-                answering = self._reach.file_instead(path)
+            if isinstance(route.original, APIRoute) and not is_static(route.original):
+                sample = sample_of(route)
+                answering = None if sample is None else self._reach.file_instead(sample)
                 if answering is not None:
                     place, methods = self._place_of(route.endpoint), ", ".join(sorted(route.methods))
                     sentences.append(
-                        f"{place}: {methods} {route.path} is never reached: {answering} answers this path, whatever "
+                        f"{place}: {methods} {route.path} is never reached: {answering} answers its paths, whatever "
                         "the method; remove one of them."
                     )
         return sentences

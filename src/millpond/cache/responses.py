@@ -196,10 +196,10 @@ class Responses:
         """Run a path that was static at build live for `LIVE_SECONDS`."""
         log.warning(
             "%s was static at build, and now its answer depends on the request: %s. It runs live for now. "
-            'Set dynamic = "force-dynamic" in %s, or keep request data out of GET and of render middleware.',
+            "%s, or keep request data out of GET and of render middleware.",
             target.label,
             use,
-            target.route.source,
+            target.route.live_remedy,
         )
         self._live.keep(target.key, (self.clock() + LIVE_SECONDS, use))
 

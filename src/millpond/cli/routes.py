@@ -26,7 +26,7 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
         records = {record.origin: record for record in manifest.routes} if manifest is not None else {}
-        of_files = [_facts(app, route, records) for route in app.file_routes]
+        of_files = [_facts(app, route, records) for route in app.own_routes]
         in_code = [route.facts() for route in declared_routes(app) if route.is_own]
         listed = sorted([*of_files, *in_code], key=lambda each: str(each["pattern"]))
     notes += [warning for route in app.file_routes for warning in route.warnings]
@@ -43,7 +43,7 @@ def _facts(app: Millpond, route: Route, records: dict[str, RouteRecord]) -> dict
     record = records.get(route.origin)
     edited = record is None or record.digest != route.digest
     facts = _by_file(app, route) if record is None or edited else _by_build(record)
-    return {"pattern": route.pattern, "methods": list(route.operations), **facts}
+    return {"pattern": route.pattern, "methods": route.methods, **facts}
 
 
 def _by_build(record: RouteRecord) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
         "glyph": CANDIDATE if chosen.static else "λ",
         "why": chosen.why.text,
         "place": None if chosen.why.place is None else str(chosen.why.place),
-        "by": "file",
+        "by": "code" if route.segments is None else "file",
     }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.compat import Compat
     from millpond.render.candidacy import ModeReason
-    from millpond.routes.contract import Route
+    from millpond.routes.contract import ListedPath, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,15 @@ class Plan:
 def plan_table(plans: Iterable[Plan]) -> Table[Plan]:
     """The plans by path, of the routes whose paths Millpond matches."""
     return Table((plan.route.segments, plan) for plan in plans if plan.route.segments is not None)
+
+
+def plan_taking(plans: Iterable[Plan], path: str) -> tuple[Plan, ListedPath] | None:
+    """The plan of the route to which FastAPI gives a decoded path, among the routes whose paths it matches."""
+    for plan in plans:
+        taken = plan.route.taken(path)
+        if taken is not None:
+            return plan, taken
+    return None
 
 
 async def development_plans(routes: Sequence[Route], compat: Compat, *, cache_components: bool = False) -> list[Plan]:

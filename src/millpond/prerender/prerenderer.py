@@ -69,6 +69,8 @@ class RouteResult:
     """Whether the build looks at what a GET does, as with Cache Components."""
     pages: list[Page] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    shadow: str | None = None
+    """Why no request gets to the route; None: some do."""
     shadowed: list[tuple[str, str]] = field(default_factory=list)
     """Paths that other routes answer: not rendered. With the reason."""
 
@@ -79,8 +81,8 @@ class RouteResult:
     @property
     def plan(self) -> Plan:
         """The decision (A.1): one live path ends on-demand rendering for all others (R3.17)."""
-        if self.shadowed and not self.route.params:
-            return Plan(self.route, ModeReason(f"never reached: {self.shadowed[0][1]}"))
+        if self.shadow is not None:
+            return Plan(self.route, ModeReason(f"never reached: {self.shadow}"))
         live = [page for page in self.pages if page.entry is None]
         why = ModeReason(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
         static = self.candidacy.static and bool(self.rendered or not live)
@@ -101,10 +103,11 @@ class RouteResult:
     def warnings(self) -> list[str]:
         """What the build can't vouch for, and what it didn't build."""
         get = self.route.operations.get("GET")
+        never = self.shadowed if self.shadow is None else [(self.route.pattern, self.shadow)]
         shadowed = [
             f"{'' if get is None else f'{get.place}: '}GET {path} is never reached, and isn't built: {shadow}; declare "
             "it before that, or remove one of them."
-            for path, shadow in self.shadowed
+            for path, shadow in never
         ]
         return shadowed if self._unverified is None else [*shadowed, self._unverified]
 
@@ -211,6 +214,9 @@ class Prerenderer:
             result.failures.append(Failure(route.source, route.pattern, {}, message))
         if not chosen.static:
             return []
+        result.shadow = route.unreachable()
+        if result.shadow is not None:
+            return []
         lister = route.lister or STATIC_PARAMS
         try:
             listed = await contained(route.listed, lister)
@@ -299,7 +305,7 @@ class Prerenderer:
         return f"  {unset}" if unset is not None else failure_message(error, self.project)
 
     def _failure(self, target: Target, message: str) -> Failure:
-        return Failure(target.route.source, target.readable, dict(target.params), message)
+        return Failure(target.route.source, target.readable, target.shown_params, message)
 
 
 async def _each(one: Callable[[T], Awaitable[R]], items: Sequence[T], at_once: int) -> list[R]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from millpond.messages import closest
 from millpond.prerender.failure import Failure
-from millpond.prerender.plan import plan_table
+from millpond.prerender.plan import plan_table, plan_taking
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def _problem(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str,
     except MalformedPath as error:
         return _SOURCE, f"the path of a cron isn't one: {error}"
     plan = next((each.route for each in table.match(segments) if not each.route.declines(canonical(segments))), None)
+    taking = plan_taking(plans, unquote(path)) if plan is None else None
+    plan = plan if taking is None else taking[0]
     if plan is None:
         known = sorted(each.route.pattern for each in plans if "[" not in each.route.pattern)
         guess = closest(path, known)
@@ -53,6 +56,6 @@ def _problem(path: str, table: Table[Plan], plans: Sequence[Plan]) -> tuple[str,
     if plan.caches(canonical(segments)):
         return file, (
             f"a cron is to run it, and its GET is static ({plan.why}): it would be answered from the cache, and never "
-            'run. Say dynamic = "force-dynamic" in the file, or ask for the secret with Depends(cron_only).'
+            f"run. {plan.route.live_remedy}, or ask for the secret with Depends(cron_only)."
         )
     return None

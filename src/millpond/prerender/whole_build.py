@@ -67,6 +67,8 @@ class WholeBuild:
     """Gives what was fetched and computed meanwhile; it ships with the build."""
     functions: ObservedFunctions
     """What cached functions have used."""
+    notes: Callable[[], Sequence[str]] = tuple
+    """Gives warnings about what isn't a route of these."""
 
     async def run(self, progress: Progress) -> Built:
         """Prerender the routes and, when nothing failed, put the build in place of the former one.
@@ -88,6 +90,7 @@ class WholeBuild:
             write_build(self.prerenderer.project, manifest, entries, key)
         warnings = [warning for route in self.routes for warning in route.warnings]
         warnings += [warning for result in results for warning in result.warnings]
+        warnings += self.notes()
         warnings += idle_allowances(self.routes, manifest.routes)
         return Built(manifest, failures, warnings, time.perf_counter() - started)
 

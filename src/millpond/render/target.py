@@ -45,6 +45,14 @@ class Target:
         return readable(self.segments)
 
     @property
+    def shown_params(self) -> dict[str, str | int | float | list[str]]:
+        """The parameters, for reports in JSON."""
+        return {
+            name: each if isinstance(each, str | int | float | list) else str(each)
+            for name, each in self.params.items()
+        }
+
+    @property
     def label(self) -> str:
         """The path for logs, shortened: visitors choose how long it is."""
         return self.path if len(self.path) <= _LONGEST_LABEL else f"{self.path[:_LONGEST_LABEL]}…"

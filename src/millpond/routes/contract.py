@@ -222,10 +222,29 @@ class Route(ABC):
     def wish(self, compat: Compat, *, cache_components: bool) -> Wish:
         """Whether it asks for a static GET, unless what a handler declares forbids that."""
 
-    def unreachable(self, path: ListedPath) -> str | None:
-        """Why no request for a path of its gets there, as another route answers it; None: it does."""
+    def unreachable(self, path: ListedPath | None = None) -> str | None:
+        """Why no request for a path of its gets there, as another route answers it; None: it does.
+
+        Args:
+            path: one of its paths; None: all of them.
+        """
         del path
         return None
+
+    def taken(self, path: str) -> ListedPath | None:
+        """A decoded path, if FastAPI gives its requests to this route; None for routes that Millpond matches."""
+        del path
+        return None
+
+    @property
+    def methods(self) -> list[str]:
+        """Those that it has an answer of its own for."""
+        return list(self.operations)
+
+    @property
+    def live_remedy(self) -> str:
+        """How its author makes it live, as the beginning of a sentence."""
+        return f'Set dynamic = "force-dynamic" in {self.source}'
 
     @property
     def is_told_by_path(self) -> bool:

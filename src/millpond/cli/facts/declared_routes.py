@@ -12,6 +12,7 @@ from starlette.routing import Match, Mount, compile_path
 
 from millpond.errors import Place
 from millpond.render.user_code import in_project
+from millpond.routes.endpoints.static import is_static
 from millpond.routes.operation import OperationRoute
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class DeclaredRoute:
 
 
 def declared_routes(app: Millpond) -> Iterator[DeclaredRoute]:
-    """All of an application's, in FastAPI's order."""
-    return (_route(each, app.project) for each in iter_route_contexts(_declared(app)) if each.path is not None)
+    """All of an application's that have no `@static`, in FastAPI's order."""
+    return (_route(each, app.project) for each in iter_route_contexts(_declared(app)) if _is_plain(each))
 
 
 def declared_route(app: Millpond, asgi: Mapping[str, Any]) -> tuple[DeclaredRoute | None, Match]:
@@ -74,6 +75,10 @@ def declared_route(app: Millpond, asgi: Mapping[str, Any]) -> tuple[DeclaredRout
             fitting = (_route(each, app.project) for each in iter_route_contexts([chosen]) if _fits(each, path))
             return next(fitting, None), wanted
     return None, Match.NONE
+
+
+def _is_plain(route: RouteContext) -> bool:
+    return route.path is not None and not is_static(route.original_route)
 
 
 def _declared(app: Millpond) -> list[BaseRoute]:

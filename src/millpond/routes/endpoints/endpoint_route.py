@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.routes.contract import ListedPath, Route, Wish
 from millpond.routes.endpoints.listed_paths import listed_paths
 from millpond.routes.endpoints.path_pattern import spellings
+from millpond.routes.endpoints.reach import sample_of
 from millpond.routes.endpoints.request_path import matched_path, segments_of
 from millpond.routes.path import canonical
 
@@ -118,8 +119,23 @@ class EndpointRoute(Route):
             return Wish(False, "has parameters, and @static has no params", self._mark_place)
         return Wish(True, self.mark.written, self._mark_place)
 
-    def unreachable(self, path: ListedPath) -> str | None:
-        return self._reach.instead_of(self.route, path.segments)
+    def unreachable(self, path: ListedPath | None = None) -> str | None:
+        segments = sample_of(self.route) if path is None else path.segments
+        return None if segments is None else self._reach.instead_of(self.route, segments)
+
+    def taken(self, path: str) -> ListedPath | None:
+        params = self.route.params_of(path)
+        if params is None or self._reach.instead_of(self.route, segments_of(path)) is not None:
+            return None
+        return ListedPath(segments_of(path), params)
+
+    @property
+    def methods(self) -> list[str]:
+        return sorted(self.route.methods)
+
+    @property
+    def live_remedy(self) -> str:
+        return f'Write @static(dynamic="force-dynamic") in {self._mark_place}, or leave @static out'
 
     @property
     def is_told_by_path(self) -> bool:
