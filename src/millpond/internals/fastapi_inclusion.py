@@ -100,6 +100,13 @@ class EffectiveRoute:
         return self._effective.matches(scope)[0]
 
     @property
+    def has_own_handler(self) -> bool:
+        """Whether its class, or somebody else, has put more around FastAPI's handler."""
+        route = self.original
+        is_own = getattr(type(route), "get_route_handler", None) is not APIRoute.get_route_handler
+        return is_own or "get_route_handler" in vars(route)
+
+    @property
     def is_plain(self) -> bool:
         """Whether the path and the method alone say whether it answers, and nothing else runs before its handler."""
         route = self.original

@@ -242,6 +242,14 @@ class Route(ABC):
         return list(self.operations)
 
     @property
+    def shares_request_state(self) -> bool:
+        """Whether `request.state` holds what the middleware of clients' requests leaves there, who is asking, say.
+
+        In a route file it doesn't: a render that misses something there has no visitor to take it from.
+        """
+        return False
+
+    @property
     def live_remedy(self) -> str:
         """How its author makes it live, as the beginning of a sentence."""
         return f'Set dynamic = "force-dynamic" in {self.source}'

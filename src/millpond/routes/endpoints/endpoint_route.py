@@ -134,6 +134,10 @@ class EndpointRoute(Route):
         return sorted(self.route.methods)
 
     @property
+    def shares_request_state(self) -> bool:
+        return True
+
+    @property
     def live_remedy(self) -> str:
         return f'Write @static(dynamic="force-dynamic") in {self._mark_place}, or leave @static out'
 
