@@ -103,7 +103,9 @@ async def test_behind_a_route_that_looks_at_headers_each_request_is_matched(proj
 
 async def test_a_route_that_is_declared_after_the_start_runs_live(project: Project) -> None:
     async with serving(project, "") as (running, _):
-        late = "@app.get('/late')\n@static()\ndef late():\n    runs.append(1)\n    return 1\napp.get('/later')(lambda: 2)"
+        late = (
+            "@app.get('/late')\n@static()\ndef late():\n    runs.append(1)\n    return 1\napp.get('/later')(lambda: 2)"
+        )
         module = declare(project, running.pond, late)
         for _ in range(2):
             answer = await running.get("/late")

@@ -265,7 +265,9 @@ async def test_frozen_inputs_of_endpoints_are_reported(project: Project) -> None
             return os.environ.get("HOME")
     """
     built = await build(project, source)
-    found = {record.pattern: [(each.subject, each.silent) for each in record.inputs] for record in built.manifest.routes}
+    found = {
+        record.pattern: [(each.subject, each.silent) for each in record.inputs] for record in built.manifest.routes
+    }
     assert found["/x"] == [("env HOME", True), ("clock", True)]
     assert found["/in"] == [("clock", False)]
     assert ("env HOME", True) in found["/slow"]

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from routes_project import load_one
 
 from millpond.errors import Place, RouteModuleError
-from millpond.routes.contract import DeclaredInput, Handler
 from millpond.routes.operation import FileOperation, allow, make_operation
 from millpond.routes.path import split
+from millpond.routes.route_contract import DeclaredInput, Handler
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:

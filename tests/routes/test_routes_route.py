@@ -12,7 +12,7 @@ from millpond.routes.scan import scan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from millpond.routes.contract import Handler
+    from millpond.routes.route_contract import Handler
 
 
 def plain(handler: Handler) -> Handler:

@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built, Progress
-    from millpond.routes.contract import Route
     from millpond.routes.route import FileRoute
+    from millpond.routes.route_contract import Route
     from millpond.serve.hits import Hits
 
 _GONE = {

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from millpond.internals.fastapi_inclusion import EffectiveRoute
     from millpond.policy.freshness import Clock
     from millpond.render.middleware_boundary import RenderMiddleware
-    from millpond.routes.contract import Route
     from millpond.routes.endpoints.endpoint_route import EndpointRoute
     from millpond.routes.metadata_inventory import MetadataInventory
+    from millpond.routes.route_contract import Route
     from millpond.serve.span import Tracing
 
 

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from millpond.errors import Place, RouteError
-from millpond.internals.fastapi_inclusion import EffectiveRoute, any_route, effective_routes
+from millpond.internals.fastapi_inclusion import EffectiveRoute, any_route, effective_routes, is_possible
 from millpond.policy.segment import FORBIDDEN_WITH_CACHE_COMPONENTS
 from millpond.render.handler import wrap_handler
 from millpond.render.user_code import in_project
@@ -56,7 +56,7 @@ class Endpoints:
         Raises:
             RouteError: `@static` is on an endpoint that has no GET.
         """
-        if not is_used() or not any_route(self._declared(), is_marked):
+        if not is_used() or not is_possible() or not any_route(self._declared(), is_marked):
             return ()
         found = list(effective_routes(self._declared()))
         self._refuse_without_get(found)

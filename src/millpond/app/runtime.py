@@ -17,7 +17,7 @@ from millpond.cache.active_application import activate, deactivate
 from millpond.cache.data import DataCache
 from millpond.cache.render_span import RenderSpans
 from millpond.cache.responses import Responses, Variants
-from millpond.internals import fastapi_names, starlette_names
+from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.prerender.plan import plan_table
@@ -98,7 +98,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
     Raises:
         ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
-    tell_unknown((*fastapi_names.NAMES, *starlette_names.NAMES))
+    tell_unknown((*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES))
     parts = _Assembly(context, store, served)
     app, base_path = context.app, context.config.base_path
     parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch")

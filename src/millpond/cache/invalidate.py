@@ -13,7 +13,7 @@ from millpond.messages import one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
 from millpond.render.scopes.scope import current
-from millpond.routes.endpoints.path_pattern import bracketed, has_parameters
+from millpond.routes.endpoints.bracketed_path import bracketed, has_parameters
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:

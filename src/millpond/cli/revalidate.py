@@ -20,10 +20,11 @@ from millpond.cli.facts.stored import cache_of
 from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import project_of
 from millpond.config import RevalidateEndpointConfig
-from millpond.errors import CommandError, PurgeError, UsageError
+from millpond.errors import BuildError, CommandError, PurgeError, UsageError
 from millpond.messages import counted
 from millpond.policy.key import folders_of
-from millpond.routes.endpoints.path_pattern import bracketed
+from millpond.prerender.build_manifest import read_manifest
+from millpond.routes.endpoints.bracketed_path import bracketed
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
 from millpond.routes.table import Table

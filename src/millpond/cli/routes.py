@@ -15,7 +15,7 @@ from millpond.render.candidacy import candidacy
 if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.prerender.build_manifest import RouteRecord
-    from millpond.routes.contract import Route
+    from millpond.routes.route_contract import Route
 
 CANDIDATE = "?"
 

@@ -31,16 +31,12 @@ if TYPE_CHECKING:
     Endpoint = Callable[..., Any]
     AppOf = Callable[["EffectiveRoute"], ASGIApp | None]
 
-_LIVE = "endpoints with @static run live"
-_LIVE_INCLUDED = "endpoints with @static on included routers run live"
+_LIVE = "endpoints with `@static` on included routers run live"
 
-INCLUDED = PrivateName(
-    "fastapi.routing", "_IncludedRouter", _LIVE_INCLUDED, keywords=("original_router", "include_context")
-)
-CANDIDATES = PrivateName("fastapi.routing", "_IncludedRouter.effective_candidates", _LIVE_INCLUDED, positional=1)
-CONTEXT = PrivateName("fastapi.routing", "_effective_route_context_var", _LIVE_INCLUDED)
-AS_APP = PrivateName("fastapi.routing", "request_response", _LIVE, positional=1)
-NAMES = (INCLUDED, CANDIDATES, CONTEXT, AS_APP)
+INCLUDED = PrivateName("fastapi.routing", "_IncludedRouter", _LIVE, keywords=("original_router", "include_context"))
+CANDIDATES = PrivateName("fastapi.routing", "_IncludedRouter.effective_candidates", _LIVE, positional=1)
+CONTEXT = PrivateName("fastapi.routing", "_effective_route_context_var", _LIVE)
+NAMES = (INCLUDED, CANDIDATES, CONTEXT)
 
 _included: type[Any] | None = INCLUDED.get() if CANDIDATES.is_known and CONTEXT.is_known else None
 _PLAIN = (Route, APIRoute, Mount, WebSocketRoute, APIWebSocketRoute, *((_included,) if _included else ()))
@@ -119,7 +115,7 @@ class EffectiveRoute:
             around: goes around FastAPI's handler of one request.
             through: what it makes of the endpoint is called in place of that; None: the endpoint itself.
         """
-        app: ASGIApp = AS_APP.find()(around(self._handler(through)))
+        app: ASGIApp = fastapi_names.REQUEST_RESPONSE.find()(around(self._handler(through)))
         limit = getattr(self._effective, "max_body_size", None)
         return app if limit is None else RequestBodyLimitMiddleware(app, max_body_size=limit)
 
@@ -166,6 +162,11 @@ def _of_included(included: Any) -> Iterator[EffectiveRoute]:
             yield EffectiveRoute(candidate.original_route, candidate)
 
 
+def is_possible() -> bool:
+    """Whether another application can answer in the place of a route."""
+    return fastapi_names.REQUEST_RESPONSE.is_known
+
+
 def any_route(routes: Iterable[BaseRoute], is_wanted: Callable[[BaseRoute], bool]) -> bool:
     """Whether there is such a route; included routers are looked through, but their routes aren't put together."""
     return any(
@@ -184,7 +185,7 @@ def with_apps(route: BaseRoute, is_wanted: Callable[[BaseRoute], bool], app_of: 
         is_wanted: whether the application of a route may be another one.
         app_of: makes it; None: its own.
     """
-    if not any_route([route], is_wanted) or not AS_APP.is_known:
+    if not is_possible() or not any_route([route], is_wanted):
         return route
     if _included is not None and isinstance(route, _included):
         return _replacing(route, is_wanted, app_of)

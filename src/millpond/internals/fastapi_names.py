@@ -82,9 +82,15 @@ ROUTE_SELECTED = PrivateName(
     "spans of FastAPI's own telemetry are named by the method alone, without the route",
     keywords=("scope", "path"),
 )
-WATCHED = tuple(
-    PrivateName("fastapi.routing", name, f"whether an agent replaced it is unknown, so live operations go {_SLOW}")
-    for name in ("get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies")
+REQUEST_RESPONSE = PrivateName(
+    "fastapi.routing", "request_response", f"endpoints with `@static` run live, and live operations go {_SLOW}", 1
+)
+WATCHED = (
+    REQUEST_RESPONSE,
+    *(
+        PrivateName("fastapi.routing", name, f"whether an agent replaced it is unknown, so live operations go {_SLOW}")
+        for name in ("get_request_handler", "run_endpoint_function", "solve_dependencies")
+    ),
 )
 """Functions that tracing agents replace, to observe what goes through FastAPI."""
 

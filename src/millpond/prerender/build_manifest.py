@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from millpond.policy.entry import Entry
-    from millpond.routes.contract import Route
+    from millpond.routes.route_contract import Route
 
 VERSION = version("millpond")
 

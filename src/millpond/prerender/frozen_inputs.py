@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from millpond.prerender.build_manifest import RouteRecord
     from millpond.prerender.input_records import InputRecord
-    from millpond.routes.contract import Route
+    from millpond.routes.route_contract import Route
 
 OPTION = "frozen_ok"
 

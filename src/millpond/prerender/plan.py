@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.compat import Compat
     from millpond.render.candidacy import ModeReason
-    from millpond.routes.contract import ListedPath, Route
+    from millpond.routes.route_contract import ListedPath, Route
 
 
 @dataclass(frozen=True, slots=True)

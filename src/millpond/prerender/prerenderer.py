@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from millpond.prerender.watch import Watch
     from millpond.render.renderer import Rendered, Renderer
     from millpond.render.scopes.inputs import Inputs
-    from millpond.routes.contract import Route
+    from millpond.routes.route_contract import Route
 
     FirstPass = Inputs | NotStatic | RenderTimeoutError | None
     """What a first pass has used, or why there is no second one; None in the classic model."""

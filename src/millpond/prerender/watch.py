@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.render.target import Target
-    from millpond.routes.contract import Operation, Route
+    from millpond.routes.route_contract import Operation, Route
 
 
 class Watch:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import RouteInputs
     from millpond.prerender.prerenderer import Prerenderer, RouteResult
-    from millpond.routes.contract import Route
+    from millpond.routes.route_contract import Route
 
     Progress = Callable[[int, int], None]
     """Told how many paths are done, and of how many."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.compat import Compat
-    from millpond.routes.contract import DeclaredInput, Operation, Route
+    from millpond.routes.route_contract import DeclaredInput, Operation, Route
 
 
 class ModeReason(NamedTuple):

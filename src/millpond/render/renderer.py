@@ -16,12 +16,12 @@ from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.after import drop_after
 from millpond.render.base_exceptions import CANCELLATION, as_exception
 from millpond.render.request.tracked_asgi_scope import SHARED_RENDER
+from millpond.render.route_in_scope import say_route
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 from millpond.render.scopes.inputs import Inputs
 from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.scope import enter, leave
 from millpond.render.scopes.shared_scope import SharedScope
-from millpond.render.told_route import say_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping

@@ -13,7 +13,7 @@ from millpond.routes.path import canonical, readable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from millpond.routes.contract import Params, Route
+    from millpond.routes.route_contract import Params, Route
 
 
 _LONGEST_LABEL = 200

@@ -19,10 +19,10 @@ from starlette.routing import Match
 
 from millpond.errors import Place, RouteModuleError, UsageError
 from millpond.internals import fastapi_names
-from millpond.routes.contract import DeclaredInput, Endpoint, Handler, Operation, Told
 from millpond.routes.direct import NotDirect, direct_handler
 from millpond.routes.folder import SegmentKind
 from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
+from millpond.routes.route_contract import DeclaredInput, Endpoint, Handler, Operation, Told
 from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millpond.policy.key import folders_of
-from millpond.routes.contract import ListedPath, Route, Wish
 from millpond.routes.exports import STATIC_PARAMS
-from millpond.routes.file_wish import wish_of
 from millpond.routes.module import load
 from millpond.routes.operation import allow, make_operation
+from millpond.routes.route_contract import ListedPath, Route, Wish
 from millpond.routes.static_params import list_params
 from millpond.routes.table import build_segments
 
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.compat import Compat
     from millpond.policy.segment import SegmentConfig
-    from millpond.routes.contract import Handler
     from millpond.routes.folder import Segment
     from millpond.routes.module import Load, RouteModule
     from millpond.routes.operation import FileOperation
+    from millpond.routes.route_contract import Handler
     from millpond.routes.scan import RouteFile
 
 
@@ -106,7 +105,7 @@ class FileRoute(Route):
         return self.module.place(name)
 
     def wish(self, compat: Compat, *, cache_components: bool) -> Wish:
-        return wish_of(self.module, compat, cache_components=cache_components)
+        return _wanted_by_all(self.module) if cache_components else _wanted(self.module, compat)
 
 
 def load_route(
@@ -168,3 +167,40 @@ def tell_apart(routes: Iterable[FileRoute]) -> None:
             if uses[name] > 1:
                 suffix = hashlib.sha256(route.pattern.encode()).hexdigest()[:6]
                 operation.api_route.operation_id = operation.api_route.unique_id = f"{name}_{suffix}"
+
+
+def _wanted_by_all(module: RouteModule) -> Wish:
+    """With Cache Components no opt-in is needed, but parameters must be listed (R3.3, R9.11)."""
+    if module.file.params and module.generate_static_params is None:
+        return Wish(False, "has parameters, and no generate_static_params")
+    return Wish(True, "ends without waiting, and without request data")
+
+
+def _wanted(module: RouteModule, compat: Compat) -> Wish:
+    config = module.config
+    if module.file.is_answer:
+        return Wish(True, "a file, served as it is")
+    listed = module.generate_static_params is not None
+    if module.file.params and not listed:
+        return _wanted_on_demand(module)
+    if config.forces_static or config.forbids_dynamic:
+        return Wish(True, f'dynamic = "{config.dynamic}"', module.place("dynamic"))
+    if config.opts_in:
+        return Wish(True, f"revalidate = {config.revalidate}", module.place("revalidate"))
+    if module.file.static_by_default:
+        return Wish(True, "metadata files are static by default")
+    if listed:
+        return Wish(True, "generate_static_params", module.place(STATIC_PARAMS))
+    if compat.get_is_static_by_default:
+        return Wish(True, f"GET is static by default (compat {compat})")
+    return Wish(False, f"GET is live by default (compat {compat})")
+
+
+def _wanted_on_demand(module: RouteModule) -> Wish:
+    """A parameterised route without `generate_static_params` (R3.4; a time-based one opts in, D17)."""
+    config = module.config
+    if config.forces_static or config.forbids_dynamic:
+        return Wish(True, f'dynamic = "{config.dynamic}"', module.place("dynamic"))
+    if config.revalidate:
+        return Wish(True, f"revalidate = {config.revalidate}", module.place("revalidate"))
+    return Wish(False, "has parameters, and no generate_static_params")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from millpond.render.after import AfterCallbacks
     from millpond.render.renderer import Renderer
     from millpond.render.target import Target
-    from millpond.routes.contract import Operation
+    from millpond.routes.route_contract import Operation
     from millpond.serve.answered import Answered
 
 log = logging.getLogger("millpond.serve")

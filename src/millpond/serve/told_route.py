@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.internals.fastapi_names import TELEMETRY_KEY, tell_telemetry
-from millpond.render.told_route import say_route
+from millpond.render.route_in_scope import say_route
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
     from millpond.render.target import Target
-    from millpond.routes.contract import Operation, Params, Told
+    from millpond.routes.route_contract import Operation, Params, Told
 
 
 def told_route(target: Target, operation: Operation | None) -> Told:

@@ -13,7 +13,7 @@ from millpond.prerender.plan import plan_taking
 from millpond.render.candidacy import ModeReason
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.render.target import Target
-from millpond.routes.endpoints.request_path import matched_path
+from millpond.routes.endpoints.matched_path import matched_path
 from millpond.routes.operation import OperationRoute
 from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import EarlyAnswer, Matched

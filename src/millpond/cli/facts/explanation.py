@@ -19,7 +19,7 @@ from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
 from millpond.render.target import Target
-from millpond.routes.endpoints.request_path import matched_path
+from millpond.routes.endpoints.matched_path import matched_path
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher

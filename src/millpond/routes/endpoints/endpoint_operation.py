@@ -6,9 +6,9 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from millpond.routes.contract import DeclaredInput, Operation, Told
 from millpond.routes.endpoints.static import code_of
 from millpond.routes.results.returned import is_async
+from millpond.routes.route_contract import DeclaredInput, Operation, Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from millpond.errors import Place
     from millpond.internals.fastapi_inclusion import EffectiveRoute
-    from millpond.routes.contract import Endpoint, Handler
+    from millpond.routes.route_contract import Endpoint, Handler
 
     PlaceOf = Callable[[object], Place]
 

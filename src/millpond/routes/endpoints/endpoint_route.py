@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from millpond.routes.contract import ListedPath, Route, Wish
+from millpond.routes.endpoints.bracketed_path import spellings
 from millpond.routes.endpoints.listed_paths import listed_paths
-from millpond.routes.endpoints.path_pattern import spellings
+from millpond.routes.endpoints.matched_path import matched_path, segments_of
 from millpond.routes.endpoints.reach import sample_of
-from millpond.routes.endpoints.request_path import matched_path, segments_of
 from millpond.routes.path import canonical
+from millpond.routes.route_contract import ListedPath, Route, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from millpond.internals.fastapi_inclusion import EffectiveRoute
     from millpond.policy.compat import Compat
     from millpond.policy.segment import SegmentConfig
-    from millpond.routes.contract import Operation, Params
     from millpond.routes.endpoints.reach import Reach
     from millpond.routes.endpoints.static import StaticMark
+    from millpond.routes.route_contract import Operation, Params
 
 _OPTIONS = ("dynamic", "revalidate", "dynamic_params", "fetch_cache", "frozen_ok", "generate_static_params")
 
@@ -182,4 +183,6 @@ class EndpointRoute(Route):
 
 def _text(value: object) -> str | None:
     """How a path has a value of a simple type; None for any other one."""
+    if isinstance(value, Enum):
+        return _text(value.value)
     return None if isinstance(value, bool | list | dict | tuple | bytes) or value is None else str(value)

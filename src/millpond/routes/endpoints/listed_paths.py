@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from millpond.errors import RouteModuleError
 from millpond.messages import one_of
-from millpond.routes.contract import ListedPath
-from millpond.routes.endpoints.request_path import segments_of
+from millpond.routes.endpoints.matched_path import segments_of
 from millpond.routes.module import call_exported
+from millpond.routes.route_contract import ListedPath
 
 if TYPE_CHECKING:
     from millpond.errors import Place
@@ -41,12 +41,12 @@ async def listed_paths(mark: StaticMark, route: EffectiveRoute, place: Place) ->
         raise RouteModuleError(f"{place}: params returned {_kind(given)}; return a list of dicts, one for each path.")
     found: dict[str, ListedPath] = {}
     for index, item in enumerate(given):
-        path = _Item(index, place, route).path(item)
+        path = _ListedItem(index, place, route).path(item)
         found.setdefault(path.path, path)
     return list(found.values())
 
 
-class _Item:
+class _ListedItem:
     """One item of the list, and what messages call it."""
 
     def __init__(self, index: int, place: Place, route: EffectiveRoute) -> None:

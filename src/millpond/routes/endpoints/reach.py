@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
-from starlette.convertors import (
-    Convertor,
-    FloatConvertor,
-    IntegerConvertor,
-    PathConvertor,
-    StringConvertor,
-    UUIDConvertor,
-)
 from starlette.routing import Match, Mount
 
 from millpond.internals.fastapi_inclusion import are_plain, effective_routes
-from millpond.routes.endpoints.request_path import segments_of
+from millpond.routes.endpoints.matched_path import segments_of
 from millpond.routes.path import canonical
 
 if TYPE_CHECKING:
@@ -29,21 +22,15 @@ if TYPE_CHECKING:
     FileOf = Callable[[dict[str, Any]], str | None]
     PlaceOf = Callable[[EffectiveRoute], str]
 
-_SAMPLES: dict[type[Convertor[Any]], str] = {
-    StringConvertor: "~any~",
-    PathConvertor: "~any~",
-    IntegerConvertor: "90071992547409",
-    FloatConvertor: "90071992547409.5",
-    UUIDConvertor: "9007a992-5474-4099-8007-199254740991",
-}
-"""A value that each of Starlette's convertors takes, and that hardly any literal path has."""
+_SAMPLES = ("~any~", "90071992547409", "90071992547409.5", "9007a992-5474-4099-8007-199254740991")
+"""Values of which a convertor takes one as a rule, and that hardly any literal path has."""
 
 
 def sample_of(route: EffectiveRoute) -> tuple[str, ...] | None:
-    """A path of a route, in segments, that no other route means in particular; None: its convertors aren't known."""
+    """A path of a route, in segments, that no other route means in particular; None: none is known."""
     path = route.path_format
     for name, convertor in route.convertors.items():
-        text = _SAMPLES.get(type(convertor))
+        text = next((each for each in _SAMPLES if re.fullmatch(convertor.regex, each)), None)
         if text is None:
             return None
         path = path.replace(f"{{{name}}}", text)

@@ -9,7 +9,7 @@ from millpond.internals.fastapi_names import INCLUSION_KEYS
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from millpond.routes.contract import Told
+    from millpond.routes.route_contract import Told
 
 
 def say_route(asgi: MutableMapping[str, Any], told: Told) -> None:
