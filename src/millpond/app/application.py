@@ -7,7 +7,7 @@ import sys
 import time
 from asyncio import get_running_loop
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +17,7 @@ from millpond.app.answering import Answering
 from millpond.app.builder import Builder
 from millpond.app.construction.app_folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.construction.fastapi_options import refuse_unknown, warned_at_the_caller
+from millpond.app.construction.former_names import gone
 from millpond.app.construction.instrumentation import Instrumentation
 from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
@@ -58,21 +59,6 @@ if TYPE_CHECKING:
     from millpond.routes.route import FileRoute
     from millpond.routes.route_contract import Route
     from millpond.serve.hits import Hits
-
-_GONE = {
-    "fastapi": "the application is a FastAPI itself: use it in place of app.fastapi",
-    "add_outer_middleware": "app.add_middleware(cls, **options) is in front of every request, hits included; "
-    "app.add_render_middleware(cls, **options) is around renders",
-}
-
-
-def _gone(name: str) -> property:
-    """An attribute that former versions had."""
-
-    def missing(app: Millpond) -> NoReturn:
-        raise AttributeError(f"{type(app).__name__!r} object has no attribute {name!r}: {_GONE[name]}")
-
-    return property(missing)
 
 
 class Millpond(starlette_names.LayeredFastAPI):
@@ -147,7 +133,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._instrumentation.register(self)
 
     if not TYPE_CHECKING:  # which would take them for attributes
-        fastapi, add_outer_middleware = _gone("fastapi"), _gone("add_outer_middleware")
+        fastapi, add_outer_middleware = gone("fastapi"), gone("add_outer_middleware")
 
     # What is declared
 

@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 _LIVE = "endpoints with `@static` on included routers run live"
 
 INCLUDED = PrivateName("fastapi.routing", "_IncludedRouter", _LIVE, keywords=("original_router", "include_context"))
-CANDIDATES = PrivateName("fastapi.routing", "_IncludedRouter.effective_candidates", _LIVE, positional=1)
+CANDIDATES = PrivateName(
+    "fastapi.routing",
+    "_IncludedRouter.effective_candidates",
+    _LIVE,
+    sample=lambda: INCLUDED.find()(original_router=APIRouter(), include_context=None),
+)
 CONTEXT = PrivateName("fastapi.routing", "_effective_route_context_var", _LIVE)
 NAMES = (INCLUDED, CANDIDATES, CONTEXT)
 
