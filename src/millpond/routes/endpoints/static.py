@@ -122,6 +122,12 @@ def static(
     return lambda inner: _marked(inner, mark)
 
 
+def _without_unknown(signature: inspect.Signature) -> inspect.Signature:
+    return signature.replace(parameters=[each for each in signature.parameters.values() if each.name != "unknown"])
+
+
+vars(static)["__signature__"] = _without_unknown(inspect.signature(static))  # for `help` and editors
+
 _is_used = False
 
 
