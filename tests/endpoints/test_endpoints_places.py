@@ -114,6 +114,18 @@ async def test_a_route_that_is_declared_after_the_start_runs_live(project: Proje
         assert module["runs"] == [1, 1]
 
 
+async def test_a_route_that_is_put_in_front_answers_paths_that_were_hits(project: Project) -> None:
+    source = "@app.get('/x')\n@static()\ndef x():\n    return 'first'\napp.get('/other')(lambda: 1)"
+    async with serving(project, source) as (running, _):
+        for _ in range(2):
+            assert (await running.get("/x")).json() == "first"
+        app = running.pond
+        app.get("/x")(lambda: "second")
+        app.router.routes.insert(0, app.router.routes.pop())
+        await running.get("/other")
+        assert (await running.get("/x")).json() == "second"
+
+
 async def test_middleware_sees_hits_with_their_route(project: Project) -> None:
     seen: list[Any] = []
 

@@ -185,14 +185,15 @@ class _Assembly:
         table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
+        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config))
         return Dispatcher(
             matcher=Matcher(table, config, None if endpoint is None else endpoint.path),
             responses=self.responses,
             live=self._live_runner(),
-            declared=DeclaredRoutes(context.app.router, context.endpoint_of),
+            declared=DeclaredRoutes(context.app.router, context.endpoint_of, hits.unlearn),
             endpoint_plans={plan.route.origin: plan for plan in self.served.plans if plan.route.segments is None},
             clock=context.clock,
-            hits=Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config)),
+            hits=hits,
             match_cache=MatchCache(config.server, root_path),
             endpoint=endpoint,
             tracing=context.tracing,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def say_route(asgi: MutableMapping[str, Any], told: Told) -> None:
     """Put a route, its endpoint, and FastAPI's record of its inclusion into a scope."""
-    asgi["route"], asgi["endpoint"] = told.route, told.endpoint
-    if told.inclusion is not None:
+    asgi["route"], asgi["endpoint"], _, inclusion = told
+    if inclusion is not None:
         outer, inner = INCLUSION_KEYS
-        asgi[outer] = {**asgi.get(outer, {}), inner: told.inclusion}
+        asgi[outer] = {**asgi.get(outer, {}), inner: inclusion}

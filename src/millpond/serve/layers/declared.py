@@ -36,15 +36,23 @@ class DeclaredRoutes:
     that are included stay as they are, as other applications may have them, too.
     """
 
-    def __init__(self, router: APIRouter, endpoint_of: EndpointOf = lambda route: None) -> None:
-        self._router, self._endpoint_of = router, endpoint_of
+    def __init__(
+        self,
+        router: APIRouter,
+        endpoint_of: EndpointOf = lambda route: None,
+        on_reorder: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_reorder` is called when a route stands, or is missing, in front of those that were there."""
+        self._router, self._endpoint_of, self._on_reorder = router, endpoint_of, on_reorder
         self._known: list[BaseRoute] = []
         self._others = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         router = self._router
         if len(self._known) != len(router.routes) or not all(map(is_, self._known, router.routes)):
-            self._known = list(router.routes)
+            former, self._known = self._known, list(router.routes)
+            if not all(map(is_, former, self._known)) or len(former) > len(self._known):
+                self._on_reorder()
             self._others = copy.copy(router)
             others = [route for route in self._known if not is_of_file(route)]
             self._others.routes = [with_apps(route, is_static, self._app_of) for route in others]
