@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 from fastapi import FastAPI
@@ -13,8 +14,6 @@ from millpond import RouteError, UsageError, static
 from ponds import start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ponds import Project
 
 FIRST = PRELUDE.count("\n") + 1
@@ -106,5 +105,5 @@ def test_a_marked_function_is_the_same_function() -> None:
         return value
 
     marked = static(revalidate=60)(endpoint)
-    assert marked is endpoint
+    assert assert_type(marked, Callable[[], int]) is endpoint
     assert taking(static(functools.partial(other)))() == 1

@@ -146,7 +146,7 @@ async def test_middleware_sees_hits_with_their_route(project: Project) -> None:
         @static()
         def x(n: int):
             return n
-        @app.get("/top")
+        @app.api_route("/top", methods=["GET", "POST"])
         @static()
         def top():
             return 1

@@ -44,6 +44,10 @@ READING = """
     def secured(who=Depends(bearer)):
         return who
 
+    class Filters:
+        def __init__(self, q: str = ""):
+            self.q = q
+
     def pages(page: int = 1):
         return page
 
@@ -94,6 +98,11 @@ READING = """
     def with_pages(page=Depends(pages)):
         return page
 
+    @app.get("/filtered")
+    @static()
+    def filtered(filters: Filters = Depends()):
+        return filters.q
+
     @app.get("/keyed")
     @static(cache_query=["page"])
     def keyed(page=Depends(pages)):
@@ -132,6 +141,7 @@ WHY = {
     "/checked": ('request.query_params["q"]', 'request.query_params.get("q")'),
     "/secured": ('declares security scheme "HTTPBearer" in secured', "def secured"),
     "/paged": ('declares query parameter "page" in pages', "def pages"),
+    "/filtered": ('declares query parameter "q" in Filters', "def __init__"),
     "/guarded/x": ('request.headers["x-token"]', 'request.headers.get("x-token")'),
     "/dynamic": ('dynamic = "force-dynamic"', '@static(dynamic="force-dynamic")'),
 }

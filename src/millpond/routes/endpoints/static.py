@@ -160,6 +160,8 @@ def code_of(endpoint: object) -> CodeType | None:
     """The code of the function that an endpoint is, or wraps; None if there is none that can be found."""
     while (inner := getattr(endpoint, "func", None)) is not None and not inspect.isfunction(endpoint):
         endpoint = inner
+    if inspect.isclass(endpoint):  # a dependency that FastAPI makes an object of
+        endpoint = endpoint.__init__
     if callable(endpoint):
         endpoint = inspect.unwrap(endpoint)
     code = getattr(endpoint, "__code__", None) or getattr(type(endpoint).__call__, "__code__", None)

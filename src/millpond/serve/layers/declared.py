@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from millpond.internals.fastapi_inclusion import with_apps
+from millpond.render.route_in_scope import say_route
 from millpond.routes.endpoints.static import is_static
 from millpond.routes.operation import OperationRoute
 from millpond.serve.live import ANSWER_ENDPOINT
@@ -64,9 +65,10 @@ class DeclaredRoutes:
         endpoint = self._endpoint_of(route)
         if endpoint is None:
             return None
-        plain, known = route.plain_app, endpoint
+        plain, known, told = route.plain_app, endpoint, endpoint.operations["GET"].told
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            say_route(scope, told)  # not the copies that have matched
             answer: AnswerEndpoint | None = scope.get(ANSWER_ENDPOINT)
             if answer is None:
                 await plain(scope, receive, send)
