@@ -9,10 +9,10 @@ from millpond.internals.fastapi_names import INCLUSION_KEYS
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from millpond.routes.route_contract import Told
+    from millpond.routes.route_contract import ToldRoute
 
 
-def say_route(asgi: MutableMapping[str, Any], told: Told) -> None:
+def say_route(asgi: MutableMapping[str, Any], told: ToldRoute) -> None:
     """Put a route, its endpoint, and FastAPI's record of its inclusion into a scope."""
     asgi["route"], asgi["endpoint"], _, inclusion = told
     if inclusion is not None:

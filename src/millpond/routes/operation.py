@@ -22,7 +22,7 @@ from millpond.internals import fastapi_names
 from millpond.routes.direct import NotDirect, direct_handler
 from millpond.routes.folder import SegmentKind
 from millpond.routes.results.returned import EncodedResponse, Results, is_async, passes_on
-from millpond.routes.route_contract import DeclaredInput, Endpoint, Handler, Operation, Told
+from millpond.routes.route_contract import DeclaredInput, Endpoint, Handler, Operation, ToldRoute
 from millpond.routes.signature import adapt, signature_of
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class OperationRoute(APIRoute):
             )
 
     @cached_property
-    def told(self) -> Told:
+    def told(self) -> ToldRoute:
         """What the scope of a request says about it."""
-        return Told(self, self.endpoint, self.path_format)
+        return ToldRoute(self, self.endpoint, self.path_format)
 
     @cached_property
     def ways(self) -> Ways:
@@ -169,7 +169,7 @@ class FileOperation(Operation):
         return dependencies is None or any(map(_in_thread, (self.api_route.endpoint, *dependencies)))
 
     @property
-    def told(self) -> Told:
+    def told(self) -> ToldRoute:
         return self.api_route.told
 
     @property

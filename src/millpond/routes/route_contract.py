@@ -41,7 +41,7 @@ _PHRASES = {
 }
 
 
-class Told(NamedTuple):
+class ToldRoute(NamedTuple):
     """What the scope of a request says about the route that answers it."""
 
     route: APIRoute
@@ -104,7 +104,7 @@ class Operation(ABC):
 
     @property
     @abstractmethod
-    def told(self) -> Told:
+    def told(self) -> ToldRoute:
         """What the scope of a request says about it."""
 
     @property

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from millpond.render.target import Target
-    from millpond.routes.route_contract import Operation, Params, Told
+    from millpond.routes.route_contract import Operation, Params, ToldRoute
 
 
-def told_route(target: Target, operation: Operation | None) -> Told:
+def told_route(target: Target, operation: Operation | None) -> ToldRoute:
     """The route of an operation; that of the first one where none has the request's method, as in FastAPI."""
     return (operation or next(iter(target.route.operations.values()))).told
 
 
-def tell_route(asgi: Scope, told: Told, params: Params) -> None:
+def tell_route(asgi: Scope, told: ToldRoute, params: Params) -> None:
     """Put a route and the parameters of its path into a request's scope, and into its span of FastAPI's telemetry."""
     say_route(asgi, told)
     # A copy, with its own lists: whoever changes them must not change the next visitor's.

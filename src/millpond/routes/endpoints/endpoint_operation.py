@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from millpond.routes.endpoints.static import code_of
 from millpond.routes.results.returned import is_async
-from millpond.routes.route_contract import DeclaredInput, Operation, Told
+from millpond.routes.route_contract import DeclaredInput, Operation, ToldRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,10 +44,10 @@ class EndpointOperation(Operation):
         self.place = place_of(route.endpoint)
         self.declared = tuple(dict.fromkeys(self._declared()))
         self.streams = _generates(route.endpoint)
-        self._told = Told(cast("APIRoute", route.original), route.endpoint, route.path_format, route.context)
+        self._told = ToldRoute(cast("APIRoute", route.original), route.endpoint, route.path_format, route.context)
 
     @property
-    def told(self) -> Told:
+    def told(self) -> ToldRoute:
         return self._told
 
     @property
