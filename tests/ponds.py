@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.prerender.build_manifest import RouteRecord
     from millpond.prerender.whole_build import Built
-    from millpond.routes.route import Route
+    from millpond.routes.route import FileRoute
 
 NOON = 1_800_000_000.0
 SWR_60 = "s-maxage=60, stale-while-revalidate=31535940"
@@ -76,7 +76,7 @@ class Running:
         assert self.pond._runtimes.first is not None
         assert await self.pond._runtimes.first.drain(5) == 0
 
-    def route(self, pattern: str) -> Route:
+    def route(self, pattern: str) -> FileRoute:
         return route_of(self.pond, pattern)
 
     def module(self, pattern: str) -> Any:
@@ -165,11 +165,11 @@ async def start(pond: Millpond) -> None:
         pass
 
 
-def route_of(pond: Millpond, pattern: str) -> Route:
+def route_of(pond: Millpond, pattern: str) -> FileRoute:
     return next(route for route in pond.file_routes if route.pattern == pattern)
 
 
-def target_of(route: Route, **params: str | list[str]) -> Target:
+def target_of(route: FileRoute, **params: str | list[str]) -> Target:
     segments: list[str] = []
     for segment in route.file.segments:
         value = params[segment.parameter] if segment.dynamic else segment.name

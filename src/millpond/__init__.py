@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from millpond.render.request.request_api import cookies as cookies
     from millpond.render.request.request_api import draft_mode as draft_mode
     from millpond.render.request.request_api import headers as headers
+    from millpond.routes.endpoints.static import static as static
     from millpond.routes.options.operation_options import operation as operation
 
 _HOMES = {
@@ -106,6 +107,7 @@ _HOMES = {
     "response_tags": "millpond.cache.response_life",
     "revalidate_path": "millpond.cache.invalidate",
     "revalidate_tag": "millpond.cache.invalidate",
+    "static": "millpond.routes.endpoints.static",
     "update_tag": "millpond.cache.invalidate",
 }
 

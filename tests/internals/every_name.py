@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.internals import client_names, cookie_names, fastapi_names, stack_names, starlette_names, uvicorn_names
+from millpond.internals import (
+    client_names,
+    cookie_names,
+    fastapi_inclusion,
+    fastapi_names,
+    stack_names,
+    starlette_names,
+    uvicorn_names,
+)
 
 if TYPE_CHECKING:
     from millpond.internals.private_name import PrivateName
@@ -16,6 +24,7 @@ def every_name() -> tuple[PrivateName, ...]:
 
     return (
         *fastapi_names.NAMES,
+        *fastapi_inclusion.NAMES,
         *starlette_names.NAMES,
         *uvicorn_names.NAMES,
         *pictex_memory.NAMES,

@@ -91,9 +91,11 @@ def _millpond_asks(frame: Any) -> bool:
 
 def main() -> None:
     """Print variables, one a line."""
-    from millpond.internals import fastapi_names, starlette_names
+    from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names
 
-    names = [(name.module, name.name) for name in (*fastapi_names.NAMES, *starlette_names.NAMES)]
+    names = [
+        (name.module, name.name) for name in (*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES)
+    ]
     for name, value in environment(names).items():
         sys.stdout.write(f"{name}={value}\n")
 

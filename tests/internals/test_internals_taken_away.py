@@ -22,6 +22,7 @@ from hidden_names import HERE, environment
 
 from millpond.internals import (
     cookie_names,
+    fastapi_inclusion,
     fastapi_names,
     pictex_memory,
     private_name,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 SECONDS = 30
 IN_PROCESS = [
-    *((name.module, name.name) for name in (*fastapi_names.NAMES, *starlette_names.NAMES)),
+    *((name.module, name.name) for name in (*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES)),
     (stack_names.TURN_OF_THE_LOOP.module, stack_names.TURN_OF_THE_LOOP.name.partition(".")[0]),
 ]
 OF_SERVER = [(name.module, name.name) for name in uvicorn_names.NAMES]

@@ -26,6 +26,7 @@ def path_record(path: str, seconds: float = 0.01, **more: Any) -> PathRecord:
 
 def route_record(pattern: str, glyph: str = "○", **more: Any) -> RouteRecord:
     values: dict[str, Any] = {
+        "origin": f"app{pattern.rstrip('/')}/route.py",
         "file": f"app{pattern.rstrip('/')}/route.py",
         "digest": "",
         "why": "revalidate = 60",

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from routes_project import load_one
 
 from millpond.errors import RouteModuleError
-from millpond.routes.operation import Handler, Operation, make_operation
+from millpond.routes.operation import FileOperation, make_operation
 from millpond.routes.path import split
 from millpond.routes.table import Table
 
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from millpond.routes.route_contract import Handler
+
 
 def plain(handler: Handler) -> Handler:
     return handler
 
 
-def operation(project: Path, source: str, folder: str = "", method: str = "GET") -> Operation:
+def operation(project: Path, source: str, folder: str = "", method: str = "GET") -> FileOperation:
     return make_operation(load_one(project, source, folder), method, plain)
 
 
@@ -35,7 +37,7 @@ def refusal(project: Path, source: str, folder: str = "", method: str = "GET") -
     return str(caught.value)
 
 
-def served(operation: Operation) -> FastAPI:
+def served(operation: FileOperation) -> FastAPI:
     """A FastAPI application that gives every request that the pattern fits to the operation."""
     app = FastAPI(openapi_url=None)
     table = Table([(operation.module.file.segments, operation)])
@@ -49,7 +51,7 @@ def served(operation: Operation) -> FastAPI:
     return app
 
 
-def answer(operation: Operation, path: str, **request: Any) -> Any:
+def answer(operation: FileOperation, path: str, **request: Any) -> Any:
     """The JSON of a 200, or else the status and what FastAPI complains about."""
 
     async def ask() -> httpx2.Response:

@@ -8,7 +8,8 @@ from one_operation import answer, operation, refusal
 from routes_project import load_one
 
 from millpond.errors import Place
-from millpond.routes.operation import DeclaredInput, Handler, allow, make_operation
+from millpond.routes.operation import allow, make_operation
+from millpond.routes.route_contract import DeclaredInput, Handler
 
 if TYPE_CHECKING:
     from pathlib import Path

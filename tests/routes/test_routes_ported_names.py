@@ -12,13 +12,13 @@ from one_operation import answer, operation, refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from millpond.routes.operation import Operation
+    from millpond.routes.operation import FileOperation
     from ponds import Project
 
 METHODS = ["GET", "POST", "DELETE"]
 
 
-def parameters(found: Operation) -> list[tuple[str, str, str]]:
+def parameters(found: FileOperation) -> list[tuple[str, str, str]]:
     """Name, place and type of the parameters that OpenAPI shows."""
     app = FastAPI()
     app.router.routes.append(found.api_route)

@@ -6,25 +6,25 @@ import pytest
 from routes_project import write
 
 from millpond.errors import RouteModuleError
-from millpond.routes.route import Route, load_route, load_routes
+from millpond.routes.route import FileRoute, load_route, load_routes
 from millpond.routes.scan import scan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from millpond.routes.operation import Handler
+    from millpond.routes.route_contract import Handler
 
 
 def plain(handler: Handler) -> Handler:
     return handler
 
 
-def routes_of(project: Path, files: dict[str, str]) -> list[Route]:
+def routes_of(project: Path, files: dict[str, str]) -> list[FileRoute]:
     app = write(project, files)
     return load_routes(scan(app, project), project, app, plain)
 
 
-def ids(routes: list[Route]) -> dict[str, str | None]:
+def ids(routes: list[FileRoute]) -> dict[str, str | None]:
     return {
         route.pattern: operation.api_route.operation_id for route in routes for operation in route.operations.values()
     }
@@ -38,7 +38,7 @@ def test_a_route_has_an_operation_for_each_method(tmp_path: Path) -> None:
     assert list(route.operations) == ["GET", "POST"]
     assert route.pattern == "/items/[id]"
     assert route.config.revalidate == 60
-    assert [segment.name for segment in route.params] == ["id"]
+    assert route.params == ("id",)
     assert route.allow == "GET, HEAD, OPTIONS, POST"
     assert len(route.warnings) == 1
     assert all(operation.module is route.module for operation in route.operations.values())

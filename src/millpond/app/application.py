@@ -7,7 +7,7 @@ import sys
 import time
 from asyncio import get_running_loop
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
@@ -17,9 +17,11 @@ from millpond.app.answering import Answering
 from millpond.app.builder import Builder
 from millpond.app.construction.app_folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.construction.fastapi_options import refuse_unknown, warned_at_the_caller
+from millpond.app.construction.former_names import gone
 from millpond.app.construction.instrumentation import Instrumentation
 from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
+from millpond.app.endpoints import Endpoints
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_test
 from millpond.app.lifespan import entered, failing, serve_lifespan, warn_of_crons
@@ -55,23 +57,9 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.whole_build import Built, Progress
-    from millpond.routes.route import Route
+    from millpond.routes.route import FileRoute
+    from millpond.routes.route_contract import Route
     from millpond.serve.hits import Hits
-
-_GONE = {
-    "fastapi": "the application is a FastAPI itself: use it in place of app.fastapi",
-    "add_outer_middleware": "app.add_middleware(cls, **options) is in front of every request, hits included; "
-    "app.add_render_middleware(cls, **options) is around renders",
-}
-
-
-def _gone(name: str) -> property:
-    """An attribute that former versions had."""
-
-    def missing(app: Millpond) -> NoReturn:
-        raise AttributeError(f"{type(app).__name__!r} object has no attribute {name!r}: {_GONE[name]}")
-
-    return property(missing)
 
 
 class Millpond(starlette_names.LayeredFastAPI):
@@ -138,6 +126,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
+        self._endpoints = Endpoints(self.project, self.router, self._files, self.config)
         self._stands_before_router = starlette_names.stand_before(self.router, self._at_the_router)
         if not self._stands_before_router:
             self.router.routes.insert(0, Front(self._at_the_router))
@@ -145,7 +134,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._instrumentation.register(self)
 
     if not TYPE_CHECKING:  # which would take them for attributes
-        fastapi, add_outer_middleware = _gone("fastapi"), _gone("add_outer_middleware")
+        fastapi, add_outer_middleware = gone("fastapi"), gone("add_outer_middleware")
 
     # What is declared
 
@@ -157,9 +146,18 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self.router.routes
 
     @property
-    def file_routes(self) -> Sequence[Route]:
+    def file_routes(self) -> Sequence[FileRoute]:
         """The routes of the files. Raises MillpondError: a route file is wrong."""
         return self._files.load()
+
+    @property
+    def own_routes(self) -> Sequence[Route]:
+        """The routes that have the caching model: those of the files, and those of endpoints with `@static`.
+
+        Raises:
+            MillpondError: a route file is wrong, or `@static` is on an endpoint that has no GET.
+        """
+        return [*self._files.load(), *self._endpoints.load()]
 
     @property
     def published(self) -> Published:
@@ -328,7 +326,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self._here() or await self._start(None)
 
     def _context(self, scope: Scope | None) -> AppContext:
-        routes, rehearsal, isolated = self.file_routes, rehearsal_here(), self.isolated
+        files, rehearsal, isolated = self.file_routes, rehearsal_here(), self.isolated
         if rehearsal is not None:
             isolated = True
         elif isolated is None:
@@ -336,8 +334,10 @@ class Millpond(starlette_names.LayeredFastAPI):
         return AppContext(
             project=self.project,
             config=self.config,
-            routes=routes,
-            metadata=MetadataInventory(routes, self.project, self.config),
+            routes=self.own_routes,
+            endpoint_of=self._endpoints.of,
+            shadowed=self._endpoints.shadowed,
+            metadata=MetadataInventory(files, self.project, self.config),
             app=self,
             render_middleware=self._render_middleware,
             clock=self._clock if rehearsal is None else rehearsal.clock,

@@ -87,7 +87,7 @@ class Builder:
                 crons=config.cron,
                 data=lambda: self._shipped(store),
                 functions=functions,
-                hints=lonely_hints(self.app_dir, self.context.project),
+                hints=lambda: [*self.context.shadowed(), *lonely_hints(self.app_dir, self.context.project)],
                 opened=opened,
                 config=config,
             )

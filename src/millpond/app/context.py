@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from millpond.app.published import Published
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
+    from millpond.internals.fastapi_inclusion import EffectiveRoute
     from millpond.policy.freshness import Clock
     from millpond.render.middleware_boundary import RenderMiddleware
+    from millpond.routes.endpoints.endpoint_route import EndpointRoute
     from millpond.routes.metadata_inventory import MetadataInventory
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Route
     from millpond.serve.span import Tracing
 
 
@@ -28,6 +30,11 @@ class AppContext:
     project: Path
     config: Config
     routes: Sequence[Route]
+    """Those of the files, and of endpoints with `@static`."""
+    endpoint_of: Callable[[EffectiveRoute], EndpointRoute | None]
+    """The route of an endpoint with `@static`; None for others."""
+    shadowed: Callable[[], Sequence[str]]
+    """Warnings about what is declared in code, and that route files answer."""
     metadata: MetadataInventory
     """The routes' metadata files, by the paths that they apply to."""
     app: FastAPI

@@ -10,7 +10,7 @@ from millpond.app.published import Published
 from millpond.errors import RouteModuleError
 from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
-from millpond.prerender.plan import Plan
+from millpond.prerender.plan import Plan, plan_table
 from millpond.render.candidacy import candidacy
 from millpond.render.handler import wrap_handler
 from millpond.routes.module import refuse_replaced_config
@@ -19,8 +19,8 @@ from millpond.routes.options.folder_tree import FolderTree
 from millpond.routes.options.stray_options import refuse_in_code
 from millpond.routes.route import broken_route, load_routes
 from millpond.routes.scan import scan
-from millpond.routes.table import Table
 from millpond.serve.layers.declared import Front
+from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import Matched, Matcher
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
     from millpond.routes.broken_route import Explain
-    from millpond.routes.route import Route
+    from millpond.routes.route import FileRoute
 
 _FOUND = "millpond.found"
 """The key of an ASGI scope under which a match is kept: tools ask each route of a list about the same request."""
@@ -67,11 +67,11 @@ class FileRoutes:
         """The files of `public/`, which come before the routes; loaded with them."""
         self._lock = threading.RLock()
         self._is_loading = False
-        self._routes: list[Route] | None = None
+        self._routes: list[FileRoute] | None = None
         self._failure: Exception | None = None
         self._matcher: Matcher | None = None
 
-    def load(self) -> Sequence[Route]:
+    def load(self) -> Sequence[FileRoute]:
         """The routes; loaded by the first call.
 
         Raises:
@@ -93,10 +93,10 @@ class FileRoutes:
                     self._is_loading = False
             return () if self._routes is None else self._routes
 
-    def _routes_or_load(self) -> list[Route]:
+    def _routes_or_load(self) -> list[FileRoute]:
         return self._clean.prepare(self._load) if self._routes is None else self._routes
 
-    def _load(self) -> list[Route]:
+    def _load(self) -> list[FileRoute]:
         config = self._config
         if not self._app_dir.is_dir():
             self.published.load(())
@@ -123,7 +123,7 @@ class FileRoutes:
         self._put_in_front(operations)
         return routes
 
-    def _refuse_strays(self, routes: list[Route]) -> None:
+    def _refuse_strays(self, routes: list[FileRoute]) -> None:
         declared = [route for route in self._router.routes if not isinstance(route, OperationRoute)]
         handlers = [function for route in routes for function in route.module.functions.values()]
         refuse_in_code(declared, handlers, [route.file.path for route in routes], self._project)
@@ -148,19 +148,24 @@ class FileRoutes:
         found: Found | None = known[1]
         return found
 
+    def file_answering(self, scope: Scope) -> str | None:
+        """The file of the route that answers a request; None where no file route does."""
+        self.load()
+        matched = self._known_matcher().match({**scope, OUTSIDE: False})
+        return matched.plan.route.source if isinstance(matched, Matched) else None
+
     def _find(self, scope: Scope) -> Found | None:
         matched = self._known_matcher().match({"headers": (), **scope})
         if not isinstance(matched, Matched):
             return None
         route, target = matched.plan.route, matched.target
         operation = route.operations.get(route.method_for(scope["method"]))
-        siblings = [each.api_route for each in route.operations.values()]
-        return Found(None if operation is None else operation.api_route, siblings, target.params)
+        siblings = [each.told.route for each in route.operations.values()]
+        return Found(None if operation is None else operation.told.route, siblings, target.params)
 
     def _known_matcher(self) -> Matcher:
         if self._matcher is None:
-            table = Table((plan.route.file.segments, plan) for plan in self._plans())
-            self._matcher = Matcher(table, self._config, public=self.published.files)
+            self._matcher = Matcher(plan_table(self._plans()), self._config, public=self.published.files)
         return self._matcher
 
     def _plans(self) -> list[Plan]:
@@ -169,7 +174,7 @@ class FileRoutes:
         return [Plan(route, candidacy(route, compat, cache_components=components).why) for route in self._routes or ()]
 
 
-def _if_not_replaced(route: Route, told: Explain) -> Route:
+def _if_not_replaced(route: FileRoute, told: Explain) -> FileRoute:
     try:
         refuse_replaced_config([route.module])
     except RouteModuleError as error:

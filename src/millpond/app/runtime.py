@@ -17,13 +17,13 @@ from millpond.cache.active_application import activate, deactivate
 from millpond.cache.data import DataCache
 from millpond.cache.render_span import RenderSpans
 from millpond.cache.responses import Responses, Variants
-from millpond.internals import fastapi_names, starlette_names
+from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
+from millpond.prerender.plan import plan_table
 from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
-from millpond.routes.table import Table
 from millpond.serve.configured.configured_answers import ConfiguredAnswers
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
@@ -98,7 +98,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
     Raises:
         ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
-    tell_unknown((*fastapi_names.NAMES, *starlette_names.NAMES))
+    tell_unknown((*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES))
     parts = _Assembly(context, store, served)
     app, base_path = context.app, context.config.base_path
     parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch")
@@ -182,16 +182,18 @@ class _Assembly:
     def dispatcher(self) -> Dispatcher:
         context, config = self.context, self.context.config
         endpoint = self._endpoint()
-        table = Table((plan.route.file.segments, plan) for plan in self.served.plans)
+        table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
+        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config))
         return Dispatcher(
             matcher=Matcher(table, config, None if endpoint is None else endpoint.path, context.published.files),
             responses=self.responses,
             live=self._live_runner(),
-            declared=DeclaredRoutes(context.app.router),
+            declared=DeclaredRoutes(context.app.router, context.endpoint_of, hits.unlearn),
+            endpoint_plans={plan.route.origin: plan for plan in self.served.plans if plan.route.segments is None},
             clock=context.clock,
-            hits=Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config)),
+            hits=hits,
             match_cache=MatchCache(config.server, root_path, is_on=not context.development),
             public=context.published.answers,
             endpoint=endpoint,

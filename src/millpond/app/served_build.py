@@ -109,7 +109,7 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
         )
     edited = edited_since(manifest, context.routes)
     for plan in plans_of(manifest, context.routes):
-        file, guard = plan.route.file.file, plan.route.guard
+        file, guard = plan.route.source, plan.route.guard
         if plan.static and guard is not None and file in edited:
             raise BuildError(
                 f"{guard.place}: {guard.name} stands before {file}, and one of both files was edited after the build, "

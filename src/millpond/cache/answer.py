@@ -92,7 +92,7 @@ def warn_of_lost_body(rendered: Rendered, target: Target, warned: set[str]) -> N
         target: the route and path that were rendered.
         warned: the route files that were warned about before; updated here.
     """
-    file = target.route.file.file
+    file = target.route.source
     if rendered.status in BODILESS and rendered.body and file not in warned:
         warned.add(file)
         log.warning(

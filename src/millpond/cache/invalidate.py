@@ -13,6 +13,7 @@ from millpond.messages import one_of
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
 from millpond.render.scopes.scope import current
+from millpond.routes.endpoints.bracketed_path import bracketed, has_parameters
 from millpond.routes.path import MalformedPath, canonical, split
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def revalidate_path(path: str, type: PathType | None = None) -> Invalidation:  #
     """Invalidate the answers of a path or of a pattern, and the data that they use (R6.4, R6.12; D24).
 
     Args:
-        path: a path such as "/products/7", or a pattern such as "/products/[id]"; a trailing slash is ignored.
+        path: a path such as "/products/7", or a pattern such as "/products/[id]" or "/products/{id}"; a trailing slash
+            is ignored.
         type: None, "route" and "page" mean the path, or every path of the pattern's route; "layout" means these and
             everything below them: `revalidate_path("/", "layout")` invalidates everything.
 
@@ -120,6 +122,8 @@ def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as abo
         raise UsageError(
             f'revalidate_path(): "{path}" has a query or a fragment; give the path alone, which covers every query.'
         )
+    if has_parameters(path):
+        path = bracketed(path)
     folders = [folder for folder in path.split("/") if folder]
     if "[" in path or any(map(_is_group, folders)):
         if type == "layout":

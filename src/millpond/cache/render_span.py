@@ -38,9 +38,7 @@ def cause() -> Link | None:
 
 def path_of(target: Target) -> str:
     """The path of the route in FastAPI's spelling, "/things/{id}"."""
-    operations = target.route.operations.values()
-    path: str = next(iter(operations)).api_route.path_format
-    return path
+    return next(iter(target.route.operations.values())).told.path
 
 
 class RenderSpans:

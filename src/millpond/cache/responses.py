@@ -197,10 +197,10 @@ class Responses:
         log.log(
             level,
             "%s was static at build, and now its answer depends on the request: %s. It runs live for now. "
-            'Set dynamic = "force-dynamic" in %s, or keep request data out of GET and of render middleware.',
+            "%s, or keep request data out of GET and of render middleware.",
             target.label,
             use,
-            target.route.file.file,
+            target.route.live_remedy,
         )
         self._live.keep(target.key, (self.clock() + LIVE_SECONDS, use))
 
@@ -298,11 +298,11 @@ def _just_rendered(obtained: Obtained) -> Cached:
 def _log_failure(target: Target, error: Exception) -> None:
     # The first two get no traceback: it would show nothing of the handler.
     if isinstance(error, OverdueError):
-        log.error("rendering %s (%s) failed: %s", target.label, target.route.file.file, error)
+        log.error("rendering %s (%s) failed: %s", target.label, target.route.source, error)
     elif isinstance(error, UnsendableError):
         log.error("%s", error)
     else:
-        log.error("rendering %s (%s) failed", target.label, target.route.file.file, exc_info=error)
+        log.error("rendering %s (%s) failed", target.label, target.route.source, exc_info=error)
 
 
 def _report(key: str, error: BaseException) -> None:

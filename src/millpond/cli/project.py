@@ -43,7 +43,7 @@ def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_war
     with prints_on_stderr(), _without_garbage_collection(), _told(entrypoint.folder):
         app, notes = open_app(entrypoint)
         app.isolated = False  # a command works on what is served, whoever calls it
-        app.file_routes  # noqa: B018 - loaded here, where what they print goes to stderr
+        app.own_routes  # noqa: B018 - loaded here, where what they print goes to stderr
     for note in notes:
         tell(note)
     return app
@@ -106,12 +106,12 @@ def build_of(app: Millpond) -> tuple[BuildManifest | None, list[str]]:
         manifest = app.manifest()
         if manifest is None:
             return None, ["there is no build: this is derived from the files"]
-        plans_of(manifest, app.file_routes)
+        plans_of(manifest, app.own_routes)
     except BuildError as error:
         return None, [f"the build can't be served: {error}"]
     if manifest.compat != app.config.compat:
         return None, [f'the build was made with compat = "{manifest.compat}"; run `millpond build` again.']
-    edited = [*edited_since(manifest, app.file_routes), *edited_sources(app.project, manifest, app.config)]
+    edited = [*edited_since(manifest, app.own_routes), *edited_sources(app.project, manifest, app.config)]
     return manifest, [f"{file} was edited after the build" for file in edited]
 
 

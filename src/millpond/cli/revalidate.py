@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx2
 import msgspec
@@ -19,9 +20,11 @@ from millpond.cli.facts.stored import cache_of
 from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import project_of
 from millpond.config import RevalidateEndpointConfig
-from millpond.errors import CommandError, PurgeError, UsageError
+from millpond.errors import BuildError, CommandError, PurgeError, UsageError
 from millpond.messages import counted
 from millpond.policy.key import folders_of
+from millpond.prerender.build_manifest import read_manifest
+from millpond.routes.endpoints.bracketed_path import bracketed
 from millpond.routes.path import MalformedPath, split
 from millpond.routes.scan import scan
 from millpond.routes.table import Table
@@ -219,21 +222,43 @@ def _unknown_paths(project: FoundProject, paths: list[str], kind: PathType | Non
     """A warning for each path that no route matches; none if the project has no routes here."""
     if not paths or not project.app_dir.is_dir():
         return []
-    files = scan(project.app_dir, project.folder)
+    files, declared = scan(project.app_dir, project.folder), _declared(project)
     below = kind == "layout"
-    patterns = {
-        pattern for file in files for whole in (file.pattern, folders_of(file.file)) for pattern in _heads(whole, below)
-    }
+    wholes = [whole for file in files for whole in (file.pattern, folders_of(file.file))]
+    patterns = {pattern for whole in (*wholes, *(declared or ())) for pattern in _heads(whole, below)}
     # With "layout" a path that is a prefix of a route's path counts, too.
     lengths = [range(len(file.segments) + 1) if below else (len(file.segments),) for file in files]
     table = Table(
         (file.segments[:length], file.pattern) for file, each in zip(files, lengths, strict=True) for length in each
     )
+    unless = ", unless it is that of an endpoint with @static" if declared is None else ""
     return [
-        f"no route has the path {path}: it invalidated no stored entry"
+        f"no route has the path {path}{unless}: it invalidated no stored entry"
         for path in paths
-        if (path.rstrip("/") or "/") not in patterns and not _matches(table, path)
+        if (bracketed(path).rstrip("/") or "/") not in patterns
+        and not _matches(table, path)
+        and not any(_fits(head, path) for whole in declared or () for head in _heads(whole, below))
     ]
+
+
+def _declared(project: FoundProject) -> list[str] | None:
+    """The patterns of endpoints with `@static` in the project's build; None where no build tells."""
+    try:
+        manifest = read_manifest(project.folder)
+    except BuildError:
+        manifest = None
+    return None if manifest is None else [each.pattern for each in manifest.routes if each.origin != each.file]
+
+
+def _fits(pattern: str, path: str) -> bool:
+    """Whether a path is one of a pattern's, as far as a pattern without convertors can tell."""
+    parts = re.split(r"\[(?:\.\.\.)?\w+\]", pattern)
+    named = re.findall(r"\[(\.\.\.)?\w+\]", pattern)
+    text = "".join(
+        re.escape(part) + ("" if index == len(named) else ".*" if named[index] else "[^/]+")
+        for index, part in enumerate(parts)
+    )
+    return re.fullmatch(text, unquote(path)) is not None
 
 
 def _heads(pattern: str, below: bool) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.prerender.build_manifest import RouteRecord
     from millpond.routes.public.public_folder import PublicListing
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Route
 
 CANDIDATE = "?"
 
@@ -30,13 +30,13 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
     with errors_as_json(json):
         app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
-        records = {record.file: record for record in manifest.routes} if manifest is not None else {}
-        of_files = [_facts(app, route, records) for route in app.file_routes]
+        records = {record.origin: record for record in manifest.routes} if manifest is not None else {}
+        of_files = [_facts(app, route, records) for route in app.own_routes]
         declared = list(declared_routes(app))
         others = [*(each.facts() for each in declared if not each.is_fastapis), *configured_routes(app.config)]
         listed = sorted([*of_files, *others], key=lambda each: str(each["pattern"]))
         public = app.published.listing
-        notes += [warning for route in app.file_routes for warning in route.warnings]
+        notes += [warning for route in app.own_routes for warning in route.warnings]
         notes += app.published.warnings(app.routes)
     notes += lonely_hints(app.app_dir, app.project)
     notes += hints(app)
@@ -51,10 +51,10 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
 
 
 def _facts(app: Millpond, route: Route, records: dict[str, RouteRecord]) -> dict[str, Any]:
-    record = records.get(route.file.file)
-    edited = record is None or record.digest != route.module.digest
+    record = records.get(route.origin)
+    edited = record is None or record.digest != route.digest
     facts = _by_file(app, route) if record is None or edited else _by_build(record)
-    return {"pattern": route.pattern, "methods": list(route.operations), **facts}
+    return {"pattern": route.pattern, "methods": route.methods, **facts}
 
 
 def _by_build(record: RouteRecord) -> dict[str, Any]:
@@ -65,12 +65,12 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
     """For a file that is new or edited since the build: a candidate is static unless its render reads request data."""
     chosen = candidacy(route, app.config.compat, cache_components=app.config.cache_components)
     return {
-        "file": route.file.file,
+        "file": route.source,
         "mode": "candidate" if chosen.static else "live",
         "glyph": CANDIDATE if chosen.static else "λ",
         "why": chosen.why.text,
         "place": None if chosen.why.place is None else str(chosen.why.place),
-        "by": "file",
+        "by": "code" if route.segments is None else "file",
     }
 
 

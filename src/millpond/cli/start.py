@@ -141,7 +141,7 @@ def _manifest_of(app: Millpond) -> BuildManifest | None:
         BuildError: there is none, or it can't be served.
     """
     manifest = app.manifest()
-    return manifest if manifest is None and not app.file_routes else _required(manifest, app.project)
+    return manifest if manifest is None and not app.own_routes else _required(manifest, app.project)
 
 
 def _described(manifest: BuildManifest | None) -> str:

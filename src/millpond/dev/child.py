@@ -91,7 +91,7 @@ def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
     )
     try:
         app, notes = open_app(entrypoint)
-        routes = app.file_routes
+        routes = app.own_routes
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the project raises becomes a page
         return _error_page(error, project)
 

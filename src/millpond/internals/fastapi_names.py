@@ -82,9 +82,15 @@ ROUTE_SELECTED = PrivateName(
     "spans of FastAPI's own telemetry are named by the method alone, without the route",
     keywords=("scope", "path"),
 )
-WATCHED = tuple(
-    PrivateName("fastapi.routing", name, f"whether an agent replaced it is unknown, so live operations go {_SLOW}")
-    for name in ("get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies")
+REQUEST_RESPONSE = PrivateName(
+    "fastapi.routing", "request_response", f"endpoints with `@static` run live, and live operations go {_SLOW}", 1
+)
+WATCHED = (
+    REQUEST_RESPONSE,
+    *(
+        PrivateName("fastapi.routing", name, f"whether an agent replaced it is unknown, so live operations go {_SLOW}")
+        for name in ("get_request_handler", "run_endpoint_function", "solve_dependencies")
+    ),
 )
 """Functions that tracing agents replace, to observe what goes through FastAPI."""
 
@@ -296,19 +302,41 @@ def takes_request(route: APIRoute, index: int) -> bool:
     return dependant is None or _takes_request(dependant.dependencies[index])
 
 
-def declared(route: APIRoute) -> Iterator[tuple[str, str, int | None]]:
-    """Kind and name of each input that a route declares, and the index in `route.dependencies` of what declares it.
+class Declared(NamedTuple):
+    """An input that a route declares."""
 
-    None: the function itself, or a dependency in its signature. Empty if FastAPI's name is unknown.
-    """
+    kind: str
+    name: str
+    by: Callable[..., Any] | None
+    """The function that asks for it."""
+    listed: int | None = None
+    """The index in `route.dependencies` of the dependency on whose behalf it asks; None: of another one, or of none."""
+
+
+def declared_by(route: APIRoute) -> Iterator[Declared]:
+    """Each input that a route declares, and who asks for it; empty if FastAPI's name is unknown."""
+    dependant = _dependant(route)
+    return iter(()) if dependant is None else _declared(dependant)
+
+
+def declared(route: APIRoute) -> Iterator[Declared]:
+    """The same, with what is asked for on behalf of the route's listed dependencies marked."""
     dependant = _dependant(route)
     if dependant is None:
         return
     listed = len(route.dependencies)  # FastAPI puts them in front
     for index, dependency in enumerate(dependant.dependencies[:listed]):
-        yield from ((*found, index) for found in _declared(dependency))
-    own = dataclasses.replace(dependant, dependencies=dependant.dependencies[listed:])
-    yield from ((*found, None) for found in _declared(own))
+        yield from (found._replace(listed=index) for found in _declared(dependency, dependant.call))
+    yield from _declared(dataclasses.replace(dependant, dependencies=dependant.dependencies[listed:]))
+
+
+def path_values(route: APIRoute, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values that a route's function gets for the parameters of a path; {} if they can't be told."""
+    dependant = _dependant(route)
+    if dependant is None or not VALIDATE.is_known:
+        return {}
+    values, errors = validate(dependant.path_params, params)
+    return {} if errors else values
 
 
 encoders: Collection[type[Any]] = ENCODERS.get() or _ENCODED
@@ -361,20 +389,21 @@ def _takes_request(dependant: Dependant) -> bool:
     return named or any(_takes_request(dependency) for dependency in dependant.dependencies)
 
 
-def _declared(dependant: Dependant) -> Iterator[tuple[str, str]]:
+def _declared(dependant: Dependant, by: Callable[..., Any] | None = None) -> Iterator[Declared]:
+    """Each input, and who asks for it; `by`: the function that this dependant is given to."""
     call = inspect.unwrap(dependant.call) if dependant.call is not None else None
     if isinstance(scheme := getattr(call, "scheme_name", None), str):
-        yield "security", scheme
+        yield Declared("security", scheme, by)
     for field in dependant.query_params:
-        yield from (("query", name) for name in _names(field))
+        yield from (Declared("query", name, call) for name in _names(field))
     for field in dependant.header_params:
-        yield from (("header", name.replace("_", "-").lower()) for name in _names(field))
+        yield from (Declared("header", name.replace("_", "-").lower(), call) for name in _names(field))
     for field in dependant.cookie_params:
-        yield from (("cookie", name) for name in _names(field))
+        yield from (Declared("cookie", name, call) for name in _names(field))
     for field in dependant.body_params:
-        yield "form" if isinstance(field.field_info, _FORM) else "body", field.alias
+        yield Declared("form" if isinstance(field.field_info, _FORM) else "body", field.alias, call)
     for dependency in dependant.dependencies:
-        yield from _declared(dependency)
+        yield from _declared(dependency, call)
 
 
 def _names(field: ModelField) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from millpond.policy.entry import Entry
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Route
 
 VERSION = version("millpond")
 
@@ -56,6 +56,8 @@ class RouteRecord(msgspec.Struct, frozen=True):
     """One route, and what was decided for it."""
 
     pattern: str
+    origin: str
+    """What tells it from the others: its file, or the function and the path that were declared."""
     file: str
     digest: str
     """SHA-256 of the file when it was built."""
@@ -238,13 +240,13 @@ def plans_of(manifest: BuildManifest, routes: Sequence[Route]) -> list[Plan]:
     Raises:
         BuildError: a route was added or removed since.
     """
-    records: Mapping[str, RouteRecord] = {record.file: record for record in manifest.routes}
-    files = {route.file.file for route in routes}
+    records: Mapping[str, RouteRecord] = {record.origin: record for record in manifest.routes}
+    files = {route.origin for route in routes}
     changed = sorted(files.symmetric_difference(records))
     if changed:
         verb = "was added" if changed[0] in files else "was removed"
         raise BuildError(f"{changed[0]} {verb} after the build; run `millpond build` again.")
-    return [_plan(route, records[route.file.file]) for route in routes]
+    return [_plan(route, records[route.origin]) for route in routes]
 
 
 def _plan(route: Route, record: RouteRecord) -> Plan:
@@ -259,6 +261,6 @@ def _plan(route: Route, record: RouteRecord) -> Plan:
 
 
 def edited_since(manifest: BuildManifest, routes: Sequence[Route]) -> list[str]:
-    """The route files whose source is no longer what was built."""
-    digests = {record.file: record.digest for record in manifest.routes}
-    return [route.file.file for route in routes if digests.get(route.file.file) != route.module.digest]
+    """The files of routes whose source is no longer what was built."""
+    digests = {record.origin: record.digest for record in manifest.routes}
+    return list(dict.fromkeys(route.source for route in routes if digests.get(route.origin) != route.digest))

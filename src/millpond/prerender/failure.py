@@ -23,7 +23,7 @@ class Failure:
     file: str
     path: str | None
     """Readable; None when the failure isn't about one path."""
-    params: dict[str, str | list[str]]
+    params: dict[str, str | int | float | list[str]]
     message: str
     """What happened, with the user's part of the traceback."""
 

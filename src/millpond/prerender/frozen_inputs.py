@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from millpond.prerender.build_manifest import RouteRecord
     from millpond.prerender.input_records import InputRecord
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Route
 
 OPTION = "frozen_ok"
 
@@ -62,8 +62,8 @@ def frozen_failures(records: Iterable[RouteRecord], *, cache_components: bool) -
 def idle_allowances(routes: Sequence[Route], records: Sequence[RouteRecord]) -> Iterator[str]:
     """A notice for each entry of `frozen_ok` that allows nothing, where the build has rendered the route."""
     for route, record in zip(routes, records, strict=True):
-        place = route.module.place(OPTION)
-        if OPTION in route.module.inherited:  # it may be meant for another route below the folder
+        place = route.place(OPTION)
+        if OPTION in route.inherited:  # it may be meant for another route below the folder
             continue
         if route.config.frozen_ok and not record.static:
             yield f"{place}: {OPTION} has no effect, since GET is live; leave it out."

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millpond.render.candidacy import candidacy
-from millpond.routes.path import canonical
-from millpond.routes.static_params import list_params
-from millpond.routes.table import build_segments
+from millpond.routes.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from millpond.policy.compat import Compat
     from millpond.render.candidacy import ModeReason
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import ListedPath, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,20 @@ class Plan:
         return self.closed and path not in self.listed
 
 
+def plan_table(plans: Iterable[Plan]) -> Table[Plan]:
+    """The plans by path, of the routes whose paths Millpond matches."""
+    return Table((plan.route.segments, plan) for plan in plans if plan.route.segments is not None)
+
+
+def plan_taking(plans: Iterable[Plan], path: str) -> tuple[Plan, ListedPath] | None:
+    """The plan of the route to which FastAPI gives a decoded path, among the routes whose paths it matches."""
+    for plan in plans:
+        taken = plan.route.taken(path)
+        if taken is not None:
+            return plan, taken
+    return None
+
+
 async def development_plans(routes: Sequence[Route], compat: Compat, *, cache_components: bool = False) -> list[Plan]:
     """Nothing is cached (R3.23), but closed routes are closed (R13.21)."""
     plans = []
@@ -66,5 +78,4 @@ async def unbuilt_plans(routes: Sequence[Route], compat: Compat, *, cache_compon
 
 
 async def _listed(route: Route) -> frozenset[str]:
-    combinations = await list_params(route.module) if route.params else [{}]
-    return frozenset(canonical(build_segments(route.file.segments, params)) for params in combinations)
+    return frozenset(path.path for path in await route.listed())

@@ -21,8 +21,7 @@ from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic, refusal, u
 from millpond.render.scopes.inputs import merged
 from millpond.render.target import Target
 from millpond.routes.exports import STATIC_PARAMS
-from millpond.routes.static_params import list_params
-from millpond.routes.table import build_segments
+from millpond.routes.path import readable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from millpond.prerender.watch import Watch
     from millpond.render.renderer import Rendered, Renderer
     from millpond.render.scopes.inputs import Inputs
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Route
 
     FirstPass = Inputs | NotStatic | RenderTimeoutError | None
     """What a first pass has used, or why there is no second one; None in the classic model."""
@@ -70,6 +69,10 @@ class RouteResult:
     """Whether the build looks at what a GET does, as with Cache Components."""
     pages: list[Page] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    shadow: str | None = None
+    """Why no request gets to the route; None: some do."""
+    shadowed: list[tuple[str, str]] = field(default_factory=list)
+    """Paths that other routes answer: not rendered. With the reason."""
 
     @property
     def rendered(self) -> list[Page]:
@@ -78,12 +81,14 @@ class RouteResult:
     @property
     def plan(self) -> Plan:
         """The decision (A.1): one live path ends on-demand rendering for all others (R3.17)."""
+        if self.shadow is not None:
+            return Plan(self.route, ModeReason(f"never reached: {self.shadow}"))
         live = [page for page in self.pages if page.entry is None]
         why = ModeReason(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
         static = self.candidacy.static and bool(self.rendered or not live)
         open_ended = static and bool(self.route.params) and not live
         if self._unseen and open_ended:
-            why = ModeReason("not verified, as it lists no path", self.route.module.place(STATIC_PARAMS))
+            why = ModeReason("not verified, as it lists no path", self.route.place(STATIC_PARAMS))
         closed = open_ended and self.route.config.closed
         return Plan(
             route=self.route,
@@ -95,8 +100,20 @@ class RouteResult:
         )
 
     @property
-    def warning(self) -> str | None:
-        """What the build can't vouch for: while serving nobody sees what a GET reads besides the request."""
+    def warnings(self) -> list[str]:
+        """What the build can't vouch for, and what it didn't build."""
+        get = self.route.operations.get("GET")
+        never = self.shadowed if self.shadow is None else [(self.route.pattern, self.shadow)]
+        shadowed = [
+            f"{'' if get is None else f'{get.place}: '}GET {path} is never reached, and isn't built: {shadow}; declare "
+            "it before that, or remove one of them."
+            for path, shadow in never
+        ]
+        return shadowed if self._unverified is None else [*shadowed, self._unverified]
+
+    @property
+    def _unverified(self) -> str | None:
+        """While serving nobody sees what a GET reads besides the request."""
         plan = self.plan
         if not (self._unseen and plan.on_demand):
             return None
@@ -192,18 +209,25 @@ class Prerenderer:
         """The paths to try (R3.4)."""
         route, chosen = result.route, result.candidacy
         if chosen.broken_promise is not None:
-            result.failures.append(Failure(route.file.file, route.pattern, {}, f"  {chosen.broken_promise}"))
+            result.failures.append(Failure(route.source, route.pattern, {}, f"  {chosen.broken_promise}"))
         if not chosen.static:
             return []
-        if not route.params:
-            return [Target.of(route, build_segments(route.file.segments, {}), {})]
-        try:
-            listed = await contained(lambda: list_params(route.module), STATIC_PARAMS)
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
-            lister = getattr(route.module.generate_static_params, "__name__", STATIC_PARAMS)
-            result.failures.append(Failure(route.file.file, None, {}, self._why_not_listed(lister, error)))
+        result.shadow = route.unreachable()
+        if result.shadow is not None:
             return []
-        targets = [Target.of(route, build_segments(route.file.segments, params), params) for params in listed]
+        lister = route.lister or STATIC_PARAMS
+        try:
+            listed = await contained(route.listed, lister)
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
+            result.failures.append(Failure(route.source, None, {}, self._why_not_listed(lister, error)))
+            return []
+        targets = []
+        for path in listed:
+            shadow = route.unreachable(path)
+            if shadow is None:
+                targets.append(Target.of(route, path.segments, path.params))
+            else:
+                result.shadowed.append((readable(path.segments), shadow))
         deep = [target for target in targets if len(target.segments) > self.deepest]
         result.failures += [self._failure(target, self._why_unreachable(target)) for target in deep[:1]]
         return [] if deep else targets
@@ -262,7 +286,7 @@ class Prerenderer:
         if config.forbids_dynamic:
             return self._failure(target, f"  {refusal(ended.use)}")
         if config.forces_static and ended.use.guard is not None:
-            option = target.route.module.place("dynamic")
+            option = target.route.place("dynamic")
             return self._failure(target, f"  {unasked_guard(ended.use.guard, ended.use.api, ended.use.place, option)}")
         return Page(target, None, ended.use, seconds)
 
@@ -282,7 +306,7 @@ class Prerenderer:
         return f"  {unset}" if unset is not None else failure_message(error, self.project)
 
     def _failure(self, target: Target, message: str) -> Failure:
-        return Failure(target.route.file.file, target.readable, dict(target.params), message)
+        return Failure(target.route.source, target.readable, target.shown_params, message)
 
 
 async def _each(one: Callable[[T], Awaitable[R]], items: Sequence[T], at_once: int) -> list[R]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from millpond.internals import fastapi_names
 from millpond.observe.observer import Observer
 
 if TYPE_CHECKING:
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.render.target import Target
-    from millpond.routes.operation import Operation
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Operation, Route
 
 
 class Watch:
@@ -33,7 +31,7 @@ class Watch:
         self._observer = Observer(project)
         self._routes = routes
         self._last: dict[str, str] = {}
-        """By route file: the key of its last path."""
+        """By route: the key of its last path."""
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -42,24 +40,23 @@ class Watch:
         with self._observer.installed(), contextlib.ExitStack() as stack:
             for route in self._routes:
                 if "GET" in route.operations:
-                    get = route.operations["GET"].api_route
-                    stack.enter_context(get.called_through(self._observer.handler))
+                    stack.enter_context(route.operations["GET"].called_through(self._observer.handler))
             yield
 
     def expect(self, targets: Iterable[Target]) -> None:
         """What is going to be rendered, in this order: when the last of a route begins, not much else does."""
-        self._last = {target.route.file.file: target.key for target in targets}
+        self._last = {target.route.origin: target.key for target in targets}
 
     def render(self, target: Target) -> AbstractContextManager[None]:
         """Around the render of one path."""
         get = target.route.operations["GET"]
-        last = self._last.get(target.route.file.file) == target.key
+        last = self._last.get(target.route.origin) == target.key
         return self._observer.render(whole=last or get.streams or _has_async(get))
 
 
 def _has_async(operation: Operation) -> bool:
     """Whether it has a dependency that runs in the event loop, or may have one."""
-    dependencies = fastapi_names.dependency_calls(operation.api_route)
+    dependencies = operation.dependency_calls()
     return dependencies is None or any(map(_is_async, dependencies))
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from millpond.prerender.input_records import RouteInputs
     from millpond.prerender.opened_files import OpenedFiles
     from millpond.prerender.prerenderer import Prerenderer, RouteResult
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Route
 
     Progress = Callable[[int, int], None]
     """Told how many paths are done, and of how many."""
@@ -74,8 +74,8 @@ class WholeBuild:
     """The files that were opened since the build began."""
     config: Config
     """The project's configuration."""
-    hints: Sequence[str] = ()
-    """About files that no route is made of."""
+    hints: Callable[[], Sequence[str]] = tuple
+    """Gives warnings about what isn't a route of these: files that no route is made of, say."""
 
     async def run(self, progress: Progress) -> Built:
         """Prerender the routes and, when nothing failed, put the build in place of the former one.
@@ -96,10 +96,10 @@ class WholeBuild:
         if not failures:
             write_build(self.prerenderer.project, manifest, entries, key)
         warnings = [warning for route in self.routes for warning in route.warnings]
-        warnings += [result.warning for result in results if result.warning is not None]
+        warnings += [warning for result in results for warning in result.warnings]
         warnings += idle_allowances(self.routes, manifest.routes)
         warnings += unasked_guards(result.plan for result in results)
-        warnings += self.hints
+        warnings += self.hints()
         return Built(manifest, failures, warnings, time.perf_counter() - started)
 
     def _manifest(self, results: list[RouteResult], entries: int, key: bytes) -> BuildManifest:
@@ -144,8 +144,9 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
     lifetime = _lifetime(result, expire_time)
     return RouteRecord(
         pattern=route.pattern,
-        file=route.file.file,
-        digest=route.module.digest,
+        origin=route.origin,
+        file=route.source,
+        digest=route.digest,
         glyph=result.glyph,
         why=plan.why.text,
         place=None if plan.why.place is None else (plan.why.place.file, plan.why.place.line),

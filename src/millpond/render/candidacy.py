@@ -9,8 +9,7 @@ from millpond.render.scopes.dynamic_use import DynamicUse, refusal, unasked_guar
 if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.compat import Compat
-    from millpond.routes.operation import Operation
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import DeclaredInput, Operation, Route
 
 
 class ModeReason(NamedTuple):
@@ -44,21 +43,30 @@ def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -
     refused = _refused(route, get)
     if refused is not None:
         return Candidacy(False, refused, _endless(route, get))
-    wanted = _wanted_by_all(route) if cache_components else _wanted(route, compat)
+    wish = route.wish(compat, cache_components=cache_components)
+    wanted = Candidacy(wish.static, ModeReason(wish.text, wish.place))
     if not wanted.static:
         return wanted
     return _unguarded(route, get, wanted) if route.config.forces_static else _undeclared(route, get, wanted)
 
 
+def undeclarable(route: Route, get: Operation) -> DeclaredInput | None:
+    """The first declared input that isn't part of the key; a guard is asked each time, as a token may be revoked."""
+    known = route.config.cache_query
+    return next(
+        (each for each in get.declared if each.guard is not None or each.kind != "query" or each.name not in known),
+        None,
+    )
+
+
 def _undeclared(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:
     """`wanted`, unless the GET or a dependency of it declares an input that isn't part of the key."""
-    for needed in get.declared:
-        if needed.kind == "query" and needed.name in route.config.cache_query and needed.guard is None:
-            continue  # it is part of the key; but a guard is asked each time, as a token may be revoked
-        place = get.place if needed.guard is None else needed.guard.place
+    needed = undeclarable(route, get)
+    if needed is not None:
+        place = needed.guard.place if needed.guard is not None else needed.place or get.place
         broken = refusal(DynamicUse(needed.api, place)) if route.config.forbids_dynamic else None
         return Candidacy(False, ModeReason(f"declares {needed.api}", place), broken)
-    if route.params and route.module.generate_static_params is None:  # the build sees none of its renders
+    if route.params and route.lister is None:  # the build sees none of its renders
         for guard in get.guards:
             if guard.takes_request:
                 broken = refusal(DynamicUse(guard.name, guard.place)) if route.config.forbids_dynamic else None
@@ -73,17 +81,17 @@ def _unguarded(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:
     if not reads:
         return wanted
     guard, read = reads[0]
-    message = unasked_guard(guard.name, read, guard.place, route.module.place("dynamic"))
+    message = unasked_guard(guard.name, read, guard.place, route.place("dynamic"))
     return Candidacy(False, ModeReason(f"{guard.name} reads {read}", guard.place), message)
 
 
 def _refused(route: Route, get: Operation) -> ModeReason | None:
-    """What makes GET live whatever else the file says (R2.14, R2.16 to R2.18)."""
-    module, config = route.module, route.config
+    """What makes GET live whatever else its author says (R2.14, R2.16 to R2.18)."""
+    config = route.config
     if config.forces_dynamic:
-        return ModeReason('dynamic = "force-dynamic"', module.place("dynamic"))
+        return ModeReason('dynamic = "force-dynamic"', route.place("dynamic"))
     if config.never_cached:
-        return ModeReason("revalidate = 0", module.place("revalidate"))
+        return ModeReason("revalidate = 0", route.place("revalidate"))
     if get.sends_events:
         return ModeReason("sends events as they happen", get.place)
     if get.streams and not config.opts_in:
@@ -95,42 +103,5 @@ def _endless(route: Route, get: Operation) -> str | None:
     """Why `dynamic` can't hold for a stream of events."""
     if not get.sends_events or not (route.config.forces_static or route.config.forbids_dynamic):
         return None
-    option = f'dynamic = "{route.config.dynamic}" ({route.module.place("dynamic")})'
+    option = f'dynamic = "{route.config.dynamic}" ({route.place("dynamic")})'
     return f"{get.place}: GET sends events as they happen, so it is live; leave out {option}."
-
-
-def _wanted_by_all(route: Route) -> Candidacy:
-    """With Cache Components no opt-in is needed, but parameters must be listed (R3.3, R9.11)."""
-    if route.params and route.module.generate_static_params is None:
-        return Candidacy(False, ModeReason("has parameters, and no generate_static_params"))
-    return Candidacy(True, ModeReason("ends without waiting, and without request data"))
-
-
-def _wanted(route: Route, compat: Compat) -> Candidacy:
-    module, config = route.module, route.config
-    if route.file.is_answer:
-        return Candidacy(True, ModeReason("a file, served as it is"))
-    listed = module.generate_static_params is not None
-    if route.params and not listed:
-        return _wanted_on_demand(route)
-    if config.forces_static or config.forbids_dynamic:
-        return Candidacy(True, ModeReason(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
-    if config.opts_in:
-        return Candidacy(True, ModeReason(f"revalidate = {config.revalidate}", module.place("revalidate")))
-    if route.file.static_by_default:
-        return Candidacy(True, ModeReason("metadata files are static by default"))
-    if listed:
-        return Candidacy(True, ModeReason("generate_static_params", module.place("generate_static_params")))
-    if compat.get_is_static_by_default:
-        return Candidacy(True, ModeReason(f"GET is static by default (compat {compat})"))
-    return Candidacy(False, ModeReason(f"GET is live by default (compat {compat})"))
-
-
-def _wanted_on_demand(route: Route) -> Candidacy:
-    """A parameterised route without `generate_static_params` (R3.4; a time-based one opts in, D17)."""
-    module, config = route.module, route.config
-    if config.forces_static or config.forbids_dynamic:
-        return Candidacy(True, ModeReason(f'dynamic = "{config.dynamic}"', module.place("dynamic")))
-    if config.revalidate:
-        return Candidacy(True, ModeReason(f"revalidate = {config.revalidate}", module.place("revalidate")))
-    return Candidacy(False, ModeReason("has parameters, and no generate_static_params"))

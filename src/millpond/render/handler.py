@@ -15,7 +15,7 @@ from millpond.render.scopes.scope import required
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from millpond.routes.operation import Handler
+    from millpond.routes.route_contract import Handler
 
 
 def wrap_handler(inner: Handler) -> Handler:

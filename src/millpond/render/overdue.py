@@ -123,7 +123,7 @@ class TimedRenders:
 
 
 def _named(target: Target) -> str:
-    return f"{target.route.pattern} ({target.route.file.file})"
+    return f"{target.route.pattern} ({target.route.source})"
 
 
 def _moment(seconds: float) -> str:

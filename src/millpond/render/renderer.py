@@ -16,12 +16,12 @@ from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.after import drop_after
 from millpond.render.base_exceptions import CANCELLATION, as_exception
 from millpond.render.request.tracked_asgi_scope import SHARED_RENDER
+from millpond.render.route_in_scope import say_route
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 from millpond.render.scopes.inputs import Inputs
 from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.scope import enter, leave
 from millpond.render.scopes.shared_scope import SharedScope
-from millpond.routes.operation import OperationApp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -134,6 +134,7 @@ class Renderer:
         if revalidate:
             scope.lifetime = Lifetime(revalidate)
         collector = _Collector(scope, self.max_bytes)
+        scope.tags.update(dict.fromkeys(target.route.tags))
         token = enter(scope)
         try:
             await self.app(self._asgi_scope(scope, target), _empty_body(), collector.send)
@@ -183,8 +184,8 @@ class Renderer:
         )
 
     def _asgi_scope(self, scope: SharedScope, target: Target) -> dict[str, Any]:
-        route = target.route.operations["GET"].api_route
-        return {
+        get = target.route.operations["GET"]
+        asgi: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
@@ -199,11 +200,11 @@ class Renderer:
             "headers": [],
             "state": dict(self.state),
             "path_params": dict(target.params),
-            "route": route,
-            "endpoint": route.endpoint,
-            OPERATION: OperationApp(route, _tolerating_failed_background),
+            OPERATION: _tolerating_failed_background(get.app),
             SHARED_RENDER: scope,
         }
+        say_route(asgi, get.told)
+        return asgi
 
     def _rendered(self, scope: SharedScope, collector: _Collector, target: Target) -> Rendered:
         if collector.status is None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from millpond.policy.key import canonical_query, folders_of, response_key
-from millpond.policy.tags import own_tags
+from millpond.policy.key import canonical_query, response_key
+from millpond.policy.tags import kept_tag, own_tags, path_tag, route_tag
 from millpond.routes.path import canonical, readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from millpond.routes.route import Route
+    from millpond.routes.route_contract import Params, Route
 
 
 _LONGEST_LABEL = 200
@@ -26,14 +26,12 @@ class Target:
     route: Route
     segments: tuple[str, ...]
     """The decoded segments of the path."""
-    params: dict[str, str | list[str]]
+    params: Params
     query: str = ""
     """The part of the query that `cache_query` names, in canonical form."""
 
     @classmethod
-    def of(
-        cls, route: Route, segments: Sequence[str], params: dict[str, str | list[str]], query_string: bytes = b""
-    ) -> Target:
+    def of(cls, route: Route, segments: Sequence[str], params: Params, query_string: bytes = b"") -> Target:
         return cls(route, tuple(segments), params, canonical_query(route.config.cache_query, query_string))
 
     @cached_property
@@ -47,6 +45,14 @@ class Target:
         return readable(self.segments)
 
     @property
+    def shown_params(self) -> dict[str, str | int | float | list[str]]:
+        """The parameters, for reports in JSON."""
+        return {
+            name: each if isinstance(each, str | int | float | list) else str(each)
+            for name, each in self.params.items()
+        }
+
+    @property
     def label(self) -> str:
         """The path for logs, shortened: visitors choose how long it is."""
         return self.path if len(self.path) <= _LONGEST_LABEL else f"{self.path[:_LONGEST_LABEL]}…"
@@ -54,9 +60,13 @@ class Target:
     @cached_property
     def own_tags(self) -> tuple[str, ...]:
         """The tags that the answer has by its path (R6.2)."""
-        return own_tags(self.route.pattern, folders_of(self.route.file.file), self.path)
+        route = self.route
+        path = canonical([segment for segment in self.segments if segment])
+        others = dict.fromkeys(route_tag(pattern) for pattern in route.own_patterns[1:])
+        others.update(dict.fromkeys(map(path_tag, route.spellings(self.params))))
+        return tuple(dict.fromkeys((*own_tags(route.pattern, route.folders, path), *map(kept_tag, others))))
 
     @property
     def key(self) -> str:
         """The key of the route's answer for this path (R4.12)."""
-        return response_key(self.route.file.file, self.path, self.query)
+        return response_key(self.route.origin, self.path, self.query)

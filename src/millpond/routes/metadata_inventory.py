@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.routes.folder import Segment
     from millpond.routes.metadata_file import MetadataKind
-    from millpond.routes.route import Route
+    from millpond.routes.parameters.static_params import Params
+    from millpond.routes.route import FileRoute
     from millpond.routes.scan import RouteFile
-    from millpond.routes.static_params import Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +25,20 @@ class FileForPath:
     """A metadata file that concerns a path, with the parameters that the path gives its folders."""
 
     kind: MetadataKind
-    route: Route
+    route: FileRoute
     params: Params
 
 
 class MetadataInventory:
     """The metadata files of one application."""
 
-    def __init__(self, routes: Iterable[Route], project: Path, config: Config) -> None:
+    def __init__(self, routes: Iterable[FileRoute], project: Path, config: Config) -> None:
         routes = list(routes)
         self.project, self.config = project, config
-        self._pages: Table[Route] = Table(
+        self._pages: Table[FileRoute] = Table(
             (route.file.segments, route) for route in routes if route.file.metadata is None
         )
-        self._files: dict[MetadataKind, list[Route]] = {}
+        self._files: dict[MetadataKind, list[FileRoute]] = {}
         for route in sorted(routes, key=lambda route: route.file.file):
             if route.file.metadata is not None:
                 self._files.setdefault(route.file.metadata.kind, []).append(route)

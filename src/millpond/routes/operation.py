@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -26,28 +26,17 @@ from millpond.routes.options.operation_options import marked_of
 from millpond.routes.options.pointless_options import pointless
 from millpond.routes.parameters.signature import adapt, signature_of
 from millpond.routes.results.returned import EncodedResponse, Results, StreamKind, is_async, passes_on
+from millpond.routes.route_contract import DeclaredInput, Endpoint, Handler, Operation, ToldRoute
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from starlette.datastructures import URLPath
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Scope
 
     from millpond.routes.folder import Segment
     from millpond.routes.module import RouteModule
-
-Endpoint = Callable[..., Any]
-"""What a route file defines."""
-Handler = Callable[[Request], Awaitable[Response]]
-
-_PHRASES = {
-    "query": 'query parameter "{}"',
-    "header": 'header "{}"',
-    "cookie": 'cookie "{}"',
-    "body": "request body",
-    "form": 'form field "{}"',
-    "security": 'security scheme "{}"',
-}
 
 
 class Ways(NamedTuple):
@@ -64,9 +53,9 @@ Find = Callable[["Scope"], "Found | None"]
 class Found(NamedTuple):
     """What answers a request."""
 
-    operation: OperationRoute | None
+    operation: APIRoute | None
     """None: the route has no operation for the request's method."""
-    siblings: Collection[OperationRoute]
+    siblings: Collection[APIRoute]
     """All operations of the route."""
     params: Mapping[str, Any]
 
@@ -87,7 +76,6 @@ class OperationRoute(APIRoute):
         self._through: Callable[[Endpoint], Endpoint] | None = None
         self._options = kw
         super().__init__(path, endpoint, **kw)
-        self.runs = OperationApp(self)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """FULL if this operation answers the request, PARTIAL if its route does with another method."""
@@ -116,6 +104,11 @@ class OperationRoute(APIRoute):
                 f"{self.place}: a Millpond's router can't be included in another application: its answers would not "
                 'be cached. Mount the application: parent.mount("/shop", app).'
             )
+
+    @cached_property
+    def told(self) -> ToldRoute:
+        """What the scope of a request says about it."""
+        return ToldRoute(self, self.endpoint, self.path_format)
 
     @cached_property
     def ways(self) -> Ways:
@@ -166,36 +159,9 @@ class OperationRoute(APIRoute):
         return handler
 
 
-@dataclass(frozen=True, slots=True)
-class OperationApp:
-    """The ASGI application of an operation."""
-
-    route: OperationRoute
-    around: Callable[[ASGIApp], ASGIApp] = lambda app: app
-    """Goes around whatever sends the answer."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.around(self.route.app)(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredInput:
-    """Something of the request that a handler's signature, or one of its dependencies, asks for."""
-
-    kind: Literal["query", "header", "cookie", "body", "form", "security"]
-    name: str
-    guard: Guard | None = None
-    """The dependency of a folder or an `@operation` that asks for it; None: the signature does, or the application."""
-
-    @property
-    def api(self) -> str:
-        """What messages call it."""
-        return _PHRASES[self.kind].format(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of a route."""
+@dataclass(frozen=True)
+class FileOperation(Operation):
+    """One function of a route file."""
 
     method: str
     module: RouteModule
@@ -223,13 +189,31 @@ class Operation:
     @property
     def threaded(self) -> bool:
         """Whether the function, or a dependency of it, is a sync one, and so runs in a thread of the pool."""
-        dependencies = fastapi_names.dependency_calls(self.api_route)
+        dependencies = self.dependency_calls()
         return dependencies is None or any(map(_in_thread, (self.api_route.endpoint, *dependencies)))
+
+    @property
+    def told(self) -> ToldRoute:
+        return self.api_route.told
+
+    @property
+    def app(self) -> ASGIApp:
+        return self.api_route.app
+
+    @property
+    def direct(self) -> Handler | None:
+        return self.api_route.ways.direct
+
+    def dependency_calls(self) -> list[Callable[..., Any]] | None:
+        return fastapi_names.dependency_calls(self.api_route)
+
+    def called_through(self, through: Callable[[Endpoint], Endpoint]) -> AbstractContextManager[None]:
+        return self.api_route.called_through(through)
 
 
 def make_operation(
     module: RouteModule, method: str, around: Callable[[Handler], Handler], router: APIRouter | None = None
-) -> Operation:
+) -> FileOperation:
     """The operation of `module.functions[method]`.
 
     Args:
@@ -268,10 +252,11 @@ def make_operation(
         raise RouteModuleError(f"{said}: @operation: {problem}.")
     guards = _guards(api_route, module, router, said)
     declared = dict.fromkeys(
-        DeclaredInput(cast("Any", kind), name, None if index is None else guards.get(index))
-        for kind, name, index in fastapi_names.declared(api_route)
+        DeclaredInput(cast("Any", each.kind), each.name, guard=None if each.listed is None else guards.get(each.listed))
+        for each in fastapi_names.declared(api_route)
     )
-    return Operation(method, module, api_route, tuple(declared), generates_answer(function), place, (*guards.values(),))
+    streams = generates_answer(function)
+    return FileOperation(method, module, api_route, tuple(declared), streams, place, (*guards.values(),))
 
 
 def _options(module: RouteModule, method: str, router: APIRouter, own: Mapping[str, Any]) -> dict[str, Any]:

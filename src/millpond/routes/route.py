@@ -9,63 +9,110 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import RouteModuleError
+from millpond.policy.key import folders_of
 from millpond.policy.segment import SegmentConfig
 from millpond.routes.broken_route import broken_module
+from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.module import below, load
 from millpond.routes.operation import allow, make_operation
 from millpond.routes.options.folder_tree import FolderTree
+from millpond.routes.parameters.static_params import list_params
+from millpond.routes.route_contract import ListedPath, Route, Wish
+from millpond.routes.table import build_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from millpond.errors import Place
+    from millpond.policy.compat import Compat
     from millpond.routes.broken_route import Explain, Explained
     from millpond.routes.folder import Segment
     from millpond.routes.module import Load, RouteModule
-    from millpond.routes.operation import Handler, Operation
-    from millpond.routes.options.guards import Guard
+    from millpond.routes.operation import FileOperation
+    from millpond.routes.route_contract import Handler
     from millpond.routes.scan import RouteFile
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One URL pattern and the methods that answer it."""
+@dataclass(frozen=True)
+class FileRoute(Route):
+    """The route of a file."""
 
     file: RouteFile
     module: RouteModule
-    operations: Mapping[str, Operation]
-    """By method; only those that the file defines (HEAD and OPTIONS may be answered without)."""
+    by_method: Mapping[str, FileOperation]
+    """Only what the file defines (HEAD and OPTIONS may be answered without)."""
+
+    @property
+    def operations(self) -> Mapping[str, FileOperation]:
+        return self.by_method
+
+    @property
+    def origin(self) -> str:
+        return self.file.file
+
+    @property
+    def source(self) -> str:
+        return self.file.file
 
     @property
     def pattern(self) -> str:
         return self.file.pattern
 
     @property
+    def own_patterns(self) -> tuple[str, ...]:
+        return (self.file.pattern,)
+
+    @property
+    def folders(self) -> str:
+        return folders_of(self.file.file)
+
+    @property
     def config(self) -> SegmentConfig:
         return self.module.config
 
     @property
-    def params(self) -> tuple[Segment, ...]:
-        return self.file.params
+    def segments(self) -> tuple[Segment, ...]:
+        return self.file.segments
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        return tuple(segment.parameter for segment in self.file.params)
+
+    @property
+    def digest(self) -> str:
+        return self.module.digest
 
     @property
     def allow(self) -> str:
-        """The value of `Allow`, for the automatic OPTIONS and for 405 (R1.23, D2)."""
         return allow(self.operations)
 
     def method_for(self, method: str) -> str:
-        """The method whose operation answers: HEAD falls to GET where the file has no HEAD of its own (R1.22)."""
+        """HEAD falls to GET where the file has no HEAD of its own (R1.22)."""
         return "GET" if method == "HEAD" and "HEAD" not in self.operations else method
 
     @property
-    def guard(self) -> Guard | None:
-        """The first dependency before GET that a folder or its `@operation` lists."""
-        get = self.operations.get("GET")
-        return get.guards[0] if get is not None and get.guards else None
+    def inherited(self) -> Collection[str]:
+        return self.module.inherited
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return self.module.warnings
+
+    @property
+    def lister(self) -> str | None:
+        function = self.module.generate_static_params
+        return None if function is None else getattr(function, "__name__", STATIC_PARAMS)
+
+    async def listed(self) -> list[ListedPath]:
+        combinations = await list_params(self.module) if self.file.params else [{}]
+        return [ListedPath(build_segments(self.file.segments, params), params) for params in combinations]
+
+    def place(self, name: str) -> Place:
+        return self.module.place(name)
+
+    def wish(self, compat: Compat, *, cache_components: bool) -> Wish:
+        return _wanted_by_all(self.module) if cache_components else _wanted(self.module, compat)
 
 
 def load_route(
@@ -75,7 +122,7 @@ def load_route(
     around: Callable[[Handler], Handler],
     load_one: Load = load,
     folders: FolderTree | None = None,
-) -> Route:
+) -> FileRoute:
     """Load `file` and make its operations; `around` wraps the handling of each request, `folders` are those above.
 
     Raises:
@@ -85,7 +132,8 @@ def load_route(
     module = below(load_one(file, project, app_dir), above)
     if file.is_answer and router.dependencies:  # they are to see the visitor's request, or end the render
         module = dataclasses.replace(module, config=SegmentConfig())
-    return Route(file, module, {method: make_operation(module, method, around, router) for method in module.functions})
+    operations = {method: make_operation(module, method, around, router) for method in module.functions}
+    return FileRoute(file, module, operations)
 
 
 def load_routes(
@@ -96,7 +144,7 @@ def load_routes(
     load_one: Load = load,
     folders: FolderTree | None = None,
     explain: Explain | None = None,
-) -> list[Route]:
+) -> list[FileRoute]:
     """All routes, in the order of `files`, with operation ids that no two operations share.
 
     Args:
@@ -113,7 +161,7 @@ def load_routes(
             id.
     """
     folders = folders or FolderTree(project, app_dir)
-    routes: list[Route] = []
+    routes: list[FileRoute] = []
     failures: list[RouteModuleError] = []
     for file in files:
         try:
@@ -128,10 +176,10 @@ def load_routes(
     return routes
 
 
-def broken_route(file: RouteFile, explained: Explained, around: Callable[[Handler], Handler]) -> Route:
+def broken_route(file: RouteFile, explained: Explained, around: Callable[[Handler], Handler]) -> FileRoute:
     """The route of a file that can't work, answered by `explained`."""
     module = broken_module(file, explained)
-    return Route(file, module, {method: make_operation(module, method, around) for method in module.functions})
+    return FileRoute(file, module, {method: make_operation(module, method, around) for method in module.functions})
 
 
 def _refuse(failures: Sequence[RouteModuleError]) -> NoReturn:
@@ -141,7 +189,7 @@ def _refuse(failures: Sequence[RouteModuleError]) -> NoReturn:
     raise RouteModuleError("\n".join(dict.fromkeys(map(str, failures)))) from failures[0].__cause__
 
 
-def tell_apart(routes: Iterable[Route]) -> None:
+def tell_apart(routes: Iterable[FileRoute]) -> None:
     """Give operations of the same name ("/a.b" and "/a_b") ids of their own; those of @operation stay as they are.
 
     The suffix comes from the pattern, so an id doesn't change when another route comes or goes.
@@ -150,7 +198,7 @@ def tell_apart(routes: Iterable[Route]) -> None:
         RouteModuleError: two operations say that they have one id.
     """
     operations = [(route, operation) for route in routes for operation in route.operations.values()]
-    said: dict[str, Operation] = {}
+    said: dict[str, FileOperation] = {}
     for _, operation in operations:
         own = operation.own_id
         if own is not None and said.setdefault(own, operation) is not operation:
@@ -165,3 +213,40 @@ def tell_apart(routes: Iterable[Route]) -> None:
         if uses[name] > 1 and operation.own_id is None:
             suffix = hashlib.sha256(route.pattern.encode()).hexdigest()[:6]
             operation.api_route.operation_id = operation.api_route.unique_id = f"{name}_{suffix}"
+
+
+def _wanted_by_all(module: RouteModule) -> Wish:
+    """With Cache Components no opt-in is needed, but parameters must be listed (R3.3, R9.11)."""
+    if module.file.params and module.generate_static_params is None:
+        return Wish(False, "has parameters, and no generate_static_params")
+    return Wish(True, "ends without waiting, and without request data")
+
+
+def _wanted(module: RouteModule, compat: Compat) -> Wish:
+    config = module.config
+    if module.file.is_answer:
+        return Wish(True, "a file, served as it is")
+    listed = module.generate_static_params is not None
+    if module.file.params and not listed:
+        return _wanted_on_demand(module)
+    if config.forces_static or config.forbids_dynamic:
+        return Wish(True, f'dynamic = "{config.dynamic}"', module.place("dynamic"))
+    if config.opts_in:
+        return Wish(True, f"revalidate = {config.revalidate}", module.place("revalidate"))
+    if module.file.static_by_default:
+        return Wish(True, "metadata files are static by default")
+    if listed:
+        return Wish(True, "generate_static_params", module.place(STATIC_PARAMS))
+    if compat.get_is_static_by_default:
+        return Wish(True, f"GET is static by default (compat {compat})")
+    return Wish(False, f"GET is live by default (compat {compat})")
+
+
+def _wanted_on_demand(module: RouteModule) -> Wish:
+    """A parameterised route without `generate_static_params` (R3.4; a time-based one opts in, D17)."""
+    config = module.config
+    if config.forces_static or config.forbids_dynamic:
+        return Wish(True, f'dynamic = "{config.dynamic}"', module.place("dynamic"))
+    if config.revalidate:
+        return Wish(True, f"revalidate = {config.revalidate}", module.place("revalidate"))
+    return Wish(False, "has parameters, and no generate_static_params")

@@ -12,33 +12,38 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import NO_NEGOTIATION
 from millpond.policy.lifetime import FOREVER
-from millpond.render.request.tracked_asgi_scope import guarded
+from millpond.prerender.plan import Plan
+from millpond.render.candidacy import ModeReason
+from millpond.render.request.tracked_asgi_scope import guarded, plain_value
 from millpond.render.scopes.dynamic_use import NotStatic
+from millpond.render.target import Target
 from millpond.routes.public.public_file import PublicFile
-from millpond.serve.answered import ANSWERED
-from millpond.serve.live import LiveRequest
+from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.live import ANSWER_ENDPOINT, LiveRequest, at_once
 from millpond.serve.matching.base_path import OUTSIDE
-from millpond.serve.matching.matcher import EarlyAnswer
+from millpond.serve.matching.matcher import EarlyAnswer, Matched
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on, send_cached, send_plain
 from millpond.serve.span import Tracing
 from millpond.serve.told_route import tell_route, told_route
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.cache.responses import Cached, Responses
     from millpond.policy.freshness import Clock
     from millpond.policy.http.reply import Negotiation
-    from millpond.render.target import Target
-    from millpond.serve.answered import Answered
+    from millpond.routes.endpoints.endpoint_route import EndpointRoute
     from millpond.serve.hits import CachedPath, Hits
     from millpond.serve.live import LiveRunner, Way
     from millpond.serve.matching.match_cache import MatchCache
-    from millpond.serve.matching.matcher import Matched, Matcher
+    from millpond.serve.matching.matcher import Matcher
     from millpond.serve.public.public_answers import PublicAnswers
     from millpond.serve.revalidation import RevalidateEndpoint
 
+_ADDED_LATE = ModeReason("declared after the start")
 _LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
 _NOTHING: tuple[CachedPath | None, Negotiation] = (None, NO_NEGOTIATION)
 _DRAFT = Decision(Action.BYPASS, Reason.DRAFT)
@@ -59,6 +64,8 @@ class Dispatcher:
     live: LiveRunner
     declared: ASGIApp
     """Answers what no file route does."""
+    endpoint_plans: Mapping[str, Plan]
+    """Those of endpoints with `@static`, by their origins."""
     clock: Clock
     hits: Hits
     """Paths that were answered from the cache, which need no matching."""
@@ -141,7 +148,35 @@ class Dispatcher:
         if asgi.get(OUTSIDE):
             raise HTTPException(404)
         asgi.update(guarded(asgi))
+        asgi[ANSWER_ENDPOINT] = self.answer_endpoint
         await pass_on(self.declared, asgi, receive, send)
+
+    async def answer_endpoint(
+        self, route: EndpointRoute, plain: ASGIApp, asgi: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer where FastAPI has matched an endpoint with `@static`.
+
+        Args:
+            route: the endpoint's.
+            plain: FastAPI's own application, for other methods than GET.
+            asgi: the request's scope.
+            receive: receives the request's body.
+            send: sends the answer.
+
+        Raises:
+            HTTPException: 404: the route is closed, and the path isn't listed.
+            Exception: what the endpoint raised, for the application's exception handlers.
+        """
+        found = route.found(asgi)
+        if route.method_for(asgi["method"]) != "GET" or found is None:
+            await plain(asgi, receive, send)
+            return
+        plan = self.endpoint_plans.get(route.origin) or Plan(route, _ADDED_LATE)
+        target = Target.of(route, found.segments, found.params, plain_value({**asgi}, "query_string"))
+        if plan.declines(target.path):
+            raise HTTPException(404)
+        asgi.setdefault(ANSWERED, Answered(send))
+        await self._answer_route(Matched(plan, target), asgi, receive, send, at_once)
 
     async def _answer_route(self, found: Matched, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
         plan, target = found
@@ -167,7 +202,7 @@ class Dispatcher:
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
         """Raises NotStatic: the route turned dynamic; Exception: what the handler raised in a render."""
         found = self.responses.hit(target.key)
-        if found is not None:
+        if found is not None and target.route.is_told_by_path:
             self.hits.learn(asgi, target)
         own = answered.own_answer
         cached = found or await self._rendered(target, waits=own is not None and own.wants_fresh)

@@ -62,7 +62,7 @@ class CachedPath:
         self.key = target.key
         self.path = path
         """Decoded: where middleware has rewritten `path`, it is another one's."""
-        self.route = target.route.operations["GET"].api_route
+        self.route = target.route.operations["GET"].told
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried
@@ -192,9 +192,13 @@ class Hits:
         """Answer at the socket as the application's only middleware does; None: there is none, or others, too."""
         if cors != self._cors:
             self._cors = cors
-            for path, cached_path in list(self._cached_paths.items()):
-                cached_path.retire()
-                self._cached_paths.forget(path)
+            self.unlearn()
+
+    def unlearn(self) -> None:
+        """Forget all paths: another route may answer them now."""
+        for path, cached_path in list(self._cached_paths.items()):
+            cached_path.retire()
+            self._cached_paths.forget(path)
 
     def remember(self, data: bytes, request: HitRequest) -> None:
         """Remember that the parser found `data` to be `request` and nothing else."""

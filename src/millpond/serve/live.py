@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from millpond.render.after import AfterCallbacks
     from millpond.render.renderer import Renderer
     from millpond.render.target import Target
-    from millpond.routes.operation import Operation
+    from millpond.routes.route_contract import Operation
     from millpond.serve.answered import Answered
 
 log = logging.getLogger("millpond.serve")
 
 DISPATCHED = "millpond.dispatched"
 """The key of an ASGI scope under which the router's place finds what answers, once a request was matched before."""
+
+ANSWER_ENDPOINT = "millpond.answer_endpoint"
+"""The key of an ASGI scope under which the place of an endpoint with `@static` finds what answers there."""
 
 Way = Callable[["ASGIApp", "Scope", "Receive", "Send"], Awaitable[None]]
 """How a request gets from the dispatcher to what answers it live: at once, or by the middleware stack."""
@@ -92,7 +95,7 @@ class LiveRun:
         except BaseException as error:  # a redirect() in a streamed body, say, comes too late to be an answer
             if is_cancellation(error):
                 raise
-            raise as_exception(error, f"{method} {target.label} ({target.route.file.file})") from error
+            raise as_exception(error, f"{method} {target.label} ({target.route.source})") from error
         finally:
             if is_outermost:
                 sending.tell(answered)
@@ -100,7 +103,7 @@ class LiveRun:
             self.runner.warn_of_lost_body(self, method, sending)
 
     def _sending(self, scope: Scope, send: Send) -> LiveSend:
-        name, decision = self.request.target.route.file.file, self.request.decision
+        name, decision = self.request.target.route.source, self.request.decision
         return LiveSend(send, scope["method"], decision, fronted=self.runner.fronted, name=name)
 
 
@@ -135,7 +138,7 @@ class LiveRunner:
         method = operation.method
         state = DraftState(request.draft, self.draft_secret, self.secure_cookies)
         scope = self.renderer.live_scope(target, method, asgi, state)
-        if method in ("GET", "HEAD"):
+        if method in ("GET", "HEAD") and operation.hides_body:
             receive = _without_body(receive)  # R1.29
         messages = ClientMessages(receive)
         visible = asgi.setdefault("state", {})  # middleware further out sees what the handler keeps there
@@ -144,7 +147,7 @@ class LiveRunner:
         if scope.has_empty_request:
             scope.asgi = asgi = _stub(asgi)
         asgi.update(guarded(asgi))
-        asgi[OPERATION], asgi[CLIENT_MESSAGES] = operation.api_route.runs, messages
+        asgi[OPERATION], asgi[CLIENT_MESSAGES] = operation.app, messages
         token = enter(scope)
         try:
             await request.way(LiveRun(self, request, operation), asgi, messages.receive, send)
@@ -162,7 +165,7 @@ class LiveRunner:
             headers = live_headers([], request.decision, fronted=self.fronted)
             told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
             raise HTTPException(405, headers={**allow, **told})
-        name = request.target.route.file.file
+        name = request.target.route.source
         sending = LiveSend(send, "OPTIONS", request.decision, fronted=self.fronted, name=name)
         await Response(status_code=204, headers=allow)(asgi, receive, sending)
 

@@ -14,7 +14,7 @@ from millpond.testing.assertions import WHY, is_live
 from millpond.testing.errand import ERRAND, Errand
 from millpond.testing.moved_clock import Clock
 from millpond.testing.ponds_inside import pond_for, ponds_in
-from millpond.testing.why_live import known_reason, why_live
+from millpond.testing.why_live import endpoint_matched, known_reason, why_live
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -166,6 +166,8 @@ class Stage:
         pond, scope = pond_for(self.app, url, self._root_path)
         runtime = self._rehearsal.latest(pond)
         matched = None if runtime is None else runtime.dispatcher.matcher.match(scope)
+        if runtime is not None and matched is None:
+            matched = endpoint_matched(runtime, scope)
         if runtime is None or not isinstance(matched, Matched):
             return None
         return known_reason(pond, runtime, matched)

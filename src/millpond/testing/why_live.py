@@ -9,8 +9,11 @@ from starlette.routing import Match
 
 from millpond.errors import UsageError
 from millpond.policy.http.storing import storable_status
+from millpond.prerender.plan import plan_taking
 from millpond.render.candidacy import ModeReason
 from millpond.render.scopes.dynamic_use import NotStatic
+from millpond.render.target import Target
+from millpond.routes.endpoints.matched_path import matched_path
 from millpond.routes.operation import OperationRoute
 from millpond.routes.public.public_file import PublicFile
 from millpond.serve.matching.base_path import OUTSIDE
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
     from millpond.app import Millpond
     from millpond.app.runtime import Runtime
-    from millpond.render.target import Target
 
 
 async def why_live(pond: Millpond, runtime: Runtime, scope: Scope) -> ModeReason | None:
@@ -38,8 +40,19 @@ async def why_live(pond: Millpond, runtime: Runtime, scope: Scope) -> ModeReason
     if isinstance(matched, PublicFile):
         raise UsageError(f"{scope['path']} is the file {matched.file}: no route runs.")
     if matched is None:
+        matched = endpoint_matched(runtime, scope)
+    if matched is None:
         return _declared(pond, scope)
     return known_reason(pond, runtime, matched) or await _tried(runtime, matched.target)
+
+
+def endpoint_matched(runtime: Runtime, scope: Scope) -> Matched | None:
+    """The endpoint with `@static` to which FastAPI gives a request."""
+    taking = plan_taking(runtime.dispatcher.endpoint_plans.values(), matched_path(scope))
+    if taking is None or scope.get(OUTSIDE):
+        return None
+    plan, taken = taking
+    return Matched(plan, Target.of(plan.route, taken.segments, taken.params, scope.get("query_string", b"")))
 
 
 def known_reason(pond: Millpond, runtime: Runtime, matched: Matched) -> ModeReason | None:
@@ -70,7 +83,7 @@ def _declared(pond: Millpond, scope: Scope) -> ModeReason:
     for route in [] if scope.get(OUTSIDE) else pond.routes:
         if not isinstance(route, OperationRoute) and route.matches(scope)[0] is Match.FULL:
             return ModeReason("declared on the application, in no route file")
-    patterns = [route.pattern for route in pond.file_routes]
+    patterns = [route.pattern for route in pond.own_routes]
     nearest = difflib.get_close_matches(scope["path"], patterns, n=3, cutoff=0.3)
     others = f"; there is {', '.join(nearest)}" if nearest else ""
     raise UsageError(f"no route answers {scope['path']}{others}.")

@@ -13,6 +13,7 @@ from starlette.routing import Host, Match, Mount, WebSocketRoute, compile_path
 
 from millpond.errors import Place
 from millpond.render.user_code import in_project
+from millpond.routes.endpoints.static import is_static
 from millpond.routes.operation import OperationRoute
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class DeclaredRoute:
 
 
 def declared_routes(app: Millpond) -> Iterator[DeclaredRoute]:
-    """All of an application's, in FastAPI's order."""
-    return _below("", _declared(app), app.project)
+    """All of an application's that have no `@static`, in FastAPI's order."""
+    return _below("", _declared(app), app.project, without_static=True)
 
 
 def declared_route(app: Millpond, asgi: Mapping[str, Any]) -> tuple[DeclaredRoute | None, Match]:
@@ -95,9 +96,13 @@ def _declared(app: Millpond) -> list[BaseRoute]:
     return [route for route in app.routes if not isinstance(route, OperationRoute)]
 
 
-def _below(prefix: str, routes: Sequence[BaseRoute], project: Path) -> Iterator[DeclaredRoute]:
+def _below(
+    prefix: str, routes: Sequence[BaseRoute], project: Path, *, without_static: bool = False
+) -> Iterator[DeclaredRoute]:
     for each in iter_route_contexts(routes):
         route = each.original_route
+        if without_static and is_static(route):
+            continue
         if each.path is not None or isinstance(route, Host):
             yield _route(prefix, each, project)
         inside = _below(f"{prefix}{_prefix(each)}", _inner(route), project)

@@ -19,9 +19,10 @@ from millpond.policy.tags import is_own
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
-from millpond.prerender.plan import unbuilt_plans
+from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
+from millpond.render.target import Target
+from millpond.routes.endpoints.matched_path import matched_path
 from millpond.routes.public.public_file import METHODS, PublicFile
-from millpond.routes.table import Table
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from millpond.cli.facts.declared_routes import DeclaredRoute
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
-    from millpond.render.target import Target
 
 _REFUSALS = {
     400: "its percent-encoding is malformed",
@@ -48,7 +48,7 @@ class Explanation:
     location: str | None = None
     route: str | None = None
     file: str | None = None
-    params: dict[str, str | list[str]] = field(default_factory=dict)
+    params: dict[str, str | int | float | list[str]] = field(default_factory=dict)
     methods: list[str] = field(default_factory=list)
     mode: str | None = None
     rule: str = ""
@@ -95,10 +95,10 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         explanation.status, explanation.location = redirect.status, redirect.location
         explanation.rule = f"redirect to {redirect.location}: [[redirects]] has one for {redirect.source}"
         return explanation
-    plans = plans_of(manifest, app.file_routes) if manifest else await _unbuilt(app)
+    plans = plans_of(manifest, app.own_routes) if manifest else await _unbuilt(app)
     endpoint = app.config.revalidate_endpoint
-    table = Table((plan.route.file.segments, plan) for plan in plans)
-    matcher = Matcher(table, app.config, None if endpoint is None else endpoint.path, public=app.published.files)
+    prefix = None if endpoint is None else endpoint.path
+    matcher = Matcher(plan_table(plans), app.config, prefix, public=app.published.files)
     if endpoint is not None and matcher.is_endpoint(asgi):
         return _webhook(explanation, endpoint.path)
     matched = matcher.match(asgi)
@@ -108,12 +108,16 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         return _as_it_is(explanation, matched)
     explanation.declined = [_declined(plan) for plan in matcher.declining(asgi)]
     if matched is None:
-        return _unmatched(explanation, app, asgi)
+        taking = plan_taking(plans, matched_path(asgi))
+        if taking is None:
+            return _unmatched(explanation, app, asgi)
+        plan, taken = taking
+        return _answered(explanation, app, manifest, plan, Target.of(plan.route, taken.segments, taken.params), now)
     return _answered(explanation, app, manifest, matched.plan, matched.target, now)
 
 
 async def _unbuilt(app: Millpond) -> list[Plan]:
-    return await unbuilt_plans(app.file_routes, app.config.compat, cache_components=app.config.cache_components)
+    return await unbuilt_plans(app.own_routes, app.config.compat, cache_components=app.config.cache_components)
 
 
 def _path_of(given: str) -> tuple[str, str, list[str]]:
@@ -156,20 +160,23 @@ def _as_it_is(explanation: Explanation, found: PublicFile) -> Explanation:
 
 def _declined(plan: Plan) -> str:
     why = "dynamic_params = False, and generate_static_params doesn't list the path"
-    return f"{plan.route.pattern} ({plan.route.module.place('dynamic_params')}): {why}"
+    return f"{plan.route.pattern} ({plan.route.place('dynamic_params')}): {why}"
 
 
 def _answered(
     explanation: Explanation, app: Millpond, manifest: BuildManifest | None, plan: Plan, target: Target, now: float
 ) -> Explanation:
     route = plan.route
-    explanation.route, explanation.file = route.pattern, route.file.file
-    explanation.params, explanation.methods = dict(target.params), list(route.operations)
+    explanation.route, explanation.file = route.pattern, route.source
+    explanation.params, explanation.methods = dict(target.shown_params), route.methods
     explanation.why = plan.why.text
     explanation.place = None if plan.why.place is None else str(plan.why.place)
     if "GET" not in route.operations:
         explanation.mode, explanation.status = "live", 405
         explanation.rule = f"405 for GET, with Allow: {route.allow}"
+    elif plan.declines(target.path):
+        explanation.mode, explanation.status = "static", 404
+        explanation.rule = "404: dynamic_params=False, and params doesn't list the path"
     elif plan.caches(target.path):
         explanation.cache = _cache(app, manifest, target, now)
         fresh = explanation.cache["revalidate"] if explanation.cache["stored"] else bool(route.config.revalidate)
@@ -187,7 +194,7 @@ def _answered(
 
 def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Target, *, cache_components: bool) -> None:
     """Add the inputs that the build observed for this path, and for the functions that its route calls."""
-    record = next(record for record in manifest.routes if record.file == target.route.file.file)
+    record = next(record for record in manifest.routes if record.origin == target.route.origin)
     path = next((path for path in record.paths if path.path == target.path), None)
     inputs = [record.inputs[number] for number in path.inputs] if path is not None else []
     explanation.frozen = [f"{found}{', declared' if found.declared else ''}" for found in inputs if not found.refreshed]
@@ -275,6 +282,6 @@ def _unmatched(explanation: Explanation, app: Millpond, asgi: dict[str, Any]) ->
         return _declared_answer(explanation, route, match)
     explanation.status = 404
     explanation.rule = "every matching route declines the path" if explanation.declined else "no route matches the path"
-    patterns = [route.pattern for route in app.file_routes]
+    patterns = [route.pattern for route in app.own_routes]
     explanation.nearest = difflib.get_close_matches(explanation.path, patterns, n=3, cutoff=0.3)
     return explanation

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from millpond.render.request.tracked_mappings import OnRead
     from millpond.render.scopes.scope import OperationScope
+    from millpond.render.scopes.shared_scope import SharedScope
 
 
 class TrackedURL(URL):
@@ -169,8 +170,14 @@ class GuardedConnection(HTTPConnection):
     def state(self) -> State:
         self.refuse("request.state", None)
         if not hasattr(self, "_own_state"):
-            self._own_state = TrackedState(self.plain.setdefault("state", {}), self.refuse)
+            self._own_state = TrackedState(self.plain.setdefault("state", {}), self._read_state)
         return self._own_state
+
+    def _read_state(self, api: str, key: object = None) -> None:
+        self.refuse(api, key)
+        render: SharedScope | None = self.plain.get(SHARED_RENDER)
+        if render is not None and render.target.route.shares_request_state and key not in self.plain["state"]:
+            render.record_access(api if key is None else f"{api}.{key}")
 
     @property
     def base_url(self) -> URL:

@@ -30,7 +30,7 @@ class ShortCut:
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """The way of a request to what answers it live."""
-        if not isinstance(app, LiveRun) or (direct := app.operation.api_route.ways.direct) is None:
+        if not isinstance(app, LiveRun) or (direct := app.operation.direct) is None:
             await self.the_whole_way(app, scope, receive, send)
             return
         request = Request(scope, receive, send)
