@@ -7,7 +7,7 @@ import pytest
 from routes_project import load_one
 
 from millpond.errors import RouteModuleError
-from millpond.routes.parameters.static_params import Params, list_params, validate_static_params
+from millpond.routes.static_params import Params, list_params, validate_static_params
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from millpond.app.runtime import assemble
 from millpond.app.served_build import build_to_make
 from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
-from millpond.prerender.opened_files import opened_files
 from millpond.prerender.prerenderer import Prerenderer
+from millpond.prerender.sources.opened_files import opened_files
 from millpond.prerender.verify.build_thread import in_idle_loop, observed
 from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from millpond.app.context import AppContext
     from millpond.app.runtime import Runtime
     from millpond.policy.entry import Entry
-    from millpond.prerender.opened_files import OpenedFiles
+    from millpond.prerender.sources.opened_files import OpenedFiles
     from millpond.prerender.whole_build import Built, Progress
     from millpond.stores.contract import Store
 

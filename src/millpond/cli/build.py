@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from millpond.app.hints import hints
+from millpond.app.hints.project_hints import hints
 from millpond.cli.console import errors_as_json, notices, output, print_error, print_json, print_table, print_warning
 from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
@@ -19,7 +19,7 @@ from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
-from millpond.prerender.opened_files import opened_files
+from millpond.prerender.sources.opened_files import opened_files
 from millpond.serve.logs import configure_logs
 from millpond.stores.factory import shared_store
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import CycloptsError, Parameter
 
 from millpond.app.entrypoint.import_string import names_an_application
-from millpond.app.hints import hints
+from millpond.app.hints.project_hints import hints
 from millpond.cli.console import errors_as_json, print_json, print_labelled
 from millpond.cli.facts.explanation import explain_path
 from millpond.cli.options import HERE, Json, Which

@@ -12,8 +12,8 @@ from millpond.cli.console import print_warning
 from millpond.config import env_files_read, load_config, read_env_files
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
-from millpond.prerender.built_sources import edited_sources
 from millpond.prerender.failure import failure_message
+from millpond.prerender.sources.built_sources import edited_sources
 from millpond.serve.processes.event_loop import run_loop
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.app.hints import hints
+from millpond.app.hints.project_hints import hints
 from millpond.cli.console import errors_as_json, output, print_json, print_table, print_warning
 from millpond.cli.facts.configured_routes import REDIRECT, configured_routes
 from millpond.cli.facts.declared_routes import declared_routes

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from millpond.app.hints import nothing_to_serve
+from millpond.app.hints.project_hints import nothing_to_serve
 from millpond.app.served_build import environment_log
 from millpond.cli.console import print_error, replace_unprintable
 from millpond.cli.listening.listen_options import ANYWHERE, Listen

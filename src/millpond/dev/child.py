@@ -20,7 +20,7 @@ import msgspec
 
 from millpond.app.development import begin_development
 from millpond.app.entrypoint.opened_app import open_app
-from millpond.app.hints import hints
+from millpond.app.hints.project_hints import hints
 from millpond.config import Entrypoint, ServerConfig, load_config
 from millpond.dev.error_page import ErrorPage, error_response, error_text
 from millpond.dev.error_report import ErrorReport, report_of

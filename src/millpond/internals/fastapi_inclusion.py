@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute, APIRouter, APIWebSocketRoute
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from millpond.internals import fastapi_names
+from millpond.internals import declared_inputs, fastapi_names
 from millpond.internals.private_name import PrivateName
 
 if TYPE_CHECKING:
@@ -138,9 +138,9 @@ class EffectiveRoute:
         finally:
             variable.reset(token)
 
-    def declared(self) -> Iterator[fastapi_names.Declared]:
+    def declared(self) -> Iterator[declared_inputs.Declared]:
         """Each input that it declares, and the function that asks for it."""
-        return fastapi_names.declared_by(self._effective)
+        return declared_inputs.declared_by(self._effective)
 
     def dependency_calls(self) -> list[Endpoint] | None:
         return fastapi_names.dependency_calls(self._effective)

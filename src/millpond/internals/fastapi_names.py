@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import decimal
-import inspect
 import ipaddress
 import re
 import uuid
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import fastapi
 from fastapi import FastAPI, routing
 from fastapi.routing import APIRoute
-from pydantic import AnyUrl, BaseModel, NameEmail, SecretBytes, SecretStr
+from pydantic import AnyUrl, NameEmail, SecretBytes, SecretStr
 from starlette.routing import BaseRoute, Match
 
 from millpond.internals.private_name import PrivateName
@@ -117,7 +116,7 @@ INCLUSION_KEYS = ("fastapi", "effective_route_context")
 SOURCES = ("path_params", "query_params", "header_params", "cookie_params")
 """Where parameters are read from, as attributes of a Dependant."""
 _REQUEST = ("request_param_name", "http_connection_param_name")
-_FORM, _PATH = type(fastapi.Form()), type(fastapi.Path())
+FORM, _PATH = type(fastapi.Form()), type(fastapi.Path())
 _ENCODED = (
     *(bytes, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID),
     *(ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network, re.Pattern),
@@ -142,7 +141,7 @@ class DirectParameters(NamedTuple):
 
 def direct_parameters(route: APIRoute) -> DirectParameters | None:
     """The parameters of a route's operation; None if it needs more than these, or if FastAPI's names are unknown."""
-    dependant = _dependant(route)
+    dependant = dependant_of(route)
     if dependant is None or dependant.call is None or not _is_simple(dependant):
         return None
     validated = {kind: [each for each in getattr(dependant, kind) if not _is_any_text(each)] for kind in SOURCES}
@@ -277,7 +276,7 @@ def handler_calling(
         call: takes the same arguments as the route's function.
         again: makes the same route for another function.
     """
-    dependant = _dependant(route)
+    dependant = dependant_of(route)
     if dependant is None:
         return APIRoute.get_route_handler(again(call))
     route.dependant = dataclasses.replace(dependant, call=call)
@@ -286,53 +285,25 @@ def handler_calling(
 
 def dependency_calls(route: APIRoute) -> list[Callable[..., Any]] | None:
     """The functions of a route's dependencies; None if FastAPI's name is unknown."""
-    dependant = _dependant(route)
+    dependant = dependant_of(route)
     return None if dependant is None else [call for inner in dependant.dependencies for call in _calls(inner)]
 
 
 def calls_of(route: APIRoute, index: int) -> list[Callable[..., Any]] | None:
     """The functions of one of `route.dependencies` and of what it depends on; None if FastAPI's name is unknown."""
-    dependant = _dependant(route)
+    dependant = dependant_of(route)
     return None if dependant is None else list(_calls(dependant.dependencies[index]))
 
 
 def takes_request(route: APIRoute, index: int) -> bool:
     """Whether one of `route.dependencies` gets the request as a whole; True if FastAPI's name is unknown."""
-    dependant = _dependant(route)
+    dependant = dependant_of(route)
     return dependant is None or _takes_request(dependant.dependencies[index])
-
-
-class Declared(NamedTuple):
-    """An input that a route declares."""
-
-    kind: str
-    name: str
-    by: Callable[..., Any] | None
-    """The function that asks for it."""
-    listed: int | None = None
-    """The index in `route.dependencies` of the dependency on whose behalf it asks; None: of another one, or of none."""
-
-
-def declared_by(route: APIRoute) -> Iterator[Declared]:
-    """Each input that a route declares, and who asks for it; empty if FastAPI's name is unknown."""
-    dependant = _dependant(route)
-    return iter(()) if dependant is None else _declared(dependant)
-
-
-def declared(route: APIRoute) -> Iterator[Declared]:
-    """The same, with what is asked for on behalf of the route's listed dependencies marked."""
-    dependant = _dependant(route)
-    if dependant is None:
-        return
-    listed = len(route.dependencies)  # FastAPI puts them in front
-    for index, dependency in enumerate(dependant.dependencies[:listed]):
-        yield from (found._replace(listed=index) for found in _declared(dependency, dependant.call))
-    yield from _declared(dataclasses.replace(dependant, dependencies=dependant.dependencies[listed:]))
 
 
 def path_values(route: APIRoute, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """The values that a route's function gets for the parameters of a path; {} if they can't be told."""
-    dependant = _dependant(route)
+    dependant = dependant_of(route)
     if dependant is None or not VALIDATE.is_known:
         return {}
     values, errors = validate(dependant.path_params, params)
@@ -357,7 +328,8 @@ def is_observed(app: FastAPI) -> bool:
     return not TELEMETRY.is_known or bool(app._native_telemetry.enabled())  # noqa: SLF001 - see the module
 
 
-def _dependant(route: APIRoute) -> Dependant | None:
+def dependant_of(route: APIRoute) -> Dependant | None:
+    """What FastAPI knows of a route's parameters and dependencies; None if its name is unknown."""
     return route.dependant if DEPENDANT.is_known else None
 
 
@@ -387,28 +359,3 @@ def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 def _takes_request(dependant: Dependant) -> bool:
     named = any(getattr(dependant, name) is not None for name in _REQUEST)
     return named or any(_takes_request(dependency) for dependency in dependant.dependencies)
-
-
-def _declared(dependant: Dependant, by: Callable[..., Any] | None = None) -> Iterator[Declared]:
-    """Each input, and who asks for it; `by`: the function that this dependant is given to."""
-    call = inspect.unwrap(dependant.call) if dependant.call is not None else None
-    if isinstance(scheme := getattr(call, "scheme_name", None), str):
-        yield Declared("security", scheme, by)
-    for field in dependant.query_params:
-        yield from (Declared("query", name, call) for name in _names(field))
-    for field in dependant.header_params:
-        yield from (Declared("header", name.replace("_", "-").lower(), call) for name in _names(field))
-    for field in dependant.cookie_params:
-        yield from (Declared("cookie", name, call) for name in _names(field))
-    for field in dependant.body_params:
-        yield Declared("form" if isinstance(field.field_info, _FORM) else "body", field.alias, call)
-    for dependency in dependant.dependencies:
-        yield from _declared(dependency, call)
-
-
-def _names(field: ModelField) -> list[str]:
-    """The names that a parameter reads: a model (`Annotated[Filters, Query()]`) reads one per field."""
-    model = field.field_info.annotation
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return [each.alias or name for name, each in model.model_fields.items()]
-    return [field.alias]

@@ -14,14 +14,14 @@ from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import call_exported
 from millpond.routes.parameters.listers import folder_arguments
 from millpond.routes.parameters.path_params import of_folders
-from millpond.routes.parameters.static_params import validate_static_params
+from millpond.routes.static_params import validate_static_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from millpond.errors import Place
     from millpond.routes.module import RouteModule
-    from millpond.routes.parameters.static_params import Params
+    from millpond.routes.static_params import Params
 
 _SITEMAP_END = ".xml"
 

@@ -19,11 +19,11 @@ from millpond.prerender.build_manifest import (
     read_manifest,
     write_build,
 )
-from millpond.prerender.built_sources import config_digest, sources_of
 from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
 from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
 from millpond.prerender.input_records import functions_of, inputs_of
 from millpond.prerender.refused_crons import refused_crons
+from millpond.prerender.sources.built_sources import config_digest, sources_of
 from millpond.prerender.unasked_guards import unasked_guards
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import RouteInputs
-    from millpond.prerender.opened_files import OpenedFiles
     from millpond.prerender.prerenderer import Prerenderer, RouteResult
+    from millpond.prerender.sources.opened_files import OpenedFiles
     from millpond.routes.route_contract import Route
 
     Progress = Callable[[int, int], None]

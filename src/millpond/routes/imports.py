@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import Place, RouteModuleError
-from millpond.routes.options.option_error import OptionError
+from millpond.routes.option_error import OptionError
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType

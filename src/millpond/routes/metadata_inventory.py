@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.routes.folder import Segment
     from millpond.routes.metadata_file import MetadataKind
-    from millpond.routes.parameters.static_params import Params
     from millpond.routes.route import FileRoute
     from millpond.routes.scan import RouteFile
+    from millpond.routes.static_params import Params
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from fastapi.sse import EventSourceResponse
 from starlette.routing import Match
 
 from millpond.errors import Place, RouteModuleError, UsageError
-from millpond.internals import fastapi_names
-from millpond.routes.direct import NotDirect, direct_handler
+from millpond.internals import declared_inputs, fastapi_names
 from millpond.routes.folder import SegmentKind
 from millpond.routes.options.guards import Guard, guards_of
 from millpond.routes.options.operation_options import marked_of
 from millpond.routes.options.pointless_options import pointless
 from millpond.routes.parameters.signature import adapt, signature_of
+from millpond.routes.results.direct import NotDirect, direct_handler
 from millpond.routes.results.returned import EncodedResponse, Results, StreamKind, is_async, passes_on
 from millpond.routes.route_contract import DeclaredInput, Endpoint, Handler, Operation, ToldRoute
 
@@ -253,7 +253,7 @@ def make_operation(
     guards = _guards(api_route, module, router, said)
     declared = dict.fromkeys(
         DeclaredInput(cast("Any", each.kind), each.name, guard=None if each.listed is None else guards.get(each.listed))
-        for each in fastapi_names.declared(api_route)
+        for each in declared_inputs.declared(api_route)
     )
     streams = generates_answer(function)
     return FileOperation(method, module, api_route, tuple(declared), streams, place, (*guards.values(),))

@@ -16,8 +16,8 @@ from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.module import below, load
 from millpond.routes.operation import allow, make_operation
 from millpond.routes.options.folder_tree import FolderTree
-from millpond.routes.parameters.static_params import list_params
 from millpond.routes.route_contract import ListedPath, Route, Wish
+from millpond.routes.static_params import list_params
 from millpond.routes.table import build_segments
 
 if TYPE_CHECKING:

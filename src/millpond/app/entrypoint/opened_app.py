@@ -13,9 +13,9 @@ from millpond.app.entrypoint.candidates import candidates_in
 from millpond.app.entrypoint.entry_module import entry_module
 from millpond.app.entrypoint.import_string import ImportString, parse
 from millpond.app.entrypoint.named_app import named_app
+from millpond.app.hints.misnamed import elsewhere
 from millpond.config import ApplicationConfig, Config, fastapi_entrypoint, load_config, read_env_files
 from millpond.errors import UsageError
-from millpond.routes.misnamed import elsewhere
 
 if TYPE_CHECKING:
     from types import ModuleType

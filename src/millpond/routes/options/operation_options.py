@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from millpond.errors import Place
-from millpond.routes.options.option_error import OptionError
+from millpond.routes.option_error import OptionError
 from millpond.routes.options.option_values import OF_OPERATIONS, given, problem_of, unknown
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from millpond.internals import starlette_names
-from millpond.routes.direct import NotDirect
+from millpond.routes.results.direct import NotDirect
 from millpond.serve.live import DISPATCHED, LiveRun
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from millpond.config import Config
     from millpond.prerender.build_manifest import BuildManifest
-    from millpond.prerender.opened_files import OpenedFiles
+    from millpond.prerender.sources.opened_files import OpenedFiles
 
 _TEMPLATES = {"template", "templates"}
 """Folders in which every file is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from millpond.routes.misnamed import elsewhere, misnamed
+from millpond.app.hints.misnamed import elsewhere, misnamed
 from millpond.routes.operation import OperationRoute
 from millpond.serve.layers.declared import Front
 

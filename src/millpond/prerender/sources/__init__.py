@@ -1,0 +1,1 @@
+"""Which files of the project a build was made of."""
