@@ -34,7 +34,9 @@ DOCUMENTED: dict[str, str] = {
     "compression": "zstd",  # Python's, as of 3.14
     "cronsim": "CronSim CronSimError",
     "cyclopts": "App CycloptsError MissingArgumentError Parameter UnusedCliTokensError",
+    "cyclopts.completion.detect": "ShellDetectionError detect_shell",
     "cyclopts.validators": "Number",
+    "dotenv": "dotenv_values load_dotenv",
     "fastapi": "* APIRouter Depends FastAPI HTTPException Header Path Request Response",
     "fastapi.encoders": "jsonable_encoder",
     "fastapi.exception_handlers": "request_validation_exception_handler",
@@ -83,7 +85,8 @@ DOCUMENTED: dict[str, str] = {
     "starlette.middleware.errors": "ServerErrorMiddleware",
     "starlette.middleware.exceptions": "ExceptionMiddleware",
     "starlette.requests": "ClientDisconnect HTTPConnection Request",
-    "starlette.responses": "HTMLResponse JSONResponse PlainTextResponse RedirectResponse Response StreamingResponse",
+    "starlette.responses": "FileResponse HTMLResponse JSONResponse PlainTextResponse RedirectResponse Response "
+    "StreamingResponse",
     "starlette.routing": "BaseRoute Host Match Mount NoMatchFound WebSocketRoute compile_path",
     "starlette.types": "ASGIApp ExceptionHandler Message Receive Scope Send",
     "typing_extensions": "TypedDict is_typeddict",
