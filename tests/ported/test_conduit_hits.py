@@ -38,7 +38,7 @@ def test_the_five_are_hits_for_visitors_and_made_for_members(client: TestClient,
     for path in FIVE:
         first = assert_miss(client.get(path))
         assert assert_hit(client.get(path)).content == first.content
-        assert_live(jake.get(path.removeprefix("/api")))
+        (assert_hit if path == "/api/tags" else assert_live)(jake.get(path.removeprefix("/api")))
         assert_hit(client.get(path))
         assert client.why_live(path) is None
 
@@ -47,13 +47,13 @@ def test_what_a_member_sees_is_kept_for_nobody(client: TestClient, jake: Member)
     anna = Member(client, "anna")
     anna.ask("POST", "/articles/the-weir/favorite")
     anna.ask("POST", "/profiles/jake/follow")
-    for path in FIVE:
+    for path in FIVE[1:]:
         assert_live(anna.get(path.removeprefix("/api")))
         for _ in range(2):
             answer = client.get(path).text
             assert '"favorited":true' not in answer
             assert '"following":true' not in answer
-        if path not in {"/api/tags", "/api/articles/the-weir/comments"}:
+        if path != "/api/articles/the-weir/comments":
             assert ":true" in anna.get(path.removeprefix("/api")).text
 
 
