@@ -119,9 +119,7 @@ def test_a_feed_has_what_one_follows(client: TestClient, jake: Member, anna: Mem
     assert (article["slug"], article["author"]["following"]) == ("of-jake", True)
 
 
-def test_likes_are_counted_for_all_and_shown_to_those_who_like(
-    client: TestClient, jake: Member, anna: Member
-) -> None:
+def test_likes_are_counted_for_all_and_shown_to_those_who_like(client: TestClient, jake: Member, anna: Member) -> None:
     jake.write("Liked")
     assert client.get("/api/articles/liked").json()["article"]["favoritesCount"] == 0
     liked = anna.ask("POST", "/articles/liked/favorite").json()["article"]

@@ -21,11 +21,11 @@ class User:
 class UsersRepository(Repository):
     async def by_id(self, user_id: int) -> User | None:
         row = await self.one("SELECT * FROM users WHERE id = ?", [user_id])
-        return row and User(**dict(row))
+        return None if row is None else User(**dict(row))
 
     async def by_email(self, email: str) -> User | None:
         row = await self.one("SELECT * FROM users WHERE email = ?", [email])
-        return row and User(**dict(row))
+        return None if row is None else User(**dict(row))
 
     async def by_name(self, username: str) -> User:
         row = await self.one("SELECT * FROM users WHERE username = ?", [username])

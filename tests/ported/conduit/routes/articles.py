@@ -32,9 +32,7 @@ def page(found: tuple[list[Article], int]) -> ArticlesInResponse:
 
 
 @feeds.get("/feed")
-async def feed(
-    articles: Articles, user: CurrentUser, limit: Limit = PAGE, offset: Offset = 0
-) -> ArticlesInResponse:
+async def feed(articles: Articles, user: CurrentUser, limit: Limit = PAGE, offset: Offset = 0) -> ArticlesInResponse:
     return page(await articles.find(user, feed=True, limit=limit, offset=offset))
 
 
