@@ -24,6 +24,7 @@ import shared_soak  # noqa: E402
 from history import record_history  # noqa: E402
 from hostile import Target, misunderstanding  # noqa: E402
 from hostile import hostile as hostile_bytes  # noqa: E402
+from ported_bioregistry import bioregistry  # noqa: E402
 from raw_requests import script  # noqa: E402
 from served_pond import millpond, served, write_project  # noqa: E402
 from stampede import stampede  # noqa: E402
@@ -55,6 +56,7 @@ def main() -> int:
         ("kills", chosen.kills, lambda folder: kills(folder, chosen.kills, chosen.seed)),
         ("ways", chosen.ways, lambda folder: ways(folder, chosen.ways, chosen.seed)),
         ("hostile", chosen.hostile, lambda folder: hostile(folder, chosen.hostile, chosen.seed)),
+        ("ported", chosen.ported, bioregistry),
         ("endurance", chosen.minutes, lambda folder: enduring(folder, chosen.minutes * 60)),
     ]
     broken: list[str] = []
@@ -195,6 +197,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--ways", type=int, default=1_000_000, help="generated requests, compared in three ways")
     parser.add_argument("--hostile", type=int, default=100_000, help="mutated requests, compared with another parser")
+    parser.add_argument("--ported", type=int, default=1, help="0: no public service is installed and ported")
     parser.add_argument("--minutes", type=float, default=10.0, help="of endurance")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

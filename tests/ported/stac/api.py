@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine, text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -80,7 +81,7 @@ class StacApi:
             endpoint = endpoint_of(read)
             if kept is not None:
                 endpoint = static(**kept)(endpoint)
-            is_page = isinstance(model, type) and issubclass(model, models.BaseModel)
+            is_page = isinstance(model, type) and issubclass(model, BaseModel)
             is_geo = model in (models.Item, models.ItemCollection)
             router.add_api_route(
                 path,

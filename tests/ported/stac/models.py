@@ -67,8 +67,8 @@ class ItemCollection(Open):
     type: Literal["FeatureCollection"] = "FeatureCollection"
     features: list[Item]
     links: list[Link]
-    numberMatched: int
-    numberReturned: int
+    numberMatched: int  # noqa: N815 - so in the specification
+    numberReturned: int  # noqa: N815 - so in the specification
 
 
 class LandingPage(Open):
@@ -77,12 +77,12 @@ class LandingPage(Open):
     id: str
     title: str
     description: str
-    conformsTo: list[str]
+    conformsTo: list[str]  # noqa: N815 - so in the specification
     links: list[Link]
 
 
 class Conformance(BaseModel):
-    conformsTo: list[str]
+    conformsTo: list[str]  # noqa: N815 - so in the specification
 
 
 class Search(BaseModel):
