@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from fastapi import FastAPI
+from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
 from starlette.testclient import TestClient
 
 from millpond import Millpond, revalidate_tag
@@ -16,7 +16,7 @@ from millpond.metadata import head_links
 from ponds import Project, client_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -190,3 +190,38 @@ def test_two_that_are_mounted_mean_each_its_own(apps: Several) -> None:
         assert "/one/icon.svg" in client.get("/a/one/where?where=handler").text
         assert "/two/icon.svg" in client.get("/b/two/where?where=handler").text
     assert invalidated(apps) == (1, 1)
+
+
+def test_an_endpoint_means_its_application_wherever_it_calls(apps: Several) -> None:
+    outer = FastAPI()
+    seen: list[str] = []
+
+    def of_endpoint(pond: Millpond) -> None:
+        def on_exit() -> Iterator[None]:
+            yield
+            seen.append(str(head_links("/")))
+
+        @pond.put("/declared", dependencies=[Depends(on_exit)])
+        def declared(tasks: BackgroundTasks) -> int:
+            tasks.add_task(revalidate_tag, "t")
+            seen.append(str(head_links("/")))
+            return revalidate_tag("t").generation
+
+        @pond.websocket("/socket")
+        async def socket(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.send_text(str(head_links("/")))
+            await websocket.close()
+
+    for path, pond in (("/a", apps.one), ("/b", apps.two)):
+        of_endpoint(pond)
+        outer.mount(path, pond)
+    with TestClient(outer) as client:
+        for path, own in (("/a/one", "/one"), ("/b/two", "/two")):
+            seen.clear()
+            assert client.put(f"{path}/declared").json() == 1
+            with client.websocket_connect(f"{path}/socket") as session:
+                seen.append(session.receive_text())
+            assert len(seen) == 3
+            assert all(f'href="{own}/icon.svg' in links for links in seen)
+    assert invalidated(apps) == (2, 2)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from millpond.cache.active_application import activate, deactivate
+from millpond.cache.active_application import OfApplication, activate, deactivate
 from millpond.cache.data import DataCache
 from millpond.cache.render_span import RenderSpans
 from millpond.cache.responses import Responses, Variants
@@ -190,7 +190,7 @@ class _Assembly:
             matcher=Matcher(table, config, None if endpoint is None else endpoint.path, context.published.files),
             responses=self.responses,
             live=self._live_runner(),
-            declared=DeclaredRoutes(context.app.router, context.endpoint_of, hits.unlearn),
+            declared=OfApplication(DeclaredRoutes(context.app.router, context.endpoint_of, hits.unlearn), self.data),
             endpoint_plans={plan.route.origin: plan for plan in self.served.plans if plan.route.segments is None},
             clock=context.clock,
             hits=hits,

@@ -1,7 +1,8 @@
-"""Find the application for a call: the handler's own; outside of handlers, the only one that runs in this process."""
+"""Find the application for a call: that of the handler or the endpoint; elsewhere, the only one in this process."""
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from millpond.render.scopes.scope import current
 from millpond.render.threads import propagate_scopes
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Send
+    from starlette.types import Scope as AsgiScope
+
     from millpond.cache.data import DataCache
     from millpond.render.scopes.scope import Scope
     from millpond.routes.metadata_inventory import MetadataInventory
@@ -29,6 +33,29 @@ _active: list[ActiveApplication] = []
 """Changed by any thread that starts or stops an application; readers use a copy."""
 
 
+_answering: ContextVar[DataCache | None] = ContextVar("millpond_answering", default=None)
+"""That of the application whose endpoint runs: what is declared in code has no scope of a render."""
+
+
+class OfApplication:
+    """What an application answers by FastAPI's own means; calls in it mean that application.
+
+    Args:
+        app: answers.
+        data: of the application.
+    """
+
+    def __init__(self, app: ASGIApp, data: DataCache) -> None:
+        self._app, self._data = app, data
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        token = _answering.set(self._data)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _answering.reset(token)
+
+
 def activate(data: DataCache, metadata: MetadataInventory) -> None:
     """Register an application that has started, for calls outside of handlers."""
     propagate_scopes()
@@ -44,11 +71,13 @@ def deactivate(data: DataCache) -> None:
 
 
 def cache_of(scope: Scope | None) -> DataCache | None:
-    """The cache of the scope; without a scope, that of the only application; None if there is none, or several."""
+    """The cache of the scope; without one, of the endpoint; else of the only application; None: none, or several."""
     cache = None if scope is None else scope.attachments.get(DATA_CACHE)
     if cache is not None:
         return cache
-    active = tuple(_active)
+    active, answering = tuple(_active), _answering.get()
+    if any(application.data is answering for application in active):  # what an endpoint has left may outlive it
+        return answering
     return active[0].data if len(active) == 1 else None
 
 
