@@ -26,6 +26,6 @@ def constructor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if chosen is FastAPI:
         for name, module in list(sys.modules.items()):
             for call in OF_THE_CACHE:
-                if name.startswith(("conduit.", "stac.")) and hasattr(module, call):
+                if name.startswith(("ported.conduit.", "ported.stac.")) and hasattr(module, call):
                     monkeypatch.setattr(module, call, lambda *_args, **_options: None)
     return chosen

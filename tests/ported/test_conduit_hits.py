@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conduit.clients import Member
-from conduit.main import get_application
-from conduit.settings import Settings
 from httpx2 import Response
 
 from millpond import Millpond
 from millpond.testing import TestClient, assert_hit, assert_miss, assert_stale
+from ported.conduit.clients import Member
+from ported.conduit.main import get_application
+from ported.conduit.settings import Settings
 
 FIVE = [
     "/api/tags",

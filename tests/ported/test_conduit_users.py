@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conduit.clients import Member
-from conduit.main import get_application
-from conduit.settings import Settings
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+
+from ported.conduit.clients import Member
+from ported.conduit.main import get_application
+from ported.conduit.settings import Settings
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
-from stac.api import create_api
-from stac.samples import KEY, a_collection, an_item
-from stac.settings import StacSettings
 
 from cli_project import address_in, execute, spawn
 from millpond import Millpond
+from ported.stac.api import create_api
+from ported.stac.samples import KEY, a_collection, an_item
+from ported.stac.settings import StacSettings
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parents[1])
 MAIN = """\
-from stac.api import create_api
+from ported.stac.api import create_api
 
 from millpond import Millpond
 

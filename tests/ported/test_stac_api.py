@@ -7,12 +7,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, create_engine, event
-from stac.api import create_api
-from stac.samples import KEY, a_collection, an_item
-from stac.settings import StacSettings
-from stac.tables import Base, CatalogSession, get_session
 
 from millpond import Millpond
+from ported.stac.api import create_api
+from ported.stac.samples import KEY, a_collection, an_item
+from ported.stac.settings import StacSettings
+from ported.stac.tables import Base, CatalogSession, get_session
 
 MADE: dict[object, FastAPI] = {}
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete
-from stac.api import create_api
-from stac.samples import KEY, a_collection, an_item
-from stac.settings import StacSettings
-from stac.tables import CollectionRow, ItemRow
 
 from millpond import Millpond
 from millpond.testing import TestClient, assert_hit, assert_miss, assert_stale
+from ported.stac.api import create_api
+from ported.stac.samples import KEY, a_collection, an_item
+from ported.stac.settings import StacSettings
+from ported.stac.tables import CollectionRow, ItemRow
 
 READS = [
     "/",

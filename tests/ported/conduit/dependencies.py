@@ -7,14 +7,14 @@ import aiosqlite
 from fastapi import Depends, HTTPException, Path, Query, Request
 from fastapi.security import APIKeyHeader
 
-from conduit.database import Pool
-from conduit.models import Article
-from conduit.repositories.articles import ArticlesRepository
-from conduit.repositories.base import Repository
-from conduit.repositories.comments import CommentsRepository
-from conduit.repositories.users import User, UsersRepository
-from conduit.security import InvalidTokenError, read_token
-from conduit.settings import Settings
+from ported.conduit.database import Pool
+from ported.conduit.models import Article
+from ported.conduit.repositories.articles import ArticlesRepository
+from ported.conduit.repositories.base import Repository
+from ported.conduit.repositories.comments import CommentsRepository
+from ported.conduit.repositories.users import User, UsersRepository
+from ported.conduit.security import InvalidTokenError, read_token
+from ported.conduit.settings import Settings
 
 SCHEME = "token "
 credentials = APIKeyHeader(name="Authorization", scheme_name="Token", auto_error=False)

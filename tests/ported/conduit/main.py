@@ -8,10 +8,10 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 
-from conduit import errors
-from conduit.database import open_pool
-from conduit.routes.api import router
-from conduit.settings import Settings
+from ported.conduit import errors
+from ported.conduit.database import open_pool
+from ported.conduit.routes.api import router
+from ported.conduit.settings import Settings
 
 
 @asynccontextmanager

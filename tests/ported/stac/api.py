@@ -16,11 +16,11 @@ from sqlalchemy import Engine, create_engine, text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from millpond import static
-from stac import models, transactions
-from stac.client import CoreClient, InSession
-from stac.errors import add_error_handlers
-from stac.settings import StacSettings
-from stac.tables import Base, session_maker
+from ported.stac import models, transactions
+from ported.stac.client import CoreClient, InSession
+from ported.stac.errors import add_error_handlers
+from ported.stac.settings import StacSettings
+from ported.stac.tables import Base, session_maker
 
 
 class GeoJSONResponse(JSONResponse):

@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, Engine, func, select
 from sqlalchemy.orm import Session
 
 from millpond import response_tags
-from stac.errors import InvalidQueryError, NotInCatalogError
-from stac.links import GEOJSON, Links
-from stac.models import Collection, Collections, Conformance, Item, ItemCollection, LandingPage, Link, Search
-from stac.settings import StacSettings
-from stac.tables import CollectionRow, ItemRow, get_session, ids_of_collections, session_maker
+from ported.stac.errors import InvalidQueryError, NotInCatalogError
+from ported.stac.links import GEOJSON, Links
+from ported.stac.models import Collection, Collections, Conformance, Item, ItemCollection, LandingPage, Link, Search
+from ported.stac.settings import StacSettings
+from ported.stac.tables import CollectionRow, ItemRow, get_session, ids_of_collections, session_maker
 
 InSession = Annotated[Session, Depends(get_session, scope="function")]
 Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stac.models import Link
+from ported.stac.models import Link
 
 GEOJSON = "application/geo+json"
 

@@ -9,10 +9,10 @@ from fastapi.security import APIKeyHeader
 from sqlalchemy import delete
 from sqlalchemy.orm import Session, sessionmaker
 
-from stac.client import InSession, found
-from stac.errors import ConflictError, InvalidQueryError, NotInCatalogError
-from stac.models import Collection, Identifier, Item, Job, JobState
-from stac.tables import CatalogSession, CollectionRow, ItemRow, changed
+from ported.stac.client import InSession, found
+from ported.stac.errors import ConflictError, InvalidQueryError, NotInCatalogError
+from ported.stac.models import Collection, Identifier, Item, Job, JobState
+from ported.stac.tables import CatalogSession, CollectionRow, ItemRow, changed
 
 Key = Annotated[str, Depends(APIKeyHeader(name="x-api-key"))]
 

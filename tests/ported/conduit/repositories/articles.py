@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import aiosqlite
 
-from conduit.errors import MissingEntityError
-from conduit.models import Article, NewArticle, Profile
-from conduit.repositories.base import Repository
-from conduit.repositories.users import User
+from ported.conduit.errors import MissingEntityError
+from ported.conduit.models import Article, NewArticle, Profile
+from ported.conduit.repositories.base import Repository
+from ported.conduit.repositories.users import User
 
 SELECT = """
 SELECT a.*, u.username, u.bio, u.image,

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from conduit.errors import MissingEntityError
-from conduit.models import Comment, Profile
-from conduit.repositories.base import Repository
-from conduit.repositories.users import User
+from ported.conduit.errors import MissingEntityError
+from ported.conduit.models import Comment, Profile
+from ported.conduit.repositories.base import Repository
+from ported.conduit.repositories.users import User
 
 SELECT = """
 SELECT c.id, c.body, c.created_at, u.username, u.bio, u.image,

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from conduit.errors import MissingEntityError
-from conduit.models import Profile
-from conduit.repositories.base import Repository
-from conduit.security import hash_password
+from ported.conduit.errors import MissingEntityError
+from ported.conduit.models import Profile
+from ported.conduit.repositories.base import Repository
+from ported.conduit.security import hash_password
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from conduit.routes import articles, comments, profiles, tags, users
+from ported.conduit.routes import articles, comments, profiles, tags, users
 
 router = APIRouter()
 router.include_router(users.router)

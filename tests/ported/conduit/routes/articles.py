@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException, Response
 
-from conduit.audience import MembersRoute
-from conduit.dependencies import Articles, CurrentUser, Limit, Offset, OwnArticle, Slug
-from conduit.models import Article, ArticleChange, ArticleInResponse, ArticlesInResponse, NewArticle
-from conduit.repositories.articles import slug_of
 from millpond import response_tags, revalidate_tag, static
+from ported.conduit.audience import MembersRoute
+from ported.conduit.dependencies import Articles, CurrentUser, Limit, Offset, OwnArticle, Slug
+from ported.conduit.models import Article, ArticleChange, ArticleInResponse, ArticlesInResponse, NewArticle
+from ported.conduit.repositories.articles import slug_of
 
 router = APIRouter(prefix="/articles", tags=["articles"])
 feeds = APIRouter(prefix="/articles", tags=["articles"])

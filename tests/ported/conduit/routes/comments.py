@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException
 
-from conduit.audience import MembersRoute
-from conduit.dependencies import Articles, Comments, CurrentUser, Slug
-from conduit.models import CommentInResponse, CommentsInResponse, NewComment
 from millpond import response_tags, revalidate_path, static
+from ported.conduit.audience import MembersRoute
+from ported.conduit.dependencies import Articles, Comments, CurrentUser, Slug
+from ported.conduit.models import CommentInResponse, CommentsInResponse, NewComment
 
 PREFIX = "/articles/{slug}/comments"
 router = APIRouter(prefix=PREFIX, tags=["comments"])

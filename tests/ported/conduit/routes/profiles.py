@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, HTTPException
 
-from conduit.audience import MembersRoute
-from conduit.dependencies import CurrentUser, Users
-from conduit.models import ProfileInResponse
 from millpond import response_tags, static
+from ported.conduit.audience import MembersRoute
+from ported.conduit.dependencies import CurrentUser, Users
+from ported.conduit.models import ProfileInResponse
 
 router = APIRouter(prefix="/profiles", tags=["profiles"])
 members = APIRouter(prefix="/profiles", route_class=MembersRoute, include_in_schema=False)

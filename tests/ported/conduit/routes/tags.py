@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from conduit.dependencies import Articles
-from conduit.models import TagsInResponse
 from millpond import static
+from ported.conduit.dependencies import Articles
+from ported.conduit.models import TagsInResponse
 
 router = APIRouter(tags=["tags"])
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, HTTPException
 
-from conduit.dependencies import CurrentUser, Users, get_settings
-from conduit.models import Account, AccountChange, AccountInResponse, Login, Registration
-from conduit.repositories.users import User
-from conduit.security import make_token, password_matches
-from conduit.settings import Settings
 from millpond import revalidate_tag
+from ported.conduit.dependencies import CurrentUser, Users, get_settings
+from ported.conduit.models import Account, AccountChange, AccountInResponse, Login, Registration
+from ported.conduit.repositories.users import User
+from ported.conduit.security import make_token, password_matches
+from ported.conduit.settings import Settings
 
 router = APIRouter(tags=["users"])
 InSettings = Annotated[Settings, Depends(get_settings)]
