@@ -1,4 +1,7 @@
-"""The long forms of tests: `make soak`. Loopback only; about an hour with the defaults."""
+"""The long forms of tests: `make soak`. About an hour with the defaults.
+
+Loopback only, but for `ported`, which installs a package from its index.
+"""
 
 from __future__ import annotations
 

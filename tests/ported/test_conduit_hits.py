@@ -1,5 +1,6 @@
 """Conduit as a Millpond: five of its endpoints have `@static`, and are hits until somebody writes."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +117,20 @@ def test_hits_pass_the_middleware(client: TestClient, jake: Member) -> None:
         assert answer.headers["access-control-allow-origin"] in {"*", "https://blog.example"}
     assert_hit(answer)
     assert len(times) == 2
+
+
+def test_routes_that_decline_visitors_hide_nothing_from_the_build(
+    client: TestClient, jake: Member, tmp_path: Path
+) -> None:
+    app = get_application(Millpond, Settings(tmp_path / "conduit.db"))
+    assert isinstance(app, Millpond)
+    built = asyncio.run(app.build())
+    assert [str(failure) for failure in built.failures] == []
+    kept = {record.pattern: [each.path for each in record.paths] for record in built.manifest.routes}
+    assert kept == {
+        "/api/articles": ["/api/articles"],
+        "/api/articles/[slug]": [],
+        "/api/articles/[slug]/comments": [],
+        "/api/profiles/[username]": [],
+        "/api/tags": ["/api/tags"],
+    }
