@@ -97,8 +97,11 @@ class EffectiveRoute:
         return {name: self.convertors[name].convert(value) for name, value in match.groupdict().items()}
 
     def matches(self, scope: dict[str, Any]) -> Any:
-        """Whether it answers a request, in Starlette's terms."""
-        return self._effective.matches(scope)[0]
+        """Whether it answers a request, in Starlette's terms. A class of the route's own may look at more than paths."""
+        if self.context is None or not isinstance(self.original, APIRoute):
+            return self._effective.matches(scope)[0]
+        fastapi = {**scope.get("fastapi", {}), "effective_route_context": self.context}
+        return self.original.matches({**scope, "fastapi": fastapi})[0]
 
     @property
     def has_own_handler(self) -> bool:
