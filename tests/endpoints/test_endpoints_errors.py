@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from declared_in_code import PRELUDE, declare, pond_of
-from millpond import RouteError, UsageError, static
+from millpond import Millpond, RouteError, UsageError, static
 from ponds import start
 
 if TYPE_CHECKING:
@@ -62,6 +63,23 @@ def test_what_is_no_function_and_what_is_marked_twice_is_refused(project: Projec
         declare(project, FastAPI(), "@app.get('/x')\n@static()\nclass X:\n    pass")
     with pytest.raises(UsageError, match=r"x has @static\(revalidate=1\) already \(.*main.py:7\)"):
         declare(project, FastAPI(), "@static\n@app.get('/x')\n@static(revalidate=1)\ndef x():\n    return 1")
+
+
+def test_a_factory_that_runs_again_marks_again_and_other_options_are_refused() -> None:
+    def x() -> int:
+        return 1
+
+    def create(constructor: type[FastAPI], age: int) -> FastAPI:
+        app = constructor()
+        app.get("/x")(static(revalidate=age, params=[], tags=("x",))(x))
+        return app
+
+    for constructor in (FastAPI, Millpond, Millpond):
+        with TestClient(create(constructor, 60)) as client:
+            kept = [client.get("/x").headers.get("x-nextjs-cache") for _ in range(2)]
+        assert kept == (["MISS", "HIT"] if constructor is Millpond else [None, None])
+    with pytest.raises(UsageError, match=r"has @static\(revalidate=60, .* already"):
+        create(Millpond, 61)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ class EffectiveRoute:
         return {name: self.convertors[name].convert(value) for name, value in match.groupdict().items()}
 
     def matches(self, scope: dict[str, Any]) -> Any:
-        """Whether it answers a request, in Starlette's terms. A class of the route's own may look at more than paths."""
+        """Whether it answers a request, in Starlette's terms. A class of its own may look at more than the path."""
         if self.context is None or not isinstance(self.original, APIRoute):
             return self._effective.matches(scope)[0]
         fastapi = {**scope.get("fastapi", {}), "effective_route_context": self.context}

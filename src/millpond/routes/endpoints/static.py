@@ -175,6 +175,8 @@ def _marked(function: Callable[..., Any], mark: StaticMark) -> Callable[..., Any
         what = "a class" if inspect.isclass(given) else f"a value of type {type(given).__name__}"
         raise UsageError(f"{_shown(mark)}: @static is for a function, and this is {what}; put it under @app.get(...).")
     former = mark_of(function)
+    if former == mark:  # a factory of applications has run again
+        return function
     if former is not None:
         raise UsageError(
             f"{_shown(mark)}: {_name(function)} has {former.written} already ({_shown(former)}); leave one of them "
