@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import Depends
 
 from declared_in_code import pond_of, serving
-from millpond import revalidate_path, revalidate_tag
+from millpond import (
+    Millpond,
+    UsageError,
+    cached,
+    response_life,
+    response_tags,
+    revalidate_path,
+    revalidate_tag,
+    static,
+)
 from millpond.testing import TestClient, assert_hit, assert_live, assert_miss
 from ponds import cache_of
 
@@ -135,3 +145,45 @@ def test_the_kit_for_tests_knows_endpoints(project: Project) -> None:
         assert why.text == 'declares header "a"'
         with pytest.raises(AssertionError, match='declares header "a"'):
             assert_hit(client.get("/live"))
+
+
+def test_a_dependency_that_says_tags_may_be_shared_with_endpoints_that_are_not_kept() -> None:
+    app = Millpond()
+
+    def post(number: int) -> int:
+        response_tags("posts", f"post:{number}")
+        response_life(revalidate=60)
+        return number
+
+    @app.get("/posts/{number}")
+    @static
+    def read(post: int = Depends(post)) -> int:
+        return post
+
+    @app.put("/posts/{number}")
+    def write(post: int = Depends(post)) -> int:
+        revalidate_tag(f"post:{post}")
+        return post
+
+    @app.get("/drafts/{number}")
+    async def draft(number: int) -> int:
+        return post(number)
+
+    @cached
+    def total() -> int:
+        response_tags("posts")
+        return 1
+
+    @app.get("/total")
+    def refused() -> int:
+        return total()
+
+    with TestClient(app) as client:
+        states = [client.get("/posts/1").headers["x-nextjs-cache"] for _ in range(2)]
+        assert client.put("/posts/1").json() == client.get("/drafts/1").json() == 1
+        states.append(client.get("/posts/1").headers["x-nextjs-cache"])
+        assert states == ["MISS", "HIT", "MISS"]
+        with pytest.raises(UsageError, match="is about the answer of a GET, and a cached function runs here"):
+            client.get("/total")
+    with pytest.raises(UsageError, match="none does here"):
+        post(1)

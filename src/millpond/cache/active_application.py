@@ -75,10 +75,22 @@ def cache_of(scope: Scope | None) -> DataCache | None:
     cache = None if scope is None else scope.attachments.get(DATA_CACHE)
     if cache is not None:
         return cache
-    active, answering = tuple(_active), _answering.get()
-    if any(application.data is answering for application in active):  # what an endpoint has left may outlive it
+    answering = _endpoints()
+    if answering is not None:
         return answering
+    active = tuple(_active)
     return active[0].data if len(active) == 1 else None
+
+
+def runs_endpoint() -> bool:
+    """Whether an endpoint that is declared in code runs here, and answers one request alone."""
+    return current() is None and _endpoints() is not None
+
+
+def _endpoints() -> DataCache | None:
+    """Of the application whose endpoint runs here; what an endpoint has left behind may outlive its application."""
+    answering = _answering.get()
+    return answering if answering is not None and _with(answering) is not None else None
 
 
 def required_cache(function: str) -> DataCache:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from millpond.cache.active_application import cache_of
+from millpond.cache.active_application import cache_of, runs_endpoint
 from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError
 from millpond.messages import at
@@ -32,7 +32,7 @@ def response_tags(*tags: str) -> None:
     """Add tags to the answer of the GET that runs: invalidating one of them invalidates the answer.
 
     Call it in the GET, in a dependency of it, or in what they call. Tags of several calls add up. A live answer isn't
-    stored, so there it does nothing.
+    stored, so there it does nothing; nor in an endpoint without `@static`.
 
     Args:
         tags: names, by the rules of `fetch(tags=…)`; invalid ones are left out, with a warning (R5.3).
@@ -40,6 +40,8 @@ def response_tags(*tags: str) -> None:
     Raises:
         UsageError: no handler runs here, a cached function does, or the answer is out already.
     """
+    if runs_endpoint():
+        return
     scope = _answering("response_tags()", "cache_tag()")
     scope.learn(FOREVER, usable_tags(tags, lambda: f"{at(scope.place())}response_tags()", log))
 
@@ -49,7 +51,7 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
 
     Call it in the GET, in a dependency of it, or in what they call. The lowest ages win: of several calls, of the
     route's `revalidate`, and of the data that the answer is made of. A live answer isn't stored, so there it does
-    nothing.
+    nothing; nor in an endpoint without `@static`.
 
     Args:
         profile: the name of a lifetime, such as "hours" (R5.33); or give single ages instead.
@@ -61,6 +63,8 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
         UsageError: no handler runs here, a cached function does, or the answer is out already; the name is unknown, or
             an age is invalid (R5.34).
     """
+    if runs_endpoint():
+        return
     scope = _answering("response_life()", "cache_life()")
     data = cache_of(scope)
     if (profile is None) is (revalidate is None and expire is None):
