@@ -98,10 +98,10 @@ class EffectiveRoute:
 
     def matches(self, scope: dict[str, Any]) -> Any:
         """Whether it answers a request, in Starlette's terms. A class of its own may look at more than the path."""
-        if self.context is None or not isinstance(self.original, APIRoute):
+        if self.context is None or self.is_plain or not isinstance(self.original, APIRoute):
             return self._effective.matches(scope)[0]
-        fastapi = {**scope.get("fastapi", {}), "effective_route_context": self.context}
-        return self.original.matches({**scope, "fastapi": fastapi})[0]
+        ours, context = fastapi_names.INCLUSION_KEYS
+        return self.original.matches({**scope, ours: {**scope.get(ours, {}), context: self.context}})[0]
 
     @property
     def has_own_handler(self) -> bool:
