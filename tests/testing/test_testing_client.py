@@ -383,6 +383,9 @@ def test_the_application_itself_stays_as_it_was(shop: Millpond) -> None:
         client.clock.move(1_000_000)
         assert_miss(client.get("/"))
         assert client.app.dependency_overrides is shop.dependency_overrides  # type: ignore[attr-defined]
+        client.app.dependency_overrides = {dict: list}  # type: ignore[attr-defined]
+        assert shop.dependency_overrides == {dict: list}
+        client.app.dependency_overrides = {}  # type: ignore[attr-defined]
         assert_miss(plain.get("/"))
         assert abs(shop._clock() - client.clock.now) > 900_000
         client.invalidate(paths="/")

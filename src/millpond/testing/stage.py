@@ -30,6 +30,9 @@ T = TypeVar("T")
 SETTLE_SECONDS = 30.0
 """How long what goes on in the background is waited for."""
 
+_OWN = frozenset({"app", "clock"})
+"""The attributes of a stage that `client.app` shows in front of the application's."""
+
 
 class Stage:
     """An ASGI application: the given one, on caches and by a clock of its own.
@@ -80,6 +83,13 @@ class Stage:
     def __getattr__(self, name: str) -> Any:
         """What the application has: `client.app` is this."""
         return getattr(self.app, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """What isn't the stage's own is set on the application, too: `client.app.dependency_overrides = {}`, say."""
+        if name in _OWN or name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.app, name, value)
 
     def errand(self, work: Callable[[], Awaitable[T]]) -> Errand[T]:
         """Have something done by the next request that has the errand's headers."""
