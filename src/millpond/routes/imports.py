@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.abc
@@ -203,6 +204,32 @@ def _execute(name: str, loader: _Source, folders: list[str], project: Path, *, h
             _refuse(error, loader.path, project, has_handlers=has_handlers)
         raise
     return module
+
+
+def read_source(path: Path, shown: str) -> bytes:
+    """The bytes of a file below app/, which messages call `shown`.
+
+    Raises:
+        RouteModuleError: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RouteModuleError(f"{shown} can't be read: {error.strerror}; mend its permissions.") from error
+
+
+def parse_source(source: bytes, path: Path, shown: str, project: Path) -> ast.Module:
+    """The syntax tree of such a file.
+
+    Raises:
+        RouteModuleError: it isn't Python.
+    """
+    try:
+        return ast.parse(source, str(path))
+    except SyntaxError as error:
+        refuse_syntax(error, str(path), project)
+    except ValueError as error:  # NUL bytes, in Python 3.11
+        raise RouteModuleError(f"{shown}: invalid syntax: {error}") from error
 
 
 def refuse_syntax(error: SyntaxError, path: str, project: Path) -> NoReturn:

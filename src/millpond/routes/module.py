@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
 import hashlib
@@ -21,7 +20,7 @@ from millpond.policy.segment import (
     parse_segment_config,
 )
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
-from millpond.routes.imports import import_route, refuse_syntax
+from millpond.routes.imports import import_route, parse_source, read_source
 from millpond.routes.options.folders import NO_FOLDERS, Folders
 from millpond.routes.options.stray_options import stray_options
 from millpond.routes.parameters.listers import without_arguments
@@ -80,7 +79,7 @@ def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
     """
     project, app_dir = project.absolute(), app_dir.absolute()
     source = read(file)
-    tree = _parse(source, file, project)
+    tree = parse_source(source, file.path, file.file, project)
     module = import_route(file.path, source, app_dir, project)
     exports = vars(module)
     methods = METHODS if file.metadata is None else ()
@@ -120,19 +119,7 @@ def read(file: RouteFile) -> bytes:
     Raises:
         RouteModuleError: it can't be read.
     """
-    try:
-        return file.path.read_bytes()
-    except OSError as error:
-        raise RouteModuleError(f"{file.file} can't be read: {error.strerror}; mend its permissions.") from error
-
-
-def _parse(source: bytes, file: RouteFile, project: Path) -> ast.Module:
-    try:
-        return ast.parse(source, str(file.path))
-    except SyntaxError as error:
-        refuse_syntax(error, str(file.path), project)
-    except ValueError as error:  # NUL bytes, in Python 3.11
-        raise RouteModuleError(f"{file.file}: invalid syntax: {error}") from error
+    return read_source(file.path, file.file)
 
 
 def _function(value: object, name: str, file: RouteFile, lines: Mapping[str, int]) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from millpond.internals.starlette_names import has_own_lifespan
 from millpond.messages import closest
 from millpond.policy.segment import OPTION_NAMES, InvalidOption, SegmentConfig, parse_segment_config
 from millpond.routes.exports import CAMEL_CASE, METHODS, STATIC_PARAMS, lines_of, own_lines
-from millpond.routes.imports import import_route, refuse_syntax
+from millpond.routes.imports import import_route, parse_source, read_source
 from millpond.routes.options.operation_options import marked_of
 from millpond.routes.options.option_values import DEPENDENCY, OF_FOLDERS, given, problem_of
 
@@ -79,22 +78,10 @@ def load_router(file: RouterPath, project: Path, app_dir: Path) -> RouterModule:
             route file.
     """
     project, app_dir = project.absolute(), app_dir.absolute()
-    try:
-        source = file.path.read_bytes()
-    except OSError as error:
-        raise RouteModuleError(f"{file.file} can't be read: {error.strerror}; mend its permissions.") from error
-    tree = _parse(source, file, project)
+    source = read_source(file.path, file.file)
+    tree = parse_source(source, file.path, file.file, project)
     module = import_route(file.path, source, app_dir, project)
     return _Checked(file, module, own_lines(tree), lines_of(tree, {*OF_FOLDERS, *OPTION_NAMES, ROUTER})).loaded(source)
-
-
-def _parse(source: bytes, file: RouterPath, project: Path) -> ast.Module:
-    try:
-        return ast.parse(source, str(file.path))
-    except SyntaxError as error:
-        refuse_syntax(error, str(file.path), project)
-    except ValueError as error:  # NUL bytes, in Python 3.11
-        raise RouteModuleError(f"{file.file}: invalid syntax: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
