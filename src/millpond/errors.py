@@ -123,6 +123,16 @@ class UsageError(MillpondError):
     Call it as the message says.
     """
 
+    problem: str | None = None
+    """What is wrong, without the place, where that is known by itself."""
+
+    @classmethod
+    def at(cls, place: Place, problem: str) -> UsageError:
+        """One that begins with its place."""
+        error = cls(f"{place}: {problem}")
+        error.problem = problem
+        return error
+
 
 class CircularWaitError(UsageError):
     """A cached function, a `fetch()` or a route waits for its own result, by way of others or not.

@@ -34,7 +34,7 @@ async def test_a_live_route_can_be_a_cron(project: Project) -> None:
     [
         ("/static", "app/static/route.py", 'its GET is static (dynamic = "force-static"'),
         ("/fresh", "app/fresh/route.py", "its GET is static (revalidate = 60"),
-        ("/items/7", "app/items/[id]/route.py", 'Say dynamic = "force-dynamic" in the file'),
+        ("/items/7", "app/items/[id]/route.py", 'Set dynamic = "force-dynamic" in app/items/[id]/route.py, or ask'),
         ("/post", "app/post/route.py", "the file has POST only; add a GET."),
         ("/liv", "[[cron]]", "no route has that path; did you mean /live?"),
         ("/nothing/like/it", "[[cron]]", "no route has that path; mend its path, or add the route."),

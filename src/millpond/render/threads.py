@@ -11,6 +11,7 @@ import functools
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from millpond.render.request.access import in_running_shared_work, is_shared_work
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _INTERPRETERS: Any = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
 """As of Python 3.14: an executor whose threads run other interpreters, so that no context can be passed to them."""
+_POOLS = frozenset({"anyio"})
+"""Packages whose threads outlive what they are started for, and get a context with each job."""
 _installed = False
 _lock = threading.Lock()
 _here = threading.local()
@@ -44,8 +47,11 @@ def propagate_scopes() -> None:
 def _starting(start: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(start)
     def starting(self: threading.Thread) -> None:
-        if in_running_shared_work() and not getattr(_here, "submits", False):
-            self.run = functools.partial(copy_context().run, self.run)  # type: ignore[method-assign]
+        is_pools = getattr(_here, "submits", False) or type(self).__module__.partition(".")[0] in _POOLS
+        if in_running_shared_work() and not is_pools:
+            context, run = copy_context(), self.run
+            # A method, not a partial: Sentry takes the function of `run`, and passes the thread to it.
+            self.run = MethodType(lambda _: context.run(run), self)  # type: ignore[method-assign]
         start(self)
 
     return starting

@@ -15,8 +15,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from millpond.errors import Place, RouteModuleError
-from millpond.routes.option_error import OptionError
+from millpond.errors import Place, RouteModuleError, UsageError
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
@@ -242,7 +241,7 @@ def refuse_syntax(error: SyntaxError, path: str, project: Path) -> NoReturn:
 
 def _refuse(error: BaseException, path: str, project: Path, *, has_handlers: bool) -> NoReturn:
     place = users_place(error, project) or Place(_relative(path, project))
-    if isinstance(error, OptionError):
+    if isinstance(error, UsageError) and error.problem is not None:
         raise RouteModuleError(f"{place}: {error.problem}") from error
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, ModuleNotFoundError):

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-from millpond.errors import Place
-from millpond.routes.option_error import OptionError
+from millpond.errors import Place, UsageError
 from millpond.routes.options.option_values import OF_OPERATIONS, given, problem_of, unknown
 
 if TYPE_CHECKING:
@@ -106,13 +105,13 @@ def operation(function: None = None, /, **options: Unpack[OperationOptions]) -> 
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
     place = Place(frame.f_code.co_filename, frame.f_lineno)
     if function is not None:
-        raise OptionError(place, "@operation has no options; write @operation(...), or leave it out.")
+        raise UsageError.at(place, "@operation has no options; write @operation(...), or leave it out.")
     for name, value in options.items():
         if name not in OF_OPERATIONS:
-            raise OptionError(place, f"@operation has no option {name}; {unknown(name, OF_OPERATIONS, _ELSEWHERE)}")
+            raise UsageError.at(place, f"@operation has no option {name}; {unknown(name, OF_OPERATIONS, _ELSEWHERE)}")
         problem = problem_of(name, value, OF_OPERATIONS)
         if problem is not None:
-            raise OptionError(place, f"@operation: {problem}.")
+            raise UsageError.at(place, f"@operation: {problem}.")
     marked = Marked(MappingProxyType(given(options)), place)
     files_with_marks.add(place.file)
 
@@ -120,13 +119,13 @@ def operation(function: None = None, /, **options: Unpack[OperationOptions]) -> 
         below: object = handler
         if inspect.isclass(below) or not callable(below):
             what = "a class" if inspect.isclass(below) else f"a value of type {type(below).__name__}"
-            raise OptionError(place, f"@operation stands above {what}; it belongs above a function of a route file.")
+            raise UsageError.at(place, f"@operation stands above {what}; it belongs above a function of a route file.")
         if marked_of(handler) is not None:
-            raise OptionError(place, f"{_name(handler)} has two @operation; write all options into one.")
+            raise UsageError.at(place, f"{_name(handler)} has two @operation; write all options into one.")
         try:
             setattr(handler, MARK, marked)
         except AttributeError:
-            raise OptionError(place, f"@operation can't mark {_name(handler)}; put it above a function.") from None
+            raise UsageError.at(place, f"@operation can't mark {_name(handler)}; put it above a function.") from None
         return handler
 
     return decorate
