@@ -187,6 +187,7 @@ def test_headers_of_middleware_around_a_render_are_dropped_unless_they_are_kept(
     assert client.get("/endpoint").headers.get("x-added") is None
 
 
+@pytest.mark.private_names
 @pytest.mark.usefixtures("shop")
 def test_tools_find_the_routes_of_files_among_the_others() -> None:
     app = Millpond("app")

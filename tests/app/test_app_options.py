@@ -67,6 +67,7 @@ def test_dependencies_of_the_application_guard_every_file_route(method: str, pat
             client.__exit__(None, None, None)
 
 
+@pytest.mark.private_names
 async def test_a_build_names_the_applications_dependency_that_makes_routes_live(project: Project) -> None:
     project.write({"instrumentation.py": "from guards import app_guard\ndef register(app): app_guard(app)\n"})
     project.write(

@@ -71,6 +71,7 @@ def test_urls_are_made_by_name(app: Millpond) -> None:
     assert TestClient(app).get("/links").json() == "http://testserver/items/7"
 
 
+@pytest.mark.private_names
 @pytest.mark.parametrize(
     ("path", "method", "match", "name"),
     [
