@@ -90,7 +90,6 @@ async def test_a_shutdown_waits_for_the_refresh_that_its_last_callback_begins(pr
     assert slow.runs == ["begun", "whole"]
 
 
-@pytest.mark.private_names
 async def test_a_shutdown_that_is_cancelled_lets_go_of_everything_all_the_same(project: Project) -> None:
     project.write({"instrumentation.py": LIFESPAN})
     project.routes({"/": CALLBACK})

@@ -231,7 +231,12 @@ async def _lifespan_by_messages(app: FastAPI) -> AsyncIterator[Mapping[str, Any]
             answer.cancel()
             await running
 
-    await step("startup")
-    yield state
-    await step("shutdown")
-    await running
+    try:
+        await step("startup")
+        try:
+            yield state
+        finally:  # also when the block is cancelled, or raises: what the lifespan has opened is closed
+            await step("shutdown")
+            await running
+    finally:
+        running.cancel()  # no effect if it has ended
