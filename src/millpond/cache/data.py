@@ -203,6 +203,14 @@ class DataCache:
         return None if obtained is None else obtained.entry
 
 
+def error_of(failure: FillFailure) -> BaseException:
+    """What the fill has raised, for one of those who wait to raise."""
+    error = failure.unwrapped()
+    if isinstance(error, CircularWaitError):
+        note_circle(error)
+    return error
+
+
 def _report(name: str, error: BaseException) -> None:
     if isinstance(error, FillFailure):
         error = error.unwrapped()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import httpx2
 
 from millpond.cache.active_application import cache_of
-from millpond.cache.data import MAX_FETCH_BYTES, DataRead, Filled
-from millpond.cache.fetch_chain import chain_to, waited_for_by
+from millpond.cache.data import MAX_FETCH_BYTES, DataRead, Filled, error_of
+from millpond.cache.fetch_chain import FetchChain, chain_to, waited_for_by
 from millpond.cache.fetching.own_routes import client_of_own, is_own
 from millpond.cache.fetching.upstream import Limits, credentials, hooked, send, shared_client, whole_answer
 from millpond.cache.given_tags import usable_tags
@@ -83,52 +83,77 @@ async def fetch(
         httpx2.HTTPError: the upstream can't be reached, takes too long, or sends more than `cache.max_fetch_bytes`.
     """
     scope = current()
-    own_answer = OwnAnswer() if is_own(url) else None
+    data = cache_of(scope)
     call = FetchCall(
         method=method.upper(),
         cache=_checked_cache(cache),
         revalidate=_checked_revalidate(revalidate),
         header_names=frozenset(name.lower() for name in headers or ()),
     )
-    data = cache_of(scope)
-    sender = client or shared_client() if own_answer is None else client_of_own(url, data, own_answer)
+    own = OwnAnswer() if is_own(url) else None
+    sender = client or shared_client() if own is None else client_of_own(url, data, own)
     request = sender.build_request(
         call.method, url, headers=headers, json=json, content=content, timeout=httpx2.Timeout(timeout)
     )
-    chain = () if own_answer is None else chain_to(url, scope)
-    limits = Limits(timeout, MAX_FETCH_BYTES if data is None else data.max_fetch_bytes)
-
-    async def answer() -> httpx2.Response:
-        with waited_for_by(chain):
-            return await send(sender, request, limits)
-
+    exchange = _Exchange(
+        sender,
+        request,
+        Limits(timeout, MAX_FETCH_BYTES if data is None else data.max_fetch_bytes),
+        () if own is None else chain_to(url, scope),
+        own,
+    )
     if scope is None or data is None or scope.is_draft:
-        return await answer()  # outside of a handler, or in draft mode: uncached (R5.4)
+        return await exchange.answer()  # outside of a handler, or in draft mode: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=data.cache_components)
     good_tags = usable_tags(tags, lambda: f"{at(scope.place())}fetch({redacted(request.url)})", log)
     scope.learn(Lifetime(plan.lowers), good_tags)
-    if own_answer is not None:
-        own_answer.wants_fresh = plan.cached or scope.wants_fresh_data
+    if own is not None:
+        own.wants_fresh = plan.cached or scope.wants_fresh_data
     if not plan.cached:
+        return await exchange.heard_by(scope)
+    return await _from_the_cache(exchange, call, plan, good_tags, scope, data)
+
+
+class _Exchange(NamedTuple):
+    """A request that is ready to be sent, to an upstream or to this application itself."""
+
+    sender: httpx2.AsyncClient
+    request: httpx2.Request
+    limits: Limits
+    chain: FetchChain
+    """The answers of this application that will wait for this one."""
+    own: OwnAnswer | None
+    """Hears of the answer, if this application gives it."""
+
+    async def answer(self) -> httpx2.Response:
+        with waited_for_by(self.chain):
+            return await send(self.sender, self.request, self.limits)
+
+    async def heard_by(self, scope: Scope) -> httpx2.Response:
+        """The answer; what it tells counts for `scope`, also if it fails."""
         try:
-            return await answer()
+            return await self.answer()
         finally:
-            if own_answer is not None:
-                _learn(scope, own_answer.told())
-    key = _key(await hooked(sender, request), call.header_names, await _credentials(sender, request))
+            if self.own is not None:
+                _learn(scope, self.own.told())
+
+
+async def _from_the_cache(
+    exchange: _Exchange, call: FetchCall, plan: FetchPlan, tags: tuple[str, ...], scope: Scope, data: DataCache
+) -> httpx2.Response:
+    request, own = exchange.request, exchange.own
+    key = _key(await hooked(exchange.sender, request), call.header_names, await _credentials(exchange.sender, request))
     for name in _NOT_IN_KEY:
         request.headers.pop(name, None)  # an upstream must not put one caller's trace into a shared answer
 
     async def fill(_: object) -> Filled:
-        if own_answer is None:
-            return _filled(await answer(), plan, good_tags)
-        with data.telling(key, own_answer.told):
-            return _of_own_data(_filled(await answer(), plan, good_tags), own_answer.told())
+        if own is None:
+            return _filled(await exchange.answer(), plan, tags)
+        with data.telling(key, own.told):
+            return _of_own_data(_filled(await exchange.answer(), plan, tags), own.told())
 
-    name = f"{request.method} {redacted(request.url)}"
-    read = DataRead(data, key, name, _reader(plan, good_tags, scope), fill)
-    entry = await (data.obtain(read) if own_answer is None else _obtained_of_own(data, read, scope))
-    return _response(entry, request)
+    read = DataRead(data, key, f"{request.method} {redacted(request.url)}", _reader(plan, tags, scope), fill)
+    return _response(await (data.obtain(read) if own is None else _obtained_of_own(data, read, scope)), request)
 
 
 async def _obtained_of_own(data: DataCache, read: DataRead, scope: Scope) -> Entry:
@@ -146,7 +171,7 @@ async def _obtained_of_own(data: DataCache, read: DataRead, scope: Scope) -> Ent
         _learn(scope, Told(Lifetime(entry.revalidate, entry.expire), entry.tags))
         return entry
     _learn(scope, failed.told)
-    raise failed.unwrapped()  # outside of `except`: the error keeps its own context
+    raise error_of(failed)  # outside of `except`: the error keeps its own context
 
 
 def _learn(scope: Scope, told: Told) -> None:

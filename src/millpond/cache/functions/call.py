@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.data import Filled
-from millpond.cache.fetch_chain import note_circle
+from millpond.cache.data import Filled, error_of
 from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.told import FillFailure, Told
-from millpond.errors import CircularWaitError, UsageError
+from millpond.errors import UsageError
 from millpond.policy.compat import Compat
 from millpond.policy.freshness import Reader
 from millpond.policy.lifetime import FOREVER
@@ -137,9 +136,7 @@ class Call:
             DynamicAccess: as `use`.
         """
         self._contribute(failure.told)
-        if isinstance(failure.error, CircularWaitError):
-            note_circle(failure.error)
-        return failure.unwrapped()
+        return error_of(failure)
 
     def given_up(self) -> None:
         """The caller is cancelled while it waits, as by a timeout: what the function has told so far counts for it."""
