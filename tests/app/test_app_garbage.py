@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from millpond import static
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Scope
 
@@ -78,7 +80,16 @@ def collected_types() -> Any:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/hit", 200), ("/live", 200), ("/items/7", 200), ("/nowhere", 404), ("/items/x", 422), ("/declared", 200)],
+    [
+        ("/hit", 200),
+        ("/live", 200),
+        ("/items/7", 200),
+        ("/items/x", 422),
+        ("/nowhere", 404),
+        ("/declared", 200),
+        ("/static/7", 200),
+        ("/turned/7", 200),
+    ],
 )
 async def test_a_request_leaves_nothing_to_the_garbage_collector(
     project: Project, collected_types: Any, path: str, status: int
@@ -89,6 +100,16 @@ async def test_a_request_leaves_nothing_to_the_garbage_collector(
     @pond.get("/declared")
     async def declared() -> int:
         return 1
+
+    @pond.get("/static/{number}")
+    @static(revalidate=60)
+    async def kept(number: int) -> int:
+        return number
+
+    @pond.get("/turned/{number}")
+    @static(dynamic="force-dynamic")
+    async def live(number: int) -> int:
+        return number
 
     async with pond.lifespan():
         assert await collected_types(pond, path, status) == set()
