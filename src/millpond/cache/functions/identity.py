@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pydantic
 
-from millpond.cache.functions.plain import NotPlain, fields_of, text_of
+from millpond.cache.functions.plain import NotPlain, fields_of, hidden_of, text_of
 
 CACHE_KEY = "__cache_key__"
 """The method by which a class says what tells its objects apart."""
@@ -27,8 +27,6 @@ _EXACT = frozenset({str, bytes, int, bool, float, type(None), list, tuple, set, 
 """Types whose instances can't have additional attributes."""
 _DEPTH = 2
 """How deep objects are looked into that decorators hold."""
-_SQLALCHEMY_PREFIX = "_sa_"
-"""The prefix of attributes in which SQLAlchemy keeps the state of an object."""
 
 
 def identity(value: object, where: str) -> Any:
@@ -94,17 +92,8 @@ def _of_class(value: type, where: str) -> Any:
 
 def _hidden(value: object) -> dict[str, Any]:
     """The attributes of an object that aren't fields, and that can't be derived from its fields."""
-    if isinstance(value, pydantic.BaseModel):
-        return dict(getattr(value, "__pydantic_private__", None) or {})
-    attributes: dict[str, Any] = getattr(value, "__dict__", {})
-    fields = fields_of(value) or {}
-    return {
-        name: attribute
-        for name, attribute in attributes.items()
-        if name not in fields
-        and not name.startswith(_SQLALCHEMY_PREFIX)
-        and not isinstance(getattr(type(value), name, None), functools.cached_property)
-    }
+    private = getattr(value, "__pydantic_private__", None) if isinstance(value, pydantic.BaseModel) else None
+    return {**hidden_of(value), **(private or {})}
 
 
 def _zone(value: datetime | time, where: str) -> Any:
