@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import math
+from collections import OrderedDict, defaultdict
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
@@ -66,10 +67,9 @@ def _shown(value: object, where: str) -> Any:
     if isinstance(value, list | tuple):
         return [_class(value), [identity(item, f"{where}[{n}]") for n, item in enumerate(value)]]
     if isinstance(value, set | frozenset):
-        return ["set", sorted(encode_identity(identity(item, f"an item of {where}")) for item in value)]
+        return [_class(value), sorted(encode_identity(identity(item, f"an item of {where}")) for item in value)]
     if isinstance(value, dict):
-        pairs = ([identity(k, f"a key of {where}"), identity(v, f"{where}[{k!r}]")] for k, v in value.items())
-        return ["dict", sorted(encode_identity(pair) for pair in pairs)]
+        return _of_dict(value, where)
     fields = fields_of(value)
     if fields is not None:
         items = [[name, identity(item, f"{where}.{name}")] for name, item in fields.items()]
@@ -82,6 +82,17 @@ def _shown(value: object, where: str) -> Any:
     if isinstance(value, tzinfo):
         return _zone_itself(value, where)
     raise NotPlain(value, where)
+
+
+def _of_dict(value: dict[Any, Any], where: str) -> Any:
+    pairs = [
+        encode_identity([identity(key, f"a key of {where}"), identity(item, f"{where}[{key!r}]")])
+        for key, item in value.items()
+    ]
+    if not isinstance(value, OrderedDict):  # two of these are equal only if they have the same order
+        pairs.sort()
+    factory = value.default_factory if isinstance(value, defaultdict) else None
+    return [_class(value), pairs, *([identity(factory, f"the default_factory of {where}")] if factory else [])]
 
 
 def _of_class(value: type, where: str) -> Any:
@@ -158,9 +169,12 @@ def _captured(function: FunctionType, above: tuple[FunctionType, ...], *, strict
     for name, value in values:
         try:
             found.append([name, _value(value, f'"{name}"', above)])
-        except NotPlain:
-            if strict:
+        except (NotPlain, RecursionError) as problem:
+            if not strict:
+                continue
+            if isinstance(problem, NotPlain):
                 raise
+            raise NotPlain(value, f'"{name}"', ", and contains itself, or is nested too deeply") from None
     return found
 
 

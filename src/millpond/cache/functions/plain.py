@@ -76,9 +76,11 @@ def hidden_of(value: object) -> dict[str, Any]:
         and not name.startswith(_SQLALCHEMY_PREFIX)
         and not isinstance(getattr(type(value), name, None), functools.cached_property)
     }
-    extra = isinstance(value, pydantic.BaseModel) and value.__pydantic_extra__
-    # Where a field has an alias, an extra value may have the field's own name.
-    return {**hidden, **{name: extra[name] for name in extra if name in type(value).model_fields}} if extra else hidden
+    if isinstance(value, pydantic.BaseModel):
+        # Where a field has an alias, an extra value may have the field's own name.
+        extra = value.__pydantic_extra__ or {}
+        hidden |= {name: extra[name] for name in extra if name in type(value).model_fields}
+    return hidden
 
 
 def text_of(value: object) -> str:
