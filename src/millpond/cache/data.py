@@ -16,6 +16,7 @@ from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.cache.told import FillFailure, joined
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError
+from millpond.policy.decision import Reason
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
 from millpond.policy.profiles import BUILT_IN, Profile
@@ -74,9 +75,13 @@ class DataRead(Read):
         """
         self.cache, self.key, self.name, self.reader, self._fill = cache, key, name, reader, fill
         self.waits = reader.waits
+        self.unreadable: Entry | None = None
+        """What the caller can't use, though it is stored."""
 
     def judge(self, entry: Entry) -> Judgement:
         """See `Read`."""
+        if self.unreadable is not None and _are_same(entry, self.unreadable):
+            return Judgement(False, False, Reason.COLD)
         cache, store = self.cache, self.cache.store
         return judge(entry, cache.clock(), store.row, _NO_BUILD, is_synced=store.is_synced(), reader=self.reader)
 
@@ -210,6 +215,11 @@ class DataCache:
         """The entry that is available without waiting, or None; `loop` as in `ReadThrough.at_hand`."""
         obtained = self.engine.at_hand(read, loop)
         return None if obtained is None else obtained.entry
+
+
+def _are_same(entry: Entry, other: Entry) -> bool:
+    """Whether both were made by one run; a store may make a new object each time it is asked."""
+    return (entry.rendered_at, entry.generation, entry.body) == (other.rendered_at, other.generation, other.body)
 
 
 def _report(name: str, error: BaseException) -> None:

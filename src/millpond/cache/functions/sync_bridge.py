@@ -31,7 +31,7 @@ class SyncRead(DataRead):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call.cache, call.key, call.name, call.reader, self._run)
-        self._call = call
+        self._call, self.unreadable = call, call.unreadable
         self._orders: queue.SimpleQueue[FunctionRun | None] = queue.SimpleQueue()
         """Runs for the calling thread to carry out; None: there are no more."""
         self._leaving = threading.Lock()

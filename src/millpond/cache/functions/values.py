@@ -28,6 +28,10 @@ _NUMBERS = (int, float)
 """1 becomes 1.0 where a float is declared."""
 
 
+class Undecodable(Exception):
+    """What is stored can't be decoded: it is damaged, or the classes of the result have changed what they accept."""
+
+
 class Codec:
     """Encodes the results of one function: plain data as it is, instances of classes by the declared return type."""
 
@@ -65,9 +69,16 @@ class Codec:
             raise NotPlain(value, where, f" ({error})") from None
 
     def decode(self, data: bytes) -> Any:
-        """Decode the output of `encode`; a new copy each time."""
+        """Decode the output of `encode`; a new copy each time.
+
+        Raises:
+            Undecodable: it is no such output, or no longer one.
+        """
         written = memoryview(data)[1:]
-        return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decode_typed(written)
+        try:
+            return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decode_typed(written)
+        except Exception as error:  # the constructors and validators of the user's classes run
+            raise Undecodable(" ".join(str(error).split()) or type(error).__name__) from error
 
     def _encode_typed(self, value: object, where: str) -> bytes:
         try:
