@@ -36,3 +36,10 @@ def closest(name: str, names: Iterable[str], likeness: float = 0.6) -> str | Non
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """`1 entry`, `2 entries`; the plural is the noun with an s where none is given."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def in_one_line(text: str) -> str:
+    """A text with what can't be printed escaped, such as the line breaks and control characters of a quoted value."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

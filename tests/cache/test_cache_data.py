@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from millpond.cache.data import DataCache, DataRead, Filled
+from millpond.cache.told import Told
 from millpond.policy.freshness import Reader
 from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.render.pending_tasks import drain_tasks
@@ -267,3 +268,16 @@ async def test_entries_say_what_they_are() -> None:
     await hosts.read(source, reading(key="fetch\0k"))
     await hosts.read(source, reading(key="function\0k"))
     assert sorted(entry.kind for entry in hosts.store.entries()) == ["fetch", "function"]
+
+
+async def test_of_several_runs_for_one_key_each_is_heard_while_it_lasts() -> None:
+    """One may run in the event loop, and others in threads that found it blocked."""
+    cache = Hosts(1).caches[0]
+    tags = ["a"]
+    with cache.telling("k", lambda: Told(Lifetime(9.0), tuple(tags))):
+        with cache.telling("k", lambda: Told(Lifetime(5.0), ("b",), short_lived=True)):
+            assert cache.told_so_far("k") == Told(Lifetime(5.0), ("a", "b"), short_lived=True)
+        tags.append("c")
+        assert cache.told_so_far("k") == Told(Lifetime(9.0), ("a", "c"))
+    assert cache.told_so_far("k") is None
+    assert not cache._telling

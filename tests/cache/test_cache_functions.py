@@ -6,6 +6,7 @@ import asyncio
 import gc
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from millpond.render.scopes.live_scope import LiveScope
@@ -319,3 +320,23 @@ async def test_functions_that_call_each_other_later_hold_neither_each_other_nor_
             await asyncio.wait(module.tasks)
         assert module.errors == []
         assert len(module.done) == 1201
+
+
+@pytest.mark.parametrize("damage", [b"\0\xc1", b"\0", b"", b"\1\x92\x01\x90", "cut", "zone"])
+async def test_a_stored_result_that_can_not_be_read_is_made_again(
+    project: Project, kind: str, damage: bytes | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.routes({"/": route(kind)})
+    async with project.started() as running:
+        assert await read(running) == [0, 1]
+        [entry] = [each for each in running.pond.store.entries() if each.kind == "function"]
+        body = entry.body[:-1] if damage == "cut" else damage
+        if damage == "zone":  # of a host that knows other time zones
+            moment = msgspec.msgpack.encode(["2026-01-01T00:00:00", 0, "Nowhere/Land"])
+            body = b"\0" + msgspec.msgpack.encode(msgspec.msgpack.Ext(4, moment))
+        assert isinstance(body, bytes)
+        await running.pond.store.commit(msgspec.structs.replace(entry, body=body))
+        assert [await read(running) for _ in range(3)] == [[0, 2]] * 3
+        await running.settle()
+        assert await read(running) == [0, 2]
+    assert caplog.text.count("can't be read back, so the function runs again") == 1

@@ -8,6 +8,7 @@ import linecache
 import os
 import subprocess
 import sys
+from collections import Counter, OrderedDict, defaultdict
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
@@ -52,6 +53,19 @@ class Item(pydantic.BaseModel):
     b: Any = None
 
 
+class Renamed(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    a: int = pydantic.Field(alias="x")
+
+
+class Remembering(pydantic.BaseModel):
+    a: int
+
+    @functools.cached_property
+    def twice(self) -> int:
+        return 2 * self.a
+
+
 class Tuple2(NamedTuple):
     a: int
     b: int
@@ -92,6 +106,9 @@ ALIKE: list[Any] = [
     Item(a=1, b=2), Tuple2(1, 2), (1, 2), [1, 2], [[1], 2], [[1, 2]], Color.RED, Color.BLUE, Other2.RED, Size.S, "s",
     Level.ONE, Right.READ, Right.READ | Right.WRITE, Right.READ | Right.RUN, Right(0), "\ud800", "\ud801",
     {"a": {"b": 1}}, {"a": ["b", 1]}, frozenset({(1, 2)}), frozenset({(1,), (2,)}),
+    Counter({"a": 1}), Counter(), OrderedDict(a=1, b=2), OrderedDict(b=2, a=1), {"a": 1, "b": 2}, frozenset({1}),
+    defaultdict(int), defaultdict(list), defaultdict(None), Renamed.model_validate({"x": 1, "a": 3}),
+    Renamed.model_validate({"x": 2, "a": 3}),
 ]  # fmt: skip
 EQUAL: list[tuple[Any, Any]] = [
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
@@ -119,6 +136,13 @@ def test_values_that_look_alike_are_different_arguments() -> None:
 @pytest.mark.parametrize(("a", "b"), EQUAL)
 def test_equal_values_are_one_argument(a: Any, b: Any) -> None:
     assert written(a) == written(b)
+
+
+def test_what_a_model_remembers_does_not_make_it_another_argument() -> None:
+    model = Remembering(a=1)
+    before = written(model)
+    assert model.twice == 2
+    assert written(model) == before
 
 
 plain = st.recursive(
@@ -271,6 +295,8 @@ def test_an_argument_that_contains_itself_is_refused() -> None:
     endless.append(endless)
     with pytest.raises(UsageError, match="contains itself"):
         key(documented, endless)
+    with pytest.raises(UsageError, match=r'closed over "endless" .* contains itself'):
+        key(lambda: endless)
 
 
 # Over processes, and edits

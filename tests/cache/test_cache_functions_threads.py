@@ -185,3 +185,45 @@ def test_two_loops_share_what_is_stored(unstarted: Millpond) -> None:
             return [(await client.get(path)).json() for path in ("/sync", "/async")]
 
     assert asyncio.run(read()) == asyncio.run(read()) == [[0, 1], [0, 1]]
+
+
+class Ending(asyncio.SelectorEventLoop):
+    """A loop that is closed just after somebody has seen it run."""
+
+    def is_running(self) -> bool:
+        return self.is_closed()
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_thread_outlives_the_loop_that_it_calls_for(files: Project) -> None:
+    async with files.started() as running:
+        here = running.module("/sync").values_here
+        assert running.pond._runtimes.first is not None
+        data = running.pond._runtimes.first.data
+        assert await asyncio.to_thread(here.value, 1) == [1, 1]
+        ending = Ending()
+        ending.close()
+        ours, data.loop = data.loop, ending
+        assert await asyncio.to_thread(here.value, 2) == [2, 2]  # a miss
+        files.clock.move(11)
+        assert await asyncio.to_thread(here.value, 1) == [1, 1]  # a stale one, which nobody can refresh
+        assert data.caller_runs.watches.of(ending).look()  # while a thread waits for it
+        data.caller_runs.watches.of(ending)._asked = float("-inf")
+        assert await asyncio.to_thread(here.value, 3) == [3, 3]  # found blocked before
+        assert not data.engine._arriving
+        data.loop = ours
+        assert await asyncio.to_thread(here.value, 2) == [2, 4]
+
+
+async def test_what_a_loop_has_left_behind_is_not_in_the_way_of_newer_results(files: Project) -> None:
+    async with files.started() as running:
+        here = running.module("/sync").values_here
+        assert running.pond._runtimes.first is not None
+        engine = running.pond._runtimes.first.data.engine
+        assert await asyncio.to_thread(here.value, 1) == [1, 1]
+        [entry] = [each for each in running.pond.store.entries() if each.kind == "function"]
+        engine._arriving[entry.key] = entry  # the loop ended before it was stored
+        files.clock.move(11)
+        assert await asyncio.to_thread(here.value, 1) == [1, 1]
+        await running.settle()
+        assert await asyncio.to_thread(here.value, 1) == [1, 2]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter, OrderedDict, defaultdict
 from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -62,6 +64,44 @@ class Private(pydantic.BaseModel):
     _note: str = pydantic.PrivateAttr("")
 
 
+class Frozen(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True)
+    a: int = 1
+
+
+class Aliased(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    a: int = pydantic.Field(alias="x")
+
+
+class Counting(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    a: int
+
+    @functools.cached_property
+    def twice(self) -> int:
+        return 2 * self.a
+
+
+class Refusing(pydantic.BaseModel):
+    a: int
+
+    @pydantic.field_validator("a")
+    @classmethod
+    def _checked(cls, value: int) -> int:
+        return {1: 1}[value]
+
+
+class Loose(msgspec.Struct, dict=True):
+    a: Any = None
+
+
+@dataclasses.dataclass
+class Lazy:
+    a: int
+    b: int = dataclasses.field(init=False)
+
+
 KINDS: list[Any] = [AsDataclass, AsStruct, AsModel, AsTuple]
 ZONES = [
     None,
@@ -105,7 +145,7 @@ def test_moments_by_themselves_keep_their_zone_and_fold(when: datetime, at: time
         assert back["when"] + timedelta(days=180) == when + timedelta(days=180)
 
 
-def private(note: str, *inner: Private, **given: Any) -> Private:
+def private(note: Any, *inner: Private, **given: Any) -> Private:
     model = Private(inner=list(inner), **given) if inner else Private(**given)
     model._note = note
     return model
@@ -124,6 +164,22 @@ def test_models_keep_which_fields_were_given_and_their_private_attributes(value:
     back = through(value, declared)
     assert back == value  # pydantic compares given fields and private attributes, too
     assert repr(back) == repr(value)
+
+
+def counted() -> Counting:
+    value = Counting(a=1)
+    assert value.twice == 2
+    return value
+
+
+def test_what_a_model_remembers_by_cached_property_is_made_again() -> None:
+    back = through(counted(), Counting)
+    assert (back.a, back.twice) == (1, 2)
+
+
+def with_attribute(value: Any) -> Any:
+    value.more = 5
+    return value
 
 
 class Odd(tzinfo):
@@ -153,6 +209,19 @@ class Odd(tzinfo):
         (datetime(2026, 1, 1, tzinfo=Odd()), None, "a time zone of type Odd; give it a zoneinfo.ZoneInfo"),
         (AsStruct(datetime(2026, 1, 1, tzinfo=Odd())), AsStruct, "a time zone of type Odd"),
         (object(), object, "is of type object"),
+        ({Word.A: 1}, dict[str, int], "a key of the result of value.. is of type .*Word, and would be decoded as str"),
+        ({"x": {Word.A}}, dict[str, set[str]], r"an item of the result of value..\['x'\] is of type .*Word"),
+        ({Frozen()}, set[Frozen], "Frozen, and would be decoded as"),
+        (with_attribute(AsDataclass(datetime(2026, 1, 1))), AsDataclass, "with the attribute more, which is no field"),
+        (with_attribute(Loose()), Loose, "with the attribute more, which is no field"),
+        (Aliased.model_validate({"x": 1, "a": 2}), Aliased, "with the attribute a, which is no field"),
+        (Lazy(1), Lazy, "missing required field `b`"),
+        (Refusing.model_construct(a=2), Refusing, "which the declared return type can't decode"),
+        (
+            private(object()),
+            Private,
+            'the private attribute "_note" of Private in the result of value.. is of type object',
+        ),
         (1j, complex, "complex"),
     ],
 )
@@ -163,7 +232,15 @@ def test_what_would_come_back_as_something_else_is_refused(value: Any, declared:
 
 @pytest.mark.parametrize(
     ("value", "declared"),
-    [(Word.A, Word), (Number.ONE, Number), ([Word.A], list[Word]), (AsTuple(datetime.now(UTC)), AsTuple)],
+    [
+        (Word.A, Word),
+        (Number.ONE, Number),
+        ([Word.A], list[Word]),
+        ({Word.A: {Number.ONE}}, dict[Word, set[Number]]),
+        ({Decimal("1.50"): Frozen(a=1)}, dict[Decimal, Frozen]),
+        (AsTuple(datetime.now(UTC)), AsTuple),
+        (Loose(Decimal("1.50")), Loose),
+    ],
 )
 def test_with_their_declared_type_they_come_back(value: Any, declared: Any) -> None:
     back = through(value, declared)

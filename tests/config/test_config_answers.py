@@ -253,7 +253,10 @@ def test_an_origin_that_no_browser_sends_is_an_error(origin: str, said: str) -> 
         ({"allow_origin_regex": "("}, '"cors.allow_origin_regex" is no regular expression: missing )'),
         ({"allow_origins": ["*"], "allow_methods": ["get"]}, '"cors.allow_methods" has "get"; did you mean "GET"?'),
         ({"allow_origins": ["*"], "allow_headers": ["A, B"]}, '"cors.allow_headers" has "A, B", which is not a name'),
-        ({"allow_origins": ["*"], "expose_headers": ["A\nB"]}, '"cors.expose_headers" has "A\nB", which is not a name'),
+        (
+            {"allow_origins": ["*"], "expose_headers": ["A\nB"]},
+            r'"cors.expose_headers" has "A\nB", which is not a name',
+        ),
         ({"allow_origins": ["*"], "max_age": -1}, '"cors.max_age" is -1; it must be 0 or more.'),
         ({"allow_origins": "*"}, '"cors.allow_origins" is "*"; it must be a list of texts'),
     ],

@@ -128,6 +128,18 @@ def test_a_folder_called_like_the_file_is_left_alone(tmp_path: Path) -> None:
     assert read_env_files(tmp_path, ENV_FILES) == []
 
 
+def test_a_link_to_nothing_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to(tmp_path / "gone")
+    assert read_env_files(tmp_path, ENV_FILES) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "loop"])
+def test_a_file_that_cannot_be_looked_at_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match=r"can't be read: (File name too long|Too many levels of symbolic links)\."):
+        read_env_files(tmp_path, [name])
+
+
 def test_a_password_manager_may_answer_through_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".env")
     writer = threading.Thread(target=(tmp_path / ".env").write_text, args=("MP_A=piped\n",))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WRONG: list[Any] = [
     "nonsense",
     "",
+    "two\nlines \x1b[31m",
+    "\0",
     -1,
     10**40,
     1.5,
@@ -95,7 +97,7 @@ def test_whatever_a_key_says_is_taken_or_refused_in_one_sentence_that_names_it(
             continue
         refused += 1
         assert message.startswith("millpond.toml: "), message
-        assert "\n" not in message
+        assert message.isprintable(), message
         for raw in ("Expected `", "Object ", "Invalid enum", "<class", "Quantity", "Traceback"):
             assert raw not in message, message
         if isinstance(value, dict | list) or str(path[-1]) not in ("secret", "schedule", "timezone"):
@@ -202,6 +204,21 @@ def test_a_version_may_be_written_as_a_number(version: object) -> None:
 )
 def test_a_message_says_what_is_allowed(values: dict[str, Any], says: str) -> None:
     assert problem(values) == f"millpond.toml: {says}"
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"public_dir": "a\0"}, "public_dir"),
+        ({"app": {"env_files": [".env", "\0"]}}, "app.env_files[1]"),
+        ({"cache": {"path": "\0b"}}, "cache.path"),
+        ({"revalidate_endpoint": {"secret_env": "A\0"}}, "revalidate_endpoint.secret_env"),
+    ],
+)
+def test_no_text_has_a_nul_character(values: dict[str, Any], key: str) -> None:
+    assert (
+        problem(values) == f'millpond.toml: "{key}" has a NUL character in it; it must be a text in quotes without one.'
+    )
 
 
 def test_what_may_be_a_secret_in_a_wrong_place_is_not_shown() -> None:

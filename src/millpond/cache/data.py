@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -12,9 +13,10 @@ from millpond.cache.fetch_chain import note_circle
 from millpond.cache.refresh import Fate, Made, Read, ReadThrough, Run
 from millpond.cache.runs.caller_runs import CallerRuns
 from millpond.cache.runs.lease import LEASE_SECONDS
-from millpond.cache.told import FillFailure, Told
+from millpond.cache.told import FillFailure, joined
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError
+from millpond.policy.decision import Reason
 from millpond.policy.entry import Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
 from millpond.policy.profiles import BUILT_IN, Profile
@@ -73,9 +75,13 @@ class DataRead(Read):
         """
         self.cache, self.key, self.name, self.reader, self._fill = cache, key, name, reader, fill
         self.waits = reader.waits
+        self.unreadable: Entry | None = None
+        """What the caller can't use, though it is stored."""
 
     def judge(self, entry: Entry) -> Judgement:
         """See `Read`."""
+        if self.unreadable is not None and _are_same(entry, self.unreadable):
+            return Judgement(False, False, Reason.COLD)
         cache, store = self.cache, self.cache.store
         return judge(entry, cache.clock(), store.row, _NO_BUILD, is_synced=store.is_synced(), reader=self.reader)
 
@@ -152,7 +158,8 @@ class DataCache:
     attachments: Attachments = field(default_factory=Attachments)
     """What the scopes of the application's runs carry; by it they find this cache."""
     caller_runs: CallerRuns = field(default_factory=CallerRuns)
-    _telling: dict[object, Callable[[], Told]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _telling: dict[object, list[Callable[[], Told]]] = field(default_factory=dict)
     """What the fills that run have told so far, by what their callers have in common."""
 
     def __post_init__(self) -> None:
@@ -170,7 +177,8 @@ class DataCache:
         Raises:
             FillFailure: an error was raised.
         """
-        self._telling[place] = told
+        with self._lock:
+            self._telling.setdefault(place, []).append(told)
         try:
             yield
         except CANCELLATION:
@@ -178,13 +186,19 @@ class DataCache:
         except BaseException as error:
             raise FillFailure(error, told()) from error
         finally:
-            if self._telling.get(place) is told:
-                del self._telling[place]
+            with self._lock:
+                self._telling[place].remove(told)
+                if not self._telling[place]:
+                    del self._telling[place]
 
     def told_so_far(self, place: object) -> Told | None:
-        """What the fill that runs for `place` has told; None if none runs here."""
-        told = self._telling.get(place)
-        return None if told is None else told()
+        """What the fills that run for `place` have told; None if none runs here.
+
+        There may be several: one in the event loop, and others in threads that found it blocked.
+        """
+        with self._lock:
+            running = [*self._telling.get(place, ())]
+        return joined([told() for told in running]) if running else None
 
     async def obtain(self, read: DataRead) -> Entry:
         """The stored entry, or a new one; concurrent callers share one run (D23).
@@ -209,6 +223,11 @@ def error_of(failure: FillFailure) -> BaseException:
     if isinstance(error, CircularWaitError):
         note_circle(error)
     return error
+
+
+def _are_same(entry: Entry, other: Entry) -> bool:
+    """Whether both were made by one run; a store may make a new object each time it is asked."""
+    return (entry.rendered_at, entry.generation, entry.body) == (other.rendered_at, other.generation, other.body)
 
 
 def _report(name: str, error: BaseException) -> None:

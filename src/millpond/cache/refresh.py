@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.runs.flight import Flights
 from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
+from millpond.cache.runs.loop_watch import call_soon_in
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
 from millpond.render.base_exceptions import is_cancellation
@@ -184,7 +185,11 @@ class ReadThrough:
             read: the read.
             loop: the event loop for that; None: the running one.
         """
-        entry = self._arriving.get(read.key) or self.store.peek(read.key)
+        entry = self.store.peek(read.key)
+        arriving = self._arriving.get(read.key)
+        # A loop that ends may leave one behind, which must not be in the way of what is stored later.
+        if arriving is not None and (entry is None or arriving.rendered_at >= entry.rendered_at):
+            entry = arriving
         if entry is None:
             return None
         judgement = read.judge(entry)
@@ -204,7 +209,7 @@ class ReadThrough:
             if loop is None:
                 self._refresh(read)
             else:
-                loop.call_soon_threadsafe(self._refresh, read)
+                call_soon_in(loop, self._refresh, read)
         return True
 
     def _refresh(self, read: Read) -> None:
@@ -280,8 +285,8 @@ class ReadThrough:
             self._arriving[read.key] = made.entry
         if loop is None:
             self._begin_keeping(read, made, run)
-        else:
-            loop.call_soon_threadsafe(self._begin_keeping, read, made, run)
+        elif not call_soon_in(loop, self._begin_keeping, read, made, run):
+            self._left(read, made.entry)
 
     def _begin_keeping(self, read: Read, made: Made, run: Run) -> None:
         task: asyncio.Task[object] = self.clean.begin(lambda: self._keep(read, made, run, None))
@@ -289,10 +294,14 @@ class ReadThrough:
         task.add_done_callback(lambda done: self._arrived(read, made.entry, done))
 
     def _arrived(self, read: Read, entry: Entry, task: asyncio.Task[object]) -> None:
-        if self._arriving.get(read.key) is entry:
-            del self._arriving[read.key]
+        self._left(read, entry)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.report(read.name, error)
+
+    def _left(self, read: Read, entry: Entry) -> None:
+        """It arrives no longer: it is stored, or can't be."""
+        if self._arriving.get(read.key) is entry:
+            del self._arriving[read.key]
 
     def tasks(self) -> list[asyncio.Task[Any]]:
         """What is being made and stored in this event loop."""

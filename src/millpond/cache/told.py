@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from millpond.policy.lifetime import FOREVER, Lifetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 OWN_ANSWER = "millpond.own_answer"
 """The key of an ASGI scope under which the OwnAnswer is found that hears of the answer."""
@@ -20,6 +20,15 @@ class Told(NamedTuple):
     lifetime: Lifetime
     tags: tuple[str, ...]
     short_lived: bool = False
+
+
+def joined(several: Sequence[Told]) -> Told:
+    """What several fills say together."""
+    lifetime, tags = FOREVER, dict[str, None]()
+    for each in several:
+        lifetime = lifetime.lowered(each.lifetime)
+        tags.update(dict.fromkeys(each.tags))
+    return Told(lifetime, tuple(tags), any(each.short_lived for each in several))
 
 
 class FillFailure(Exception):

@@ -25,6 +25,7 @@ from millpond.config.server_config import ServerConfig
 from millpond.config.values.quantities import SecondsOrNever
 from millpond.config.values.reading import read_table
 from millpond.errors import ConfigError
+from millpond.messages import in_one_line
 from millpond.policy.compat import Compat
 from millpond.policy.lifetime import YEAR
 from millpond.policy.profiles import BUILT_IN, DEFAULT, InvalidLife, Profile
@@ -160,5 +161,5 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
     config: Config = read_table(Config, values, source)
     problem = next(config.problems(), None)
     if problem is not None:
-        raise ConfigError(f"{source}: {problem}")
+        raise ConfigError(f"{source}: {in_one_line(problem)}")
     return config

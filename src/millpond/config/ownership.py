@@ -31,7 +31,10 @@ def whose(folder: Path, names: tuple[str, ...] = (), needed: int = WRITE) -> str
         refused = _refused(path, needed)
         if refused is None:
             continue
-        about = refused.stat()
+        try:
+            about = refused.stat()
+        except OSError:  # a symbolic link that leads nowhere: nobody's access would help
+            continue
         user = os.geteuid()
         remedy = "give that user access."
         if refused.is_relative_to(folder):

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import Filled, error_of
 from millpond.cache.functions.fill_scope import FillScope
+from millpond.cache.functions.values import Undecodable
 from millpond.cache.told import FillFailure, Told
 from millpond.errors import UsageError
 from millpond.policy.compat import Compat
+from millpond.policy.entry import Entry
 from millpond.policy.freshness import Reader
 from millpond.policy.lifetime import FOREVER
 from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache
     from millpond.cache.functions.definition import Definition
     from millpond.errors import Place
-    from millpond.policy.entry import Entry
     from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.cache")
@@ -48,7 +49,10 @@ class Call:
     """The caller's scope; None outside of handlers."""
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    unreadable: Entry | None = None
+    """A stored result that can't be decoded."""
     _key: str | None = None
+    _value: Any = None
 
     @property
     def bypasses(self) -> bool:
@@ -143,14 +147,30 @@ class Call:
         with suppress(DynamicAccess, UsageError):  # the scope knows the one, and the run raises the other itself
             self._contribute(self.cache.told_so_far(self._place) or self._told(self._scope_of_fill()))
 
+    def decodes(self, result: Entry | Filled) -> bool:
+        """Whether the value of a result can be decoded; `use` returns it then. If not, the function has to run.
+
+        Raises:
+            UsageError: it is a result of this call's own run.
+        """
+        try:
+            self._value = self.definition.codec.decode(result.body)
+        except Undecodable as problem:
+            if self.unreadable is not None or not isinstance(result, Entry):
+                raise UsageError(f"{self.name}: its result can't be read back: {problem}.") from None
+            log.warning("%s: a stored result can't be read back, so the function runs again: %s", self.name, problem)
+            self.unreadable = result
+            return False
+        return True
+
     def use(self, result: Entry | Filled) -> Any:
-        """The value for the caller. The lifetime and tags also apply to the caller's own answer or result.
+        """The value of a result that `decodes`. The lifetime and tags also apply to the caller's own answer or result.
 
         Raises:
             DynamicAccess: the result is too short-lived for a prerender (R5.38), or has `revalidate = 0`.
         """
         self._contribute(Told(result.lifetime, result.tags, result.short_lived))
-        return self.definition.codec.decode(result.body)
+        return self._value
 
     def _scope_of_fill(self) -> FillScope:
         """A scope without a request, as the result serves every caller with the same arguments."""

@@ -126,13 +126,31 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
 
 
 async def _obtained(call: Call) -> Entry | Filled:
+    result = await _read(call)
+    if not call.decodes(result):
+        result = await _read(call)
+        call.decodes(result)
+    return result
+
+
+async def _read(call: Call) -> Entry | Filled:
     cache = call.cache
     if call.bypasses:
         return await cache.engine.flights.alone(call.definition.name, lambda: call.fill(call.run))
-    return await cache.obtain(DataRead(cache, call.key, call.name, call.reader, lambda _: call.fill(call.run)))
+    read = DataRead(cache, call.key, call.name, call.reader, lambda _: call.fill(call.run))
+    read.unreadable = call.unreadable
+    return await cache.obtain(read)
 
 
 def _obtained_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Filled:
+    result = _read_sync(call, loop)
+    if not call.decodes(result):
+        result = _read_sync(call, loop)
+        call.decodes(result)
+    return result
+
+
+def _read_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Filled:
     if call.bypasses:
         return call.fill_in_place()
     read = SyncRead(call)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import math
+from collections import OrderedDict, defaultdict
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pydantic
 
-from millpond.cache.functions.plain import NotPlain, fields_of, text_of
+from millpond.cache.functions.plain import NotPlain, fields_of, hidden_of, text_of
 
 CACHE_KEY = "__cache_key__"
 """The method by which a class says what tells its objects apart."""
@@ -27,8 +28,6 @@ _EXACT = frozenset({str, bytes, int, bool, float, type(None), list, tuple, set, 
 """Types whose instances can't have additional attributes."""
 _DEPTH = 2
 """How deep objects are looked into that decorators hold."""
-_SQLALCHEMY_PREFIX = "_sa_"
-"""The prefix of attributes in which SQLAlchemy keeps the state of an object."""
 
 
 def identity(value: object, where: str) -> Any:
@@ -68,10 +67,9 @@ def _shown(value: object, where: str) -> Any:
     if isinstance(value, list | tuple):
         return [_class(value), [identity(item, f"{where}[{n}]") for n, item in enumerate(value)]]
     if isinstance(value, set | frozenset):
-        return ["set", sorted(encode_identity(identity(item, f"an item of {where}")) for item in value)]
+        return [_class(value), sorted(encode_identity(identity(item, f"an item of {where}")) for item in value)]
     if isinstance(value, dict):
-        pairs = ([identity(k, f"a key of {where}"), identity(v, f"{where}[{k!r}]")] for k, v in value.items())
-        return ["dict", sorted(encode_identity(pair) for pair in pairs)]
+        return _of_dict(value, where)
     fields = fields_of(value)
     if fields is not None:
         items = [[name, identity(item, f"{where}.{name}")] for name, item in fields.items()]
@@ -86,6 +84,17 @@ def _shown(value: object, where: str) -> Any:
     raise NotPlain(value, where)
 
 
+def _of_dict(value: dict[Any, Any], where: str) -> Any:
+    pairs = [
+        encode_identity([identity(key, f"a key of {where}"), identity(item, f"{where}[{key!r}]")])
+        for key, item in value.items()
+    ]
+    if not isinstance(value, OrderedDict):  # two of these are equal only if they have the same order
+        pairs.sort()
+    factory = value.default_factory if isinstance(value, defaultdict) else None
+    return [_class(value), pairs, *([identity(factory, f"the default_factory of {where}")] if factory else [])]
+
+
 def _of_class(value: type, where: str) -> Any:
     if "<locals>" in value.__qualname__:
         raise NotPlain(value, where, ", a class that a function has made")
@@ -94,17 +103,8 @@ def _of_class(value: type, where: str) -> Any:
 
 def _hidden(value: object) -> dict[str, Any]:
     """The attributes of an object that aren't fields, and that can't be derived from its fields."""
-    if isinstance(value, pydantic.BaseModel):
-        return dict(getattr(value, "__pydantic_private__", None) or {})
-    attributes: dict[str, Any] = getattr(value, "__dict__", {})
-    fields = fields_of(value) or {}
-    return {
-        name: attribute
-        for name, attribute in attributes.items()
-        if name not in fields
-        and not name.startswith(_SQLALCHEMY_PREFIX)
-        and not isinstance(getattr(type(value), name, None), functools.cached_property)
-    }
+    private = getattr(value, "__pydantic_private__", None) if isinstance(value, pydantic.BaseModel) else None
+    return {**hidden_of(value), **(private or {})}
 
 
 def _zone(value: datetime | time, where: str) -> Any:
@@ -169,9 +169,12 @@ def _captured(function: FunctionType, above: tuple[FunctionType, ...], *, strict
     for name, value in values:
         try:
             found.append([name, _value(value, f'"{name}"', above)])
-        except NotPlain:
-            if strict:
+        except (NotPlain, RecursionError) as problem:
+            if not strict:
+                continue
+            if isinstance(problem, NotPlain):
                 raise
+            raise NotPlain(value, f'"{name}"', ", and contains itself, or is nested too deeply") from None
     return found
 
 

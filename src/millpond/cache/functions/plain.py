@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -34,6 +35,8 @@ _CODES: dict[type, int] = {
 }
 _KEYS = frozenset({*_PLAIN, *_CODES} - {tuple, set, frozenset, dict})
 """Types of keys."""
+_SQLALCHEMY_PREFIX = "_sa_"
+"""The prefix of attributes in which SQLAlchemy keeps the state of an object."""
 
 
 class NotPlain(TypeError):
@@ -46,14 +49,38 @@ class NotPlain(TypeError):
 
 
 def fields_of(value: object) -> Mapping[str, Any] | None:
-    """The fields of a dataclass, Struct or pydantic model; None for anything else."""
+    """The fields of a dataclass, Struct or pydantic model that have a value; None for anything else."""
     if isinstance(value, msgspec.Struct):
         return msgspec.structs.asdict(value)
     if isinstance(value, pydantic.BaseModel):
-        return dict(value)
+        # Not by iterating it: that gives what it remembers by cached_property, too.
+        given = value.__dict__
+        fields = {name: given[name] for name in type(value).model_fields if name in given}
+        return {**(value.__pydantic_extra__ or {}), **fields}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
     return None
+
+
+def hidden_of(value: object) -> dict[str, Any]:
+    """The attributes of an object that are neither fields nor private ones of pydantic, nor derived from its fields."""
+    attributes: dict[str, Any] = getattr(value, "__dict__", {})
+    if not attributes or isinstance(value, type | Enum):
+        return {}
+    fields = fields_of(value) or {}
+    hidden = {
+        name: attribute
+        for name, attribute in attributes.items()
+        if name not in fields
+        and not name.startswith(_SQLALCHEMY_PREFIX)
+        and not isinstance(getattr(type(value), name, None), functools.cached_property)
+    }
+    if isinstance(value, pydantic.BaseModel):
+        # Where a field has an alias, an extra value may have the field's own name.
+        extra = value.__pydantic_extra__ or {}
+        hidden |= {name: extra[name] for name in extra if name in type(value).model_fields}
+    return hidden
 
 
 def text_of(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import DataRead
 from millpond.cache.runs.caller_runs import FunctionRun
-from millpond.cache.runs.loop_watch import LOOK_SECONDS
+from millpond.cache.runs.loop_watch import LOOK_SECONDS, call_soon_in
 from millpond.messages import at
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class SyncRead(DataRead):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call.cache, call.key, call.name, call.reader, self._run)
-        self._call = call
+        self._call, self.unreadable = call, call.unreadable
         self._orders: queue.SimpleQueue[FunctionRun | None] = queue.SimpleQueue()
         """Runs for the calling thread to carry out; None: there are no more."""
         self._leaving = threading.Lock()
@@ -60,7 +60,12 @@ class SyncRead(DataRead):
         watch = self.cache.caller_runs.watches.of(loop)
         if watch.is_blocked():
             return self._made_in_place(loop)
-        answer = asyncio.run_coroutine_threadsafe(self._obtain(), loop)
+        obtaining = self._obtain()
+        try:
+            answer = asyncio.run_coroutine_threadsafe(obtaining, loop)
+        except RuntimeError:  # the loop was closed meanwhile
+            obtaining.close()
+            return self._made_in_place(loop)
         answer.add_done_callback(lambda _: self._orders.put(None))
         with self.cache.caller_runs.offered(self.key, self._orders):
             is_answered = self._take_orders(watch)
@@ -101,7 +106,7 @@ class SyncRead(DataRead):
         with suppress(queue.Empty):
             while True:
                 if (work := self._orders.get_nowait()) is not None:
-                    loop.call_soon_threadsafe(self.cache.caller_runs.pool, work)
+                    call_soon_in(loop, self.cache.caller_runs.pool, work)
         place = self._call.place()
         if self.cache.caller_runs.watches.first_time(self.name, place):
             log.warning(

@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 import pydantic
 
-from millpond.cache.functions.plain import NotPlain, decode_plain, encode_plain, fields_of
+from millpond.cache.functions.plain import NotPlain, decode_plain, encode_plain, fields_of, hidden_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 FORMAT = 2
 """Of what is written; part of the keys, so that what former versions have written isn't found."""
@@ -22,8 +22,14 @@ FORMAT = 2
 _PLAIN_MARK, _TYPED_MARK = b"\0", b"\1"
 _EXACT = (bytes, datetime, date, time, timedelta, Decimal, UUID)
 """What `encode_plain` writes without loss, and msgspec with some."""
+_SHOWN = (datetime, time, Decimal)
+"""Equal values of these may differ in what they print."""
 _NUMBERS = (int, float)
 """1 becomes 1.0 where a float is declared."""
+
+
+class Undecodable(Exception):
+    """What is stored can't be decoded: it is damaged, or the classes of the result have changed what they accept."""
 
 
 class Codec:
@@ -63,9 +69,16 @@ class Codec:
             raise NotPlain(value, where, f" ({error})") from None
 
     def decode(self, data: bytes) -> Any:
-        """Decode the output of `encode`; a new copy each time."""
+        """Decode the output of `encode`; a new copy each time.
+
+        Raises:
+            Undecodable: it is no such output, or no longer one.
+        """
         written = memoryview(data)[1:]
-        return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decode_typed(written)
+        try:
+            return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decode_typed(written)
+        except Exception as error:  # the constructors and validators of the user's classes run
+            raise Undecodable(" ".join(str(error).split()) or type(error).__name__) from error
 
     def _encode_typed(self, value: object, where: str) -> bytes:
         try:
@@ -73,13 +86,15 @@ class Codec:
             states = [_state_of(model) for model in _models_in(value)]
             written = encode_plain([builtins, states], where)
         except NotPlain:
+            _check_private(value, where)
             raise
-        except (TypeError, OverflowError) as error:
+        except (TypeError, OverflowError, AttributeError) as error:  # the last: a field has no value
             raise NotPlain(value, where, f" ({error})") from None
         try:
             back = self._decode_typed(written)
-        except (TypeError, ValueError) as error:  # msgspec's and pydantic's are ValueErrors
-            raise NotPlain(value, where, f", which the declared return type can't decode ({error})") from None
+        except Exception as error:  # noqa: BLE001 - the constructors and validators of the user's classes run
+            told = " ".join(str(error).split())  # pydantic's has several lines
+            raise NotPlain(value, where, f", which the declared return type can't decode ({told})") from None
         different = difference(value, back, where)
         if different is not None:
             raise NotPlain(*different)
@@ -117,6 +132,17 @@ def _state_of(model: pydantic.BaseModel) -> Any:
     return [sorted(model.model_fields_set), dict(getattr(model, "__pydantic_private__", None) or {})]
 
 
+def _check_private(value: object, where: str) -> None:
+    """Raises NotPlain if a private attribute can't be encoded."""
+    for model in _models_in(value):
+        for name, item in (getattr(model, "__pydantic_private__", None) or {}).items():
+            try:
+                encode_plain(item, where)
+            except NotPlain:
+                place = f'the private attribute "{name}" of {type(model).__name__} in {where}'
+                raise NotPlain(item, place, ", and private attributes must be plain data") from None
+
+
 def difference(value: object, back: object, where: str) -> tuple[object, str, str] | None:
     """The first difference between `value` and `back`: the value, its path, and what it became. 1 and 1.0 are equal."""
     became = f"{back!r:.80}" if type(value) is type(back) else type(back).__qualname__
@@ -126,23 +152,49 @@ def difference(value: object, back: object, where: str) -> tuple[object, str, st
     states = [_state_of(model) for model in (value, back) if isinstance(model, pydantic.BaseModel)]
     if states and states[0] != states[1]:
         return lost
-    if isinstance(value, datetime | time) and repr(value) != repr(back):  # moments in two zones may be equal
-        return lost
+    hidden = hidden_of(value)
+    if hidden.keys() != hidden_of(back).keys():
+        return value, where, f" with the attribute {_named(hidden)}, which is no field of it and would be lost"
+    if isinstance(value, _SHOWN):  # moments in two zones may be equal, and 1.0 and 1.00
+        return lost if repr(value) != repr(back) else None
     fields, others = fields_of(value), fields_of(back)
     if fields is not None and others is not None:
-        return _first(difference(field, others[name], f"{where}.{name}") for name, field in fields.items())
-    if isinstance(value, dict):
-        if not isinstance(back, dict) or value.keys() != back.keys():
+        if fields.keys() != others.keys():
             return lost
-        return _first(difference(item, back[key], f"{where}[{key!r}]") for key, item in value.items())
+        pairs = ({**fields, **hidden}, {**others, **hidden_of(back)})
+        return _first(difference(each, pairs[1][name], f"{where}.{name}") for name, each in pairs[0].items())
+    if isinstance(value, dict):
+        if not isinstance(back, dict):
+            return lost
+        keys = _matched(value, back)
+        if keys is None:
+            return lost
+        of_keys = (difference(key, other, f"a key of {where}") for key, other in keys)
+        return _first(of_keys) or _first(difference(value[key], back[key], f"{where}[{key!r}]") for key in value)
+    if isinstance(value, set | frozenset):
+        items = _matched(value, back)
+        return (
+            lost if items is None else _first(difference(each, other, f"an item of {where}") for each, other in items)
+        )
     for kind in (list, tuple):
         if isinstance(value, kind):
             if not isinstance(back, kind) or len(value) != len(back):
                 return lost
-            pairs = enumerate(zip(value, back, strict=True))
-            return _first(difference(item, other, f"{where}[{n}]") for n, (item, other) in pairs)
+            numbered = enumerate(zip(value, back, strict=True))
+            return _first(difference(item, other, f"{where}[{n}]") for n, (item, other) in numbered)
     same = value == back or (value != value and back != back)  # two NaN are the same
     return None if same else lost
+
+
+def _matched(items: Collection[object], others: Any) -> list[tuple[object, object]] | None:
+    """Each item of a set, or key of a dict, with its equal among the others; None if one has none."""
+    equals = {each: each for each in others}
+    matched = [(item, equals[item]) for item in items if item in equals]
+    return matched if len(matched) == len(items) == len(equals) else None
+
+
+def _named(hidden: Iterable[str]) -> str:
+    return next(iter(hidden), "")
 
 
 def _first(differences: Iterator[tuple[object, str, str] | None]) -> tuple[object, str, str] | None:
@@ -163,7 +215,7 @@ def _to_builtins(value: object) -> Any:
     if isinstance(value, pydantic.RootModel):
         return value.root
     if isinstance(value, pydantic.BaseModel):
-        return dict(value)  # not model_dump(): validators may reject the output of serializers
+        return fields_of(value)  # not model_dump(): validators may reject the output of serializers
     raise TypeError(f"{type(value).__name__} isn't plain data")
 
 

@@ -9,11 +9,23 @@ from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 LOOK_SECONDS = 0.25
 """How long a thread waits before it asks the loop for a sign of life, and between looking for it."""
 BLOCKED_SECONDS = 1.0
 """A loop that owes a sign of life for so long is blocked: a handler waits in it, perhaps for the thread that asks."""
+
+
+def call_soon_in(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: object) -> bool:
+    """From another thread, have a loop call something; False if the loop is closed, so that nothing calls it."""
+    try:
+        loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+        return False
+    return True
 
 
 class LoopWatch:
@@ -30,13 +42,12 @@ class LoopWatch:
         return asked is not None and time.monotonic() - asked >= BLOCKED_SECONDS
 
     def look(self) -> bool:
-        """As `is_blocked`; asks for a sign of life, if the loop owes none."""
+        """As `is_blocked`; asks for a sign of life, if the loop owes none. A closed loop can't give any."""
         with self._lock:
             if self._asked is not None:
                 return self.is_blocked()
             self._asked = time.monotonic()
-        self._loop.call_soon_threadsafe(self._answer)
-        return False
+        return not call_soon_in(self._loop, self._answer)
 
     def _answer(self) -> None:
         self._asked = None

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import re
+import stat
 from typing import TYPE_CHECKING
 
 from millpond.config.ownership import READ, whose
@@ -72,18 +73,20 @@ def _drop(names: Sequence[str]) -> None:
 
 
 def _read_file(path: Path, name: str) -> list[str]:
-    if not path.exists() or path.is_dir():  # a virtual environment may be called .env
-        return []
-    # Imported late: few projects have such a file.
-    from dotenv import dotenv_values, load_dotenv
-
     try:
+        if stat.S_ISDIR(path.stat().st_mode):  # a virtual environment may be called .env
+            return []
         text = path.read_text("utf-8-sig")  # editors on Windows begin files with a BOM
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}.{whose(path, needed=READ)}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{Place(name, line)}: this isn't UTF-8; save {path} in UTF-8.") from None
+    # Imported late: few projects have such a file.
+    from dotenv import dotenv_values, load_dotenv
+
     with _unread_lines() as unread:
         values = dotenv_values(stream=io.StringIO(text), interpolate=False)
     try:

@@ -10,7 +10,7 @@ import msgspec
 
 from millpond.config.values.quantities import Quantity, amount
 from millpond.errors import ConfigError
-from millpond.messages import closest, one_of
+from millpond.messages import closest, in_one_line, one_of
 
 _MAX_SHOWN = 60
 """Characters of a value in a message."""
@@ -40,7 +40,7 @@ def read_table(kind: Table, values: dict[str, Any], source: str) -> Any:
     try:
         return msgspec.convert(_table(kind, values, "", kind), kind)
     except InvalidValue as error:
-        raise ConfigError(f"{source}: {error}") from None
+        raise ConfigError(f"{source}: {in_one_line(str(error))}") from None
 
 
 def _table(kind: Table, values: dict[str, Any], place: str, root: Table) -> dict[str, Any]:
@@ -108,6 +108,8 @@ def _scalar(option: Any, kind: Any, value: object, place: str) -> object:
         return text if text in names else _refuse(kind, value, place)
     if option is int:
         return int(value) if _is_whole(value) else _refuse(kind, value, place)
+    if isinstance(value, str) and "\0" in value:  # no name, path, pattern or header can have one
+        raise InvalidValue(f'"{place}" has a NUL character in it; it must be {_allowed(kind, place)} without one.')
     return value if isinstance(value, option) else _refuse(kind, value, place)
 
 
