@@ -194,7 +194,14 @@ class OperationScope(Scope):
     @property
     def has_empty_request(self) -> bool:
         """Whether `force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; D3)."""
-        return self.method == "GET" and self.segment.forces_static
+        if self.method != "GET" or not self.segment.forces_static:
+            return False
+        return not self.target.route.operations["GET"].guards_read  # they must see who asks, so GET is live
+
+    @property
+    def query_is_key(self) -> bool:
+        """Whether the query that is visible here is part of the key, so that reading it is fine."""
+        return bool(self.segment.cache_query)
 
     @property
     @abstractmethod

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.routes.endpoints.static import code_of
+from millpond.routes.options.guards import guards_of
 from millpond.routes.results.returned import is_async
 from millpond.routes.route_contract import DeclaredInput, Operation, ToldRoute
 
@@ -42,6 +43,8 @@ class EndpointOperation(Operation):
         self._through: Callable[[Endpoint], Endpoint] | None = None
         self._app: ASGIApp | None = None
         self.place = place_of(route.endpoint)
+        listed = route.effective.dependencies
+        self.guards = tuple(guards_of(route.effective, [place_of(each.dependency) for each in listed]))
         self.declared = tuple(dict.fromkeys(self._declared()))
         self.streams = _generates(route.endpoint)
         self._told = ToldRoute(cast("APIRoute", route.original), route.endpoint, route.path_format, route.context)
@@ -56,6 +59,10 @@ class EndpointOperation(Operation):
             around = self._around_route_class if self._route.has_own_handler else self._around
             self._app = self._route.app(around, self._through)
         return self._app
+
+    @property
+    def sends_events(self) -> bool:
+        return self.streams and self._route.sends_events
 
     @property
     def direct(self) -> None:
@@ -90,12 +97,13 @@ class EndpointOperation(Operation):
 
     def _declared(self) -> Iterator[DeclaredInput]:
         own = inspect.unwrap(self._route.endpoint)
-        for kind, name, asking, _ in self._route.declared():
+        for kind, name, asking, listed in self._route.declared():
+            guard = None if listed is None else self.guards[listed]
             if asking is None or asking is own or code_of(asking) is None:
-                yield DeclaredInput(cast("Any", kind), name)
+                yield DeclaredInput(cast("Any", kind), name, guard=guard)
             else:
                 by = getattr(asking, "__name__", None) or type(asking).__name__
-                yield DeclaredInput(cast("Any", kind), name, self._place_of(asking), by)
+                yield DeclaredInput(cast("Any", kind), name, self._place_of(asking), by, guard)
 
 
 def _generates(function: Any) -> bool:
