@@ -18,15 +18,16 @@ from ponds import client_of, start
 if TYPE_CHECKING:
     from ponds import Project, Running
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.private_names]
 
-BANNED = {"x-banned": "yes"}
+BANNED = {"x-banned": "yes", "cookie": "banned=yes"}
 KEYED = "revalidate = 60\ncache_query = ['token']\ndef GET(): return 1\n"
-FORCED = "dynamic = 'force-static'\ndef GET(): return 1\n"
+FORCED = "from millpond import headers\ndynamic = 'force-static'\ndef GET(): return headers().get('x-any')\n"
 GUARDS = {
     "guards.py": """
+    import asyncio
     from fastapi import Header, HTTPException, Request
-    from millpond import headers
+    from millpond import cookies, headers
 
     def declares(x_banned: str = Header("")):
         if x_banned:
@@ -42,8 +43,26 @@ GUARDS = {
                 raise HTTPException(403)
             return object.__new__(cls)
 
+    def asks():
+        if headers().get("x-banned"):
+            raise HTTPException(403)
+
+    async def asks_cookies():
+        if cookies().get("banned"):
+            raise HTTPException(403)
+
+    async def in_a_task():
+        await asyncio.gather(asks_cookies(), asyncio.to_thread(asks))
+
     def token(token: str = ""):
         if token not in tokens:
+            raise HTTPException(401)
+
+    def thread(request):
+        return request.query_params.get("token")
+
+    async def token_in_a_thread(request: Request):
+        if await asyncio.to_thread(thread, request) not in tokens:
             raise HTTPException(401)
 
     def token_read(request: Request):
@@ -79,7 +98,7 @@ async def statuses(running: Running, path: str, **options: Any) -> list[int]:
 ROUTERS = """
     import guards
 
-    for name in ("declares", "reads", "token", "token_read"):
+    for name in ("declares", "reads", "in_a_task", "token", "token_read", "token_in_a_thread"):
         router = APIRouter(prefix=f"/{name}", dependencies=[Depends(getattr(guards, name))])
 
         @router.get("/forced")
@@ -100,10 +119,11 @@ ROUTERS = """
 async def test_a_guard_of_a_router_before_a_force_static_endpoint_sees_who_asks(project: Project) -> None:
     outcome = await build(project, ROUTERS)
     messages = "\n".join(map(str, outcome.failures))
-    assert 'guards.py:5: declares reads header "x-banned" in declares, and dynamic = "force-static"' in messages
-    assert "guards.py:9: reads reads the request" in messages
+    assert "in_a_task reads" in messages
+    assert 'guards.py:6: declares reads header "x-banned" in declares, and dynamic = "force-static"' in messages
+    assert "guards.py:10: reads reads the request" in messages
     async with serving(project, ROUTERS) as (running, _):
-        for name in ("declares", "reads"):
+        for name in ("declares", "reads", "in_a_task"):
             assert await statuses(running, f"/{name}/forced") == [200, 200]
             assert await statuses(running, f"/{name}/forced", headers=BANNED) == [403, 403]
 
@@ -124,28 +144,26 @@ async def test_a_guard_of_the_application_before_a_force_static_route_sees_who_a
 
 
 @pytest.mark.parametrize("development", [False, True])
-@pytest.mark.parametrize("guard", ["declares", "reads"])
+@pytest.mark.parametrize("guard", ["declares", "reads", "asks", "asks_cookies", "in_a_task", "Made"])
 @pytest.mark.usefixtures("guards")
 async def test_without_a_build_a_guard_below_force_static_sees_who_asks(
     project: Project, guard: str, *, development: bool
 ) -> None:
-    project.write(
-        {"app/router.py": folder_of(guard), "app/route.py": "dynamic = 'force-static'\ndef GET(): return 1\n"}
-    )
+    project.write({"app/router.py": folder_of(guard), "app/route.py": FORCED})
     async with project.started(development=development) as running:
         assert await statuses(running, "/") == [200, 200]
         assert await statuses(running, "/", headers=BANNED) == [403, 403]
+        if guard not in ("declares", "reads"):  # their signature says it, so the whole run is live
+            assert await running.body("/", headers={"x-any": "1"}) == "null"
 
 
 @pytest.mark.usefixtures("guards")
 async def test_a_class_that_guards_as_it_is_made_is_named_by_the_build(project: Project) -> None:
-    project.write(
-        {"app/router.py": folder_of("Made"), "app/route.py": "dynamic = 'force-static'\ndef GET(): return 1\n"}
-    )
+    project.write({"app/router.py": folder_of("Made"), "app/route.py": FORCED})
     assert "app/router.py:3: Made reads headers()" in str(await project.failures())
 
 
-@pytest.mark.parametrize("guard", ["token", "token_read"])
+@pytest.mark.parametrize("guard", ["token", "token_read", "token_in_a_thread"])
 @pytest.mark.usefixtures("guards")
 async def test_a_revoked_token_in_the_query_is_refused_wherever_its_guard_is_listed(
     project: Project, guard: str
@@ -159,7 +177,7 @@ async def test_a_revoked_token_in_the_query_is_refused_wherever_its_guard_is_lis
             assert await statuses(running, f"{path}?token=secret") == [401, 401]
 
 
-@pytest.mark.parametrize("guard", ["token", "token_read"])
+@pytest.mark.parametrize("guard", ["token", "token_read", "token_in_a_thread"])
 async def test_a_revoked_token_is_refused_by_a_guard_of_the_application(
     project: Project, guards: Any, guard: str
 ) -> None:
@@ -187,11 +205,11 @@ async def test_a_guard_that_is_listed_after_the_build_is_not_passed_by_its_answe
     project.write({"items.py": f"{items}@router.get('/items')\n@static()\ndef items(): return 1\n"})
     await build(project, f"{ITEMS}    app.include_router(router)\n")
     guarded = f"{ITEMS}    app.include_router(router, dependencies=[Depends(guards.reads)])\n"
-    with pytest.raises(BuildError, match=r"guards\.py:9: reads stands before items\.py"):
+    with pytest.raises(BuildError, match=r"guards\.py:10: reads stands before items\.py"):
         await start(pond_of(project, guarded)[0])
     project.routes({"/": "revalidate = 60\ndef GET(): return 1\n"})
     await application(project).build()
-    with pytest.raises(BuildError, match=r"guards\.py:9: reads stands before app/route\.py"):
+    with pytest.raises(BuildError, match=r"guards\.py:10: reads stands before app/route\.py"):
         await start(application(project, dependencies=[Depends(guards.reads)]))
 
 

@@ -96,7 +96,7 @@ class Endpoints:
         return [route for route in self._router.routes if not is_of_file(route)]
 
     def _make(self, route: EffectiveRoute, mark: StaticMark) -> EndpointRoute:
-        operation = EndpointOperation(route, wrap_handler, self._place_of)
+        operation = EndpointOperation(route, wrap_handler, self._place_of, needs_guards=mark.config.needs_guards)
         source = operation.place.file
         name = getattr(inspect.unwrap(route.endpoint), "__qualname__", None) or type(route.endpoint).__qualname__
         made = EndpointRoute(

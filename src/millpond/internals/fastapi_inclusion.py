@@ -126,19 +126,34 @@ class EffectiveRoute:
         route = self.original
         return _has_own(route, "matches") and _has_own(route, "handle")
 
-    def app(self, around: Callable[[Handler], Handler], through: Callable[[Endpoint], Endpoint] | None) -> ASGIApp:
+    def app(
+        self,
+        around: Callable[[Handler], Handler],
+        through: Callable[[Endpoint], Endpoint] | None,
+        behind: Callable[[int], Endpoint] | None = None,
+    ) -> ASGIApp:
         """An application that answers as the route's own does, with its handler inside `around`.
 
         Args:
             around: goes around FastAPI's handler of one request.
             through: what it makes of the endpoint is called in place of that; None: the endpoint itself.
+            behind: makes a dependency to stand behind each of the listed ones; None: nothing stands there.
         """
-        app: ASGIApp = fastapi_names.REQUEST_RESPONSE.find()(around(self._handler(through)))
+        app: ASGIApp = fastapi_names.REQUEST_RESPONSE.find()(around(self._handler(through, behind)))
         limit = getattr(self.effective, "max_body_size", None)
         return app if limit is None else RequestBodyLimitMiddleware(app, max_body_size=limit)
 
-    def _handler(self, through: Callable[[Endpoint], Endpoint] | None) -> Handler:
+    @property
+    def is_known(self) -> bool:
+        """Whether FastAPI's dependant, which is what `through` and `behind` change, is known."""
+        return fastapi_names.DEPENDANT.is_known
+
+    def _handler(
+        self, through: Callable[[Endpoint], Endpoint] | None, behind: Callable[[int], Endpoint] | None
+    ) -> Handler:
         effective = copy.copy(self.effective)
+        if behind is not None:
+            effective.dependant = fastapi_names.after_each(effective.dependant, len(effective.dependencies), behind)
         if through is not None and fastapi_names.DEPENDANT.is_known:
             dependant = effective.dependant
             effective.dependant = dataclasses.replace(dependant, call=through(dependant.call))

@@ -21,7 +21,7 @@ from millpond.errors import Place, RouteModuleError, UsageError
 from millpond.internals import declared_inputs, fastapi_names
 from millpond.routes.endpoints.static import code_of
 from millpond.routes.folder import SegmentKind
-from millpond.routes.options.guards import Guard, guards_of
+from millpond.routes.options.guards import Guard, guards_of, passed
 from millpond.routes.options.operation_options import marked_of
 from millpond.routes.options.pointless_options import pointless
 from millpond.routes.parameters.signature import adapt, signature_of
@@ -125,6 +125,14 @@ class OperationRoute(APIRoute):
         whole = fastapi_names.handler_calling(self, call, self._again)
         return Ways(None if direct is None else self.around(direct), self.around(whole))
 
+    def tell(self, guards: Sequence[Guard]) -> bool:
+        """Tell which of `guards`, all that it lists, a request has passed; False: FastAPI's name is unknown."""
+        dependant = fastapi_names.dependant_of(self)
+        if not guards or dependant is None:
+            return False
+        self.dependant = fastapi_names.after_each(dependant, len(guards), functools.partial(passed, guards))
+        return True
+
     @property
     def stream_kind(self) -> StreamKind:
         """What FastAPI makes of what the function yields."""
@@ -174,6 +182,7 @@ class FileOperation(Operation):
     place: Place
     guards: tuple[Guard, ...] = ()
     """The dependencies that the application, folders and its `@operation` list."""
+    tells_guards: bool = False
 
     @property
     def own_id(self) -> str | None:
@@ -251,13 +260,14 @@ def make_operation(
     problem = pointless(api_route, method, own, generates=generates_answer(function))
     if problem is not None:
         raise RouteModuleError(f"{said}: @operation: {problem}.")
-    guards = _guards(api_route, module, router, said)
+    guards = tuple(_guards(api_route, module, router, said))
     declared = dict.fromkeys(
         DeclaredInput(cast("Any", each.kind), each.name, guard=None if each.listed is None else guards[each.listed])
         for each in declared_inputs.declared(api_route)
     )
     streams = generates_answer(function)
-    return FileOperation(method, module, api_route, tuple(declared), streams, place, tuple(guards))
+    tells = method == "GET" and module.config.needs_guards and api_route.tell(guards)
+    return FileOperation(method, module, api_route, tuple(declared), streams, place, guards, tells)
 
 
 def _options(module: RouteModule, method: str, router: APIRouter, own: Mapping[str, Any]) -> dict[str, Any]:

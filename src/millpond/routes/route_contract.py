@@ -105,6 +105,8 @@ class Operation(ABC):
     guards: tuple[Guard, ...] = ()
     """What stands in the way of a request: the dependencies that are listed at the application, at a router or folder,
     or at the operation itself. Nobody uses their values."""
+    tells_guards: bool = False
+    """Whether it tells which of its guards a request has passed: where the request isn't tracked in full."""
     hides_body: bool = True
     """Whether a GET or HEAD gets no body (R1.29)."""
 

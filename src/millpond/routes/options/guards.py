@@ -6,13 +6,15 @@ import functools
 import hashlib
 import inspect
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millpond.internals import fastapi_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from types import CodeType, FrameType
 
     from fastapi.routing import APIRoute
@@ -74,8 +76,34 @@ def _calls(route: APIRoute, index: int) -> Iterable[Callable[..., Any] | None]:
     return [route.dependencies[index].dependency] if known is None else known
 
 
-def running_guard(guards: Iterable[Guard]) -> Guard | None:
-    """The one of `guards` on whose behalf this code runs."""
+_asked: ContextVar[tuple[Sequence[Guard], int] | None] = ContextVar("millpond_asked_guards", default=None)
+"""The guards of the operation that runs, and how many have let the request through."""
+
+
+@contextmanager
+def asking(guards: Sequence[Guard]) -> Iterator[None]:
+    """Within the block a request passes one of `guards` after the other; `passed` must tell."""
+    token = _asked.set((guards, 0))
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+def passed(guards: Sequence[Guard], index: int) -> Callable[[], Awaitable[None]]:
+    """A dependency to stand behind a guard, which tells that it has let the request through."""
+
+    async def has_passed() -> None:
+        _asked.set((guards, index + 1))
+
+    return has_passed
+
+
+def running_guard(guards: Sequence[Guard]) -> Guard | None:
+    """The one of `guards` on whose behalf this code runs: also in a task or thread that it has started."""
+    asked = _asked.get()
+    if asked is not None and asked[0] is guards and asked[1] < len(guards):
+        return guards[asked[1]]
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
     return next((guard for guard in guards if guard.is_on_stack(frame)), None)
 
