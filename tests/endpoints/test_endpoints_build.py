@@ -251,3 +251,19 @@ def test_declaring_in_other_files_is_shown_with_those_files(project: Project) ->
     pond.include_router(module["shop"], prefix="/in")
     (route,) = pond.own_routes
     assert (route.origin, route.source) == ("shop/api.py:x /in/x", "shop/api.py")
+
+
+async def test_an_endpoint_that_sends_events_is_live_as_a_route_file_is(project: Project) -> None:
+    outcome = await build(
+        project,
+        """
+        from fastapi.sse import EventSourceResponse
+
+        @app.get("/events", response_class=EventSourceResponse)
+        @static(revalidate=60)
+        async def events():
+            yield {"a": 1}
+        """,
+    )
+    (record,) = outcome.manifest.routes
+    assert (record.glyph, record.why) == ("λ", "sends events as they happen")

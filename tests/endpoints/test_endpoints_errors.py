@@ -125,3 +125,24 @@ def test_a_marked_function_is_the_same_function() -> None:
     marked = static(revalidate=60)(endpoint)
     assert assert_type(marked, Callable[[], int]) is endpoint
     assert taking(static(functools.partial(other)))() == 1
+
+
+def test_endpoints_that_only_look_like_partials_are_no_endless_search(project: Project) -> None:
+    source = """
+    class Mocked:
+        def __call__(self):
+            return 1
+
+        @property
+        def func(self):
+            return Mocked()
+
+    @app.get("/items")
+    @static()
+    def items():
+        return 1
+
+    app.add_api_route("/mocked", Mocked())
+    """
+    with TestClient(pond_of(project, source)[0]) as client:
+        assert client.get("/mocked").json() == 1

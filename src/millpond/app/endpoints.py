@@ -44,8 +44,8 @@ class Endpoints:
 
     def __init__(self, project: Path, router: APIRouter, files: FileRoutes, config: Config) -> None:
         self._project, self._router, self._config = project, router, config
-        self._made: dict[tuple[int, str], EndpointRoute] = {}
-        """By the identity of FastAPI's route, which each of them keeps, and its path with all prefixes."""
+        self._made: dict[int, list[EndpointRoute]] = {}
+        """By the identity of FastAPI's route, which each of them keeps: one for each inclusion of it."""
         self._origins: set[str] = set()
         self._digests: dict[str, str] = {}
         self._reach = Reach(self._declared, files.file_answering, lambda route: str(self._place_of(_defined(route))))
@@ -67,13 +67,14 @@ class Endpoints:
         """The route of an endpoint; None: it has no `@static`."""
         if not is_static(route.original):
             return None
-        key = id(route.original), route.path
-        known = self._made.get(key)
-        if known is None or known.route.original is not route.original:
+        made = self._made.setdefault(id(route.original), [])
+        known = next((each for each in made if each.route.answers_like(route)), None)
+        if known is None:
             mark = mark_of(route.endpoint)
             if mark is None:
                 return None
-            known = self._made[key] = self._make(route, mark)
+            known = self._make(route, mark)
+            made.append(known)
         return known
 
     def shadowed(self) -> list[str]:
@@ -95,7 +96,7 @@ class Endpoints:
         return [route for route in self._router.routes if not is_of_file(route)]
 
     def _make(self, route: EffectiveRoute, mark: StaticMark) -> EndpointRoute:
-        operation = EndpointOperation(route, wrap_handler, self._place_of)
+        operation = EndpointOperation(route, wrap_handler, self._place_of, needs_guards=mark.config.needs_guards)
         source = operation.place.file
         name = getattr(inspect.unwrap(route.endpoint), "__qualname__", None) or type(route.endpoint).__qualname__
         made = EndpointRoute(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import APIRoute, APIRouter, APIWebSocketRoute
+from fastapi.sse import EventSourceResponse
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
@@ -48,6 +49,14 @@ _PLAIN = (Route, APIRoute, Mount, WebSocketRoute, APIWebSocketRoute, *((_include
 """Classes of routes that look at the path and the method alone."""
 
 
+_ANSWERING = (
+    *("dependencies", "status_code", "response_class", "response_model", "max_body_size"),
+    *(f"response_model_{part}" for part in ("include", "exclude", "by_alias")),
+    *(f"response_model_exclude_{part}" for part in ("unset", "defaults", "none")),
+)
+"""What an inclusion may change about the answers of a route."""
+
+
 @dataclass(frozen=True)
 class EffectiveRoute:
     """A route as an application has it: with what its inclusions add."""
@@ -57,7 +66,8 @@ class EffectiveRoute:
     """FastAPI's record of the inclusion; None for a route of the application's own router."""
 
     @property
-    def _effective(self) -> Any:
+    def effective(self) -> Any:
+        """What FastAPI asks: its record of the inclusion, or the route itself."""
         return self.original if self.context is None else self.context
 
     @property
@@ -67,31 +77,31 @@ class EffectiveRoute:
     @property
     def path(self) -> str:
         """With all prefixes, and convertors: "/items/{id:int}"."""
-        route = getattr(self._effective, "starlette_route", None) or self._effective
+        route = getattr(self.effective, "starlette_route", None) or self.effective
         return getattr(route, "path", None) or "/"
 
     @property
     def path_format(self) -> str:
         """Without convertors."""
-        return getattr(self._effective, "path_format", None) or self.path
+        return getattr(self.effective, "path_format", None) or self.path
 
     @property
     def plain_app(self) -> ASGIApp:
         """What answers its requests in FastAPI, once they have been matched."""
-        app: ASGIApp = self._effective.app
+        app: ASGIApp = self.effective.app
         return app
 
     @property
     def methods(self) -> set[str]:
-        return getattr(self._effective, "methods", None) or set()
+        return getattr(self.effective, "methods", None) or set()
 
     @property
     def convertors(self) -> dict[str, Convertor[Any]]:
-        return getattr(self._effective, "param_convertors", None) or {}
+        return getattr(self.effective, "param_convertors", None) or {}
 
     def params_of(self, path: str) -> dict[str, Any] | None:
         """The parameters that a decoded path has here, converted; None if it doesn't fit."""
-        match = self._effective.path_regex.match(path)
+        match = self.effective.path_regex.match(path)
         if match is None:
             return None
         return {name: self.convertors[name].convert(value) for name, value in match.groupdict().items()}
@@ -99,7 +109,7 @@ class EffectiveRoute:
     def matches(self, scope: dict[str, Any]) -> Any:
         """Whether it answers a request, in Starlette's terms. A class of its own may look at more than the path."""
         if self.context is None or self.is_plain or not isinstance(self.original, APIRoute):
-            return self._effective.matches(scope)[0]
+            return self.effective.matches(scope)[0]
         ours, context = fastapi_names.INCLUSION_KEYS
         return self.original.matches({**scope, ours: {**scope.get(ours, {}), context: self.context}})[0]
 
@@ -116,19 +126,34 @@ class EffectiveRoute:
         route = self.original
         return _has_own(route, "matches") and _has_own(route, "handle")
 
-    def app(self, around: Callable[[Handler], Handler], through: Callable[[Endpoint], Endpoint] | None) -> ASGIApp:
+    def app(
+        self,
+        around: Callable[[Handler], Handler],
+        through: Callable[[Endpoint], Endpoint] | None,
+        behind: Callable[[int], Endpoint] | None = None,
+    ) -> ASGIApp:
         """An application that answers as the route's own does, with its handler inside `around`.
 
         Args:
             around: goes around FastAPI's handler of one request.
             through: what it makes of the endpoint is called in place of that; None: the endpoint itself.
+            behind: makes a dependency to stand behind each of the listed ones; None: nothing stands there.
         """
-        app: ASGIApp = fastapi_names.REQUEST_RESPONSE.find()(around(self._handler(through)))
-        limit = getattr(self._effective, "max_body_size", None)
+        app: ASGIApp = fastapi_names.REQUEST_RESPONSE.find()(around(self._handler(through, behind)))
+        limit = getattr(self.effective, "max_body_size", None)
         return app if limit is None else RequestBodyLimitMiddleware(app, max_body_size=limit)
 
-    def _handler(self, through: Callable[[Endpoint], Endpoint] | None) -> Handler:
-        effective = copy.copy(self._effective)
+    @property
+    def is_known(self) -> bool:
+        """Whether FastAPI's dependant, which is what `through` and `behind` change, is known."""
+        return fastapi_names.DEPENDANT.is_known
+
+    def _handler(
+        self, through: Callable[[Endpoint], Endpoint] | None, behind: Callable[[int], Endpoint] | None
+    ) -> Handler:
+        effective = copy.copy(self.effective)
+        if behind is not None:
+            effective.dependant = fastapi_names.after_each(effective.dependant, len(effective.dependencies), behind)
         if through is not None and fastapi_names.DEPENDANT.is_known:
             dependant = effective.dependant
             effective.dependant = dataclasses.replace(dependant, call=through(dependant.call))
@@ -143,14 +168,30 @@ class EffectiveRoute:
 
     def declared(self) -> Iterator[declared_inputs.Declared]:
         """Each input that it declares, and the function that asks for it."""
-        return declared_inputs.declared_by(self._effective)
+        return declared_inputs.declared(self.effective)
+
+    @property
+    def sends_events(self) -> bool:
+        """Whether what its endpoint yields is sent as server-sent events."""
+        kind = getattr(self.effective, "response_class", None)
+        return isinstance(kind, type) and issubclass(kind, EventSourceResponse)
+
+    def answers_like(self, other: EffectiveRoute) -> bool:
+        """Whether another inclusion of the same route is the same, by its dependencies above all.
+
+        FastAPI puts an inclusion together anew when its router has got another route.
+        """
+        mine, others = self.effective, other.effective
+        return mine is others or all(
+            getattr(mine, name, None) == getattr(others, name, None) for name in ("path", *_ANSWERING)
+        )
 
     def dependency_calls(self) -> list[Endpoint] | None:
-        return fastapi_names.dependency_calls(self._effective)
+        return fastapi_names.dependency_calls(self.effective)
 
     def path_values(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """The values that the endpoint gets for the parameters of a path, validated; empty if they are invalid."""
-        return fastapi_names.path_values(self._effective, params)
+        return fastapi_names.path_values(self.effective, params)
 
 
 def effective_routes(routes: Iterable[BaseRoute]) -> Iterator[EffectiveRoute]:

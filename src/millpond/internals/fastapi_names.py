@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import ipaddress
+import itertools
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -293,6 +294,19 @@ def calls_of(route: APIRoute, index: int) -> list[Callable[..., Any]] | None:
     """The functions of one of `route.dependencies` and of what it depends on; None if FastAPI's name is unknown."""
     dependant = dependant_of(route)
     return None if dependant is None else list(_calls(dependant.dependencies[index]))
+
+
+def after_each(dependant: Dependant, listed: int, behind: Callable[[int], Callable[..., Any]]) -> Dependant:
+    """A copy of a dependant with a further dependency behind each of the listed ones, which FastAPI puts in front.
+
+    Args:
+        dependant: a route's.
+        listed: how many dependencies the route lists.
+        behind: makes the function of the one behind the dependency with an index.
+    """
+    kind, own = type(dependant), dependant.dependencies
+    pairs = [[each, kind(call=behind(index))] for index, each in enumerate(own[:listed])]
+    return dataclasses.replace(dependant, dependencies=[*itertools.chain.from_iterable(pairs), *own[listed:]])
 
 
 def takes_request(route: APIRoute, index: int) -> bool:

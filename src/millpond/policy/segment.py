@@ -50,6 +50,11 @@ class SegmentConfig:
     """Inputs that the answer is meant to keep as they were at build time."""
 
     @property
+    def needs_guards(self) -> bool:
+        """Whether part of the request is free to read, so that a guard's reads must be told from a handler's."""
+        return self.forces_static or bool(self.cache_query)
+
+    @property
     def forces_static(self) -> bool:
         return self.dynamic is Dynamic.FORCE_STATIC
 

@@ -63,7 +63,7 @@ def _undeclared(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:
     """`wanted`, unless the GET or a dependency of it declares an input that isn't part of the key."""
     needed = undeclarable(route, get)
     if needed is not None:
-        place = needed.guard.place if needed.guard is not None else needed.place or get.place
+        place = needed.place or (get.place if needed.guard is None else needed.guard.place)
         broken = refusal(DynamicUse(needed.api, place)) if route.config.forbids_dynamic else None
         return Candidacy(False, ModeReason(f"declares {needed.api}", place), broken)
     if route.params and route.lister is None:  # the build sees none of its renders

@@ -29,7 +29,8 @@ def wrap_handler(inner: Handler) -> Handler:
         scope = required("a route's handler").require_operation("a route's handler")
         scope.operation_began()
         try:
-            response = await inner(track(request, scope))
+            with scope.asking_guards():
+                response = await inner(track(request, scope))
         except (Exception, *CANCELLATION):
             scope.operation_raised()
             raise

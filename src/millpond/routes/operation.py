@@ -19,8 +19,9 @@ from starlette.routing import Match
 
 from millpond.errors import Place, RouteModuleError, UsageError
 from millpond.internals import declared_inputs, fastapi_names
+from millpond.routes.endpoints.static import code_of
 from millpond.routes.folder import SegmentKind
-from millpond.routes.options.guards import Guard, guards_of
+from millpond.routes.options.guards import Guard, guards_of, passed
 from millpond.routes.options.operation_options import marked_of
 from millpond.routes.options.pointless_options import pointless
 from millpond.routes.parameters.signature import adapt, signature_of
@@ -124,6 +125,14 @@ class OperationRoute(APIRoute):
         whole = fastapi_names.handler_calling(self, call, self._again)
         return Ways(None if direct is None else self.around(direct), self.around(whole))
 
+    def tell(self, guards: Sequence[Guard]) -> bool:
+        """Tell which of `guards`, all that it lists, a request has passed; False: FastAPI's name is unknown."""
+        dependant = fastapi_names.dependant_of(self)
+        if not guards or dependant is None:
+            return False
+        self.dependant = fastapi_names.after_each(dependant, len(guards), functools.partial(passed, guards))
+        return True
+
     @property
     def stream_kind(self) -> StreamKind:
         """What FastAPI makes of what the function yields."""
@@ -172,7 +181,8 @@ class FileOperation(Operation):
     """Whether the function is a generator, so that its answer is a stream."""
     place: Place
     guards: tuple[Guard, ...] = ()
-    """What stands in the way of a request: the dependencies that folders and its `@operation` list."""
+    """The dependencies that the application, folders and its `@operation` list."""
+    tells_guards: bool = False
 
     @property
     def own_id(self) -> str | None:
@@ -250,13 +260,14 @@ def make_operation(
     problem = pointless(api_route, method, own, generates=generates_answer(function))
     if problem is not None:
         raise RouteModuleError(f"{said}: @operation: {problem}.")
-    guards = _guards(api_route, module, router, said)
+    guards = tuple(_guards(api_route, module, router, said))
     declared = dict.fromkeys(
-        DeclaredInput(cast("Any", each.kind), each.name, guard=None if each.listed is None else guards.get(each.listed))
+        DeclaredInput(cast("Any", each.kind), each.name, guard=None if each.listed is None else guards[each.listed])
         for each in declared_inputs.declared(api_route)
     )
     streams = generates_answer(function)
-    return FileOperation(method, module, api_route, tuple(declared), streams, place, (*guards.values(),))
+    tells = method == "GET" and module.config.needs_guards and api_route.tell(guards)
+    return FileOperation(method, module, api_route, tuple(declared), streams, place, guards, tells)
 
 
 def _options(module: RouteModule, method: str, router: APIRouter, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,12 +296,21 @@ def _options(module: RouteModule, method: str, router: APIRouter, own: Mapping[s
     return options
 
 
-def _guards(route: APIRoute, module: RouteModule, router: APIRouter, own: Place) -> dict[int, Guard]:
+def _guards(route: APIRoute, module: RouteModule, router: APIRouter, own: Place) -> list[Guard]:
     """The dependencies that the folders and the operation itself list, behind those of the application."""
     of_folders = module.folders.dependency_places()
-    of_application = [None] * (len(router.dependencies) - len(of_folders))
+    project = str(module.file.path).removesuffix(module.file.file)
+    listed = router.dependencies[: len(router.dependencies) - len(of_folders)]
+    of_application = [_place_of(depends.dependency, project) for depends in listed]
     of_operation = [own] * (len(route.dependencies) - len(router.dependencies))
     return guards_of(route, [*of_application, *of_folders, *of_operation])
+
+
+def _place_of(function: object, project: str) -> Place:
+    code = code_of(function)
+    if code is None:
+        return Place(getattr(function, "__module__", None) or type(function).__module__)
+    return Place(code.co_filename.removeprefix(project), code.co_firstlineno)
 
 
 def allow(methods: Iterable[str]) -> str:

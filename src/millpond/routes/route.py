@@ -16,6 +16,7 @@ from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.module import below, load
 from millpond.routes.operation import allow, make_operation
 from millpond.routes.options.folder_tree import FolderTree
+from millpond.routes.options.guards import guarded_digest
 from millpond.routes.route_contract import ListedPath, Route, Wish
 from millpond.routes.static_params import list_params
 from millpond.routes.table import build_segments
@@ -81,7 +82,8 @@ class FileRoute(Route):
 
     @property
     def digest(self) -> str:
-        return self.module.digest
+        get = self.operations.get("GET")
+        return self.module.digest if get is None else guarded_digest(self.module.digest, get.guards)
 
     @property
     def allow(self) -> str:

@@ -84,7 +84,7 @@ class DeclaredInput:
     by: str | None = None
     """The name of that dependency."""
     guard: Guard | None = None
-    """The dependency of a folder or an `@operation` on whose behalf it is asked for."""
+    """The listed dependency on whose behalf it is asked for: of the application, a router, a folder or an operation."""
 
     @property
     def api(self) -> str:
@@ -103,7 +103,10 @@ class Operation(ABC):
     """Whether the function is a generator, so that its answer is a stream."""
     place: Place
     guards: tuple[Guard, ...] = ()
-    """What stands in the way of a request: the dependencies that folders and its `@operation` list."""
+    """What stands in the way of a request: the dependencies that are listed at the application, at a router or folder,
+    or at the operation itself. Nobody uses their values."""
+    tells_guards: bool = False
+    """Whether it tells which of its guards a request has passed: where the request isn't tracked in full."""
     hides_body: bool = True
     """Whether a GET or HEAD gets no body (R1.29)."""
 
@@ -111,6 +114,13 @@ class Operation(ABC):
     def sends_events(self) -> bool:
         """Whether its stream is one of server-sent events, which has no end."""
         return False
+
+    @property
+    def guards_read(self) -> bool:
+        """Whether a guard is known to read the request, or may."""
+        return any(guard.takes_request for guard in self.guards) or any(
+            each.guard is not None for each in self.declared
+        )
 
     @property
     @abstractmethod
@@ -212,7 +222,7 @@ class Route(ABC):
 
     @property
     def guard(self) -> Guard | None:
-        """The first dependency before GET that a folder or its `@operation` lists."""
+        """The first dependency that is listed before GET."""
         get = self.operations.get("GET")
         return get.guards[0] if get is not None and get.guards else None
 

@@ -145,6 +145,7 @@ class LiveRunner:
         if self.renderer.state:
             visible.update({**self.renderer.state, **visible})
         if scope.has_empty_request:
+            scope.visitors = {**asgi, **guarded(asgi)}
             scope.asgi = asgi = _stub(asgi)
         asgi.update(guarded(asgi))
         asgi[OPERATION], asgi[CLIENT_MESSAGES] = operation.app, messages

@@ -197,7 +197,7 @@ def _record(render: SharedScope, key: str) -> None:
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
     api = "request.url" if _builds_a_url(frame) else _API_OF_KEY[key]
     refuse_in_function(api)
-    if render.answer_complete or not render.tracks_request or (key == "query_string" and render.segment.cache_query):
+    if render.answer_complete or not render.tracks_request or (key == "query_string" and render.query_is_key):
         return
     if read_by_tracer(frame):
         return

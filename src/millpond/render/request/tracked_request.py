@@ -245,7 +245,7 @@ class TrackedRequest(GuardedRequest):
 
     def record_access(self, api: str, key: object = None) -> None:
         self.refuse(api, key)
-        if api in _QUERY and self._tracking.segment.cache_query:
+        if api in _QUERY and self._tracking.query_is_key:
             return  # the query that is visible here is part of the key
         if not read_by_tracer(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
             self._tracking.record_access(named(api, key))

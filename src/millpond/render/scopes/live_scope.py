@@ -28,7 +28,9 @@ class LiveScope(OperationScope):
     for_others: ClassVar[bool] = False
 
     asgi: MutableMapping[str, Any]
-    """The request."""
+    """The request as the operation sees it."""
+    visitors: MutableMapping[str, Any] | None = None
+    """The whole request, for guards, where the operation sees an empty one."""
     draft: DraftState = field(default_factory=DraftState)
     _used_request: bool = False
     """In 14 a bare fetch is uncached once the handler has read request data (R5.10)."""
@@ -37,6 +39,8 @@ class LiveScope(OperationScope):
 
     @property
     def request(self) -> Request:
+        if self.visitors is not None and not self.has_empty_request:
+            return Request(self.visitors)
         if self._request is None:
             self._request = Request(self.asgi)
         return self._request

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,9 +23,11 @@ from millpond.errors import Place, StaticOnlyError, UsageError
 from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.render.scopes.dynamic_use import DynamicUse, refusal
 from millpond.render.user_code import user_place
+from millpond.routes.options.guards import asking, running_guard
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from contextvars import Token
     from pathlib import Path
 
@@ -194,7 +196,22 @@ class OperationScope(Scope):
     @property
     def has_empty_request(self) -> bool:
         """Whether `force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; D3)."""
-        return self.method == "GET" and self.segment.forces_static
+        if self.method != "GET" or not self.segment.forces_static:
+            return False
+        get = self.target.route.operations["GET"]
+        return not get.guards_read and running_guard(get.guards) is None  # guards must see who asks
+
+    def asking_guards(self) -> AbstractContextManager[None]:
+        """What is around the operation's handler, so that reads of its guards are known as theirs."""
+        if self.method != "GET" or not self.segment.needs_guards:
+            return nullcontext()
+        get = self.target.route.operations["GET"]
+        return asking(get.guards) if get.tells_guards else nullcontext()
+
+    @property
+    def query_is_key(self) -> bool:
+        """Whether the query that is visible here is part of the key, so that reading it is fine."""
+        return bool(self.segment.cache_query)
 
     @property
     @abstractmethod

@@ -93,6 +93,11 @@ class SharedScope(OperationScope):
         return not self.has_empty_request
 
     @property
+    def query_is_key(self) -> bool:
+        """Not for guards: a token may be revoked."""
+        return bool(self.segment.cache_query) and self._guard() is None
+
+    @property
     def route_revalidate(self) -> float | None:
         return self.lifetime.revalidate if self.is_prerender else 0
 
@@ -167,7 +172,7 @@ class SharedScope(OperationScope):
         """Nobody could set any."""
 
     def _guard(self) -> Guard | None:
-        """The dependency of a folder, or of an `@operation`, that runs here."""
+        """The listed dependency that runs here."""
         return running_guard(self.target.route.operations["GET"].guards)
 
     def _record_after_error(self, api: str) -> None:

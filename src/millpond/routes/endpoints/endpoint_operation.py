@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from millpond.routes.endpoints.static import code_of
+from millpond.routes.options.guards import guards_of, passed
 from millpond.routes.results.returned import is_async
 from millpond.routes.route_contract import DeclaredInput, Operation, ToldRoute
 
@@ -32,16 +34,22 @@ class EndpointOperation(Operation):
         route: the endpoint's route, with what its inclusion adds.
         around: wraps the handling of each request.
         place_of: where a function is defined.
+        needs_guards: whether it is to tell which guards a request has passed.
     """
 
     method = "GET"
     hides_body = False
 
-    def __init__(self, route: EffectiveRoute, around: Callable[[Handler], Handler], place_of: PlaceOf) -> None:
+    def __init__(
+        self, route: EffectiveRoute, around: Callable[[Handler], Handler], place_of: PlaceOf, *, needs_guards: bool
+    ) -> None:
         self._route, self._around, self._place_of = route, around, place_of
         self._through: Callable[[Endpoint], Endpoint] | None = None
         self._app: ASGIApp | None = None
         self.place = place_of(route.endpoint)
+        listed = route.effective.dependencies
+        self.guards = tuple(guards_of(route.effective, [place_of(each.dependency) for each in listed]))
+        self.tells_guards = needs_guards and bool(self.guards) and route.is_known
         self.declared = tuple(dict.fromkeys(self._declared()))
         self.streams = _generates(route.endpoint)
         self._told = ToldRoute(cast("APIRoute", route.original), route.endpoint, route.path_format, route.context)
@@ -54,8 +62,13 @@ class EndpointOperation(Operation):
     def app(self) -> ASGIApp:
         if self._app is None:  # made for the first request, as a start shouldn't wait for it
             around = self._around_route_class if self._route.has_own_handler else self._around
-            self._app = self._route.app(around, self._through)
+            behind = partial(passed, self.guards) if self.tells_guards else None
+            self._app = self._route.app(around, self._through, behind)
         return self._app
+
+    @property
+    def sends_events(self) -> bool:
+        return self.streams and self._route.sends_events
 
     @property
     def direct(self) -> None:
@@ -90,12 +103,13 @@ class EndpointOperation(Operation):
 
     def _declared(self) -> Iterator[DeclaredInput]:
         own = inspect.unwrap(self._route.endpoint)
-        for kind, name, asking, _ in self._route.declared():
+        for kind, name, asking, listed in self._route.declared():
+            guard = None if listed is None else self.guards[listed]
             if asking is None or asking is own or code_of(asking) is None:
-                yield DeclaredInput(cast("Any", kind), name)
+                yield DeclaredInput(cast("Any", kind), name, guard=guard)
             else:
                 by = getattr(asking, "__name__", None) or type(asking).__name__
-                yield DeclaredInput(cast("Any", kind), name, self._place_of(asking), by)
+                yield DeclaredInput(cast("Any", kind), name, self._place_of(asking), by, guard)
 
 
 def _generates(function: Any) -> bool:

@@ -9,6 +9,7 @@ from millpond.routes.endpoints.bracketed_path import spellings
 from millpond.routes.endpoints.listed_paths import listed_paths
 from millpond.routes.endpoints.matched_path import matched_path, segments_of
 from millpond.routes.endpoints.reach import sample_of
+from millpond.routes.options.guards import guarded_digest
 from millpond.routes.path import canonical
 from millpond.routes.route_contract import ListedPath, Route, Wish
 
@@ -54,7 +55,8 @@ class EndpointRoute(Route):
     ) -> None:
         self.route, self.mark = route, mark
         self._operations: Mapping[str, Operation] = {"GET": get}
-        self._origin, self._source, self._mark_place, self._digest = origin, source, mark_place, digest
+        self._origin, self._source, self._mark_place = origin, source, mark_place
+        self._digest = guarded_digest(digest, get.guards)
         self._reach = reach
         self._patterns = spellings(route.path)
         self._params = tuple(route.convertors)

@@ -63,7 +63,7 @@ class Reach:
         if file is not None:
             return f"{file} answers it"
         for each in effective_routes(self._routes()):
-            if each.original is route.original and each.path == route.path:
+            if each.original is route.original and each.answers_like(route):
                 return None
             if each.matches(dict(scope)) is Match.FULL:
                 what = "mounted application" if isinstance(each.original, Mount) else "route"

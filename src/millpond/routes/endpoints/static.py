@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import sys
@@ -142,7 +143,7 @@ def mark_of(endpoint: object) -> StaticMark | None:
         mark = getattr(endpoint, _MARK, None)
         if isinstance(mark, StaticMark):
             return mark
-        endpoint = getattr(endpoint, "__wrapped__", None) or getattr(endpoint, "func", None)
+        endpoint = getattr(endpoint, "__wrapped__", None) or _of_partial(endpoint)
     return None
 
 
@@ -158,7 +159,7 @@ def is_static(route: BaseRoute) -> bool:
 
 def code_of(endpoint: object) -> CodeType | None:
     """The code of the function that an endpoint is, or wraps; None if there is none that can be found."""
-    while (inner := getattr(endpoint, "func", None)) is not None and not inspect.isfunction(endpoint):
+    while (inner := _of_partial(endpoint)) is not None:
         endpoint = inner
     if inspect.isclass(endpoint):  # a dependency that FastAPI makes an object of
         endpoint = endpoint.__init__
@@ -166,6 +167,11 @@ def code_of(endpoint: object) -> CodeType | None:
         endpoint = inspect.unwrap(endpoint)
     code = getattr(endpoint, "__code__", None) or getattr(type(endpoint).__call__, "__code__", None)
     return code if isinstance(code, CodeType) else None
+
+
+def _of_partial(endpoint: object) -> object | None:
+    """What a partial calls. Other objects, such as mocks, may have a `func` without end."""
+    return endpoint.func if isinstance(endpoint, functools.partial) else None
 
 
 def _marked(function: Callable[..., Any], mark: StaticMark) -> Callable[..., Any]:
