@@ -36,7 +36,7 @@ def breaks(source: Upstream, how: str) -> None:
         source.status = int(how)
 
 
-@pytest.fixture(params=["hangs up", "500", "503", "404"])
+@pytest.fixture(params=["hangs up", "500", "503", "403"])
 def failure(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
-from millpond.cache.refresh import Fate, Made, Read, ReadThrough, Run
+from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.runs.caller_runs import CallerRuns
+from millpond.cache.runs.flight_time import FlightOverdue, FlightTimes
 from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.cache.told import FillFailure, joined
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError
 from millpond.policy.decision import Reason
-from millpond.policy.entry import Entry, Headers
+from millpond.policy.entry import Came, Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
 from millpond.policy.profiles import BUILT_IN, Profile
 from millpond.render.base_exceptions import CANCELLATION
@@ -41,7 +42,6 @@ log = logging.getLogger("millpond.cache")
 MAX_FETCH_BYTES = CacheConfig().max_fetch_bytes
 """The default limit, where no application sets another one."""
 
-_COMPLETE = 200  # any other status of an upstream keeps the last good data (R5.11)
 _NO_BUILD = ""  # data is independent of builds: its keys contain all that it depends on
 
 
@@ -55,6 +55,7 @@ class Filled(NamedTuple):
     tags: tuple[str, ...]
     storable: bool
     short_lived: bool = False
+    came: Came | None = None
 
 
 Fill: TypeAlias = "Callable[[bool], Awaitable[Filled]]"
@@ -110,8 +111,15 @@ class DataRead(Read):
             generation=run.generation,
             build=_NO_BUILD,
             short_lived=filled.short_lived,
+            came=filled.came,
         )
         return Made(entry, self._fate(filled, run))
+
+    def fate_unstored(self, filled: Filled, run: Run) -> Fate:
+        """What happens to the stored entry when a result isn't storable."""
+        del filled
+        # revalidate = 0: earlier results may not be served either
+        return Fate.REMOVE if run.background else Fate.LEAVE
 
     def _fate(self, filled: Filled, run: Run) -> Fate:
         if filled.storable:
@@ -120,12 +128,7 @@ class DataRead(Read):
                 return Fate.REPLACE
             log.warning("%s returned %d bytes, over the %d of cache.max_data_bytes: not cached", self.name, size, limit)
             return Fate.REMOVE
-        if not run.background:
-            return Fate.LEAVE
-        if filled.status == _COMPLETE:  # revalidate = 0: earlier results may not be served either
-            return Fate.REMOVE
-        log.warning("refreshing %s answered %d: the stored answer stays", self.name, filled.status)
-        return Fate.BACK_OFF
+        return self.fate_unstored(filled, run)
 
 
 @dataclass(slots=True)
@@ -158,6 +161,8 @@ class DataCache:
     attachments: Attachments = field(default_factory=Attachments)
     """What the scopes of the application's runs carry; by it they find this cache."""
     caller_runs: CallerRuns = field(default_factory=CallerRuns)
+    flight_times: FlightTimes = field(default_factory=FlightTimes)
+    """How long calls of upstreams may take."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _telling: dict[object, list[Callable[[], Told]]] = field(default_factory=dict)
     """What the fills that run have told so far, by what their callers have in common."""
@@ -206,8 +211,12 @@ class DataCache:
         Raises:
             BaseException: raised by the upstream or the function, when no stored entry can be used.
         """
+        return (await self.obtained(read)).entry
+
+    async def obtained(self, read: DataRead) -> Obtained:
+        """As `obtain`, with what is known of the entry."""
         try:
-            return (await self.engine.read(read)).entry
+            return await self.engine.read(read)
         except CircularWaitError as circle:
             raise note_circle(circle) from None
 
@@ -233,6 +242,8 @@ def _are_same(entry: Entry, other: Entry) -> bool:
 def _report(name: str, error: BaseException) -> None:
     if isinstance(error, FillFailure):
         error = error.unwrapped()
+    if isinstance(error, FlightOverdue) and not error.background:
+        return  # its callers have given up at this moment, each with an error of its own
     log.warning("refreshing cached data (%s) failed; the stored data stays", name, exc_info=error)
 
 

@@ -92,6 +92,10 @@ class Read(ABC):
     def after_failure(self, error: BaseException, run: Run) -> Fate:
         """What happens to the stored entry when `make` raises. Not called for cancellations."""
 
+    def keeps(self, entry: Entry) -> bool:
+        """Whether the stored entry can be used further after a run has failed."""
+        return self.judge(entry).servable
+
     def refuse(self) -> None:  # noqa: B027 - most readers have no reason to
         """Called before the reader waits for a run. It may raise an error to prevent that."""
 
@@ -266,7 +270,7 @@ class ReadThrough:
             await self.store.remove(read.key)
         elif fate is Fate.BACK_OFF:
             entry = await self.store.get(read.key)
-            if entry is not None and read.judge(entry).servable:
+            if entry is not None and read.keeps(entry):
                 backoff = backoff_after_failure(entry, self.clock(), run.generation)
                 await self.store.commit(entry.with_backoff(backoff))
 

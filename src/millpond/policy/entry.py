@@ -34,6 +34,29 @@ class CompressedBody(NamedTuple):
     body: bytes
 
 
+class Hop(NamedTuple):
+    """A redirect that was followed on the way to fetched data."""
+
+    method: str
+    url: str
+    status: int
+    headers: Headers
+    seconds: float
+    """How long it took."""
+
+
+class Came(msgspec.Struct, frozen=True, array_like=True):
+    """How fetched data came."""
+
+    seconds: float
+    """How long the last answer took."""
+    method: str = ""
+    """Of the last request; "" if none was redirected."""
+    url: str = ""
+    """Of the last request, likewise."""
+    hops: tuple[Hop, ...] = ()
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """One stored result, with everything needed to judge and send it."""
 
@@ -56,6 +79,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     short_lived: bool = False
     """Whether the lifetime is too short for prerenders (R5.38)."""
     backoff: Backoff | None = None
+    came: Came | None = None
+    """Of fetched data; None for other kinds."""
 
     @property
     def lifetime(self) -> Lifetime:
@@ -66,7 +91,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
         """Bytes that a bounded store counts for the entry."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
         bodies = len(self.body) + sum(len(each.body) for each in self.compressed)
-        return len(self.key) + bodies + headers + sum(map(len, self.tags)) + 200
+        size = len(self.key) + bodies + headers + sum(map(len, self.tags)) + 200
+        return size if self.came is None or not self.came.hops else size + _size_of(self.came)
 
     def with_backoff(self, backoff: Backoff) -> Entry:
         return msgspec.structs.replace(self, backoff=backoff)
+
+
+def _size_of(came: Came) -> int:
+    headers = (pair for hop in came.hops for pair in hop.headers)
+    return sum(len(hop.url) for hop in came.hops) + len(came.url) + sum(len(a) + len(b) for a, b in headers)

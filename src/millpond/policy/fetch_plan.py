@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from millpond.policy.compat import Compat
 from millpond.policy.segment import Dynamic, FetchCache
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from millpond.policy.segment import SegmentConfig
 
 CacheOption = Literal["force-cache", "no-store"]
+RevalidateOption: TypeAlias = float | Literal[False, "upstream"]
+"""Seconds; False: never stale; "upstream": what the answer's Cache-Control and Expires say (RFC 9111)."""
 
 _NEVER_STORED = (FetchCache.FORCE_NO_STORE, FetchCache.ONLY_NO_STORE)
 _PERSONAL_HEADERS = frozenset({"authorization", "cookie"})
@@ -27,9 +29,11 @@ class FetchCall:
 
     method: str = "GET"
     cache: CacheOption | None = None
-    revalidate: float | Literal[False] | None = None
-    """Seconds; False: never stale; None: not given."""
+    revalidate: RevalidateOption | None = None
+    """None: not given."""
     header_names: frozenset[str] = frozenset()
+    uploads: bool = False
+    """Whether it sends files: such a call has an effect, and isn't cached."""
 
     @property
     def personal(self) -> bool:
@@ -65,6 +69,8 @@ class FetchPlan:
     why: str
     """The reason, worded as in E.1."""
     warning: str | None = None
+    by_upstream: bool = False
+    """Whether the upstream's headers decide how long the stored result is used, and whether it is stored at all."""
 
 
 def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
@@ -78,6 +84,8 @@ def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
     _check_only_modes(cache, revalidate, mode)
     if cache == "force-cache" and revalidate is None:
         revalidate = False
+    if call.uploads:
+        return _upload(cache, revalidate, warning)
     if mode in _NEVER_STORED:
         return _uncached(f'fetch_cache = "{mode}"', warning)
     if mode is FetchCache.FORCE_CACHE and (cache == "no-store" or not _asks_for_cache(cache, revalidate)):
@@ -91,12 +99,12 @@ def plan_fetch(call: FetchCall, around: FetchSurroundings) -> FetchPlan:
         return _uncached("revalidate = 0", warning)
     if revalidate is False:
         return FetchPlan(True, None, False, None, "cached without limit", warning)
+    if revalidate == "upstream":
+        return FetchPlan(True, None, False, None, 'revalidate = "upstream"', warning, by_upstream=True)
     return FetchPlan(True, revalidate, False, revalidate, f"revalidate = {revalidate:g}", warning)
 
 
-def _settle_conflict(
-    call: FetchCall, compat: Compat
-) -> tuple[CacheOption | None, float | Literal[False] | None, str | None]:
+def _settle_conflict(call: FetchCall, compat: Compat) -> tuple[CacheOption | None, RevalidateOption | None, str | None]:
     """Drop contradictory options with a warning: both of them, or only `cache` in version 14 (rule 1)."""
     cache, revalidate = call.cache, call.revalidate
     if cache is None or revalidate is None:
@@ -109,17 +117,22 @@ def _settle_conflict(
     return None, None, f"{given} contradict each other: both are ignored"
 
 
-def _asks_for_cache(cache: CacheOption | None, revalidate: float | Literal[False] | None) -> bool:
+def _asks_for_cache(cache: CacheOption | None, revalidate: RevalidateOption | None) -> bool:
     return cache == "force-cache" or revalidate is False or bool(revalidate)
 
 
-def _check_only_modes(
-    cache: CacheOption | None, revalidate: float | Literal[False] | None, mode: FetchCache | None
-) -> None:
+def _check_only_modes(cache: CacheOption | None, revalidate: RevalidateOption | None, mode: FetchCache | None) -> None:
     if mode is FetchCache.ONLY_CACHE and cache == "no-store":
         raise FetchConflict('fetch(cache="no-store") in a route with fetch_cache = "only-cache"; remove one of them')
     if mode is FetchCache.ONLY_NO_STORE and _asks_for_cache(cache, revalidate):
         raise FetchConflict('a cached fetch() in a route with fetch_cache = "only-no-store"; remove one of them')
+
+
+def _upload(cache: CacheOption | None, revalidate: RevalidateOption | None, warning: str | None) -> FetchPlan:
+    """The plan for a call with files. Without cache options the route stays static, as for any bare call (R5.8)."""
+    if _asks_for_cache(cache, revalidate):
+        raise FetchConflict("fetch(files=…) isn't cached; leave the cache options out, or send the bytes as content")
+    return FetchPlan(False, None, cache is not None or revalidate is not None, None, "files", warning)
 
 
 def _by_default(call: FetchCall, around: FetchSurroundings, warning: str | None) -> FetchPlan:

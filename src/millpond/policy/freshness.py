@@ -51,6 +51,9 @@ class Reader(NamedTuple):
     """Tag -> generation of the reader's own invalidations, so that it reads its own writes (R6.19; D26)."""
     waits: bool = False
     """Whether the reader waits for fresh data rather than taking stale data, as it will be stored itself (R4.21)."""
+    takes_paused: bool = False
+    """Whether, though it waits, it takes stale data whose refresh has failed, until that is tried again: what is made
+    of it then lives no longer than that."""
 
 
 ANY_READER = Reader()
@@ -100,7 +103,7 @@ def judge(
         return Judgement(False, False, Reason.TAG, verdict.tag, stale)
     if not is_synced:
         return Judgement(True, False, Reason.STORE_UNREACHABLE)
-    pause = 0.0 if reader.waits else _backoff_left(entry, now, row_of, tags)
+    pause = 0.0 if reader.waits and not reader.takes_paused else _backoff_left(entry, now, row_of, tags)
     if pause > 0:
         return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag, math.floor(pause))
     if verdict.cleanliness is Cleanliness.STALE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from millpond.policy.entry import Backoff, Coding, CompressedBody, Entry, EntryKind
+from millpond.policy.entry import Backoff, Came, Coding, CompressedBody, Entry, EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ class _Head(msgspec.Struct, array_like=True):
     short_lived: bool = False
     compressed: list[tuple[Coding, Annotated[int, msgspec.Meta(ge=0)]]] = []
     """Coding and length of each coded body, in the order in which they follow the plain one."""
+    came: Came | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -58,6 +59,7 @@ def encode_frame(entry: Entry) -> bytes:
             entry.backoff,
             entry.short_lived,
             [(each.coding, len(each.body)) for each in entry.compressed],
+            entry.came,
         )
     )
     bodies = (entry.body, *(each.body for each in entry.compressed))
@@ -99,6 +101,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         build=head.build,
         backoff=head.backoff,
         short_lived=head.short_lived,
+        came=head.came,
     )
 
 

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 import weakref
 from contextlib import aclosing
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import httpx2
 
 from millpond.cache.fetching.decoding import decoded
 from millpond.routes.results.decoded import as_decoded
+from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Redirect: TypeAlias = Literal["follow", "manual", "error"]
+"""What becomes of a redirect, as in the fetch standard: another request, the caller's answer, or an error."""
 
 _clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = weakref.WeakKeyDictionary()
 
 _NO_AUTH = httpx2.Auth()
 """Replaces the client's auth, which `send` applies itself."""
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Methods that may be sent again when it isn't known whether they have arrived (RFC 9110 §9.2.2)."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+"""Seconds before a request is sent again; each pause is up to twice as long as the one before."""
 
 
 class Limits(NamedTuple):
@@ -31,6 +41,8 @@ class Limits(NamedTuple):
     """For the complete answer, including redirects; None: no limit."""
     max_bytes: int
     """For its body, as received and as decoded (`cache.max_fetch_bytes`)."""
+    retries: int = 0
+    """How often an idempotent request is sent again whose connection fails before there is an answer."""
 
 
 def no_cookies() -> CookieJar:
@@ -54,43 +66,137 @@ async def close_client() -> None:
         await client.aclose()
 
 
-async def send(client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits) -> httpx2.Response:
-    """The complete answer, with redirects followed. Its body is decoded, and its headers match the decoded body.
+async def send(
+    client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits, redirect: Redirect = "follow"
+) -> httpx2.Response:
+    """The complete answer. Its body is decoded, and its headers match the decoded body.
 
     Raises:
         httpx2.ReadTimeout: it took too long. The client's own timeouts only limit single reads, so an upstream that
             sends a byte now and then, or an answer made in process, would never reach them.
         httpx2.ReadError: it, or the answer of a redirect or of an auth challenge, exceeds `limits`.
-        httpx2.HTTPError: the upstream can't be reached, or its body can't be decoded.
+        httpx2.HTTPError: the upstream can't be reached, or its body can't be decoded; or it redirects, which is an
+            error by `redirect`.
     """
     try:
         async with asyncio.timeout(limits.seconds) as limit:
-            return await _authenticated(client, request, limits.max_bytes)
+            return await _Sending(client, limits, redirect).whole(request)
     except TimeoutError:
         if not limit.expired():
             raise
-        raise httpx2.ReadTimeout(f"no complete answer within {limits.seconds:g} s", request=request) from None
+        raise late(request, limits.seconds) from None
 
 
-# httpx2 would read the bodies of redirects and auth challenges completely, whatever their size. So the client sends
-# single requests only, and the functions below follow redirects and apply its auth within the limits.
-
-
-async def _authenticated(client: httpx2.AsyncClient, request: httpx2.Request, max_bytes: int) -> httpx2.Response:
-    """Apply the client's `auth`, which may send several requests."""
-    former: list[httpx2.Response] = []
-    flow = _auth_of(client, request).async_auth_flow(request)
+async def opened(
+    client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits, redirect: Redirect = "follow"
+) -> httpx2.Response:
+    """As `send`, but the body of the last answer hasn't been read, nor decoded: close it."""
     try:
-        request = await anext(flow)
+        async with asyncio.timeout(limits.seconds) as limit:
+            return await _Sending(client, limits, redirect).opened(request)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise late(request, limits.seconds) from None
+
+
+def late(request: httpx2.Request, seconds: float | None) -> httpx2.ReadTimeout:
+    """The error for an answer that took longer than `seconds`."""
+    return httpx2.ReadTimeout(f"no complete answer within {seconds or 0:g} s", request=request)
+
+
+class _Sending:
+    """One call of an upstream: its redirects, its auth challenges and its retries.
+
+    httpx2 would read the bodies of redirects and auth challenges completely, whatever their size. So the client sends
+    single requests only; redirects are followed, and its `auth` is applied, here, within the limits.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, limits: Limits, redirect: Redirect) -> None:
+        self._client, self._max_bytes, self._redirect = client, limits.max_bytes, redirect
+        self._retries, self._pause = limits.retries, _FIRST_PAUSE
+        self._began = time.perf_counter()
+        self._whole: httpx2.Response | None = None
+        """What has been read last."""
+
+    async def whole(self, request: httpx2.Request) -> httpx2.Response:
+        return await self._read(await self.opened(request))
+
+    async def opened(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer before its body; what came before it is its `history`."""
+        auth = _auth_of(self._client, request)
+        former: list[httpx2.Response] = []
+        flow = auth.async_auth_flow(request)
+        answer: httpx2.Response | None = None
+        try:
+            request = await anext(flow)
+            while True:
+                answer = await self._followed(request, former)
+                if auth.requires_response_body:
+                    answer = await self._read(answer)
+                try:
+                    request = await flow.asend(answer)
+                except StopAsyncIteration:
+                    done, answer = answer, None
+                    return done
+                former = [*former, await self._read(answer)]
+        finally:
+            if answer is not None:
+                await answer.aclose()
+            await flow.aclose()
+
+    async def _followed(self, request: httpx2.Request, former: list[httpx2.Response]) -> httpx2.Response:
         while True:
-            answer = await _followed(client, request, former, max_bytes)
-            try:
-                request = await flow.asend(answer)
-            except StopAsyncIteration:
+            if len(former) > self._client.max_redirects:
+                raise httpx2.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
+            answer = await self._single(request)
+            answer.history = list(former)
+            following = answer.next_request
+            if not answer.has_redirect_location or self._redirect == "manual":
                 return answer
-            former = [*former, answer]
-    finally:
-        await flow.aclose()
+            if self._redirect == "error" or following is None:
+                await answer.aclose()
+                raise self._refused(answer)
+            former = [*former, await self._read(answer)]
+            request = following
+
+    def _refused(self, answer: httpx2.Response) -> httpx2.RequestError:
+        if self._redirect == "follow":
+            return httpx2.RemoteProtocolError("Invalid URL in location header.", request=answer.request)
+        name = f"{answer.request.method} {redacted(answer.request.url)}"
+        message = f'{name} answered {answer.status_code}, a redirect, which is an error by redirect="error"'
+        return httpx2.RequestError(message, request=answer.request)
+
+    async def _single(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request, and again if its connection fails and it may be repeated."""
+        while True:
+            self._began = time.perf_counter()
+            try:
+                return await self._client.send(request, stream=True, auth=_NO_AUTH, follow_redirects=False)
+            except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+                if self._retries <= 0 or request.method not in _IDEMPOTENT or not _is_held(request):
+                    raise
+            self._retries -= 1
+            await asyncio.sleep(random.uniform(self._pause / 2, self._pause))  # noqa: S311 - only spreads callers
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _read(self, answer: httpx2.Response) -> httpx2.Response:
+        """The answer with its whole body."""
+        if answer is self._whole:  # an `auth` wanted to see it
+            return answer
+        try:
+            async with aclosing(decoded(answer, self._max_bytes)) as pieces:
+                body = b"".join([piece async for piece in pieces])
+        finally:
+            await answer.aclose()
+        headers = as_decoded(answer.headers.raw, head=answer.request.method == "HEAD")
+        whole = whole_answer(answer.status_code, headers, body, answer.request)
+        whole.extensions = {name: value for name, value in answer.extensions.items() if name != "network_stream"}
+        whole.default_encoding = answer.default_encoding
+        whole.history, whole.next_request = answer.history, answer.next_request
+        whole.elapsed = timedelta(seconds=time.perf_counter() - self._began)
+        self._whole = whole
+        return whole
 
 
 def _auth_of(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Auth:
@@ -100,38 +206,12 @@ def _auth_of(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Auth
     return httpx2.BasicAuth(url.username, url.password) if url.username or url.password else _NO_AUTH
 
 
-async def _followed(
-    client: httpx2.AsyncClient, request: httpx2.Request, former: list[httpx2.Response], max_bytes: int
-) -> httpx2.Response:
-    while True:
-        if len(former) > client.max_redirects:
-            raise httpx2.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
-        answer = await _answer(client, request, max_bytes)
-        answer.history = list(former)
-        if answer.next_request is None:
-            return answer
-        former = [*former, answer]
-        request = answer.next_request
-
-
-async def _answer(client: httpx2.AsyncClient, request: httpx2.Request, max_bytes: int) -> httpx2.Response:
-    """Send one request, and read the answer."""
-    began = time.perf_counter()
-    answer = await client.send(request, stream=True, auth=_NO_AUTH, follow_redirects=False)
-    if answer.has_redirect_location and answer.next_request is None:
-        await answer.aclose()
-        raise httpx2.RemoteProtocolError("Invalid URL in location header.", request=request)
+def _is_held(request: httpx2.Request) -> bool:
+    """Whether the body is in memory, so that it can be sent again."""
     try:
-        async with aclosing(decoded(answer, max_bytes)) as pieces:
-            body = b"".join([piece async for piece in pieces])
-    finally:
-        await answer.aclose()
-    headers = as_decoded(answer.headers.raw, head=request.method == "HEAD")
-    whole = whole_answer(answer.status_code, headers, body, answer.request)
-    whole.extensions = {name: value for name, value in answer.extensions.items() if name != "network_stream"}
-    whole.default_encoding = answer.default_encoding
-    whole.elapsed, whole.next_request = timedelta(seconds=time.perf_counter() - began), answer.next_request
-    return whole
+        return request.content is not None
+    except httpx2.RequestNotRead:
+        return False
 
 
 def whole_answer(

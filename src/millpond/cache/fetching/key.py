@@ -1,0 +1,70 @@
+"""What tells one cached fetch from another (R5.18)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millpond.cache.fetching.upstream import credentials, hooked, shared_client
+from millpond.errors import UsageError
+from millpond.policy.key import data_key
+from millpond.routes.results.passed_on import redacted
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from millpond.cache.fetching.upstream import Redirect
+
+NOT_IN_KEY = frozenset({"traceparent", "tracestate"})  # they differ for each request, but don't affect the answer
+_OF_THE_CLIENT = frozenset({"accept-encoding", "connection", "content-length", "host", "user-agent"})
+
+
+async def key_of(
+    client: httpx2.AsyncClient,
+    request: httpx2.Request,
+    given: frozenset[str],
+    redirect: Redirect,
+    *,
+    ones_own: bool,
+) -> str:
+    """Method, URL, headers in any order and case, and body, plus the credentials of the URL or client.
+
+    A client of one's own may refuse hosts to which an upstream redirects: its calls have entries of their own, as have
+    those that don't follow redirects.
+
+    Args:
+        client: sends the request.
+        request: before the client's hooks.
+        given: the names of headers that the call gives, in lower case.
+        redirect: what becomes of redirects.
+        ones_own: whether the call gives the client.
+
+    Raises:
+        UsageError: what the client's `auth` adds isn't known beforehand.
+    """
+    seen = await hooked(client, request)
+    added = await _credentials(client, request)
+    # A client may set its own Host or User-Agent, for which the upstream answers differently.
+    usual = {
+        **shared_client().headers,
+        "host": seen.url.netloc.decode("ascii"),
+        "content-length": seen.headers.get("content-length"),
+    }
+    left_out = NOT_IN_KEY | {name for name in _OF_THE_CLIENT - given if seen.headers.get(name) == usual.get(name)}
+    headers = sorted(
+        name.lower() + b"\0" + value
+        for name, value in seen.headers.raw
+        if name.lower().decode("latin-1") not in left_out
+    )
+    url = str(seen.url.copy_with(fragment=None))
+    sent_by = [] if redirect == "follow" and not ones_own else [f"{redirect}\0{ones_own}".encode()]
+    return data_key("fetch", seen.method.encode(), url.encode(), seen.content, added, *sent_by, *headers)
+
+
+async def _credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes:
+    added = await credentials(client, request)
+    if added is None:
+        raise UsageError(
+            f"fetch({redacted(request.url)}, client=…): what the client's auth adds isn't known beforehand, so "
+            'answers for different users would be mixed up; give the header in headers, or cache="no-store".'
+        )
+    return added
