@@ -30,6 +30,8 @@ class Upstream:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     """In place of path and number."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """Paths that are answered by a 302 to another URL."""
     hangs_up: bool = False
     """Close the connection in place of an answer."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -60,6 +62,15 @@ class Upstream:
             writer.close()
 
     def _answer(self, seen: Seen, numbered: bytes) -> bytes:
+        path = seen.target.partition("?")[0]
+        if path in self.redirects:
+            lines = (
+                "HTTP/1.1 302 Found",
+                f"Location: {self.redirects[path]}",
+                "Content-Length: 4",
+                "Connection: close",
+            )
+            return "\r\n".join([*lines, "", "this"]).encode()
         body = numbered if self.body is None else self.body
         headers = {"Content-Length": str(len(body)), "Connection": "close", **self.headers}
         lines = [f"HTTP/1.1 {self.status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]

@@ -104,12 +104,12 @@ async def fetch(
         header_names=frozenset(name.lower() for name in headers or ()),
         uploads=files is not None,
     )
-    way = redirect_of(redirect, client)
     limits = Limits(
         timeout, MAX_FETCH_BYTES if cached_data is None else cached_data.max_fetch_bytes, checked_retries(retries)
     )
     body = Body(json, content, data, files).checked()
     own = OwnAnswer() if is_own(url) else None
+    way = redirect_of(redirect, client if own is None else None)
     sender = client or shared_client() if own is None else client_of_own(url, cached_data, own)
     request = body.request(sender, call.method, url, headers, timeout)
     chain = () if own is None else chain_to(url, scope)
