@@ -64,13 +64,8 @@ class Upstream:
     def _answer(self, seen: Seen, numbered: bytes) -> bytes:
         path = seen.target.partition("?")[0]
         if path in self.redirects:
-            lines = (
-                "HTTP/1.1 302 Found",
-                f"Location: {self.redirects[path]}",
-                "Content-Length: 4",
-                "Connection: close",
-            )
-            return "\r\n".join([*lines, "", "this"]).encode()
+            head = ["HTTP/1.1 302 Found", f"Location: {self.redirects[path]}", "Content-Length: 4", "Connection: close"]
+            return "\r\n".join([*head, "", "this"]).encode()
         body = numbered if self.body is None else self.body
         headers = {"Content-Length": str(len(body)), "Connection": "close", **self.headers}
         lines = [f"HTTP/1.1 {self.status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]

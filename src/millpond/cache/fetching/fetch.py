@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from millpond.cache.active_application import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES
@@ -18,6 +19,7 @@ from millpond.cache.fetching.outgoing import (
     redirect_of,
 )
 from millpond.cache.fetching.own_routes import client_of_own, is_own
+from millpond.cache.fetching.streaming import stream
 from millpond.cache.fetching.upstream import Limits, shared_client
 from millpond.cache.given_tags import usable_tags
 from millpond.cache.told import OwnAnswer
@@ -29,7 +31,7 @@ from millpond.render.scopes.scope import current
 from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import httpx2
 
@@ -44,6 +46,26 @@ DEFAULT_TIMEOUT = 30.0
 """Seconds for one complete answer of an upstream."""
 
 
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _WithStream(ABC, Generic[P, R_co]):
+    """What type checkers take `fetch` for: a function that has another one as its attribute."""
+
+    stream = staticmethod(stream)
+
+    @abstractmethod
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+def _with_stream(function: Callable[P, R_co]) -> _WithStream[P, R_co]:
+    """Give a function its `stream`. It stays a function, so that tests can replace it by a mock that is awaited."""
+    vars(function)["stream"] = stream
+    return cast("_WithStream[P, R_co]", function)
+
+
+@_with_stream
 async def fetch(
     url: str,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from millpond.cache.data import MAX_FETCH_BYTES
 from millpond.cache.fetching.decoding import too_large
 from millpond.cache.fetching.upstream import no_cookies, shared_client
 from millpond.cache.told import OWN_ANSWER
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache
     from millpond.cache.told import OwnAnswer
 
-_ORIGIN = httpx2.URL(f"http://{SERVER[0]}:{SERVER[1]}")
+ORIGIN = httpx2.URL(f"http://{SERVER[0]}:{SERVER[1]}")
 
 
 def is_own(url: str) -> bool:
@@ -40,10 +41,33 @@ def client_of_own(url: str, cache: DataCache | None, answer: OwnAnswer) -> httpx
     Raises:
         UsageError: no application runs here that could answer the path.
     """
+    max_bytes = MAX_FETCH_BYTES if cache is None else cache.max_fetch_bytes
+    transport = _InProcess(application_for(url, cache), max_bytes, answer)
+    return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, cookies=no_cookies())
+
+
+def application_for(url: str, cache: DataCache | None) -> ASGIApp:
+    """What answers the path.
+
+    Raises:
+        UsageError: no application runs here that could.
+    """
     if cache is None or cache.application is None:
         raise UsageError(f'fetch("{url}"): a path needs a running application; outside of one, give an absolute URL.')
-    transport = _InProcess(cache.application, cache.max_fetch_bytes, answer)
-    return httpx2.AsyncClient(transport=transport, base_url=_ORIGIN, cookies=no_cookies())
+    return cache.application
+
+
+def is_inside(url: httpx2.URL) -> bool:
+    """Whether this application answers the URL, to which one of its own paths may have redirected."""
+    return (url.scheme, url.host, url.port) == (ORIGIN.scheme, ORIGIN.host, ORIGIN.port)
+
+
+async def sent_outside(request: httpx2.Request) -> httpx2.Response:
+    """The answer of another host, to which one of the application's own paths has redirected."""
+    answer = await shared_client().send(request, stream=True)
+    return httpx2.Response(
+        answer.status_code, headers=answer.headers.raw, stream=answer.stream, extensions=answer.extensions
+    )
 
 
 class _InProcess(httpx2.AsyncBaseTransport):
@@ -53,13 +77,7 @@ class _InProcess(httpx2.AsyncBaseTransport):
         self._application, self._max_bytes, self._answer = application, max_bytes, answer
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        if (url.scheme, url.host, url.port) == (_ORIGIN.scheme, _ORIGIN.host, _ORIGIN.port):
-            return await self._inside(request)
-        answer = await shared_client().send(request, stream=True)
-        return httpx2.Response(
-            answer.status_code, headers=answer.headers.raw, stream=answer.stream, extensions=answer.extensions
-        )
+        return await (self._inside(request) if is_inside(request.url) else sent_outside(request))
 
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:
         """Call the application. httpx2 buffers all that an application sends, so the size is limited here."""
