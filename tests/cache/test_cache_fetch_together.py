@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from upstreams import Upstream, upstream
+
+from ponds import turns
 
 if TYPE_CHECKING:
     from ponds import Project, Running
@@ -82,18 +85,35 @@ async def test_each_gives_up_at_its_own_time_and_the_call_ends_with_the_last(
         assert "failed" not in caplog.text
 
 
-async def test_who_comes_later_has_the_whole_time_of_its_own(project: Project) -> None:
-    project.routes({"/": ROUTE})
-    async with upstream() as source, project.started() as running:
-        running.module("/").URL = source.url
-        source.hold()
-        first = asyncio.create_task(asked(running, 0.2))
-        await asyncio.sleep(0.15)
-        second = asyncio.create_task(asked(running, 0.2))
-        assert await first == timed_out(0.2)
-        await asyncio.sleep(0.05)
-        source.open.set()
-        assert await second == [200, "/ 1"]
+class SlowToEnd(httpx2.AsyncBaseTransport):
+    """Its first request is never answered, and takes a while to end when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.requests, self.ending, self.may_end = 0, asyncio.Event(), asyncio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests += 1
+        if self.requests == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ending.set()
+                await self.may_end.wait()
+        return httpx2.Response(200, text=str(self.requests))
+
+
+async def test_who_joins_a_call_that_is_being_given_up_gets_another_one(project: Project) -> None:
+    project.routes({"/": ROUTE.replace("timeout=seconds", "timeout=seconds, client=CLIENT")})
+    transport = SlowToEnd()
+    async with httpx2.AsyncClient(transport=transport) as client, project.started() as running:
+        running.module("/").URL, running.module("/").CLIENT = "http://up/", client
+        first = asyncio.create_task(asked(running, SOON))
+        await transport.ending.wait()
+        second = asyncio.create_task(asked(running, LATE))
+        await turns()
+        transport.may_end.set()
+        assert await first == timed_out(SOON)
+        assert await second == [200, "2"]
 
 
 async def test_a_refresh_in_the_background_keeps_the_time_of_its_call(

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from millpond.policy.http.upstream_life import UpstreamLife, upstream_life
-from millpond.policy.http.validators import matches, renewed_headers
+from millpond.policy.upstream.upstream_life import UpstreamLife, upstream_life
+from millpond.policy.upstream.validators import matches, renewed_headers
 
 NOW = 1_800_000_000.0
 NOON = b"Fri, 15 Jan 2027 08:00:00 GMT"

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.cache.data import Filled, error_of
 from millpond.cache.fetching.exchange import learn
+from millpond.cache.fetching.fetch_key import NOT_IN_KEY, key_of
 from millpond.cache.fetching.fetch_read import FetchRead
 from millpond.cache.fetching.kept_answer import answer_of
-from millpond.cache.fetching.key import NOT_IN_KEY, key_of
 from millpond.cache.fetching.upstream import hooked, late
 from millpond.cache.runs.flight_time import FlightOverdue
 from millpond.cache.told import FillFailure, Told
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Reader, age_of
-from millpond.policy.http.upstream_life import upstream_life
 from millpond.policy.lifetime import Lifetime
+from millpond.policy.upstream.upstream_life import upstream_life
 from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
     import httpx2
 
     from millpond.cache.data import DataCache
-    from millpond.cache.fetching.exchange import Answered, Exchange
+    from millpond.cache.fetching.exchange import Exchange, SharedAnswer
     from millpond.cache.refresh import Obtained
     from millpond.policy.entry import Entry
     from millpond.policy.fetch_plan import FetchCall, FetchPlan
@@ -104,7 +104,7 @@ class CachedFetch(NamedTuple):
         has_auth = exchange.sender.auth is not None or bool(exchange.request.url.userinfo)
         return has_auth or "authorization" in exchange.request.headers
 
-    def _filled(self, answer: Answered) -> Filled:
+    def _filled(self, answer: SharedAnswer) -> Filled:
         lifetime, storable = Lifetime(self.plan.revalidate), answer.status == _STORED_STATUS
         if storable and self.plan.by_upstream:
             life = upstream_life(answer.headers, self.data.clock(), authorized=self._authorized())

@@ -9,7 +9,7 @@ import httpx2
 from millpond.cache.fetch_chain import waited_for_by
 from millpond.cache.fetching.kept_answer import shareable, way_of
 from millpond.cache.fetching.upstream import send
-from millpond.policy.http.validators import matches, renewed_headers, validators
+from millpond.policy.upstream.validators import matches, renewed_headers, validators
 
 if TYPE_CHECKING:
     from millpond.cache.fetch_chain import FetchChain
@@ -22,7 +22,7 @@ _CONDITIONS = ("if-none-match", "if-modified-since", "if-match", "if-unmodified-
 _CACHEABLE = ("GET", "HEAD")
 
 
-class Answered(NamedTuple):
+class SharedAnswer(NamedTuple):
     """What is kept of an answer."""
 
     status: int
@@ -60,7 +60,7 @@ class Exchange(NamedTuple):
             if self.own is not None:
                 learn(scope, self.own.told())
 
-    async def shared_answer(self, stored: Entry | None, *, invalidated: bool) -> Answered:
+    async def shared_answer(self, stored: Entry | None, *, invalidated: bool) -> SharedAnswer:
         """An answer for all who wait for it, however long it takes.
 
         Where the stored one has a validator, the upstream is asked whether it still holds: a 304 has no body, and
@@ -111,15 +111,15 @@ class Exchange(NamedTuple):
         return str(answer.request.url) == url and matches(stored.headers, tuple(answer.headers.raw))
 
 
-def _answered(answer: httpx2.Response) -> Answered:
-    return Answered(answer.status_code, shareable(answer.headers.raw), answer.content, way_of(answer))
+def _answered(answer: httpx2.Response) -> SharedAnswer:
+    return SharedAnswer(answer.status_code, shareable(answer.headers.raw), answer.content, way_of(answer))
 
 
-def stored_again(stored: Entry, not_modified: httpx2.Response) -> Answered:
+def stored_again(stored: Entry, not_modified: httpx2.Response) -> SharedAnswer:
     """The stored answer, renewed by a 304."""
     headers = renewed_headers(stored.headers, shareable(not_modified.headers.raw))
     came = way_of(not_modified) if stored.came is None else stored.came
-    return Answered(stored.status, headers, stored.body, came)
+    return SharedAnswer(stored.status, headers, stored.body, came)
 
 
 def learn(scope: Scope, told: Told) -> None:

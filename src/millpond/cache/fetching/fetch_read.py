@@ -14,7 +14,7 @@ from millpond.cache.runs.flight_time import FlightOverdue
 from millpond.cache.told import FillFailure
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, age_of, backoff_after_failure, judge
-from millpond.policy.http.upstream_life import UpstreamLife, upstream_life
+from millpond.policy.upstream.upstream_life import UpstreamLife, upstream_life
 
 if TYPE_CHECKING:
     from millpond.cache.data import DataCache, Fill, Filled
