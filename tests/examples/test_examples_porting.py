@@ -116,6 +116,7 @@ RESULTS: dict[str, object] = {
     "return StreamingResponse(parts())": "ab",
     "await fetch(url)": {"up": 1},
     'await fetch(url, method="POST", json=data)': {"a": 1},
+    'await fetch(url, redirect="manual")': {"up": 1},
     "r = await fetch(url); return [r.is_success, r.status_code]": [True, 200],
     "r = await fetch(url); return [r.json(), r.text]": [{"up": 1}, '{"up":1}'],
     "return await fetch(url)": {"up": 1},
