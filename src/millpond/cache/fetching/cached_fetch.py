@@ -84,7 +84,7 @@ class CachedFetch(NamedTuple):
 
         async def filled(background: bool) -> Filled:
             async with data.flight_times.running(key, name, exchange.limits.seconds, background=background):
-                stored = await data.store.get(key)
+                read.replaces = stored = await data.store.get(key)
                 invalidated = stored is not None and read.judge(stored).reason is Reason.TAG
                 return self._filled(await exchange.shared_answer(stored, invalidated=invalidated))
 

@@ -72,6 +72,8 @@ class FetchRead(DataRead):
     ) -> None:
         super().__init__(cache, key, name, reader, fill)
         self._by_upstream, self._authorized = by_upstream, authorized
+        self.replaces: Entry | None = None
+        """What was stored when the upstream was asked; noted by `fill`."""
 
     def judge(self, entry: Entry) -> Judgement:
         if not self._by_upstream:
@@ -113,6 +115,8 @@ class FetchRead(DataRead):
         return Fate.BACK_OFF if run.background or _is_outage(error) else Fate.LEAVE
 
     def fate_unstored(self, filled: Filled, run: Run) -> Fate:
+        if self.replaces is None:
+            return Fate.LEAVE
         if filled.status in _GONE:
             return Fate.REMOVE
         if filled.status == httpx2.codes.OK:  # the upstream doesn't let it be stored, any more
