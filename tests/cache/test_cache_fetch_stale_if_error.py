@@ -86,19 +86,66 @@ async def test_a_page_that_is_asked_for_first_while_the_upstream_is_down(project
             project.clock.move(4)
             assert await control(running) == ("200 / 1", "s-maxage=10")
             assert (await control(running, "/other"))[0] == "200 / 1"
-            assert source.requests == 2  # the pause is everybody's
 
 
-async def test_the_rest_of_its_pause_is_the_life_of_what_is_made_of_it(project: Project) -> None:
+CAREFUL = """
+from millpond import JSONResponse, fetch, not_found, redirect
+revalidate = 3600
+async def GET():
+    answer = await fetch("{url}", revalidate=10)
+    if answer.status_code >= 500:
+        {decision}
+    return answer.text
+"""
+
+
+@pytest.mark.parametrize(
+    ("decision", "outcome"),
+    [
+        ("not_found()", (404, "HIT")),
+        ("return JSONResponse({}, 404)", (404, "HIT")),
+        ("redirect('/x')", (307, "HIT")),
+        ("return JSONResponse({}, 503)", (200, "HIT")),  # not stored: the old answer stays
+        ("raise OSError", (200, "HIT")),
+        ("return 'nothing'", (200, "HIT")),
+    ],
+)
+async def test_a_handler_that_sees_to_the_error_decides(
+    project: Project, decision: str, outcome: tuple[int, str]
+) -> None:
     async with upstream() as source:
-        project.routes({"/": careless(source), "/other": careless(source)})
+        project.routes({"/": CAREFUL.format(url=source.url, decision=decision)})
         async with project.started() as running:
-            await control(running)
+            await running.get("/")
             breaks(source, "500")
             project.clock.move(11)
-            await control(running)
-            project.clock.move(6)
-            assert await control(running, "/other") == ("200 / 1", "s-maxage=4")
+            await running.get("/")
+            await running.settle()
+            answer = await running.get("/")
+            assert (answer.status_code, cache_of(answer)) == outcome
+            if answer.status_code == 200:
+                assert answer.json() == "/ 1"
+
+
+async def test_raise_for_status_gets_stale_data_and_what_it_did_before_counts_once(project: Project) -> None:
+    route = """
+from millpond import after, fetch
+revalidate = 3600
+DONE = []
+async def GET():
+    after(lambda: DONE.append(1))
+    return (await fetch("{url}", revalidate=10)).raise_for_status().text
+"""
+    async with upstream() as source:
+        project.routes({"/": route.replace("{url}", source.url), "/other": route.replace("{url}", source.url)})
+        async with project.started() as running:
+            await running.get("/")
+            breaks(source, "500")
+            project.clock.move(11)
+            other = await running.get("/other")
+            await running.settle()
+            assert (other.status_code, other.json()) == (200, "/ 1")
+            assert running.module("/other").DONE == [1]
 
 
 async def test_an_upstream_that_is_late_counts_as_one_that_fails(project: Project) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import httpx2
+
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.http.storing import storable_status
@@ -119,14 +121,36 @@ class Renderer:
                 answered in place of the operation.
             Exception: what the handler raised.
         """
-        scope = self.shared_scope(target, at_build=at_build)
+        first = self.shared_scope(target, at_build=at_build)
+        rendered = await self._attempt(first)
+        if rendered is not None:
+            return rendered
+        again = self.shared_scope(target, at_build=at_build)
+        again.takes_stale = True
+        rendered = await self._attempt(again)
+        if rendered is None:  # never: such a scope withholds nothing
+            raise UsageError(_unanswered(again, target))
+        return rendered
+
+    async def _attempt(self, scope: SharedScope) -> Rendered | None:
+        """The answer; None if it hides an upstream's error, where stale data could be used in its place.
+
+        The handler sees the error first: it may answer by a status of its own, or raise, as it always could.
+        """
+        hides = False
         try:
-            return await self.render_in(scope)
+            rendered = await self.render_in(scope)
+            hides = scope.stale_withheld and 200 <= rendered.status < 300
+        except httpx2.HTTPStatusError:  # by raise_for_status: the handler needs an answer, and any will do
+            hides = scope.stale_withheld
+            if not hides:
+                raise
         finally:
-            if scope.dynamic_use is None:
+            if scope.dynamic_use is None and not hides:
                 self.finish(scope)
             else:
                 drop_after(scope)
+        return None if hides else rendered
 
     async def render_in(self, scope: SharedScope) -> Rendered:
         """As `shared`, in a given scope; the caller runs or drops its `after` callbacks."""

@@ -97,7 +97,7 @@ class CachedFetch(NamedTuple):
         scope, plan = self.scope, self.plan
         own = dict(scope.own_invalidations)
         tags = (*self.tags, *scope.own_tags)
-        return Reader(plan.revalidate, tags, own, scope.wants_fresh_data, takes_paused=True)
+        return Reader(plan.revalidate, tags, own, scope.wants_fresh_data, takes_paused=scope.takes_stale_data)
 
     def _authorized(self) -> bool:
         exchange = self.exchange
@@ -127,7 +127,7 @@ class CachedFetch(NamedTuple):
         is_own, seconds = self.exchange.own is not None, self.exchange.limits.seconds
         failed: FillFailure | None = None
         try:
-            found = await read.obtained(seconds)
+            found = await read.obtained(seconds, self.scope)
         except FlightOverdue:
             if is_own:
                 self._learn_so_far(read.key)

@@ -15,12 +15,14 @@ from millpond.cache.told import FillFailure
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, age_of, backoff_after_failure, judge
 from millpond.policy.upstream.upstream_life import UpstreamLife, upstream_life
+from millpond.render.scopes.shared_scope import SharedScope
 
 if TYPE_CHECKING:
     from millpond.cache.data import DataCache, Fill, Filled
     from millpond.cache.refresh import Run
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Reader
+    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.cache")
 
@@ -125,8 +127,11 @@ class FetchRead(DataRead):
             log.warning("refreshing %s answered %d: the stored answer stays", self.name, filled.status)
         return Fate.BACK_OFF if run.background or failing(filled.status) else Fate.LEAVE
 
-    async def obtained(self, seconds: float | None) -> Obtained:
+    async def obtained(self, seconds: float | None, scope: Scope) -> Obtained:
         """The stored answer, or the upstream's within `seconds`; where that fails, a stale one that is stored.
+
+        A handler whose answer is stored first gets an upstream's error as it is, since it may have an answer for that;
+        see `Renderer.shared`.
 
         Raises:
             FillFailure: an answer of this application failed.
@@ -144,9 +149,13 @@ class FetchRead(DataRead):
         if not failing(found.entry.status):
             return found
         kept = await self._kept()
-        if kept is not None:
-            log.warning("%s answered %d, and stale data is used", self.name, found.entry.status)
-        return found if kept is None else kept
+        if kept is None:
+            return found
+        if isinstance(scope, SharedScope) and not scope.takes_stale_data:
+            scope.stale_withheld = True
+            return found
+        log.warning("%s answered %d, and stale data is used", self.name, found.entry.status)
+        return kept
 
     async def _within_time(self, seconds: float | None) -> Obtained:
         at_hand = self.cache.engine.at_hand(self)

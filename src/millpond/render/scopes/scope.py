@@ -103,6 +103,11 @@ class Scope(ABC):
         """Whether reads wait until stale data is refreshed, because what is made of it will be stored (R4.21)."""
 
     @property
+    def takes_stale_data(self) -> bool:
+        """Whether reads get stale data where an upstream answers that it has none (RFC 5861 §4)."""
+        return True
+
+    @property
     @abstractmethod
     def route_revalidate(self) -> float | None:
         """The lifetime that a fetch inherits, in seconds; None: endless; 0: the answer is one request's (R5.7)."""

@@ -62,6 +62,10 @@ class SharedScope(OperationScope):
     """The headers of the answer, as it has passed the middleware for renders so far; None before it has begun."""
     innermost_middleware: MiddlewareSource | None = None
     """The innermost that the request has reached."""
+    takes_stale: bool = False
+    """Whether it is the second run, in which stale data stands in for an upstream's error."""
+    stale_withheld: bool = False
+    """Whether the handler was told of an upstream's error though there is stale data, so that it may decide."""
     _operation_raised: bool = False
 
     @property
@@ -87,6 +91,10 @@ class SharedScope(OperationScope):
     @property
     def wants_fresh_data(self) -> bool:
         return self.is_prerender
+
+    @property
+    def takes_stale_data(self) -> bool:
+        return self.takes_stale or not self.is_prerender
 
     @property
     def tracks_request(self) -> bool:
