@@ -162,6 +162,9 @@ class GuardedConnection(HTTPConnection):
         self.refuse("request", key)
         return self.plain[key]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.plain
+
     def __iter__(self) -> Iterator[str]:
         self.refuse("request", None)
         return iter(self.plain)
