@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from declared_in_code import serving
 
 if TYPE_CHECKING:
