@@ -62,7 +62,7 @@ class _BuiltShop(NamedTuple):
 
 
 _built: dict[tuple[tuple[str, str], ...], _BuiltShop] = {}
-"""By the variables of the build. To draw the pictures takes seconds, and a build may be copied to where it is served."""
+"""By the variables of the build: to draw the pictures takes seconds, and a build may be copied to another folder."""
 
 
 def _built_shop(folder: Path, env: dict[str, str]) -> _BuiltShop:
@@ -79,6 +79,11 @@ def _uncomment_endpoint(config: Path) -> None:
     text = config.read_text("utf-8")
     assert "# [revalidate_endpoint]" in text
     config.write_text(text.replace("# [reval", "[reval").replace("# secret_env", "secret_env"), "utf-8")
+
+
+def is_stored(answer: httpx2.Response) -> bool:
+    """Whether nobody waited for a render. On a slow machine a minute passes between a build and a test."""
+    return cache_of(answer) in ("HIT", "STALE")
 
 
 def cache_of(answer: httpx2.Response) -> str | None:
