@@ -31,6 +31,8 @@ demo: $(VENV)/.run ## Build the example shop and serve it on PORT (8000)
 	    "  curl -i '$$at/search?q=oak'       # live: run for each request" "" && \
 	    cd examples/shop && SHOP_ADMIN_TOKEN=$$token exec ../../$(BIN)/millpond start --port $(PORT)
 
+# The tests start hundreds of commands: without bytecode each would compile all of Millpond again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## Run the tests; COVERAGE=1 measures what they run, for `make coverage`
 	$(if $(COVERAGE),$(BIN)/coverage erase)
 	$(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 2 --dist loadfile

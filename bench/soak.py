@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def main() -> int:
     chosen = _arguments()
     _allow_open_files(8192)
     parts: list[tuple[str, float, Callable[[Path], Outcome]]] = [
+        ("tests", chosen.tests, lambda folder: long_forms()),
         ("history", chosen.operations, lambda folder: history(folder, chosen.operations, chosen.seed)),
         ("troubled", chosen.troubled, lambda folder: troubled(folder, chosen.troubled, chosen.seed)),
         ("hosts", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=False)),
@@ -76,6 +78,21 @@ def main() -> int:
         _say(f"BROKEN  {each}")
     _say(f"{len(broken)} promises broken")
     return 1 if broken else 0
+
+
+def long_forms() -> Outcome:
+    """Tests whose length `long_form.times` says."""
+    files = sorted(str(path) for path in TESTS.rglob("test_*.py") if "long_form import" in path.read_text("utf-8"))
+    done = subprocess.run(  # noqa: S603 - this interpreter, on files of ours
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        cwd=TESTS.parent,
+        env={**os.environ, "LONG_FORMS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *_, closing_line = done.stdout.splitlines() or [done.stderr]
+    return f"{len(files)} files: {closing_line}", [] if done.returncode == 0 else [done.stdout[-4000:]]
 
 
 def history(folder: Path, operations: int, seed: int) -> Outcome:
@@ -192,6 +209,7 @@ def enduring(folder: Path, seconds: float) -> Outcome:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tests", type=int, default=1, help="0: no long forms of tests that the test run has short")
     parser.add_argument("--operations", type=int, default=100_000, help="of each history")
     parser.add_argument("--troubled", type=int, default=100_000, help="operations while the store is in trouble")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds that a host is cut off from a shared store")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +14,12 @@ from ponds import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+
+def pytest_collection_finish() -> None:
+    """Keep what has been collected out of each run of the garbage collector: hundreds of thousands of objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -26,6 +34,19 @@ def no_application_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_project_of_another_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that opens a project leaves neither its folder as the current one nor its modules behind."""
+    folder, path = Path.cwd(), list(sys.path)
+    modules = set(sys.modules)
+    own: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    os.chdir(folder)
+    sys.path[:] = path
+    if own is not None and not sys.modules.keys() <= modules:
+        forget(own)
+
+
+@pytest.fixture(autouse=True)
 def no_width_of_whoever_runs_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands fold what they print to the width that these name; pytest-xdist does name one."""
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -33,11 +54,8 @@ def no_width_of_whoever_runs_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """An empty project; its modules are forgotten afterwards, since every project has an `app`."""
+def project(tmp_path: Path) -> Project:
+    """An empty project."""
     folder = tmp_path / "project"
     folder.mkdir()
-    path = list(sys.path)
-    yield Project(folder, config={"server": {"shutdown_timeout": 2.0}})
-    forget(folder)
-    sys.path[:] = path
+    return Project(folder, config={"server": {"shutdown_timeout": 2.0}})

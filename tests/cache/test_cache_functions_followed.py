@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from millpond.cache.runs import loop_watch
+
 if TYPE_CHECKING:
     from ponds import Project
 
@@ -51,6 +53,12 @@ CALLS = {
     "a thread in a thread": "in_a_thread(lambda: threading.Thread(target=lambda: list(POOL.map(load, [1]))))",
     "in a function": "outer()",
 }
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_watch, "BLOCKED_SECONDS", 0.1)
+    monkeypatch.setattr("millpond.cache.functions.sync_bridge.LOOK_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize("config", ["revalidate = False", ""], ids=["16", "16cc"])

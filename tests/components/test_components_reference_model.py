@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from long_form import times
 from millpond.routes.imports import forget
 from ponds import Project
 
@@ -192,7 +193,7 @@ def records_of(sources: list[Source]) -> list[RouteRecord]:
     return [records[f"/{number}"] for number in range(len(sources))]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=times(12, 200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(handlers, min_size=1, max_size=4))
 def test_a_handler_is_live_exactly_when_it_reaches_a_step_that_ends_a_prerender(
     routes: list[list[Step | Block | Swallowed]],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 TOKEN, SECRET = "swordfish", "0123456789abcdef"
+_SERVED_ONLY = ("SHOP_ADMIN_TOKEN", "SHOP_REVALIDATE_SECRET")
 
 
 class RunningShop(NamedTuple):
@@ -43,21 +44,46 @@ def running_shop(
     folder: Path, env: Mapping[str, str], built_with: Mapping[str, str] | None = None
 ) -> Iterator[RunningShop]:
     """A copy of the shop, built and served; `built_with` are variables of the build only."""
-    project, database = folder / "project", folder / "elsewhere.db"
-    ignored = shutil.ignore_patterns("*.db", ".millpond", "__pycache__")
-    shutil.copytree(SHOP, project, ignore=ignored, dirs_exist_ok=True)
-    env = {"SHOP_ADMIN_TOKEN": "", "SHOP_DATABASE": str(database), **env}
-    _uncomment_endpoint(project / "millpond.toml", wanted="SHOP_REVALIDATE_SECRET" in env)
-    table = millpond_process.build(project, {**env, **(built_with or {})})
+    project = folder / "project"
+    env = {"SHOP_ADMIN_TOKEN": "", "SHOP_DATABASE": "elsewhere.db", **env}
+    of_build = {**env, **dict.fromkeys(_SERVED_ONLY, ""), **(built_with or {})}
+    built = _built_shop(folder, of_build)
+    shutil.copytree(built.folder, project, dirs_exist_ok=True)
+    table, database = built.table, project / "elsewhere.db"
+    if "SHOP_REVALIDATE_SECRET" in env:
+        _uncomment_endpoint(project / "millpond.toml")
     with millpond_process.served(project, env) as address, millpond_process.client(address) as client:
         yield RunningShop(client, table, database, project / "start.log")
 
 
-def _uncomment_endpoint(config: Path, *, wanted: bool) -> None:
+class _BuiltShop(NamedTuple):
+    folder: Path
+    table: str
+
+
+_built: dict[tuple[tuple[str, str], ...], _BuiltShop] = {}
+"""By the variables of the build: to draw the pictures takes seconds, and a build may be copied to another folder."""
+
+
+def _built_shop(folder: Path, env: dict[str, str]) -> _BuiltShop:
+    known = tuple(sorted(env.items()))
+    if known not in _built:
+        project = folder / "built"
+        ignored = shutil.ignore_patterns("*.db", ".millpond", "__pycache__")
+        shutil.copytree(SHOP, project, ignore=ignored)
+        _built[known] = _BuiltShop(project, millpond_process.build(project, env))
+    return _built[known]
+
+
+def _uncomment_endpoint(config: Path) -> None:
     text = config.read_text("utf-8")
     assert "# [revalidate_endpoint]" in text
-    if wanted:
-        config.write_text(text.replace("# [reval", "[reval").replace("# secret_env", "secret_env"), "utf-8")
+    config.write_text(text.replace("# [reval", "[reval").replace("# secret_env", "secret_env"), "utf-8")
+
+
+def is_stored(answer: httpx2.Response) -> bool:
+    """Whether nobody waited for a render. On a slow machine a minute passes between a build and a test."""
+    return cache_of(answer) in ("HIT", "STALE")
 
 
 def cache_of(answer: httpx2.Response) -> str | None:

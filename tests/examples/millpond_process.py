@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMMAND = Path(sys.executable).with_name("millpond")
 START = (str(COMMAND), "start")
-BUILD_SECONDS = 60
+BUILD_SECONDS = 180
 
 
 def run(arguments: list[str], project: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -115,7 +115,7 @@ def test_a_session_lasts_for_hours(shop: RunningShop) -> None:
 
 
 def test_where_no_token_is_set_nobody_signs_in_and_other_servers_serve_the_shop(tmp_path: Path) -> None:
-    with running_shop(tmp_path, {"SHOP_NAME": "Built"}) as running:
+    with running_shop(tmp_path, {}) as running:
         database = str(running.database)
     env = {"SHOP_ADMIN_TOKEN": "", "SHOP_DATABASE": database}
     uvicorn = (sys.executable, "-m", "uvicorn", "main:app")

@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from three_ways import Way, _Log
 
+from long_form import times
 from millpond.config import parse_config
 from millpond.serve.configured.cors import Cors, WaitingMiddleware, recognised_cors
 from millpond.serve.connection.protocol import hit_protocol
@@ -78,8 +79,8 @@ def answer_of(chance: random.Random) -> tuple[int, list[tuple[bytes, bytes]]]:
 
 
 @pytest.mark.anyio
-async def test_ten_thousand_requests_get_the_messages_of_starlettes_own(caplog: pytest.LogCaptureFixture) -> None:
-    for seed in range(10_000):
+async def test_any_request_gets_the_messages_of_starlettes_own(caplog: pytest.LogCaptureFixture) -> None:
+    for seed in range(times(800, 10_000)):
         chance = random.Random(seed)
         options, app, scope = chance.choice(OPTIONS), constant(*answer_of(chance)), scope_of(chance)
         expected = await sent_by(CORSMiddleware(app, **options), dict(scope))
@@ -97,12 +98,12 @@ async def test_ten_thousand_requests_get_the_messages_of_starlettes_own(caplog: 
 @pytest.mark.parametrize("recognised", [False, True], ids=["configured", "recognised"])
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.anyio
-async def test_thousands_of_requests_get_the_bytes_of_starlettes_own(
+async def test_any_request_gets_the_bytes_of_starlettes_own(
     project: Project, options: dict[str, Any], recognised: bool
 ) -> None:
     found: list[str] = []
     async with cors_ways(project, options, recognised=recognised) as ways:
-        for seed in range(1250):
+        for seed in range(times(160, 1250)):
             chance = random.Random(seed)
             asked = [request(chance, ways.etag) for _ in range(chance.choice((1, 1, 1, 2)))]
             found += await ways.differences(*asked)
@@ -126,7 +127,7 @@ async def test_hits_with_configured_headers_besides_get_the_bytes_that_they_get_
     ]
     found: list[str] = []
     async with cors_ways(project, options, recognised=recognised, headers=headers) as ways:
-        for seed in range(500):
+        for seed in range(times(100, 500)):
             found += await ways.differences(request(random.Random(seed), ways.etag))
     assert found == []
 

@@ -10,6 +10,8 @@ import pytest
 from raw_requests import ETAG, script
 from three_ways import answers_in, three_ways
 
+from long_form import times
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,7 +33,7 @@ def _quiet() -> Iterator[None]:
 
 async def test_generated_requests_get_the_same_bytes_in_every_way(project: Project) -> None:
     async with three_ways(project) as ways:
-        for seed in range(2500):
+        for seed in range(times(400, 5000)):
             await ways.follow(script(seed))
     assert ways.differences == []
 

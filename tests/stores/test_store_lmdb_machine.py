@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis.stateful import invariant, precondition, rule
 from test_store_machine import StoreMachine
 
+from long_form import times
 from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
@@ -74,6 +75,6 @@ class TightLmdbStoreMachine(LmdbStoreMachine):
 
 
 TestLmdbStoreMachine = LmdbStoreMachine.TestCase
-TestLmdbStoreMachine.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestLmdbStoreMachine.settings = settings(max_examples=times(12, 100), stateful_step_count=40, deadline=None)
 TestTightLmdbStoreMachine = TightLmdbStoreMachine.TestCase
-TestTightLmdbStoreMachine.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestTightLmdbStoreMachine.settings = settings(max_examples=times(12, 100), stateful_step_count=40, deadline=None)

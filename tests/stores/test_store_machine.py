@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 from msgspec.structs import replace
 
+from long_form import times
 from millpond.policy.freshness import judge
 from millpond.policy.tags import Cleanliness, judge_tags
 from millpond.stores.contract import Commit
@@ -261,6 +262,6 @@ class TightStoreMachine(StoreMachine):
 
 
 TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestStoreMachine.settings = settings(max_examples=times(15, 200), stateful_step_count=40, deadline=None)
 TestTightStoreMachine = TightStoreMachine.TestCase
-TestTightStoreMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTightStoreMachine.settings = settings(max_examples=times(15, 200), stateful_step_count=40, deadline=None)

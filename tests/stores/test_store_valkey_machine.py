@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from test_store_machine import StoreMachine
 
 from engines import Engine, engine, settle
+from long_form import times
 from millpond.stores.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["engine"]
 
-SOME = settings(max_examples=20, stateful_step_count=30, deadline=None)
+SOME = settings(max_examples=times(8, 60), stateful_step_count=30, deadline=None)
 _prefixes = (f"machine-{number}" for number in itertools.count())
 
 

@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from millpond.config.project.project_folders import below
 from millpond.errors import Place, RouteModuleError, UsageError
 
 if TYPE_CHECKING:
@@ -111,8 +112,9 @@ def _put_on_path(project: Path) -> None:
 
 def forget(folder: Path) -> None:
     """Drop every module of the user's that lies below `folder`, so that the next import reads the files again."""
+    relative = below(folder)
     modules = list(sys.modules.items())  # found before any goes: a namespace package asks its parent for its path
-    for name in [name for name, module in modules if any(_is_users(origin, folder) for origin in _origins(module))]:
+    for name in [name for name, module in modules if any(_is_users(relative(path)) for path in _origins(module))]:
         del sys.modules[name]
 
 
@@ -259,8 +261,8 @@ def _refuse(error: BaseException, path: str, project: Path, *, has_handlers: boo
 
 def users_place(error: BaseException, project: Path) -> Place | None:
     """The innermost line of the project that `error` came by; None if there is none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _is_users(frame.filename, project)]
+    relative = below(project)
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(relative(frame.filename))]
     return Place(_relative(own[-1].filename, project), own[-1].lineno) if own else None
 
 
@@ -272,10 +274,9 @@ def unset_variable(error: BaseException) -> str | None:
     return os.fsdecode(error.args[0]) if frames and frames[-1].f_code is _ENVIRON_LOOK_UP else None
 
 
-def _is_users(filename: str, project: Path) -> bool:
-    """Whether the project's author wrote the file; a virtual environment may lie inside the project."""
-    path = Path(filename)
-    return path.is_relative_to(project) and "site-packages" not in path.parts
+def _is_users(relative: str | None) -> bool:
+    """Whether the project's author wrote a file below it; a virtual environment may lie inside the project."""
+    return relative is not None and not ("site-packages" in relative and "site-packages" in Path(relative).parts)
 
 
 def _relative(filename: str, project: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import time
 import weakref
@@ -18,6 +19,7 @@ from millpond.routes.results.decoded import as_decoded
 from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
 Redirect: TypeAlias = Literal["follow", "manual", "error"]
@@ -55,8 +57,14 @@ def shared_client() -> httpx2.AsyncClient:
     loop = asyncio.get_running_loop()
     client = _clients.get(loop)
     if client is None:
-        client = _clients[loop] = httpx2.AsyncClient(cookies=no_cookies())
+        client = _clients[loop] = httpx2.AsyncClient(cookies=no_cookies(), verify=_authorities())
     return client
+
+
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """The certificate authorities that the machine trusts: 20 ms to read, and the same for every event loop."""
+    return httpx2.create_ssl_context()
 
 
 async def close_client() -> None:

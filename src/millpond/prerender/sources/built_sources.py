@@ -7,6 +7,7 @@ project's modules, and templates and texts that were read, by their suffix. What
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.config import FILE_NAME
-from millpond.config.project.project_folders import is_foreign
+from millpond.config.project.project_folders import below, is_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -64,12 +65,14 @@ def sources_of(project: Path, opened: OpenedFiles, routes: Collection[str]) -> d
         opened: what was opened while the build ran.
         routes: the route files, which have digests of their own.
     """
-    paths = {*_modules(), *(opened.read - opened.written)}
     found = {}
-    for path in sorted(paths):
-        relative = os.path.relpath(path, project)
+    relative_path = below(project)
+    for path in sorted({*_modules(), *(opened.read - opened.written)}):
+        relative = relative_path(path)
+        if not relative or not _is_source(relative):
+            continue
         name = relative.replace(os.sep, "/")
-        if name in routes or not _is_source(relative):
+        if name in routes:
             continue
         digest = _digest(path)
         if digest is not None:
@@ -99,12 +102,15 @@ def _modules() -> Iterator[str]:
     for module in list(sys.modules.values()):
         file = getattr(module, "__dict__", {}).get("__file__")  # a lazy module must not be woken
         if isinstance(file, str) and file.endswith(_PYTHON):
-            yield os.path.abspath(file)
+            yield _absolute(file)
+
+
+_absolute = functools.cache(os.path.abspath)  # a build asks again for the files of thousands of modules
 
 
 def _is_source(relative: str) -> bool:
     *folders, name = relative.split(os.sep)
-    if os.path.isabs(relative) or ".." in folders or any(is_foreign(folder) for folder in folders):
+    if any(is_foreign(folder) for folder in folders):
         return False
     if _TESTS & set(folders) or name.startswith((".", "test_")) or name == "conftest.py":
         return False

@@ -14,6 +14,7 @@ from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from millpond.render.request.absent_keys import StateKeys, record_absent
 from millpond.render.request.access import read_by_tracer, refuse_in_function, refuse_in_shared_work
 
 if TYPE_CHECKING:
@@ -140,6 +141,9 @@ class TrackedASGIScope(dict[str, Any]):
     def __init__(self, scope: dict[str, Any], render: SharedScope) -> None:
         super().__init__(scope)
         self._render = render
+        state = scope.get("state")
+        if type(state) is dict and render.target.route.shares_request_state:
+            self["state"] = StateKeys(state, render)
         plain = untracked(scope)
         values = (
             _RenderHeaders(plain["headers"]),
@@ -166,9 +170,17 @@ class TrackedASGIScope(dict[str, Any]):
         self._on_key(key)
         return super().setdefault(key, default)
 
+    def __contains__(self, key: object) -> bool:
+        found = super().__contains__(key)
+        if not found:
+            record_absent(self._render, "request.scope", key)
+        return found
+
     def _on_key(self, key: str) -> None:
         if key in _API_OF_KEY:
             _record(self._render, key)
+        elif not super().__contains__(key):
+            record_absent(self._render, "request.scope", key)
 
 
 def guarded(scope: Mapping[str, Any]) -> dict[str, Any]:

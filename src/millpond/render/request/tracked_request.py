@@ -157,10 +157,17 @@ class GuardedConnection(HTTPConnection):
         return self._own_url
 
     def __getitem__(self, key: str) -> Any:
+        self._look_up(key)
+        return self.plain[key]
+
+    def __contains__(self, key: object) -> bool:
+        self._look_up(key)
+        return key in self.plain
+
+    def _look_up(self, key: object) -> None:
         if key in _REQUEST_DATA:
             self.record_access(f'request["{key}"]')
         self.refuse("request", key)
-        return self.plain[key]
 
     def __iter__(self) -> Iterator[str]:
         self.refuse("request", None)
