@@ -10,12 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.entry import Backoff, CompressedBody, Entry
+from millpond.policy.entry import Backoff, Came, CompressedBody, Entry, Hop
 from millpond.policy.lifetime import Lifetime
 from millpond.stores.frame import decode_frame, encode_frame
 
 times = st.floats(0, 2**40)
 durations = st.none() | st.floats(0, 1e9)
+hops = st.builds(
+    Hop,
+    st.text(max_size=5),
+    st.text(max_size=20),
+    st.integers(300, 399),
+    st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=9)), max_size=2).map(tuple),
+    times,
+)
 entries = st.builds(
     Entry,
     key=st.text(max_size=40),
@@ -30,6 +38,7 @@ entries = st.builds(
     generation=st.integers(0, 2**63 - 1),
     build=st.text(max_size=10),
     backoff=st.none() | st.builds(Backoff, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
+    came=st.none() | st.builds(Came, times, st.text(max_size=5), st.text(max_size=20), st.lists(hops).map(tuple)),
 )
 
 ENTRY = Entry(
@@ -192,6 +201,8 @@ def test_the_size_counts_all_that_visitors_and_handlers_can_make_long() -> None:
     assert longer(ENTRY, key="/a" + "x" * 100).size == size + 100
     assert longer(ENTRY, headers=(*ENTRY.headers, (b"x" * 50, b"y" * 50))).size == size + 100
     assert longer(ENTRY, tags=("t", "u", "x" * 100)).size == size + 100
+    hop = Hop("GET", "x" * 40, 302, ((b"x" * 10, b"y" * 10),), 0.1)
+    assert longer(ENTRY, came=Came(0.1, "GET", "x" * 40, (hop,))).size == size + 100
 
 
 def test_a_pause_changes_nothing_else() -> None:

@@ -35,33 +35,36 @@ class _Head(msgspec.Struct, array_like=True):
     short_lived: bool = False
     compressed: list[tuple[Coding, Annotated[int, msgspec.Meta(ge=0)]]] = []
     """Coding and length of each coded body, in the order in which they follow the plain one."""
+
+
+class _FetchedHead(_Head):
+    """That of fetched data. Others end before it, so that their frames are what earlier versions wrote."""
+
     came: Came | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Head)
+_decoder = msgspec.msgpack.Decoder(_FetchedHead)
 
 
 def encode_frame(entry: Entry) -> bytes:
     """`magic, version, lengths, checksum, msgpack head, body, coded bodies`."""
-    head = _encoder.encode(
-        _Head(
-            entry.key,
-            entry.kind,
-            entry.status,
-            list(entry.headers),
-            entry.rendered_at,
-            entry.revalidate,
-            entry.expire,
-            list(entry.tags),
-            entry.generation,
-            entry.build,
-            entry.backoff,
-            entry.short_lived,
-            [(each.coding, len(each.body)) for each in entry.compressed],
-            entry.came,
-        )
+    fields = (
+        entry.key,
+        entry.kind,
+        entry.status,
+        list(entry.headers),
+        entry.rendered_at,
+        entry.revalidate,
+        entry.expire,
+        list(entry.tags),
+        entry.generation,
+        entry.build,
+        entry.backoff,
+        entry.short_lived,
+        [(each.coding, len(each.body)) for each in entry.compressed],
     )
+    head = _encoder.encode(_Head(*fields) if entry.came is None else _FetchedHead(*fields, entry.came))
     bodies = (entry.body, *(each.body for each in entry.compressed))
     checksum = zlib.crc32(head)
     for body in bodies:
