@@ -24,6 +24,7 @@ from millpond.prerender.plan import plan_table
 from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
+from millpond.routes.naming.route_names import RouteNames
 from millpond.serve.configured.configured_answers import ConfiguredAnswers
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
@@ -142,6 +143,7 @@ class _Assembly:
             lease_seconds=config.cache.lease_seconds,
             profiles=config.profiles(),
             loop=asyncio.get_running_loop(),
+            names=RouteNames.of(context.routes, config.base_path),
             purges=self._purges(),
             clean=context.clean,
         )

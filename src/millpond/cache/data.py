@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
     from millpond.purge.purges import Purges
+    from millpond.routes.naming.route_names import RouteNames
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond.cache")
@@ -147,6 +148,8 @@ class DataCache:
     """Answers fetches of the application's own paths, in process (D19)."""
     loop: asyncio.AbstractEventLoop | None = None
     """The event loop that uses the cache; other threads submit their work to it."""
+    names: RouteNames | None = None
+    """The names of the application's routes, for `revalidate_path`; None: they aren't known."""
     purges: Purges | None = None
     """Purges the caches in front after an invalidation; None: none are configured."""
     lease_seconds: float = LEASE_SECONDS
