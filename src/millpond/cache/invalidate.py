@@ -6,13 +6,16 @@ import logging
 import math
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from millpond.cache.active_application import required_cache
+from millpond.cache.active_application import endpoint_run, required_cache
 from millpond.cache.given_tags import usable_tags
+from millpond.cache.refresh import runs_begun
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
 from millpond.policy.tags import MAX_TAGS, checked_tags, kept_tag
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.live_scope import LiveScope
+from millpond.render.scopes.own_invalidations import OwnInvalidations
+from millpond.render.scopes.scope import Phase, current
 from millpond.routes.naming.named_path import MAX_PATH, named_by, named_path
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.profiles import Profile
     from millpond.purge.purges import Purges
+    from millpond.render.scopes.scope import Scope
     from millpond.routes.naming.named_path import NamedPath, PathType
     from millpond.routes.naming.route_names import RouteNames
     from millpond.stores.contract import Store
@@ -215,11 +219,30 @@ def _place() -> Place | None:
 
 
 def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:
+    begun = runs_begun()
     done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
     scope = current()
+    kept = list(map(kept_tag, tags))
     if scope is not None:
-        scope.own_invalidations.update(dict.fromkeys(map(kept_tag, tags), done.generation))
+        scope.own_invalidations.update(dict.fromkeys(kept, done.generation))
+    counted_again = _counted_again(scope)
+    if counted_again is not None and kept:
+        counted_again.note(cache.store, kept, expire_after, begun)
     return done
+
+
+def _counted_again(scope: Scope | None) -> OwnInvalidations | None:
+    """What counts again at the end of the request that is answered here; None: none is."""
+    if scope is None:
+        endpoint = endpoint_run()
+        if endpoint is None or endpoint.asgi is None:
+            return None
+        endpoint.counted_again = endpoint.counted_again or OwnInvalidations(endpoint.asgi, runs_begun)
+        return endpoint.counted_again
+    if not isinstance(scope, LiveScope) or scope.phase is Phase.AFTER:
+        return None
+    scope.counted_again = scope.counted_again or OwnInvalidations(scope.handled or scope.asgi, runs_begun)
+    return scope.counted_again
 
 
 def invalidate_tags(

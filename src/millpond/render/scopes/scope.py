@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from millpond.errors import Place, StaticOnlyError, UsageError
 from millpond.policy.lifetime import FOREVER, Lifetime
@@ -26,7 +26,7 @@ from millpond.render.user_code import user_place
 from millpond.routes.options.guards import asking, running_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from contextvars import Token
     from pathlib import Path
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from millpond.policy.segment import SegmentConfig
     from millpond.render.scopes.attachments import Attachments
     from millpond.render.scopes.inputs import Inputs
+    from millpond.render.scopes.own_invalidations import OwnInvalidations
     from millpond.render.scopes.set_cookies import SetCookies
     from millpond.render.target import Target
 
@@ -69,6 +70,8 @@ class Scope(ABC):
     """In the order in which they were learnt."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
     """Tag -> generation, of what this run has invalidated: it reads its own writes (R6.19)."""
+    counted_again: OwnInvalidations | None = None
+    """The same, for those whose commit follows; None: it has invalidated nothing, or does nothing at its end."""
     inputs: Inputs | None = None
     """What was used besides the request; None where no observer is installed."""
 
@@ -184,6 +187,8 @@ class OperationScope(Scope):
     target: Target
     after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What `after` has collected."""
+    has_background: bool = False
+    """Whether background tasks follow the answer."""
 
     @property
     def path(self) -> str:
@@ -261,8 +266,8 @@ class OperationScope(Scope):
         """
 
     @abstractmethod
-    def operation_began(self) -> None:
-        """All middleware let the request through to the operation."""
+    def operation_began(self, asgi: Mapping[str, Any]) -> None:
+        """All middleware let the request through to the operation; `asgi` is its scope there."""
 
     @abstractmethod
     def operation_raised(self) -> None:
