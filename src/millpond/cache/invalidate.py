@@ -204,12 +204,19 @@ def _cache_for(function: str) -> DataCache:
     It ends a static render: a shared render would invalidate at build and at every regeneration (R3.9, R6.15).
 
     Raises:
-        UsageError: as `required_cache`; or in a cached function.
+        UsageError: as `required_cache`; or in a cached function, or where paths are listed; or the cache is in the
+            memory of a script, which nobody asks.
     """
     cache = required_cache(function)
     scope = current()
     if scope is not None:
         scope.record_effect(function)
+    elif cache.is_scripts and not cache.is_asked:
+        raise UsageError(
+            f"{function}: the cache is in the memory of each process that serves, and this process serves nobody, so "
+            "it would reach no answer. Use `millpond revalidate --url` and [revalidate_endpoint], or a [cache] store "
+            "that processes share."
+        )
     return cache
 
 

@@ -44,6 +44,8 @@ class RouteFile:
     """Whether the last segment is an id out of `generate_sitemaps` or `generate_image_metadata` (R7.5)."""
     routers: tuple[RouterPath, ...] = ()
     """The `router.py` of each folder above it that has one, outermost first; groups and slots may have one, too."""
+    everywhere: tuple[Segment, ...] | None = None
+    """Where `segments` have placeholders: the same with the parameters, at each value of which it answers, too."""
 
     @property
     def is_answer(self) -> bool:
@@ -64,7 +66,7 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
     """The route files and metadata files below `app_dir`, strongest first (R1.8, K.1).
 
     With `placeholders`, as 16 has it, an image file below parameters has one URL, in which a "-" stands for each
-    parameter (R7.4); otherwise it answers at every value.
+    parameter (R7.4). It answers at every value in any case.
 
     Left out are private folders (R1.4), `__pycache__` and hidden folders, `.well-known` excepted (RFC 8615).
 
@@ -148,13 +150,16 @@ def _route_file(found: _FoundFile, placeholders: bool) -> RouteFile:
     segments = tuple(segment for segment in (parse_folder(name, file) for name in folders) if segment.visible)
     metadata = metadata_file(path.name, at_root=not folders)
     lists_ids = metadata is not None and _lists_ids(path, metadata)
+    everywhere: tuple[Segment, ...] | None = None
     if metadata is not None:
-        if placeholders and metadata.image and not metadata.generated:
+        last = metadata.segments(folders, lists_ids=lists_ids)
+        if placeholders and metadata.image and not metadata.generated and any(each.dynamic for each in segments):
+            everywhere = (*segments, *last)
             segments = tuple(_placeholder(segment) if segment.dynamic else segment for segment in segments)
-        segments += metadata.segments(folders, lists_ids=lists_ids)
-    _check_path(segments, file)
+        segments = (*segments, *last)
+    _check_path(everywhere or segments, file)
     pattern = "/" + "/".join(segment.pattern for segment in segments)
-    return RouteFile(path, file, pattern, segments, metadata, lists_ids, routers)
+    return RouteFile(path, file, pattern, segments, metadata, lists_ids, routers, everywhere)
 
 
 def _placeholder(segment: Segment) -> Segment:

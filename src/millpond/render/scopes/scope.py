@@ -101,6 +101,11 @@ class Scope(ABC):
         """Whether reading request data ends the run: the handler of a shared render runs."""
 
     @property
+    def keeps_bare_fetches(self) -> bool:
+        """Whether a fetch without options is cached for a build (R5.9)."""
+        return self.is_prerender and self.for_build
+
+    @property
     @abstractmethod
     def wants_fresh_data(self) -> bool:
         """Whether reads wait until stale data is refreshed, because what is made of it will be stored (R4.21)."""
