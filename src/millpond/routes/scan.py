@@ -23,6 +23,7 @@ FILE_NAME = "route.py"
 Shape = tuple[tuple[int, str], ...]
 """A pattern with the names of its parameters left out: what the paths that it matches look like."""
 
+_REST = (SegmentKind.CATCH_ALL, SegmentKind.OPTIONAL_CATCH_ALL)
 _RANKS = {SegmentKind.LITERAL: 0, SegmentKind.PARAM: 1, SegmentKind.CATCH_ALL: 2, SegmentKind.OPTIONAL_CATCH_ALL: 3}
 
 
@@ -154,7 +155,8 @@ def _route_file(found: _FoundFile, placeholders: bool) -> RouteFile:
     if metadata is not None:
         last = metadata.segments(folders, lists_ids=lists_ids)
         if placeholders and metadata.image and not metadata.generated and any(each.dynamic for each in segments):
-            everywhere = (*segments, *last)
+            if not any(each.kind in _REST for each in segments):  # what follows these has no path of its own
+                everywhere = (*segments, *last)
             segments = tuple(_placeholder(segment) if segment.dynamic else segment for segment in segments)
         segments = (*segments, *last)
     _check_path(everywhere or segments, file)
@@ -190,7 +192,7 @@ def _check_path(segments: Sequence[Segment], file: str) -> None:
                 f'{file}: {both} would both fill the parameter "{segment.parameter}"; rename one of the folders.'
             )
     for segment in segments[:-1]:
-        if segment.kind in (SegmentKind.CATCH_ALL, SegmentKind.OPTIONAL_CATCH_ALL):
+        if segment.kind in _REST:
             raise RouteError(
                 f"{file}: {segment.folder} takes the rest of the path, so nothing can follow it; "
                 "make it the last folder, or write [name] for one segment."
