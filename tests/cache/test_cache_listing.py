@@ -83,11 +83,14 @@ async def test_an_invalidation_there_reaches_nobody_and_is_an_error_that_says_wh
         assert any(said in failure and "`millpond revalidate`" in failure for failure in failures), failures
 
 
+NAMES = ("cookies", "headers", "connection", "draft_mode")
+
+
 async def test_request_data_there_is_an_error(project: Project) -> None:
     source = "from millpond import {0}\ndef generate_static_params(): return {0}()\ndef GET(slug): return slug\n"
-    project.routes({f"/{name}/[slug]": source.format(name) for name in ("cookies", "headers", "connection")})
+    project.routes({f"/{name}/[slug]": source.format(name) for name in NAMES})
     failures = await project.failures()
-    assert len(failures) == 3
+    assert len(failures) == len(NAMES)
     assert all("() works while a route handler runs, and none does here" in failure for failure in failures)
 
 

@@ -56,6 +56,9 @@ class ListingScope(Scope):
     def require_operation(self, api: str) -> NoReturn:
         self._refuse(api)
 
+    def require_answer(self, api: str) -> None:
+        self._refuse(api)
+
     def record_foreign_access(self, api: str) -> None:
         self._refuse(api)
 

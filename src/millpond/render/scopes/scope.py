@@ -123,6 +123,13 @@ class Scope(ABC):
             UsageError: a cached function runs.
         """
 
+    def require_answer(self, api: str) -> None:  # noqa: B027 - nearly every run makes an answer
+        """An answer is made here, or a part of one, so that `api` can ask for whom.
+
+        Raises:
+            UsageError: paths are listed.
+        """
+
     @abstractmethod
     def record_foreign_access(self, api: str) -> None:
         """Data of another run's request is read through `api`: the user's code has kept that request.
