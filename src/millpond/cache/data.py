@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
     from millpond.purge.purges import Purges
+    from millpond.routes.naming.route_names import RouteNames
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond.cache")
@@ -150,6 +151,12 @@ class DataCache:
     """Answers fetches of the application's own paths, in process (D19)."""
     loop: asyncio.AbstractEventLoop | None = None
     """The event loop that uses the cache; other threads submit their work to it."""
+    names: RouteNames | None = None
+    """The names of the application's routes, for `revalidate_path`; None: they aren't known."""
+    is_scripts: bool = False
+    """Whether it is in the memory of a script, so that nobody else sees what is invalidated."""
+    is_asked: bool = False
+    """Whether there has been a request, so that it is no script after all."""
     purges: Purges | None = None
     """Purges the caches in front after an invalidation; None: none are configured."""
     lease_seconds: float = LEASE_SECONDS

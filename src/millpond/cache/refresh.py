@@ -36,6 +36,14 @@ _ATTEMPTS = 3
 """How many runs a reader joins whose results are invalidated meanwhile. After that, it starts a run of its own."""
 
 
+_begun = 0
+
+
+def runs_begun() -> int:
+    """How many runs this process has begun. If it is what it was, nothing that is stored was read meanwhile."""
+    return _begun
+
+
 class Fate(Enum):
     """What happens to the stored entry after a run."""
 
@@ -249,6 +257,8 @@ class ReadThrough:
 
     def new_run(self, *, background: bool) -> Run:
         """Capture the state before an entry is made."""
+        global _begun
+        _begun += 1
         return Run(self.store.generation(), self.clock(), background)
 
     async def _keep(self, read: Read, made: Made, run: Run, lease: Lease | None) -> bool:
