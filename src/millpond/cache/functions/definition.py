@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.cache.functions.values import Codec
-    from millpond.render.scopes.scope import Scope
 
 log = logging.getLogger("millpond.cache")
 
@@ -93,12 +92,6 @@ class Definition:
         code = self.function.__code__
         file = in_project(code.co_filename, project)
         return CachedFunction(self.name, Place(file or code.co_filename, code.co_firstlineno))
-
-    def bypasses(self, scope: Scope | None, *, cache_components: bool) -> bool:
-        """Whether a call bypasses the cache: in draft mode (R5.25), or inside another one (classic model, R5.24)."""
-        if scope is None:
-            return False
-        return scope.is_draft or (scope.in_function and not cache_components)
 
     def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The key of one call (R5.21, R5.30).
