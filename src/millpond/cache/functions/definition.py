@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
-from millpond.cache.functions.call_arguments import CallArguments
-from millpond.cache.functions.code_facts import name_and_code
+from millpond.cache.functions.code.call_arguments import CallArguments
+from millpond.cache.functions.code.code_facts import name_and_code
+from millpond.cache.functions.code.module_sources import note_module
+from millpond.cache.functions.code.return_types import codec_of
 from millpond.cache.functions.identity import (
     CACHE_KEY,
     captured_identity,
@@ -18,9 +20,7 @@ from millpond.cache.functions.identity import (
     held_by_decorators,
     identity,
 )
-from millpond.cache.functions.module_sources import note_module
 from millpond.cache.functions.plain import NotPlain
-from millpond.cache.functions.return_types import codec_of
 from millpond.cache.functions.values import FORMAT
 from millpond.cache.given_tags import usable_tags
 from millpond.errors import Place, UsageError

@@ -16,15 +16,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pydantic
 
-from millpond.cache.functions.call_arguments import defaults_of
-from millpond.cache.functions.code_facts import layers_of, name_and_code
+from millpond.cache.functions.code.call_arguments import defaults_of
+from millpond.cache.functions.code.code_facts import layers_of, name_and_code
 from millpond.cache.functions.plain import NotPlain, fields_of, hidden_of, text_of
+from millpond.cache.functions.scalars import PATHS, SCALARS, SECRETS
 
 CACHE_KEY = "__cache_key__"
 """The method by which a class says what tells its objects apart."""
 
 _BY_TEXT = (datetime, date, time, timedelta, Decimal, UUID)
-_EXACT = frozenset({str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT})
+_EXACT = frozenset(
+    {str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT, *SCALARS, *SECRETS}
+)
 """Types whose instances can't have additional attributes."""
 _DEPTH = 2
 """How deep objects are looked into that decorators hold."""
@@ -79,6 +82,10 @@ def _shown(value: object, where: str) -> Any:
         return [_class(value), text_of(value), value.fold, _zone(value, where)]
     if type(value) in _BY_TEXT:
         return [_class(value), text_of(value)]
+    if type(value) in SCALARS and not isinstance(value, PATHS):
+        return [_class(value), str(value)]
+    if isinstance(value, SECRETS):
+        return [_class(value), value.get_secret_value()]
     if isinstance(value, tzinfo):
         return _zone_itself(value, where)
     raise NotPlain(value, where)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from millpond.cache.functions.code_content import code_content
-from millpond.cache.functions.module_sources import project_digest
+from millpond.cache.functions.code.code_content import code_content
+from millpond.cache.functions.code.module_sources import project_digest
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.functions.code_facts import CodeFacts, layers_of
+from millpond.cache.functions.code.code_facts import CodeFacts, layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping

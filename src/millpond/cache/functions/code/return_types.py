@@ -6,7 +6,7 @@ import sys
 import typing
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.functions.code_facts import CodeFacts, layers_of
+from millpond.cache.functions.code.code_facts import CodeFacts, layers_of
 from millpond.cache.functions.values import Codec
 
 if TYPE_CHECKING:

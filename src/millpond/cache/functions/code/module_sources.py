@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from millpond.cache.functions.code_content import code_content
+from millpond.cache.functions.code.code_content import code_content
 from millpond.render.user_code import is_users_file
 
 if TYPE_CHECKING:
