@@ -227,6 +227,17 @@ class DataCache:
         except CircularWaitError as circle:
             raise note_circle(circle) from None
 
+    async def make_anew(self, read: DataRead) -> Entry:
+        """A new entry for this caller alone, whatever is stored; later callers find it.
+
+        Raises:
+            BaseException: raised by the upstream or the function.
+        """
+        try:
+            return await self.engine.make_anew(read)
+        except CircularWaitError as circle:
+            raise note_circle(circle) from None
+
     def at_hand(self, read: DataRead, loop: asyncio.AbstractEventLoop | None = None) -> Entry | None:
         """The entry that is available without waiting, or None; `loop` as in `ReadThrough.at_hand`."""
         obtained = self.engine.at_hand(read, loop)

@@ -190,6 +190,15 @@ class ReadThrough:
         outcome = await self.flights.alone(read.key, lambda: self._run(read, background=False), read.name)
         return Obtained(outcome.entry, read.judge(outcome.entry), True, Reason.TAG, outcome.stored)
 
+    async def make_anew(self, read: Read) -> Entry:
+        """A new entry from a run for this reader alone, whatever is stored; it is stored for others.
+
+        Raises:
+            BaseException: raised by `make`.
+        """
+        outcome = await self.flights.alone(read.key, lambda: self._make(read, None, background=False), read.name)
+        return outcome.entry
+
     def at_hand(self, read: Read, loop: asyncio.AbstractEventLoop | None = None) -> Obtained | None:
         """The entry that is available without waiting, or None. A stale one is refreshed in the background.
 
