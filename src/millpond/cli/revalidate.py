@@ -119,7 +119,9 @@ def _order(
 def _through_store(project: FoundProject, order: dict[str, Any]) -> _Report:
     about = cache_of(project, "millpond revalidate")
     expire_after = expire_after_of(about.config.profiles(), order.get("profile"), order.get("expire"))
-    names = _names(project) if order["paths"] else None
+    declared = _declared(project) if order["paths"] else []
+    names = _names(project, declared or []) if order["paths"] else None
+    unless = "" if declared is not None else " (no build tells which endpoints have @static)"
     checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"), names)
     purges = _purges(about.config)
 
@@ -129,7 +131,7 @@ def _through_store(project: FoundProject, order: dict[str, Any]) -> _Report:
         try:
             async with _acknowledged(purges):
                 done = checked.carry_out(store, purges, expire_after=expire_after)
-                return _Report(**done, warnings=checked.warnings)
+                return _Report(**done, warnings=[warning + unless for warning in checked.warnings])
         finally:
             await store.close()
 
@@ -226,13 +228,11 @@ def _error_in(answer: httpx2.Response) -> str | None:
         return None
 
 
-def _names(project: FoundProject) -> RouteNames | None:
-    """The names of the routes of the project's files and build; None if the project has no routes here."""
+def _names(project: FoundProject, declared: list[str]) -> RouteNames | None:
+    """The names of the routes of the project's files, and of endpoints; None if the project has no routes here."""
     if not project.app_dir.is_dir():
         return None
-    files, declared = scan(project.app_dir, project.folder), _declared(project)
-    if declared is None:  # there may be endpoints with @static, and no build that tells
-        declared = []
+    files = scan(project.app_dir, project.folder)
     return RouteNames(
         lambda: [
             *(NamedRoute((file.pattern,), folders_of(file.file), file.segments) for file in files),
