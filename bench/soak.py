@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS / name) for name in ("reliability", "serve", "stores", "")]
 
+import composed_histories  # noqa: E402
 import endurance  # noqa: E402
 import killed_ponds  # noqa: E402
 import shared_soak  # noqa: E402
@@ -54,6 +55,7 @@ def main() -> int:
         ("tests", chosen.tests, lambda folder: long_forms()),
         ("history", chosen.operations, lambda folder: history(folder, chosen.operations, chosen.seed)),
         ("troubled", chosen.troubled, lambda folder: troubled(folder, chosen.troubled, chosen.seed)),
+        ("composed", chosen.composed, lambda folder: composed(chosen.composed, chosen.seed)),
         ("hosts", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=False)),
         ("faults", chosen.operations, lambda folder: hosts(chosen.operations, chosen.seed, faults=True)),
         ("cut", chosen.cut, lambda folder: cut_off(chosen.cut)),
@@ -112,6 +114,13 @@ def troubled(folder: Path, operations: int, seed: int) -> Outcome:
         f"{seen.interrupted} connections cut over {WORKERS} workers: {trouble}"
     )
     return figures, seen.violations
+
+
+def composed(steps: int, seed: int) -> Outcome:
+    """Answers made of own paths, nested functions, errors, threads and executors, in one process."""
+    counts, wrong = composed_histories.long_history(steps, seed)
+    counted = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
+    return f"{counted} in versions 14 and 16", wrong
 
 
 def hosts(operations: int, seed: int, *, faults: bool) -> Outcome:
@@ -212,6 +221,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tests", type=int, default=1, help="0: no long forms of tests that the test run has short")
     parser.add_argument("--operations", type=int, default=100_000, help="of each history")
     parser.add_argument("--troubled", type=int, default=100_000, help="operations while the store is in trouble")
+    parser.add_argument("--composed", type=int, default=100_000, help="steps with composed answers")
     parser.add_argument("--cut", type=float, default=30.0, help="seconds that a host is cut off from a shared store")
     parser.add_argument("--requests", type=int, default=1000, help="at once, of a stampede")
     parser.add_argument("--stampedes", type=int, default=10)

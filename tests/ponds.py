@@ -94,6 +94,8 @@ class Project:
     folder: Path
     clock: Clock = field(default_factory=Clock)
     config: dict[str, Any] = field(default_factory=dict)
+    store: MemoryStore | None = None
+    """Of all Millponds; None: each has its own."""
 
     def write(self, files: dict[str, str]) -> None:
         for name, text in files.items():
@@ -115,7 +117,7 @@ class Project:
         pond = Millpond(
             self.folder / "app",
             config=parsed,
-            store=MemoryStore(max_bytes=2**20, clock=self.clock),
+            store=self.store or MemoryStore(max_bytes=2**20, clock=self.clock),
             clock=self.clock,
             development=development,
         )

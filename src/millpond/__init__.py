@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from millpond.render.request.request_api import draft_mode as draft_mode
     from millpond.render.request.request_api import headers as headers
     from millpond.routes.endpoints.static import static as static
+    from millpond.routes.naming.built_path import path_of as path_of
     from millpond.routes.options.operation_options import operation as operation
 
 _HOMES = {
@@ -100,6 +101,7 @@ _HOMES = {
     "headers": "millpond.render.request.request_api",
     "not_found": "millpond.render.raised_response",
     "operation": "millpond.routes.options.operation_options",
+    "path_of": "millpond.routes.naming.built_path",
     "permanent_redirect": "millpond.render.raised_response",
     "purged": "millpond.cache.invalidate",
     "redirect": "millpond.render.raised_response",

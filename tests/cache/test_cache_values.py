@@ -208,6 +208,8 @@ DECLARED: list[tuple[Any, Any]] = [
     (Level.ONE, Level),
     (Named(1, "x"), Named),
     ({"name": "x", "at": date(2026, 1, 1)}, Shape),
+    (Point(1), Pair[int] | Point),
+    (Point(1), Item | Point),
 ]
 
 
@@ -230,8 +232,6 @@ REFUSED: list[tuple[Any, Any, str]] = [
     ([Point(1), Decimal(1)], list[Any], r"would be decoded as dict; declare the return type more exactly"),
     (Point("x"), Point, "which the declared return type can't decode"),  # type: ignore[arg-type]  # what users do
     (Point(1), int, "which the declared return type can't decode"),
-    (Point(1), Pair[int] | Point, "which the declared return type can't decode"),
-    (Point(1), Item | Point, "which the declared return type can't decode"),
     ({(1, 2): Point(1)}, None, r"a key of the result of value\(\) is of type tuple"),
     ({"inner": Point(1)}, Held, r"the result of value\(\) is of type dict, and would be decoded as Held"),
     (Point(1), Custom, r"which the declared return type can't decode \(.*Custom isn't plain data"),

@@ -131,6 +131,7 @@ def test_an_invalidation_before_the_first_start_concerns_the_build(shop: Shop) -
         (["--path", "/(main)", "--type", "layout"], True),
         (["--path", "/it", "--type", "layout"], False),
         (["--path", "/nothing"], False),
+        (["--path", "/items/50%"], True),
         (["--path", "/items/[slug]"], False),
     ],
 )

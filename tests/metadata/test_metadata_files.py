@@ -78,7 +78,22 @@ async def test_an_image_below_a_parameter_is_at_its_placeholder(project: Project
     put(project, {"[slug]/icon.png": picture()})
     async with project.serving() as running:
         assert await running.cache("/-/icon.png") == "HIT"
-        assert (await running.get("/oak/icon.png")).status_code == 404
+
+
+async def test_in_16_an_image_below_a_parameter_answers_at_every_value_from_one_entry(project: Project) -> None:
+    image = picture()
+    put(project, {"[slug]/icon.png": image, "[slug]/sitemap.xml": b"<urlset/>"})
+    project.routes({"/[slug]/[file]": "def GET(slug, file): return file\n"})
+    async with project.serving() as running:
+        entries = len(list(running.pond.store.entries()))
+        for path in ("/oak/icon.png", "/-/icon.png"):
+            answer = await running.get(path)
+            assert (answer.content, answer.headers["x-nextjs-cache"]) == (image, "HIT")
+        assert len(list(running.pond.store.entries())) == entries
+        assert (await running.get("/oak/sitemap.xml")).content == b"<urlset/>"
+        assert (await running.get("/oak/other.png")).json() == "other.png"
+    async with project.started(development=True) as running:
+        assert (await running.get("/oak/icon.png")).content == image
 
 
 async def test_before_16_an_image_below_a_parameter_is_at_every_value(project: Project) -> None:

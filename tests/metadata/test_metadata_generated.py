@@ -234,6 +234,20 @@ async def test_an_id_that_is_not_listed_is_404_in_words(project: Project, compat
         assert (await running.get("/sitemap.xml")).status_code == 404
 
 
+async def test_images_with_ids_below_a_parameter_are_stored_on_demand_in_16(project: Project) -> None:
+    source = """
+    from millpond import Response
+    def generate_image_metadata(): return [{"id": "a"}]
+    def icon(slug, id): return Response(f"{slug} {id}")
+    """
+    project.write({"app/[slug]/icon.py": source})
+    for compat, expected in (("16", ["MISS", "HIT"]), ("15", [None, None])):
+        async with project.serving(compat=compat) as running:
+            assert [await running.cache("/oak/icon/a") for _ in range(2)] == expected
+            assert (await running.get("/oak/icon/a")).text == "oak a"
+            assert (await running.get("/oak/icon/b")).status_code == 404
+
+
 async def test_a_closed_sitemap_has_no_other_ids(project: Project) -> None:
     source = "dynamic_params = False\ndef generate_sitemaps(): return [{'id': 0}]\ndef sitemap(): return []\n"
     project.write({"app/sitemap.py": source})

@@ -90,7 +90,7 @@ EMPTY = "def generate_static_params(): return []\n"
 PARAMETERISED = [
     ("", "λ", None, None),
     ("revalidate = False\n", "λ", None, None),
-    ("dynamic_params = False\n", "λ", None, None),
+    ("dynamic_params = False\n", "λ", 404, 404),  # D34
     ("revalidate = 60\n", "●", "MISS", "MISS"),  # D17
     ('dynamic = "force-static"\n', "○", "MISS", "MISS"),
     ('dynamic = "force-static"\nrevalidate = 60\n', "○", "MISS", "MISS"),
@@ -103,6 +103,7 @@ PARAMETERISED = [
     (f'dynamic = "force-static"\n{EMPTY}', "○", "MISS", "MISS"),
     (f"revalidate = 0\n{LISTING}", "λ", None, None),
     (f'dynamic = "force-dynamic"\n{LISTING}', "λ", None, None),
+    (f'dynamic = "force-dynamic"\ndynamic_params = False\n{LISTING}', "λ", None, 404),  # D34
 ]
 
 

@@ -58,8 +58,12 @@ async def test_a_profile_leaves_older_answers_to_be_served_as_stale(project: Pro
 async def test_paths_and_patterns_are_invalidated_too(project: Project) -> None:
     async with shop(project) as pond:
         assert [await pond.cache("/items/7") for _ in range(2)] == ["MISS", "HIT"]
-        await pond.post("/api/revalidate", headers=RIGHT, json={"paths": ["/items/[id]", "/nowhere"]})
+        answer = await pond.post("/api/revalidate", headers=RIGHT, json={"paths": ["/items/[id]", "/item"]})
         assert await pond.cache("/items/7") == "MISS"
+        assert answer.json()["warnings"] == ['no route has the path "/item"; did you mean "/list"?']
+        odd = {"paths": ["/items/7?page=1", "/items/50%"]}
+        assert (await pond.post("/api/revalidate", headers=RIGHT, json=odd)).json()["paths"] == 2
+        assert [await pond.cache("/items/7"), await pond.cache("/items/7")] == ["MISS", "HIT"]
         await pond.post("/api/revalidate", headers=RIGHT, json={"paths": ["/"], "type": "layout"})
         assert [await pond.cache("/items/7"), await pond.cache("/list")] == ["MISS", "MISS"]
 

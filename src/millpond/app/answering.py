@@ -80,6 +80,7 @@ class Answering:
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
             answer = self._answer_by_all
+        runtime.data.is_asked = True
         asked = Asked.of(scope) if outer is None and is_logged() else None  # middleware may change the path
         answered = scope[ANSWERED] = Answered(send)
         failure: BaseException | None = None

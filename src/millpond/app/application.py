@@ -23,7 +23,7 @@ from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
 from millpond.app.endpoints import Endpoints
 from millpond.app.file_routes import FileRoutes
-from millpond.app.isolation import is_test
+from millpond.app.isolation import is_script, is_test
 from millpond.app.lifespan import entered, failing, serve_lifespan, warn_of_crons
 from millpond.app.rehearsal import rehearsal_here
 from millpond.app.runtimes import Runtimes
@@ -343,6 +343,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             clock=self._clock if rehearsal is None else rehearsal.clock,
             development=self.development,
             isolated=isolated,
+            is_scripts=self._given_store is None and not isolated and is_script(scope),
             reads_build=not isolated if rehearsal is None else rehearsal.reads_build,
             tracing=self._tracing,
             clean=self._clean,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millpond.app.lifespan import entered
-from millpond.app.runtime import assemble
-from millpond.app.served_build import build_to_make
+from millpond.app.runtime import assemble, data_cache_of
+from millpond.app.served_build import build_to_make, listing_of
 from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
 from millpond.prerender.prerenderer import Prerenderer
@@ -69,7 +69,8 @@ class Builder:
         try:
             async with entered(self.context.app) as state:
                 self.context.state.update(state)
-                runtime = assemble(self.context, store, await build_to_make(self.context))
+                data = data_cache_of(self.context, store)
+                runtime = assemble(self.context, store, await build_to_make(self.context, data), data)
                 return await self._render(runtime, store, progress, watch, opened)
         finally:
             await close_client()
@@ -122,6 +123,7 @@ class Builder:
             codings=config.cache.codings,
             watch=watch,
             deepest=config.server.max_path_segments,
+            listing=listing_of(context, runtime.data, for_build=True),
         )
 
     def _shipped(self, store: Store) -> Iterable[Entry]:

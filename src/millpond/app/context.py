@@ -45,6 +45,8 @@ class AppContext:
     development: bool
     isolated: bool
     """Whether a test runs it: it keeps away from the project's store and from caches in front, and needs no secrets."""
+    is_scripts: bool
+    """Whether a script has started it, rather than a server: what is in this process's memory is nobody else's."""
     reads_build: bool
     """Whether the project's build is served, if there is one."""
     tracing: Tracing

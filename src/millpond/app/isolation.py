@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _RUNNERS = {"unittest.case", "unittest.main", "unittest.runner", "unittest.suite"}
 """Modules of unittest that call tests; `unittest.mock` also wraps functions of programs that run."""
 
+_SERVERS = {"daphne", "granian", "hypercorn", "starlette", "uvicorn"}
+"""Packages that call an application's lifespan."""
+
 _VARIABLES = {"PYTEST_VERSION", "PYTEST_CURRENT_TEST"}
 """What pytest sets, the first since version 8.2 for the whole run, and whatever it starts inherits."""
 
@@ -26,6 +29,23 @@ def is_test(scope: Scope | None) -> bool:
     """
     # ASGI demands of each server that it tells the protocol's version; the test client doesn't.
     return (scope is not None and "asgi" not in scope) or _runs_tests() or _was_made_by_pytest()
+
+
+def is_script(scope: Scope | None) -> bool:
+    """Whether the application's own code starts it, and no server has called that, as it calls a parent's lifespan.
+
+    Args:
+        scope: the ASGI scope; None where the application's code starts it.
+    """
+    return scope is None and not _is_called_by_a_server(sys._getframe(1))  # noqa: SLF001 - documented
+
+
+def _is_called_by_a_server(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in _SERVERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _runs_tests() -> bool:

@@ -24,6 +24,7 @@ from millpond.prerender.plan import plan_table
 from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
+from millpond.routes.naming.route_names import RouteNames
 from millpond.serve.configured.configured_answers import ConfiguredAnswers
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
@@ -92,14 +93,35 @@ class Runtime:
         return [task for part in parts for task in part.tasks()]
 
 
-def assemble(context: AppContext, store: Store, served: ServedBuild) -> Runtime:
-    """A runtime on `store`; call it in the event loop that will run it.
+def data_cache_of(context: AppContext, store: Store) -> DataCache:
+    """The cache of fetched data and of functions, on `store`; call it in the event loop that will run it."""
+    config = context.config
+    return DataCache(
+        store=store,
+        clock=context.clock,
+        expire_time=config.expire_time,
+        max_data_bytes=config.cache.max_data_bytes,
+        max_fetch_bytes=config.cache.max_fetch_bytes,
+        cache_components=config.cache_components,
+        patience=config.cache.render_timeout,
+        lease_seconds=config.cache.lease_seconds,
+        profiles=config.profiles(),
+        loop=asyncio.get_running_loop(),
+        names=RouteNames.of(context.routes, config.base_path),
+        is_scripts=context.is_scripts and (config.cache.kind == "memory" or context.development),
+        clean=context.clean,
+    )
+
+
+def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataCache) -> Runtime:
+    """A runtime on `store`, with the cache of `data_cache_of`; call it in the event loop that will run it.
 
     Raises:
         ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
     tell_unknown((*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES))
-    parts = _Assembly(context, store, served)
+    parts = _Assembly(context, store, served, data)
+    data.purges = parts.purges()
     app, base_path = context.app, context.config.base_path
     parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch")
     if parts.data.purges is not None:
@@ -123,28 +145,11 @@ class _Assembly:
     context: AppContext
     store: Store
     served: ServedBuild
+    data: DataCache
 
     @cached_property
     def after_callbacks(self) -> AfterCallbacks:
         return AfterCallbacks()
-
-    @cached_property
-    def data(self) -> DataCache:
-        context, config = self.context, self.context.config
-        return DataCache(
-            store=self.store,
-            clock=context.clock,
-            expire_time=config.expire_time,
-            max_data_bytes=config.cache.max_data_bytes,
-            max_fetch_bytes=config.cache.max_fetch_bytes,
-            cache_components=config.cache_components,
-            patience=config.cache.render_timeout,
-            lease_seconds=config.cache.lease_seconds,
-            profiles=config.profiles(),
-            loop=asyncio.get_running_loop(),
-            purges=self._purges(),
-            clean=context.clean,
-        )
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -187,7 +192,13 @@ class _Assembly:
         root_path = context.app.root_path or config.base_path
         hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config))
         return Dispatcher(
-            matcher=Matcher(table, config, None if endpoint is None else endpoint.path, context.published.files),
+            matcher=Matcher(
+                table,
+                config,
+                None if endpoint is None else endpoint.path,
+                context.published.files,
+                self.served.draft_secret or "",
+            ),
             responses=self.responses,
             live=self._live_runner(),
             declared=OfApplication(DeclaredRoutes(context.app.router, context.endpoint_of, hits.unlearn), self.data),
@@ -220,7 +231,7 @@ class _Assembly:
             settings = replace(settings, secret=secrets.token_urlsafe(32), secret_env=None)
         return RevalidateEndpoint.of(settings, self.data)
 
-    def _purges(self) -> Purges | None:
+    def purges(self) -> Purges | None:
         """The purges of caches in front; None in a build, in development and in tests: none has their answers."""
         config, context = self.context.config, self.context
         if config.cdn is None or not config.cdn.purge or not self.served.is_served:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from millpond.app.construction.loggers import enable_loggers
-from millpond.app.runtime import assemble
+from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_serve
 from millpond.cache.fetching.upstream import close_client
 
@@ -86,9 +86,10 @@ class Runtimes:
         await self._open(self.store_of(context), loop)
         try:
             store = self.store_of(context)
+            data = data_cache_of(context, store)
             if self._served is None or self._served[0] is not context.isolated:
-                self._served = context.isolated, await build_to_serve(context, store)
-            runtime = assemble(context, store, self._served[1])
+                self._served = context.isolated, await build_to_serve(context, store, data)
+            runtime = assemble(context, store, self._served[1], data)
         except BaseException:
             await self._close()
             raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from millpond.errors import BuildError
 from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
 from millpond.prerender.frozen_environment import drift
+from millpond.prerender.path_listing import PathListing
 from millpond.prerender.plan import development_plans, unbuilt_plans
 from millpond.prerender.sources.built_sources import edited_sources
 from millpond.prerender.whole_build import new_build_id
@@ -18,6 +19,7 @@ from millpond.stores.factory import chosen_store, memory_store
 
 if TYPE_CHECKING:
     from millpond.app.context import AppContext
+    from millpond.cache.data import DataCache
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
     from millpond.stores.contract import Store
@@ -57,7 +59,7 @@ def store_of(context: AppContext) -> Store:
     return chosen_store(context.project, cache, None if manifest is None else manifest.build, context.clock)
 
 
-async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
+async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> ServedBuild:
     """The project's build, after seeding `store` with its entries; without one, plans made from the routes alone.
 
     Raises:
@@ -65,16 +67,16 @@ async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
             or a test asks for a build, and there is none.
     """
     if context.development:
-        return ServedBuild(await live_plans(context), new_build_id(), secrets.token_hex(32))
+        return ServedBuild(await _live_plans(context, data, for_build=False), new_build_id(), secrets.token_hex(32))
     if not context.reads_build:
-        return await _unbuilt(context)
+        return await _unbuilt(context, data)
     manifest = read_manifest(context.project)
     if manifest is None and context.isolated:
         raise BuildError(f"there is no build in {context.project} for the test; run `millpond build` before it.")
     if manifest is None:
         if context.routes:
             log.warning("no build in %s: static answers are rendered at their first request", context.project)
-        return await _unbuilt(context)
+        return await _unbuilt(context, data)
     _check(context, manifest)
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
         log.info("build %s has no answers on this host: they come from the store, or are rendered", manifest.build)
@@ -83,20 +85,29 @@ async def build_to_serve(context: AppContext, store: Store) -> ServedBuild:
     return ServedBuild(plans_of(manifest, context.routes), manifest.build, manifest.draft_secret)
 
 
-async def build_to_make(context: AppContext) -> ServedBuild:
+async def build_to_make(context: AppContext, data: DataCache) -> ServedBuild:
     """A new build: while it is made, handlers that request their own application get live answers."""
-    return ServedBuild(await live_plans(context), new_build_id(), None)
+    return ServedBuild(await _live_plans(context, data, for_build=True), new_build_id(), None)
 
 
-async def live_plans(context: AppContext) -> list[Plan]:
+def listing_of(context: AppContext, data: DataCache, *, for_build: bool) -> PathListing:
+    """How the paths of routes are listed: with the data that is cached."""
+    return PathListing(context.project, context.config.compat, data.attachments, for_build)
+
+
+async def _live_plans(context: AppContext, data: DataCache, *, for_build: bool) -> list[Plan]:
     """Plans in which every route is live."""
-    config = context.config
-    return await development_plans(context.routes, config.compat, cache_components=config.cache_components)
+    config, listing = context.config, listing_of(context, data, for_build=for_build)
+    return await development_plans(
+        context.routes, config.compat, cache_components=config.cache_components, listing=listing
+    )
 
 
-async def _unbuilt(context: AppContext) -> ServedBuild:
-    config = context.config
-    plans = await unbuilt_plans(context.routes, config.compat, cache_components=config.cache_components)
+async def _unbuilt(context: AppContext, data: DataCache) -> ServedBuild:
+    config, listing = context.config, listing_of(context, data, for_build=False)
+    plans = await unbuilt_plans(
+        context.routes, config.compat, cache_components=config.cache_components, listing=listing
+    )
     return ServedBuild(plans, new_build_id(), secrets.token_hex(32))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope as AsgiScope
 
     from millpond.cache.data import DataCache
+    from millpond.render.scopes.own_invalidations import OwnInvalidations
     from millpond.render.scopes.scope import Scope
     from millpond.routes.metadata_inventory import MetadataInventory
 
@@ -33,8 +34,21 @@ _active: list[ActiveApplication] = []
 """Changed by any thread that starts or stops an application; readers use a copy."""
 
 
-_answering: ContextVar[DataCache | None] = ContextVar("millpond_answering", default=None)
-"""That of the application whose endpoint runs: what is declared in code has no scope of a render."""
+class EndpointRun:
+    """A request that FastAPI answers by its own means: what is declared in code has no scope of a render."""
+
+    __slots__ = ("asgi", "counted_again", "data")
+
+    def __init__(self, data: DataCache, asgi: AsgiScope) -> None:
+        self.data = data
+        """Of the application whose endpoint runs."""
+        self.asgi: AsgiScope | None = asgi
+        """The scope of the request; None when it has ended, and what it has left behind goes on."""
+        self.counted_again: OwnInvalidations | None = None
+        """What it has invalidated."""
+
+
+_answering: ContextVar[EndpointRun | None] = ContextVar("millpond_answering", default=None)
 
 
 class OfApplication:
@@ -49,11 +63,15 @@ class OfApplication:
         self._app, self._data = app, data
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        token = _answering.set(self._data)
+        run = EndpointRun(self._data, scope)
+        token = _answering.set(run)
         try:
             await self._app(scope, receive, send)
         finally:
             _answering.reset(token)
+            run.asgi = None  # tasks that it has left behind would keep it
+            if run.counted_again is not None:
+                run.counted_again.finish(has_background=True)
 
 
 def activate(data: DataCache, metadata: MetadataInventory) -> None:
@@ -75,22 +93,22 @@ def cache_of(scope: Scope | None) -> DataCache | None:
     cache = None if scope is None else scope.attachments.get(DATA_CACHE)
     if cache is not None:
         return cache
-    answering = _endpoints()
+    answering = endpoint_run()
     if answering is not None:
-        return answering
+        return answering.data
     active = tuple(_active)
     return active[0].data if len(active) == 1 else None
 
 
 def runs_endpoint() -> bool:
     """Whether an endpoint that is declared in code runs here, and answers one request alone."""
-    return current() is None and _endpoints() is not None
+    return current() is None and endpoint_run() is not None
 
 
-def _endpoints() -> DataCache | None:
-    """Of the application whose endpoint runs here; what an endpoint has left behind may outlive its application."""
+def endpoint_run() -> EndpointRun | None:
+    """The run of an endpoint here; what an endpoint has left behind may outlive its application."""
     answering = _answering.get()
-    return answering if answering is not None and _with(answering) is not None else None
+    return answering if answering is not None and _with(answering.data) is not None else None
 
 
 def required_cache(function: str) -> DataCache:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.policy.lifetime import Lifetime
     from millpond.purge.purges import Purges
+    from millpond.routes.naming.route_names import RouteNames
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond.cache")
@@ -150,6 +151,12 @@ class DataCache:
     """Answers fetches of the application's own paths, in process (D19)."""
     loop: asyncio.AbstractEventLoop | None = None
     """The event loop that uses the cache; other threads submit their work to it."""
+    names: RouteNames | None = None
+    """The names of the application's routes, for `revalidate_path`; None: they aren't known."""
+    is_scripts: bool = False
+    """Whether it is in the memory of a script, so that nobody else sees what is invalidated."""
+    is_asked: bool = False
+    """Whether there has been a request, so that it is no script after all."""
     purges: Purges | None = None
     """Purges the caches in front after an invalidation; None: none are configured."""
     lease_seconds: float = LEASE_SECONDS
@@ -217,6 +224,17 @@ class DataCache:
         """As `obtain`, with what is known of the entry."""
         try:
             return await self.engine.read(read)
+        except CircularWaitError as circle:
+            raise note_circle(circle) from None
+
+    async def make_anew(self, read: DataRead) -> Entry:
+        """A new entry for this caller alone, whatever is stored; later callers find it.
+
+        Raises:
+            BaseException: raised by the upstream or the function.
+        """
+        try:
+            return await self.engine.make_anew(read)
         except CircularWaitError as circle:
             raise note_circle(circle) from None
 

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from millpond.cache.active_application import required_cache
+from millpond.cache.active_application import endpoint_run, required_cache
 from millpond.cache.given_tags import usable_tags
+from millpond.cache.refresh import runs_begun
 from millpond.errors import UsageError
-from millpond.messages import one_of
+from millpond.messages import at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
-from millpond.policy.tags import MAX_TAGS, below_tag, checked_tags, kept_tag, path_tag, route_tag
-from millpond.render.scopes.scope import current
-from millpond.routes.endpoints.bracketed_path import bracketed, has_parameters
-from millpond.routes.path import MalformedPath, canonical, split
+from millpond.policy.tags import MAX_TAGS, checked_tags, kept_tag
+from millpond.render.scopes.live_scope import LiveScope
+from millpond.render.scopes.own_invalidations import OwnInvalidations
+from millpond.render.scopes.scope import Phase, current
+from millpond.routes.naming.named_path import MAX_PATH, named_by, named_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from millpond.cache.data import DataCache
+    from millpond.errors import Place
     from millpond.policy.profiles import Profile
     from millpond.purge.purges import Purges
+    from millpond.render.scopes.scope import Scope
+    from millpond.routes.naming.named_path import NamedPath, PathType
+    from millpond.routes.naming.route_names import RouteNames
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond.cache")
-
-MAX_PATH = 1024
-"""Characters; a longer path is ignored with a warning (R6.12)."""
-
-PathType = Literal["route", "page", "layout"]
 
 
 class Expiry(TypedDict):
@@ -65,8 +66,7 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
         UsageError: the profile is unknown (R6.11) or the age invalid; or you call it inside a cached function (R6.16)
             or without an application in this process.
     """
-    cache = required_cache("revalidate_tag()")
-    _end_static("revalidate_tag()")
+    cache = _cache_for("revalidate_tag()")
     return _invalidate(
         cache,
         *usable_tags([tag], lambda: "revalidate_tag()", log),
@@ -80,77 +80,59 @@ def update_tag(tag: str) -> Invalidation:
     Raises:
         UsageError: you call it inside a cached function, or without an application in this process.
     """
-    cache = required_cache("update_tag()")
-    _end_static("update_tag()")
+    cache = _cache_for("update_tag()")
     return _invalidate(cache, *usable_tags([tag], lambda: "update_tag()", log), expire_after=0)
 
 
-def revalidate_path(path: str, type: PathType | None = None) -> Invalidation:  # noqa: A002 - the original's name
+def revalidate_path(path: str, /, type: PathType | None = None, **params: object) -> Invalidation:  # noqa: A002 - the original's name
     """Invalidate the answers of a path or of a pattern, and the data that they use (R6.4, R6.12; D24).
 
+    Give the values of parameters by name where they come from elsewhere, decoded as they are:
+    `revalidate_path("/products/[slug]", slug=slug)`. What names no route is a warning in the log.
+
     Args:
-        path: a path such as "/products/7", or a pattern such as "/products/[id]" or "/products/{id}"; a trailing slash
-            is ignored.
+        path: a path such as "/products/7", percent-encoded or not, or a pattern such as "/products/[id]" or
+            "/products/{id}"; a trailing slash is ignored, and so are a query and a fragment, with a warning.
         type: None, "route" and "page" mean the path, or every path of the pattern's route; "layout" means these and
             everything below them: `revalidate_path("/", "layout")` invalidates everything.
+        params: the values of the pattern's parameters, all of them or none, as in `path_of`. If one is called `type`,
+            use `path_of`.
 
     Raises:
-        UsageError: the path has no leading slash or an invalid escape, or the type is unknown; or you call it inside a
-            cached function or without an application in this process.
+        UsageError: the path has no leading slash, the type is unknown, or the values aren't those of the pattern's
+            parameters; or you call it inside a cached function, in `generate_static_params` or without an application
+            in this process.
     """
-    cache = required_cache("revalidate_path()")
-    _end_static("revalidate_path()")
-    if len(path) > MAX_PATH:
-        log.warning("revalidate_path(): the path has %d characters, over %d; it is ignored", len(path), MAX_PATH)
-        return Invalidation(0, cache.store.generation())
-    return _invalidate(cache, tag_of_path(path, type), expire_after=0)
-
-
-def tag_of_path(path: str, type: PathType | None) -> str:  # noqa: A002 - as above
-    """The built-in tag of a path or of a pattern (R6.2). Entries have its stored form, `kept_tag`.
-
-    Raises:
-        UsageError: the path or the type is invalid, as in `revalidate_path`; or the path is too long.
-    """
-    if len(path) > MAX_PATH:
-        raise UsageError(f"revalidate_path(): a path of {len(path)} characters is over {MAX_PATH}.")
-    if type not in (None, "route", "page", "layout"):
-        raise UsageError(f"revalidate_path(): type is {type!r}; it is {one_of(('route', 'page', 'layout'))}, or None.")
-    if not path.startswith("/"):
-        raise UsageError(f'revalidate_path(): "{path}" has no leading slash; write "/{path}".')
-    if "?" in path or "#" in path:
-        raise UsageError(
-            f'revalidate_path(): "{path}" has a query or a fragment; give the path alone, which covers every query.'
-        )
-    if has_parameters(path):
-        path = bracketed(path)
-    folders = [folder for folder in path.split("/") if folder]
-    if "[" in path or any(map(_is_group, folders)):
-        if type == "layout":
-            return below_tag("/" + "/".join(folders))
-        return route_tag("/" + "/".join(folder for folder in folders if not _is_group(folder)))
-    try:
-        literal = canonical(split(path.encode("utf-8")))
-    except MalformedPath as error:
-        raise UsageError(f'revalidate_path(): "{path}": {error}.') from None
-    return below_tag(literal) if type == "layout" else path_tag(literal)
-
-
-def _is_group(folder: str) -> bool:
-    """Whether it is a route group like "(main)", which URLs leave out. "Mercury_(planet)" is an ordinary segment."""
-    return folder.startswith("(") and folder.endswith(")")
+    cache = _cache_for("revalidate_path()")
+    named = named_by(path, type, params, cache.names) if params else named_path(path, type, cache.names)
+    if named.warning is not None:
+        log.warning("%srevalidate_path(): %s", at(_place()), named.warning)
+    done = _invalidate(cache, *named.tags, expire_after=0)
+    return done._replace(tags=min(1, len(named.tags)))
 
 
 class InvalidationOrder(NamedTuple):
     """An invalidation from outside of handlers: by the webhook endpoint, or on the command line."""
 
     tags: list[str]
-    path_tags: list[str]
-    """The built-in tags of the paths; they expire at once."""
+    paths: list[NamedPath]
+    """What the paths name; they expire at once."""
 
     @classmethod
-    def of(cls, tags: Sequence[str], paths: Sequence[str], type: PathType | None) -> InvalidationOrder:  # noqa: A002 - as above
+    def of(
+        cls,
+        tags: Sequence[str],
+        paths: Sequence[str],
+        type: PathType | None,  # noqa: A002 - as above
+        names: RouteNames | None = None,
+    ) -> InvalidationOrder:
         """Validate all tags and paths. Unlike in a handler, an invalid one is an error: such callers don't see the log.
+
+        Args:
+            tags: any strings.
+            paths: as `revalidate_path` takes them, without values.
+            type: for the paths.
+            names: of the application's routes; None: they aren't known here, so no path is said to have none.
 
         Raises:
             UsageError: a tag or a path is invalid; or there are too many for one call, as the store writes a row for
@@ -161,7 +143,18 @@ class InvalidationOrder(NamedTuple):
             problems.append(f"{len(paths)} paths are over {MAX_TAGS}; name fewer in one call")
         if problems:
             raise UsageError("; ".join(problems))
-        return cls(good, [tag_of_path(path, type) for path in paths])
+        read = [named_path(path, type, names) for path in paths]
+        for path, each in zip(paths, read, strict=True):
+            if len(path) > MAX_PATH:
+                raise UsageError(f"revalidate_path(): a path of {len(path)} characters is over {MAX_PATH}.")
+            if not each.tags:
+                raise UsageError(f"revalidate_path(): {each.warning}.")
+        return cls(good, read)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What looks like a mistake in the paths."""
+        return [each.warning for each in self.paths if each.warning is not None]
 
     def carry_out(self, store: Store, purges: Purges | None, *, expire_after: float | None) -> dict[str, int]:
         """Invalidate the tags and paths; `expire_after` applies to the tags only.
@@ -170,9 +163,10 @@ class InvalidationOrder(NamedTuple):
             The number of tags, the number of paths, and the generation afterwards.
         """
         done = invalidate_tags(store, purges, self.tags, expire_after=expire_after)
-        if self.path_tags:
-            done = invalidate_tags(store, purges, self.path_tags, expire_after=0)
-        return {"tags": len(self.tags), "paths": len(self.path_tags), "generation": done.generation}
+        if self.paths:
+            tags = list(dict.fromkeys(tag for path in self.paths for tag in path.tags))
+            done = invalidate_tags(store, purges, tags, expire_after=0)
+        return {"tags": len(self.tags), "paths": len(self.paths), "generation": done.generation}
 
 
 def expire_after_of(
@@ -204,19 +198,58 @@ def _seconds(expire: float) -> float | None:
     return None if math.isinf(seconds) else seconds
 
 
-def _end_static(function: str) -> None:
-    """End a static render: a shared render would invalidate at build and at every regeneration (R3.9, R6.15)."""
+def _cache_for(function: str) -> DataCache:
+    """The cache that an invalidation concerns.
+
+    It ends a static render: a shared render would invalidate at build and at every regeneration (R3.9, R6.15).
+
+    Raises:
+        UsageError: as `required_cache`; or in a cached function, or where paths are listed; or the cache is in the
+            memory of a script, which nobody asks.
+    """
+    cache = required_cache(function)
     scope = current()
     if scope is not None:
         scope.record_effect(function)
+    elif cache.is_scripts and not cache.is_asked:
+        raise UsageError(
+            f"{function}: the cache is in the memory of each process that serves, and this process serves nobody, so "
+            "it would reach no answer. Use `millpond revalidate --url` and [revalidate_endpoint], or a [cache] store "
+            "that processes share."
+        )
+    return cache
+
+
+def _place() -> Place | None:
+    scope = current()
+    return None if scope is None else scope.place()
 
 
 def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:
+    begun = runs_begun()
     done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
     scope = current()
+    kept = list(map(kept_tag, tags))
     if scope is not None:
-        scope.own_invalidations.update(dict.fromkeys(map(kept_tag, tags), done.generation))
+        scope.own_invalidations.update(dict.fromkeys(kept, done.generation))
+    counted_again = _counted_again(scope)
+    if counted_again is not None and kept:
+        counted_again.note(cache.store, kept, expire_after, begun)
     return done
+
+
+def _counted_again(scope: Scope | None) -> OwnInvalidations | None:
+    """What counts again at the end of the request that is answered here; None: none is."""
+    if scope is None:
+        endpoint = endpoint_run()
+        if endpoint is None or endpoint.asgi is None:
+            return None
+        endpoint.counted_again = endpoint.counted_again or OwnInvalidations(endpoint.asgi, runs_begun)
+        return endpoint.counted_again
+    if not isinstance(scope, LiveScope) or scope.phase is Phase.AFTER:
+        return None
+    scope.counted_again = scope.counted_again or OwnInvalidations(scope.handled or scope.asgi, runs_begun)
+    return scope.counted_again
 
 
 def invalidate_tags(
@@ -229,7 +262,7 @@ def invalidate_tags(
     Args:
         store: the store.
         purges: the purges of caches in front; None: none are configured.
-        tags: valid tags, or results of `tag_of_path`.
+        tags: valid tags, or tags of a `NamedPath`.
         expire_after: seconds for which older entries may still be served as stale; 0: not at all; None: no limit.
     """
     if not tags:

@@ -36,6 +36,14 @@ _ATTEMPTS = 3
 """How many runs a reader joins whose results are invalidated meanwhile. After that, it starts a run of its own."""
 
 
+_begun = 0
+
+
+def runs_begun() -> int:
+    """How many runs this process has begun. If it is what it was, nothing that is stored was read meanwhile."""
+    return _begun
+
+
 class Fate(Enum):
     """What happens to the stored entry after a run."""
 
@@ -182,6 +190,15 @@ class ReadThrough:
         outcome = await self.flights.alone(read.key, lambda: self._run(read, background=False), read.name)
         return Obtained(outcome.entry, read.judge(outcome.entry), True, Reason.TAG, outcome.stored)
 
+    async def make_anew(self, read: Read) -> Entry:
+        """A new entry from a run for this reader alone, whatever is stored; it is stored for others.
+
+        Raises:
+            BaseException: raised by `make`.
+        """
+        outcome = await self.flights.alone(read.key, lambda: self._make(read, None, background=False), read.name)
+        return outcome.entry
+
     def at_hand(self, read: Read, loop: asyncio.AbstractEventLoop | None = None) -> Obtained | None:
         """The entry that is available without waiting, or None. A stale one is refreshed in the background.
 
@@ -249,6 +266,8 @@ class ReadThrough:
 
     def new_run(self, *, background: bool) -> Run:
         """Capture the state before an entry is made."""
+        global _begun
+        _begun += 1
         return Run(self.store.generation(), self.clock(), background)
 
     async def _keep(self, read: Read, made: Made, run: Run, lease: Lease | None) -> bool:

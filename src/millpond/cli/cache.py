@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from millpond.cache.invalidate import tag_of_path
 from millpond.cli.console import (
     errors_as_json,
     output,
@@ -35,6 +34,7 @@ from millpond.messages import counted
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it
 from millpond.policy.tags import kept_tag
 from millpond.prerender.build_table import route_table
+from millpond.routes.naming.named_path import named_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -242,10 +242,9 @@ def _chosen(
     Raises:
         UsageError: the path has a bad escape, or no leading slash.
     """
-    wanted = kept_tag(tag_of_path(path, None)) if path is not None else tag
+    tags = {tag} if path is None else set(map(kept_tag, named_path(path, None, None).tags))
     return lambda name, entry: (
-        (wanted is not None and entry is not None and wanted in entry.tags)
-        or (key is not None and is_called(key, name, entry))
+        (entry is not None and not tags.isdisjoint(entry.tags)) or (key is not None and is_called(key, name, entry))
     )
 
 

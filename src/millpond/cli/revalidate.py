@@ -7,8 +7,9 @@ import contextlib
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit, urlunsplit
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import msgspec
@@ -24,10 +25,9 @@ from millpond.errors import BuildError, CommandError, PurgeError, UsageError
 from millpond.messages import counted
 from millpond.policy.key import folders_of
 from millpond.prerender.build_manifest import read_manifest
-from millpond.routes.endpoints.bracketed_path import bracketed
-from millpond.routes.path import MalformedPath, split
+from millpond.routes.naming.named_path import PathType  # noqa: TC001 - the command line is made of it
+from millpond.routes.naming.route_names import NamedRoute, RouteNames
 from millpond.routes.scan import scan
-from millpond.routes.table import Table
 from millpond.stores.factory import chosen_store
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ _TIMEOUT = 10.0
 
 _PURGE_TIMEOUT = 30.0
 """Seconds to wait until the caches in front have acknowledged both sends of a purge."""
-
-PathType = Literal["route", "page", "layout"]
 
 
 def revalidate(
@@ -79,16 +77,24 @@ def revalidate(
             report = _through_store(project, order)
         else:
             report = _through_server(url, secret_env, project.config, order)
-        warnings = _unknown_paths(project, order["paths"], type)
     if json:
-        print_json({**report, "warnings": warnings})
+        print_json(msgspec.to_builtins(report))
         return 0
-    for warning in warnings:
+    for warning in report.warnings:
         print_warning(warning)
-    named = (("tags", "tag"), ("paths", "path"))
-    done = " and ".join(counted(report[name], noun) for name, noun in named if report[name])
-    output().print(f"{done} invalidated; the generation is {report['generation']}", soft_wrap=True)
+    numbers = ((report.tags, "tag"), (report.paths, "path"))
+    done = " and ".join(counted(number, noun) for number, noun in numbers if number)
+    output().print(f"{done} invalidated; the generation is {report.generation}", soft_wrap=True)
     return 0
+
+
+class _Report(msgspec.Struct):
+    """What was invalidated, as a server reports it, too."""
+
+    tags: int
+    paths: int
+    generation: int
+    warnings: list[str] = []
 
 
 def _order(
@@ -110,18 +116,22 @@ def _order(
     return {name: value for name, value in order.items() if value is not None}
 
 
-def _through_store(project: FoundProject, order: dict[str, Any]) -> dict[str, int]:
+def _through_store(project: FoundProject, order: dict[str, Any]) -> _Report:
     about = cache_of(project, "millpond revalidate")
     expire_after = expire_after_of(about.config.profiles(), order.get("profile"), order.get("expire"))
-    checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"))
+    declared = _declared(project) if order["paths"] else []
+    names = _names(project, declared or []) if order["paths"] else None
+    unless = "" if declared is not None else " (no build tells which endpoints have @static)"
+    checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"), names)
     purges = _purges(about.config)
 
-    async def invalidate() -> dict[str, int]:
+    async def invalidate() -> _Report:
         store = chosen_store(about.project, about.config.cache, None, time.time)
         await store.open()
         try:
             async with _acknowledged(purges):
-                return checked.carry_out(store, purges, expire_after=expire_after)
+                done = checked.carry_out(store, purges, expire_after=expire_after)
+                return _Report(**done, warnings=[warning + unless for warning in checked.warnings])
         finally:
             await store.close()
 
@@ -153,7 +163,7 @@ async def _acknowledged(purges: Purges | None) -> AsyncIterator[None]:
         await purges.drain(0)
 
 
-def _through_server(url: str, secret_env: str | None, config: Config, order: dict[str, Any]) -> dict[str, int]:
+def _through_server(url: str, secret_env: str | None, config: Config, order: dict[str, Any]) -> _Report:
     address = _endpoint(url, config)
     headers = {"authorization": f"Bearer {_secret(secret_env, config.revalidate_endpoint)}"}
     try:
@@ -166,7 +176,7 @@ def _through_server(url: str, secret_env: str | None, config: Config, order: dic
         raise CommandError(f"{address} can't be reached: {error}. Is the server running?") from None
     if answer.status_code == 200:
         try:
-            return msgspec.json.decode(answer.content, type=dict[str, int])
+            return msgspec.json.decode(answer.content, type=_Report)
         except msgspec.DecodeError:
             raise CommandError(
                 f"{address} answered 200, but not as Millpond does; is that the right address?"
@@ -218,27 +228,18 @@ def _error_in(answer: httpx2.Response) -> str | None:
         return None
 
 
-def _unknown_paths(project: FoundProject, paths: list[str], kind: PathType | None) -> list[str]:
-    """A warning for each path that no route matches; none if the project has no routes here."""
-    if not paths or not project.app_dir.is_dir():
-        return []
-    files, declared = scan(project.app_dir, project.folder), _declared(project)
-    below = kind == "layout"
-    wholes = [whole for file in files for whole in (file.pattern, folders_of(file.file))]
-    patterns = {pattern for whole in (*wholes, *(declared or ())) for pattern in _heads(whole, below)}
-    # With "layout" a path that is a prefix of a route's path counts, too.
-    lengths = [range(len(file.segments) + 1) if below else (len(file.segments),) for file in files]
-    table = Table(
-        (file.segments[:length], file.pattern) for file, each in zip(files, lengths, strict=True) for length in each
+def _names(project: FoundProject, declared: list[str]) -> RouteNames | None:
+    """The names of the routes of the project's files, and of endpoints; None if the project has no routes here."""
+    if not project.app_dir.is_dir():
+        return None
+    files = scan(project.app_dir, project.folder)
+    return RouteNames(
+        lambda: [
+            *(NamedRoute((file.pattern,), folders_of(file.file), file.segments) for file in files),
+            *(NamedRoute((pattern,), pattern, None, partial(_fits, pattern)) for pattern in declared),
+        ],
+        project.config.base_path,
     )
-    unless = ", unless it is that of an endpoint with @static" if declared is None else ""
-    return [
-        f"no route has the path {path}{unless}: it invalidated no stored entry"
-        for path in paths
-        if (bracketed(path).rstrip("/") or "/") not in patterns
-        and not _matches(table, path)
-        and not any(_fits(head, path) for whole in declared or () for head in _heads(whole, below))
-    ]
 
 
 def _declared(project: FoundProject) -> list[str] | None:
@@ -251,26 +252,11 @@ def _declared(project: FoundProject) -> list[str] | None:
 
 
 def _fits(pattern: str, path: str) -> bool:
-    """Whether a path is one of a pattern's, as far as a pattern without convertors can tell."""
+    """Whether a decoded path is one of a pattern's, as far as a pattern without convertors can tell."""
     parts = re.split(r"\[(?:\.\.\.)?\w+\]", pattern)
     named = re.findall(r"\[(\.\.\.)?\w+\]", pattern)
     text = "".join(
         re.escape(part) + ("" if index == len(named) else ".*" if named[index] else "[^/]+")
         for index, part in enumerate(parts)
     )
-    return re.fullmatch(text, unquote(path)) is not None
-
-
-def _heads(pattern: str, below: bool) -> list[str]:
-    """The pattern, and with `below` all its parents."""
-    parts = [part for part in pattern.split("/") if part]
-    return ["/" + "/".join(parts[:end]) for end in range(len(parts) + 1) if below or end == len(parts)]
-
-
-def _matches(table: Table[str], path: str) -> bool:
-    if "[" in path or "(" in path:  # a pattern; the known ones were compared before
-        return False
-    try:
-        return next(table.match(split(path.encode())), None) is not None
-    except MalformedPath:
-        return False
+    return re.fullmatch(text, path, re.DOTALL) is not None

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import AnyUrl, NameEmail, SecretBytes, SecretStr
 from starlette.routing import BaseRoute, Match
 
+from millpond.internals import exit_stacks
 from millpond.internals.private_name import PrivateName
 from millpond.internals.untouched import untouched
 
@@ -106,6 +107,7 @@ NAMES = (
     ROUTE_SELECTED,
     EXIT_STACKS,
     *WATCHED,
+    *exit_stacks.NAMES,
 )
 
 TELEMETRY_KEY = "fastapi.telemetry"

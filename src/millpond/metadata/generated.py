@@ -68,7 +68,7 @@ def load_generated(
     return dataclasses.replace(
         module,
         functions={"GET": _Maker(function, metadata.kind, module, place, listing, compat).handler()},
-        generate_static_params=module.generate_static_params if listing is None else listing.static_params(),
+        generate_static_params=module.generate_static_params if listing is None else listing.static_params(compat),
         lines={**module.lines, "GET": module.lines.get(name, 1)},
         warnings=_warnings(module, name),
     )

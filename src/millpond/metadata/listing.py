@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millpond.errors import MetadataError
+from millpond.policy.compat import Compat
 from millpond.routes.metadata_file import METADATA_ID, MetadataKind
 from millpond.routes.module import call_exported
 from millpond.routes.parameters.listers import folder_arguments
@@ -83,15 +84,16 @@ class Listing:
             raise MetadataError(f'{where} has no id; give it one, a number or text: {{"id": {index}}}.')
         return f"{value}{_SITEMAP_END}" if self.kind is MetadataKind.SITEMAP else str(value)
 
-    def static_params(self) -> Callable[..., Any] | None:
+    def static_params(self, compat: Compat) -> Callable[..., Any] | None:
         """The file's `generate_static_params` with the ids added; None where folders' parameters aren't listed.
 
-        Ids are rendered at build in every version (D29).
+        Ids are rendered at build in every version (D29). If the folders' parameters aren't listed, images are rendered
+        on demand in 16, as if the list were empty (R7.6).
         """
         outer = self.module.generate_static_params
         folders = tuple(of_folders(self.module.file.params))
         if folders and outer is None:
-            return None
+            return self._no_ids() if self.kind is not MetadataKind.SITEMAP and compat is Compat.V16 else None
         above = dataclasses.replace(
             self.module, file=dataclasses.replace(self.module.file, segments=folders)
         )  # what the user's function returns knows nothing of ids
@@ -101,6 +103,13 @@ class Listing:
             if outer is not None and folders:
                 combinations = validate_static_params(await call_exported(outer), above)
             return [{**params, METADATA_ID: segment} for params in combinations for segment in await self.items(params)]
+
+        ids.__name__ = self.name
+        return ids
+
+    def _no_ids(self) -> Callable[..., Any]:
+        def ids() -> list[Params]:
+            return []
 
         ids.__name__ = self.name
         return ids

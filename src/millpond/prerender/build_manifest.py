@@ -71,6 +71,8 @@ class RouteRecord(msgspec.Struct, frozen=True):
     expire: float | None
     paths: list[PathRecord]
     inputs: list[InputRecord] = []
+    live_paths: list[str] = []
+    """Of a closed route: the paths that exist besides, and are live."""
 
     @property
     def reason(self) -> ModeReason:
@@ -257,6 +259,7 @@ def _plan(route: Route, record: RouteRecord) -> Plan:
         on_demand=record.on_demand,
         closed=record.closed,
         listed=frozenset(path.path for path in record.paths),
+        live_paths=frozenset(record.live_paths),
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from millpond.policy.compat import Compat
+    from millpond.prerender.path_listing import PathListing
     from millpond.render.candidacy import ModeReason
     from millpond.routes.route_contract import ListedPath, Route
 
@@ -27,9 +28,11 @@ class Plan:
     on_demand: bool = False
     """So are other paths: rendered at their first request, and stored (R3.5)."""
     closed: bool = False
-    """Other paths don't exist (R2.19)."""
+    """Other paths don't exist (R2.19), whether GET is static or not (D34)."""
     listed: frozenset[str] = frozenset()
     """Canonical paths that the build rendered."""
+    live_paths: frozenset[str] = frozenset()
+    """Of a closed route: canonical paths that exist besides, and are live."""
 
     def caches(self, path: str) -> bool:
         """Whether GET of a canonical path is answered from the cache."""
@@ -37,12 +40,22 @@ class Plan:
 
     def declines(self, path: str) -> bool:
         """Whether the route doesn't want the path, whatever the method (R1.10; D2)."""
-        return self.closed and path not in self.listed
+        return self.closed and path not in self.listed and path not in self.live_paths
+
+
+def is_closed(route: Route) -> bool:
+    """Whether paths of a route that aren't listed don't exist (R2.19; D34)."""
+    return route.config.closed and bool(route.params)
 
 
 def plan_table(plans: Iterable[Plan]) -> Table[Plan]:
     """The plans by path, of the routes whose paths Millpond matches."""
-    return Table((plan.route.segments, plan) for plan in plans if plan.route.segments is not None)
+    return Table(
+        (segments, plan)
+        for plan in plans
+        for segments in (plan.route.segments, plan.route.everywhere)
+        if segments is not None
+    )
 
 
 def plan_taking(plans: Iterable[Plan], path: str) -> tuple[Plan, ListedPath] | None:
@@ -54,28 +67,33 @@ def plan_taking(plans: Iterable[Plan], path: str) -> tuple[Plan, ListedPath] | N
     return None
 
 
-async def development_plans(routes: Sequence[Route], compat: Compat, *, cache_components: bool = False) -> list[Plan]:
+async def development_plans(
+    routes: Sequence[Route], compat: Compat, *, cache_components: bool = False, listing: PathListing | None = None
+) -> list[Plan]:
     """Nothing is cached (R3.23), but closed routes are closed (R13.21)."""
     plans = []
     for route in routes:
         chosen = candidacy(route, compat, cache_components=cache_components)
-        closed = chosen.static and route.config.closed and bool(route.params)
-        listed = await _listed(route) if closed else frozenset[str]()
-        plans.append(Plan(route, chosen.why, closed=closed, listed=listed))
+        closed = is_closed(route)
+        paths = await _listed(route, listing) if closed else frozenset[str]()
+        plans.append(Plan(route, chosen.why, closed=closed, live_paths=paths))
     return plans
 
 
-async def unbuilt_plans(routes: Sequence[Route], compat: Compat, *, cache_components: bool = False) -> list[Plan]:
+async def unbuilt_plans(
+    routes: Sequence[Route], compat: Compat, *, cache_components: bool = False, listing: PathListing | None = None
+) -> list[Plan]:
     """Every candidate is rendered at its first request, as if the build had listed no paths."""
     plans = []
     for route in routes:
         chosen = candidacy(route, compat, cache_components=cache_components)
-        closed = chosen.static and route.config.closed and bool(route.params)
+        closed = is_closed(route)
         on_demand = chosen.static and bool(route.params) and not closed
-        listed = frozenset[str]() if on_demand or not chosen.static else await _listed(route)
-        plans.append(Plan(route, chosen.why, chosen.static, on_demand, closed, listed))
+        paths = await _listed(route, listing) if closed or (chosen.static and not on_demand) else frozenset[str]()
+        known = {"listed": paths} if chosen.static else {"live_paths": paths}
+        plans.append(Plan(route, chosen.why, chosen.static, on_demand, closed, **known))
     return plans
 
 
-async def _listed(route: Route) -> frozenset[str]:
-    return frozenset(path.path for path in await route.listed())
+async def _listed(route: Route, listing: PathListing | None) -> frozenset[str]:
+    return frozenset(path.path for path in await (route.listed() if listing is None else listing.of(route)))

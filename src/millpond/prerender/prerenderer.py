@@ -13,7 +13,7 @@ from millpond.config import ServerConfig
 from millpond.errors import RenderTimeoutError
 from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
-from millpond.prerender.plan import Plan
+from millpond.prerender.plan import Plan, is_closed
 from millpond.prerender.verify.passes import Passes
 from millpond.render.base_exceptions import contained, result_of
 from millpond.render.candidacy import Candidacy, ModeReason, candidacy
@@ -22,6 +22,7 @@ from millpond.render.scopes.inputs import merged
 from millpond.render.target import Target
 from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.path import readable
+from millpond.routes.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from millpond.policy.compat import Compat
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
+    from millpond.prerender.path_listing import PathListing
     from millpond.prerender.verify.passes import Passes
     from millpond.prerender.watch import Watch
     from millpond.render.renderer import Rendered, Renderer
@@ -73,6 +75,8 @@ class RouteResult:
     """Why no request gets to the route; None: some do."""
     shadowed: list[tuple[str, str]] = field(default_factory=list)
     """Paths that other routes answer: not rendered. With the reason."""
+    listed: frozenset[str] = frozenset()
+    """Canonical paths that the route lists, as far as that matters."""
 
     @property
     def rendered(self) -> list[Page]:
@@ -86,17 +90,19 @@ class RouteResult:
         live = [page for page in self.pages if page.entry is None]
         why = ModeReason(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
         static = self.candidacy.static and bool(self.rendered or not live)
-        open_ended = static and bool(self.route.params) and not live
+        closed = is_closed(self.route)
+        open_ended = static and bool(self.route.params) and not live and not closed
         if self._unseen and open_ended:
             why = ModeReason("not verified, as it lists no path", self.route.place(STATIC_PARAMS))
-        closed = open_ended and self.route.config.closed
+        rendered = frozenset(page.target.path for page in self.rendered)
         return Plan(
             route=self.route,
             why=why,
             static=static,
-            on_demand=open_ended and not closed,
+            on_demand=open_ended,
             closed=closed,
-            listed=frozenset(page.target.path for page in self.rendered),
+            listed=rendered,
+            live_paths=self.listed - rendered if closed else frozenset(),
         )
 
     @property
@@ -104,12 +110,24 @@ class RouteResult:
         """What the build can't vouch for, and what it didn't build."""
         get = self.route.operations.get("GET")
         never = self.shadowed if self.shadow is None else [(self.route.pattern, self.shadow)]
+        by_folder = self.route.segments is not None
+        remedy = "leave it out of the list" if by_folder else "declare it before that, or remove one of them"
         shadowed = [
-            f"{'' if get is None else f'{get.place}: '}GET {path} is never reached, and isn't built: {shadow}; declare "
-            "it before that, or remove one of them."
+            f"{'' if get is None else f'{get.place}: '}GET {path} is never reached, and isn't built: {shadow}; "
+            f"{remedy}."
             for path, shadow in never
         ]
-        return shadowed if self._unverified is None else [*shadowed, self._unverified]
+        others = [self._unverified, self._closed_to_all]
+        return [*shadowed, *(warning for warning in others if warning is not None)]
+
+    @property
+    def _closed_to_all(self) -> str | None:
+        route = self.route
+        if not is_closed(route) or self.listed or self.failures or self.shadow is not None:
+            return None
+        what = f"{route.lister} lists no path" if route.lister is not None else "nothing lists paths"
+        place = route.place("dynamic_params")
+        return f"{place}: dynamic_params = False, and {what}: every request of {route.pattern} is 404."
 
     @property
     def _unverified(self) -> str | None:
@@ -158,6 +176,8 @@ class Prerenderer:
     """Observes renders in the classic model."""
     deepest: int = ServerConfig().max_path_segments
     """The most segments of a path that a server answers."""
+    listing: PathListing | None = None
+    """How paths are listed; None: without the application's data."""
     told: set[str] = field(default_factory=set)
     """Files that were warned of bodies where none may be."""
 
@@ -167,7 +187,14 @@ class Prerenderer:
         results = [
             RouteResult(route, candidacy(route, self.compat, cache_components=verified), verified) for route in routes
         ]
-        listed = await asyncio.gather(*(self._targets(result) for result in results))
+        found = await asyncio.gather(*(self._targets(result) for result in results))
+        table = Table(
+            (segments, each)
+            for each in results
+            for segments in (each.route.segments, each.route.everywhere)
+            if segments is not None
+        )
+        listed = [_reached(result, targets, table) for result, targets in zip(results, found, strict=True)]
         work = [(result, target) for result, targets in zip(results, listed, strict=True) for target in targets]
         targets = [target for _, target in work]
         if self.watch is not None:
@@ -210,16 +237,19 @@ class Prerenderer:
         route, chosen = result.route, result.candidacy
         if chosen.broken_promise is not None:
             result.failures.append(Failure(route.source, route.pattern, {}, f"  {chosen.broken_promise}"))
-        if not chosen.static:
+        if not chosen.static and not is_closed(route):
             return []
         result.shadow = route.unreachable()
         if result.shadow is not None:
             return []
         lister = route.lister or STATIC_PARAMS
         try:
-            listed = await contained(route.listed, lister)
+            listed = await (contained(route.listed, lister) if self.listing is None else self.listing.of(route))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             result.failures.append(Failure(route.source, None, {}, self._why_not_listed(lister, error)))
+            return []
+        result.listed = frozenset(path.path for path in listed)
+        if not chosen.static:  # a closed route that is live
             return []
         targets = []
         for path in listed:
@@ -307,6 +337,24 @@ class Prerenderer:
 
     def _failure(self, target: Target, message: str) -> Failure:
         return Failure(target.route.source, target.readable, target.shown_params, message)
+
+
+def _reached(result: RouteResult, targets: list[Target], table: Table[RouteResult]) -> list[Target]:
+    """Those targets of a route that no other route of a file answers; the others are noted."""
+    if result.route.segments is None:
+        return targets
+    reached = []
+    for target in targets:
+        answering = next(each.route for each in table.match(target.segments) if not _declines(each.route, target.path))
+        if answering is result:
+            reached.append(target)
+        else:
+            result.shadowed.append((target.readable, f"{answering.route.source} answers it"))
+    return reached
+
+
+def _declines(result: RouteResult, path: str) -> bool:
+    return is_closed(result.route) and path not in result.listed
 
 
 async def _each(one: Callable[[T], Awaitable[R]], items: Sequence[T], at_once: int) -> list[R]:

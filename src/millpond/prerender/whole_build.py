@@ -157,6 +157,7 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
         expire=lifetime.expire,
         paths=_path_records(result, inputs),
         inputs=inputs.records,
+        live_paths=sorted(plan.live_paths),
     )
 
 

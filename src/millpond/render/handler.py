@@ -27,7 +27,7 @@ def wrap_handler(inner: Handler) -> Handler:
 
     async def handle(request: Request) -> Response:
         scope = required("a route's handler").require_operation("a route's handler")
-        scope.operation_began()
+        scope.operation_began(request.scope)
         try:
             with scope.asking_guards():
                 response = await inner(track(request, scope))
@@ -43,6 +43,7 @@ def wrap_handler(inner: Handler) -> Handler:
             response = raised.response(scope.request)
             if not raised.keeps_cookies:
                 return response
+        scope.has_background = response.background is not None
         scope.add_cookies(response)
         return disconnect_aware(response, request.scope)
 

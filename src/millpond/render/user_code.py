@@ -43,6 +43,9 @@ def in_project(file: str, project: Path) -> str | None:
     A virtual environment, or Python itself, may lie inside the project.
     """
     root = f"{str(project).rstrip('/')}/"
-    if not file.startswith(root) or file.startswith(_FRAMEWORK) or any(part in file for part in _INSTALLED):
-        return None
-    return file[len(root) :]
+    return file[len(root) :] if file.startswith(root) and is_users_file(file) else None
+
+
+def is_users_file(file: str) -> bool:
+    """Whether a file is neither installed, nor part of Python, Millpond or FastAPI."""
+    return not file.startswith(_FRAMEWORK) and not any(part in file for part in _INSTALLED)

@@ -67,7 +67,7 @@ class Segment:
     @property
     def parameter(self) -> str:
         """The name of the handler's parameter: `[product-id]` fills `product_id`, and `[class]` fills `class_`."""
-        return _identifier(self.name)
+        return identifier(self.name)
 
     @property
     def pattern(self) -> str:
@@ -78,7 +78,8 @@ class Segment:
 
 
 @lru_cache(maxsize=4096)
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """The name that a handler's parameter has for `name` between brackets."""
     text = unicodedata.normalize("NFKC", name)  # as Python does with identifiers
     text = "".join(character if f"_{character}".isidentifier() else "_" for character in text)
     if not text.isidentifier():

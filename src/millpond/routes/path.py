@@ -56,6 +56,14 @@ def _decode(part: bytes) -> str:
     return text
 
 
+def decoded_or_as_it_is(text: str) -> str:
+    """A text decoded, if it is percent-encoded; else it is decoded already."""
+    try:
+        return _decode(text.encode())
+    except MalformedPath:
+        return text
+
+
 def canonical(segments: Sequence[str]) -> str:
     """The path of `segments`, encoded; every spelling of one path has the same canonical one (RFC 3986 §6.2.2)."""
     return "/" + "/".join([segment if _UNRESERVED(segment) else quote(segment, safe=_SAFE) for segment in segments])

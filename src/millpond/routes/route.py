@@ -77,6 +77,10 @@ class FileRoute(Route):
         return self.file.segments
 
     @property
+    def everywhere(self) -> tuple[Segment, ...] | None:
+        return self.file.everywhere
+
+    @property
     def params(self) -> tuple[str, ...]:
         return tuple(segment.parameter for segment in self.file.params)
 
@@ -219,9 +223,15 @@ def tell_apart(routes: Iterable[FileRoute]) -> None:
 
 def _wanted_by_all(module: RouteModule) -> Wish:
     """With Cache Components no opt-in is needed, but parameters must be listed (R3.3, R9.11)."""
-    if module.file.params and module.generate_static_params is None:
+    listed = module.generate_static_params is not None and not _lists_ids_alone(module)
+    if module.file.params and not listed:
         return Wish(False, "has parameters, and no generate_static_params")
     return Wish(True, "ends without waiting, and without request data")
+
+
+def _lists_ids_alone(module: RouteModule) -> bool:
+    """Whether it is a metadata file below parameters that lists ids, and nothing lists the values of these."""
+    return module.file.lists_ids and len(module.file.params) > 1 and STATIC_PARAMS not in vars(module.module)
 
 
 def _wanted(module: RouteModule, compat: Compat) -> Wish:

@@ -196,6 +196,11 @@ class Route(ABC):
         """What Millpond matches a path with; None where FastAPI does."""
 
     @property
+    def everywhere(self) -> Sequence[Segment] | None:
+        """Other paths at which its one answer is given as well; None: there are none."""
+        return None
+
+    @property
     @abstractmethod
     def params(self) -> Collection[str]:
         """The names of its parameters."""

@@ -23,6 +23,7 @@ FILE_NAME = "route.py"
 Shape = tuple[tuple[int, str], ...]
 """A pattern with the names of its parameters left out: what the paths that it matches look like."""
 
+_REST = (SegmentKind.CATCH_ALL, SegmentKind.OPTIONAL_CATCH_ALL)
 _RANKS = {SegmentKind.LITERAL: 0, SegmentKind.PARAM: 1, SegmentKind.CATCH_ALL: 2, SegmentKind.OPTIONAL_CATCH_ALL: 3}
 
 
@@ -44,6 +45,8 @@ class RouteFile:
     """Whether the last segment is an id out of `generate_sitemaps` or `generate_image_metadata` (R7.5)."""
     routers: tuple[RouterPath, ...] = ()
     """The `router.py` of each folder above it that has one, outermost first; groups and slots may have one, too."""
+    everywhere: tuple[Segment, ...] | None = None
+    """Where `segments` have placeholders: the same with the parameters, at each value of which it answers, too."""
 
     @property
     def is_answer(self) -> bool:
@@ -64,7 +67,7 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
     """The route files and metadata files below `app_dir`, strongest first (R1.8, K.1).
 
     With `placeholders`, as 16 has it, an image file below parameters has one URL, in which a "-" stands for each
-    parameter (R7.4); otherwise it answers at every value.
+    parameter (R7.4). It answers at every value in any case.
 
     Left out are private folders (R1.4), `__pycache__` and hidden folders, `.well-known` excepted (RFC 8615).
 
@@ -148,13 +151,17 @@ def _route_file(found: _FoundFile, placeholders: bool) -> RouteFile:
     segments = tuple(segment for segment in (parse_folder(name, file) for name in folders) if segment.visible)
     metadata = metadata_file(path.name, at_root=not folders)
     lists_ids = metadata is not None and _lists_ids(path, metadata)
+    everywhere: tuple[Segment, ...] | None = None
     if metadata is not None:
-        if placeholders and metadata.image and not metadata.generated:
+        last = metadata.segments(folders, lists_ids=lists_ids)
+        if placeholders and metadata.image and not metadata.generated and any(each.dynamic for each in segments):
+            if not any(each.kind in _REST for each in segments):  # what follows these has no path of its own
+                everywhere = (*segments, *last)
             segments = tuple(_placeholder(segment) if segment.dynamic else segment for segment in segments)
-        segments += metadata.segments(folders, lists_ids=lists_ids)
-    _check_path(segments, file)
+        segments = (*segments, *last)
+    _check_path(everywhere or segments, file)
     pattern = "/" + "/".join(segment.pattern for segment in segments)
-    return RouteFile(path, file, pattern, segments, metadata, lists_ids, routers)
+    return RouteFile(path, file, pattern, segments, metadata, lists_ids, routers, everywhere)
 
 
 def _placeholder(segment: Segment) -> Segment:
@@ -185,7 +192,7 @@ def _check_path(segments: Sequence[Segment], file: str) -> None:
                 f'{file}: {both} would both fill the parameter "{segment.parameter}"; rename one of the folders.'
             )
     for segment in segments[:-1]:
-        if segment.kind in (SegmentKind.CATCH_ALL, SegmentKind.OPTIONAL_CATCH_ALL):
+        if segment.kind in _REST:
             raise RouteError(
                 f"{file}: {segment.folder} takes the rest of the path, so nothing can follow it; "
                 "make it the last folder, or write [name] for one segment."

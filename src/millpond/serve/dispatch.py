@@ -168,18 +168,25 @@ class Dispatcher:
             Exception: what the endpoint raised, for the application's exception handlers.
         """
         found = route.found(asgi)
-        if route.method_for(asgi["method"]) != "GET" or found is None:
+        if found is None:
             await plain(asgi, receive, send)
             return
         plan = self.endpoint_plans.get(route.origin) or Plan(route, _ADDED_LATE)
+        is_get = route.method_for(asgi["method"]) == "GET"
+        if not is_get and not plan.closed:
+            await plain(asgi, receive, send)
+            return
         target = Target.of(route, found.segments, found.params, plain_value({**asgi}, "query_string"))
-        if plan.declines(target.path):
+        if plan.declines(target.path) and not is_draft(asgi["headers"], self.live.draft_secret):
             raise HTTPException(404)
+        if not is_get:
+            await plain(asgi, receive, send)
+            return
         asgi.setdefault(ANSWERED, Answered(send))
         await self._answer_route(Matched(plan, target), asgi, receive, send, at_once)
 
     async def _answer_route(self, found: Matched, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
-        plan, target = found
+        plan, target, _ = found
         answered: Answered = asgi[ANSWERED]
         route = target.route
         method = route.method_for(asgi["method"])
@@ -188,14 +195,14 @@ class Dispatcher:
         if answered.own_answer is not None:  # told before anything can fail
             answered.own_answer.learn(FOREVER, target.own_tags)
         draft, decision = is_draft(asgi["headers"], self.live.draft_secret), self.live_decision
-        if method == "GET" and plan.caches(target.path):
+        if method == "GET" and draft and plan.static and (plan.closed or plan.caches(target.path)):
             decision = _DRAFT
-            if not draft:
-                try:
-                    await self._answer_from_cache(target, asgi, send, answered)
-                    return
-                except NotStatic:
-                    decision = _TURNED_DYNAMIC
+        elif method == "GET" and plan.caches(target.path):
+            try:
+                await self._answer_from_cache(target, asgi, send, answered)
+                return
+            except NotStatic:
+                decision = _TURNED_DYNAMIC
         self._decide(asgi, target, decision, answered)
         await self.live.run(LiveRequest(target, operation, decision, draft, answered, way), asgi, receive, send)
 

@@ -154,6 +154,8 @@ class LiveRunner:
             await request.way(LiveRun(self, request, operation), asgi, messages.receive, send)
         finally:
             leave(token)
+            if scope.counted_again is not None:
+                scope.counted_again.finish(has_background=scope.has_background)
             if request.answered.own_answer is not None:
                 request.answered.own_answer.learn(scope.lifetime, scope.tags)
             asgi.pop(CLIENT_MESSAGES, None)  # a server's `receive` refers to the scope: see `Answering`

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.policy.profiles import Profile
     from millpond.purge.purges import Purges
+    from millpond.routes.naming.route_names import RouteNames
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond.cache")
@@ -89,6 +90,8 @@ class RevalidateEndpoint:
     store: Store
     profiles: Mapping[str, Profile]
     purges: Purges | None = None
+    names: RouteNames | None = None
+    """Of the application's routes."""
 
     @classmethod
     def of(cls, config: RevalidateEndpointConfig, data: DataCache) -> RevalidateEndpoint:
@@ -99,7 +102,7 @@ class RevalidateEndpoint:
         """
         given = config.secret or "" if config.secret_env is None else _secret_in(config.secret_env)
         secret, failures = given.strip().encode("utf-8"), TokenBucket(config.per_minute, data.clock)
-        return cls(config.path, secret, failures, data.store, data.profiles, data.purges)
+        return cls(config.path, secret, failures, data.store, data.profiles, data.purges, data.names)
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send) -> int:
         """Answer a request to the endpoint's path; returns the status.
@@ -109,7 +112,7 @@ class RevalidateEndpoint:
         """
         try:
             self._admit(asgi)
-            answer: dict[str, int] | dict[str, str] = self._invalidate(_decoded(await _body(receive)))
+            answer: Mapping[str, object] = self._invalidate(_decoded(await _body(receive)))
             status, headers = 200, list[tuple[bytes, bytes]]()
         except _RequestRefused as refusal:
             status, answer, headers = refusal.status, {"error": str(refusal)}, refusal.headers
@@ -132,16 +135,19 @@ class RevalidateEndpoint:
         log.warning("a call to %s had no right secret", self.path)
         raise _RequestRefused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
 
-    def _invalidate(self, body: OrderBody) -> dict[str, int]:
+    def _invalidate(self, body: OrderBody) -> dict[str, object]:
         profile = Expiry(expire=body.profile.expire) if isinstance(body.profile, _Expiry) else body.profile
         try:
-            order = InvalidationOrder.of(body.tags, body.paths, body.type)
+            order = InvalidationOrder.of(body.tags, body.paths, body.type, self.names)
             expire_after = expire_after_of(self.profiles, profile, body.expire)
         except UsageError as error:
             raise _RequestRefused(400, str(error)) from None
-        if not order.tags and not order.path_tags:
+        if not order.tags and not order.paths:
             raise _RequestRefused(400, "give tags or paths")
-        return order.carry_out(self.store, self.purges, expire_after=expire_after)
+        for warning in order.warnings:
+            log.warning("%s: %s", self.path, warning)
+        done = order.carry_out(self.store, self.purges, expire_after=expire_after)
+        return {**done, "warnings": order.warnings} if order.warnings else {**done}
 
 
 def _secret_in(variable: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.app.rehearsal import Rehearsal
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
 from millpond.errors import UsageError
 from millpond.messages import counted
+from millpond.routes.naming.route_names import RouteNames
 from millpond.serve.matching.matcher import Matched
 from millpond.testing.assertions import WHY, is_live
 from millpond.testing.errand import ERRAND, Errand
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     import httpx2
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from millpond.cache.invalidate import Expiry, PathType
+    from millpond.cache.invalidate import Expiry
     from millpond.render.candidacy import ModeReason
+    from millpond.routes.naming.named_path import PathType
+
+log = logging.getLogger("millpond.testing")
 
 T = TypeVar("T")
 
@@ -147,11 +152,18 @@ class Stage:
         Raises:
             UsageError: there are neither tags nor paths, or something about them is invalid.
         """
-        order = InvalidationOrder.of(tags, [paths] if isinstance(paths, str) else paths, type)
-        if not order.tags and not order.path_tags:
+        paths = [paths] if isinstance(paths, str) else paths
+        if not tags and not paths:
             raise UsageError('invalidate(): give tags, or paths: invalidate("posts"), invalidate(paths=["/posts/1"]).')
         with self._rehearsal.present():
-            for pond in ponds_in(self.app):
+            ponds = ponds_in(self.app)
+            names = [RouteNames.of(pond.own_routes, pond.config.base_path) for pond in ponds]
+            orders = [InvalidationOrder.of(tags, paths, type, each) for each in names]
+            for position in range(len(paths)):  # of several applications one has the path
+                warnings = [order.paths[position].warning for order in orders]
+                if warnings and None not in warnings:
+                    log.warning("invalidate(): %s", warnings[0])
+            for pond, order in zip(ponds, orders, strict=True):
                 expire_after = expire_after_of(pond.config.profiles(), profile, expire)
                 order.carry_out(pond.store, None, expire_after=expire_after)
 

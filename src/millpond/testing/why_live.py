@@ -57,7 +57,7 @@ def endpoint_matched(runtime: Runtime, scope: Scope) -> Matched | None:
 
 def known_reason(pond: Millpond, runtime: Runtime, matched: Matched) -> ModeReason | None:
     """Why a GET is live, if that is known without a render."""
-    plan, target = matched
+    plan, target, _ = matched
     if pond.development:
         return ModeReason("in development nothing is cached")
     if plan.caches(target.path):

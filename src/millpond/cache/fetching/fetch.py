@@ -154,7 +154,7 @@ def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components
         compat=scope.compat,
         segment=scope.segment,
         route_revalidate=scope.route_revalidate,
-        prerendering=scope.is_prerender and scope.for_build,
+        prerendering=scope.keeps_bare_fetches,
         cache_components=cache_components,
     )
     try:

@@ -55,9 +55,17 @@ class Call:
     _value: Any = None
 
     @property
-    def bypasses(self) -> bool:
-        """Whether the call bypasses the cache."""
-        return self.definition.bypasses(self.scope, cache_components=self.cache.cache_components)
+    def is_draft(self) -> bool:
+        """Whether an editor's: nothing is looked up, and nothing is stored (R5.25, R5.42)."""
+        return self.scope is not None and self.scope.is_draft
+
+    @property
+    def runs_anew(self) -> bool:
+        """Whether the function runs whatever is stored: inside of another one, in the classic model (R5.24).
+
+        What it returns is stored, so that those who call it next find what the outer result was made of.
+        """
+        return self.scope is not None and self.scope.in_function and not self.cache.cache_components
 
     @property
     def key(self) -> str:
@@ -73,7 +81,7 @@ class Call:
     @property
     def _place(self) -> object:
         """Under what the run of the function is known, while it runs: callers with one key share a run."""
-        return self if self.bypasses else self.key
+        return self if self.is_draft or self.runs_anew else self.key
 
     @property
     def name(self) -> str:

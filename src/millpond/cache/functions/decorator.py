@@ -135,11 +135,11 @@ async def _obtained(call: Call) -> Entry | Filled:
 
 async def _read(call: Call) -> Entry | Filled:
     cache = call.cache
-    if call.bypasses:
+    if call.is_draft:
         return await cache.engine.flights.alone(call.definition.name, lambda: call.fill(call.run))
     read = DataRead(cache, call.key, call.name, call.reader, lambda _: call.fill(call.run))
     read.unreadable = call.unreadable
-    return await cache.obtain(read)
+    return await (cache.make_anew(read) if call.runs_anew else cache.obtain(read))
 
 
 def _obtained_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Filled:
@@ -151,10 +151,12 @@ def _obtained_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Fille
 
 
 def _read_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Filled:
-    if call.bypasses:
+    if call.is_draft:
         return call.fill_in_place()
-    read = SyncRead(call)
-    return read.on_the_loop() if _on_loop_thread(loop) else read.from_a_thread(loop)
+    read, on_loop = SyncRead(call), _on_loop_thread(loop)
+    if call.runs_anew:
+        return read.made_in_place(None if on_loop else loop)
+    return read.on_the_loop() if on_loop else read.from_a_thread(loop)
 
 
 def _loop_of(cache: DataCache | None) -> asyncio.AbstractEventLoop | None:

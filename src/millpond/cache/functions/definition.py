@@ -7,18 +7,21 @@ import inspect
 import logging
 from dataclasses import dataclass
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal
 
+from millpond.cache.functions.code.call_arguments import CallArguments
+from millpond.cache.functions.code.code_facts import name_and_code
+from millpond.cache.functions.code.module_sources import note_module
+from millpond.cache.functions.code.return_types import codec_of
 from millpond.cache.functions.identity import (
     CACHE_KEY,
     captured_identity,
     encode_identity,
     held_by_decorators,
     identity,
-    name_and_code,
 )
 from millpond.cache.functions.plain import NotPlain
-from millpond.cache.functions.values import FORMAT, Codec
+from millpond.cache.functions.values import FORMAT
 from millpond.cache.given_tags import usable_tags
 from millpond.errors import Place, UsageError
 from millpond.policy.key import data_key
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from millpond.render.scopes.scope import Scope
+    from millpond.cache.functions.values import Codec
 
 log = logging.getLogger("millpond.cache")
 
@@ -71,6 +74,7 @@ class Definition:
             raise UsageError(f"{where}: give revalidate or life, not both.")
         _check_revalidate(revalidate, where)
         definition = cls(function, revalidate, usable_tags(tags, lambda: where, log), key, life)
+        note_module(function.__globals__)
         definition._held  # noqa: B018 - before the first call changes what decorators hold
         return definition
 
@@ -89,12 +93,6 @@ class Definition:
         file = in_project(code.co_filename, project)
         return CachedFunction(self.name, Place(file or code.co_filename, code.co_firstlineno))
 
-    def bypasses(self, scope: Scope | None, *, cache_components: bool) -> bool:
-        """Whether a call bypasses the cache: in draft mode (R5.25), or inside another one (classic model, R5.24)."""
-        if scope is None:
-            return False
-        return scope.is_draft or (scope.in_function and not cache_components)
-
     def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The key of one call (R5.21, R5.30).
 
@@ -102,17 +100,12 @@ class Definition:
             UsageError: an argument, or a variable that the function closes over, can't be part of a key.
             TypeError: the arguments don't match the function's signature.
         """
-        try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError:  # a decorator takes other arguments than the function that it wraps
-            bound = inspect.signature(self.function, follow_wrapped=False).bind(*args, **kwargs)
-        bound.apply_defaults()
-        return data_key("function", self._identity, self._captured(), self._arguments(bound.arguments))
+        arguments = self._arguments(self._call_arguments.by_name(args, kwargs))
+        return data_key("function", self._identity, self._captured(), arguments)
 
     @functools.cached_property
     def codec(self) -> Codec:
-        declared = self._declared()
-        return Codec(None if declared in (Any, object) else declared, self.name)
+        return codec_of(self.function)
 
     def encode(self, value: object) -> bytes:
         """Encode a result.
@@ -131,8 +124,8 @@ class Definition:
             raise UsageError(f"@cached {self.name}: its result contains itself, or is nested too deeply.") from None
 
     @functools.cached_property
-    def _signature(self) -> inspect.Signature:
-        return inspect.signature(self.function)
+    def _call_arguments(self) -> CallArguments:
+        return CallArguments(self.function)
 
     @functools.cached_property
     def _identity(self) -> bytes:
@@ -172,14 +165,6 @@ class Definition:
 
     def _no_key(self, problem: str, remedy: str) -> UsageError:
         return UsageError(f"@cached {self.name}: {problem}, so it can't be part of a key; {remedy}.")
-
-    def _declared(self) -> Any:
-        """The return annotation; Any if there is none, or it can't be resolved at run time."""
-        try:
-            declared = get_type_hints(self.function, include_extras=True).get("return", Any)
-        except (NameError, AttributeError, TypeError):  # imported for type checkers only, or not a type
-            return Any
-        return declared
 
 
 def _check_revalidate(revalidate: float | Literal[False] | None, where: str) -> None:

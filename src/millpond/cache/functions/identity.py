@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import inspect
 import math
 from collections import OrderedDict, defaultdict
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,13 +16,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pydantic
 
+from millpond.cache.functions.code.call_arguments import defaults_of
+from millpond.cache.functions.code.code_facts import layers_of, name_and_code
 from millpond.cache.functions.plain import NotPlain, fields_of, hidden_of, text_of
+from millpond.cache.functions.scalars import PATHS, SCALARS, SECRETS
 
 CACHE_KEY = "__cache_key__"
 """The method by which a class says what tells its objects apart."""
 
 _BY_TEXT = (datetime, date, time, timedelta, Decimal, UUID)
-_EXACT = frozenset({str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT})
+_EXACT = frozenset(
+    {str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT, *SCALARS, *SECRETS}
+)
 """Types whose instances can't have additional attributes."""
 _DEPTH = 2
 """How deep objects are looked into that decorators hold."""
@@ -79,6 +82,10 @@ def _shown(value: object, where: str) -> Any:
         return [_class(value), text_of(value), value.fold, _zone(value, where)]
     if type(value) in _BY_TEXT:
         return [_class(value), text_of(value)]
+    if type(value) in SCALARS and not isinstance(value, PATHS):
+        return [_class(value), str(value)]
+    if isinstance(value, SECRETS):
+        return [_class(value), value.get_secret_value()]
     if isinstance(value, tzinfo):
         return _zone_itself(value, where)
     raise NotPlain(value, where)
@@ -132,21 +139,6 @@ def _class(value: object) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-@functools.lru_cache(maxsize=4096)
-def name_and_code(function: FunctionType) -> Any:
-    """Module, qualified name, and a digest of source and code: they change when the function is edited.
-
-    The source alone isn't enough: two lambdas in one line, or under two decorators, have the same source.
-    """
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):  # made by exec, or typed into a shell
-        source = ""
-    codes = [_code(layer.__code__) for layer in _layers(function)]
-    digest = hashlib.sha256(encode_identity([source.encode("utf-8", "surrogatepass"), codes])).digest()
-    return [function.__module__, function.__qualname__, digest]
-
-
 def captured_identity(function: FunctionType, above: tuple[FunctionType, ...] = ()) -> Any:
     """The variables, by name, that a function and its decorators' wrappers close over.
 
@@ -156,7 +148,7 @@ def captured_identity(function: FunctionType, above: tuple[FunctionType, ...] = 
     Raises:
         NotPlain: another variable has no identity.
     """
-    *wrappers, inner = layers = _layers(function)
+    *wrappers, inner = layers = layers_of(function)
     above = (*above, *layers)
     around = [_captured(each, above, strict=_is_local(inner), defaults=True) for each in wrappers]
     return [_captured(inner, above, strict=True, defaults=False), around]
@@ -164,7 +156,7 @@ def captured_identity(function: FunctionType, above: tuple[FunctionType, ...] = 
 
 def _captured(function: FunctionType, above: tuple[FunctionType, ...], *, strict: bool, defaults: bool) -> Any:
     """The variables of one function. The cached function's own defaults are left out, as they count as arguments."""
-    values = _cells(function) + (_defaults(function) if defaults else [])
+    values = _cells(function) + (defaults_of(function) if defaults else [])
     found = []
     for name, value in values:
         try:
@@ -190,28 +182,14 @@ def _content(cell: CellType) -> Any:
         return None
 
 
-def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
-    code, values = function.__code__, function.__defaults__ or ()
-    names = code.co_varnames[: code.co_argcount][code.co_argcount - len(values) :]
-    return [*zip(names, values, strict=True), *(function.__kwdefaults__ or {}).items()]
-
-
 def _is_local(function: FunctionType) -> bool:
     """Whether it is defined inside another function, so that it may hold values of one call of that function."""
     return "<locals>" in function.__qualname__
 
 
-def _layers(function: FunctionType) -> list[FunctionType]:
-    """The function, and the functions that it wraps with functools.wraps; the innermost is last."""
-    layers = [function]
-    while isinstance(inner := getattr(layers[-1], "__wrapped__", None), FunctionType):
-        layers.append(inner)
-    return layers
-
-
 def _value(value: object, where: str, above: tuple[FunctionType, ...]) -> Any:
     if isinstance(value, FunctionType):
-        if _layers(value)[-1] in above:  # recursive, or the function that a decorator wraps
+        if layers_of(value)[-1] in above:  # recursive, or the function that a decorator wraps
             return [name_and_code(value), None]
         defaults = _captured_defaults(value, above)
         return [name_and_code(value), captured_identity(value, above), defaults]
@@ -233,10 +211,10 @@ def held_by_decorators(function: FunctionType) -> Any:
     Call it when the function is decorated: such objects may keep a state, such as counters, that each call changes.
     Numbers with a fraction are left out: they are times as a rule, and differ between processes.
     """
-    *wrappers, inner = layers = _layers(function)
+    *wrappers, inner = layers = layers_of(function)
     if _is_local(inner):
         return None  # all that it closes over has an identity, or there is no key
-    values = [value for each in wrappers for _, value in (*_cells(each), *_defaults(each))]
+    values = [value for each in wrappers for _, value in (*_cells(each), *defaults_of(each))]
     return [_contents(value, tuple(layers), _DEPTH) for value in values]
 
 
@@ -256,34 +234,14 @@ def _parts(value: object) -> dict[str, Any]:
     if isinstance(value, functools.partial):
         return {"function": value.func, **{str(n): each for n, each in enumerate(value.args)}, **value.keywords}
     if isinstance(value, FunctionType):
-        return {"code": name_and_code(value), **dict([*_cells(value), *_defaults(value)])}
+        return {"code": name_and_code(value), **dict([*_cells(value), *defaults_of(value)])}
     attributes: dict[str, Any] = getattr(value, "__dict__", {})
     return attributes
 
 
 def _captured_defaults(function: FunctionType, above: tuple[FunctionType, ...]) -> Any:
     """The defaults of a local function that a cached one calls: they aren't among the arguments of the cached one."""
-    inner = _layers(function)[-1]
+    inner = layers_of(function)[-1]
     if not _is_local(inner):
         return None
-    return [[name, _value(value, f'"{name}"', (*above, inner))] for name, value in _defaults(inner)]
-
-
-def _code(code: CodeType) -> Any:
-    """The content of a code object, without its file and lines, which differ between machines."""
-    return [
-        code.co_code,
-        [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags],
-        [*code.co_names, None, *code.co_varnames, None, *code.co_freevars, None, *code.co_cellvars],
-        [_constant(constant) for constant in code.co_consts],
-    ]
-
-
-def _constant(constant: object) -> Any:
-    if isinstance(constant, CodeType):
-        return _code(constant)
-    if isinstance(constant, tuple):
-        return [_constant(item) for item in constant]
-    if isinstance(constant, frozenset):  # its order differs between processes
-        return sorted(encode_identity(_constant(item)) for item in constant)
-    return [_class(constant), repr(constant)]
+    return [[name, _value(value, f'"{name}"', (*above, inner))] for name, value in defaults_of(inner)]

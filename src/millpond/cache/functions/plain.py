@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pydantic
 
+from millpond.cache.functions.scalars import PATHS, SCALARS, SECRETS, scalar_from
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 _INT_LIMITS = (-(2**63), 2**64 - 1)
@@ -33,7 +36,8 @@ _CODES: dict[type, int] = {
     int: 10,  # beyond 64 bits
     dict: 11,  # with other keys than msgpack's
 }
-_KEYS = frozenset({*_PLAIN, *_CODES} - {tuple, set, frozenset, dict})
+_SCALAR, _INSTANCE = 12, 13
+_KEYS = frozenset({*_PLAIN, *_CODES, *SCALARS} - {tuple, set, frozenset, dict})
 """Types of keys."""
 _SQLALCHEMY_PREFIX = "_sa_"
 """The prefix of attributes in which SQLAlchemy keeps the state of an object."""
@@ -44,8 +48,46 @@ class NotPlain(TypeError):
 
     def __init__(self, value: object, where: str, reason: str = "") -> None:
         kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-        super().__init__(f"{where} is of type {kind}{reason}")
+        super().__init__(f"{where} is of type {kind}{reason or _remedy(value)}")
         self.where = where
+
+
+class Instances(Protocol):
+    """Instances of classes that are known by name, as plain data."""
+
+    def parts_of(self, value: object, where: str) -> tuple[str, Any, Any]:
+        """The name of the class, what the value consists of (fields by name, or anything else), and its other state.
+
+        Raises:
+            NotPlain: the class isn't known, or has no such form.
+        """
+
+    def made_of(self, name: str, parts: Any, state: Any) -> object:
+        """The value that consists of `parts`."""
+
+
+def _remedy(value: object) -> str:
+    """What to return in place of a value, if it is of a kind that people often return."""
+    package = type(value).__module__.partition(".")[0]
+    names = {kind.__name__ for kind in type(value).__mro__}
+    if package == "numpy":
+        return "; use its .tolist()" if "ndarray" in names else "; use its .item()"
+    if package == "sqlalchemy":
+        row = "; use its ._asdict(), or tuple(…) of it" if "Row" in names else "; use dict(…) of it"
+        return row if names & {"Row", "RowMapping"} else ""
+    if isinstance(value, SECRETS):
+        return (
+            ", and would be stored readable; leave it out, or declare that it may be: by a @field_serializer of its "
+            "field in the model"
+        )
+    if isinstance(value, PATHS):
+        return "; use str(…) of it"
+    if isinstance(value, bytearray | memoryview):
+        return "; use bytes(…) of it"
+    if isinstance(value, Mapping):
+        return "; use dict(…) of it"
+    is_iterable = hasattr(value, "__iter__") and not isinstance(value, type | str)
+    return "; use list(…) of it" if is_iterable and not isinstance(value, tuple) else ""
 
 
 def fields_of(value: object) -> Mapping[str, Any] | None:
@@ -90,45 +132,57 @@ def text_of(value: object) -> str:
     return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
-def encode_plain(value: object, where: str) -> bytes:
-    """Encode a result without a declared type: plain values with their types.
+def encode_plain(value: object, where: str, instances: Instances | None = None) -> bytes:
+    """Encode a result: plain values with their types, and instances of the given classes.
 
     Raises:
-        NotPlain: it contains an instance of a class, which needs a declared return type to be decoded.
+        NotPlain: it contains an instance of another class, which needs a declared return type to be decoded.
     """
-    return msgspec.msgpack.encode(_tagged(value, where))
+    return msgspec.msgpack.encode(_tagged(value, where, instances))
 
 
-def _tagged(value: object, where: str) -> Any:
+def _tagged(value: object, where: str, instances: Instances | None) -> Any:
     kind = type(value)
     if kind is int and isinstance(value, int) and not _INT_LIMITS[0] <= value <= _INT_LIMITS[1]:
         return _extension(int, f"{value:x}")  # hexadecimal, as Python limits the number of decimal digits
     if kind in _PLAIN:
         return value
     if isinstance(value, list) and kind is list:
-        return [_tagged(item, f"{where}[{n}]") for n, item in enumerate(value)]
+        return [_tagged(item, f"{where}[{n}]", instances) for n, item in enumerate(value)]
     if isinstance(value, dict) and kind is dict:
-        return _tagged_dict(value, where)
+        return _tagged_dict(value, where, instances)
     if isinstance(value, tuple | set | frozenset) and kind in _CODES:
-        items = [_tagged(item, f"an item of {where}") for item in value]
+        items = [_tagged(item, f"an item of {where}", instances) for item in value]
         return msgspec.msgpack.Ext(_CODES[kind], msgspec.msgpack.encode(items))
     if isinstance(value, datetime | time) and kind in _CODES:
         return msgspec.msgpack.Ext(_CODES[kind], _moment(value, where))
     if kind in _CODES:
         return _extension(kind, text_of(value))
-    known = fields_of(value) is not None or isinstance(value, Enum | tuple)
+    if kind in SCALARS:
+        return msgspec.msgpack.Ext(_SCALAR, msgspec.msgpack.encode([SCALARS[kind], str(value)]))
+    if instances is not None:
+        return _tagged_instance(*instances.parts_of(value, where), where, instances)
+    known = fields_of(value) is not None or isinstance(value, Enum) or hasattr(value, "_replace")
     reason = "; declare the function's return type, so that it can be read back" if known else ""
     raise NotPlain(value, where, reason)
 
 
-def _tagged_dict(value: dict[Any, Any], where: str) -> Any:
+def _tagged_instance(name: str, parts: Any, state: Any, where: str, instances: Instances) -> msgspec.msgpack.Ext:
+    if isinstance(parts, dict):
+        written = {field: _tagged(each, f"{where}.{field}", instances) for field, each in parts.items()}
+    else:
+        written = _tagged(parts, where, instances)
+    return msgspec.msgpack.Ext(_INSTANCE, msgspec.msgpack.encode([name, written, _tagged(state, where, None)]))
+
+
+def _tagged_dict(value: dict[Any, Any], where: str, instances: Instances | None) -> Any:
     for key in value:
-        if type(key) not in _KEYS:
+        if type(key) not in _KEYS and instances is None:
             raise NotPlain(key, f"a key of {where}")
-    values = (_tagged(each, f"{where}[{key!r}]") for key, each in value.items())
+    values = (_tagged(each, f"{where}[{key!r}]", instances) for key, each in value.items())
     if all(type(key) in _PLAIN for key in value):
         return dict(zip(value, values, strict=True))
-    pairs = [[_tagged(key, f"a key of {where}"), each] for key, each in zip(value, values, strict=True)]
+    pairs = [[_tagged(key, f"a key of {where}", instances), each] for key, each in zip(value, values, strict=True)]
     return msgspec.msgpack.Ext(_CODES[dict], msgspec.msgpack.encode(pairs))
 
 
@@ -162,18 +216,33 @@ def _extension(kind: type, text: str) -> msgspec.msgpack.Ext:
     return msgspec.msgpack.Ext(_CODES[kind], text.encode("utf-8"))
 
 
-def decode_plain(data: bytes | memoryview) -> Any:
+def decode_plain(data: bytes | memoryview, instances: Instances | None = None) -> Any:
     """Decode the output of `encode_plain`. Each call makes a new copy, so that callers can't change each other's."""
-    return _plain_decoder.decode(data)
+    return (_plain if instances is None else _Decoder(instances)).decode(data)
 
 
-def _restore(code: int, data: memoryview) -> Any:
-    if code in (1, 2, 3):
-        return (tuple, set, frozenset)[code - 1](_plain_decoder.decode(data))
+class _Decoder:
+    """Decodes what consists of plain values, and of instances of some classes."""
+
+    def __init__(self, instances: Instances | None) -> None:
+        self._instances = instances
+        self.decode = msgspec.msgpack.Decoder(ext_hook=self._restore).decode
+
+    def _restore(self, code: int, data: memoryview) -> Any:
+        if code in (1, 2, 3):
+            return (tuple, set, frozenset)[code - 1](self.decode(data))
+        if code == _CODES[dict]:
+            return dict(self.decode(data))
+        if code == _INSTANCE and self._instances is not None:
+            return self._instances.made_of(*self.decode(data))
+        return _restored(code, data)
+
+
+def _restored(code: int, data: memoryview) -> Any:
     if code in (_CODES[datetime], _CODES[time]):
         return _moment_from(datetime if code == _CODES[datetime] else time, data)
-    if code == _CODES[dict]:
-        return dict(_plain_decoder.decode(data))
+    if code == _SCALAR:
+        return scalar_from(*msgspec.msgpack.decode(data))
     text = str(data, "utf-8")
     if code == _CODES[timedelta]:
         days, seconds, microseconds = map(int, text.split())
@@ -187,4 +256,4 @@ def _restore(code: int, data: memoryview) -> Any:
     return makers[code](text)
 
 
-_plain_decoder = msgspec.msgpack.Decoder(ext_hook=_restore)
+_plain = _Decoder(None)

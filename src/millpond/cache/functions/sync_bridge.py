@@ -44,7 +44,7 @@ class SyncRead(DataRead):
 
     def on_the_loop(self) -> Entry:
         """For calls from async code. These block the loop anyway, so a function that must run runs in place."""
-        return self.cache.at_hand(self) or self._made_in_place(None)
+        return self.cache.at_hand(self) or self.made_in_place(None)
 
     def from_a_thread(self, loop: asyncio.AbstractEventLoop) -> Entry:
         """For calls from a thread. It waits for the event loop, which may make it run the function.
@@ -59,19 +59,19 @@ class SyncRead(DataRead):
             return entry
         watch = self.cache.caller_runs.watches.of(loop)
         if watch.is_blocked():
-            return self._made_in_place(loop)
+            return self.made_in_place(loop)
         obtaining = self._obtain()
         try:
             answer = asyncio.run_coroutine_threadsafe(obtaining, loop)
         except RuntimeError:  # the loop was closed meanwhile
             obtaining.close()
-            return self._made_in_place(loop)
+            return self.made_in_place(loop)
         answer.add_done_callback(lambda _: self._orders.put(None))
         with self.cache.caller_runs.offered(self.key, self._orders):
             is_answered = self._take_orders(watch)
         if not is_answered:
             self._leave(answer, loop)
-            return self._made_in_place(loop)
+            return self.made_in_place(loop)
         result = answer.result()
         if isinstance(result, BaseException):
             raise result
@@ -116,7 +116,7 @@ class SyncRead(DataRead):
                 self.name,
             )
 
-    def _made_in_place(self, loop: asyncio.AbstractEventLoop | None) -> Entry:
+    def made_in_place(self, loop: asyncio.AbstractEventLoop | None) -> Entry:
         """Run the function in this thread; `loop` as in `ReadThrough.keep_soon`."""
         engine = self.cache.engine
         run = engine.new_run(background=False)

@@ -11,15 +11,17 @@ from uuid import UUID
 import msgspec
 import pydantic
 
+from millpond.cache.functions.declared_classes import DeclaredClasses, Undeclared
+from millpond.cache.functions.models import models_in, restore, state_of, validated
 from millpond.cache.functions.plain import NotPlain, decode_plain, encode_plain, fields_of, hidden_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-FORMAT = 2
+FORMAT = 3
 """Of what is written; part of the keys, so that what former versions have written isn't found."""
 
-_PLAIN_MARK, _TYPED_MARK = b"\0", b"\1"
+_PLAIN_MARK, _TYPED_MARK, _CLASSES_MARK = b"\0", b"\1", b"\2"
 _EXACT = (bytes, datetime, date, time, timedelta, Decimal, UUID)
 """What `encode_plain` writes without loss, and msgspec with some."""
 _SHOWN = (datetime, time, Decimal)
@@ -30,6 +32,18 @@ _NUMBERS = (int, float)
 
 class Undecodable(Exception):
     """What is stored can't be decoded: it is damaged, or the classes of the result have changed what they accept."""
+
+
+class _Foreign(NotPlain):
+    """It contains something that isn't plain data."""
+
+
+class _Unsuitable(NotPlain):
+    """The declared type, or a part of it, is none that can be decoded."""
+
+
+class _UnknownKind(Exception):
+    """Neither msgspec nor pydantic decodes values of this type."""
 
 
 class Codec:
@@ -47,9 +61,23 @@ class Codec:
             return b""
         try:
             schema = msgspec.json.schema(self._declared, schema_hook=_schema)
-        except TypeError:  # it can't decode results of this type; plain ones need no type
-            return b""
+        except TypeError:  # it can't decode results of this type as a whole
+            classes = self._classes.shape
+            return msgspec.json.encode(classes, order="deterministic") if classes else b""
         return msgspec.json.encode(schema, order="deterministic")
+
+    @functools.cached_property
+    def _is_known(self) -> bool:
+        """Whether msgspec can decode results of the declared type as a whole: no union of models, say."""
+        try:
+            msgspec.json.Decoder(self._declared, dec_hook=_from_builtins)
+        except TypeError:
+            return False
+        return True
+
+    @functools.cached_property
+    def _classes(self) -> DeclaredClasses:
+        return DeclaredClasses(self._declared)
 
     def encode(self, value: object) -> bytes:
         """Encode a value.
@@ -64,7 +92,7 @@ class Codec:
             except NotPlain:
                 if self._declared is None:
                     raise
-            return _TYPED_MARK + self._encode_typed(value, where)
+            return self._encode_declared(value, where)
         except UnicodeEncodeError as error:
             raise NotPlain(value, where, f" ({error})") from None
 
@@ -76,25 +104,53 @@ class Codec:
         """
         written = memoryview(data)[1:]
         try:
-            return decode_plain(written) if data[:1] == _PLAIN_MARK else self._decode_typed(written)
+            if data[:1] == _PLAIN_MARK:
+                return decode_plain(written)
+            return self._decode_typed(written) if data[:1] == _TYPED_MARK else decode_plain(written, self._classes)
         except Exception as error:  # the constructors and validators of the user's classes run
             raise Undecodable(" ".join(str(error).split()) or type(error).__name__) from error
+
+    def _encode_declared(self, value: object, where: str) -> bytes:
+        """By the declared type as a whole, or else by the class of each instance, as in unions of models."""
+        try:
+            return _TYPED_MARK + self._encode_typed(value, where)
+        except _Foreign:
+            return _CLASSES_MARK + self._encode_by_class(value, where)
+        except NotPlain as problem:
+            if self._is_known and not isinstance(problem, _Unsuitable):
+                raise
+            try:
+                return _CLASSES_MARK + self._encode_by_class(value, where)
+            except Undeclared:
+                raise problem from None
+
+    def _encode_by_class(self, value: object, where: str) -> bytes:
+        written = encode_plain(value, where, self._classes)
+        try:
+            back = decode_plain(written, self._classes)
+        except Exception as error:  # noqa: BLE001 - the constructors and validators of the user's classes run
+            raise NotPlain(value, where, f", which can't be made again ({' '.join(str(error).split())})") from None
+        different = difference(value, back, where)
+        if different is not None:
+            raise NotPlain(*different)
+        return written
 
     def _encode_typed(self, value: object, where: str) -> bytes:
         try:
             builtins = msgspec.to_builtins(value, builtin_types=_EXACT, enc_hook=_to_builtins)
-            states = [_state_of(model) for model in _models_in(value)]
+            states = [state_of(model) for model in models_in(value)]
             written = encode_plain([builtins, states], where)
         except NotPlain:
             _check_private(value, where)
             raise
         except (TypeError, OverflowError, AttributeError) as error:  # the last: a field has no value
-            raise NotPlain(value, where, f" ({error})") from None
+            raise _Foreign(value, where, f" ({error})") from None
         try:
             back = self._decode_typed(written)
         except Exception as error:  # noqa: BLE001 - the constructors and validators of the user's classes run
             told = " ".join(str(error).split())  # pydantic's has several lines
-            raise NotPlain(value, where, f", which the declared return type can't decode ({told})") from None
+            kind = _Unsuitable if isinstance(error, _UnknownKind) else NotPlain
+            raise kind(value, where, f", which the declared return type can't decode ({told})") from None
         different = difference(value, back, where)
         if different is not None:
             raise NotPlain(*different)
@@ -103,38 +159,14 @@ class Codec:
     def _decode_typed(self, written: bytes | memoryview) -> Any:
         builtins, states = decode_plain(written)
         value = msgspec.convert(builtins, self._declared, builtin_types=_EXACT, dec_hook=_from_builtins)
-        for model, (given, private) in zip(_models_in(value), states, strict=False):
-            model.model_fields_set.clear()
-            model.model_fields_set.update(given)
-            for name, item in private.items():
-                setattr(model, name, item)
+        for model, state in zip(models_in(value), states, strict=False):
+            restore(model, state)
         return value
-
-
-def _models_in(value: object) -> Iterator[pydantic.BaseModel]:
-    """The pydantic models that a value consists of, in an order that depends on its content alone."""
-    if isinstance(value, pydantic.BaseModel):
-        yield value
-    fields = fields_of(value)
-    parts: Iterable[object] = ()
-    if fields is not None:
-        parts = fields.values()
-    elif isinstance(value, dict):
-        parts = value.values()
-    elif isinstance(value, list | tuple):
-        parts = value
-    for part in parts:
-        yield from _models_in(part)
-
-
-def _state_of(model: pydantic.BaseModel) -> Any:
-    """What a model has beside its fields: the names of those that were given, and its private attributes."""
-    return [sorted(model.model_fields_set), dict(getattr(model, "__pydantic_private__", None) or {})]
 
 
 def _check_private(value: object, where: str) -> None:
     """Raises NotPlain if a private attribute can't be encoded."""
-    for model in _models_in(value):
+    for model in models_in(value):
         for name, item in (getattr(model, "__pydantic_private__", None) or {}).items():
             try:
                 encode_plain(item, where)
@@ -149,7 +181,7 @@ def difference(value: object, back: object, where: str) -> tuple[object, str, st
     lost = (value, where, f", and would be decoded as {became}; declare the return type more exactly")
     if type(value) is not type(back) and not (type(value) in _NUMBERS and type(back) in _NUMBERS):
         return lost
-    states = [_state_of(model) for model in (value, back) if isinstance(model, pydantic.BaseModel)]
+    states = [state_of(model) for model in (value, back) if isinstance(model, pydantic.BaseModel)]
     if states and states[0] != states[1]:
         return lost
     hidden = hidden_of(value)
@@ -219,7 +251,7 @@ def _to_builtins(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} isn't plain data")
 
 
-def _from_builtins(kind: type, value: Any) -> Any:
-    if issubclass(kind, pydantic.BaseModel):
-        return kind.model_validate(value, strict=False, by_name=True)
-    raise TypeError(f"{kind.__name__} isn't plain data")
+def _from_builtins(kind: Any, value: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+        return validated(kind, value)
+    raise _UnknownKind(f"{getattr(kind, '__name__', kind)} isn't plain data")

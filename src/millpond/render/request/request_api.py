@@ -127,4 +127,6 @@ def draft_mode() -> DraftMode:
     Raises:
         UsageError: outside of a handler.
     """
-    return DraftMode(required("draft_mode()"))
+    scope = required("draft_mode()")
+    scope.require_answer("draft_mode()")
+    return DraftMode(scope)

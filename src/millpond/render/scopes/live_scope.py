@@ -14,7 +14,7 @@ from millpond.render.scopes.scope import OperationScope, Phase
 from millpond.render.scopes.set_cookies import SetCookies
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
     from starlette.responses import Response
 
@@ -32,6 +32,8 @@ class LiveScope(OperationScope):
     visitors: MutableMapping[str, Any] | None = None
     """The whole request, for guards, where the operation sees an empty one."""
     draft: DraftState = field(default_factory=DraftState)
+    handled: Mapping[str, Any] | None = None
+    """The request's scope as FastAPI has it, which middleware may have copied; None before its handler begins."""
     _used_request: bool = False
     """In 14 a bare fetch is uncached once the handler has read request data (R5.10)."""
     _set_cookies: SetCookies = field(default_factory=SetCookies)
@@ -103,8 +105,8 @@ class LiveScope(OperationScope):
     def end_prerender(self, use: DynamicUse) -> None:
         """There is no prerender to end."""
 
-    def operation_began(self) -> None:
-        """What middleware answers instead is a live answer as well."""
+    def operation_began(self, asgi: Mapping[str, Any]) -> None:
+        self.handled = asgi
 
     def operation_raised(self) -> None:
         """Exception handlers may read the request."""

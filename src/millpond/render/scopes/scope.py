@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from millpond.errors import Place, StaticOnlyError, UsageError
 from millpond.policy.lifetime import FOREVER, Lifetime
@@ -26,7 +26,7 @@ from millpond.render.user_code import user_place
 from millpond.routes.options.guards import asking, running_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from contextvars import Token
     from pathlib import Path
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from millpond.policy.segment import SegmentConfig
     from millpond.render.scopes.attachments import Attachments
     from millpond.render.scopes.inputs import Inputs
+    from millpond.render.scopes.own_invalidations import OwnInvalidations
     from millpond.render.scopes.set_cookies import SetCookies
     from millpond.render.target import Target
 
@@ -69,6 +70,8 @@ class Scope(ABC):
     """In the order in which they were learnt."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
     """Tag -> generation, of what this run has invalidated: it reads its own writes (R6.19)."""
+    counted_again: OwnInvalidations | None = None
+    """The same, for those whose commit follows; None: it has invalidated nothing, or does nothing at its end."""
     inputs: Inputs | None = None
     """What was used besides the request; None where no observer is installed."""
 
@@ -98,6 +101,11 @@ class Scope(ABC):
         """Whether reading request data ends the run: the handler of a shared render runs."""
 
     @property
+    def keeps_bare_fetches(self) -> bool:
+        """Whether a fetch without options is cached for a build (R5.9)."""
+        return self.is_prerender and self.for_build
+
+    @property
     @abstractmethod
     def wants_fresh_data(self) -> bool:
         """Whether reads wait until stale data is refreshed, because what is made of it will be stored (R4.21)."""
@@ -118,6 +126,13 @@ class Scope(ABC):
 
         Raises:
             UsageError: a cached function runs.
+        """
+
+    def require_answer(self, api: str) -> None:  # noqa: B027 - nearly every run makes an answer
+        """An answer is made here, or a part of one, so that `api` can ask for whom.
+
+        Raises:
+            UsageError: paths are listed.
         """
 
     @abstractmethod
@@ -189,6 +204,8 @@ class OperationScope(Scope):
     target: Target
     after: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What `after` has collected."""
+    has_background: bool = False
+    """Whether background tasks follow the answer."""
 
     @property
     def path(self) -> str:
@@ -266,8 +283,8 @@ class OperationScope(Scope):
         """
 
     @abstractmethod
-    def operation_began(self) -> None:
-        """All middleware let the request through to the operation."""
+    def operation_began(self, asgi: Mapping[str, Any]) -> None:
+        """All middleware let the request through to the operation; `asgi` is its scope there."""
 
     @abstractmethod
     def operation_raised(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from millpond.errors import Place, UsageError
 from millpond.render.scopes.dynamic_use import DynamicAccess, DynamicUse
@@ -13,7 +13,7 @@ from millpond.render.scopes.scope import OperationScope, Phase
 from millpond.routes.options.guards import running_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from starlette.responses import Response
 
@@ -159,7 +159,8 @@ class SharedScope(OperationScope):
         """
         self._end_with(self._use_of(api))
 
-    def operation_began(self) -> None:
+    def operation_began(self, asgi: Mapping[str, Any]) -> None:
+        del asgi
         self.operation_reached = True
 
     def operation_raised(self) -> None:

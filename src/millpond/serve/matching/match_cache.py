@@ -53,9 +53,10 @@ class MatchCache:
         A path that is answered from the cache isn't remembered here: `Hits` does that.
         """
         path: bytes = asgi.get("raw_path") or b""
-        plan, target = matched
+        plan, target, by_path = matched
         if (
             not path
+            or not by_path
             or not self.is_on
             or asgi.get("root_path", "") != self.root_path
             or sent_path(asgi) != path

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.draft_mode import is_draft
 from millpond.render.target import Target
 from millpond.routes.path import MalformedPath, canonical, split, split_leniently
 from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from millpond.prerender.plan import Plan
     from millpond.routes.public.public_file import PublicFile
     from millpond.routes.public.public_folder import PublicFiles
-    from millpond.routes.table import Table
+    from millpond.routes.table import Match, Table
 
 
 class EarlyAnswer(NamedTuple):
@@ -34,6 +35,8 @@ class Matched(NamedTuple):
 
     plan: Plan
     target: Target
+    by_path: bool = True
+    """Whether the path alone says so, as no closed route was asked whether it lists it; an editor gets there (D34)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Matcher:
     """The canonical path of the revalidate endpoint, which no route may take."""
     public: PublicFiles | None = None
     """The files of `public/`; None where there are none."""
+    draft_secret: str = field(default="", repr=False)
+    """By which editors are known, for whom closed routes are open; empty: there are none."""
 
     def match(self, scope: Scope) -> Matched | PublicFile | EarlyAnswer | None:
         """The route or the file of a request; an answer at once; or None: neither has the path.
@@ -69,7 +74,7 @@ class Matcher:
             return EarlyAnswer(400) if self._find(split_leniently(raw), query) else None
         if canonical(segments) == self.endpoint:
             return None
-        found = self._file(segments) or self._find(segments, query)
+        found = self._file(segments) or self._find(segments, query, scope)
         undotted = without_dots(scope)
         if undotted is not None and (found or self._leads_to_a_route(undotted, scope)):
             return _redirect(undotted, query)
@@ -114,12 +119,16 @@ class Matcher:
     def _file(self, segments: Sequence[str]) -> PublicFile | None:
         return None if self.public is None else self.public.get(canonical(segments))
 
-    def _find(self, segments: Sequence[str], query: bytes) -> Matched | None:
-        """The first match that doesn't decline (R1.9, R1.10)."""
+    def _find(self, segments: Sequence[str], query: bytes, scope: Scope | None = None) -> Matched | None:
+        """The first match that doesn't decline (R1.9, R1.10). For an editor, whom `scope` may tell, none does (D34)."""
+        by_path = True
         for match in self.table.match(segments):
-            target = Target.of(match.route.route, segments, match.params, query)
+            target = _target(match, segments, query)
             if not match.route.declines(target.path):
-                return Matched(match.route, target)
+                return Matched(match.route, target, by_path)
+            by_path = False
+            if scope is not None and self.draft_secret and is_draft(scope["headers"], self.draft_secret):
+                return Matched(match.route, target, by_path)
         return None
 
     def _led_inside(self, scope: Scope, query: bytes) -> EarlyAnswer | None:
@@ -137,6 +146,14 @@ class Matcher:
         raw = self._below(asked)
         segments = None if raw is None else split(raw)
         return segments is not None and (self._file(segments) or self._find(segments, b"")) is not None
+
+
+def _target(match: Match[Plan], segments: Sequence[str], query: bytes) -> Target:
+    """What a match asks for: the one answer of a file that is given at every value of the folders' parameters."""
+    route = match.route.route
+    if match.params and not route.params and route.segments is not None:
+        return Target.of(route, [segment.name for segment in route.segments], {}, query)
+    return Target.of(route, segments, match.params, query)
 
 
 def _redirect(target: str, query: bytes) -> EarlyAnswer:

@@ -1,0 +1,256 @@
+"""The project's modules that a cached function's module is made of: results of edited ones are no longer found (R5.30).
+
+Which helpers and constants a function reaches can't be told from its code: they are registered by decorators, looked up
+by name, held in dicts. So all of the modules that its own one imports count, however far away, and what is installed
+doesn't. Comments and the places of lines don't either.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.machinery
+import importlib.util
+import logging
+import os
+import secrets
+import sys
+import time
+import weakref
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from millpond.cache.functions.code.code_content import code_content
+from millpond.render.user_code import is_users_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+T = TypeVar("T")
+
+log = logging.getLogger("millpond.cache")
+
+_OF_THIS_PROCESS = secrets.token_bytes(16)
+"""In place of what a process can't know any more: the content of a file that was edited after it was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSource:
+    """One module as its file says it."""
+
+    content: bytes
+    """The digest of what it does."""
+    imports: frozenset[str]
+    """The full names that it imports anywhere: of modules, and perhaps of what is in them."""
+
+
+class _OfModules(Generic[T]):
+    """Facts about modules, as long as they aren't loaded again."""
+
+    def __init__(self) -> None:
+        self._facts: weakref.WeakKeyDictionary[ModuleType, tuple[object, T]] = weakref.WeakKeyDictionary()
+
+    def get(self, module: ModuleType) -> T | None:
+        spec, fact = self._facts.get(module, (None, None))
+        return fact if spec is module.__spec__ else None  # importlib.reload gives it a new one
+
+    def keep(self, module: ModuleType, fact: T) -> T:
+        self._facts[module] = (module.__spec__, fact)
+        return fact
+
+
+_seen: _OfModules[float] = _OfModules()
+"""When a module was first seen to run, in seconds since 1970."""
+_sources: _OfModules[ModuleSource] = _OfModules()
+_digests: _OfModules[bytes] = _OfModules()
+
+
+def note_module(names: dict[str, Any]) -> None:
+    """Tell that a module is being loaded, or runs; `names` are its globals."""
+    module = _module_with(names)
+    if module is not None and _seen.get(module) is None:
+        _seen.keep(module, time.time())
+
+
+def project_digest(names: dict[str, Any]) -> bytes | None:
+    """A digest of what the module with the globals `names` does, and the project's modules that it imports.
+
+    None for a module that isn't the project's: an installed one, or one without a file.
+    """
+    module = _module_with(names)
+    if module is None or _own_file(module) is None:
+        return None
+    return _digests.get(module) or _digests.keep(module, _digest(module))
+
+
+def _digest(module: ModuleType) -> bytes:
+    reached = _reached(module)
+    unknown = [name for name, source in reached.items() if source is None]
+    if unknown:
+        log.warning(
+            "%s was edited after it was loaded, so results of cached functions in %s are kept for this process alone; "
+            "restart it.",
+            unknown[0],
+            module.__name__,
+        )
+        return _OF_THIS_PROCESS
+    contents = [(name, source.content) for name, source in sorted(reached.items()) if source is not None]
+    return hashlib.sha256(msgspec.msgpack.encode(contents)).digest()
+
+
+def _module_with(names: dict[str, Any]) -> ModuleType | None:
+    module = sys.modules.get(names.get("__name__", ""))
+    return module if type(module) is ModuleType and module.__dict__ is names else None
+
+
+def _own_file(module: ModuleType) -> str | None:
+    """The file of a module of the project, None for any other; a lazy module isn't woken."""
+    file = module.__dict__.get("__file__")
+    return file if isinstance(file, str) and is_users_file(os.path.abspath(file)) else None
+
+
+def _reached(module: ModuleType) -> dict[str, ModuleSource | None]:
+    """The project's modules that `module` imports, directly or not, and itself, by name; None: it isn't known."""
+    found: dict[str, ModuleSource | None] = {}
+    seen = _seen.get(module)
+    names, looked_at = [module.__name__], set[str]()
+    while names:
+        name = names.pop()
+        if name in looked_at or _is_foreign(name):
+            continue
+        looked_at.add(name)
+        for source in _source_of(name, seen):
+            found[name] = source
+            names.extend(source.imports if source is not None else ())
+    return found
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether a name is known to belong to an installed package, without looking for its file."""
+    top = sys.modules.get(name.partition(".")[0])
+    file = top.__dict__.get("__file__", "") if type(top) is ModuleType else None
+    if top is None or file is None:  # not loaded, or a namespace package
+        return False
+    return not file or not is_users_file(os.path.abspath(file))
+
+
+def _source_of(name: str, seen: float | None) -> list[ModuleSource | None]:
+    """What a module of the project says, in a list, or [None] if that isn't known; nothing for any other module.
+
+    Args:
+        name: of the module; it may be the name of something that is no module.
+        seen: since when what it says is in use.
+    """
+    module = sys.modules.get(name)
+    if module is None:
+        spec = _spec_of(name)
+        if spec is None or spec.origin is None or not spec.has_location or not is_users_file(spec.origin):
+            return []
+        return [_read(spec.loader, spec.origin, spec.parent or "", seen)]
+    file = _own_file(module)
+    if file is None:
+        return []
+    source = _sources.get(module)
+    if source is None:
+        source = _read(module.__loader__, file, module.__package__ or "", seen)
+        if source is not None:
+            _sources.keep(module, source)
+    return [source]
+
+
+def _spec_of(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Where a module is that isn't loaded yet; nothing is loaded for it, not the packages above it either."""
+    parent, _, _ = name.rpartition(".")
+    path = _folders_of(parent) if parent else None
+    if parent and path is None:
+        return None
+    try:
+        return importlib.machinery.PathFinder.find_spec(name, path)
+    except (ImportError, ValueError):
+        return None
+
+
+def _folders_of(package: str) -> Sequence[str] | None:
+    """The folders of a package; None if it is none."""
+    module = sys.modules.get(package)
+    if module is not None:
+        return module.__dict__.get("__path__") if type(module) is ModuleType else None
+    spec = _spec_of(package)
+    return None if spec is None else spec.submodule_search_locations
+
+
+def _read(loader: Any, file: str, package: str, seen: float | None) -> ModuleSource | None:
+    """What the file of a module says; None if it can't be read, or was edited after the moment `seen`."""
+    try:
+        data = loader.get_data(file) if hasattr(loader, "get_data") else _content(file)
+    except OSError:
+        return None
+    return None if seen is not None and _is_edited(file, seen) else _parsed(data, package)
+
+
+def _content(file: str) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read()
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(data: bytes, package: str) -> ModuleSource:
+    try:
+        tree = ast.parse(data)
+        code = compile(tree, "", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):  # compiled, or not Python
+        return ModuleSource(hashlib.sha256(data).digest(), frozenset())
+    content = hashlib.sha256(msgspec.msgpack.encode(code_content(code))).digest()
+    return ModuleSource(content, frozenset(_imports(tree.body, package)))
+
+
+def _imports(body: list[ast.stmt], package: str) -> Iterator[str]:
+    """The full names that statements import, with the packages around them."""
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                yield from _with_packages(alias.name)
+        elif isinstance(statement, ast.ImportFrom):
+            base = _base(statement, package)
+            if base is not None:
+                yield from _with_packages(base)
+                yield from (f"{base}.{alias.name}" for alias in statement.names)
+        else:
+            yield from _imports(_inside(statement), package)
+
+
+def _inside(statement: ast.stmt) -> list[ast.stmt]:
+    """The statements in a statement. Expressions, which are most of a file, import nothing."""
+    inside: list[ast.stmt] = []
+    for field in ("body", "orelse", "finalbody"):
+        inside += getattr(statement, field, ())
+    for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        inside += part.body
+    return inside
+
+
+def _base(statement: ast.ImportFrom, package: str) -> str | None:
+    """What is imported from, as a full name; None if it lies above the topmost package."""
+    if not statement.level:
+        return statement.module
+    try:
+        return importlib.util.resolve_name("." * statement.level + (statement.module or ""), package)
+    except ImportError:
+        return None
+
+
+def _with_packages(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+
+
+def _is_edited(file: str, seen: float) -> bool:
+    """Whether a file was changed after the moment `seen`: its status tells, as an older date can be given to it."""
+    try:
+        return os.stat(file).st_ctime > seen
+    except OSError:  # in an archive
+        return False

@@ -1,0 +1,190 @@
+"""Two deploys with one store: neither is served what the other's helpers and constants have made (R5.30)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from millpond.cache.functions.definition import Definition
+from millpond.routes.imports import forget
+from millpond.stores.memory import MemoryStore
+from ponds import Clock, Project, Running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+SHOP = {
+    "app/price/route.py": """
+    from millpond import cached, connection
+    from lib.prices import price
+    calls = []
+
+    @cached
+    def of_all():
+        calls.append(1)
+        return price()
+
+    async def GET():
+        await connection()
+        return [of_all(), len(calls)]
+    """,
+    "app/weather/route.py": """
+    from millpond import cached, connection
+    from lib import sky
+    calls = []
+
+    @cached
+    async def now():
+        calls.append(1)
+        return sky.now()
+
+    async def GET():
+        await connection()
+        return [await now(), len(calls)]
+    """,
+    "lib/__init__.py": "",
+    "lib/prices.py": """
+    from .taxes import RATES
+
+    def price(): return round(100 * RATES["de"])
+    """,
+    "lib/taxes.py": """
+    RATES = {}
+    def rate(country):
+        def add(function): RATES[country] = function(); return function
+        return add
+    @rate("de")
+    def german(): return 1.19
+    """,
+    "lib/sky.py": "def now(): return 'blue'",
+}
+
+
+@dataclass
+class Deploys:
+    """Folders with the same project, of which each has some other files, and one store."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    store: MemoryStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(max_bytes=2**20, clock=self.clock)
+
+    @asynccontextmanager
+    async def release(self, name: str, changed: dict[str, str], **config: Any) -> AsyncIterator[Running]:
+        project = Project(self.folder / name, self.clock, store=self.store)
+        if not project.folder.exists():
+            project.folder.mkdir()
+            project.write({**SHOP, **changed})
+        forget(self.folder)
+        sys.path[:] = [path for path in sys.path if not path.startswith(str(self.folder))]
+        importlib.invalidate_caches()
+        async with project.started(**config) as running:
+            yield running
+
+
+@pytest.fixture
+def deploys(tmp_path: Path) -> Iterator[Deploys]:
+    path = list(sys.path)
+    yield Deploys(tmp_path)
+    forget(tmp_path)
+    sys.path[:] = path
+
+
+MODELS = [{"compat": "14"}, {"compat": "16"}, {"compat": "16", "cache_components": True}]
+CHANGED = {
+    "a helper": {"lib/prices.py": SHOP["lib/prices.py"].replace("100", "200")},
+    "a constant far away": {"lib/taxes.py": SHOP["lib/taxes.py"].replace("1.19", "2.38")},
+    "an import at the call": {
+        "lib/prices.py": """
+        def price():
+            from lib import taxes
+            from . import extra
+            return round(100 * taxes.RATES["de"]) * extra.TWO
+        """,
+        "lib/extra.py": "TWO = 2",
+    },
+}
+
+
+@pytest.mark.parametrize("config", MODELS, ids=["14", "16", "16cc"])
+@pytest.mark.parametrize("changed", CHANGED.values(), ids=CHANGED)
+async def test_results_of_changed_functions_stay_with_their_deploy(
+    deploys: Deploys, changed: dict[str, str], config: dict[str, Any]
+) -> None:
+    async def answers(name: str, changed: dict[str, str]) -> list[Any]:
+        async with deploys.release(name, changed, **config) as running:
+            return [(await running.get(path)).json() for path in ("/price", "/weather")]
+
+    assert await answers("one", {}) == [[119, 1], ["blue", 1]]
+    assert await answers("two", changed) == [[238, 1], ["blue", 0]], "what nobody has edited is kept"
+    assert await answers("one", {}) == [[119, 0], ["blue", 0]]
+    assert await answers("two", changed) == [[238, 0], ["blue", 0]]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("lib/taxes.py", "# Rates of countries\n\n" + SHOP["lib/taxes.py"].replace("\n    ", "\n")),
+        ("lib/unused.py", "1"),
+        ("app/weather/route.py", SHOP["app/weather/route.py"].replace("'blue'", "'grey'")),
+    ],
+)
+async def test_comments_and_what_is_not_imported_change_nothing(deploys: Deploys, file: str, text: str) -> None:
+    for name, changed, runs in (("one", {}, 1), ("two", {file: text}, 0)):
+        async with deploys.release(name, changed) as running:
+            assert (await running.get("/price")).json() == [119, runs]
+
+
+def key_in(module: str) -> str:
+    return Definition.of(importlib.import_module(module).of_all, None, (), None, None).key_of((), {})
+
+
+HELPERS = "RATE = 1\n"
+FUNCTIONS = "from edited_helpers import RATE\ndef of_all(): return RATE\n"
+
+
+def test_a_file_that_is_edited_in_a_running_process_gives_nothing_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process runs what it has loaded; under the key of the new files its results would be the next one's."""
+    monkeypatch.syspath_prepend(tmp_path)
+    functions, helpers = tmp_path / "edited_functions.py", tmp_path / "edited_helpers.py"
+    helpers.write_text(HELPERS)
+    functions.write_text(FUNCTIONS)
+    try:
+        definition = Definition.of(importlib.import_module("edited_functions").of_all, None, (), None, None)
+        helpers.write_text("RATE = 2  # dearer\n")
+        os.utime(helpers, (1, 1))
+        late = definition.key_of((), {})
+        assert "edited_helpers was edited after it was loaded" in caplog.text
+        forget(tmp_path)
+        assert key_in("edited_functions") != late
+        helpers.write_text(HELPERS)
+        forget(tmp_path)
+        assert key_in("edited_functions") != late
+    finally:
+        forget(tmp_path)
+
+
+def test_a_module_that_is_loaded_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "reloaded.py"
+    file.write_text("RATE = 1\ndef of_all(): return RATE\n")
+    try:
+        before = key_in("reloaded")
+        file.write_text("RATE = 200\ndef of_all(): return RATE\n")
+        importlib.reload(importlib.import_module("reloaded"))
+        assert key_in("reloaded") != before
+    finally:
+        forget(tmp_path)
