@@ -188,3 +188,20 @@ def test_a_module_that_is_loaded_again_is_read_again(tmp_path: Path, monkeypatch
         assert key_in("reloaded") != before
     finally:
         forget(tmp_path)
+
+
+def test_a_project_that_is_installed_as_a_package_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = []
+    for release, rate in (("1", "1"), ("2", "200"), ("3", "1")):
+        folder = tmp_path / release / "site-packages"
+        package = folder / "installed_shop"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+        (package / "rates.py").write_text(f"RATE = {rate}\n")
+        (package / "prices.py").write_text("from .rates import RATE\ndef of_all(): return RATE\n")
+        with monkeypatch.context() as only:
+            only.syspath_prepend(folder)
+            keys.append(key_in("installed_shop.prices"))
+        for name in [name for name in sys.modules if name.startswith("installed_shop")]:
+            del sys.modules[name]
+    assert keys[0] == keys[2] != keys[1]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from millpond import cache_life, cache_tag
+from millpond import cache_life, cache_tag, cached
 from millpond.errors import UsageError
 from millpond.policy.tags import is_own
 
@@ -172,3 +173,20 @@ def test_without_any_handler_both_are_refused() -> None:
         cache_life("hours")
     with pytest.raises(UsageError, match="none is running here"):
         cache_tag("t")
+
+
+def test_without_an_application_a_function_that_speaks_of_its_result_runs() -> None:
+    @cached
+    def report() -> int:
+        cache_tag("reports")
+        cache_life("a lifetime of the project's")
+        return 1
+
+    @cached
+    async def later() -> int:
+        cache_life("hours")
+        return report() + 1
+
+    assert (report(), asyncio.run(later())) == (1, 2)
+    with pytest.raises(UsageError, match="none is running here"):
+        cache_tag("x")

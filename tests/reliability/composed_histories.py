@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from millpond.routes.imports import forget
-from ponds import Clock, Project, turns
+from ponds import Clock, Project
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -159,6 +159,7 @@ class ComposedHistories(RuleBasedStateMachine):
 
         self.served = asyncio.create_task(serve())
         await started.wait()
+        self.lasting = asyncio.all_tasks()
 
     def teardown(self) -> None:
         async def end() -> None:
@@ -174,7 +175,9 @@ class ComposedHistories(RuleBasedStateMachine):
     def play(self, *work: Awaitable[object]) -> None:
         async def playing() -> None:
             await asyncio.gather(*work)
-            await turns(5)
+            # Between the steps the loop stands still: a refresh in a thread would find none.
+            while under_way := asyncio.all_tasks() - self.lasting - {asyncio.current_task()}:
+                await asyncio.wait(under_way)
 
         self.counts["steps"] += 1
         self.runner.run(playing())

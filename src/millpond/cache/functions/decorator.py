@@ -13,6 +13,7 @@ from millpond.cache.active_application import cache_of
 from millpond.cache.data import DataRead
 from millpond.cache.functions.call import Call
 from millpond.cache.functions.definition import Definition
+from millpond.cache.functions.life import running_uncached
 from millpond.cache.functions.sync_bridge import SyncRead
 from millpond.cache.told import FillFailure
 from millpond.render.scopes.scope import current
@@ -87,7 +88,8 @@ def _wrapped_async(definition: Definition) -> Callable[..., Awaitable[Any]]:
         scope = current()
         cache = cache_of(scope)
         if cache is None:
-            return await definition.function(*args, **kwargs)
+            with running_uncached():
+                return await definition.function(*args, **kwargs)
         this = Call(definition, cache, scope, args, kwargs)
         try:
             result = await _obtained(this)
@@ -110,7 +112,8 @@ def _wrapped_sync(definition: Definition) -> Callable[..., Any]:
         cache = cache_of(scope)
         loop = _loop_of(cache)
         if cache is None or loop is None:
-            return definition.function(*args, **kwargs)
+            with running_uncached():
+                return definition.function(*args, **kwargs)
         if scope is None and cache.observed is not None and not _on_loop_thread(loop):
             cache.observed.warn_of_lost_tags(definition.reported(Path.cwd()))
         this = Call(definition, cache, scope, args, kwargs)

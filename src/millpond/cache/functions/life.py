@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.given_tags import usable_tags
@@ -10,6 +13,9 @@ from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
 from millpond.render.scopes.scope import current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 log = logging.getLogger("millpond.cache")
 
@@ -33,6 +39,8 @@ def cache_life(
         UsageError: you call it outside of a cached function, the name is unknown, or an age is invalid.
     """
     scope = _filling("cache_life()", "response_life()")
+    if scope is None:
+        return
     if (profile is None) is (stale is None and revalidate is None and expire is None):
         raise UsageError("cache_life() takes the name of a lifetime, or single ages in seconds.")
     try:
@@ -52,12 +60,30 @@ def cache_tag(*tags: str) -> None:
         UsageError: you call it outside of a cached function.
     """
     scope = _filling("cache_tag()", "response_tags()")
+    if scope is None:
+        return
     scope.tags.update(dict.fromkeys(usable_tags(tags, lambda: f"cache_tag() in {scope.function}", log)))
 
 
-def _filling(function: str, of_answers: str) -> FillScope:
+_uncached: ContextVar[bool] = ContextVar("millpond_uncached", default=False)
+
+
+@contextmanager
+def running_uncached() -> Iterator[None]:
+    """Within the block a cached function runs that no application keeps results of: what it says of them is moot."""
+    token = _uncached.set(True)
+    try:
+        yield
+    finally:
+        _uncached.reset(token)
+
+
+def _filling(function: str, of_answers: str) -> FillScope | None:
+    """The scope of the cached function that runs; None if its result is kept by nobody."""
     scope = current()
     if not isinstance(scope, FillScope):
+        if scope is None and _uncached.get():
+            return None
         place = scope.place() if scope is not None else None
         raise UsageError(
             f"{at(place)}{function} applies to the result of a cached function, and none is "

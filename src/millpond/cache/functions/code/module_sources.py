@@ -79,10 +79,10 @@ def note_module(names: dict[str, Any]) -> None:
 def project_digest(names: dict[str, Any]) -> bytes | None:
     """A digest of what the module with the globals `names` does, and the project's modules that it imports.
 
-    None for a module that isn't the project's: an installed one, or one without a file.
+    None for a module without a file. That of a function may be installed: then its package counts as the project.
     """
     module = _module_with(names)
-    if module is None or _own_file(module) is None:
+    if module is None or _own_file(module, _top(module.__name__)) is None:
         return None
     return _digests.get(module) or _digests.keep(module, _digest(module))
 
@@ -107,23 +107,29 @@ def _module_with(names: dict[str, Any]) -> ModuleType | None:
     return module if type(module) is ModuleType and module.__dict__ is names else None
 
 
-def _own_file(module: ModuleType) -> str | None:
-    """The file of a module of the project, None for any other; a lazy module isn't woken."""
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _own_file(module: ModuleType, package: str) -> str | None:
+    """The file of a module of the project, or of the given package; None for any other. A lazy module isn't woken."""
     file = module.__dict__.get("__file__")
-    return file if isinstance(file, str) and is_users_file(os.path.abspath(file)) else None
+    if not isinstance(file, str):
+        return None
+    return file if _top(module.__name__) == package or is_users_file(os.path.abspath(file)) else None
 
 
 def _reached(module: ModuleType) -> dict[str, ModuleSource | None]:
     """The project's modules that `module` imports, directly or not, and itself, by name; None: it isn't known."""
     found: dict[str, ModuleSource | None] = {}
-    seen = _seen.get(module)
+    seen, package = _seen.get(module), _top(module.__name__)
     names, looked_at = [module.__name__], set[str]()
     while names:
         name = names.pop()
-        if name in looked_at or _is_foreign(name):
+        if name in looked_at or (_top(name) != package and _is_foreign(name)):
             continue
         looked_at.add(name)
-        for source in _source_of(name, seen):
+        for source in _source_of(name, package, seen):
             found[name] = source
             names.extend(source.imports if source is not None else ())
     return found
@@ -138,20 +144,23 @@ def _is_foreign(name: str) -> bool:
     return not file or not is_users_file(os.path.abspath(file))
 
 
-def _source_of(name: str, seen: float | None) -> list[ModuleSource | None]:
+def _source_of(name: str, package: str, seen: float | None) -> list[ModuleSource | None]:
     """What a module of the project says, in a list, or [None] if that isn't known; nothing for any other module.
 
     Args:
         name: of the module; it may be the name of something that is no module.
+        package: counts as the project's, also where it is installed.
         seen: since when what it says is in use.
     """
     module = sys.modules.get(name)
     if module is None:
         spec = _spec_of(name)
-        if spec is None or spec.origin is None or not spec.has_location or not is_users_file(spec.origin):
+        if spec is None or spec.origin is None or not spec.has_location:
+            return []
+        if _top(name) != package and not is_users_file(spec.origin):
             return []
         return [_read(spec.loader, spec.origin, spec.parent or "", seen)]
-    file = _own_file(module)
+    file = _own_file(module, package)
     if file is None:
         return []
     source = _sources.get(module)
