@@ -165,6 +165,14 @@ async def test_with_trailing_slashes_the_slash_is_no_part_of_parameters_and_keys
         assert (answer.json(), cache_of(answer)) == ("a", "HIT")
 
 
+async def test_a_static_get_sees_the_path_that_clients_ask_for(project: Project) -> None:
+    source = "dynamic = 'force-static'\ndef GET(request): return request.url.path\n"
+    project.routes(dict.fromkeys(["/", "/a", "/feed.xml", "/b/[id]"], source))
+    async with project.serving(trailing_slash=True) as running:
+        for path in ("/", "/a/", "/feed.xml", "/b/x/", "/b/x.y"):
+            assert (await running.get(path)).json() == path
+
+
 async def test_paths_and_headers_over_their_bounds_are_refused(project: Project) -> None:
     project.routes({"/[id]": ECHO})
     async with project.serving(server={"max_path_bytes": 100, "max_header_bytes": 200}) as running:

@@ -164,6 +164,7 @@ class _Assembly:
             finish=self.after_callbacks.begin,
             state=context.state,
             base_path=context.app.root_path or config.base_path,
+            trailing_slash=config.trailing_slash,
         )
 
     @cached_property

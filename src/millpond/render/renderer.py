@@ -24,6 +24,7 @@ from millpond.render.scopes.inputs import Inputs
 from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.scope import enter, leave
 from millpond.render.scopes.shared_scope import SharedScope
+from millpond.routes.path import last_slash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -108,6 +109,8 @@ class Renderer:
     """What the application's lifespan yields for `request.state`."""
     base_path: str = ""
     """The prefix of every path: the `root_path` of a render."""
+    trailing_slash: bool = False
+    """Whether the paths of route files end in a slash."""
 
     async def shared(self, target: Target, *, at_build: bool = False) -> Rendered:
         """Run GET for everybody, with a made-up request that is tracked as the route's config says (A.2).
@@ -209,6 +212,7 @@ class Renderer:
 
     def _asgi_scope(self, scope: SharedScope, target: Target) -> dict[str, Any]:
         get = target.route.operations["GET"]
+        slash = last_slash(target.segments, self.trailing_slash and target.route.follows_trailing_slash)
         asgi: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -218,8 +222,8 @@ class Renderer:
             "server": SERVER,
             "client": None,
             "root_path": self.base_path,
-            "path": f"{self.base_path}/{'/'.join(target.segments)}",
-            "raw_path": quote(self.base_path, safe=_SAFE).encode("ascii") + target.path.encode("ascii"),
+            "path": f"{self.base_path}/{'/'.join(target.segments)}{slash}",
+            "raw_path": quote(self.base_path, safe=_SAFE).encode("ascii") + f"{target.path}{slash}".encode("ascii"),
             "query_string": target.query.encode("ascii"),
             "headers": [],
             "state": dict(self.state),

@@ -124,6 +124,11 @@ def slash_redirect(raw_path: bytes, trailing_slash: bool) -> str | None:
     return canonical(segments) + ("/" if wanted else "")
 
 
+def last_slash(segments: Sequence[str], trailing_slash: bool) -> str:
+    """What the path that is asked for ends in, after its segments: a slash, or nothing (R1.47)."""
+    return "/" if _wants_slash(segments, trailing_slash, False) else ""
+
+
 def _wants_slash(segments: Sequence[str], trailing_slash: bool, ends_in_slash: bool) -> bool:
     if not segments or not trailing_slash:
         return False

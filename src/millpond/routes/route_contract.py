@@ -278,6 +278,11 @@ class Route(ABC):
         return list(self.operations)
 
     @property
+    def follows_trailing_slash(self) -> bool:
+        """Whether its paths end as `trailing_slash` says; those of an endpoint in code end as that declares them."""
+        return True
+
+    @property
     def shares_request_state(self) -> bool:
         """Whether `request.state` holds what the middleware of clients' requests leaves there, who is asking, say.
 

@@ -137,6 +137,10 @@ class EndpointRoute(Route):
         return sorted(self.route.methods)
 
     @property
+    def follows_trailing_slash(self) -> bool:
+        return False
+
+    @property
     def shares_request_state(self) -> bool:
         return True
 
