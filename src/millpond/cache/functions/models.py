@@ -57,7 +57,7 @@ def validated(kind: type[pydantic.BaseModel], fields: Any) -> pydantic.BaseModel
     """A model with these fields, by their own names.
 
     Raises:
-        ValidationError: its validators refuse them.
+        pydantic.ValidationError: its validators refuse them.
     """
     if _takes_names(kind):
         return kind.model_validate(fields, strict=False, by_name=True)

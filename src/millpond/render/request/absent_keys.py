@@ -57,9 +57,10 @@ class StateKeys(dict[str, Any]):
         super().__init__(state)
         self._render = render
 
-    def __missing__(self, key: str) -> Any:
-        record_absent(self._render, "request.state", key)
-        raise KeyError(key)
+    def __getitem__(self, key: str) -> Any:
+        if not super().__contains__(key):
+            record_absent(self._render, "request.state", key)
+        return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:
         found = super().__contains__(key)
