@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import millpond_process
+
+from millpond.serve.access.access_lines import FLUSH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +33,8 @@ class RunningShop(NamedTuple):
     log: Path
 
     def upstream_calls(self) -> int:
-        """How often the shop's upstream was asked for something while serving."""
+        """How often the shop's upstream was asked for something while serving: its access log is a moment late."""
+        time.sleep(FLUSH_SECONDS + 0.1)
         messages = [json.loads(line)["message"] for line in self.log.read_text("utf-8").splitlines()]
         return sum(message.startswith("GET /upstream") for message in messages)
 

@@ -32,7 +32,7 @@ from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop
 from millpond.serve.processes.process_exit import repeated_signals
 from millpond.serve.processes.server import serve
-from millpond.serve.processes.worker import WorkerReport, name_worker
+from millpond.serve.processes.worker import WorkerReport
 from millpond.serve.processes.workers import run_workers
 
 if TYPE_CHECKING:
@@ -191,8 +191,7 @@ class _ServeTask:
     def __call__(self, sockets: Sequence[socket.socket], started: Started) -> int:
         """Serve in a worker process; the `WorkerTask` of `run_workers`."""
         replace_unprintable()
-        self.configure_logs()
-        name_worker()
+        self.configure_logs(worker=os.getpid())
         environment_log.addFilter(lambda record: False)  # the parent logs these warnings once
         try:
             notes: list[str] = []
@@ -212,8 +211,8 @@ class _ServeTask:
         """Where it serves, for display."""
         return address_of(sockets, "http" if self.certificate is None else "https")
 
-    def configure_logs(self) -> None:
-        configure_logs(self.log_format, self.log_level)
+    def configure_logs(self, worker: int | None = None) -> None:
+        configure_logs(self.log_format, self.log_level, buffered=True, worker=worker)
         if not self.access_log:
             access.setLevel(logging.WARNING)
 

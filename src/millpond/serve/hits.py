@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.http.surrogate import Surrogates
     from millpond.render.target import Target
+    from millpond.serve.access.access_log import LoggedHit
     from millpond.serve.access.asked import Asked
     from millpond.serve.configured.configured_answers import ConfiguredAnswers
     from millpond.serve.configured.cors import Cors
@@ -101,7 +102,10 @@ class Sent:
 class HitRequest:
     """A request that a hit may answer."""
 
-    __slots__ = ("asked", "cached_path", "forwarded", "method", "negotiation", "origin", "path", "sent", "volatile")
+    __slots__ = (
+        *("asked", "cached_path", "forwarded", "logged", "method", "negotiation", "origin", "path", "sent"),
+        "volatile",
+    )
 
     def __init__(
         self,
@@ -116,6 +120,8 @@ class HitRequest:
         """The first Origin header, where it makes a difference."""
         self.asked: Asked | None = None
         """The request as it is logged, without its client; None where it wasn't when it was parsed."""
+        self.logged: LoggedHit | None = None
+        """How it was logged when it was answered last."""
         self.forwarded = b""
         """The X-Forwarded-For headers, where proxies are trusted."""
         self.volatile: VolatileHeaders | None = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from millpond.prerender.failure import failure_message
-from millpond.serve.access.access_log import SERVED
+from millpond.serve.access.access_lines import AccessLines
+from millpond.serve.access.access_log import SERVED, write_lines
+from millpond.serve.access.line_format import JsonLines, TextLines, json_time, printable, text_time
 from millpond.serve.access.served_request import FIELDS
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def configure_logs(
     level: LogLevel,
     stream: TextIO | None = None,
     project: Path | None = None,
+    *,
+    buffered: bool = False,
+    worker: int | None = None,
 ) -> None:
     """Send every log record of the process to `stream`, in one format.
 
@@ -43,11 +46,14 @@ def configure_logs(
         level: the lowest level that is logged. Verbose libraries log only warnings, unless it is "debug".
         stream: by default stderr.
         project: collapse traceback frames outside of this folder; only in format "text".
+        buffered: write lines of the access log together, but for those on a terminal.
+        worker: the process id of a worker, which all of its records have; None: this is none.
     """
     stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
     wanted = format or ("text" if stream.isatty() else "json")
+    handler = _LinesHandler(stream, wanted, at_once=stream.isatty() or not buffered, worker=worker)
     handler.setFormatter(TextFormatter(project) if wanted == "text" else JsonFormatter())
+    write_lines(handler.lines)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -57,13 +63,46 @@ def configure_logs(
     logging.captureWarnings(True)
 
 
+class _LinesHandler(logging.StreamHandler["TextIO"]):
+    """A handler of records that also writes the lines of the access log which take a shorter way, in their order."""
+
+    def __init__(self, stream: TextIO, format: LogFormat, *, at_once: bool, worker: int | None) -> None:  # noqa: A002 - as above
+        super().__init__(stream)
+        fields = {} if worker is None else {"worker": worker}
+        if fields:
+            self.addFilter(_Named(fields))
+        lines = TextLines(fields) if format == "text" else JsonLines(fields)
+        self.lines = AccessLines(self, lines, at_once=at_once)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.write()
+        super().emit(record)
+
+    def flush(self) -> None:
+        """Python calls it when the process ends, too."""
+        self.lines.write()
+        super().flush()
+
+
+class _Named(logging.Filter):
+    """Adds fields to each record."""
+
+    def __init__(self, fields: dict[str, int]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.fields = {**getattr(record, "fields", {}), **self._fields}
+        return True
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object per record: `time` (UTC, RFC 3339), `level`, `logger`, `message`, the record's `fields`, and
     `exception` with the traceback as text."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts: dict[str, Any] = {
-            "time": f"{_utc(int(record.created))}.{int(record.created % 1 * 1000):03}Z",
+            "time": json_time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -91,7 +130,7 @@ class TextFormatter(logging.Formatter):
         return failure_message(ei[1], self._project)
 
     def format(self, record: logging.LogRecord) -> str:
-        time = _local(int(record.created))
+        time = text_time(record.created)
         level = f"{record.levelname.lower():<8} " if record.levelno != logging.INFO else ""
         served: ServedRequest | None = getattr(record, SERVED, None)
         message, fields = record.getMessage(), getattr(record, "fields", {})
@@ -99,18 +138,7 @@ class TextFormatter(logging.Formatter):
             message, fields = served.text, {name: fields[name] for name in fields if name not in FIELDS}
         extra = "".join([f" {name}={value}" for name, value in fields.items() if value is not None])
         lines = [f"{time}  {level}{message}{extra}", *_trace(self, record).splitlines()]
-        return "\n    ".join(_printable(line) for text in lines for line in text.split("\n"))
-
-
-@lru_cache(maxsize=4)
-def _utc(second: int) -> str:
-    """A time without its zone; most records are of the same second as the one before."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-@lru_cache(maxsize=4)
-def _local(second: int) -> str:
-    return datetime.fromtimestamp(second).astimezone().strftime("%H:%M:%S")
+        return "\n    ".join(printable(line) for text in lines for line in text.split("\n"))
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
@@ -118,10 +146,3 @@ def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     if record.stack_info:
         parts.append(formatter.formatStack(record.stack_info))
     return "\n".join(part for part in parts if part)
-
-
-def _printable(text: str) -> str:
-    """The text with control characters escaped, so that they can't control the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)

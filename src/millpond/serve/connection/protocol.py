@@ -19,16 +19,15 @@ from millpond.internals.uvicorn_http import HttpToolsProtocol
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
-from millpond.serve.access.access_log import is_logged, log_request
+from millpond.serve.access.access_log import is_logged, log_hit
 from millpond.serve.access.asked import LONGEST_PATH, Asked, identified, shown
-from millpond.serve.access.served_request import ServedRequest
 from millpond.serve.configured.cors import WaitingMiddleware
 from millpond.serve.connection.bounded import BoundedProtocol
 from millpond.serve.connection.framing import is_host
 from millpond.serve.connection.protocol_bounds import bounds_of
 from millpond.serve.forwarded import forwarded_for
 from millpond.serve.hits import HitRequest, Sent, decoded
-from millpond.serve.prepared import HIT, lines_of
+from millpond.serve.prepared import lines_of
 
 if TYPE_CHECKING:
     from millpond.config import ServerConfig
@@ -243,7 +242,7 @@ class HitProtocol(BoundedProtocol):
         if asked is not None:
             client = self.caller.address(request.forwarded)
             seconds = time.perf_counter() - started
-            log_request(ServedRequest(asked._replace(client=client), sent.status, HIT, seconds, sent.size))
+            request.logged = log_hit(asked, client, sent.status, sent.size, seconds, request.logged)
         return True
 
     def _prepare(self, request: HitRequest, prepared: PreparedEntry) -> Sent | None:

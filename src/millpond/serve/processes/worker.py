@@ -224,17 +224,3 @@ def _main_thread_stack() -> str:
     if frame is None:
         return "the main thread has ended"
     return "".join(traceback.format_stack(frame, _MAX_FRAMES)).rstrip()
-
-
-class NamedWorker(logging.Filter):
-    """Adds the process id to the fields of each log record."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.fields = {**getattr(record, "fields", {}), "worker": os.getpid()}
-        return True
-
-
-def name_worker() -> None:
-    """Add the worker's process id to all log records of this process."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(NamedWorker())
