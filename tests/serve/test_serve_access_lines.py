@@ -17,9 +17,9 @@ import pytest
 from long_form import times
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.serve.access import access_lines, access_log
-from millpond.serve.access.access_log import access, log_hit, log_request, write_lines
+from millpond.serve.access.access_log import log_hit, log_request, write_lines
 from millpond.serve.access.asked import Asked, shown
-from millpond.serve.access.line_format import JsonLines, TextLines
+from millpond.serve.access.line_format import JsonLines, TextLines, access
 from millpond.serve.access.served_request import ServedRequest
 from millpond.serve.logs import JsonFormatter, TextFormatter, configure_logs
 from millpond.serve.prepared import HIT

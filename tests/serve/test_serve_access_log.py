@@ -14,8 +14,9 @@ from fastapi import WebSocket  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import StreamingResponse
 
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.serve.access.access_log import SERVED, access
+from millpond.serve.access.access_log import SERVED
 from millpond.serve.access.asked import LONGEST_AGENT, LONGEST_PATH, Asked, identified, quoted, shown
+from millpond.serve.access.line_format import access
 from millpond.serve.access.served_request import FIELDS, ServedRequest
 from millpond.serve.forwarded import Proxies
 from millpond.serve.layers.failures import LoggedFailures

@@ -23,7 +23,7 @@ from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.build_manifest import OUTPUT, read_manifest
 from millpond.prerender.frozen_environment import drift
-from millpond.serve.access.access_log import access
+from millpond.serve.access.line_format import access
 from millpond.serve.forwarded import LOCAL, Proxies
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.logs import LogFormat, LogLevel, configure_logs

@@ -15,7 +15,7 @@ import stat
 from collections import deque
 from typing import TYPE_CHECKING
 
-from millpond.serve.access.line_format import ACCESS
+from millpond.serve.access.line_format import access
 
 if TYPE_CHECKING:
     import threading
@@ -55,7 +55,7 @@ class AccessLines:
         """Whether nobody else would get the records. It is looked at for the first of the lines that wait together."""
         if self._waiting:
             return True
-        access, millpond, root = (logging.getLogger(name) for name in (ACCESS, "millpond", None))
+        millpond, root = logging.getLogger("millpond"), logging.getLogger()
         return (
             root.handlers == [self._handler]
             and self._handler.filters == self._own_filters
@@ -126,5 +126,5 @@ class AccessLines:
             stream.write(text)
             stream.flush()
         except Exception:  # noqa: BLE001 - as of any handler: what it does about a full disk, say, is configured
-            lost = logging.makeLogRecord({"name": ACCESS, "msg": f"{text.count(chr(10))} lines can't be written"})
+            lost = logging.makeLogRecord({"name": access.name, "msg": f"{text.count(chr(10))} lines can't be written"})
             self._handler.handleError(lost)

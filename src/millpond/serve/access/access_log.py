@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.serve.access.line_format import ACCESS
+from millpond.serve.access.line_format import access
 from millpond.serve.access.served_request import ServedRequest
 from millpond.serve.prepared import HIT
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from millpond.serve.access.asked import Asked
     from millpond.serve.access.line_format import LineParts
 
-access = logging.getLogger(ACCESS)
 
 SERVED = "served"
 """The attribute of a record that has the ServedRequest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 
     from millpond.serve.access.served_request import ServedRequest
 
-ACCESS = "millpond.access"
-"""The name of the logger."""
+access = logging.getLogger("millpond.access")
 
 _JSON_TIME = len('{"time":"2026-01-01T00:00:00.000Z')
 _NO_TIME = '"milliseconds":0.0,'
@@ -55,7 +55,7 @@ class JsonLines:
         facts = {
             "time": json_time(created),
             "level": "info",
-            "logger": ACCESS,
+            "logger": access.name,
             "message": served.message,
             **served.fields,
             **self._fields,
