@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
@@ -46,6 +47,8 @@ def life(*control: str, authorized: bool = False, **headers: str | bytes) -> Ups
         ("max-age=-1", 0, 0, 0),
         ("max-age", 0, 0, 0),
         ("max-age=99999999999999", 2**31, 2**31, math.inf),
+        (f"max-age={'9' * 60}", 2**31, 2**31, math.inf),
+        (f"max-age={'0' * 60}7", 7, 7, math.inf),
         ('x="a, max-age=5", max-age=60', 60, 60, math.inf),
         ("", 0, 0, 0),
         (",,;;===", 0, 0, 0),
@@ -68,6 +71,22 @@ def test_the_age_on_the_way_here_counts() -> None:
     assert life("max-age=60", age="20") == UpstreamLife(40, 40, math.inf)
     assert life("max-age=60, stale-while-revalidate=30", age="70")[:2] == (-10, 20)
     assert life("max-age=60", age="100").must_validate
+
+
+@pytest.mark.parametrize(("age", "fresh"), [("9" * 60, 60 - 2**31), ("50, 3", 10), (" 50 ", 10), ("-1", 60), ("", 60)])
+def test_an_age_that_is_huge_or_said_twice_makes_nothing_younger(age: str, fresh: float) -> None:
+    assert life("max-age=60", age=age).fresh == fresh
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri Jan 15 08:01:00 2027", "Fri, 15 Jan 2027 08:01:00", "Fri, 15 Jan 2027 08:01:00 -0000"]
+)
+def test_a_date_without_a_zone_is_gmt_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch, date: str) -> None:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "America/New_York")
+        time.tzset()
+        assert life(expires=date).fresh == 60
+    time.tzset()
 
 
 def test_expires_counts_where_there_is_no_max_age() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,7 +56,7 @@ def upstream_life(headers: Headers, now: float, *, authorized: bool = False) -> 
     if b"no-cache" in directives:
         return UpstreamLife(0, 0, 0)
     lifetime, strict = _lifetime(headers, directives, now)
-    fresh = lifetime - (_seconds(_last(headers, b"age")) or 0)
+    fresh = lifetime - _age(headers)
     while_refreshed = _seconds(directives.get(b"stale-while-revalidate"))
     if_error = _seconds(directives.get(b"stale-if-error"))
     if b"must-revalidate" in directives or b"proxy-revalidate" in directives:
@@ -92,6 +93,12 @@ def _lifetime(headers: Headers, directives: Mapping[bytes, bytes | None], now: f
     return (0 if until is None else until - (now if made is None else made)), False
 
 
+def _age(headers: Headers) -> float:
+    """Of several the first counts, and one that isn't a number is ignored (RFC 9111 §5.1)."""
+    given = next((value for name, value in headers if name == b"age"), b"")
+    return _seconds(given.partition(b",")[0].strip()) or 0
+
+
 def _directives(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes | None]:
     """Of all lines together. Of a directive that is repeated with another value the first counts (RFC 9111 §4.2.1)."""
     found: dict[bytes, bytes | None] = {}
@@ -104,15 +111,18 @@ def _directives(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes | N
 
 def _seconds(value: bytes | None) -> float | None:
     """A number of seconds; None: there is none, or it isn't one. An invalid lifetime is as good as none (§4.2.1)."""
-    if value is None or not value.strip().isdigit() or len(value) > len("9" * 20):
+    if value is None or not value.isdigit():
         return None
-    return min(int(value), _MAX_SECONDS)
+    digits = value.lstrip(b"0")
+    return _MAX_SECONDS if len(digits) > len(str(_MAX_SECONDS)) else min(int(digits or b"0"), _MAX_SECONDS)
 
 
 def _date(value: bytes) -> float | None:
     try:
-        return parsedate_to_datetime(value.decode("ascii")).timestamp()
-    except (ValueError, OverflowError, UnicodeDecodeError):
+        date = parsedate_to_datetime(value.decode("ascii"))
+        # The format of asctime() names no zone, and means GMT like the others (RFC 9110 §5.6.7).
+        return (date.replace(tzinfo=UTC) if date.tzinfo is None else date).timestamp()
+    except (ValueError, OverflowError):
         return None
 
 
