@@ -145,6 +145,27 @@ async def test_what_the_hooks_of_a_client_add_is_part_of_the_key(project: Projec
     assert await with_client(project, *map(speaking_for, ("a", "b", "a"))) == ["a", "b", "a"]
 
 
+class OnBehalfOf(httpx2.Auth):
+    """One credential of the service, and the user for whom it asks."""
+
+    def __init__(self, user: str, **service: str) -> None:
+        self._added = {"x-user": user, **service}
+
+    def auth_flow(self, request: httpx2.Request) -> Any:
+        request.headers.update(self._added)
+        yield request
+
+
+@pytest.mark.parametrize("service", [{"authorization": "Bearer service"}, {}])
+async def test_all_that_an_auth_adds_is_part_of_the_key(project: Project, service: dict[str, str]) -> None:
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, text=f"for {request.headers['x-user']}"))
+    project.routes({"/": ANYTHING})
+    async with project.started() as running:
+        for user in ("a", "b", "a"):
+            client = httpx2.AsyncClient(transport=transport, auth=OnBehalfOf(user, **service))
+            assert await asked(running, "http://up/", client=client) == f"for {user}"
+
+
 class AsksFirst(httpx2.Auth):
     """Gets a token from somewhere else: what it adds isn't known beforehand."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.cache.fetching.upstream import credentials, hooked, shared_client
+from millpond.cache.fetching.upstream import authenticated, hooked, shared_client
 from millpond.errors import UsageError
 from millpond.policy.key import data_key
 from millpond.routes.results.passed_on import redacted
@@ -26,7 +26,7 @@ async def key_of(
     *,
     ones_own: bool,
 ) -> str:
-    """Method, URL, headers in any order and case, and body, plus the credentials of the URL or client.
+    """Method, URL, headers in any order and case, and body, as they are sent: with what the client's auth and hooks add.
 
     A client of one's own may refuse hosts to which an upstream redirects: its calls have entries of their own, as have
     those that don't follow redirects.
@@ -41,8 +41,7 @@ async def key_of(
     Raises:
         UsageError: what the client's `auth` adds isn't known beforehand.
     """
-    seen = await hooked(client, request)
-    added = await _credentials(client, request)
+    seen = await hooked(client, await _authenticated(client, request))
     # A client may set its own Host or User-Agent, for which the upstream answers differently.
     usual = {
         **shared_client().headers,
@@ -56,15 +55,15 @@ async def key_of(
         if name.lower().decode("latin-1") not in left_out
     )
     url = str(seen.url.copy_with(fragment=None))
-    sent_by = [] if redirect == "follow" and not ones_own else [f"{redirect}\0{ones_own}".encode()]
-    return data_key("fetch", seen.method.encode(), url.encode(), seen.content, added, *sent_by, *headers)
+    sent_by = f"{redirect}\0{ones_own}"
+    return data_key("fetch", seen.method.encode(), url.encode(), seen.content, sent_by.encode(), *headers)
 
 
-async def _credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes:
-    added = await credentials(client, request)
-    if added is None:
+async def _authenticated(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Request:
+    sent = await authenticated(client, request)
+    if sent is None:
         raise UsageError(
             f"fetch({redacted(request.url)}, client=…): what the client's auth adds isn't known beforehand, so "
             'answers for different users would be mixed up; give the header in headers, or cache="no-store".'
         )
-    return added
+    return sent

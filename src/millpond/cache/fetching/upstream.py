@@ -243,13 +243,13 @@ async def hooked(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.
     return seen
 
 
-async def credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes | None:
-    """The Authorization header that the client's `auth` adds to the request; b"" if the client has no `auth`.
+async def authenticated(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Request | None:
+    """A copy of the request with all that the client's `auth` adds to it; `request` stays unchanged.
 
-    None: it isn't known beforehand, as in a scheme that needs a challenge from the server first.
+    None: that isn't known beforehand, as in a scheme that needs a challenge from the server first.
     """
     if client.auth is None:
-        return b""
+        return request
     flow = client.auth.async_auth_flow(
         httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
     )
@@ -257,7 +257,8 @@ async def credentials(client: httpx2.AsyncClient, request: httpx2.Request) -> by
         first = await anext(flow)
     finally:
         await flow.aclose()
-    if first.url != request.url:
+    adds_nothing = "authorization" not in first.headers and first.headers.raw == request.headers.raw
+    if adds_nothing or first.url != request.url:
         return None
-    added = first.headers.get("authorization")
-    return None if added is None else added.encode("latin-1")
+    await first.aread()
+    return first
