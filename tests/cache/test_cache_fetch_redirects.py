@@ -140,3 +140,55 @@ async def test_a_redirect_to_nowhere_is_the_callers_where_it_is_not_followed(pro
 async def test_an_unknown_way_is_refused(value: Any) -> None:
     with pytest.raises(UsageError, match='the options are "follow", "manual" and "error"'):
         await fetch("http://up/", redirect=value)
+
+
+async def test_another_host_does_not_lead_back_inside(project: Project) -> None:
+    streamed = ROUTE.replace("answer = await fetch(*ARGS, **GIVEN)", "async with fetch.stream(*ARGS) as answer: pass")
+    inner = 'CALLS = []\ndynamic = "force-dynamic"\ndef GET(): CALLS.append(1)'
+    async with upstream() as source:
+        source.redirects = {"/back": "http://localhost:3000/inner"}
+        go = f'from millpond import redirect\ndynamic = "force-dynamic"\ndef GET(): redirect("{source.url}/back")'
+        project.routes({"/": ROUTE, "/streamed": streamed, "/go": go, "/inner": inner})
+        async with project.started() as running:
+            running.module("/streamed").ARGS = ("/go",)
+            await asked(running, "/go")
+            await running.get("/streamed")
+            assert (source.requests, running.module("/inner").CALLS) == (2, [])
+
+
+async def test_credentials_of_the_call_stay_with_its_origin(project: Project) -> None:
+    seen: list[tuple[str, set[str]]] = []
+    given = {"authorization": "a", "proxy-authorization": "b", "cookie": "c=d"}
+
+    def hop(request: httpx2.Request) -> httpx2.Response:
+        seen.append((str(request.url), given.keys() & request.headers.keys()))
+        to = {"/1": "/2", "/2": "http://outside/3"}.get(request.url.path)
+        return httpx2.Response(200) if to is None else httpx2.Response(302, headers={"location": to})
+
+    project.routes({"/": ROUTE})
+    async with project.started() as running:
+        client = httpx2.AsyncClient(transport=httpx2.MockTransport(hop), follow_redirects=True)
+        await asked(running, "http://inside/1", client=client, headers=given)
+    everything = set(given)
+    assert seen == [("http://inside/1", everything), ("http://inside/2", everything), ("http://outside/3", set())]
+
+
+async def test_a_cookie_that_a_redirect_ends_is_not_sent_again(project: Project) -> None:
+    def logout(request: httpx2.Request) -> httpx2.Response:
+        ended = {"location": "/home", "set-cookie": "c=; Max-Age=0"}
+        if request.url.path == "/logout":
+            return httpx2.Response(302, headers=ended)
+        return httpx2.Response(200 if "cookie" not in request.headers else 409)
+
+    project.routes({"/": ROUTE})
+    async with project.started() as running:
+        client = httpx2.AsyncClient(transport=httpx2.MockTransport(logout), follow_redirects=True)
+        assert (await asked(running, "http://in/logout", client=client, headers={"cookie": "c=d"}))[0] == 200
+
+
+async def test_redirects_lead_to_http_only(project: Project) -> None:
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(302, headers={"location": "file:///etc/passwd"}))
+    project.routes({"/": ROUTE})
+    async with project.started() as running:
+        client = httpx2.AsyncClient(transport=transport, follow_redirects=True)
+        assert "Invalid URL" in await asked(running, "http://up/", client=client)

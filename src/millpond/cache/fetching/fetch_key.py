@@ -26,7 +26,7 @@ async def key_of(
     *,
     ones_own: bool,
 ) -> str:
-    """Method, URL, headers in any order and case, and body, as they are sent: with what the client's auth and hooks add.
+    """Method, URL, headers in any order and case, and body: as sent, with what the client's auth and hooks add.
 
     A client of one's own may refuse hosts to which an upstream redirects: its calls have entries of their own, as have
     those that don't follow redirects.

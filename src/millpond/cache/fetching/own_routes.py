@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -57,27 +58,38 @@ def application_for(url: str, cache: DataCache | None) -> ASGIApp:
     return cache.application
 
 
-def is_inside(url: httpx2.URL) -> bool:
-    """Whether this application answers the URL, to which one of its own paths may have redirected."""
-    return (url.scheme, url.host, url.port) == (ORIGIN.scheme, ORIGIN.host, ORIGIN.port)
+class OwnTransport(httpx2.AsyncBaseTransport, ABC):
+    """Calls the application for one call of fetch(); redirects to other hosts go to the shared client.
+
+    Another host must not lead back inside: requests from there come below the user's middleware, which may be what
+    asks for credentials.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+        self._has_left = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        url = request.url
+        self._has_left = self._has_left or (url.scheme, url.host, url.port) != (ORIGIN.scheme, ORIGIN.host, ORIGIN.port)
+        return await (_sent_outside(request) if self._has_left else self._inside(request))
+
+    @abstractmethod
+    async def _inside(self, request: httpx2.Request) -> httpx2.Response:
+        """The application's answer."""
 
 
-async def sent_outside(request: httpx2.Request) -> httpx2.Response:
-    """The answer of another host, to which one of the application's own paths has redirected."""
+async def _sent_outside(request: httpx2.Request) -> httpx2.Response:
     answer = await shared_client().send(request, stream=True)
     return httpx2.Response(
         answer.status_code, headers=answer.headers.raw, stream=answer.stream, extensions=answer.extensions
     )
 
 
-class _InProcess(httpx2.AsyncBaseTransport):
-    """A transport that calls the application; redirects to other hosts go to the shared client."""
-
+class _InProcess(OwnTransport):
     def __init__(self, application: ASGIApp, max_bytes: int, answer: OwnAnswer) -> None:
-        self._application, self._max_bytes, self._answer = application, max_bytes, answer
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return await (self._inside(request) if is_inside(request.url) else sent_outside(request))
+        super().__init__(application)
+        self._max_bytes, self._answer = max_bytes, answer
 
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:
         """Call the application. httpx2 buffers all that an application sends, so the size is limited here."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from millpond.cache.fetching.own_routes import ORIGIN, application_for, is_inside, sent_outside
+from millpond.cache.fetching.own_routes import ORIGIN, OwnTransport, application_for
 from millpond.cache.fetching.upstream import no_cookies
 from millpond.cache.told import OWN_ANSWER, OwnAnswer
 from millpond.render.scopes.scope import detached
@@ -31,13 +31,8 @@ def streaming_client_of_own(url: str, cache: DataCache | None) -> httpx2.AsyncCl
     return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, cookies=no_cookies())
 
 
-class _StreamingInProcess(httpx2.AsyncBaseTransport):
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if not is_inside(request.url):
-            return await sent_outside(request)
+class _StreamingInProcess(OwnTransport):
+    async def _inside(self, request: httpx2.Request) -> httpx2.Response:
         call = _Call(self._application, request, await request.aread())
         try:
             return await call.begun()

@@ -162,10 +162,11 @@ class _Sending:
             following = answer.next_request
             if not answer.has_redirect_location or self._redirect == "manual":
                 return answer
-            if self._redirect == "error" or following is None:
+            if self._redirect == "error" or following is None or following.url.scheme not in ("http", "https"):
                 await answer.aclose()
                 raise self._refused(answer)
             former = [*former, await self._read(answer)]
+            _carry(request, following, answer)
             request = following
 
     def _refused(self, answer: httpx2.Response) -> httpx2.RequestError:
@@ -205,6 +206,18 @@ class _Sending:
         whole.elapsed = timedelta(seconds=time.perf_counter() - self._began)
         self._whole = whole
         return whole
+
+
+def _carry(request: httpx2.Request, following: httpx2.Request, redirect: httpx2.Response) -> None:
+    """Let a redirected request have the credentials that the fetch standard gives it, beyond what httpx2 sees to.
+
+    Those of a proxy don't go to another origin. A cookie that the call itself gives stays within its origin; httpx2
+    only sends those of the client's jar.
+    """
+    if following.url.origin != request.url.origin:
+        following.headers.pop("proxy-authorization", None)
+    elif "cookie" in request.headers and "cookie" not in following.headers and "set-cookie" not in redirect.headers:
+        following.headers["cookie"] = request.headers["cookie"]
 
 
 def _auth_of(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Auth:
