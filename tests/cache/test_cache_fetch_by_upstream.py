@@ -156,6 +156,19 @@ async def test_what_may_not_be_stored_makes_its_route_live(project: Project, hea
             assert cache_of(await running.get("/")) is None
 
 
+async def test_what_an_upstream_no_longer_lets_be_stored_does_not_stand_in_for_it(project: Project) -> None:
+    async with upstream() as source:
+        source.headers = {"Cache-Control": "max-age=10"}
+        project.routes({"/": LIVE, "/page": static(source)})
+        async with project.started() as running:
+            assert (await running.get("/page")).json() == "/ 1"
+            source.headers = {"Cache-Control": "no-store"}
+            project.clock.move(11)
+            assert await asked(running, source.url) == "200 / 2"
+            source.status = 503
+            assert await asked(running, source.url) == "503 / 3"
+
+
 async def test_calls_that_share_one_request_dont_share_what_may_not_be_stored(project: Project) -> None:
     project.routes({"/": LIVE})
     async with upstream() as source, project.started() as running:

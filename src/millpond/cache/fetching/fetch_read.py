@@ -122,7 +122,7 @@ class FetchRead(DataRead):
         if filled.status in _GONE:
             return Fate.REMOVE
         if filled.status == httpx2.codes.OK:  # the upstream doesn't let it be stored, any more
-            return Fate.REMOVE if run.background else Fate.LEAVE
+            return Fate.REMOVE
         if run.background:
             log.warning("refreshing %s answered %d: the stored answer stays", self.name, filled.status)
         return Fate.BACK_OFF if run.background or failing(filled.status) else Fate.LEAVE
