@@ -183,3 +183,26 @@ async def test_pages_that_share_one_fetch_all_learn_of_it(project: Project) -> N
             assert {answer.headers["cache-control"].partition(",")[0] for answer in answers} == {"s-maxage=7"}
             assert {answer.json() for answer in answers} == {f"page of {run}"}
             await running.client.put("/data", params={"tag": "rows"})
+
+
+@pytest.mark.parametrize("how", [("put", {"tag": "rows"}), ("post", {"path": "/data"})])
+async def test_what_a_cached_function_reads_of_a_stream_counts(
+    project: Project, how: tuple[str, dict[str, str]]
+) -> None:
+    page_of_stream = """
+from millpond import cached, fetch
+revalidate = False
+@cached
+async def data():
+    async with fetch.stream("/data") as answer:
+        return (await answer.aread()).decode()
+async def GET(): return f"page of {await data()}"
+"""
+    write(project, "", "", data="revalidate = 60")
+    project.routes({"/page": page_of_stream})
+    async with project.started() as running:
+        assert await page(running) == "page of 1"
+        assert (await running.get("/page")).headers["cache-control"].startswith("s-maxage=60,")
+        method, query = how
+        await running.client.request(method, "/data", params=query)
+        assert await page(running) == "page of 2"

@@ -10,6 +10,7 @@ import pytest
 from upstreams import Upstream, upstream
 
 from millpond import fetch
+from millpond.errors import UsageError
 from ponds import turns
 
 if TYPE_CHECKING:
@@ -214,3 +215,12 @@ async def test_a_late_answer_of_the_own_application_is_left(project: Project) ->
     async with project.started() as running:
         running.module("/").URL = "/slow"
         assert (await running.get("/")).status_code == 500
+
+
+@pytest.mark.parametrize("limit", ["5", True, float("nan"), httpx2.Timeout(5), (1, 2)])
+async def test_a_timeout_that_is_no_number_of_seconds_is_refused(limit: Any) -> None:
+    with pytest.raises(UsageError, match="give the seconds for a complete answer"):
+        await fetch("http://up/", timeout=limit)
+    with pytest.raises(UsageError, match="give the seconds for a complete answer"):
+        async with fetch.stream("http://up/", timeout=limit):
+            pass

@@ -16,6 +16,7 @@ from millpond.cache.fetching.outgoing import (
     checked_cache,
     checked_retries,
     checked_revalidate,
+    checked_timeout,
     redirect_of,
 )
 from millpond.cache.fetching.own_routes import client_of_own, is_own
@@ -126,9 +127,8 @@ async def fetch(
         header_names=frozenset(name.lower() for name in headers or ()),
         uploads=files is not None,
     )
-    limits = Limits(
-        timeout, MAX_FETCH_BYTES if cached_data is None else cached_data.max_fetch_bytes, checked_retries(retries)
-    )
+    max_bytes = MAX_FETCH_BYTES if cached_data is None else cached_data.max_fetch_bytes
+    limits = Limits(checked_timeout(timeout), max_bytes, checked_retries(retries))
     body = Body(json, content, data, files).checked()
     own = OwnAnswer() if is_own(url) else None
     way = redirect_of(redirect, client if own is None else None)

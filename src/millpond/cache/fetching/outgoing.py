@@ -110,6 +110,14 @@ def redirect_of(redirect: Redirect | None, client: httpx2.AsyncClient | None) ->
     return redirect
 
 
+def checked_timeout(timeout: float | None) -> float | None:
+    """Raises UsageError: it is no number of seconds."""
+    seconds: object = timeout
+    if seconds is None or (isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds == seconds):
+        return timeout
+    raise UsageError(f"fetch(timeout={timeout!r}): give the seconds for a complete answer, or None for no limit.")
+
+
 def checked_retries(retries: int) -> int:
     """Raises UsageError: it is no such number."""
     number: object = retries

@@ -9,7 +9,7 @@ import httpx2
 
 from millpond.cache.fetching.own_routes import ORIGIN, OwnTransport, application_for
 from millpond.cache.fetching.upstream import no_cookies
-from millpond.cache.told import OWN_ANSWER, OwnAnswer
+from millpond.cache.told import OWN_ANSWER
 from millpond.render.scopes.scope import detached
 
 if TYPE_CHECKING:
@@ -19,21 +19,31 @@ if TYPE_CHECKING:
     from starlette.types import Scope as ASGIScope
 
     from millpond.cache.data import DataCache
+    from millpond.cache.told import OwnAnswer
 
 
-def streaming_client_of_own(url: str, cache: DataCache | None) -> httpx2.AsyncClient:
+def streaming_client_of_own(url: str, cache: DataCache | None, answer: OwnAnswer) -> httpx2.AsyncClient:
     """A client for the application's own paths whose answers come piece by piece. It needn't be closed.
+
+    Args:
+        url: the path.
+        cache: the application's.
+        answer: hears what the answer tells of itself.
 
     Raises:
         UsageError: no application runs here that could answer the path.
     """
-    transport = _StreamingInProcess(application_for(url, cache))
+    transport = _StreamingInProcess(application_for(url, cache), answer)
     return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, cookies=no_cookies())
 
 
 class _StreamingInProcess(OwnTransport):
+    def __init__(self, application: ASGIApp, answer: OwnAnswer) -> None:
+        super().__init__(application)
+        self._answer = answer
+
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:
-        call = _Call(self._application, request, await request.aread())
+        call = _Call(self._application, request, await request.aread(), self._answer)
         try:
             return await call.begun()
         except BaseException:
@@ -44,8 +54,8 @@ class _StreamingInProcess(OwnTransport):
 class _Call(httpx2.AsyncByteStream):
     """One request, and the body of its answer. The application waits while a piece hasn't been taken."""
 
-    def __init__(self, application: ASGIApp, request: httpx2.Request, body: bytes) -> None:
-        self._request, self._sent = request, body
+    def __init__(self, application: ASGIApp, request: httpx2.Request, body: bytes, answer: OwnAnswer) -> None:
+        self._request, self._sent, self._answer = request, body, answer
         self._received = False
         self._closed = asyncio.Event()
         self._messages: asyncio.Queue[Message] = asyncio.Queue(maxsize=1)
@@ -115,5 +125,5 @@ class _Call(httpx2.AsyncByteStream):
             "server": (url.host, url.port),
             "client": ("127.0.0.1", 123),
             "root_path": "",
-            OWN_ANSWER: OwnAnswer(),
+            OWN_ANSWER: self._answer,
         }

@@ -15,10 +15,12 @@ from millpond.cache.active_application import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES
 from millpond.cache.fetch_chain import chain_to, waited_for_by
 from millpond.cache.fetching.decoding import decoded
-from millpond.cache.fetching.outgoing import Body, checked_retries, redirect_of
+from millpond.cache.fetching.exchange import learn
+from millpond.cache.fetching.outgoing import Body, checked_retries, checked_timeout, redirect_of
 from millpond.cache.fetching.own_routes import is_own
 from millpond.cache.fetching.own_stream import streaming_client_of_own
 from millpond.cache.fetching.upstream import Limits, opened, shared_client
+from millpond.cache.told import OwnAnswer
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.segment import FetchCache
@@ -79,23 +81,28 @@ async def stream(
     """
     scope = current()
     cache = cache_of(scope)
-    is_ours = is_own(url)
-    limits = Limits(timeout, MAX_FETCH_BYTES if cache is None else cache.max_fetch_bytes, checked_retries(retries))
-    way = redirect_of(redirect, None if is_ours else client)
+    own = OwnAnswer(wants_fresh=scope is not None and scope.wants_fresh_data) if is_own(url) else None
+    max_bytes = MAX_FETCH_BYTES if cache is None else cache.max_fetch_bytes
+    limits = Limits(checked_timeout(timeout), max_bytes, checked_retries(retries))
+    way = redirect_of(redirect, client if own is None else None)
     body = Body(json, content, data, files).checked()
-    sender = streaming_client_of_own(url, cache) if is_ours else client or shared_client()
+    sender = client or shared_client() if own is None else streaming_client_of_own(url, cache, own)
     request = body.request(sender, method, url, headers, timeout)
-    chain = chain_to(url, scope) if is_ours else ()
+    chain = () if own is None else chain_to(url, scope)
     if scope is not None:
         _note(scope, request.url)
     began = perf_counter()
-    with waited_for_by(chain):
-        answer = await opened(sender, request, limits, way)
-    streamed = _streamed(answer, timeout, timedelta(seconds=perf_counter() - began))
     try:
-        yield streamed
+        with waited_for_by(chain):
+            answer = await opened(sender, request, limits, way)
+        streamed = _streamed(answer, timeout, timedelta(seconds=perf_counter() - began))
+        try:
+            yield streamed
+        finally:
+            await streamed.aclose()
     finally:
-        await streamed.aclose()
+        if own is not None and scope is not None:  # a cached function's result is made of it
+            learn(scope, own.told())
 
 
 def _note(scope: Scope, url: httpx2.URL) -> None:
@@ -142,5 +149,7 @@ class _Body(httpx2.AsyncByteStream):
             yield piece
 
     async def aclose(self) -> None:
-        await self._pieces.aclose()
-        await self._answer.aclose()
+        try:
+            await self._pieces.aclose()
+        finally:
+            await self._answer.aclose()
