@@ -281,3 +281,22 @@ async def test_of_several_runs_for_one_key_each_is_heard_while_it_lasts() -> Non
         assert cache.told_so_far("k") == Told(Lifetime(9.0), ("a", "c"))
     assert cache.told_so_far("k") is None
     assert not cache._telling
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_run_that_was_overtaken_does_not_touch_the_newer_entry(fails: bool) -> None:
+    hosts, slow, quick = Hosts(patience=0), Source(), Source()
+    await hosts.read(slow, reading())
+    slow.gate.clear()
+    slow.status, slow.error = 404, OSError("down") if fails else None
+    hosts.clock.move(11)
+    await hosts.read(slow, reading(revalidate=10), 0)
+    await turns()
+    hosts.clock.move(1)
+    quick.runs = 7
+    assert await hosts.read(quick, reading(revalidate=10, waits=True), 1) == "8"
+    slow.gate.set()
+    await hosts.settle()
+    entry = await hosts.store.get("fetch\0k")
+    assert entry is not None
+    assert (entry.body, entry.backoff) == (b"8", None)

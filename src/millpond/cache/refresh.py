@@ -18,6 +18,7 @@ from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
 from millpond.cache.runs.loop_watch import call_soon_in
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
+from millpond.policy.precedence import is_superseded
 from millpond.render.base_exceptions import is_cancellation
 from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
@@ -73,6 +74,11 @@ class Run(NamedTuple):
     """The start of the run, in seconds since the epoch."""
     background: bool
     """Whether it is a background refresh, which no caller started; callers may wait for it all the same."""
+
+    @property
+    def rendered_at(self) -> float:
+        """The time of what it makes."""
+        return self.began
 
 
 class Read(ABC):
@@ -285,13 +291,17 @@ class ReadThrough:
         return outcome is Commit.STORED
 
     async def _settle(self, read: Read, fate: Fate, run: Run) -> None:
+        """Apply the fate to the stored entry, unless a later run has stored it meanwhile."""
+        if fate not in (Fate.REMOVE, Fate.BACK_OFF):
+            return
+        entry = await self.store.get(read.key)
+        if entry is None or is_superseded(entry, run, self.clock()):
+            return
         if fate is Fate.REMOVE:
             await self.store.remove(read.key)
-        elif fate is Fate.BACK_OFF:
-            entry = await self.store.get(read.key)
-            if entry is not None and read.keeps(entry):
-                backoff = backoff_after_failure(entry, self.clock(), run.generation)
-                await self.store.commit(entry.with_backoff(backoff))
+        elif read.keeps(entry):
+            backoff = backoff_after_failure(entry, self.clock(), run.generation)
+            await self.store.commit(entry.with_backoff(backoff))
 
     def keep_soon(self, read: Read, made: Made, run: Run, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Store an entry from synchronous code: at once for this process, soon afterwards for others.
