@@ -85,5 +85,5 @@ def _url_of(upstreams: httpx2.Response) -> str:
 
 
 def redacted(url: httpx2.URL) -> str:
-    """A URL for messages: without the password that it may hold."""
-    return str(url.copy_with(password=None) if url.password else url)
+    """A URL for messages: without the credentials that it may hold. Some services take a key as the user name."""
+    return str(url.copy_with(userinfo=b"") if url.userinfo else url)
