@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from upstreams import Upstream, upstream
 
@@ -208,3 +209,18 @@ async def test_in_14_a_bare_fetch_is_uncached_where_the_answer_is_one_requests_a
             for _ in range(2):
                 assert (await running.get("/")).status_code == 200
         assert service.requests == 2
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", lambda content: "cp1251"])
+async def test_the_encoding_that_a_client_knows_of_its_upstream_is_kept(project: Project, encoding: Any) -> None:
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content="пруд".encode("cp1251")))
+    route = """
+from millpond import fetch
+dynamic = "force-dynamic"
+CLIENT = None
+async def GET(): return (await fetch("http://up/", client=CLIENT, cache="force-cache")).text
+"""
+    project.routes({"/": route})
+    async with project.started() as running:
+        running.module("/").CLIENT = httpx2.AsyncClient(transport=transport, default_encoding=encoding)
+        assert [(await running.get("/")).json() for _ in range(2)] == ["пруд", "пруд"]

@@ -55,6 +55,8 @@ class Came(msgspec.Struct, frozen=True, array_like=True):
     url: str = ""
     """Of the last request, likewise."""
     hops: tuple[Hop, ...] = ()
+    encoding: str = ""
+    """Of its text, where the client knows that and the answer doesn't say it; "" is UTF-8."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):

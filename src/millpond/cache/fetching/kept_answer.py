@@ -27,8 +27,10 @@ def shareable(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 def way_of(answer: httpx2.Response) -> Came:
     """How an answer came: its redirects are kept without their bodies."""
     seconds = answer.elapsed.total_seconds()
+    is_usual = answer.charset_encoding is not None or answer.default_encoding == "utf-8"
+    encoding = "" if is_usual else answer.encoding or ""
     if not answer.history:
-        return Came(seconds)
+        return Came(seconds, encoding=encoding)
     hops = tuple(
         Hop(
             hop.request.method,
@@ -39,7 +41,7 @@ def way_of(answer: httpx2.Response) -> Came:
         )
         for hop in answer.history
     )
-    return Came(seconds, answer.request.method, str(answer.request.url), hops)
+    return Came(seconds, answer.request.method, str(answer.request.url), hops, encoding)
 
 
 def answer_of(entry: Entry, request: httpx2.Request) -> httpx2.Response:
@@ -48,6 +50,7 @@ def answer_of(entry: Entry, request: httpx2.Request) -> httpx2.Response:
     last = httpx2.Request(came.method, came.url) if came.hops else request
     answer = whole_answer(entry.status, entry.headers, entry.body, last)
     answer.elapsed = timedelta(seconds=came.seconds)
+    answer.default_encoding = came.encoding or "utf-8"
     answer.history = [_redirect(hop, request if hop is came.hops[0] else None) for hop in came.hops]
     return answer
 
