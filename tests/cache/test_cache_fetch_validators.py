@@ -228,3 +228,19 @@ async def test_a_304_of_another_url_renews_nothing(project: Project) -> None:
         await refreshed(project, running, source.url + "/a")
         asked_for = [(seen.target, seen.headers.get("if-none-match")) for seen in source.seen]
         assert asked_for[2:6] == [("/a", '"a"'), ("/c", '"a"'), ("/a", None), ("/c", None)]
+
+
+@pytest.mark.parametrize("expire", [0, None])
+@pytest.mark.parametrize("revalidate", [10, "upstream"])
+async def test_a_date_does_not_count_after_an_invalidation_of_data_that_is_old_besides(
+    project: Project, revalidate: Any, expire: int | None
+) -> None:
+    project.routes({"/": ROUTE})
+    async with upstream() as source, project.started(expire_time=20) as running:
+        source.headers = {"Last-Modified": MONDAY, "ETag": '"a"', "Cache-Control": "max-age=10"}
+        await asked(running, source.url, revalidate=revalidate)
+        await running.client.delete("/" if expire is None else f"/?expire={expire}")
+        project.clock.move(25)
+        await asked(running, source.url, revalidate=revalidate)
+        assert source.seen[-1].headers["if-none-match"] == '"a"'
+        assert "if-modified-since" not in source.seen[-1].headers

@@ -113,6 +113,23 @@ def judge(
     return Judgement(True, True, Reason.FRESH, None, left)
 
 
+def is_invalidated(
+    entry: Entry, now: float, row_of: Callable[[str], TagRow | None], reader: Reader = ANY_READER
+) -> bool:
+    """Whether any of its tags, or of the reader's, was invalidated since, however old it is besides.
+
+    Args:
+        entry: the entry.
+        now: seconds since the epoch.
+        row_of: returns the row of a tag, or None if there is none.
+        reader: the reader's own limits.
+    """
+    tags = entry.tags + reader.tags
+    if _invalidated_by(reader, entry, tags) is not None:
+        return True
+    return judge_tags(tags, entry.generation, row_of, now).cleanliness is not Cleanliness.CLEAN
+
+
 def _invalidated_by(reader: Reader, entry: Entry, tags: tuple[str, ...]) -> str | None:
     for tag, generation in reader.own_invalidations.items():
         if generation > entry.generation and tag in tags:

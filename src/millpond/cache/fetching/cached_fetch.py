@@ -85,7 +85,7 @@ class CachedFetch(NamedTuple):
         async def filled(background: bool) -> Filled:
             async with data.flight_times.running(key, name, exchange.limits.seconds, background=background):
                 read.replaces = stored = await data.store.get(key)
-                invalidated = stored is not None and read.judge(stored).reason is Reason.TAG
+                invalidated = stored is not None and read.is_invalidated(stored)
                 return self._filled(await exchange.shared_answer(stored, invalidated=invalidated))
 
         read = FetchRead(

@@ -13,7 +13,7 @@ from millpond.cache.refresh import Fate, Obtained
 from millpond.cache.runs.flight_time import FlightOverdue
 from millpond.cache.told import FillFailure
 from millpond.policy.decision import Reason
-from millpond.policy.freshness import Judgement, age_of, backoff_after_failure, judge
+from millpond.policy.freshness import Judgement, age_of, backoff_after_failure, is_invalidated, judge
 from millpond.policy.upstream.upstream_life import UpstreamLife, upstream_life
 from millpond.render.scopes.shared_scope import SharedScope
 
@@ -95,6 +95,10 @@ class FetchRead(DataRead):
             return super().keeps(entry)
         life = self.life_of(entry)
         return self._within(life, age_of(entry, self.cache.clock())) and self._judged_by(life, entry).servable
+
+    def is_invalidated(self, entry: Entry) -> bool:
+        """Whether its tags, or the caller's, were invalidated since."""
+        return is_invalidated(entry, self.cache.clock(), self.cache.store.row, self.reader)
 
     def life_of(self, entry: Entry) -> UpstreamLife:
         """How long the upstream lets it be used."""
