@@ -142,6 +142,19 @@ async def test_the_bodies_of_redirects_and_of_refused_credentials_are_bounded(pr
         assert source.requests == 2
 
 
+async def test_the_bodies_of_all_redirects_together_are_bounded(project: Project) -> None:
+    def hop(request: httpx2.Request) -> httpx2.Response:
+        number = int(request.url.path[1:])
+        location = {"location": f"/{number + 1}"} if number < 3 else {}
+        return httpx2.Response(302 if location else 200, headers=location, content=bytes(LIMIT // 3))
+
+    project.routes({"/": ROUTE})
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(hop), follow_redirects=True)
+    async with project.started(cache={"max_fetch_bytes": LIMIT}) as running:
+        assert await asked(running, "http://up/0", client=client) == refusal("http://up/3")
+        assert await asked(running, "http://up/1", client=client) == "\0" * 50
+
+
 async def test_headers_without_end_are_an_error(project: Project) -> None:
     project.routes({"/": ROUTE})
     async with upstream() as source, project.started() as running:

@@ -219,6 +219,15 @@ async def test_an_answer_that_never_begins_is_left() -> None:
                 pass
 
 
+async def test_the_connection_of_an_answer_that_can_not_be_decoded_is_closed() -> None:
+    async with events() as upstream, httpx2.AsyncClient() as client:
+        upstream.head = upstream.head.replace("X-Own: 1", f"Content-Encoding: {', '.join(['gzip'] * 6)}")
+        with pytest.raises(httpx2.DecodingError, match="6 content codings"):
+            async with fetch.stream(upstream.url, client=client):
+                pass
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
+
+
 async def test_a_stream_makes_its_route_live(project: Project) -> None:
     async with events() as source:
         project.routes(

@@ -31,7 +31,7 @@ class _Pieces(httpx2.AsyncByteStream):
         await self._pieces.aclose()
 
 
-def decoded(answer: httpx2.Response, max_bytes: int) -> AsyncGenerator[bytes]:
+def decoded(answer: httpx2.Response, max_bytes: int, before: int = 0) -> AsyncGenerator[bytes]:
     """The pieces of the body, with the codings removed that httpx2 supports.
 
     Each coding is decoded as a separate stream, and the output of each is counted: a body that is empty in the end may
@@ -40,25 +40,26 @@ def decoded(answer: httpx2.Response, max_bytes: int) -> AsyncGenerator[bytes]:
     Args:
         answer: an answer whose body hasn't been read, unless its transport holds it in memory anyway.
         max_bytes: the maximum size of the body as received, and after each decoding.
+        before: bytes that count, too: those of the redirects that led here.
 
     Raises:
         httpx2.ReadError: the body exceeds `max_bytes`.
         httpx2.DecodingError: the body can't be decoded.
     """
     if answer.is_stream_consumed:
-        return _counted(answer.aiter_bytes(), answer.request, max_bytes)
+        return _counted(answer.aiter_bytes(), answer.request, max_bytes, before)
     codings = [coding for coding in codings_of(answer.headers.raw) if coding in decodable()]
     if len(codings) > _MAX_CODINGS:
         message = (
             f"{_name_of(answer.request)} answered in {len(codings)} content codings; the maximum is {_MAX_CODINGS}"
         )
         raise httpx2.DecodingError(message, request=answer.request)
-    pieces = _counted(answer.aiter_raw(), answer.request, max_bytes)
+    pieces = _counted(answer.aiter_raw(), answer.request, max_bytes, before)
     for coding in reversed(codings):
         decoded_once = httpx2.Response(
             200, headers={"content-encoding": coding}, stream=_Pieces(pieces), request=answer.request
         )
-        pieces = _counted(decoded_once.aiter_bytes(), answer.request, max_bytes)
+        pieces = _counted(decoded_once.aiter_bytes(), answer.request, max_bytes, before)
     return pieces
 
 
@@ -71,8 +72,9 @@ def too_large(request: httpx2.Request, max_bytes: int) -> httpx2.ReadError:
     )
 
 
-async def _counted(pieces: AsyncGenerator[bytes], request: httpx2.Request, max_bytes: int) -> AsyncGenerator[bytes]:
-    size = 0
+async def _counted(
+    pieces: AsyncGenerator[bytes], request: httpx2.Request, max_bytes: int, size: int
+) -> AsyncGenerator[bytes]:
     async with aclosing(pieces):
         async for piece in pieces:
             size += len(piece)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -95,11 +95,10 @@ async def stream(
     try:
         with waited_for_by(chain):
             answer = await opened(sender, request, limits, way)
-        streamed = _streamed(answer, timeout, timedelta(seconds=perf_counter() - began))
-        try:
-            yield streamed
-        finally:
-            await streamed.aclose()
+        async with aclosing(answer):
+            streamed = _streamed(answer, timeout, timedelta(seconds=perf_counter() - began))
+            async with aclosing(streamed):
+                yield streamed
     finally:
         if own is not None and scope is not None:  # a cached function's result is made of it
             learn(scope, own.told())

@@ -42,7 +42,7 @@ class Limits(NamedTuple):
     seconds: float | None
     """For the complete answer, including redirects; None: no limit."""
     max_bytes: int
-    """For its body, as received and as decoded (`cache.max_fetch_bytes`)."""
+    """For its body, with those of the redirects to it, as received and as decoded (`cache.max_fetch_bytes`)."""
     retries: int = 0
     """How often an idempotent request is sent again whose connection fails before there is an answer."""
 
@@ -193,8 +193,9 @@ class _Sending:
         """The answer with its whole body."""
         if answer is self._whole:  # an `auth` wanted to see it
             return answer
+        before = sum(len(former.content) for former in answer.history)
         try:
-            async with aclosing(decoded(answer, self._max_bytes)) as pieces:
+            async with aclosing(decoded(answer, self._max_bytes, before)) as pieces:
                 body = b"".join([piece async for piece in pieces])
         finally:
             await answer.aclose()
