@@ -173,7 +173,33 @@ async def test_too_many_codings_are_an_error(project: Project) -> None:
         )
 
 
-async def test_others_have_their_turn_while_a_large_body_is_decoded() -> None:
+HELLO = b"hello " * 1000
+WHOLE = {"gzip": gzip.compress(HELLO), "br": brotli.compress(HELLO), "zstd": zstd.compress(HELLO)}
+
+
+@pytest.mark.parametrize("coding", WHOLE)
+async def test_a_compressed_body_that_breaks_off_is_an_error_and_not_stored(project: Project, coding: str) -> None:
+    project.routes({"/": ROUTE})
+    async with upstream() as source, project.started() as running:
+        source.headers = {"Content-Encoding": coding}
+        for left in (1, len(WHOLE[coding]) // 2, len(WHOLE[coding]) - 1):
+            source.body = WHOLE[coding][:left]
+            assert (await asked(running, source.url, cache="force-cache")).startswith("DecodingError")
+        source.body = WHOLE[coding]
+        assert await asked(running, source.url, cache="force-cache") == HELLO[:50].decode()
+        assert await asked(running, source.url, method="HEAD", cache="force-cache") == ""
+
+
+async def test_all_members_of_a_gzip_body_count_and_nothing_behind_them(project: Project) -> None:
+    project.routes({"/": ROUTE})
+    async with upstream() as source, project.started() as running:
+        source.headers = {"Content-Encoding": "gzip"}
+        source.body = b"".join(map(gzip.compress, (b"one ", b"", b"two"))) + bytes(512)
+        assert await asked(running, source.url) == "one two"
+
+
+async def turns_of_others(request: httpx2.Request, client: httpx2.AsyncClient) -> int:
+    """How often another task has its turn while an answer is read."""
     turns = 0
 
     async def others() -> None:
@@ -182,13 +208,25 @@ async def test_others_have_their_turn_while_a_large_body_is_decoded() -> None:
             turns += 1
             await asyncio.sleep(0)
 
+    task = asyncio.create_task(others())
+    await send(client, request, Limits(30, MAX_FETCH_BYTES))
+    task.cancel()
+    return turns
+
+
+async def test_others_have_their_turn_while_a_large_body_is_decoded() -> None:
     async with upstream() as source:
         explode(source, "deflate, gzip")
-        request = httpx2.Request("GET", source.url)
-        task = asyncio.create_task(others())
-        await send(shared_client(), request, Limits(30, MAX_FETCH_BYTES))
-        task.cancel()
-    assert turns > LARGE // 2**20
+        turns = await turns_of_others(httpx2.Request("GET", source.url), shared_client())
+        assert turns > LARGE // 2**20
+
+
+async def test_others_have_their_turn_while_many_empty_members_are_decoded() -> None:
+    body = httpx2.ByteStream(gzip.compress(b"") * 20_000)
+    headers = {"content-encoding": "gzip"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, stream=body))
+    async with httpx2.AsyncClient(transport=transport) as client:
+        assert await turns_of_others(httpx2.Request("GET", "http://up/"), client) > 20
 
 
 async def test_an_answer_knows_how_it_came(project: Project) -> None:

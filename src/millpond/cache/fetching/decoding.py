@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from millpond.cache.fetching.checked_decoders import CHECKED_DECODERS
 from millpond.routes.results.decoded import codings_of, decodable
 from millpond.routes.results.passed_on import redacted
 
@@ -56,10 +57,12 @@ def decoded(answer: httpx2.Response, max_bytes: int, before: int = 0) -> AsyncGe
         raise httpx2.DecodingError(message, request=answer.request)
     pieces = _counted(answer.aiter_raw(), answer.request, max_bytes, before)
     for coding in reversed(codings):
-        decoded_once = httpx2.Response(
-            200, headers={"content-encoding": coding}, stream=_Pieces(pieces), request=answer.request
-        )
-        pieces = _counted(decoded_once.aiter_bytes(), answer.request, max_bytes, before)
+        if coding in CHECKED_DECODERS:
+            once = _checked(pieces, coding, answer.request)
+        else:
+            headers = {"content-encoding": coding}
+            once = httpx2.Response(200, headers=headers, stream=_Pieces(pieces), request=answer.request).aiter_bytes()
+        pieces = _counted(once, answer.request, max_bytes, before)
     return pieces
 
 
@@ -70,6 +73,20 @@ def too_large(request: httpx2.Request, max_bytes: int) -> httpx2.ReadError:
         "request less data, or raise that limit.",
         request=request,
     )
+
+
+async def _checked(pieces: AsyncGenerator[bytes], coding: str, request: httpx2.Request) -> AsyncGenerator[bytes]:
+    decoder, is_empty = CHECKED_DECODERS[coding](), True
+    async with aclosing(pieces):
+        try:
+            async for piece in pieces:
+                is_empty = is_empty and not piece
+                for output in decoder.decode(piece):
+                    yield output
+        except ValueError as error:
+            raise httpx2.DecodingError(f"{_name_of(request)}: {error}", request=request) from error
+    if not is_empty and not decoder.is_complete:  # an answer to HEAD has no body, whatever its headers say
+        raise httpx2.DecodingError(f"the {coding} body of {_name_of(request)} breaks off", request=request)
 
 
 async def _counted(
