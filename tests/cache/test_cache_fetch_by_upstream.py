@@ -169,6 +169,25 @@ async def test_what_an_upstream_no_longer_lets_be_stored_does_not_stand_in_for_i
             assert await asked(running, source.url) == "503 / 3"
 
 
+@pytest.mark.parametrize("headers", [{"Cache-Control": "private"}, {"Cache-Control": "no-cache"}, {}])
+async def test_what_may_not_be_stored_is_not_stored_as_the_result_of_a_function(
+    project: Project, headers: dict[str, str]
+) -> None:
+    route = """
+from millpond import cached, fetch
+@cached
+async def data(): return (await fetch("{url}", revalidate="upstream")).text
+async def GET(): return await data()
+"""
+    async with upstream() as source:
+        source.headers = headers
+        project.routes({"/": route.replace("{url}", source.url)})
+        async with project.started(cache_components=True) as running:
+            first, second = [await running.get("/") for _ in range(2)]
+            assert first.text != second.text
+            assert cache_of(second) is None
+
+
 async def test_calls_that_share_one_request_dont_share_what_may_not_be_stored(project: Project) -> None:
     project.routes({"/": LIVE})
     async with upstream() as source, project.started() as running:

@@ -168,6 +168,8 @@ class CachedFetch(NamedTuple):
             return False
         why = life.refused or "the upstream gives no lifetime"
         self.scope.record_uncached(f"fetch() uncached ({why})")
+        if self.scope.in_function:  # its result would be stored, and each use of this data has to ask
+            self.scope.learn(Lifetime(0), ())
         return life.refused is not None
 
 
