@@ -186,6 +186,20 @@ async def test_a_cookie_that_a_redirect_ends_is_not_sent_again(project: Project)
         assert (await asked(running, "http://in/logout", client=client, headers={"cookie": "c=d"}))[0] == 200
 
 
+async def test_a_cookie_of_a_clients_jar_keeps_to_its_path(project: Project) -> None:
+    def hop(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/public":
+            return httpx2.Response(200 if "cookie" not in request.headers else 409)
+        return httpx2.Response(302 if "cookie" in request.headers else 409, headers={"location": "/public"})
+
+    jar = httpx2.Cookies()
+    jar.set("c", "d", domain="in.example", path="/admin")
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(hop), follow_redirects=True, cookies=jar)
+    project.routes({"/": ROUTE})
+    async with project.started() as running:
+        assert (await asked(running, "http://in.example/admin/x", client=client))[0] == 200
+
+
 async def test_redirects_lead_to_http_only(project: Project) -> None:
     transport = httpx2.MockTransport(lambda _: httpx2.Response(302, headers={"location": "file:///etc/passwd"}))
     project.routes({"/": ROUTE})

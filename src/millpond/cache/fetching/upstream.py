@@ -166,8 +166,19 @@ class _Sending:
                 await answer.aclose()
                 raise self._refused(answer)
             former = [*former, await self._read(answer)]
-            _carry(request, following, answer)
+            self._carry(request, following, answer)
             request = following
+
+    def _carry(self, request: httpx2.Request, following: httpx2.Request, redirect: httpx2.Response) -> None:
+        """Let a redirected request have the credentials that the fetch standard gives it, beyond what httpx2 sees to.
+
+        Those of a proxy don't go to another origin. A cookie that the call itself gives stays within its origin; httpx2
+        only sends those of the client's jar, which have paths of their own.
+        """
+        if following.url.origin != request.url.origin:
+            following.headers.pop("proxy-authorization", None)
+        elif "cookie" in request.headers and "set-cookie" not in redirect.headers and not self._client.cookies:
+            following.headers["cookie"] = request.headers["cookie"]
 
     def _refused(self, answer: httpx2.Response) -> httpx2.RequestError:
         if self._redirect == "follow":
@@ -207,18 +218,6 @@ class _Sending:
         whole.elapsed = timedelta(seconds=time.perf_counter() - self._began)
         self._whole = whole
         return whole
-
-
-def _carry(request: httpx2.Request, following: httpx2.Request, redirect: httpx2.Response) -> None:
-    """Let a redirected request have the credentials that the fetch standard gives it, beyond what httpx2 sees to.
-
-    Those of a proxy don't go to another origin. A cookie that the call itself gives stays within its origin; httpx2
-    only sends those of the client's jar.
-    """
-    if following.url.origin != request.url.origin:
-        following.headers.pop("proxy-authorization", None)
-    elif "cookie" in request.headers and "cookie" not in following.headers and "set-cookie" not in redirect.headers:
-        following.headers["cookie"] = request.headers["cookie"]
 
 
 def _auth_of(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Auth:
