@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from upstreams import Upstream, upstream
 
@@ -220,6 +221,17 @@ async def test_credentials_need_the_upstreams_consent(project: Project) -> None:
         assert [await asked(running, source.url, **given) for _ in range(2)] == ["200 / 1", "200 / 2"]
         source.headers = {"Cache-Control": "public, max-age=60"}
         assert [await asked(running, source.url, **given) for _ in range(2)] == ["200 / 3", "200 / 3"]
+
+
+async def test_credentials_that_a_hook_adds_count_as_well(project: Project) -> None:
+    async def sign(request: httpx2.Request) -> None:
+        request.headers["authorization"] = "Bearer x"
+
+    project.routes({"/": LIVE})
+    async with upstream() as source, project.started() as running:
+        source.headers = {"Cache-Control": "max-age=60"}
+        client = httpx2.AsyncClient(event_hooks={"request": [sign]})
+        assert [await asked(running, source.url, client=client) for _ in range(2)] == ["200 / 1", "200 / 2"]
 
 
 async def test_with_no_store_it_contradicts(project: Project, caplog: pytest.LogCaptureFixture) -> None:

@@ -50,7 +50,7 @@ class CachedFetch(NamedTuple):
         key = await key_of(exchange.sender, request, self.call.header_names, exchange.redirect, ones_own=self.ones_own)
         for name in NOT_IN_KEY:
             request.headers.pop(name, None)  # an upstream must not put one caller's trace into a shared answer
-        read = self._read(key)
+        read = self._read(*key)
         found = await self._obtained(read)
         if found.judgement.reason is Reason.REFRESH_FAILED:
             self._limit_to_pause(found)
@@ -71,7 +71,7 @@ class CachedFetch(NamedTuple):
         for method, url in followed:
             await hooked(sender, sender.build_request(method, url))
 
-    def _read(self, key: str) -> FetchRead:
+    def _read(self, key: str, authorized: bool) -> FetchRead:
         exchange, plan, data = self.exchange, self.plan, self.data
         name = f"{exchange.request.method} {redacted(exchange.request.url)}"
 
@@ -86,11 +86,9 @@ class CachedFetch(NamedTuple):
             async with data.flight_times.running(key, name, exchange.limits.seconds, background=background):
                 read.replaces = stored = await data.store.get(key)
                 invalidated = stored is not None and read.is_invalidated(stored)
-                return self._filled(await exchange.shared_answer(stored, invalidated=invalidated))
+                return self._filled(await exchange.shared_answer(stored, invalidated=invalidated), authorized)
 
-        read = FetchRead(
-            data, key, name, self._reader(), fill, by_upstream=plan.by_upstream, authorized=self._authorized()
-        )
+        read = FetchRead(data, key, name, self._reader(), fill, by_upstream=plan.by_upstream, authorized=authorized)
         return read
 
     def _reader(self) -> Reader:
@@ -99,15 +97,10 @@ class CachedFetch(NamedTuple):
         tags = (*self.tags, *scope.own_tags)
         return Reader(plan.revalidate, tags, own, scope.wants_fresh_data, takes_paused=scope.takes_stale_data)
 
-    def _authorized(self) -> bool:
-        exchange = self.exchange
-        has_auth = exchange.sender.auth is not None or bool(exchange.request.url.userinfo)
-        return has_auth or "authorization" in exchange.request.headers
-
-    def _filled(self, answer: SharedAnswer) -> Filled:
+    def _filled(self, answer: SharedAnswer, authorized: bool) -> Filled:
         lifetime, storable = Lifetime(self.plan.revalidate), answer.status == _STORED_STATUS
         if storable and self.plan.by_upstream:
-            life = upstream_life(answer.headers, self.data.clock(), authorized=self._authorized())
+            life = upstream_life(answer.headers, self.data.clock(), authorized=authorized)
             has_validator = any(name in (b"etag", b"last-modified") for name, _ in answer.headers)
             storable = life.refused is None and (has_validator or life.kept > 0)
             lasting = life.kept == math.inf or life.kept <= 0  # a validator lasts longer than the data

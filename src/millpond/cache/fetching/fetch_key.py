@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.cache.fetching.upstream import authenticated, hooked, shared_client
 from millpond.errors import UsageError
@@ -18,6 +18,14 @@ NOT_IN_KEY = frozenset({"traceparent", "tracestate"})  # they differ for each re
 _OF_THE_CLIENT = frozenset({"accept-encoding", "connection", "content-length", "host", "user-agent"})
 
 
+class FetchKey(NamedTuple):
+    """The key of a call."""
+
+    key: str
+    authorized: bool
+    """Whether the call has credentials of HTTP, whoever adds them (RFC 9111 §3.5)."""
+
+
 async def key_of(
     client: httpx2.AsyncClient,
     request: httpx2.Request,
@@ -25,7 +33,7 @@ async def key_of(
     redirect: Redirect,
     *,
     ones_own: bool,
-) -> str:
+) -> FetchKey:
     """Method, URL, headers in any order and case, and body: as sent, with what the client's auth and hooks add.
 
     A client of one's own may refuse hosts to which an upstream redirects: its calls have entries of their own, as have
@@ -56,7 +64,9 @@ async def key_of(
     )
     url = str(seen.url.copy_with(fragment=None))
     sent_by = f"{redirect}\0{ones_own}"
-    return data_key("fetch", seen.method.encode(), url.encode(), seen.content, sent_by.encode(), *headers)
+    key = data_key("fetch", seen.method.encode(), url.encode(), seen.content, sent_by.encode(), *headers)
+    has_auth = client.auth is not None or bool(request.url.userinfo)
+    return FetchKey(key, has_auth or "authorization" in seen.headers)
 
 
 async def _authenticated(client: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Request:
