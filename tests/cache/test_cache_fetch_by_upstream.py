@@ -213,6 +213,16 @@ async def test_calls_by_the_upstream_and_by_seconds_each_judge_what_is_stored(pr
         assert await asked(running, source.url) == "200 / 2"
 
 
+@pytest.mark.parametrize("headers", [{"Cache-Control": "private"}, {}])
+async def test_what_calls_by_seconds_have_stored_is_left_to_them(project: Project, headers: dict[str, str]) -> None:
+    project.routes({"/": LIVE})
+    async with upstream() as source, project.started() as running:
+        source.headers = headers
+        assert await asked(running, source.url, revalidate=False) == "200 / 1"
+        assert await asked(running, source.url) == "200 / 2"
+        assert await asked(running, source.url, revalidate=False) == "200 / 1"
+
+
 async def test_credentials_need_the_upstreams_consent(project: Project) -> None:
     project.routes({"/": LIVE})
     async with upstream() as source, project.started() as running:

@@ -126,7 +126,8 @@ class FetchRead(DataRead):
         if filled.status in _GONE:
             return Fate.REMOVE
         if filled.status == httpx2.codes.OK:  # the upstream doesn't let it be stored, any more
-            return Fate.REMOVE
+            stands_in = self.life_of(self.replaces).kept > 0  # otherwise it is only for calls with other options
+            return Fate.REMOVE if run.background or stands_in else Fate.LEAVE
         if run.background:
             log.warning("refreshing %s answered %d: the stored answer stays", self.name, filled.status)
         return Fate.BACK_OFF if run.background or failing(filled.status) else Fate.LEAVE
