@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import uuid
 from contextlib import asynccontextmanager
 from datetime import date
@@ -124,6 +125,8 @@ ODD = [
     ("/n/abc", None, 'did you mean "/n/[number]"?'),
     ("/abuot", None, 'did you mean "/about"?'),
     ("/p/..", None, 'no route has the path "/p/.."'),
+    ("/p/../p/a", None, 'no route has the path "/p/../p/a"; did you mean'),
+    ("/P/a/b", None, 'did you mean "/p/[slug]"?'),
     ("/p/a\n\x1b", None, None),
     ("/ab\nout", None, r'"/ab\nout"'),
     ("/p/\ud800", None, "no path can be"),
@@ -210,7 +213,8 @@ def test_values_are_what_paths_have() -> None:
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("/p/[slug]", {}, 'has the parameter "slug", which has no value: write slug=…'),
-    ("/p/[slug]", {"slog": "a"}, r'has the parameter "slug", which has no value'),
+    ("/p/[slug]", {"slog": "a"}, 'has the parameter "slug", which has no value: write slug=… in place of slog=….'),
+    ("/p/[slug1]/[slug2]", {"slug2": "a"}, 'has the parameter "slug1", which has no value: write slug1=….'),
     ("/p/[slug]", {"slug": "a", "slog": "b"}, 'has no parameter "slog"; did you mean "slug"?'),
     ("/p", {"slug": "a"}, '/p has no parameter "slug"'),
     ("/p/[slug]", {"slug": None}, 'None is no value for "slug"'),
@@ -246,3 +250,32 @@ async def test_a_value_that_no_path_has_warns_and_is_no_error(
             if len(slug) < 1000:
                 with pytest.raises(UsageError, match=r"path_of\(\): "):
                     path_of("/p/[slug]", slug=slug)
+
+
+CALLS = [
+    "revalidate_path(7)",
+    'revalidate_path("/p/[slug]", slag=1)',
+    'revalidate_path("p")',
+    'revalidate_tag("t", "x")',
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_wrong_call_is_refused_with_its_place(
+    project: Project, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.write(
+        {
+            "app/wrong/route.py": f"from millpond import *\ndef POST():\n    {call}\n",
+            "lib/calls.py": f"from millpond import *\ndef declared():\n    {call}\n",
+        }
+    )
+    async with project.started() as running:
+        with pytest.MonkeyPatch.context() as only:
+            only.chdir(project.folder)
+            only.syspath_prepend(project.folder)
+            running.pond.post("/declared")(importlib.import_module("lib.calls").declared)
+            for path, place in (("/wrong", "app/wrong/route.py:3: rev"), ("/declared", "lib/calls.py:3: rev")):
+                caplog.clear()
+                assert (await running.post(path)).status_code == 500
+                assert f"UsageError: {place}" in caplog.text

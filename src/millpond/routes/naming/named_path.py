@@ -10,7 +10,14 @@ from millpond.errors import UsageError
 from millpond.messages import one_of
 from millpond.policy.tags import below_tag, path_tag, route_tag
 from millpond.routes.endpoints.bracketed_path import bracketed
-from millpond.routes.naming.built_path import PARAMETER, NoSuchPath, built_segments, is_group, is_unicode
+from millpond.routes.naming.built_path import (
+    PARAMETER,
+    NoSuchPath,
+    built_segments,
+    check_text,
+    is_group,
+    is_unicode,
+)
 from millpond.routes.naming.route_names import RouteNames
 from millpond.routes.path import canonical, decoded_or_as_it_is
 
@@ -49,8 +56,9 @@ def named_path(path: str, type: PathType | None, routes: RouteNames | None) -> N
         routes: those of the application; None: they aren't known, so nothing can be said about what they lack.
 
     Raises:
-        UsageError: the path has no leading slash, or the type is unknown.
+        UsageError: the path is no text or has no leading slash, or the type is unknown.
     """
+    check_text(FUNCTION, path)
     if type not in (None, *_TYPES):
         raise UsageError(f"{FUNCTION}: type is {type!r}; it is {one_of(_TYPES)}, or None.")
     if len(path) > MAX_PATH:

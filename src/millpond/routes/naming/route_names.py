@@ -146,6 +146,8 @@ class RouteNames:
         Args:
             parts: of a text that names no route, between its slashes.
         """
+        if not _DOTS.isdisjoint(parts):
+            return None
         found: list[tuple[int, str, list[str]]] = []
         for route in self._routes:
             pattern = route.segments
@@ -236,7 +238,7 @@ def _likeness(wanted: Sequence[str], parts: Sequence[str]) -> float:
 
 
 def _alike(wanted: str, part: str) -> float:
-    if wanted == part:
+    if wanted.casefold() == part.casefold():
         return 1
     if PARAMETER.search(part):
         return _PARAMETER_LIKENESS

@@ -110,7 +110,8 @@ def _digest(module: ModuleType) -> bytes:
 
 
 def _module_with(names: dict[str, Any]) -> ModuleType | None:
-    module = sys.modules.get(names.get("__name__", ""))
+    name = names.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
     return module if type(module) is ModuleType and module.__dict__ is names else None
 
 
