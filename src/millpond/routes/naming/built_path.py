@@ -13,7 +13,7 @@ from millpond.errors import UsageError
 from millpond.messages import closest, one_of
 from millpond.routes.endpoints.bracketed_path import bracketed
 from millpond.routes.folder import identifier
-from millpond.routes.path import canonical, decoded_or_as_it_is
+from millpond.routes.path import DOT_SEGMENTS, canonical, decoded_or_as_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,6 @@ PARAMETER = re.compile(r"\[\[\.\.\.(?P<any>[^\[\]]+)\]\]|\[\.\.\.(?P<many>[^\[\]
 """A parameter of a pattern, wherever it stands: endpoints may have several in one segment."""
 _WITH_SLASHES = re.compile(r"{([^\W\d]\w*):path}")
 _SIMPLE = (str, int, float, Decimal, UUID, date, time)
-_DOTS = (".", "..")
 
 
 class NoSuchPath(ValueError):
@@ -73,7 +72,7 @@ def built_segments(function: str, route: str, params: Mapping[str, object]) -> l
             segments += values.filled(part)
     values.refuse_unused()
     for segment in segments:
-        if segment in _DOTS:
+        if segment in DOT_SEGMENTS:
             raise NoSuchPath(f'no path has the segment "{segment}": clients take it away')
     return segments
 

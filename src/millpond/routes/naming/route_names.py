@@ -13,7 +13,7 @@ from millpond.routes.endpoints.bracketed_path import bracketed
 from millpond.routes.endpoints.matched_path import segments_of
 from millpond.routes.folder import identifier
 from millpond.routes.naming.built_path import PARAMETER
-from millpond.routes.path import canonical, decoded_or_as_it_is, readable_segment
+from millpond.routes.path import DOT_SEGMENTS, canonical, decoded_or_as_it_is, readable_segment
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _LEAST_LIKENESS = 0.3
 """From 0 to 1; a name that is less like the wanted one is nobody's idea of it."""
 _PARAMETER_LIKENESS = 0.8
 """How like a parameter is any segment."""
-_DOTS = {".", ".."}
 
 
 class NamedRoute(NamedTuple):
@@ -105,7 +104,7 @@ class RouteNames:
 
     def has_path(self, segments: Sequence[str], *, below: bool) -> bool:
         """Whether a route of a file has a path, in decoded segments; with `below`, whether one below it may."""
-        if not _DOTS.isdisjoint(segments):
+        if not DOT_SEGMENTS.isdisjoint(segments):
             return False
         return next((self._above if below else self._table).match(segments), None) is not None
 
@@ -115,7 +114,7 @@ class RouteNames:
         FastAPI decodes a path as a whole, so a slash in a value is one between segments.
         """
         segments = [segment for segment in segments_of(decoded) if segment]
-        if not _DOTS.isdisjoint(segments):
+        if not DOT_SEGMENTS.isdisjoint(segments):
             return None
         spellings = dict.fromkeys((decoded, "/" + "/".join(segments)))
         for fits, pattern in self._endpoints:
@@ -146,7 +145,7 @@ class RouteNames:
         Args:
             parts: of a text that names no route, between its slashes.
         """
-        if not _DOTS.isdisjoint(parts):
+        if not DOT_SEGMENTS.isdisjoint(parts):
             return None
         found: list[tuple[int, str, list[str]]] = []
         for route in self._routes:
