@@ -159,6 +159,11 @@ async def test_a_path_with_the_base_path_is_that_below_it_and_warns(
             assert await gone(running, "/site/p/a")
             assert 'write "/p/a"' in caplog.text
             revalidate_path("/p/a")
+        await kept(running, "/site/p/a%2Fb")
+        caplog.clear()
+        revalidate_path("/site/p/[slug]", slug="a/b")
+        assert await gone(running, "/site/p/a%2Fb")
+        assert 'write "/p/[slug]"' in caplog.text
 
 
 PATHS: list[tuple[str, dict[str, Any], str]] = [

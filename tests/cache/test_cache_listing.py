@@ -93,7 +93,7 @@ NAMES = {
 }
 
 
-async def test_request_data_there_is_an_error(project: Project) -> None:
+async def test_a_request_or_an_answer_is_not_there_which_is_an_error(project: Project) -> None:
     source = "from millpond import {0}\ndef generate_static_params(): return {0}({1})\ndef GET(slug): return slug\n"
     project.routes({f"/{name}/[slug]": source.format(name, given) for name, given in NAMES.items()})
     failures = await project.failures()

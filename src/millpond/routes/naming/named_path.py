@@ -104,8 +104,7 @@ class _Reading:
         if tags or not self._are_known:
             return NamedPath(tuple(dict.fromkeys((*tags, *more))) or self._unknown(path), remark)
         if inner is not None and more:
-            told = f'{_shown(path)} begins with base_path, which is left out: write "{_short(inner)}"'
-            return NamedPath(more, remark or told)
+            return NamedPath(more, remark or self._with_base(path, inner))
         guess = self._routes.with_slashes(path.removeprefix("/").split("/")) if not _has_parameter(path) else None
         if guess is not None:
             pattern, segments = guess
@@ -122,7 +121,13 @@ class _Reading:
     def of_segments(self, pattern: str, segments: Sequence[str]) -> NamedPath:
         """What the path of these decoded segments is."""
         tags = self._of_path(segments, "/" + "/".join(segments))
-        warning = None if tags or not self._are_known else self._without_route(pattern)
+        if tags or not self._are_known:
+            return NamedPath(tags or (self._literal(canonical(segments)),))
+        inner, base = self._below_base(pattern), [part for part in self._routes.base_path.split("/") if part]
+        if inner is not None:
+            below = segments[len(base) :]
+            tags = self._of_path(below, "/" + "/".join(below))
+        warning = self._without_route(pattern) if inner is None or not tags else self._with_base(pattern, inner)
         return NamedPath(tags or (self._literal(canonical(segments)),), warning)
 
     def _path_alone(self, path: str) -> tuple[str, str | None]:
@@ -189,6 +194,10 @@ class _Reading:
 
     def _literal(self, path: str) -> str:
         return below_tag(path) if self._below else path_tag(path)
+
+    @staticmethod
+    def _with_base(path: str, inner: str) -> str:
+        return f'{_shown(path)} begins with base_path, which is left out: write "{_short(inner)}"'
 
     def _without_route(self, path: str) -> str:
         nearest = self._routes.nearest(path)
