@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import uuid
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 from millpond import path_of, revalidate_path, static
 from millpond.cache.invalidate import Invalidation
 from millpond.errors import UsageError
+from millpond.routes.naming.route_names import NamedRoute, RouteNames
 from ponds import Running, client_of
 
 if TYPE_CHECKING:
@@ -255,6 +257,31 @@ async def test_a_value_that_no_path_has_warns_and_is_no_error(
             if len(slug) < 1000:
                 with pytest.raises(UsageError, match=r"path_of\(\): "):
                     path_of("/p/[slug]", slug=slug)
+
+
+def test_the_nearest_route_is_found_among_many_without_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visitor may have sent the path: the work for a warning must not hold up the event loop."""
+    compared: list[object] = []
+    ratio = difflib.SequenceMatcher.ratio
+
+    def counted(matcher: difflib.SequenceMatcher[str]) -> float:
+        compared.append(matcher)
+        return ratio(matcher)
+
+    monkeypatch.setattr(difflib.SequenceMatcher, "ratio", counted)
+    routes = [
+        NamedRoute((f"/shop/section-{number}/of-{number}/[id]",), "", None, lambda _: False) for number in range(2000)
+    ]
+    names = RouteNames(lambda: [*routes, NamedRoute(("/Straße/[x]",), "", None, lambda _: False)])
+    for text, nearest in [
+        ("/shop/section-1999/fo-1999/7", "/shop/section-1999/of-1999/[id]"),
+        ("/shpo/section-7/of-7/7", "/shop/section-7/of-7/[id]"),
+        ("/STRASSE/7", "/Straße/[x]"),
+        ("/" + "/".join(["section-1-of-what"] * 40), None),
+        ("/" + "/".join(["abcdefgh" * 10] * 12), None),
+    ]:
+        assert names.nearest(text) == nearest
+    assert len(compared) < 9000, len(compared)
 
 
 CALLS = [
