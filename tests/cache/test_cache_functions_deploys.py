@@ -8,6 +8,7 @@ import importlib.machinery
 import os
 import py_compile
 import sys
+import types
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -207,6 +208,20 @@ def test_modules_that_are_loaded_from_bytecode_are_not_compiled_for_the_key(
         assert key_in("by_bytecode") != before
     finally:
         forget(tmp_path)
+
+
+def test_functions_of_no_file_have_a_key_and_no_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of a script that is read from stdin, of a shell, of exec."""
+    for module in (types.ModuleType("typed"), types.ModuleType("piped"), None):
+        names: dict[str, Any] = {} if module is None else module.__dict__
+        if module is not None:
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            names["__file__"] = "<stdin>" if module.__name__ == "piped" else None
+        exec("def of_all(): return 1", names)  # noqa: S102 - the test is about it
+        assert Definition.of(names["of_all"], None, (), None, None).key_of((), {})
+    assert caplog.text == ""
 
 
 def test_a_module_that_is_loaded_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,8 +110,7 @@ def _digest(module: ModuleType) -> bytes:
 
 
 def _module_with(names: dict[str, Any]) -> ModuleType | None:
-    name = names.get("__name__")
-    module = sys.modules.get(name) if isinstance(name, str) else None
+    module = sys.modules.get(names.get("__name__", ""))
     return module if type(module) is ModuleType and module.__dict__ is names else None
 
 
@@ -122,7 +121,7 @@ def _top(name: str) -> str:
 def _own_file(module: ModuleType, package: str) -> str | None:
     """The file of a module of the project, or of the given package; None for any other. A lazy module isn't woken."""
     file = module.__dict__.get("__file__")
-    if not isinstance(file, str):
+    if not isinstance(file, str) or file.startswith("<"):  # a script may come from "<stdin>"
         return None
     return file if _top(module.__name__) == package or is_users_file(os.path.abspath(file)) else None
 
