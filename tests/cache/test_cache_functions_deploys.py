@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.machinery
 import os
+import py_compile
 import sys
+import types
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -175,6 +179,49 @@ def test_a_file_that_is_edited_in_a_running_process_gives_nothing_to_others(
         assert key_in("edited_functions") != late
     finally:
         forget(tmp_path)
+
+
+def test_modules_that_are_loaded_from_bytecode_are_not_compiled_for_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To parse the hundreds of modules of a project takes seconds, in which the event loop does nothing else."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    many = "".join(f"    name_{number} = other.name_{number}\n" for number in range(300))  # more than one byte counts
+    names = ["by_bytecode", "bytecode_used", "bytecode_inner", "bytecode_later"]
+    (tmp_path / "by_bytecode.py").write_text("import bytecode_used\ndef of_all(): return bytecode_used.f()\n")
+    (tmp_path / "bytecode_used.py").write_text(f"def f(other):\n{many}    from bytecode_inner import RATE as rate\n")
+    (tmp_path / "bytecode_inner.py").write_text("class Rate:\n    def of(self):\n        import bytecode_later\n")
+    (tmp_path / "bytecode_later.py").write_text("RATE = 1\n")
+    try:
+        before = key_in("by_bytecode")
+        forget(tmp_path)
+        for name in names:
+            py_compile.compile(str(tmp_path / f"{name}.py"), doraise=True)
+        of_all = importlib.import_module("by_bytecode").of_all
+        with monkeypatch.context() as only:
+            only.setattr(ast, "parse", None)
+            only.setattr(importlib.machinery.SourceFileLoader, "source_to_code", None)
+            assert Definition.of(of_all, None, (), None, None).key_of((), {}) == before
+        (tmp_path / "bytecode_later.py").write_text("RATE = 200\n")
+        forget(tmp_path)
+        assert key_in("by_bytecode") != before
+    finally:
+        forget(tmp_path)
+
+
+def test_functions_of_no_file_have_a_key_and_no_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of a script that is read from stdin, of a shell, of exec."""
+    for module in (types.ModuleType("typed"), types.ModuleType("piped"), None):
+        names: dict[str, Any] = {} if module is None else module.__dict__
+        if module is not None:
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            names["__file__"] = "<stdin>" if module.__name__ == "piped" else None
+        exec("def of_all(): return 1", names)  # noqa: S102 - the test is about it
+        assert Definition.of(names["of_all"], None, (), None, None).key_of((), {})
+    assert caplog.text == ""
 
 
 def test_a_module_that_is_loaded_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import io
+import operator
+import re
 import struct
 from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from textwrap import dedent
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -62,6 +65,19 @@ def by(get: Callable[[], object]) -> Callable[[Callable[..., Any]], Callable[...
     return decorate
 
 
+def holding(value: object) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return lambda function: functools.wraps(function)(lambda *args: (value, function(*args)))
+
+
+class Slotted:
+    """An object without a __dict__."""
+
+    __slots__ = ("lock", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.lock = name, object()
+
+
 class Holder:
     def __init__(self, region: Region) -> None:
         self.region = region
@@ -80,6 +96,15 @@ class Holder:
         lambda name: by(functools.partial(print, Region(name))),
         lambda name: (lambda region: by(lambda: region))(Region(name)),
         lambda name: Holder(Region(name)),
+        lambda name: by(name.upper),
+        lambda name: by({"name": name, "lock": object()}.copy),
+        lambda name: by(functools.partial(operator.itemgetter(name), {"eu": 1, "us": 2})),
+        lambda name: by(functools.partial(operator.methodcaller(name), 1)),
+        lambda name: by(functools.partial(re.compile(name).sub, "", "eu")),
+        lambda name: holding(re.compile(name)),
+        lambda name: holding(MappingProxyType({"name": name})),
+        lambda name: holding({"lock": object(), "of": [Region(name)]}),
+        lambda name: holding(Slotted(name)),
         lambda name: lambda function: Region("outer")(Region(name)(function)),
         lambda name: lambda function: Region(name)(Region("inner")(function)),
     ],
@@ -88,6 +113,20 @@ def test_what_any_decorator_in_between_holds_tells_results_apart(decorator: Call
     keys = [key(decorator(name)(report), 1) for name in ("eu", "us", "eu")]
     assert keys[0] != keys[1]
     assert keys[0] == keys[2]
+
+
+def test_a_method_that_a_local_function_closes_over_is_that_of_its_object() -> None:
+    """Such a function may be one request's own: what it looks things up in must not be another's."""
+
+    def made(table: dict[str, Any]) -> Callable[[str], Any]:
+        get = table.get
+        return lambda name: get(name)
+
+    keys = [key(made({"name": name}), "name") for name in ("eu", "us", "eu")]
+    assert keys[0] != keys[1]
+    assert keys[0] == keys[2]
+    with pytest.raises(UsageError, match=r'closed over the object of "get"\[.name.\] is of type object'):
+        key(made({"name": object()}), "name")
 
 
 def test_a_state_that_a_decorator_keeps_is_no_part_of_the_key() -> None:

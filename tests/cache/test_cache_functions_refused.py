@@ -40,7 +40,7 @@ async def events() -> AsyncIterator[int]:
         (rows, "a generator can't be cached; return a list"),
         (events, "a generator can't be cached; return a list"),
         (Shop().price, "takes a function, not method"),
-        (functools.partial(rows), "takes a function, not partial"),
+        (functools.partial(rows), "takes a function, not partial: write @cached above a def, which may call it"),
         (Shop, "takes a function, not type"),
         (len, "takes a function, not builtin_function_or_method"),
         (5, "takes a function, not int"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib
 import uuid
 from contextlib import asynccontextmanager
 from datetime import date
@@ -13,6 +15,7 @@ import pytest
 from millpond import path_of, revalidate_path, static
 from millpond.cache.invalidate import Invalidation
 from millpond.errors import UsageError
+from millpond.routes.naming.route_names import NamedRoute, RouteNames
 from ponds import Running, client_of
 
 if TYPE_CHECKING:
@@ -124,6 +127,8 @@ ODD = [
     ("/n/abc", None, 'did you mean "/n/[number]"?'),
     ("/abuot", None, 'did you mean "/about"?'),
     ("/p/..", None, 'no route has the path "/p/.."'),
+    ("/p/../p/a", None, 'no route has the path "/p/../p/a"; did you mean'),
+    ("/P/a/b", None, 'did you mean "/p/[slug]"?'),
     ("/p/a\n\x1b", None, None),
     ("/ab\nout", None, r'"/ab\nout"'),
     ("/p/\ud800", None, "no path can be"),
@@ -156,6 +161,11 @@ async def test_a_path_with_the_base_path_is_that_below_it_and_warns(
             assert await gone(running, "/site/p/a")
             assert 'write "/p/a"' in caplog.text
             revalidate_path("/p/a")
+        await kept(running, "/site/p/a%2Fb")
+        caplog.clear()
+        revalidate_path("/site/p/[slug]", slug="a/b")
+        assert await gone(running, "/site/p/a%2Fb")
+        assert 'write "/p/[slug]"' in caplog.text
 
 
 PATHS: list[tuple[str, dict[str, Any], str]] = [
@@ -210,7 +220,8 @@ def test_values_are_what_paths_have() -> None:
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("/p/[slug]", {}, 'has the parameter "slug", which has no value: write slug=…'),
-    ("/p/[slug]", {"slog": "a"}, r'has the parameter "slug", which has no value'),
+    ("/p/[slug]", {"slog": "a"}, 'has the parameter "slug", which has no value: write slug=… in place of slog=….'),
+    ("/p/[slug1]/[slug2]", {"slug2": "a"}, 'has the parameter "slug1", which has no value: write slug1=….'),
     ("/p/[slug]", {"slug": "a", "slog": "b"}, 'has no parameter "slog"; did you mean "slug"?'),
     ("/p", {"slug": "a"}, '/p has no parameter "slug"'),
     ("/p/[slug]", {"slug": None}, 'None is no value for "slug"'),
@@ -246,3 +257,57 @@ async def test_a_value_that_no_path_has_warns_and_is_no_error(
             if len(slug) < 1000:
                 with pytest.raises(UsageError, match=r"path_of\(\): "):
                     path_of("/p/[slug]", slug=slug)
+
+
+def test_the_nearest_route_is_found_among_many_without_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visitor may have sent the path: the work for a warning must not hold up the event loop."""
+    compared: list[object] = []
+    ratio = difflib.SequenceMatcher.ratio
+
+    def counted(matcher: difflib.SequenceMatcher[str]) -> float:
+        compared.append(matcher)
+        return ratio(matcher)
+
+    monkeypatch.setattr(difflib.SequenceMatcher, "ratio", counted)
+    routes = [
+        NamedRoute((f"/shop/section-{number}/of-{number}/[id]",), "", None, lambda _: False) for number in range(2000)
+    ]
+    names = RouteNames(lambda: [*routes, NamedRoute(("/Straße/[x]",), "", None, lambda _: False)])
+    for text, nearest in [
+        ("/shop/section-1999/fo-1999/7", "/shop/section-1999/of-1999/[id]"),
+        ("/shpo/section-7/of-7/7", "/shop/section-7/of-7/[id]"),
+        ("/STRASSE/7", "/Straße/[x]"),
+        ("/" + "/".join(["section-1-of-what"] * 40), None),
+        ("/" + "/".join(["abcdefgh" * 10] * 12), None),
+    ]:
+        assert names.nearest(text) == nearest
+    assert len(compared) < 9000, len(compared)
+
+
+CALLS = [
+    "revalidate_path(7)",
+    'revalidate_path("/p/[slug]", slag=1)',
+    'revalidate_path("p")',
+    'revalidate_tag("t", "x")',
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_wrong_call_is_refused_with_its_place(
+    project: Project, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.write(
+        {
+            "app/wrong/route.py": f"from millpond import *\ndef POST():\n    {call}\n",
+            "lib/calls.py": f"from millpond import *\ndef declared():\n    {call}\n",
+        }
+    )
+    async with project.started() as running:
+        with pytest.MonkeyPatch.context() as only:
+            only.chdir(project.folder)
+            only.syspath_prepend(project.folder)
+            running.pond.post("/declared")(importlib.import_module("lib.calls").declared)
+            for path, place in (("/wrong", "app/wrong/route.py:3: rev"), ("/declared", "lib/calls.py:3: rev")):
+                caplog.clear()
+                assert (await running.post(path)).status_code == 500
+                assert f"UsageError: {place}" in caplog.text

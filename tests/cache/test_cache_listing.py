@@ -83,12 +83,19 @@ async def test_an_invalidation_there_reaches_nobody_and_is_an_error_that_says_wh
         assert any(said in failure and "`millpond revalidate`" in failure for failure in failures), failures
 
 
-NAMES = ("cookies", "headers", "connection", "draft_mode")
+NAMES = {
+    "cookies": "",
+    "headers": "",
+    "connection": "",
+    "draft_mode": "",
+    "response_tags": "'a'",
+    "response_life": "'max'",
+}
 
 
-async def test_request_data_there_is_an_error(project: Project) -> None:
-    source = "from millpond import {0}\ndef generate_static_params(): return {0}()\ndef GET(slug): return slug\n"
-    project.routes({f"/{name}/[slug]": source.format(name) for name in NAMES})
+async def test_a_request_or_an_answer_is_not_there_which_is_an_error(project: Project) -> None:
+    source = "from millpond import {0}\ndef generate_static_params(): return {0}({1})\ndef GET(slug): return slug\n"
+    project.routes({f"/{name}/[slug]": source.format(name, given) for name, given in NAMES.items()})
     failures = await project.failures()
     assert len(failures) == len(NAMES)
     assert all("() works while a route handler runs, and none does here" in failure for failure in failures)

@@ -104,6 +104,13 @@ async def test_params_that_do_not_fit_fail_the_build_with_their_place(
     assert "main.py" in text
 
 
+async def test_a_path_that_clients_do_not_ask_for_fails_the_build(project: Project) -> None:
+    listed = "[{'s': 'a'}, {'s': '../b'}]"
+    built = await build(project, f"@app.get('/x/{{s:path}}')\n@static(params={listed})\ndef x(s: str):\n    return s")
+    (failure,) = built.failures
+    assert "item 1 of params makes the path /x/../b:" in str(failure)
+
+
 SHADOWED = """
     @app.get("/items/{id}")
     @static(params=[{"id": "1"}])

@@ -96,7 +96,7 @@ def test_a_pattern_of_an_endpoint_is_known_to_revalidate(written: Project, capsy
         done = call(written.folder, capsys, "revalidate", "--path", path, "--dir", str(written.folder))
         assert (done.code, done.err) == (0, ""), path
     done = call(written.folder, capsys, "revalidate", "--path", "/nowhere", "--dir", str(written.folder))
-    assert "no route has the path /nowhere" in done.err
+    assert 'no route has the path "/nowhere"' in done.err
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,8 @@ def test_anything_but_a_list_is_refused(tmp_path: Path, returned: object) -> Non
         ("[id]", {"id": ""}, ["an empty string"]),
         ("[id]", {"id": "a\0b"}, ["no URL can hold"]),
         ("[id]", {"id": "\ud800"}, ["no URL can hold"]),
+        ("[id]", {"id": ".."}, ['has ".." for "id"', "take out of a URL"]),
+        ("[...s]", {"s": ["a", ".", "b"]}, ['has "." for "s"']),
         ("[id]", {}, ['has no "id"', "[id]"]),
         ("[a]/[b]", {"a": "1"}, ['has no "b"', "[b]"]),
         ("[id]", {"id": "1", "slug": "x"}, ["'slug'", "no parameter of this route", '"id"']),

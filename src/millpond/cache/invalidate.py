@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from millpond.cache.active_application import endpoint_run, required_cache
@@ -16,10 +19,11 @@ from millpond.policy.tags import MAX_TAGS, checked_tags, kept_tag
 from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.own_invalidations import OwnInvalidations
 from millpond.render.scopes.scope import Phase, current
+from millpond.render.user_code import user_place
 from millpond.routes.naming.named_path import MAX_PATH, named_by, named_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from millpond.cache.data import DataCache
     from millpond.errors import Place
@@ -67,11 +71,9 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
             or without an application in this process.
     """
     cache = _cache_for("revalidate_tag()")
-    return _invalidate(
-        cache,
-        *usable_tags([tag], lambda: "revalidate_tag()", log),
-        expire_after=expire_after_of(cache.profiles, profile, expire),
-    )
+    with _told_with_place():
+        expire_after = expire_after_of(cache.profiles, profile, expire)
+    return _invalidate(cache, *_usable(tag, "revalidate_tag()"), expire_after=expire_after)
 
 
 def update_tag(tag: str) -> Invalidation:
@@ -81,7 +83,7 @@ def update_tag(tag: str) -> Invalidation:
         UsageError: you call it inside a cached function, or without an application in this process.
     """
     cache = _cache_for("update_tag()")
-    return _invalidate(cache, *usable_tags([tag], lambda: "update_tag()", log), expire_after=0)
+    return _invalidate(cache, *_usable(tag, "update_tag()"), expire_after=0)
 
 
 def revalidate_path(path: str, /, type: PathType | None = None, **params: object) -> Invalidation:  # noqa: A002 - the original's name
@@ -99,12 +101,13 @@ def revalidate_path(path: str, /, type: PathType | None = None, **params: object
             use `path_of`.
 
     Raises:
-        UsageError: the path has no leading slash, the type is unknown, or the values aren't those of the pattern's
-            parameters; or you call it inside a cached function, in `generate_static_params` or without an application
-            in this process.
+        UsageError: the path is no text or has no leading slash, the type is unknown, or the values aren't those of the
+            pattern's parameters; or you call it inside a cached function, in `generate_static_params` or without an
+            application in this process.
     """
     cache = _cache_for("revalidate_path()")
-    named = named_by(path, type, params, cache.names) if params else named_path(path, type, cache.names)
+    with _told_with_place():
+        named = named_by(path, type, params, cache.names) if params else named_path(path, type, cache.names)
     if named.warning is not None:
         log.warning("%srevalidate_path(): %s", at(_place()), named.warning)
     done = _invalidate(cache, *named.tags, expire_after=0)
@@ -220,9 +223,30 @@ def _cache_for(function: str) -> DataCache:
     return cache
 
 
+def _usable(tag: str, function: str) -> tuple[str, ...]:
+    return usable_tags([tag], lambda: f"{at(_place())}{function}", log)
+
+
 def _place() -> Place | None:
+    """Where a handler or an endpoint calls; None elsewhere."""
     scope = current()
-    return None if scope is None else scope.place()
+    if scope is not None:
+        return scope.place()
+    called = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
+    return None if endpoint_run() is None else user_place(called, Path.cwd())
+
+
+@contextmanager
+def _told_with_place() -> Iterator[None]:
+    """Errors begin with the place of the call.
+
+    Raises:
+        UsageError: what was called has raised it.
+    """
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{at(_place())}{error}") from None
 
 
 def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:

@@ -38,7 +38,8 @@ def response_tags(*tags: str) -> None:
         tags: names, by the rules of `fetch(tags=…)`; invalid ones are left out, with a warning (R5.3).
 
     Raises:
-        UsageError: no handler runs here, a cached function does, or the answer is out already.
+        UsageError: no handler runs here, a cached function or `generate_static_params` does, or the answer is out
+            already.
     """
     if runs_endpoint():
         return
@@ -60,8 +61,8 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
         expire: seconds after which the answer may no longer be served; math.inf: never.
 
     Raises:
-        UsageError: no handler runs here, a cached function does, or the answer is out already; the name is unknown, or
-            an age is invalid (R5.34).
+        UsageError: no handler runs here, a cached function or `generate_static_params` does, or the answer is out
+            already; the name is unknown, or an age is invalid (R5.34).
     """
     if runs_endpoint():
         return
@@ -85,6 +86,7 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
 
 def _answering(function: str, of_functions: str) -> Scope:
     scope = required(function)
+    scope.require_answer(function)
     if scope.in_function:
         raise UsageError(
             f"{at(scope.place())}{function} is about the answer of a GET, and a cached function runs here, whose "

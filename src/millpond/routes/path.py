@@ -9,6 +9,8 @@ from urllib.parse import quote, unquote_to_bytes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+DOT_SEGMENTS = frozenset({".", ".."})
+"""Clients take them out of a path, also where they are percent-encoded, and so does Millpond (D42)."""
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SAFE = "!$&'()*+,;=:@"  # with the unreserved characters: all that a segment may hold (RFC 3986 §3.3)
 _DELIMITERS = frozenset("/?#%\\")
@@ -102,7 +104,7 @@ def dot_redirect(raw_path: bytes) -> str | None:
             del kept[-1:]
         elif last != ".":
             kept.append(last)
-    ends_in_slash = raw_path.endswith(b"/") or last in (".", "..")
+    ends_in_slash = raw_path.endswith(b"/") or last in DOT_SEGMENTS
     return canonical(kept) + ("/" if kept and ends_in_slash else "")
 
 

@@ -10,6 +10,7 @@ from millpond.messages import one_of
 from millpond.routes.exports import STATIC_PARAMS
 from millpond.routes.folder import Segment, SegmentKind
 from millpond.routes.module import call_exported
+from millpond.routes.path import DOT_SEGMENTS
 
 if TYPE_CHECKING:
     from millpond.routes.module import RouteModule
@@ -98,6 +99,8 @@ class _Item:
             self._refuse(f'has an empty string for "{segment.name}"; a segment of a URL is never empty')
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             self._refuse(f'has {value!a} for "{segment.name}", which no URL can hold; leave it out')
+        if value in DOT_SEGMENTS:
+            self._refuse(f'has "{value}" for "{segment.name}", which clients take out of a URL; leave it out')
         return str.__str__(value)
 
     def _expected(self) -> str:

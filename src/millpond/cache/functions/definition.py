@@ -66,7 +66,8 @@ class Definition:
             kind = type(function).__name__
             raise UsageError(f"@cached {function.__qualname__}(): write @{kind} above @cached.")
         if not isinstance(function, FunctionType):
-            raise UsageError(f"@cached takes a function, not {type(function).__name__}.")
+            kind = type(function).__name__
+            raise UsageError(f"@cached takes a function, not {kind}: write @cached above a def, which may call it.")
         where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}: @cached {function.__qualname__}()"
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise UsageError(f"{where}: a generator can't be cached; return a list.")

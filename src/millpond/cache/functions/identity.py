@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import operator
+import re
 from collections import OrderedDict, defaultdict
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -29,8 +32,9 @@ _EXACT = frozenset(
     {str, bytes, int, bool, float, type(None), list, tuple, set, frozenset, dict, *_BY_TEXT, *SCALARS, *SECRETS}
 )
 """Types whose instances can't have additional attributes."""
-_DEPTH = 2
-"""How deep objects are looked into that decorators hold."""
+_DEPTH = 3
+"""How deep objects and containers are looked into that decorators hold."""
+_OPERATORS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
 def identity(value: object, where: str) -> Any:
@@ -88,6 +92,8 @@ def _shown(value: object, where: str) -> Any:
         return [_class(value), value.get_secret_value()]
     if isinstance(value, tzinfo):
         return _zone_itself(value, where)
+    if isinstance(value, re.Pattern):
+        return [_class(value), identity(value.pattern, where), value.flags]
     raise NotPlain(value, where)
 
 
@@ -196,7 +202,9 @@ def _value(value: object, where: str, above: tuple[FunctionType, ...]) -> Any:
     if isinstance(value, ModuleType):
         return [_class(value), value.__name__]
     if isinstance(value, BuiltinFunctionType) and "<locals>" not in value.__qualname__:
-        return [_class(value), value.__module__, value.__qualname__]
+        owner = value.__self__  # of a method, such as `{…}.get`; of a function, its module
+        of_owner = None if isinstance(owner, ModuleType | None) else _value(owner, f"the object of {where}", above)
+        return [_class(value), value.__module__, value.__qualname__, of_owner]
     if isinstance(value, functools.partial):
         given = [*value.args, *value.keywords.values()]
         return [_value(value.func, where, above), [_value(each, where, above) for each in given], [*value.keywords]]
@@ -235,8 +243,25 @@ def _parts(value: object) -> dict[str, Any]:
         return {"function": value.func, **{str(n): each for n, each in enumerate(value.args)}, **value.keywords}
     if isinstance(value, FunctionType):
         return {"code": name_and_code(value), **dict([*_cells(value), *defaults_of(value)])}
+    if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
+        return {"function": value.__qualname__, "object": value.__self__}
+    if isinstance(value, _OPERATORS):
+        return {"arguments": value.__reduce__()[1:]}
+    if isinstance(value, dict | MappingProxyType):
+        return {str(n): each for n, each in enumerate(itertools.chain.from_iterable(value.items()))}
+    if isinstance(value, list | tuple):
+        return {str(n): each for n, each in enumerate(value)}
     attributes: dict[str, Any] = getattr(value, "__dict__", {})
-    return attributes
+    return {**attributes, **_slots(value)}
+
+
+def _slots(value: object) -> dict[str, Any]:
+    """What an object keeps in `__slots__`."""
+    try:
+        state = object.__getstate__(value)
+    except TypeError:  # it is of a kind that only its own code looks into
+        return {}
+    return state[1] if isinstance(state, tuple) else {}
 
 
 def _captured_defaults(function: FunctionType, above: tuple[FunctionType, ...]) -> Any:

@@ -15,6 +15,7 @@ import fastapi
 import starlette
 
 from millpond.render.request.access import read_by_tracer
+from millpond.render.request.tracked_mappings import tracked
 from millpond.render.scopes.dynamic_use import named
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _PASSED_ON = (collections.abc.Mapping.get.__code__.co_filename, str(Path(__file_
 
 
 def record_absent(render: SharedScope, api: str, key: object) -> None:
-    """Note that a key is read that isn't there.
+    """Note that a key is read that isn't there, or all keys, where `key` is None.
 
     FastAPI and Starlette ask for keys of their own, which no visitor's middleware sets.
 
@@ -50,6 +51,7 @@ def _reader(frame: FrameType | None) -> str:
     return "" if frame is None else frame.f_code.co_filename
 
 
+@tracked
 class StateKeys(dict[str, Any]):
     """`scope["state"]` of a shared render, for those who read it without `request.state`."""
 
@@ -57,19 +59,7 @@ class StateKeys(dict[str, Any]):
         super().__init__(state)
         self._render = render
 
-    def __getitem__(self, key: str) -> Any:
-        if not super().__contains__(key):
+    def record_access(self, key: object) -> None:
+        """Note a read of a key, or of all for None."""
+        if key is None or not dict.__contains__(self, key):
             record_absent(self._render, "request.state", key)
-        return super().__getitem__(key)
-
-    def __contains__(self, key: object) -> bool:
-        found = super().__contains__(key)
-        if not found:
-            record_absent(self._render, "request.state", key)
-        return found
-
-    def get(self, key: str, default: Any = None) -> Any:
-        try:
-            return self[key]
-        except KeyError:
-            return default

@@ -183,7 +183,12 @@ class GuardedConnection(HTTPConnection):
     def _read_state(self, api: str, key: object = None) -> None:
         self.refuse(api, key)
         render: SharedScope | None = self.plain.get(SHARED_RENDER)
-        if render is not None and render.target.route.shares_request_state and key not in self.plain["state"]:
+        if render is None or not render.target.route.shares_request_state:
+            return
+        state = self.plain["state"]
+        # A dict of a shared render notes what it is asked for, by another name.
+        is_there = dict.__contains__(state, key) if isinstance(state, dict) else key in state
+        if not is_there:
             render.record_access(api if key is None else f"{api}.{key}")
 
     @property

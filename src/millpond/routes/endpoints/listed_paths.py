@@ -10,6 +10,7 @@ from millpond.errors import RouteModuleError
 from millpond.messages import one_of
 from millpond.routes.endpoints.matched_path import segments_of
 from millpond.routes.module import call_exported
+from millpond.routes.path import DOT_SEGMENTS
 from millpond.routes.route_contract import ListedPath
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ class _ListedItem:
         params = self._route.params_of(path)
         if params is None:
             self._refuse(f"makes the path {path}, which {self._route.path} doesn't match")
-        return ListedPath(segments_of(path), params)
+        segments = segments_of(path)
+        if not DOT_SEGMENTS.isdisjoint(segments):
+            self._refuse(f'makes the path {path}: clients take "." and ".." out of a URL; leave it out')
+        return ListedPath(segments, params)
 
     def _text(self, item: Mapping[str, Any], name: str) -> str:
         if name not in item:

@@ -13,7 +13,7 @@ from millpond.errors import UsageError
 from millpond.messages import closest, one_of
 from millpond.routes.endpoints.bracketed_path import bracketed
 from millpond.routes.folder import identifier
-from millpond.routes.path import canonical, decoded_or_as_it_is
+from millpond.routes.path import DOT_SEGMENTS, canonical, decoded_or_as_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,6 @@ PARAMETER = re.compile(r"\[\[\.\.\.(?P<any>[^\[\]]+)\]\]|\[\.\.\.(?P<many>[^\[\]
 """A parameter of a pattern, wherever it stands: endpoints may have several in one segment."""
 _WITH_SLASHES = re.compile(r"{([^\W\d]\w*):path}")
 _SIMPLE = (str, int, float, Decimal, UUID, date, time)
-_DOTS = (".", "..")
 
 
 class NoSuchPath(ValueError):
@@ -60,6 +59,7 @@ def built_segments(function: str, route: str, params: Mapping[str, object]) -> l
         UsageError: a parameter is missing or unknown, or of a type that no path has.
         NoSuchPath: a value is one that no path has; it may come from elsewhere.
     """
+    check_text(function, route)
     if not route.startswith("/"):
         raise UsageError(f'{function}: "{route}" has no leading slash; write "/{route}".')
     if not is_unicode(route) or "\0" in route:
@@ -72,9 +72,15 @@ def built_segments(function: str, route: str, params: Mapping[str, object]) -> l
             segments += values.filled(part)
     values.refuse_unused()
     for segment in segments:
-        if segment in _DOTS:
+        if segment in DOT_SEGMENTS:
             raise NoSuchPath(f'no path has the segment "{segment}": clients take it away')
     return segments
+
+
+def check_text(function: str, path: object) -> None:
+    """Raises UsageError: a path or pattern is no text."""
+    if not isinstance(path, str):
+        raise UsageError(f'{function}: {_kind(path)} is no path: give text such as "/products/7".')
 
 
 class _Values:
@@ -83,7 +89,8 @@ class _Values:
     def __init__(self, function: str, route: str, params: Mapping[str, object], slashed: set[str]) -> None:
         self._function, self._route, self._slashed = function, route, slashed
         self._values = {identifier(name): _Given(name, value) for name, value in params.items()}
-        self._used: dict[str, None] = {}
+        found = PARAMETER.finditer(bracketed(route))
+        self._known = {identifier(each["any"] or each["many"] or each["one"]) for each in found}
 
     def filled(self, part: str) -> list[str]:
         """The segments of one part of the pattern."""
@@ -129,19 +136,20 @@ class _Values:
 
     def _given(self, name: str, *, optional: bool = False) -> _Given:
         key = identifier(name)
-        self._used[key] = None
         if key not in self._values and optional:
             return _Given(name, None)
         if key not in self._values:
-            self._refuse(f'{self._route} has the parameter "{name}", which has no value: write {key}=…')
+            meant = closest(key, self._values.keys() - self._known)
+            instead = f" in place of {meant}=…" if meant else ""
+            self._refuse(f'{self._route} has the parameter "{name}", which has no value: write {key}=…{instead}')
         return self._values[key]
 
     def refuse_unused(self) -> None:
         """Raises UsageError: a value is for no parameter."""
-        unused = [given.name for key, given in self._values.items() if key not in self._used]
+        unused = [given.name for key, given in self._values.items() if key not in self._known]
         if unused:
-            guess = closest(unused[0], self._used)
-            meant = f'; did you mean "{guess}"?' if guess else f"; it has {one_of(self._used)}" if self._used else ""
+            guess, known = closest(unused[0], self._known), sorted(self._known)
+            meant = f'; did you mean "{guess}"?' if guess else f"; it has {one_of(known)}" if known else ""
             self._refuse(f'{self._route} has no parameter "{unused[0]}"{meant}')
 
     def _refuse(self, reason: str) -> NoReturn:

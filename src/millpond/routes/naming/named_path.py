@@ -10,7 +10,14 @@ from millpond.errors import UsageError
 from millpond.messages import one_of
 from millpond.policy.tags import below_tag, path_tag, route_tag
 from millpond.routes.endpoints.bracketed_path import bracketed
-from millpond.routes.naming.built_path import PARAMETER, NoSuchPath, built_segments, is_group, is_unicode
+from millpond.routes.naming.built_path import (
+    PARAMETER,
+    NoSuchPath,
+    built_segments,
+    check_text,
+    is_group,
+    is_unicode,
+)
 from millpond.routes.naming.route_names import RouteNames
 from millpond.routes.path import canonical, decoded_or_as_it_is
 
@@ -49,8 +56,9 @@ def named_path(path: str, type: PathType | None, routes: RouteNames | None) -> N
         routes: those of the application; None: they aren't known, so nothing can be said about what they lack.
 
     Raises:
-        UsageError: the path has no leading slash, or the type is unknown.
+        UsageError: the path is no text or has no leading slash, or the type is unknown.
     """
+    check_text(FUNCTION, path)
     if type not in (None, *_TYPES):
         raise UsageError(f"{FUNCTION}: type is {type!r}; it is {one_of(_TYPES)}, or None.")
     if len(path) > MAX_PATH:
@@ -96,8 +104,7 @@ class _Reading:
         if tags or not self._are_known:
             return NamedPath(tuple(dict.fromkeys((*tags, *more))) or self._unknown(path), remark)
         if inner is not None and more:
-            told = f'{_shown(path)} begins with base_path, which is left out: write "{_short(inner)}"'
-            return NamedPath(more, remark or told)
+            return NamedPath(more, remark or self._with_base(path, inner))
         guess = self._routes.with_slashes(path.removeprefix("/").split("/")) if not _has_parameter(path) else None
         if guess is not None:
             pattern, segments = guess
@@ -114,7 +121,13 @@ class _Reading:
     def of_segments(self, pattern: str, segments: Sequence[str]) -> NamedPath:
         """What the path of these decoded segments is."""
         tags = self._of_path(segments, "/" + "/".join(segments))
-        warning = None if tags or not self._are_known else self._without_route(pattern)
+        if tags or not self._are_known:
+            return NamedPath(tags or (self._literal(canonical(segments)),))
+        inner, base = self._below_base(pattern), [part for part in self._routes.base_path.split("/") if part]
+        if inner is not None:
+            below = segments[len(base) :]
+            tags = self._of_path(below, "/" + "/".join(below))
+        warning = self._without_route(pattern) if inner is None or not tags else self._with_base(pattern, inner)
         return NamedPath(tags or (self._literal(canonical(segments)),), warning)
 
     def _path_alone(self, path: str) -> tuple[str, str | None]:
@@ -181,6 +194,10 @@ class _Reading:
 
     def _literal(self, path: str) -> str:
         return below_tag(path) if self._below else path_tag(path)
+
+    @staticmethod
+    def _with_base(path: str, inner: str) -> str:
+        return f'{_shown(path)} begins with base_path, which is left out: write "{_short(inner)}"'
 
     def _without_route(self, path: str) -> str:
         nearest = self._routes.nearest(path)

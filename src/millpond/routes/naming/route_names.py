@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from functools import cached_property
@@ -13,7 +12,8 @@ from millpond.routes.endpoints.bracketed_path import bracketed
 from millpond.routes.endpoints.matched_path import segments_of
 from millpond.routes.folder import identifier
 from millpond.routes.naming.built_path import PARAMETER
-from millpond.routes.path import canonical, decoded_or_as_it_is, readable_segment
+from millpond.routes.naming.likeness import Wanted
+from millpond.routes.path import DOT_SEGMENTS, canonical, decoded_or_as_it_is, readable_segment
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 _LEAST_LIKENESS = 0.3
 """From 0 to 1; a name that is less like the wanted one is nobody's idea of it."""
-_PARAMETER_LIKENESS = 0.8
-"""How like a parameter is any segment."""
-_DOTS = {".", ".."}
 
 
 class NamedRoute(NamedTuple):
@@ -105,7 +102,7 @@ class RouteNames:
 
     def has_path(self, segments: Sequence[str], *, below: bool) -> bool:
         """Whether a route of a file has a path, in decoded segments; with `below`, whether one below it may."""
-        if not _DOTS.isdisjoint(segments):
+        if not DOT_SEGMENTS.isdisjoint(segments):
             return False
         return next((self._above if below else self._table).match(segments), None) is not None
 
@@ -115,7 +112,7 @@ class RouteNames:
         FastAPI decodes a path as a whole, so a slash in a value is one between segments.
         """
         segments = [segment for segment in segments_of(decoded) if segment]
-        if not _DOTS.isdisjoint(segments):
+        if not DOT_SEGMENTS.isdisjoint(segments):
             return None
         spellings = dict.fromkeys((decoded, "/" + "/".join(segments)))
         for fits, pattern in self._endpoints:
@@ -146,6 +143,8 @@ class RouteNames:
         Args:
             parts: of a text that names no route, between its slashes.
         """
+        if not DOT_SEGMENTS.isdisjoint(parts):
+            return None
         found: list[tuple[int, str, list[str]]] = []
         for route in self._routes:
             pattern = route.segments
@@ -166,11 +165,13 @@ class RouteNames:
 
     def nearest(self, text: str) -> str | None:
         """The pattern that is most like a text; None: none is like it."""
-        wanted = _parts(text)
-        patterns = [route.patterns[0] for route in self._routes]
-        likeness = {pattern: _likeness(wanted, _parts(pattern)) for pattern in patterns}
-        best = max(patterns, key=likeness.__getitem__, default=None)
-        return best if best is not None and likeness[best] >= _LEAST_LIKENESS else None
+        wanted = Wanted(_parts(text))
+        best, likeness = None, _LEAST_LIKENESS
+        for route in self._routes:
+            found = wanted.likeness(_parts(route.patterns[0]), likeness)
+            if found > likeness or (best is None and found == likeness):
+                best, likeness = route.patterns[0], found
+        return best
 
     def pattern_for(self, segments: Sequence[str]) -> str | None:
         """The pattern of the route of a file that has a path, if it has parameters."""
@@ -227,17 +228,3 @@ def _begins(pattern: str, segments: Sequence[str]) -> bool:
         if re.fullmatch(text + re.escape(part[end:]), segment, re.DOTALL) is None:
             return False
     return len(segments) <= len(parts)
-
-
-def _likeness(wanted: Sequence[str], parts: Sequence[str]) -> float:
-    """From 0 to 1, by the segments in their order."""
-    longer = max(len(wanted), len(parts))
-    return 1 if not longer else sum(map(_alike, wanted, parts)) / longer
-
-
-def _alike(wanted: str, part: str) -> float:
-    if wanted == part:
-        return 1
-    if PARAMETER.search(part):
-        return _PARAMETER_LIKENESS
-    return difflib.SequenceMatcher(None, wanted[:80], part[:80]).ratio()

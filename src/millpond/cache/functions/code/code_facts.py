@@ -78,7 +78,7 @@ class CodeFacts(Generic[T]):
 def layers_of(function: FunctionType) -> list[FunctionType]:
     """The function, and the functions that it wraps with functools.wraps; the innermost is last."""
     layers = [function]
-    while isinstance(inner := getattr(layers[-1], "__wrapped__", None), FunctionType):
+    while isinstance(inner := getattr(layers[-1], "__wrapped__", None), FunctionType) and inner not in layers:
         layers.append(inner)
     return layers
 

@@ -7,8 +7,6 @@ doesn't. Comments and the places of lines don't either.
 
 from __future__ import annotations
 
-import ast
-import functools
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -16,19 +14,23 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from millpond.cache.functions.code.code_content import code_content
+from millpond.cache.functions.code.code_imports import imported_names
 from millpond.render.user_code import is_users_file
+from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 T = TypeVar("T")
 
@@ -36,6 +38,8 @@ log = logging.getLogger("millpond.cache")
 
 _OF_THIS_PROCESS = secrets.token_bytes(16)
 """In place of what a process can't know any more: the content of a file that was edited after it was loaded."""
+_INVALID = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What is raised for a file that is no Python, or none that can be compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ _seen: _OfModules[float] = _OfModules()
 """When a module was first seen to run, in seconds since 1970."""
 _sources: _OfModules[ModuleSource] = _OfModules()
 _digests: _OfModules[bytes] = _OfModules()
+_unloaded: BoundedDict[tuple[object, ...], ModuleSource] = BoundedDict(1024)
+"""By names and states of files."""
+_writing = threading.Lock()
 
 
 def note_module(names: dict[str, Any]) -> None:
@@ -114,7 +121,7 @@ def _top(name: str) -> str:
 def _own_file(module: ModuleType, package: str) -> str | None:
     """The file of a module of the project, or of the given package; None for any other. A lazy module isn't woken."""
     file = module.__dict__.get("__file__")
-    if not isinstance(file, str):
+    if not isinstance(file, str) or file.startswith("<"):  # a script may come from "<stdin>"
         return None
     return file if _top(module.__name__) == package or is_users_file(os.path.abspath(file)) else None
 
@@ -159,13 +166,14 @@ def _source_of(name: str, package: str, seen: float | None) -> list[ModuleSource
             return []
         if _top(name) != package and not is_users_file(spec.origin):
             return []
-        return [_read(spec.loader, spec.origin, spec.parent or "", seen)]
+        return [_read_unloaded(spec, spec.origin, seen)]
     file = _own_file(module, package)
     if file is None:
         return []
     source = _sources.get(module)
     if source is None:
-        source = _read(module.__loader__, file, module.__package__ or "", seen)
+        known_as = name if module.__spec__ is None else module.__spec__.name  # "__main__" has another name there
+        source = _read(module.__loader__, known_as, file, module.__package__ or "", seen)
         if source is not None:
             _sources.keep(module, source)
     return [source]
@@ -192,69 +200,68 @@ def _folders_of(package: str) -> Sequence[str] | None:
     return None if spec is None else spec.submodule_search_locations
 
 
-def _read(loader: Any, file: str, package: str, seen: float | None) -> ModuleSource | None:
-    """What the file of a module says; None if it can't be read, or was edited after the moment `seen`."""
+def _read_unloaded(spec: importlib.machinery.ModuleSpec, file: str, seen: float | None) -> ModuleSource | None:
+    """As `_read`; the same module is read for each that imports it, as nothing says when it is loaded."""
+    package = spec.parent or ""
     try:
-        data = loader.get_data(file) if hasattr(loader, "get_data") else _content(file)
+        found = os.stat(file)
+    except OSError:  # in an archive
+        return _read(spec.loader, spec.name, file, package, seen)
+    place = (spec.name, file, package, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if seen is not None and found.st_ctime > seen:
+        return None
+    source = _unloaded.get(place) or _read(spec.loader, spec.name, file, package, seen)
+    if source is not None:
+        with _writing:
+            _unloaded.keep(place, source)
+    return source
+
+
+def _read(loader: Any, name: str, file: str, package: str, seen: float | None) -> ModuleSource | None:
+    """What the file of a module says; None if it can't be read, or was edited after the moment `seen`.
+
+    Args:
+        loader: of the module.
+        name: by which the loader knows it.
+        file: of the module.
+        package: of the module.
+        seen: as in `_source_of`.
+    """
+    try:
+        code = _code(loader, name, file)
     except OSError:
         return None
-    return None if seen is not None and _is_edited(file, seen) else _parsed(data, package)
+    if seen is not None and _is_edited(file, seen):
+        return None
+    if isinstance(code, bytes):
+        return ModuleSource(hashlib.sha256(code).digest(), frozenset())
+    content = hashlib.sha256(msgspec.msgpack.encode(code_content(code))).digest()
+    return ModuleSource(content, frozenset(imported_names(code, package)))
+
+
+def _code(loader: Any, name: str, file: str) -> CodeType | bytes:
+    """The code of a module; the content of its file if there is none: it is compiled, or no valid Python.
+
+    A loader has it without compiling it, as a rule: from `__pycache__`, as when the module was loaded.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    code = None
+    with suppress(ImportError, OSError, EOFError, *_INVALID):
+        code = loader.get_code(name) if hasattr(loader, "get_code") else None
+    if isinstance(code, CodeType):
+        return code
+    data = loader.get_data(file) if hasattr(loader, "get_data") else _content(file)
+    try:
+        return compile(data, file, "exec", dont_inherit=True)
+    except _INVALID:
+        return bytes(data)
 
 
 def _content(file: str) -> bytes:
     with open(file, "rb") as opened:
         return opened.read()
-
-
-@functools.lru_cache(maxsize=64)
-def _parsed(data: bytes, package: str) -> ModuleSource:
-    try:
-        tree = ast.parse(data)
-        code = compile(tree, "", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):  # compiled, or not Python
-        return ModuleSource(hashlib.sha256(data).digest(), frozenset())
-    content = hashlib.sha256(msgspec.msgpack.encode(code_content(code))).digest()
-    return ModuleSource(content, frozenset(_imports(tree.body, package)))
-
-
-def _imports(body: list[ast.stmt], package: str) -> Iterator[str]:
-    """The full names that statements import, with the packages around them."""
-    for statement in body:
-        if isinstance(statement, ast.Import):
-            for alias in statement.names:
-                yield from _with_packages(alias.name)
-        elif isinstance(statement, ast.ImportFrom):
-            base = _base(statement, package)
-            if base is not None:
-                yield from _with_packages(base)
-                yield from (f"{base}.{alias.name}" for alias in statement.names)
-        else:
-            yield from _imports(_inside(statement), package)
-
-
-def _inside(statement: ast.stmt) -> list[ast.stmt]:
-    """The statements in a statement. Expressions, which are most of a file, import nothing."""
-    inside: list[ast.stmt] = []
-    for field in ("body", "orelse", "finalbody"):
-        inside += getattr(statement, field, ())
-    for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
-        inside += part.body
-    return inside
-
-
-def _base(statement: ast.ImportFrom, package: str) -> str | None:
-    """What is imported from, as a full name; None if it lies above the topmost package."""
-    if not statement.level:
-        return statement.module
-    try:
-        return importlib.util.resolve_name("." * statement.level + (statement.module or ""), package)
-    except ImportError:
-        return None
-
-
-def _with_packages(name: str) -> Iterator[str]:
-    parts = name.split(".")
-    return (".".join(parts[:length]) for length in range(1, len(parts) + 1))
 
 
 def _is_edited(file: str, seen: float) -> bool:
