@@ -265,7 +265,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 ONLY_UNDECLARED = {"bytearray", "memoryview"}
 ARGUMENTS_TOO = {
     *("a secret", "a secret in a model", "defaultdict", "OrderedDict", "Counter", "subclass of dict"),
-    *("subclass of list", "subclass of int"),
+    *("subclass of list", "subclass of int", "Pattern"),
 }
 """What is refused as a result, and tells calls apart as an argument."""
 

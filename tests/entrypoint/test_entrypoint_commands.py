@@ -79,7 +79,7 @@ def test_crons_cache_and_invalidations_are_those_of_the_named_application(
     assert {entry["path"] for entry in listed} >= {"/items/1", "/items/2"}
     done = run("revalidate", "--path", "/items/1", "--path", "/nothing", *named)
     assert done.out == "2 paths invalidated; the generation is 1\n"
-    assert "no route has the path /nothing" in done.err
+    assert 'no route has the path "/nothing"' in done.err
     assert run("cache", "purge", "--all", *named).code == 0
 
 

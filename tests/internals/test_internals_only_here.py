@@ -26,6 +26,7 @@ INTERNALS = SOURCE / "internals"
 
 DOCUMENTED: dict[str, str] = {
     "PIL.Image": "* Image",
+    "annotationlib": "*",  # Python's, as of 3.14
     "anyio": "* CapacityLimiter from_thread to_thread",
     "anyio.lowlevel": "RunVar",
     "anyio.to_thread": "* current_default_thread_limiter",
@@ -55,7 +56,7 @@ DOCUMENTED: dict[str, str] = {
     "mypy.plugin": "Plugin ReportConfigContext",
     "pictex": "* Canvas",
     "pydantic": "* AfterValidator BaseModel ConfigDict Field GetCoreSchemaHandler GetJsonSchemaHandler TypeAdapter "
-    "ValidationError with_config",
+    "ValidationError networks with_config",
     "pydantic.fields": "FieldInfo",
     "pydantic.json_schema": "JsonSchemaValue",
     "pydantic_core": "PydanticUndefinedType core_schema",

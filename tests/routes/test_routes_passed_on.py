@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import httpx2
 import pytest
 from fastapi import HTTPException
 
 from millpond.errors import Place, UsageError
 from millpond.routes.results.passed_on import passed_on
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
@@ -28,8 +33,15 @@ def test_a_header_that_comes_several_times_is_passed_on_as_often_and_a_length_on
     assert answer.raw_headers == [(b"content-length", b"3"), (b"link", b"<a>"), (b"link", b"<b>"), (b"vary", b"Accept")]
 
 
-def test_a_body_that_was_not_read_is_an_error_that_says_where() -> None:
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"abc"
+
+
+@pytest.mark.anyio
+async def test_a_body_that_was_closed_before_it_was_read_is_an_error_that_says_where() -> None:
     request = httpx2.Request("GET", "http://user:hush@x/")
-    with pytest.raises(UsageError, match=r"^app/route\.py:1: the answer of http://x/ is passed on before") as refusal:
-        passed_on(httpx2.Response(200, stream=httpx2.ByteStream(b"abc"), request=request), Place("app/route.py", 1))
+    answer = httpx2.Response(200, content=pieces(), request=request)
+    await answer.aclose()
+    with pytest.raises(UsageError, match=r"^app/route\.py:1: the answer of http://x/ was closed before") as refusal:
+        passed_on(answer, Place("app/route.py", 1))
     assert "hush" not in str(refusal.value)

@@ -66,7 +66,7 @@ class OwnTransport(httpx2.AsyncBaseTransport, ABC):
     """
 
     def __init__(self, application: ASGIApp) -> None:
-        self._application = application
+        self.application = application
         self._has_left = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -110,7 +110,7 @@ class _InProcess(OwnTransport):
             scope[OWN_ANSWER] = self._answer
             with detached():  # the call is a request of its own, which its handler may read
                 # A task begins with an empty stack: a chain of fetches must not reach the recursion limit.
-                await asyncio.ensure_future(self._application(scope, receive, counted))
+                await asyncio.ensure_future(self.application(scope, receive, counted))
             if refused:  # the application has handled the error as its own
                 raise refused[0]
             if not whole:

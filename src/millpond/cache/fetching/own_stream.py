@@ -43,7 +43,7 @@ class _StreamingInProcess(OwnTransport):
         self._answer = answer
 
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:
-        call = _Call(self._application, request, await request.aread(), self._answer)
+        call = _Call(self.application, request, await request.aread(), self._answer)
         try:
             return await call.begun()
         except BaseException:

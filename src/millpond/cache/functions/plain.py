@@ -162,7 +162,7 @@ def _tagged(value: object, where: str, instances: Instances | None) -> Any:
         return msgspec.msgpack.Ext(_SCALAR, msgspec.msgpack.encode([SCALARS[kind], str(value)]))
     if instances is not None:
         return _tagged_instance(*instances.parts_of(value, where), where, instances)
-    known = fields_of(value) is not None or isinstance(value, Enum) or hasattr(value, "_replace")
+    known = fields_of(value) is not None or isinstance(value, Enum | tuple)
     reason = "; declare the function's return type, so that it can be read back" if known else ""
     raise NotPlain(value, where, reason)
 
