@@ -104,7 +104,7 @@ def test_what_a_visitor_writes_names_no_host_and_climbs_out_of_no_folder(segment
         assert location.isprintable()
         assert " " not in location
         for seen in (location, location.replace("\\", "/")):  # as browsers read it
-            url = urlsplit(urljoin(PAGE, seen))
+            url = urlsplit(urljoin(PAGE, seen.replace(";", "%3B")))  # urljoin drops the empty parameters of RFC 1808
             assert url.hostname == host
             assert url.path.startswith(folder)
         assert [unquote(part) for part in url.path.removeprefix(folder).split("/")] == segments

@@ -176,7 +176,7 @@ async def test_a_generator_is_live_unless_its_file_says_otherwise(project: Proje
 
 
 async def test_parameters_are_given_as_listed_whatever_characters_they_hold(project: Project) -> None:
-    values = ["a/b", "é", "a b", "100%", "?q#f", "__class__", "constructor", "..", "ünï/çödé"]
+    values = ["a/b", "é", "a b", "100%", "?q#f", "__class__", "constructor", "ünï/çödé"]
     project.routes(
         {"/x/[id]": f"def generate_static_params(): return [{{'id': v}} for v in {values!r}]\ndef GET(id): return id\n"}
     )
@@ -185,8 +185,6 @@ async def test_parameters_are_given_as_listed_whatever_characters_they_hold(proj
 
     async with project.started() as running:
         for value in values:
-            if value == "..":  # a client resolves it before it asks
-                continue
             answer = await running.get(f"/x/{quote(value, safe='')}")
             assert (answer.json(), cache_of(answer)) == (value, "HIT")
     assert len(records["/x/[id]"].paths) == len(values)

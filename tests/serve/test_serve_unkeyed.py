@@ -153,7 +153,7 @@ def parsed(written: bytes, method: str) -> Seen:
 
 
 def bare(entry: Entry) -> Entry:
-    return replace(entry, rendered_at=0, generation=0, build="")
+    return replace(entry, rendered_at=0, generation=0, build="", came=None)
 
 
 async def forget(running: Running) -> None:
