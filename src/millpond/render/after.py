@@ -142,12 +142,8 @@ async def run_after(scope: OperationScope) -> None:
     Errors are logged (R10.2), whatever they are: the answer is out, and the other callbacks must run.
     """
     scope.phase = Phase.AFTER
-    try:
-        while scope.after:
-            await scope.after.pop(0)()
-    finally:
-        if scope.counted_again is not None:  # a callback may commit what the handler has invalidated
-            scope.counted_again.count()
+    while scope.after:
+        await scope.after.pop(0)()
 
 
 def drop_after(scope: OperationScope) -> None:
