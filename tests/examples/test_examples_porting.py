@@ -67,6 +67,7 @@ POST = GET
 UP = "dynamic = 'force-dynamic'\ndef GET(): return {'up': 1}\ndef POST(got: dict): return got\n"
 
 RESULTS: dict[str, object] = {
+    "dynamic_params = False": 404,
     "async def GET(request): return 1": 1,
     "def GET(slug): return slug": "oak",
     'def GET(_req, params): return params["slug"]': "oak",
