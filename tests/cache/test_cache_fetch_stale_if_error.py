@@ -148,27 +148,6 @@ async def GET():
             assert running.module("/other").DONE == [1]
 
 
-@pytest.mark.parametrize("use", ["answer.json()['a']", "answer.text[answer.status_code != 200 and 99]"])
-async def test_a_render_that_stumbles_over_the_error_gets_stale_data(project: Project, use: str) -> None:
-    route = """
-from millpond import fetch
-revalidate = 3600
-async def GET():
-    answer = await fetch("{url}", revalidate=10)
-    return {use}
-"""
-    async with upstream() as source:
-        source.body = b'{"a": "b"}'
-        route = route.replace("{url}", source.url).replace("{use}", use)
-        project.routes({"/": route, "/other": route})
-        async with project.started() as running:
-            right, _ = await control(running)
-            breaks(source, "503")
-            source.body = b"<p>"
-            project.clock.move(11)
-            assert await control(running, "/other") == (right, "s-maxage=10")
-
-
 async def test_an_upstream_that_is_late_counts_as_one_that_fails(project: Project) -> None:
     async with upstream() as source:
         project.routes({"/": careless(source, more=", timeout=0.1")})

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import httpx2
+
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.http.storing import storable_status
@@ -136,15 +138,13 @@ class Renderer:
     async def _attempt(self, scope: SharedScope) -> Rendered | None:
         """The answer; None if it hides an upstream's error, where stale data could be used in its place.
 
-        The handler sees the error first: it may answer by a status of its own, as it always could.
+        The handler sees the error first: it may answer by a status of its own, or raise, as it always could.
         """
         hides = False
         try:
             rendered = await self.render_in(scope)
             hides = scope.stale_withheld and 200 <= rendered.status < 300
-        except NotStatic:
-            raise
-        except Exception:  # by raise_for_status, or of a body without what it looks for: it needs an answer
+        except httpx2.HTTPStatusError:  # by raise_for_status: the handler needs an answer, and any will do
             hides = scope.stale_withheld
             if not hides:
                 raise
