@@ -56,6 +56,7 @@ async def drain_tasks(
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
+    await asyncio.sleep(0)  # what threads have handed over becomes a task in the loop's next turn
     while (pending := tasks()) and (left := ends - loop.time()) > 0:
         await asyncio.wait(pending, timeout=left)
     late = tasks()
