@@ -307,8 +307,9 @@ async def serve():
 hooks = []
 sys.addaudithook(lambda event, _: hooks.append(event) if event == "sys.addaudithook" else None)
 asyncio.run(serve())
-tools = [sys.monitoring.get_tool(tool) for tool in range(6)] if sys.version_info >= (3, 12) else []
-print(hooks, audit._hooked, sys.getprofile(), threading.getprofile(), [tool for tool in tools if tool not in (None, "coverage.py")])
+tools = {sys.monitoring.get_tool(tool) for tool in range(6)} if sys.version_info >= (3, 12) else set()
+tools.discard("coverage.py")
+print(hooks, audit._hooked, sys.getprofile(), threading.getprofile(), [tool for tool in tools if tool])
 """
 
 
