@@ -132,6 +132,7 @@ def test_middleware_sees_requests_of_clients_and_no_others() -> None:
     assert seen == ["/asks"]
 
 
+@pytest.mark.private_names
 @pytest.mark.usefixtures("shop")
 def test_a_dependency_that_reads_nothing_of_the_request_runs_in_renders_only() -> None:
     app, runs = Millpond("app"), list[str]()

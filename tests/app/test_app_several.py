@@ -116,11 +116,11 @@ WHERE = ["handler", "thread with its context", "to_thread", "task", "function", 
 @pytest.mark.parametrize("where", WHERE)
 async def test_a_call_means_the_application_whose_handler_makes_it(apps: Several, where: str) -> None:
     async with apps.one.lifespan(), apps.two.lifespan():
-        for pond, path, counts in ((apps.one, "/one", (1, 0)), (apps.two, "/two", (1, 1))):
+        for pond, path, reached in ((apps.one, "/one", (True, False)), (apps.two, "/two", (True, True))):
             generation, links = await asked(pond, path, where)
             assert generation == 1
             assert f'href="{path}/icon.svg' in str(links)
-            assert invalidated(apps) == counts
+            assert tuple(map(bool, invalidated(apps))) == reached  # it may count again when a request has ended
 
 
 @pytest.mark.parametrize("where", ["bare thread", "executor"])
