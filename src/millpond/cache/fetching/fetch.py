@@ -19,7 +19,7 @@ from millpond.cache.fetching.outgoing import (
     checked_timeout,
     redirect_of,
 )
-from millpond.cache.fetching.own_routes import client_of_own, is_own
+from millpond.cache.fetching.own_routes import InProcessTransport, application_for, client_of_own, is_own
 from millpond.cache.fetching.streaming import stream
 from millpond.cache.fetching.upstream import Limits, shared_client
 from millpond.cache.given_tags import usable_tags
@@ -132,7 +132,10 @@ async def fetch(
     body = Body(json, content, data, files).checked()
     own = OwnAnswer() if is_own(url) else None
     way = redirect_of(redirect, client if own is None else None)
-    sender = client or shared_client() if own is None else client_of_own(url, cached_data, own)
+    if own is None:
+        sender = client or shared_client()
+    else:
+        sender = client_of_own(InProcessTransport(application_for(url, cached_data), own, max_bytes))
     request = body.request(sender, call.method, url, headers, timeout)
     chain = () if own is None else chain_to(url, scope)
     exchange = Exchange(sender, request, limits, way, chain, own)

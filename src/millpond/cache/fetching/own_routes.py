@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from millpond.cache.data import MAX_FETCH_BYTES
 from millpond.cache.fetching.decoding import too_large
 from millpond.cache.fetching.upstream import no_cookies, shared_client
 from millpond.cache.told import OWN_ANSWER
@@ -31,19 +30,8 @@ def is_own(url: str) -> bool:
     return url.startswith("/") and not url.startswith("//")
 
 
-def client_of_own(url: str, cache: DataCache | None, answer: OwnAnswer) -> httpx2.AsyncClient:
-    """A client for the application's own paths. It opens no connections, so it needn't be closed.
-
-    Args:
-        url: the path.
-        cache: the application's.
-        answer: hears what the answer tells of itself.
-
-    Raises:
-        UsageError: no application runs here that could answer the path.
-    """
-    max_bytes = MAX_FETCH_BYTES if cache is None else cache.max_fetch_bytes
-    transport = _InProcess(application_for(url, cache), max_bytes, answer)
+def client_of_own(transport: OwnTransport) -> httpx2.AsyncClient:
+    """A client for the application's own paths. It opens no connections, so it needn't be closed."""
     return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, cookies=no_cookies())
 
 
@@ -86,10 +74,18 @@ async def _sent_outside(request: httpx2.Request) -> httpx2.Response:
     )
 
 
-class _InProcess(OwnTransport):
-    def __init__(self, application: ASGIApp, max_bytes: int, answer: OwnAnswer) -> None:
+class InProcessTransport(OwnTransport):
+    """Calls the application, and waits for its whole answer.
+
+    Args:
+        application: answers.
+        answer: hears what the answer tells of itself.
+        max_bytes: the longest body.
+    """
+
+    def __init__(self, application: ASGIApp, answer: OwnAnswer, max_bytes: int) -> None:
         super().__init__(application)
-        self._max_bytes, self._answer = max_bytes, answer
+        self._answer, self._max_bytes = answer, max_bytes
 
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:
         """Call the application. httpx2 buffers all that an application sends, so the size is limited here."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from millpond.cache.fetching.own_routes import ORIGIN, OwnTransport, application_for
-from millpond.cache.fetching.upstream import no_cookies
+from millpond.cache.fetching.own_routes import OwnTransport
 from millpond.cache.told import OWN_ANSWER
 from millpond.render.scopes.scope import detached
 
@@ -18,26 +17,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
     from starlette.types import Scope as ASGIScope
 
-    from millpond.cache.data import DataCache
     from millpond.cache.told import OwnAnswer
 
 
-def streaming_client_of_own(url: str, cache: DataCache | None, answer: OwnAnswer) -> httpx2.AsyncClient:
-    """A client for the application's own paths whose answers come piece by piece. It needn't be closed.
+class StreamingTransport(OwnTransport):
+    """Calls the application, and gives its answer piece by piece.
 
     Args:
-        url: the path.
-        cache: the application's.
+        application: answers.
         answer: hears what the answer tells of itself.
-
-    Raises:
-        UsageError: no application runs here that could answer the path.
     """
-    transport = _StreamingInProcess(application_for(url, cache), answer)
-    return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, cookies=no_cookies())
 
-
-class _StreamingInProcess(OwnTransport):
     def __init__(self, application: ASGIApp, answer: OwnAnswer) -> None:
         super().__init__(application)
         self._answer = answer

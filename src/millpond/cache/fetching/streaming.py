@@ -17,8 +17,8 @@ from millpond.cache.fetch_chain import chain_to, waited_for_by
 from millpond.cache.fetching.decoding import decoded
 from millpond.cache.fetching.exchange import learn
 from millpond.cache.fetching.outgoing import Body, checked_retries, checked_timeout, redirect_of
-from millpond.cache.fetching.own_routes import is_own
-from millpond.cache.fetching.own_stream import streaming_client_of_own
+from millpond.cache.fetching.own_routes import application_for, client_of_own, is_own
+from millpond.cache.fetching.own_stream import StreamingTransport
 from millpond.cache.fetching.upstream import Limits, opened, shared_client
 from millpond.cache.told import OwnAnswer
 from millpond.errors import UsageError
@@ -86,7 +86,10 @@ async def stream(
     limits = Limits(checked_timeout(timeout), max_bytes, checked_retries(retries))
     way = redirect_of(redirect, client if own is None else None)
     body = Body(json, content, data, files).checked()
-    sender = client or shared_client() if own is None else streaming_client_of_own(url, cache, own)
+    if own is None:
+        sender = client or shared_client()
+    else:
+        sender = client_of_own(StreamingTransport(application_for(url, cache), own))
     request = body.request(sender, method, url, headers, timeout)
     chain = () if own is None else chain_to(url, scope)
     if scope is not None:

@@ -7,7 +7,7 @@ import functools
 import random
 import time
 import weakref
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -20,7 +20,7 @@ from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
 Redirect: TypeAlias = Literal["follow", "manual", "error"]
 """What becomes of a redirect, as in the fetch standard: another request, the caller's answer, or an error."""
@@ -86,26 +86,27 @@ async def send(
         httpx2.HTTPError: the upstream can't be reached, or its body can't be decoded; or it redirects, which is an
             error by `redirect`.
     """
-    try:
-        async with asyncio.timeout(limits.seconds) as limit:
-            return await _Sending(client, limits, redirect).whole(request)
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise late(request, limits.seconds) from None
+    async with _in_time(request, limits.seconds):
+        return await _Sending(client, limits, redirect).whole(request)
 
 
 async def opened(
     client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits, redirect: Redirect = "follow"
 ) -> httpx2.Response:
     """As `send`, but the body of the last answer hasn't been read, nor decoded: close it."""
+    async with _in_time(request, limits.seconds):
+        return await _Sending(client, limits, redirect).opened(request)
+
+
+@asynccontextmanager
+async def _in_time(request: httpx2.Request, seconds: float | None) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(limits.seconds) as limit:
-            return await _Sending(client, limits, redirect).opened(request)
+        async with asyncio.timeout(seconds) as limit:
+            yield
     except TimeoutError:
         if not limit.expired():
             raise
-        raise late(request, limits.seconds) from None
+        raise late(request, seconds) from None
 
 
 def late(request: httpx2.Request, seconds: float | None) -> httpx2.ReadTimeout:
