@@ -1,4 +1,4 @@
-"""What the LMDB store promises beyond the contract: bounds, order of eviction, rows, full maps, threads, waking."""
+"""What the LMDB store promises beyond the contract: bounds, seeds, full maps, threads, waking."""
 
 from __future__ import annotations
 
@@ -10,27 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from conformance import BUILD, NOW, PLENTY, MovableClock, entry_at, taken
+from conformance import BUILD, NOW, MovableClock, entry_at, taken
+from lmdb_views import Opener, keys_of, views_of
 
 from millpond.policy.freshness import judge
 from millpond.stores.contract import Commit
 from millpond.stores.lmdb.inspection import LmdbInspection
-from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    Opener = Callable[..., Awaitable[LmdbStore]]
+    from millpond.stores.lmdb.store import LmdbStore
+
 
 pytestmark = pytest.mark.anyio
 
 ENTRY_BYTES = entry_at("/0", body=b"x" * 1000).size
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture
@@ -40,140 +36,8 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 async def opened(tmp_path: Path, clock: MovableClock) -> AsyncIterator[Opener]:
-    """Opens stores of one folder; several are several views of the same."""
-    stores: list[LmdbStore] = []
-
-    async def open_one(max_bytes: int = PLENTY, max_tags: int = 100_000, local_bytes: int = PLENTY) -> LmdbStore:
-        store = LmdbStore(
-            tmp_path / "store",
-            max_bytes=max_bytes,
-            clock=clock,
-            max_tags=max_tags,
-            monotonic=clock,
-            local_bytes=local_bytes,
-        )
-        await store.open()
-        stores.append(store)
-        return store
-
-    yield open_one
-    for store in stores:
-        await store.close()
-
-
-def keys_of(store: LmdbStore) -> set[str]:
-    return {entry.key for entry in store.entries()}
-
-
-# Recency and bounds
-
-
-async def test_the_least_recently_used_entry_is_evicted_first(opened: Opener) -> None:
-    store = await opened(max_bytes=3 * ENTRY_BYTES)
-    for number in range(3):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    store.peek("/1")
-    await store.get("/0")
-    await store.commit(entry_at("/3", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/1", "/3"}
-    await store.commit(entry_at("/4", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/3", "/4"}
-
-
-async def test_writing_counts_as_use(opened: Opener) -> None:
-    store = await opened(max_bytes=2 * ENTRY_BYTES)
-    for key in ("/0", "/1", "/0", "/2"):
-        await store.commit(entry_at(key, body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2"}
-
-
-async def test_listing_the_entries_does_not_count_as_use(opened: Opener) -> None:
-    store = await opened(max_bytes=2 * ENTRY_BYTES)
-    for key in ("/0", "/1"):
-        await store.commit(entry_at(key, body=b"x" * 1000))
-    store.peek("/0")
-    list(store.entries())
-    await store.commit(entry_at("/2", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2"}
-
-
-async def test_what_is_read_all_the_time_is_seldom_written(opened: Opener) -> None:
-    store = await opened()
-    for number in range(80):
-        await store.commit(entry_at(f"/{number}"))
-    with store._transactions.reading() as reading:
-        before = reading.state().uses
-    for number in range(8):
-        store.peek("/79")
-        await store.commit(entry_at(f"/0/{number}"))
-    with store._transactions.reading() as reading:
-        assert reading.state().uses == before + 8
-
-
-async def test_recency_outlives_a_restart(opened: Opener) -> None:
-    store = await opened(max_bytes=3 * ENTRY_BYTES)
-    for number in range(3):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    store.peek("/0")
-    await store.close()
-    store = await opened(max_bytes=3 * ENTRY_BYTES)
-    await store.commit(entry_at("/3", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2", "/3"}
-
-
-async def test_a_smaller_limit_holds_from_the_next_commit_on(opened: Opener) -> None:
-    store = await opened(max_bytes=9 * ENTRY_BYTES)
-    for number in range(9):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    await store.close()
-    store = await opened(max_bytes=2 * ENTRY_BYTES)
-    await store.commit(entry_at("/9", body=b"x" * 1000))
-    assert keys_of(store) == {"/8", "/9"}
-
-
-async def test_the_file_does_not_grow_with_what_passes_through(opened: Opener, tmp_path: Path) -> None:
-    store = await opened(max_bytes=200_000)
-    sizes = []
-    for number in range(6000):
-        await store.commit(entry_at(f"/{number}", number, body=b"x" * (number * 37 % 9000), tags=(f"t{number}",)))
-        store.invalidate([f"t{number % 500}"])
-        if number in (1500, 5999):
-            sizes.append((tmp_path / "store" / "data.mdb").stat().st_size)
-    assert sizes[1] < 1.3 * sizes[0] < 4_000_000
-
-
-async def test_what_a_process_keeps_to_itself_is_bounded(opened: Opener) -> None:
-    store = await opened(local_bytes=10_000)
-    for number in range(100):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-        store.peek(f"/{number}")
-    await store.commit(entry_at("/large", body=b"x" * 20_000))
-    assert store.peek("/large") is not None
-    local = store._known()._local
-    assert sum(known.size for known in local._entries.values()) == local._bytes <= 10_000
-    assert store.peek("/0") is not None
-
-
-async def test_an_entry_that_was_read_is_not_decoded_again_until_it_is_another(opened: Opener) -> None:
-    store, other = await opened(), await opened()
-    await other.commit(entry_at("/a"))
-    first = store.peek("/a")
-    await other.commit(entry_at("/b"))
-    assert store.peek("/a") is first
-    await other.commit(entry_at("/a", NOW + 1))
-    assert store.peek("/a") == entry_at("/a", NOW + 1)
-
-
-async def test_hits_are_counted(opened: Opener, tmp_path: Path) -> None:
-    store = await opened()
-    await store.commit(entry_at("/a"))
-    for _ in range(5000):
-        store.peek("/a")
-    await store.close()
-    with LmdbInspection(tmp_path / "store") as inside:
-        found = inside.show("/a")
-    assert found is not None
-    assert found.hits == 5000
+    async with views_of(tmp_path / "store", clock) as opener:
+        yield opener
 
 
 # Seeds
@@ -193,6 +57,7 @@ async def test_a_new_build_replaces_the_answers_of_others_and_leaves_their_data(
     await store.commit(data)
     older = entry_at("function\0f", NOW, kind="function", build="", body=b"older")
     await store.seed([entry_at("/a", NOW), older])
+    await store.tidy()
     assert keys_of(store) == {"/a", "function\0f"}
     assert store.peek("/a") == entry_at("/a", NOW)
     assert store.peek("function\0f") == data
@@ -203,6 +68,7 @@ async def test_a_build_without_answers_drops_none(opened: Opener) -> None:
     await store.commit(entry_at("/a", build="build-0"))
     await store.seed([])
     await store.seed([entry_at("fetch\0f", kind="fetch", build="")])
+    await store.tidy()
     assert keys_of(store) == {"/a", "fetch\0f"}
 
 
@@ -227,83 +93,6 @@ async def test_a_clock_that_was_set_back_revives_no_seed(opened: Opener, clock: 
     entry = store.peek("/a")
     assert entry is not None
     assert not judge(entry, clock(), store.row, BUILD).servable
-
-
-# Tag rows
-
-
-async def test_rows_and_journal_are_bounded(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millpond.stores.lmdb.tag_rows._INVALIDATIONS_REMEMBERED", 50)
-    store = await opened(max_tags=80)
-    for number in range(1000):
-        store.invalidate([f"tag {number}"])
-    with store._transactions.reading() as (txn, tables):
-        assert txn.stat(tables.tags)["entries"] <= 80 + 2 * 10
-        assert txn.stat(tables.by_age)["entries"] <= 80
-        assert txn.stat(tables.journal)["entries"] == 50
-    assert store.row("tag 999") is not None
-    assert store.row("tag 0") is None
-
-
-async def test_a_row_that_goes_takes_the_entries_it_fenced_with_it(opened: Opener, clock: MovableClock) -> None:
-    store, other = await opened(max_tags=8), await opened(max_tags=8)
-    await store.commit(entry_at("/fenced", tags=("t",)))
-    await store.commit(entry_at("/other", tags=("u",)))
-    store.invalidate(["t"])
-    for number in range(20):
-        store.invalidate([f"tag {number}"])
-        there = other.peek("/fenced")
-        assert there is None or not judge(there, clock(), other.row, BUILD).servable
-    assert store.row("t") is None
-    assert keys_of(store) == {"/other"}
-
-
-async def test_a_row_that_goes_leaves_entries_that_were_rendered_after_it(opened: Opener) -> None:
-    store = await opened(max_tags=8)
-    generation = store.invalidate(["t"])
-    await store.commit(entry_at(tags=("t",), generation=generation))
-    for number in range(20):
-        store.invalidate([f"tag {number}"])
-    assert store.row("t") is None
-    assert keys_of(store) == {"/a"}
-
-
-async def test_a_render_that_is_older_than_a_row_that_went_is_refused(opened: Opener) -> None:
-    store = await opened(max_tags=8)
-    captured = store.generation()
-    store.invalidate(["t"])
-    for number in range(20):
-        store.invalidate([f"tag {number}"])
-    late = entry_at(tags=("t",), generation=captured, rendered_at=NOW - 1)
-    assert await store.commit(late) is Commit.INVALIDATED
-    await store.seed([late])
-    assert keys_of(store) == set()
-
-
-async def test_a_row_that_is_invalidated_again_counts_as_young(opened: Opener) -> None:
-    store = await opened(max_tags=8)
-    entry = entry_at(tags=("t",))
-    await store.commit(entry)
-    for number in range(50):
-        store.invalidate(["t"], expire_after=None)
-        store.invalidate([f"tag {number}"])
-    assert store.peek("/a") == entry
-    assert store.row("t") is not None
-
-
-async def test_a_reader_with_an_entry_in_hand_still_finds_the_row_that_fences_it(
-    opened: Opener, clock: MovableClock
-) -> None:
-    store = await opened(max_tags=80)
-    await store.commit(entry_at(tags=("t",)))
-    in_hand = store.peek("/a")
-    store.invalidate(["t"])
-    number = 0
-    while store.peek("/a") is not None:
-        store.invalidate([f"tag {number}"])
-        number += 1
-    assert in_hand is not None
-    assert not judge(in_hand, clock(), store.row, BUILD).servable
 
 
 # Full maps
@@ -488,7 +277,7 @@ async def test_threads_that_write_and_read_at_once_leave_a_sound_store(opened: O
     with store._transactions.reading() as reading:
         txn, tables = reading
         assert reading.state().size == sum(entry.size for entry in store.entries()) <= 20 * ENTRY_BYTES
-        counts = {txn.stat(table)["entries"] for table in (tables.entries, tables.kept, tables.by_use)}
+        counts = {txn.stat(table)["entries"] for table in (tables.entries, tables.kept, tables.by_place)}
     assert len(counts) == 1
 
 

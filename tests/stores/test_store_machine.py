@@ -250,7 +250,13 @@ class StoreMachine(RuleBasedStateMachine):
             assert found == self.model.entries
         else:
             assert all(entry in self.handed_over for entry in found.values())
+            gone = [entry for key, entry in self.model.entries.items() if key not in found]
+            assert all(self.may_be_gone(entry) for entry in gone)
             self.model.entries = found
+
+    def may_be_gone(self, entry: Entry) -> bool:
+        """Whether the store may have given up an entry by itself."""
+        return not self.exact
 
 
 class TightStoreMachine(StoreMachine):

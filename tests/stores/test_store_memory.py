@@ -45,25 +45,43 @@ def keys_of(store: MemoryStore) -> set[str]:
 # Recency
 
 
-async def test_the_least_recently_used_entry_is_evicted_first(clock: MovableClock) -> None:
-    store = store_of(clock, max_bytes=3 * ENTRY_BYTES)
-    for number in range(3):
+async def test_what_nobody_reads_is_evicted_before_what_was_read(clock: MovableClock) -> None:
+    store = store_of(clock, max_bytes=4 * ENTRY_BYTES)
+    for number in range(4):
         await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    store.peek("/1")
-    await store.get("/0")
-    await store.commit(entry_at("/3", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/1", "/3"}
+    store.peek("/0")
+    await store.get("/2")
     await store.commit(entry_at("/4", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/3", "/4"}
+    assert keys_of(store) == {"/0", "/2", "/3", "/4"}
     await store.commit(entry_at("/5", body=b"x" * 1000))
-    assert keys_of(store) == {"/3", "/4", "/5"}
+    assert keys_of(store) == {"/0", "/2", "/4", "/5"}
 
 
-async def test_writing_counts_as_use(clock: MovableClock) -> None:
+async def test_a_scan_evicts_what_was_scanned_and_nothing_else(clock: MovableClock) -> None:
+    store = store_of(clock, max_bytes=40 * ENTRY_BYTES)
+    for number in range(30):
+        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
+        store.peek(f"/{number}")
+    for number in range(200):
+        await store.commit(entry_at(f"/scanned/{number}", body=b"x" * 1000))
+    assert keys_of(store) >= {f"/{number}" for number in range(30)}
+
+
+async def test_what_returns_soon_after_its_eviction_stays(clock: MovableClock) -> None:
+    store = store_of(clock, max_bytes=20 * ENTRY_BYTES)
+    for number in range(21):
+        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
+    assert store.peek("/0") is None
+    for number in (0, *range(100, 150)):
+        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
+    assert "/0" in keys_of(store)
+
+
+async def test_being_rendered_again_does_not_count_as_being_read(clock: MovableClock) -> None:
     store = store_of(clock, max_bytes=2 * ENTRY_BYTES)
     for key in ("/0", "/1", "/0", "/2"):
         await store.commit(entry_at(key, body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2"}
+    assert keys_of(store) == {"/1", "/2"}
 
 
 async def test_listing_the_entries_does_not_count_as_use(clock: MovableClock) -> None:
@@ -94,8 +112,8 @@ async def test_reads_of_a_removed_entry_bring_nothing_back(clock: MovableClock) 
     store.peek("/0")
     await store.remove("/0")
     await store.commit(entry_at("/1", body=b"x" * 1000))
-    assert keys_of(store) == set(store._sizes) == {"/1"}
-    assert store._bytes == ENTRY_BYTES
+    assert keys_of(store) == {"/1"}
+    assert store._queues.bytes == ENTRY_BYTES
 
 
 async def test_of_a_seed_over_the_limit_the_last_entries_stay(clock: MovableClock) -> None:
@@ -325,8 +343,7 @@ def test_threads_that_write_and_read_at_once_leave_a_sound_store() -> None:
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(run, range(6)))
     assert problems == []
-    assert store._bytes == sum(entry.size for entry in store.entries()) <= 20 * ENTRY_BYTES
-    assert set(store._sizes) == keys_of(store)
+    assert store._queues.bytes == sum(entry.size for entry in store.entries()) <= 20 * ENTRY_BYTES
 
 
 @pytest.mark.usefixtures("restless")

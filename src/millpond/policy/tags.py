@@ -90,11 +90,18 @@ def judge_tags(tags: Iterable[str], generation: int, row_of: Callable[[str], Tag
         row = row_of(tag)
         if row is None or row.generation <= generation:
             continue
-        due = row.expire_at is not None and row.expire_at <= now
-        if generation < row.expired or (due and generation < row.expiring):
+        if judge_row(row, generation, now) is Cleanliness.EXPIRED:
             return TagVerdict(Cleanliness.EXPIRED, tag)
         verdict = TagVerdict(Cleanliness.STALE, tag)
     return verdict
+
+
+def judge_row(row: TagRow, generation: int, now: float) -> Cleanliness:
+    """What one row says about an entry that captured `generation`."""
+    if row.generation <= generation:
+        return Cleanliness.CLEAN
+    due = row.expire_at is not None and row.expire_at <= now
+    return Cleanliness.EXPIRED if generation < row.expired or (due and generation < row.expiring) else Cleanliness.STALE
 
 
 MAX_TAGS, MAX_TAG_LENGTH = 128, 256

@@ -94,7 +94,7 @@ class Store(Protocol):
     async def seed(self, entries: Iterable[Entry]) -> None:
         """Store the build's entries, ages preserved; a later render that is there already stays.
 
-        In one step where the store is on this machine. Nothing is stored when `entries` raises.
+        Nothing is stored when `entries` raises. Readers may see a part of them while this goes on.
 
         They were rendered elsewhere and captured no generation of this store: they get the one that the counter
         had at their `rendered_at`, so that only later invalidations concern them.

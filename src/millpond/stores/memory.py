@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import threading
 import time
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from millpond.policy.precedence import is_superseded, outlives_seed
-from millpond.policy.tags import Cleanliness, TagRow, generation_at, invalidated, judge_tags
+from millpond.policy.tags import Cleanliness, TagRow, generation_at, invalidated, judge_row, judge_tags
 from millpond.stores.contract import Commit, Lease
+from millpond.stores.eviction_queues import EvictionQueues
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -37,12 +39,12 @@ class MemoryStore:
 
     Readers take no lock: they read one dict item or one number, which is atomic with and without the GIL. Writers
     hold one lock for short sections that never wait. What is read is noted in a bounded journal, which writers
-    replay, so that eviction takes what was read least recently.
+    replay, so that eviction takes what nobody reads.
 
     Args:
         max_bytes: the sum of `Entry.size` that is never exceeded.
         clock: seconds since the epoch.
-        max_tags: tag rows kept. When there are more, the oldest go, together with the entries they fence.
+        max_tags: tag rows kept. When there are more, the oldest go, and the entries that they have ended.
         monotonic: seconds since any fixed moment, for leases.
     """
 
@@ -57,8 +59,7 @@ class MemoryStore:
         self._max_bytes, self._clock, self._max_tags, self._monotonic = max_bytes, clock, max_tags, monotonic
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._sizes: OrderedDict[str, int] = OrderedDict()  # least recently used first
-        self._bytes = 0
+        self._queues = EvictionQueues(max_bytes)
         self._reads: deque[str] = deque(maxlen=_READS_REMEMBERED)
         self._version = 0
         self._generation = 0
@@ -66,7 +67,8 @@ class MemoryStore:
         self._rows: dict[str, TagRow] = {}
         self._rows_by_age: OrderedDict[str, None] = OrderedDict()  # least recently invalidated first
         self._condemned: list[str] = []
-        self._floor = 0  # the highest generation of a row that was pruned
+        self._prune_at = max_tags  # more than that, while rows can't go that entries need
+        self._floor = 0  # the highest generation of a row that is gone
         self._leases: dict[str, _Held] = {}
         self._sweep_at = _LEASES_UNTIL_SWEEP
         self._waiters = Waiters()
@@ -121,7 +123,8 @@ class MemoryStore:
             if is_superseded(self._entries.get(entry.key), entry, self._clock()):
                 return Commit.SUPERSEDED
             self._put(self._entries, entry)
-            self._evict()
+            self._evict(spared=entry.key)
+            self._keep_rows_older_than(entry)
             self._version += 1
             return Commit.STORED
 
@@ -141,6 +144,7 @@ class MemoryStore:
                     continue
                 if entry.generation >= self._floor and entry.size <= self._max_bytes:
                     self._put(filled, entry)
+                    self._keep_rows_older_than(entry)
             self._entries = filled
             self._evict()
             self._version += 1
@@ -164,7 +168,7 @@ class MemoryStore:
             self._invalidated_at.append(max(now, self._invalidated_at[-1] if self._invalidated_at else now))
             # Last, so that whoever sees the new generation also sees the rows that it stands for.
             self._generation = generation
-            if len(self._rows_by_age) > self._max_tags:
+            if len(self._rows_by_age) > self._prune_at:
                 self._prune_rows()
             self._version += 1
         return generation
@@ -221,24 +225,19 @@ class MemoryStore:
 
     def _replay_reads(self) -> None:
         for _ in range(len(self._reads)):
-            key = self._reads.popleft()
-            if key in self._sizes:
-                self._sizes.move_to_end(key)
+            self._queues.note_read(self._reads.popleft())
 
     def _put(self, entries: dict[str, Entry], entry: Entry) -> None:
         self._replay_reads()
-        size = entry.size
-        self._bytes += size - self._sizes.get(entry.key, 0)
-        self._sizes[entry.key] = size
-        self._sizes.move_to_end(entry.key)
+        self._queues.put(entry.key, entry.size)
         entries[entry.key] = entry
 
-    def _evict(self) -> None:
-        while self._bytes > self._max_bytes:
-            self._drop(next(iter(self._sizes)))
+    def _evict(self, spared: str | None = None) -> None:
+        for key in self._queues.evict(spared):
+            self._entries.pop(key, None)
 
     def _drop(self, key: str) -> None:
-        self._bytes -= self._sizes.pop(key, 0)
+        self._queues.remove(key)
         self._entries.pop(key, None)
 
     def _is_expired(self, entry: Entry) -> bool:
@@ -246,21 +245,39 @@ class MemoryStore:
         return verdict.cleanliness is Cleanliness.EXPIRED
 
     def _prune_rows(self) -> None:
-        """Prune the oldest eighth of the rows, and every entry that no other row marks as invalidated.
+        """Prune the oldest eighth of the rows, but keep those that make an entry stale, which may still be served.
 
-        The rows themselves go at the next pruning: a reader who took no lock may have such an entry in hand, and
-        is about to ask for them.
+        Entries that such a row has ended for good are dropped. The rows themselves go at the next pruning: a reader who
+        took no lock may have such an entry in hand, and is about to ask for them. From then on, renders that began
+        before their invalidations aren't stored.
         """
         for tag in self._condemned:
             if tag not in self._rows_by_age:
-                del self._rows[tag]
+                self._floor = max(self._floor, self._rows.pop(tag).generation)
         excess = len(self._rows_by_age) - self._max_tags + self._max_tags // 8
-        self._condemned = [self._rows_by_age.popitem(last=False)[0] for _ in range(excess)]
-        condemned = {tag: self._rows[tag].generation for tag in self._condemned}
-        self._floor = max(self._floor, *condemned.values())
+        oldest = set(itertools.islice(self._rows_by_age, excess))
+        now = self._clock()
         for key, entry in list(self._entries.items()):
-            if any(entry.generation < condemned.get(tag, 0) for tag in entry.tags):
+            states = {tag: judge_row(self._rows[tag], entry.generation, now) for tag in oldest.intersection(entry.tags)}
+            if Cleanliness.EXPIRED in states.values():
                 self._drop(key)
+                continue
+            for tag, state in states.items():
+                if state is Cleanliness.STALE:
+                    self._rows_by_age.move_to_end(tag)
+                    oldest.discard(tag)
+        self._condemned = list(oldest)
+        for tag in oldest:
+            del self._rows_by_age[tag]
+        self._prune_at = max(self._max_tags, len(self._rows_by_age) + self._max_tags // 8)
+
+    def _keep_rows_older_than(self, entry: Entry) -> None:
+        """Keep the rows that make an entry stale that is stored now, also those that are about to go."""
+        for tag in entry.tags:
+            row = self._rows.get(tag)
+            if row is not None and row.generation > entry.generation:
+                self._rows_by_age[tag] = None
+                self._rows_by_age.move_to_end(tag)
 
     def _holds(self, lease: Lease) -> bool:
         held = self._leases.get(lease.key)

@@ -1,14 +1,24 @@
-"""Entries in a transaction of the embedded store: put, drop, least-recently-used order, and the byte limit."""
+"""Entries in a transaction of the embedded store: put, drop, read counts, and the byte limit."""
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
-from millpond.stores.lmdb.layout import DIGEST_BYTES, NO_BUILD, EntryRow, build_mark, digest, number, tag_marks
+from millpond.policy.eviction import MAX_READS, Queue, reads_after_turn, takes_from
+from millpond.stores.lmdb.layout import (
+    DIGEST_BYTES,
+    EntryRow,
+    build_mark,
+    digest,
+    number,
+    tag_marks,
+    turn,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    import lmdb
 
     from millpond.policy.entry import Entry
     from millpond.stores.lmdb.open_transaction import Reading, Writing
@@ -26,109 +36,160 @@ def kept(at: Reading | Writing, key: bytes) -> EntryRow | None:
 
 
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:
-    """Store an entry as the most recently used one."""
+    """Store an entry. It takes the place of the key's former one; a new one is on probation, unless it returns."""
     txn, tables, state = writing
     key = digest(entry.key)
     former = kept(writing, key)
-    if former is not None:
-        txn.delete(number(former.use) + key, db=tables.by_use)
-        state.size -= former.size
     state.uses += 1
+    size = size_of(entry, frame)
+    if former is None:
+        state.places += 1
+        queue = Queue.MAIN if _has_returned(writing, key) else Queue.PROBATION
+        place, hits, reads = state.places, 0, 0
+        txn.put(turn(queue, place, key), b"", db=tables.by_place)
+    else:
+        place, queue, hits, reads = former.place, former.queue, former.hits, former.reads
+        _count(writing, queue, -former.size)
     record = EntryRow(
         version=txn.id(),
-        size=size_of(entry, frame),
+        size=size,
         use=state.uses,
         rendered_at=entry.rendered_at,
         generation=entry.generation,
-        hits=0 if former is None else former.hits,
+        hits=hits,
         build=build_mark(entry),
+        place=place,
+        queue=queue,
+        reads=reads,
         tags=tag_marks(entry.tags),
     )
-    state.size += record.size
+    _count(writing, queue, size)
     txn.put(key, frame, db=tables.entries)
     txn.put(key, record.pack(), db=tables.kept)
-    txn.put(number(record.use) + key, b"", db=tables.by_use)
 
 
 def drop(writing: Writing, key: bytes) -> None:
     """Drop the entry with that digest, if there is one."""
-    txn, tables, state = writing
     known = kept(writing, key)
-    if known is None:
-        return
-    state.size -= known.size
-    txn.delete(number(known.use) + key, db=tables.by_use)
+    if known is not None:
+        _drop(writing, key, known)
+
+
+def _drop(writing: Writing, key: bytes, known: EntryRow) -> None:
+    txn, tables, _ = writing
+    _count(writing, known.queue, -known.size)
+    txn.delete(known.turn(key), db=tables.by_place)
     txn.delete(key, db=tables.kept)
     txn.delete(key, db=tables.entries)
 
 
-def evict(writing: Writing, max_bytes: int, max_entries: int | None = None) -> None:
-    """Drop the least recently used entries until the rest counts at most `max_bytes`; at most `max_entries` of them."""
+def _count(writing: Writing, queue: Queue, size: int) -> None:
+    writing.state.size += size
+    if queue is Queue.PROBATION:
+        writing.state.probation += size
+
+
+def evict(writing: Writing, max_bytes: int, room: int, turns: int, spared: bytes = b"") -> bool:
+    """Evict entries by S3-FIFO until the rest counts at most `room` bytes; see `policy/eviction.py`.
+
+    Args:
+        writing: the transaction.
+        max_bytes: the limit for all entries, of which the probation queue has its share.
+        room: what the entries may count afterwards.
+        turns: how many entries may have their turn: this bounds the time.
+        spared: the digest of an entry that isn't evicted.
+
+    Returns:
+        Whether there is room; if not, call it again in another transaction.
+    """
     txn, tables, state = writing
-    for _ in itertools.count() if max_entries is None else range(max_entries):
-        if state.size <= max_bytes:
+    with txn.cursor(db=tables.by_place) as cursor:
+        for _ in range(turns):
+            if state.size <= room:
+                return True
+            queue = takes_from(state.probation, state.size - state.probation, max_bytes)
+            found = _first(cursor, queue, spared) or _first(cursor, Queue(1 - queue), spared)
+            if found is None:
+                return state.size <= room
+            _take_turn(writing, found)
+    return state.size <= room
+
+
+def _first(cursor: lmdb.Cursor[bytes], queue: Queue, spared: bytes) -> bytes | None:
+    """The digest of the oldest entry in a queue, other than `spared`."""
+    found = cursor.set_range(bytes((queue,)))
+    if found and cursor.key()[-DIGEST_BYTES:] == spared:
+        found = cursor.next()
+    key = cursor.key()
+    return key[-DIGEST_BYTES:] if found and key[0] == queue else None
+
+
+def _take_turn(writing: Writing, key: bytes) -> None:
+    txn, tables, state = writing
+    known = kept(writing, key)
+    if known is None:  # pragma: no cover - both tables are written in one transaction
+        raise KeyError(key)
+    left = reads_after_turn(known.queue, known.reads)
+    if left is None:
+        _drop(writing, key, known)
+        if known.queue is Queue.PROBATION:
+            _remember(writing, key)
+        return
+    state.places += 1
+    again = known._replace(queue=Queue.MAIN, place=state.places, reads=left)
+    txn.delete(known.turn(key), db=tables.by_place)
+    txn.put(again.turn(key), b"", db=tables.by_place)
+    txn.put(key, again.pack(), db=tables.kept)
+    if known.queue is Queue.PROBATION:
+        state.probation -= known.size
+
+
+def _remember(writing: Writing, key: bytes) -> None:
+    """Remember an evicted key; as many are remembered as there are entries."""
+    txn, tables, state = writing
+    state.places += 1
+    txn.put(key, number(state.places), db=tables.ghosts)
+    txn.put(number(state.places) + key, b"", db=tables.by_ghost)
+    for _ in range(2):  # one comes, and the number of entries may have become smaller
+        if txn.stat(tables.by_ghost)["entries"] <= txn.stat(tables.kept)["entries"]:
             return
-        with txn.cursor(db=tables.by_use) as cursor:
+        with txn.cursor(db=tables.by_ghost) as cursor:
             if not cursor.first():
                 return
-            oldest = cursor.key()[-DIGEST_BYTES:]
-        drop(writing, oldest)
+            oldest = cursor.key()
+        txn.delete(oldest, db=tables.by_ghost)
+        txn.delete(oldest[-DIGEST_BYTES:], db=tables.ghosts)
+
+
+def _has_returned(writing: Writing, key: bytes) -> bool:
+    """Whether the key is remembered as evicted; from now on it isn't."""
+    txn, tables, _ = writing
+    place = txn.get(key, db=tables.ghosts)
+    if place is None:
+        return False
+    txn.delete(key, db=tables.ghosts)
+    txn.delete(place + key, db=tables.by_ghost)
+    return True
 
 
 def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
-    """Count hits, and move the entries that were read to the end of the eviction order.
-
-    Entries among the last eighth of that order aren't moved, so that a frequently read entry isn't written constantly.
+    """Count hits.
 
     Args:
         writing: the transaction.
         reads: key -> how often it was read; least recently read first.
     """
     txn, tables, state = writing
-    slack = txn.stat(tables.kept)["entries"] // 8
     for name, times in reads.items():
         key = digest(name)
         known = kept(writing, key)
         if known is None:
             continue
-        use = known.use
-        if state.uses - use > slack:
-            txn.delete(number(use) + key, db=tables.by_use)
-            state.uses = use = state.uses + 1
-            txn.put(number(use) + key, b"", db=tables.by_use)
-        txn.put(key, known._replace(use=use, hits=known.hits + times).pack(), db=tables.kept)
+        state.uses += 1
+        counted = known._replace(use=state.uses, hits=known.hits + times, reads=min(MAX_READS, known.reads + times))
+        txn.put(key, counted.pack(), db=tables.kept)
 
 
 def is_kept(held: EntryRow | None, entry: Entry) -> bool:
     """Whether the stored entry is the same render as `entry`."""
     return held is not None and (held.generation, held.rendered_at) == (entry.generation, entry.rendered_at)
-
-
-def drop_other_builds(writing: Writing, seeds: Iterable[Entry]) -> None:
-    """Drop the answers of builds that none of the seeds belongs to: they are never served again."""
-    marks = {build_mark(seed) for seed in seeds if seed.kind == "response"}
-    if not marks:
-        return
-    with writing.txn.cursor(db=writing.tables.kept) as cursor:
-        others = [key for key, record in cursor if _belongs_elsewhere(EntryRow.unpack(record), marks)]
-    for key in others:
-        drop(writing, key)
-
-
-def _belongs_elsewhere(known: EntryRow, marks: set[bytes]) -> bool:
-    return known.build != NO_BUILD and known.build not in marks
-
-
-def drop_fenced(writing: Writing, generations: dict[bytes, int]) -> None:
-    """Drop every entry that one of these rows invalidates.
-
-    Args:
-        writing: the transaction.
-        generations: mark of the tag -> generation of its row.
-    """
-    latest = max(generations.values(), default=0)
-    with writing.txn.cursor(db=writing.tables.kept) as cursor:
-        known = ((key, EntryRow.unpack(record)) for key, record in cursor)
-        fenced = [key for key, one in known if one.generation < latest and one.carries(generations)]
-    for key in fenced:
-        drop(writing, key)

@@ -53,9 +53,9 @@ def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], n
     if happened and state.lost > predecessor.generation:
         return state.lost
     if not happened:
-        for table in (tables.entries, tables.kept, tables.by_use):
+        for table in (tables.entries, tables.kept, tables.by_place):
             txn.drop(table, delete=False)
-        state.size = 0
+        state.size = state.probation = 0
     state.generation = state.lost = max(state.generation, predecessor.generation) + 1
     # The counter skips numbers, and `moments` needs a journal without gaps.
     txn.drop(tables.journal, delete=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from millpond.policy.eviction import Queue
 from millpond.policy.tags import TagRow
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 Table: TypeAlias = Any
 """A database handle of lmdb, whose class has no public name."""
-LAYOUT = b"millpond store, layout 1"
+LAYOUT = b"millpond store, layout 2"
 """The value of the layout record; a file with another value is not read."""
 LAYOUT_KEY, IDENTITY_KEY, STATE_KEY = b"layout", b"identity", b"state"
 SETTLED_KEY = b"settled"
@@ -36,21 +37,25 @@ class Tables(NamedTuple):
     """digest of the key -> frame."""
     kept: Table
     """digest of the key -> `EntryRow`: facts about an entry that are read without decoding it."""
-    by_use: Table
-    """use, digest of the key -> nothing: the eviction order."""
+    by_place: Table
+    """queue, place, digest of the key -> nothing: the order in which entries have their turn to be evicted."""
+    ghosts: Table
+    """digest of a key -> place: evicted entries whose return is noticed."""
+    by_ghost: Table
+    """place, digest of the key -> nothing: the order in which ghosts are forgotten."""
     tags: Table
     """digest of the tag -> row."""
     by_age: Table
-    """generation of the row, digest of the tag -> nothing: the order in which rows are pruned."""
+    """age of the row, digest of the tag -> nothing: the order in which rows are looked at for pruning."""
     condemned: Table
-    """digest of the tag -> nothing: pruned rows, which are deleted at the next pruning."""
+    """digest of the tag -> nothing: pruned rows, which are deleted by the next pruning."""
     journal: Table
     """generation -> when it began, in seconds since the epoch."""
     leases: Table
     """digest of the key -> deadline, token."""
 
 
-_STATE = struct.Struct(">QQQQQ")
+_STATE = struct.Struct(">QQQQQQQQ")
 
 
 class State(msgspec.Struct):
@@ -62,19 +67,35 @@ class State(msgspec.Struct):
     size: int = 0
     """The sum of the entries' sizes."""
     floor: int = 0
-    """The highest generation of a pruned row."""
+    """The highest generation of a row that is gone."""
     lost: int = 0
     """The generation below which invalidations are unknown, since their file was abandoned; 0: none."""
+    places: int = 0
+    """Counts how often an entry joined the end of a queue."""
+    probation: int = 0
+    """The part of `size` that is on probation."""
+    ages: int = 0
+    """Counts how often the row of a tag was written."""
 
     def pack(self) -> bytes:
-        return _STATE.pack(self.generation, self.uses, self.size, self.floor, self.lost)
+        return _STATE.pack(
+            self.generation,
+            self.uses,
+            self.size,
+            self.floor,
+            self.lost,
+            self.places,
+            self.probation,
+            self.ages,
+        )
 
     @classmethod
     def unpack(cls, record: bytes) -> State:
         return cls(*_STATE.unpack(record))
 
 
-_KEPT = struct.Struct(f">QQQdQQ{MARK_BYTES}s")
+_KEPT = struct.Struct(f">QQQdQQ{MARK_BYTES}sQBB")
+_GENERATION_AT, _BUILD_AT = 32, 48
 NO_BUILD = bytes(MARK_BYTES)
 
 
@@ -85,32 +106,56 @@ class EntryRow(NamedTuple):
     """The transaction that wrote it, which differs for each write. It comes first: see `version_of`."""
     size: int
     use: int
+    """The larger, the later it was written or read."""
     rendered_at: float
     generation: int
     hits: int
     build: bytes
     """The mark of its build; `NO_BUILD` for data."""
+    place: int
+    """In its queue."""
+    queue: Queue
+    reads: int
+    """Reads that count for its next turn; see `policy/eviction.py`."""
     tags: bytes = b""
-    """The marks of its tags, concatenated."""
+    """The marks of its tags, concatenated; see `marks_in`."""
 
     def pack(self) -> bytes:
         return _KEPT.pack(*self[:-1]) + self.tags
 
     @classmethod
     def unpack(cls, record: bytes) -> EntryRow:
-        return cls._make((*_KEPT.unpack_from(record), record[_KEPT.size :]))
+        *facts, queue, reads = _KEPT.unpack_from(record)
+        return cls._make((*facts, Queue(queue), reads, record[_KEPT.size :]))
 
-    def carries(self, generations: dict[bytes, int]) -> bool:
-        """Whether one of its tags has a generation in `generations` that is later than its own."""
-        return any(
-            generations.get(self.tags[start : start + MARK_BYTES], 0) > self.generation
-            for start in range(0, len(self.tags), MARK_BYTES)
-        )
+    def turn(self, key: bytes) -> bytes:
+        """The key in `Tables.by_place` of the entry with that digest."""
+        return turn(self.queue, self.place, key)
+
+
+def turn(queue: Queue, place: int, key: bytes) -> bytes:
+    """A key in `Tables.by_place`."""
+    return bytes((queue,)) + number(place) + key
 
 
 def version_of(record: bytes) -> bytes:
     """The version in a packed `EntryRow`, for comparison only."""
     return record[:8]
+
+
+def generation_of(record: bytes) -> bytes:
+    """The generation in a packed `EntryRow`, for comparison with a `number`."""
+    return record[_GENERATION_AT : _GENERATION_AT + 8]
+
+
+def marks_in(record: bytes) -> list[bytes]:
+    """The marks of the tags in a packed `EntryRow`, one by one."""
+    return [record[start : start + MARK_BYTES] for start in range(_KEPT.size, len(record), MARK_BYTES)]
+
+
+def build_of(record: bytes) -> bytes:
+    """The mark of the build in a packed `EntryRow`."""
+    return record[_BUILD_AT : _BUILD_AT + MARK_BYTES]
 
 
 def packed_version(transaction: int) -> bytes:
@@ -150,18 +195,23 @@ def tag_marks(tags: tuple[str, ...]) -> bytes:
     return b"".join(digest(tag)[:MARK_BYTES] for tag in tags)
 
 
-_ROW, _NAME_BYTES = struct.Struct(">QQQd"), 256
+_ROW, _NAME_BYTES = struct.Struct(">QQQQd"), 256
 
 
-def pack_row(tag: str, row: TagRow) -> bytes:
-    """A tag's row, with the beginning of its name for listings."""
+def pack_row(tag: str, row: TagRow, age: int) -> bytes:
+    """A tag's row, with its age, and the beginning of the tag's name for listings."""
     expire_at = nan if row.expire_at is None else row.expire_at
     name = tag.encode("utf-8", "surrogatepass")[:_NAME_BYTES]
-    return _ROW.pack(row.generation, row.expired, row.expiring, expire_at) + name
+    return _ROW.pack(age, row.generation, row.expired, row.expiring, expire_at) + name
+
+
+def aged(record: bytes, age: int) -> bytes:
+    """A packed row with another age."""
+    return number(age) + record[8:]
 
 
 def unpack_row(record: bytes) -> TagRow:
-    generation, expired, expiring, expire_at = _ROW.unpack_from(record)
+    _, generation, expired, expiring, expire_at = _ROW.unpack_from(record)
     return TagRow(generation, expired, expiring, None if isnan(expire_at) else expire_at)
 
 

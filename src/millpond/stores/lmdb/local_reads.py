@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import lmdb
@@ -10,7 +11,7 @@ from millpond.policy.tags import TagRow
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.file_replacement import superseding
-from millpond.stores.lmdb.layout import digest, packed_version, version_of
+from millpond.stores.lmdb.layout import State, digest, packed_version, version_of
 from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.local_entries import LocalEntries, ReadCounts
 
@@ -23,6 +24,8 @@ _UNKNOWN = TagRow(2**63, expired=2**63)
 """The row of a tag that can't be read: an entry that may have been invalidated is not served."""
 _UNREAD = TagRow(-1)
 _MAX_ROWS = 50_000
+_MAX_WRITTEN = 1000
+"""If more rows than that were written since a view, all are read again."""
 
 
 class SeenEntry:
@@ -35,18 +38,33 @@ class SeenEntry:
 
 
 class SeenTags:
-    """The counter and the rows as of transaction `seen`: rows change only with the generation."""
+    """The counters, and the rows that were read, as of transaction `seen`: rows change only with the generation.
 
-    __slots__ = ("generation", "lost", "rows", "seen")
+    A successor takes over the rows that were not written since. So both have one dict, of which each removal and each
+    addition is made under a lock, and only while its view is the current one.
+    """
 
-    def __init__(self, seen: int, generation: int, lost: int) -> None:
-        self.seen, self.generation, self.lost = seen, generation, lost
+    __slots__ = ("ages", "generation", "lost", "names", "rows", "seen")
+
+    def __init__(self, seen: int, state: State) -> None:
+        self.seen, self.generation, self.lost, self.ages = seen, state.generation, state.lost, state.ages
         self.rows: dict[str, TagRow | None] = {}
+        self.names: dict[bytes, str] = {}
+        """digest -> tag, for each of `rows`."""
 
     def remember(self, tag: str, row: TagRow | None) -> None:
         if len(self.rows) >= _MAX_ROWS:
             self.rows.clear()
+            self.names.clear()
         self.rows[tag] = row
+        self.names[digest(tag)] = tag
+
+    def take_over(self, former: SeenTags, written: list[bytes]) -> None:
+        """Keep the rows that a former view had read, except for those with these digests."""
+        self.rows, self.names = former.rows, former.names
+        for key in written:
+            if (tag := self.names.pop(key, None)) is not None:
+                self.rows.pop(tag, None)
 
 
 class LocalReads:
@@ -62,7 +80,8 @@ class LocalReads:
         self.reads = ReadCounts()
         self.captured = 0
         """The highest generation that was returned to a caller."""
-        self._view = SeenTags(-1, -1, 0)
+        self._view = SeenTags(-1, State(generation=-1))
+        self._changing_rows = threading.Lock()
 
     def peek(self, key: str) -> Entry | None:
         now = self.environment.last_transaction()
@@ -100,15 +119,22 @@ class LocalReads:
         environment = self.environment
         try:
             with environment.begin() as txn:
-                seen, state = environment.base + txn.id(), Reading(txn, environment.tables).state()
+                reading = Reading(txn, environment.tables)
+                seen, state = environment.base + txn.id(), reading.state()
+                if state.generation == view.generation:
+                    view.seen = seen
+                    return view
+                current = SeenTags(seen, state)
+                written = lmdb_tags.written_since(reading, view.ages, _MAX_WRITTEN)
         except lmdb.Error as error:
             self._transactions.failed(error)
             return None
-        if state.generation != view.generation:
-            self._view = view = SeenTags(seen, state.generation, state.lost)
+        with self._changing_rows:
+            if self._view is view and written is not None and state.lost == view.lost:
+                current.take_over(view, written)
+            self._view = current
             self.captured = max(self.captured, state.generation)
-        view.seen = seen
-        return view
+        return current
 
     def _row(self, view: SeenTags, tag: str) -> TagRow | None:
         environment = self.environment
@@ -119,7 +145,9 @@ class LocalReads:
             self._transactions.failed(error)
             return _UNKNOWN
         row = superseding(found, self._since)
-        view.remember(tag, row)
+        with self._changing_rows:
+            if self._view is view:  # otherwise it may have been read before what the current view knows
+                view.remember(tag, row)
         return row
 
     def _entry(self, key: str, known: SeenEntry | None) -> Entry | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import lmdb
 from msgspec.structs import replace
@@ -19,10 +17,12 @@ from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.file_replacement import LOOK_SECONDS
-from millpond.stores.lmdb.layout import digest
+from millpond.stores.lmdb.layout import build_mark, digest
 from millpond.stores.lmdb.local_reads import LocalReads
 from millpond.stores.lmdb.opening import max_bytes_in
 from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
+from millpond.stores.lmdb.upkeep.housekeeping import Housekeeping
+from millpond.stores.lmdb.upkeep.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,14 +31,19 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb.open_transaction import Writing
-
-log = logging.getLogger("millpond.stores")
+    from millpond.stores.lmdb.open_transaction import Reading, Writing
 
 _LOOK_AGAIN_SECONDS = 0.01
 _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
 """The number of keys whose reads are written at once: few enough to take less than a millisecond."""
-_SECONDS_BETWEEN_REAPS, _SECONDS_TO_SEED = 60, 10.0
+_TURNS, _SECONDS_BETWEEN_EVICTIONS = 32, 0.002
+"""How many entries have their turn to be evicted in one transaction; and the time left to others after it."""
+
+
+class _Outcome(NamedTuple):
+    commit: Commit
+    transaction: int
+    """The number of the one that stored the entry."""
 
 
 class LmdbStore:
@@ -46,7 +51,7 @@ class LmdbStore:
 
     The methods of the hit path read one number in shared memory, and use this process's cached reads while it is
     unchanged. So an invalidation in one process takes effect at the very next call in every other. Reads are recorded
-    in batches, so that eviction drops the entries that were least recently read in any process.
+    in batches, so that eviction drops the entries that nobody reads in any process.
 
     A process that is killed loses no committed data, and leaves no lock behind; its leases expire. After a power
     failure the file isn't trusted, and an empty one replaces it (see `StoreFolder.distrust`). On a full disk new
@@ -60,7 +65,7 @@ class LmdbStore:
         folder: on a local disk; created if missing, for this user only.
         max_bytes: the limit for the sum of the entries' sizes.
         clock: seconds since the epoch.
-        max_tags: the number of tag rows kept. Beyond it the oldest are pruned, with the entries that they invalidate.
+        max_tags: the number of tag rows kept. Beyond it the oldest are pruned, with the entries that they have ended.
         monotonic: seconds, for leases, by a clock that all processes of the machine share.
         local_bytes: bytes of entries that this process keeps in its own memory.
     """
@@ -80,7 +85,7 @@ class LmdbStore:
         self._transactions = Transactions(folder, monotonic)
         self._hits: LocalReads | None = None
         self._look_at = 0.0
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._housekeeping = Housekeeping(self._transactions, max_tags, clock, monotonic, self._look_after)
         self._room, self._sweep_at = max_bytes, 0
 
     def is_synced(self) -> bool:
@@ -118,7 +123,7 @@ class LmdbStore:
         """
         self._transactions.open(self._max_bytes, self._clock(), self._max_tags)
         self._begin()
-        self._housekeeping = asyncio.create_task(self._keep_house())
+        self._housekeeping.begin()
 
     def _begin(self) -> None:
         """Start without cached reads of the file that is open."""
@@ -136,25 +141,18 @@ class LmdbStore:
 
     async def close(self) -> None:
         """Close the file; the last process syncs it. Does nothing if it isn't open."""
-        housekeeping, self._housekeeping = self._housekeeping, None
-        if housekeeping is not None:
-            await _ended(housekeeping)
+        if await self._housekeeping.end():
             self._note_reads()
         self._hits = None
         self._transactions.close()
 
-    async def _keep_house(self) -> None:
-        """Each second, maintain the file and write read counts; each minute, free the slots of dead readers."""
-        for second in itertools.count(1):
-            await asyncio.sleep(1)
-            self._follow()
-            self._note_reads()
-            try:
-                self._transactions.look()
-                if second % _SECONDS_BETWEEN_REAPS == 0:
-                    self._transactions.environment.reap()
-            except lmdb.Error as error:
-                self._transactions.failed(error)
+    async def tidy(self) -> None:
+        """Do now what the store does in the background: prune tag rows, and drop the answers of other builds."""
+        await self._housekeeping.tidy()
+
+    def _look_after(self) -> None:
+        self._follow()
+        self._note_reads()
 
     def _note_reads(self) -> None:
         """Record reads; those that can't be written now are written next time."""
@@ -178,27 +176,42 @@ class LmdbStore:
         frame, hits = encode_frame(entry), self._known()
         reads = hits.reads.take(_READS_PER_COMMIT)
         try:
-            outcome, transaction = await self._transactions.write_soon(
-                lambda writing: self._commit(writing, entry, frame, lease, reads)
-            )
+            while (
+                outcome := await self._transactions.write_soon(
+                    lambda writing: self._commit(writing, entry, frame, lease, reads)
+                )
+            ) is None:
+                reads.clear()  # they are noted
+                await asyncio.sleep(_SECONDS_BETWEEN_EVICTIONS)
         except lmdb.Error as error:
             self._transactions.failed(error)
             return Commit.FAILED
-        if outcome is Commit.STORED:
-            hits.stored(entry, len(frame), transaction)
-        return outcome
+        if outcome.commit is Commit.STORED:
+            hits.stored(entry, len(frame), outcome.transaction)
+        return outcome.commit
 
     def _commit(
         self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, reads: dict[str, int]
-    ) -> tuple[Commit, int]:
+    ) -> _Outcome | None:
+        """None: some entries were evicted, and there isn't room enough yet."""
         lmdb_entries.note_reads(writing, reads)
         refused = self._refusal(writing, entry, frame, lease)
         if refused is not None:
-            return refused, 0
-        room = self._room_now(writing, lmdb_entries.size_of(entry, frame))
+            return _Outcome(refused, 0)
+        if not self._put(writing, entry, frame):
+            return None
+        return _Outcome(Commit.STORED, writing.txn.id())
+
+    def _put(self, writing: Writing, entry: Entry, frame: bytes) -> bool:
+        """Store an entry; False if there isn't room yet, after a bounded number of others were evicted."""
+        key, size = digest(entry.key), lmdb_entries.size_of(entry, frame)
+        former = lmdb_entries.kept(writing, key)
+        room = self._room_now(writing, size) - size + (0 if former is None else former.size)
+        if not lmdb_entries.evict(writing, self._room, room, _TURNS, spared=key):
+            return False
         lmdb_entries.put(writing, entry, frame)
-        lmdb_entries.evict(writing, room)
-        return Commit.STORED, writing.txn.id()
+        lmdb_tags.renew_older_than(writing, entry.tags, entry.generation)
+        return True
 
     def _room_now(self, writing: Writing, size: int) -> int:
         """The byte limit for all entries, including a new one of `size`.
@@ -216,42 +229,54 @@ class LmdbStore:
             return Commit.LEASE_LOST
         if lmdb_entries.size_of(entry, frame) > self._room:
             return Commit.TOO_LARGE
-        now, lost = self._clock(), writing.state.lost
-        verdict = judge_tags(entry.tags, entry.generation, lambda tag: lmdb_tags.row_of(writing, tag, lost), now)
         held = lmdb_entries.kept(writing, digest(entry.key))
-        if entry.generation < writing.state.floor or verdict.cleanliness is Cleanliness.EXPIRED:
+        if entry.generation < writing.state.floor or self._is_expired(writing, entry):
             return Commit.INVALIDATED
         # It was rendered before the file was replaced: it is only valid if the new file has the same render.
         if entry.generation < self._transactions.since and not lmdb_entries.is_kept(held, entry):
             return Commit.INVALIDATED
-        if is_superseded(held, entry, now):
+        if is_superseded(held, entry, self._clock()):
             return Commit.SUPERSEDED
         return None
 
+    def _is_expired(self, writing: Writing, entry: Entry) -> bool:
+        now, lost = self._clock(), writing.state.lost
+        verdict = judge_tags(entry.tags, entry.generation, lambda tag: lmdb_tags.row_of(writing, tag, lost), now)
+        return verdict.cleanliness is Cleanliness.EXPIRED
+
     async def seed(self, entries: Iterable[Entry]) -> None:
-        """Store the build's entries in one transaction, preserving their ages; a later render stays.
+        """Store the build's entries in steps, preserving their ages; a later render stays.
 
         Their generation is the one that the counter had at their `rendered_at`; see `Store.seed`. Answers of other
-        builds are dropped: they are never served again.
+        builds are dropped soon: they are never served again.
         """
         offered = list(entries)
+        builds = frozenset(build_mark(entry) for entry in offered if entry.kind == "response")
+        if builds:
+            self._housekeeping.serve_only(builds)
         try:
-            await self._transactions.write_soon(lambda writing: self._seed(writing, offered), _SECONDS_TO_SEED)
+            with self._transactions.reading() as reading:
+                generation, times = reading.state().generation, lmdb_tags.moments(reading)
+            seeds = [
+                replace(built, generation=generation_at(built.rendered_at, generation, times)) for built in offered
+            ]
+            steps = Steps(self._transactions, pauses=False)
+            held = await steps.read_each(seeds, _outliving)
+            await steps.write_each(
+                [seed for seed, outlived in zip(seeds, held, strict=True) if not outlived], self._seed
+            )
         except lmdb.Error as error:
             self._transactions.failed(error)
 
-    def _seed(self, writing: Writing, offered: list[Entry]) -> None:
-        lmdb_entries.drop_other_builds(writing, offered)
-        times = lmdb_tags.moments(writing)
-        for built in offered:
-            generation = generation_at(built.rendered_at, writing.state.generation, times)
-            entry = replace(built, generation=generation)
-            if outlives_seed(lmdb_entries.kept(writing, digest(entry.key)), entry):
-                continue
-            frame = encode_frame(entry)
-            if generation >= writing.state.floor and lmdb_entries.size_of(entry, frame) <= self._room:
-                lmdb_entries.put(writing, entry, frame)
-        lmdb_entries.evict(writing, self._room)
+    def _seed(self, writing: Writing, seed: Entry) -> bool:
+        """Store a seed, if it may be; False if there isn't room yet."""
+        frame = encode_frame(seed)
+        refused = (
+            seed.generation < writing.state.floor
+            or lmdb_entries.size_of(seed, frame) > self._room
+            or _outliving(writing, seed)
+        )
+        return refused or self._put(writing, seed, frame)
 
     async def remove(self, key: str) -> None:
         """Drop the entry of `key`, if there is one.
@@ -291,7 +316,7 @@ class LmdbStore:
         named = dict.fromkeys(tags)
         self._follow()
         generation = self._transactions.write_surely(
-            lambda writing: lmdb_tags.invalidate(writing, named, self._clock(), expire_after, self._max_tags),
+            lambda writing: lmdb_tags.invalidate(writing, named, self._clock(), expire_after),
             "invalidate",
         )
         # Other processes may not have noticed yet that the file was replaced.
@@ -360,13 +385,7 @@ class LmdbStore:
             return True
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    """End a task, which may belong to another event loop, even to a closed one."""
-    loop = task.get_loop()
-    if loop is asyncio.get_running_loop():
-        task.cancel()
-        await asyncio.wait((task,))
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("recording reads failed", exc_info=error)
-    elif not loop.is_closed():
-        loop.call_soon_threadsafe(task.cancel)
+def _outliving(at: Reading | Writing, seed: Entry) -> bool:
+    """Whether what is stored is newer than a seed, and of the same build."""
+    held = lmdb_entries.kept(at, digest(seed.key))
+    return held is not None and held.build == build_mark(seed) and outlives_seed(held, seed)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from millpond.policy.tags import TagRow, invalidated
-from millpond.stores.lmdb.entries import drop_fenced
 from millpond.stores.lmdb.layout import (
-    MARK_BYTES,
+    aged,
     digest,
     number,
     number_in,
@@ -36,23 +36,58 @@ def row_of(at: Reading | Writing, tag: str, lost: int) -> TagRow | None:
     return TagRow(lost) if lost else None
 
 
-def invalidate(writing: Writing, tags: Iterable[str], now: float, expire_after: float | None, max_tags: int) -> int:
-    """Count one invalidation, write its rows, and prune the oldest rows when there are too many."""
+def invalidate(writing: Writing, tags: Iterable[str], now: float, expire_after: float | None) -> int:
+    """Count one invalidation, and write its rows. Old rows are pruned by `upkeep/pruning.py`."""
     txn, tables, state = writing
     state.generation += 1
     for tag in tags:
         key = digest(tag)
-        former = row_of(writing, tag, state.lost)
+        former = txn.get(key, db=tables.tags)
         if former is not None:
-            txn.delete(number(former.generation) + key, db=tables.by_age)
-        txn.delete(key, db=tables.condemned)
-        row = invalidated(former, state.generation, now, expire_after)
-        txn.put(key, pack_row(tag, row), db=tables.tags)
-        txn.put(number(state.generation) + key, b"", db=tables.by_age)
+            _forget_age(writing, key, former)
+        row = invalidated(row_of(writing, tag, state.lost), state.generation, now, expire_after)
+        txn.put(key, pack_row(tag, row, _grow_older(writing, key)), db=tables.tags)
     _record_moment(writing, now)
-    if txn.stat(tables.by_age)["entries"] > max_tags:
-        _prune(writing, max_tags)
     return state.generation
+
+
+def renew(writing: Writing, key: bytes) -> None:
+    """Make the row with that digest the youngest, and no longer condemned: there is an entry that needs it."""
+    txn, tables, _ = writing
+    record = txn.get(key, db=tables.tags)
+    if record is not None:
+        _forget_age(writing, key, record)
+        txn.put(key, aged(record, _grow_older(writing, key)), db=tables.tags)
+
+
+def renew_older_than(writing: Writing, tags: Iterable[str], generation: int) -> None:
+    """Keep the rows that make an entry stale that captured `generation`, and is stored now."""
+    for tag in tags:
+        key = digest(tag)
+        record = writing.txn.get(key, db=writing.tables.tags)
+        if record is not None and unpack_row(record).generation > generation:
+            renew(writing, key)
+
+
+def written_since(at: Reading, ages: int, most: int) -> list[bytes] | None:
+    """The digests of the rows that were written after the first `ages` of them; None: more than `most`."""
+    with at.txn.cursor(db=at.tables.by_age) as cursor:
+        if not cursor.set_range(number(ages + 1)):
+            return []
+        keys = list(itertools.islice(cursor.iternext(keys=True, values=False), most + 1))
+    return None if len(keys) > most else [key[8:] for key in keys]
+
+
+def _forget_age(writing: Writing, key: bytes, record: bytes) -> None:
+    writing.txn.delete(number(number_in(record)) + key, db=writing.tables.by_age)
+    writing.txn.delete(key, db=writing.tables.condemned)
+
+
+def _grow_older(writing: Writing, key: bytes) -> int:
+    """Let all other rows be older than this one; returns its age, which is the number of rows written so far."""
+    writing.state.ages += 1
+    writing.txn.put(number(writing.state.ages) + key, b"", db=writing.tables.by_age)
+    return writing.state.ages
 
 
 def moments(at: Reading | Writing) -> list[float]:
@@ -69,27 +104,3 @@ def _record_moment(writing: Writing, now: float) -> None:
     txn.put(number(state.generation), pack_moment(moment), db=tables.journal)
     if state.generation > _INVALIDATIONS_REMEMBERED:
         txn.delete(number(state.generation - _INVALIDATIONS_REMEMBERED), db=tables.journal)
-
-
-def _prune(writing: Writing, max_tags: int) -> None:
-    """Prune the oldest eighth of the rows, and every entry that no other row marks as invalidated.
-
-    The rows themselves are deleted at the next pruning: a reader may hold such an entry, and read its rows next.
-    """
-    txn, tables, state = writing
-    with txn.cursor(db=tables.condemned) as cursor:
-        gone = list(cursor.iternext(keys=True, values=False))
-    for key in gone:
-        txn.delete(key, db=tables.tags)
-    txn.drop(tables.condemned, delete=False)
-    excess = txn.stat(tables.by_age)["entries"] - max_tags + max_tags // 8
-    generations: dict[bytes, int] = {}
-    with txn.cursor(db=tables.by_age) as cursor:
-        for age in [age for age, _ in zip(cursor.iternext(keys=True, values=False), range(excess), strict=False)]:
-            key = age[8:]
-            txn.delete(age, db=tables.by_age)
-            txn.put(key, b"", db=tables.condemned)
-            mark = key[:MARK_BYTES]
-            generations[mark] = max(number_in(age), generations.get(mark, 0))
-    state.floor = max(state.floor, *generations.values())
-    drop_fenced(writing, generations)

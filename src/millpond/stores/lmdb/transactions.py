@@ -14,7 +14,7 @@ import lmdb
 
 from millpond.errors import StoreError
 from millpond.stores.lmdb import entries as lmdb_entries
-from millpond.stores.lmdb.environment import is_damage
+from millpond.stores.lmdb.environment import FileReplaced, is_damage
 from millpond.stores.lmdb.file_replacement import succeed
 from millpond.stores.lmdb.layout import STATE_KEY, State
 from millpond.stores.lmdb.lock import LockTimeout
@@ -42,7 +42,8 @@ _SECONDS_TO_WRITE_SURELY, _SECONDS_ON_A_LOOP = 5.0, 2.0
 _SECONDS_TO_MOVE = 0.1
 _LOOKS_BEFORE_RELEASE = 15
 """Seconds of running after which no thread uses, or waits for, a transaction of a replaced file."""
-_MAX_EVICTED_AT_ONCE = 256
+_MAX_TURNS_AT_ONCE, _MOST_TURNS = 64, 256
+"""How many entries have their turn to be evicted in one transaction; and for a write that may fail."""
 
 
 class Transactions:
@@ -173,9 +174,22 @@ class Transactions:
         with environment.lock.held(seconds, environment.last_transaction):
             return self._written(environment, work, surely=surely)
 
-    async def write_soon(self, work: Callable[[Writing], T], seconds: float = _SECONDS_TO_WRITE) -> T:
-        """As `write`, but without blocking the event loop while another thread or process holds the write lock."""
+    async def write_soon(
+        self, work: Callable[[Writing], T], seconds: float = _SECONDS_TO_WRITE, expected: Environment | None = None
+    ) -> T:
+        """As `write`, but without blocking the event loop while another thread or process holds the write lock.
+
+        Args:
+            work: writes in the transaction.
+            seconds: how long to wait for the lock.
+            expected: the file that `work` is meant for; None: the one that is open.
+
+        Raises:
+            lmdb.Error: the transaction failed, or another file is open; nothing was changed.
+        """
         environment = self.environment
+        if expected is not None and environment is not expected:
+            raise FileReplaced("it was removed or replaced while it was in use")
         if not environment.lock.take():
             for pause in environment.lock.tries(seconds, environment.last_transaction):
                 await asyncio.sleep(pause)
@@ -238,8 +252,7 @@ class Transactions:
                 raise
         # Only once a minute: if it doesn't help, as while a reader pins old pages, it would evict the whole cache.
         self._try_again_at = self._monotonic() + _SECONDS_BETWEEN_EVICTIONS
-        _make_room(environment)
-        result = _transact(environment, work)
+        result = _transact_in_room(environment, work, self._sizes[0], None if surely else _MOST_TURNS)
         self._try_again_at = -math.inf
         return result
 
@@ -266,33 +279,48 @@ def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
     return result
 
 
-def _make_room(environment: Environment) -> None:
-    """Evict an eighth of the entries, and free the pages that dead readers pinned.
+def _transact_in_room(
+    environment: Environment, work: Callable[[Writing], T], max_bytes: int, most_turns: int | None
+) -> T:
+    """Run `work` in a file that had no room for it; evict until it fits, at most an eighth of the entries' bytes.
 
     It starts with small steps: a transaction needs pages itself, and on a full disk it can use only those that earlier
     transactions have freed.
 
+    Args:
+        environment: the file.
+        work: writes in the transaction.
+        max_bytes: the limit for all entries.
+        most_turns: how many entries may have their turn to be evicted, which bounds the time; None: any number.
+
     Raises:
-        lmdb.Error: even the smallest step fails.
+        lmdb.Error: it doesn't fit.
     """
     environment.reap()
     with environment.begin() as txn:
         size = Reading(txn, environment.tables).state().size
-    target, at_once = size * 7 // 8, 1
-    while size > target:
+    target, turns, taken = size * 7 // 8, 1, 0
+    while True:
         try:
-            size = _transact(environment, functools.partial(_evicted, max_bytes=target, entries=at_once))
+            size = _transact(environment, functools.partial(_evicted, max_bytes=max_bytes, room=target, turns=turns))
         except lmdb.Error as error:
-            if at_once == 1 or not environment.is_full(error):
+            if turns == 1 or not environment.is_full(error):
                 raise
-            at_once = 1
-        else:
-            at_once = min(2 * at_once, _MAX_EVICTED_AT_ONCE)
-    _transact(environment, _turn_over)
+            turns = 1
+            continue
+        _transact(environment, _turn_over)
+        try:
+            return _transact(environment, work)
+        except lmdb.Error as error:
+            taken += turns
+            over = size <= target or (most_turns is not None and taken >= most_turns)
+            if over or not environment.is_full(error):
+                raise
+        turns = min(2 * turns, _MAX_TURNS_AT_ONCE)
 
 
-def _evicted(writing: Writing, max_bytes: int, entries: int) -> int:
-    lmdb_entries.evict(writing, max_bytes, entries)
+def _evicted(writing: Writing, max_bytes: int, room: int, turns: int) -> int:
+    lmdb_entries.evict(writing, max_bytes, room, turns)
     return writing.state.size
 
 
