@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,18 @@ def test_ls_says_how_many_it_left_out(pond: Pond) -> None:
     assert (len(facts["entries"]), facts["total"]) == (1, 4)
 
 
+@pytest.mark.parametrize("arguments", [[], ["--tag", "none"]])
+def test_the_json_of_ls_is_printed_like_any_other(pond: Pond, arguments: list[str]) -> None:
+    printed = pond.cache("ls", "--json", *arguments).out
+    assert printed == json.dumps(json.loads(printed), indent=2, ensure_ascii=False) + "\n"
+
+
+def test_a_long_list_is_several_tables(pond: Pond, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("millpond.cli.cache._ROWS_OF_A_TABLE", 2)
+    assert pond.cache("ls").out.count("Entry") == 2
+    assert pond.cache("ls", "--tag", "none").out.count("Entry") == 1
+
+
 def test_show_takes_a_path_a_key_and_the_beginning_of_an_id(pond: Pond) -> None:
     facts = next(entry for entry in pond.listed() if entry["path"] == "/items/2")
     for name in ("/items/2", "response app/items/[id]/route.py /items/2", facts["id"], facts["id"][:8].upper()):
@@ -241,6 +254,8 @@ def test_prune_drops_what_a_tag_expired(pond: Pond) -> None:
 def test_a_new_build_replaces_answers_and_keeps_function_data_whose_code_is_unchanged(pond: Pond) -> None:
     pond.build()
     assert pond.ask("/items/1") == ["HIT"]
+    assert {entry["state"] for entry in pond.listed()} == {"fresh", "dead"}
+    assert pond.cache("prune").out == "1 entry removed\n", "a server does the same after a second"
     assert pond.paths() == ["/items/1", "/items/2", "function"]
     assert {entry["state"] for entry in pond.listed()} == {"fresh"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from millpond.cli.console import (
     output,
     print_error,
     print_json,
+    print_json_list,
     print_labelled,
     print_table,
 )
@@ -37,7 +39,7 @@ from millpond.prerender.build_table import route_table
 from millpond.routes.naming.named_path import named_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from millpond.cli.facts.stored import ProjectCache
     from millpond.policy.entry import Entry
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 cache = App(name="cache", help_format="plaintext")
 
 HEADINGS = ["Entry", "Kind", "Size", "Age", "State", "Lifetime", "Gen", "Hits", "Id", "Tags"]
+_ROWS_OF_A_TABLE = 1000
 
 
 @cache.command(name="ls")
@@ -69,20 +72,29 @@ def list_entries(
     with errors_as_json(json):
         about = cache_of(project_of(which.entrypoint()), "millpond cache")
         with about.inspected() as inspection:
+            # Only digests are held for all entries: there may be a million.
             wanted = [
-                (found.use, facts)
-                for found, facts in _facts(about, inspection, own=all_tags)
+                (-found.use, found.digest)
+                for found, facts in _facts(about, inspection.entries(), inspection, own=False)
                 if _fits(found, facts, route, tag, kind)
             ]
-    listed = [facts for _, facts in sorted(wanted, key=lambda pair: -pair[0])][: limit or None]
-    if json:
-        print_json({"entries": listed, "total": len(wanted)})
-        return 0
-    console = output()
-    print_table(console, route_table(HEADINGS, [entry_row(facts) for facts in listed], console.width))
-    if len(listed) < len(wanted):
-        console.print(f"\n{len(listed)} of {len(wanted)} entries; --limit 0 shows all", soft_wrap=True)
+            latest = [name for _, name in sorted(wanted)][: limit or None]
+            listed = (facts for _, facts in _facts(about, inspection.found(latest), inspection, own=all_tags))
+            if json:
+                print_json_list("entries", listed, {"total": len(wanted)})
+            else:
+                _print_tables(listed)
+    if not json and len(latest) < len(wanted):
+        output().print(f"\n{len(latest)} of {len(wanted)} entries; --limit 0 shows all", soft_wrap=True)
     return 0
+
+
+def _print_tables(listed: Iterator[dict[str, Any]]) -> None:
+    """One table, or several if it is long, as the columns of a table are as wide as what is in all its rows."""
+    console, first = output(), True
+    while (rows := [entry_row(facts) for facts in itertools.islice(listed, _ROWS_OF_A_TABLE)]) or first:
+        print_table(console, route_table(HEADINGS, rows, console.width))
+        first = False
 
 
 @cache.command
@@ -100,7 +112,7 @@ def show(
         with about.inspected() as inspection:
             shown = [
                 {**facts, "headers": _headers(found.entry)}
-                for found, facts in _facts(about, inspection, own=True)
+                for found, facts in _facts(about, inspection.entries(), inspection, own=True)
                 if wanted(found.digest, found.entry)
             ]
         if not shown:
@@ -122,14 +134,12 @@ def stats(*, which: Which = HERE, json: Json = False) -> int:
         about = cache_of(project_of(which.entrypoint()), "millpond cache")
         with about.inspected() as inspection:
             numbers = inspection.stats()._asdict()
-            listed = [facts for _, facts in _facts(about, inspection, own=False)]
-    facts = {
-        **numbers,
-        "max_bytes": about.max_bytes,
-        "hits": sum(entry["hits"] for entry in listed),
-        "kinds": Counter(str(entry["kind"] or DAMAGED) for entry in listed),
-        "states": Counter(str(entry["state"]) for entry in listed),
-    }
+            hits, kinds, states = 0, Counter[str](), Counter[str]()
+            for found, facts in _facts(about, inspection.entries(), inspection, own=False):
+                hits += found.hits
+                kinds[str(facts["kind"] or DAMAGED)] += 1
+                states[str(facts["state"])] += 1
+    facts = {**numbers, "max_bytes": about.max_bytes, "hits": hits, "kinds": kinds, "states": states}
     if json:
         print_json(facts)
         return 0
@@ -142,15 +152,18 @@ def verify(*, which: Which = HERE, json: Json = False) -> int:
     """Read every entry; the exit code is 1 if any is damaged."""
     with errors_as_json(json):
         about = cache_of(project_of(which.entrypoint()), "millpond cache")
+        entries, damaged = 0, []
         with about.inspected() as inspection:
-            found = list(inspection.entries())
-    damaged = [one.digest for one in found if one.entry is None]
+            for found in inspection.entries():
+                entries += 1
+                if found.entry is None:
+                    damaged.append(found.digest)
     if json:
-        print_json({"entries": len(found), "damaged": damaged})
+        print_json({"entries": entries, "damaged": damaged})
     else:
         for name in damaged:
             print_error(f"entry {name[:ID_LENGTH]} is damaged and is never served. `millpond cache prune` drops it.")
-        output().print(f"{len(found)} entries, {len(damaged)} damaged", soft_wrap=True)
+        output().print(f"{entries} entries, {len(damaged)} damaged", soft_wrap=True)
     return 1 if damaged else 0
 
 
@@ -221,10 +234,10 @@ def _report_dropped(number: int, json: bool) -> int:
 
 
 def _facts(
-    about: ProjectCache, inspection: StoreInspection, *, own: bool
+    about: ProjectCache, entries: Iterable[ListedEntry], inspection: StoreInspection, *, own: bool
 ) -> Iterator[tuple[ListedEntry, dict[str, Any]]]:
     row_of, now = inspection.row, time.time()
-    for found in inspection.entries():
+    for found in entries:
         yield found, facts_of(about, found, row_of, now, own=own)
 
 

@@ -62,6 +62,18 @@ def print_json(facts: Any) -> None:
     print_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
 
 
+def print_json_list(name: str, items: Iterable[Any], facts: dict[str, Any]) -> None:
+    """Print an object as `print_json` does: first a list, of which one item at a time is held, then other facts."""
+    separator = b""
+    print_bytes(b"{\n  %s: [" % msgspec.json.encode(name))
+    for item in items:
+        text = msgspec.json.format(msgspec.json.encode(item), indent=2)
+        print_bytes(separator + b"\n    " + text.replace(b"\n", b"\n    "))
+        separator = b","
+    rest = msgspec.json.format(msgspec.json.encode(facts), indent=2).removeprefix(b"{")
+    print_bytes((b"\n  ]," if separator else b"],") + rest + b"\n")
+
+
 def print_bytes(content: bytes) -> None:
     """Print bytes on stdout as they are, whatever the terminal's encoding."""
     sys.stdout.flush()

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -75,6 +75,10 @@ class StoreInspection(OpenedStore, Protocol):
     @abstractmethod
     def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included."""
+
+    @abstractmethod
+    def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
+        """The entries with these digests, in this order; those that aren't there any more are left out."""
 
     @abstractmethod
     def stats(self) -> StoreStats:

@@ -12,7 +12,7 @@ from millpond.stores.lmdb.tag_rows import row_of
 from millpond.stores.maintenance_contract import ListedEntry, StoreInspection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from millpond.policy.tags import TagRow
@@ -78,6 +78,13 @@ class LmdbInspection(StoreInspection):
         """Every current entry, including unreadable ones; each is read in a separate transaction."""
         with self._environment.begin() as txn, txn.cursor(db=self._environment.tables.kept) as cursor:
             keys = list(cursor.iternext(keys=True, values=False))
+        return self._found(keys)
+
+    def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
+        """The entries with these digests, in this order; those that aren't there any more are left out."""
+        return self._found(map(bytes.fromhex, digests))
+
+    def _found(self, keys: Iterable[bytes]) -> Iterator[ListedEntry]:
         return (found for key in keys if (found := self._find(key)) is not None)
 
     def stats(self) -> LmdbStats:

@@ -40,7 +40,7 @@ _TURNS, _SECONDS_BETWEEN_EVICTIONS = 32, 0.002
 """How many entries have their turn to be evicted in one transaction; and the time left to others after it."""
 
 
-class _Outcome(NamedTuple):
+class _Committed(NamedTuple):
     commit: Commit
     transaction: int
     """The number of the one that stored the entry."""
@@ -192,15 +192,15 @@ class LmdbStore:
 
     def _commit(
         self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, reads: dict[str, int]
-    ) -> _Outcome | None:
+    ) -> _Committed | None:
         """None: some entries were evicted, and there isn't room enough yet."""
         lmdb_entries.note_reads(writing, reads)
         refused = self._refusal(writing, entry, frame, lease)
         if refused is not None:
-            return _Outcome(refused, 0)
+            return _Committed(refused, 0)
         if not self._put(writing, entry, frame):
             return None
-        return _Outcome(Commit.STORED, writing.txn.id())
+        return _Committed(Commit.STORED, writing.txn.id())
 
     def _put(self, writing: Writing, entry: Entry, frame: bytes) -> bool:
         """Store an entry; False if there isn't room yet, after a bounded number of others were evicted."""

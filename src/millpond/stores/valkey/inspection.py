@@ -15,7 +15,7 @@ from millpond.stores.valkey.loop_thread import LoopThread
 from millpond.stores.valkey.session import ResumePoint, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from millpond.config.store_url import StoreAddress
     from millpond.stores.valkey.entry_index import FoundEntry
@@ -117,6 +117,14 @@ class ValkeyInspection(Visitor, StoreInspection):
     def entries(self) -> Iterator[ListedEntry]:
         """Every entry that is there now, those that can't be read included."""
         index = sorted(self.call(index_of(self.session.server, self.layout)).items())
+        yield from self._in_parts(index)
+
+    def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
+        """The entries with these digests, in this order; those that aren't there any more are left out."""
+        index = self.call(index_of(self.session.server, self.layout))
+        yield from self._in_parts([(name, index[name]) for name in digests if name in index])
+
+    def _in_parts(self, index: list[tuple[str, IndexedEntry]]) -> Iterator[ListedEntry]:
         floor = self.call(self.floor())
         for start in range(0, len(index), _AT_ONCE):
             yield from self.call(self._found(index[start : start + _AT_ONCE], floor))
