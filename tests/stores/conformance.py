@@ -370,6 +370,43 @@ class StoreConformance:
         await store.close()
 
     @pytest.mark.anyio
+    async def test_what_is_stored_once_evicts_its_like_and_not_what_was_read(self, world: World) -> None:
+        store = world.make(60_000)
+        await store.open()
+        for number in range(20):
+            await store.commit(entry_at(f"/{number}", body=b"x" * 1500))
+            await store.get(f"/{number}")
+        for number in range(100):
+            await store.commit(entry_at(f"/once/{number}", body=b"x" * 1500))
+        assert {entry.key for entry in store.entries()} >= {f"/{number}" for number in range(20)}
+        await store.close()
+
+    @pytest.mark.anyio
+    async def test_what_comes_back_soon_after_its_eviction_stays(self, world: World) -> None:
+        store = world.make(60_000)
+        await store.open()
+        for number in range(40):
+            await store.commit(entry_at(f"/{number}", body=b"x" * 1500))
+        gone = min({f"/{number}" for number in range(40)} - {entry.key for entry in store.entries()})
+        await store.commit(entry_at(gone, body=b"x" * 1500))
+        for number in range(100):
+            await store.commit(entry_at(f"/once/{number}", body=b"x" * 1500))
+        assert gone in {entry.key for entry in store.entries()}
+        await store.close()
+
+    @pytest.mark.anyio
+    async def test_an_entry_that_needs_the_room_of_many_gets_it(self, world: World) -> None:
+        store = world.make(1_000_000)
+        await store.open()
+        for number in range(300):
+            await store.commit(entry_at(f"/{number}", body=b"x" * 3000))
+        large = entry_at("/large", body=b"x" * 900_000)
+        assert await store.commit(large) is Commit.STORED
+        assert await store.get("/large") == large
+        assert sum(entry.size for entry in store.entries()) <= 1_000_000
+        await store.close()
+
+    @pytest.mark.anyio
     async def test_replacing_an_entry_frees_the_room_of_the_former_one(self, world: World) -> None:
         store = world.make(10_000)
         await store.open()

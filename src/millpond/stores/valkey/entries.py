@@ -112,27 +112,38 @@ class Entries:
         noted = [part for pair in (reads or {}).items() for part in pair]
         asked = (self._session.run_id, "seed" if seeding else "commit", token, name, entry.generation)
         facts = (repr(entry.rendered_at), size, entry.build, self._max_bytes, repr(self._clock()), CLOCK_TOLERANCE)
-        place = (lifetime, self._layout.frames, frame if self._together else b"", len(noted), *noted)
-        tags = (as_bytes(tag) for tag in entry.tags)
+        place = (lifetime, self._layout.frames, frame if self._together else b"")
         held = name if lease is None else self._layout.name(lease.key)
         keys = [self._layout.lease(held), *([self._layout.frame(name)] if self._together else [])]
-        outcome, *rest = await self._session.ask(COMMIT, *asked, *facts, *place, *tags, keys=keys)
+        tags = list(map(as_bytes, entry.tags))
+        while True:
+            outcome, *rest = await self._session.ask(
+                COMMIT, *asked, *facts, *place, len(noted), *noted, *tags, keys=keys
+            )
+            noted = []
+            if rest and not self._together:
+                await self._unlink(rest[1])
+            if outcome != b"no room":
+                break
         if outcome == b"elsewhere":
             self._session.is_in_doubt = True
             return Commit.FAILED
         if outcome != b"stored":
             return Commit(outcome.decode())
-        version, evicted = rest
+        version = rest[0]
         if not self._together:
-            await self._put(name, version, frame, lifetime, [victim.decode() for victim in evicted])
+            await self._put(name, version, frame, lifetime)
         self._mirror.keep(name, MirroredEntry(entry, len(frame), version), since)
         return Commit.STORED
 
-    async def _put(self, name: str, version: int, frame: bytes, lifetime: int, evicted: list[str]) -> None:
-        """The rest of a commit where frames are elsewhere."""
+    async def _unlink(self, names: list[bytes]) -> None:
+        """Delete the frames of entries that were evicted, where frames are elsewhere."""
         server, layout = self._session.server, self._layout
-        await gathered(server.command("UNLINK", layout.frame(victim)) for victim in evicted)
-        await server.run(PUT, (layout.frame(name),), (version, lifetime, frame))
+        await gathered(server.command("UNLINK", layout.frame(name.decode())) for name in names)
+
+    async def _put(self, name: str, version: int, frame: bytes, lifetime: int) -> None:
+        """The rest of a commit where frames are elsewhere."""
+        await self._session.server.run(PUT, (self._layout.frame(name),), (version, lifetime, frame))
         await self._session.ask(ANNOUNCE, name, version)
 
     async def seed(self, entries: list[Entry]) -> None:

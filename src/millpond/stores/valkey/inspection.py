@@ -10,7 +10,7 @@ from millpond.policy.tags import TagRow
 from millpond.stores.maintenance_contract import ListedEntry, OpenedStore, StoreInspection
 from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyClient, gathered
 from millpond.stores.valkey.entry_index import index_of, read
-from millpond.stores.valkey.layout import IndexedEntry, Layout, as_bytes, bucket_of, unpack_row
+from millpond.stores.valkey.layout import Layout, Reads, as_bytes, bucket_of, unpack_row
 from millpond.stores.valkey.loop_thread import LoopThread
 from millpond.stores.valkey.session import ResumePoint, Session
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from millpond.config.store_url import StoreAddress
     from millpond.stores.valkey.entry_index import FoundEntry
+    from millpond.stores.valkey.layout import IndexedEntry
 
 T = TypeVar("T")
 
@@ -135,17 +136,11 @@ class ValkeyInspection(Visitor, StoreInspection):
 
     async def _found(self, part: list[tuple[str, IndexedEntry]], floor: int) -> list[ListedEntry]:
         server, names = self.session.server, [name for name, _ in part]
-        entries, hits, uses = await gathered(
-            (
-                read(server, self.layout, part),
-                server.command("HMGET", self.layout.hits, *names),
-                server.command("ZMSCORE", self.layout.use, *names),
-            )
+        entries, reads = await gathered(
+            (read(server, self.layout, part), server.command("HMGET", self.layout.reads, *names))
         )
         return [
-            _as_found(one, floor, int(count or 0), int(use or 0))
-            for one, count, use in zip(entries, hits, uses, strict=True)
-            if one.is_there
+            _as_found(one, floor, Reads.unpack(text)) for one, text in zip(entries, reads, strict=True) if one.is_there
         ]
 
     async def _stats(self) -> ValkeyStats:
@@ -171,7 +166,7 @@ class ValkeyInspection(Visitor, StoreInspection):
         )
 
 
-def _as_found(one: FoundEntry, floor: int, hits: int, use: int) -> ListedEntry:
+def _as_found(one: FoundEntry, floor: int, reads: Reads) -> ListedEntry:
     """An entry from before the server lost state can't be used by anybody."""
     entry = one.entry if one.kept.generation >= floor else None
-    return ListedEntry(entry, one.name, one.kept.size, one.kept.generation, hits, use)
+    return ListedEntry(entry, one.name, one.kept.size, one.kept.generation, reads.hits, reads.use)

@@ -11,10 +11,10 @@ from millpond.policy.tags import TagRow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LAYOUT = 1
+LAYOUT = 2
 """Part of every key: servers of another layout have a state of their own, and see none of this one's entries."""
 
-_STATE_KEYS = ("state", "rows", "buckets", "mirrors", "journal", "moments", "index", "use", "hits")
+_STATE_KEYS = ("state", "rows", "buckets", "mirrors", "journal", "moments", "index", "places", "reads", "ghosts")
 """In the order in which scripts take them."""
 _OF_A_BUILD = "response\0"
 """How keys of answers begin. What others are about belongs to no build: they say themselves what it depends on."""
@@ -37,9 +37,8 @@ class Layout:
         root = f"{prefix}:v{LAYOUT}"
         self._together = f"{{{root}}}"
         self.state = tuple(f"{self._together}:{key}" for key in _STATE_KEYS)
-        self.rows, self.buckets, self.mirrors, self.journal, self.moments, self.index, self.use, self.hits = self.state[
-            1:
-        ]
+        self.rows, self.buckets, self.mirrors, self.journal, self.moments, self.index = self.state[1:7]
+        self.reads = self.state[8]
         self.frames = f"{root}:entry:"
         self._build = build.encode()
         self.name = lru_cache(maxsize=32_768)(self._name)
@@ -90,6 +89,20 @@ class IndexedEntry(NamedTuple):
     def unpack(cls, text: bytes) -> IndexedEntry:
         version, size, generation, rendered_at, build = text.split(b" ", 4)
         return cls(int(version), int(size), int(generation), float(rendered_at), build.decode())
+
+
+class Reads(NamedTuple):
+    """How an entry was read."""
+
+    hits: int = 0
+    counted: int = 0
+    """The reads that count for its next turn to be evicted; see `policy/eviction.py`."""
+    use: int = 0
+    """The larger, the later it was written or read."""
+
+    @classmethod
+    def unpack(cls, text: bytes | None) -> Reads:
+        return cls() if text is None else cls(*map(int, text.split(b" ")))
 
 
 class JournalRecord(NamedTuple):

@@ -18,10 +18,10 @@ end
 
 -- Versions go on from the server's clock: frames of a former epoch, which may still be there, have lower ones.
 local function begin_epoch()
-  redis.call('DEL', STATE, ROWS, BUCKETS, MIRRORS, JOURNAL, MOMENTS, INDEX, USE, HITS)
+  redis.call('DEL', STATE, ROWS, BUCKETS, MIRRORS, JOURNAL, MOMENTS, INDEX, PLACES, READS, GHOSTS)
   redis.call('HSET', STATE, 'epoch', fresh, 'created', microseconds, 'version', microseconds, 'generation', 0,
-    'base', 0, 'floor', 0, 'lost', 0, 'seq', 0, 'uses', 0, 'size', 0, 'renewals', 0, 'rows', 0, 'buckets', 0,
-    'mirrors', 0)
+    'base', 0, 'floor', 0, 'lost', 0, 'seq', 0, 'uses', 0, 'size', 0, 'probation', 0, 'placed', 0, 'renewals', 0,
+    'rows', 0, 'buckets', 0, 'mirrors', 0)
 end
 
 local function policy()

@@ -2,8 +2,9 @@
 -- KEYS: the state, lease, and where it is in the same slot (no cluster) the frame's own
 -- ARGV: epoch, nonce, server known, commit|seed, lease's token ('' for none), name, generation, rendered_at, size, build, most bytes,
 --       now, tolerance, milliseconds to live, where frames are, frame, how many reads follow, reads..., tags...
--- Returns: what became of it, version, entries that were evicted
-local LEASE, FRAME = KEYS[10], KEYS[11]
+-- Returns: what became of it, version, entries that were evicted; 'no room': ask again, this was one step
+local LEASE, FRAME = KEYS[11], KEYS[12]
+local TURNS = 64  -- of entries to be evicted in one step: this bounds the time for which the server does nothing else
 local seeding, token, name, build = ARGV[4] == 'seed', ARGV[5], ARGV[6], ARGV[10]
 local generation, rendered_at, size, most = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
 local now, tolerance, lifetime, place, frame = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV[15], ARGV[16]
@@ -38,6 +39,66 @@ local function is_superseded()
   return rendered_at < held.rendered_at and held.rendered_at <= now + tolerance
 end
 
+-- The oldest entry of a queue, other than the one that comes.
+local function first(low, high)
+  local found = redis.call('ZRANGEBYSCORE', PLACES, low, high, 'LIMIT', 0, 2)
+  return found[1] ~= name and found[1] or found[2]
+end
+
+local function join(entry, queue)
+  redis.call('ZADD', PLACES, queue + redis.call('HINCRBY', STATE, 'placed', 1), entry)
+end
+
+-- Remember an evicted entry; as many are remembered as there are entries.
+local function remember(entry)
+  redis.call('ZADD', GHOSTS, redis.call('HINCRBY', STATE, 'placed', 1), entry)
+  if redis.call('ZCARD', GHOSTS) > redis.call('HLEN', INDEX) then
+    redis.call('ZPOPMIN', GHOSTS, 2)
+  end
+end
+
+-- Give one entry its turn; true: it was evicted. See policy/eviction.py.
+local function take_turn(victim)
+  local on_probation, hits, counted = is_on_probation(victim), reads_of(victim)
+  if counted == 0 then
+    forget(victim)
+    if on_probation then
+      remember(victim)
+    end
+    return true
+  end
+  local size = unpack_kept(redis.call('HGET', INDEX, victim)).size
+  count(victim, -size)
+  join(victim, MAIN)
+  count(victim, size)
+  set_reads(victim, hits, on_probation and 0 or counted - 1)
+  return false
+end
+
+-- Evict until the rest counts at most `room` bytes, in one step; what was evicted, and whether there is room.
+local function evict(room)
+  local evicted = {}
+  for _ = 1, TURNS do
+    local held, probation = field('size'), field('probation')
+    if held <= room then
+      break
+    end
+    local from_main = probation <= math.floor(most / 10) and held > probation
+    local victim = first(from_main and MAIN or 0, from_main and '+inf' or '(' .. number(MAIN))
+      or first(0, '+inf')
+    if not victim then
+      break
+    end
+    if take_turn(victim) then
+      table.insert(evicted, victim)
+      if FRAME then
+        redis.call('UNLINK', place .. victim)
+      end
+    end
+  end
+  return evicted, field('size') <= room
+end
+
 note_reads(first_read, first_tag - 1)
 if not as_known() or not is_server(ARGV[3]) or generation > field('generation') then
   return { 'elsewhere' }
@@ -51,32 +112,24 @@ elseif is_superseded() then
   return { 'superseded' }
 end
 
+local former = redis.call('HGET', INDEX, name)
+local evicted, fits = evict(most - size + (former and unpack_kept(former).size or 0))
+if not fits then
+  return { 'no room', 0, evicted }
+end
 local version = redis.call('HINCRBY', STATE, 'version', 1)
 if FRAME then
-  -- First: a server that is out of memory refuses it, and nothing has been changed.
+  -- First: a server that is out of memory refuses it, and nothing has been changed but what was evicted.
   redis.call('SET', FRAME, string.format('%020.0f', version) .. frame, 'PX', lifetime)
 end
-local hits = redis.call('HGET', HITS, name)
-forget(name)
+if former then
+  count(name, -unpack_kept(former).size)
+else
+  join(name, redis.call('ZREM', GHOSTS, name) == 1 and MAIN or 0)
+end
+count(name, size)
 redis.call('HSET', INDEX, name, string.format('%.0f %s %s %s %s', version, ARGV[9], ARGV[7], ARGV[8], build))
-if hits then
-  redis.call('HSET', HITS, name, hits)
-end
-redis.call('ZADD', USE, redis.call('HINCRBY', STATE, 'uses', 1), name)
-local held = redis.call('HINCRBY', STATE, 'size', size)
-local evicted = {}
-while held > most do
-  local victim = redis.call('ZRANGE', USE, 0, 0)[1]
-  if not victim then
-    break
-  end
-  forget(victim)
-  held = field('size')
-  table.insert(evicted, victim)
-  if FRAME then
-    redis.call('UNLINK', place .. victim)
-  end
-end
+set_reads(name, reads_of(name))
 if FRAME then
   record('c', { 'e', name, 'v', number(version) })
 end

@@ -1,5 +1,5 @@
 -- The right to regenerate one entry. KEYS: the state, lease. ARGV: epoch, nonce, verb, token, milliseconds
-local LEASE = KEYS[10]
+local LEASE = KEYS[11]
 local verb, token, milliseconds = ARGV[3], ARGV[4], ARGV[5]
 if verb == 'acquire' then
   if redis.call('EXISTS', LEASE) == 1 then

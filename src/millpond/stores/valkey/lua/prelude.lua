@@ -1,17 +1,19 @@
 -- What every script that touches the state of an application begins with. All its keys are in one slot.
 --
--- state    hash    epoch, created, generation, base, floor, lost, seq, version, uses, size, renewals, rows, buckets,
---                  mirrors
+-- state    hash    epoch, created, generation, base, floor, lost, seq, version, uses, size, probation, placed, renewals,
+--                  rows, buckets, mirrors
 -- rows     hash    tag -> row: "generation expired expiring expire_at"; expire_at is "-" when nothing is expiring
 -- buckets  hash    bucket -> row: what the rows that were given up amount to
 -- mirrors  hash    mirror -> "renewal applied build"
 -- journal  stream  seq-0 -> n (nonce), k (kind), and what belongs to the kind
 -- moments  list    when each invalidation since `base` happened, the latest only
 -- index    hash    entry -> "version size generation rendered_at build"
--- use      zset    entry -> when it was used last, in uses
--- hits     hash    entry -> how often it was read
-local STATE, ROWS, BUCKETS, MIRRORS, JOURNAL, MOMENTS, INDEX, USE, HITS = unpack(KEYS, 1, 9)
+-- places   zset    entry -> its place in the queues of policy/eviction.py; those of the main queue begin at MAIN
+-- reads    hash    entry -> "hits counted use": reads, those that count for its next turn, and when it was used last
+-- ghosts   zset    entry that was evicted -> when, in places
+local STATE, ROWS, BUCKETS, MIRRORS, JOURNAL, MOMENTS, INDEX, PLACES, READS, GHOSTS = unpack(KEYS, 1, 10)
 local EPOCH, NONCE = ARGV[1], ARGV[2]
+local MAIN, MAX_READS = 2 ^ 52, 3
 local JOURNAL_LENGTH, MOMENTS_REMEMBERED = 50000, 10000
 
 local function number(value)
@@ -105,25 +107,48 @@ local function unpack_kept(text)
   }
 end
 
+local function is_on_probation(name)
+  return tonumber(redis.call('ZSCORE', PLACES, name) or MAIN) < MAIN
+end
+
+-- Count bytes of an entry that comes, or with a negative number goes.
+local function count(name, size)
+  redis.call('HINCRBY', STATE, 'size', size)
+  if is_on_probation(name) then
+    redis.call('HINCRBY', STATE, 'probation', size)
+  end
+end
+
 -- Take an entry out of the index; whoever calls deletes its frame.
 local function forget(name)
   local text = redis.call('HGET', INDEX, name)
   if not text then
     return false
   end
-  redis.call('HINCRBY', STATE, 'size', -unpack_kept(text).size)
+  count(name, -unpack_kept(text).size)
   redis.call('HDEL', INDEX, name)
-  redis.call('HDEL', HITS, name)
-  redis.call('ZREM', USE, name)
+  redis.call('HDEL', READS, name)
+  redis.call('ZREM', PLACES, name)
   return true
+end
+
+-- How an entry was read: hits, the reads that count for its next turn, and when it was used last.
+local function reads_of(name)
+  local hits, counted = string.match(redis.call('HGET', READS, name) or '', '^(%d+) (%d+) %d+$')
+  return tonumber(hits or 0), tonumber(counted or 0)
+end
+
+local function set_reads(name, hits, counted)
+  local use = redis.call('HINCRBY', STATE, 'uses', 1)
+  redis.call('HSET', READS, name, string.format('%.0f %.0f %.0f', hits, counted, use))
 end
 
 -- Note reads given as name, count, name, count, ...; in ARGV from `first` to `last`.
 local function note_reads(first, last)
   for i = first, last, 2 do
     if redis.call('HEXISTS', INDEX, ARGV[i]) == 1 then
-      redis.call('ZADD', USE, redis.call('HINCRBY', STATE, 'uses', 1), ARGV[i])
-      redis.call('HINCRBY', HITS, ARGV[i], ARGV[i + 1])
+      local hits, counted = reads_of(ARGV[i])
+      set_reads(ARGV[i], hits + ARGV[i + 1], math.min(MAX_READS, counted + ARGV[i + 1]))
     end
   end
 end

@@ -6,7 +6,7 @@ if not as_known() then
 end
 local version = redis.call('HINCRBY', STATE, 'version', 1)
 forget(ARGV[3])
-if KEYS[10] then
-  redis.call('UNLINK', KEYS[10])
+if KEYS[11] then
+  redis.call('UNLINK', KEYS[11])
 end
 return { record('c', { 'e', ARGV[3], 'v', number(version) }), mirrors(), version }
