@@ -89,7 +89,7 @@ class Runtime:
 
     def tasks(self) -> list[asyncio.Task[Any]]:
         """The background work that is under way in the running event loop."""
-        parts = (self.responses.engine, self.after_callbacks, self.data.engine)
+        parts = (self.responses.engine, self.responses.coded, self.after_callbacks, self.data.engine)
         return [task for part in parts for task in part.tasks()]
 
 
@@ -179,6 +179,7 @@ class _Assembly:
             variants=Variants(cache.max_query_variants),
             lease_seconds=cache.lease_seconds,
             codings=cache.codings,
+            max_coded_bytes=cache.local_bytes // 2,
             max_overdue_renders=cache.max_overdue_renders,
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),
