@@ -155,7 +155,7 @@ class _Assembly:
     def renderer(self) -> Renderer:
         context, config = self.context, self.context.config
         return Renderer(
-            app=SharedStack(context.app, context.render_middleware),
+            app=SharedStack(context.app, context.render_middleware, context.is_unseen),
             project=context.project,
             compat=config.compat,
             expire_time=config.expire_time,

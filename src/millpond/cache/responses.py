@@ -220,7 +220,8 @@ class _AnswerRead(Read):
 
     def __init__(self, responses: Responses, target: Target, *, waits: bool) -> None:
         self._responses, self._target, self.waits = responses, target, waits
-        self._caused_by = cause()
+        spans = responses.spans
+        self._caused_by = cause() if spans.are_made() else None
         self.key, self.name = target.key, target.label
 
     def judge(self, entry: Entry) -> Judgement:
@@ -231,7 +232,10 @@ class _AnswerRead(Read):
 
     async def make(self, run: Run) -> Made:
         """Raises NotStatic: the route turned dynamic, which has been logged; RenderFailed: the render failed."""
-        with self._responses.spans.around(self._target, self._caused_by, background=run.background) as span:
+        spans = self._responses.spans
+        if not spans.are_made():
+            return await self._make(run)
+        with spans.around(self._target, self._caused_by, background=run.background) as span:
             made = await self._make(run)
             span.set_attribute("http.response.status_code", made.entry.status)
             return made

@@ -63,9 +63,13 @@ class LocalReads:
         self.captured = 0
         """The highest generation that was returned to a caller."""
         self._view = SeenTags(-1, -1, 0)
+        self._missing = ("", -1)
+        """The key that was looked for last and isn't there, and the transaction after which it wasn't."""
 
     def peek(self, key: str) -> Entry | None:
         now = self.environment.last_transaction()
+        if (key, now) == self._missing:  # a miss asks several times before it renders
+            return None
         known = self._local.get(key)
         entry = known.entry if known is not None and known.seen == now else self._entry(key, known)
         if entry is not None:
@@ -139,6 +143,7 @@ class LocalReads:
         entry = decode_frame(frame)
         if entry is None or entry.key != key:  # missing, damaged, or in another frame layout
             self._local.forget(key)
+            self._missing = (key, seen)
             return None
         self._local.keep(key, SeenEntry(entry, len(frame), version_of(record), seen))
         return entry
