@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+import uvloop
 from uvicorn.server import ServerState
 
 from millpond import Millpond
@@ -178,7 +179,7 @@ def main() -> None:
             route.parent.mkdir(parents=True)
             route.write_text(source + HANDLER % ("" if given.sync else "async ", text), "utf-8")
         _build(Path(folder))
-        asyncio.run(measure(Path(folder) / "app", given.times, given.rounds, accepted, profiles=given.profile))
+        uvloop.run(measure(Path(folder) / "app", given.times, given.rounds, accepted, profiles=given.profile))
         logging.shutdown()
 
 

@@ -17,6 +17,7 @@ from millpond.cache.clean_context import CleanContext
 from millpond.cache.compression import compress
 from millpond.policy.http.coding import compressible, varies_by_coding
 from millpond.policy.http.reply import Reply, choose, in_coding, plain
+from millpond.render.pending_tasks import ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ class CodedBodies:
             task = self._begin(entry, found)
             if len(entry.body) > MAX_AWAITED:
                 return plain(entry)
-            await asyncio.wait((task,))  # not `await task`: who goes away cancels nothing
+            await ended(task)  # not `await task`: who goes away cancels nothing
             if task.cancelled() or task.exception() is not None:
                 return plain(entry)
             if body := task.result():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import lmdb
 
@@ -47,6 +47,15 @@ class SeenTags:
         if len(self.rows) >= _MAX_ROWS:
             self.rows.clear()
         self.rows[tag] = row
+
+
+class Transacted(NamedTuple):
+    """What a write transaction of this process has seen."""
+
+    number: int
+    generation: int
+    rows: dict[str, TagRow | None]
+    """Of some tags."""
 
 
 class LocalReads:
@@ -94,10 +103,15 @@ class LocalReads:
         row = view.rows.get(tag, _UNREAD)
         return self._row(view, tag) if row is _UNREAD else row
 
-    def stored(self, entry: Entry, size: int, transaction: int) -> None:
-        """Cache an entry that this process wrote itself, so that it needs no read."""
-        seen = self.environment.base + transaction
-        self._local.keep(entry.key, SeenEntry(entry, size, packed_version(transaction), seen))
+    def stored(self, entry: Entry, size: int, transacted: Transacted) -> None:
+        """Cache an entry that this process wrote itself, so that neither it nor its tags need a read."""
+        seen = self.environment.base + transacted.number
+        self._local.keep(entry.key, SeenEntry(entry, size, packed_version(transacted.number), seen))
+        view = self._view
+        if view.generation == transacted.generation:
+            view.seen = seen
+            for tag, row in transacted.rows.items():
+                view.remember(tag, superseding(row, self._since))
 
     def _look(self, view: SeenTags) -> SeenTags | None:
         """The current view, which may be `view` itself; None if the file can't be read."""

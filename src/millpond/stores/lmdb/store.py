@@ -20,7 +20,7 @@ from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.file_replacement import LOOK_SECONDS
 from millpond.stores.lmdb.layout import digest
-from millpond.stores.lmdb.local_reads import LocalReads
+from millpond.stores.lmdb.local_reads import LocalReads, Transacted
 from millpond.stores.lmdb.opening import max_bytes_in
 from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
 
@@ -173,32 +173,41 @@ class LmdbStore:
         """The entry of `key`; it is not judged."""
         return self.peek(key)
 
-    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
-        """Store `entry` in place of the key's former one, except for one of the reasons in `Commit`."""
-        frame, hits = encode_frame(entry), self._known()
+    async def commit(self, entry: Entry, lease: Lease | None = None, *, ends: bool = False) -> Commit:
+        """Store `entry` in place of the key's former one, except for one of the reasons in `Commit`.
+
+        `ends`: give the lease back in the same transaction.
+        """
+        frame, hits, rows = encode_frame(entry), self._known(), dict[str, "TagRow | None"]()
         reads = hits.reads.take(_READS_PER_COMMIT)
+
+        def work(writing: Writing) -> tuple[Commit, Transacted]:
+            lmdb_entries.note_reads(writing, reads)
+            outcome = self._commit(writing, entry, frame, lease, rows)
+            if ends and lease is not None and outcome is Commit.STORED:
+                lmdb_leases.give_back(writing, lease)
+            return outcome, Transacted(writing.txn.id(), writing.state.generation, rows)
+
         try:
-            outcome, transaction = await self._transactions.write_soon(
-                lambda writing: self._commit(writing, entry, frame, lease, reads)
-            )
+            outcome, transacted = await self._transactions.write_soon(work)
         except lmdb.Error as error:
             self._transactions.failed(error)
             return Commit.FAILED
         if outcome is Commit.STORED:
-            hits.stored(entry, len(frame), transaction)
+            hits.stored(entry, len(frame), transacted)
         return outcome
 
     def _commit(
-        self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, reads: dict[str, int]
-    ) -> tuple[Commit, int]:
-        lmdb_entries.note_reads(writing, reads)
-        refused = self._refusal(writing, entry, frame, lease)
+        self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, rows: dict[str, TagRow | None]
+    ) -> Commit:
+        """Store an entry, if nothing forbids it; `rows` gets those of its tags."""
+        refused = self._refusal(writing, entry, frame, lease, rows)
         if refused is not None:
-            return refused, 0
+            return refused
         room = self._room_now(writing, lmdb_entries.size_of(entry, frame))
         lmdb_entries.put(writing, entry, frame)
         lmdb_entries.evict(writing, room)
-        return Commit.STORED, writing.txn.id()
+        return Commit.STORED
 
     def _room_now(self, writing: Writing, size: int) -> int:
         """The byte limit for all entries, including a new one of `size`.
@@ -211,13 +220,16 @@ class LmdbStore:
             return self._room
         return min(self._room, max(size, writing.state.size + environment.spare_bytes(writing)))
 
-    def _refusal(self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None) -> Commit | None:
+    def _refusal(
+        self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, rows: dict[str, TagRow | None]
+    ) -> Commit | None:
         if lease is not None and not lmdb_leases.holds(writing, lease, self._monotonic()):
             return Commit.LEASE_LOST
         if lmdb_entries.size_of(entry, frame) > self._room:
             return Commit.TOO_LARGE
         now, lost = self._clock(), writing.state.lost
-        verdict = judge_tags(entry.tags, entry.generation, lambda tag: lmdb_tags.row_of(writing, tag, lost), now)
+        rows.update((tag, lmdb_tags.row_of(writing, tag, lost)) for tag in entry.tags)
+        verdict = judge_tags(entry.tags, entry.generation, rows.get, now)
         held = lmdb_entries.kept(writing, digest(entry.key))
         if entry.generation < writing.state.floor or verdict.cleanliness is Cleanliness.EXPIRED:
             return Commit.INVALIDATED
@@ -335,6 +347,11 @@ class LmdbStore:
     async def release(self, lease: Lease) -> None:
         """Release a lease; does nothing if it is no longer held."""
         try:
+            with self._transactions.reading() as reading:  # which takes a fraction of what a write does
+                held = lmdb_leases.is_current(reading, lease)
+            if not held:
+                self._transactions.environment.waiters.wake(lease.key)  # it was given back with its entry
+                return
             given = await self._transactions.write_soon(lambda writing: lmdb_leases.give_back(writing, lease))
         except lmdb.Error as error:  # the lease then expires
             self._transactions.failed(error)
