@@ -1,4 +1,4 @@
-"""Bodies are compressed when they are stored. The decoders are the libraries' own, and a client's."""
+"""Answers in content codings, of builds and while serving. The decoders are the libraries' own, and a client's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from millpond.cache.answer import compressed, compressed_in_thread
+from millpond.cache.answer import compressed, varying
 from millpond.policy.entry import Entry
+from millpond.stores.memory import MemoryStore
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -31,6 +32,10 @@ DECODE: dict[str, Callable[[bytes], bytes]] = {
 }
 TEXT = b"The still water is the cache; it drives the mill only when it must. " * 20
 LONG = {"/long": "dynamic = 'force-static'\ndef GET():\n    return {'text': 'still water ' * 100}\n"}
+
+ON_DEMAND = (
+    "revalidate = 60\ndef generate_static_params():\n    return []\ndef GET(id: str):\n    return {'text': id * 1000}\n"
+)
 
 
 def stored(body: bytes, kind: bytes = b"text/plain", **more: bytes) -> Entry:
@@ -67,10 +72,11 @@ def test_equal_bodies_give_equal_bytes_so_that_their_validator_stays() -> None:
     assert compressed(stored(TEXT), ALL) == compressed(stored(TEXT), ALL)
 
 
-@pytest.mark.anyio
-async def test_a_large_body_is_compressed_in_a_thread_and_comes_out_the_same() -> None:
-    large = stored(TEXT * 100)
-    assert await compressed_in_thread(large, ALL) == compressed(large, ALL)
+def test_what_may_be_compressed_later_says_that_it_varies_already() -> None:
+    assert (b"vary", b"accept-encoding") in varying(stored(TEXT), ALL).headers
+    for plain in (stored(TEXT, b"image/png"), stored(b"short"), stored(TEXT, **{"content-encoding": b"br"})):
+        assert varying(plain, ALL) is plain
+    assert varying(stored(TEXT), ()) == stored(TEXT)
 
 
 @pytest.mark.anyio
@@ -102,19 +108,52 @@ async def test_who_accepts_no_coding_is_told_that_others_get_one(project: Projec
 
 @pytest.mark.anyio
 async def test_the_first_answer_of_a_path_is_coded_and_so_is_a_stale_one(project: Project) -> None:
-    project.routes(
-        {
-            "/[id]": "revalidate = 60\n"
-            "def generate_static_params():\n    return []\n"
-            "def GET(id: str):\n    return {'text': id * 1000}\n"
-        }
-    )
+    project.routes({"/[id]": ON_DEMAND})
     async with project.serving() as served:
         gzipped = {"accept-encoding": "gzip"}
         assert (await served.get("/a", headers=gzipped)).headers["x-nextjs-cache"] == "MISS"
         project.clock.move(61)
         stale = await served.get("/a", headers=gzipped)
         assert (stale.headers["x-nextjs-cache"], stale.headers["content-encoding"]) == ("STALE", "gzip")
+
+
+@pytest.mark.anyio
+async def test_what_is_rendered_while_serving_is_stored_in_one_form_and_sent_in_any(project: Project) -> None:
+    project.routes({"/[id]": ON_DEMAND})
+    async with project.serving() as served:
+        for accepted in ("gzip", "br", "zstd", "identity"):
+            for method in ("GET", "HEAD"):
+                answer = await served.client.request(method, "/a", headers={"accept-encoding": accepted})
+                assert answer.headers.get("content-encoding", "identity") == accepted
+                assert answer.headers["vary"] == "accept-encoding"
+                size = int(answer.headers["content-length"])
+                assert (size > 1000) if accepted == "identity" else (10 < size < 200)
+        [entry] = [entry for entry in served.pond.store.entries() if entry.kind == "response"]
+    assert (entry.compressed, entry.body) == ((), b'{"text":"' + b"a" * 1000 + b'"}')
+
+
+@pytest.mark.anyio
+async def test_a_client_that_holds_a_coding_that_nobody_has_made_here_is_told_so(project: Project) -> None:
+    project.routes({"/[id]": ON_DEMAND})
+    async with project.serving() as served:
+        plain = (await served.get("/a", headers={"accept-encoding": "identity"})).headers["etag"]
+        held = {"accept-encoding": "gzip", "if-none-match": plain[:-1] + '-gzip"'}
+        for _ in range(3):
+            answer = await served.get("/a", headers=held)
+            assert (answer.status_code, answer.headers["etag"]) == (304, held["if-none-match"])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [100_000, 1_500_000])
+async def test_a_large_answer_is_the_same_in_every_coding(project: Project, size: int) -> None:
+    project.routes({"/[id]": ON_DEMAND.replace("1000", str(size))})
+    project.store = MemoryStore(max_bytes=2**22, clock=project.clock)
+    async with project.serving() as served:
+        for _ in range(4):
+            answer = await served.get("/a", headers={"accept-encoding": "gzip"})
+            assert answer.json() == {"text": "a" * size}
+            await served.settle()
+        assert answer.headers["content-encoding"] == "gzip"
 
 
 @pytest.mark.anyio

@@ -62,7 +62,7 @@ class Remote(MemoryStore):
     async def get(self, key: str) -> Entry | None:
         return super().peek(key)
 
-    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
+    async def commit(self, entry: Entry, lease: Lease | None = None, *, ends: bool = False) -> Commit:
         return await super().commit(entry, lease) if self.reachable else Commit.FAILED
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from millpond.policy.entry import CompressedBody, Entry
-from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation, Reply, reply
+from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation, Reply, choose, in_coding
 
 KIND = (b"content-type", b"application/json")
 VARY = (b"vary", b"accept-encoding")
@@ -21,6 +21,12 @@ ENTRY = Entry(
     expire=None,
 )
 BROTLI = ((b"accept-encoding", b"gzip, br"),)
+
+
+def reply(entry: Entry, negotiation: Negotiation) -> Reply:
+    bodies = dict(entry.compressed)
+    found = choose(entry, negotiation, tuple(bodies))
+    return found if isinstance(found, Reply) else in_coding(entry, found, bodies[found])
 
 
 def holds(*tags: bytes) -> tuple[tuple[bytes, bytes], ...]:

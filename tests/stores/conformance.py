@@ -310,6 +310,25 @@ class StoreConformance:
         assert await store.renew(lease, 10)
 
     @pytest.mark.anyio
+    async def test_a_lease_that_ends_with_its_commit_is_free_once_it_is_released(self, store: Store) -> None:
+        lease = await taken(store, "/a")
+        waiting = asyncio.create_task(store.wait("/a", 30))
+        await asyncio.sleep(0)
+        assert await store.commit(entry_at(), lease, ends=True) is Commit.STORED
+        await store.release(lease)
+        await waiting
+        assert (await taken(store, "/a")).token != lease.token
+
+    @pytest.mark.anyio
+    async def test_a_commit_that_is_refused_ends_no_lease(self, store: Store) -> None:
+        lease = await taken(store, "/a")
+        await store.commit(entry_at(rendered_at=NOW), lease)
+        assert await store.commit(entry_at(rendered_at=NOW - 10), lease, ends=True) is Commit.SUPERSEDED
+        assert await store.acquire("/a", 10) is None
+        await store.release(lease)
+        await taken(store, "/a")
+
+    @pytest.mark.anyio
     async def test_a_commit_under_a_lease_that_ran_out_is_refused(self, store: Store, world: World) -> None:
         lease = await taken(store, "/a", 10)
         world.monotonic.advance(10)

@@ -346,6 +346,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             is_scripts=self._given_store is None and not isolated and is_script(scope),
             reads_build=not isolated if rehearsal is None else rehearsal.reads_build,
             tracing=self._tracing,
+            is_unseen=self._is_unseen.of_renders,
             clean=self._clean,
             published=self._files.published,
             state=self._runtimes_here().state,

@@ -50,6 +50,8 @@ class AppContext:
     reads_build: bool
     """Whether the project's build is served, if there is one."""
     tracing: Tracing
+    is_unseen: Callable[[], bool]
+    """Whether nothing, such as an agent, has to see renders."""
     clean: CleanContext
     """The context in which renders and fills start."""
     published: Published

@@ -89,7 +89,7 @@ class Runtime:
 
     def tasks(self) -> list[asyncio.Task[Any]]:
         """The background work that is under way in the running event loop."""
-        parts = (self.responses.engine, self.after_callbacks, self.data.engine)
+        parts = (self.responses.engine, self.responses.coded, self.after_callbacks, self.data.engine)
         return [task for part in parts for task in part.tasks()]
 
 
@@ -155,7 +155,7 @@ class _Assembly:
     def renderer(self) -> Renderer:
         context, config = self.context, self.context.config
         return Renderer(
-            app=SharedStack(context.app, context.render_middleware),
+            app=SharedStack(context.app, context.render_middleware, context.is_unseen),
             project=context.project,
             compat=config.compat,
             expire_time=config.expire_time,
@@ -179,6 +179,7 @@ class _Assembly:
             variants=Variants(cache.max_query_variants),
             lease_seconds=cache.lease_seconds,
             codings=cache.codings,
+            max_coded_bytes=cache.local_bytes // 2,
             max_overdue_renders=cache.max_overdue_renders,
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),

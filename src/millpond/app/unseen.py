@@ -26,16 +26,25 @@ class Unseen:
 
     def __init__(self, app: LayeredFastAPI, call: object, tracing: Tracing) -> None:
         self._app, self._call, self._tracing = app, call, tracing
-        self._looks_again, self._unseen = 0.0, False
+        self._looks_again, self._unseen, self._unobserved = 0.0, False, False
 
     def __call__(self) -> bool:
         """Whether nothing has to see requests."""
+        self._look()
+        return self._unseen and starlette_names.is_built_stack(self._app)
+
+    def of_renders(self) -> bool:
+        """Whether nothing has to see renders: no client's request, so no middleware, is around them."""
+        self._look()
+        return self._unobserved
+
+    def _look(self) -> None:
         now = time.monotonic()
         if now >= self._looks_again:
             self._looks_again = now + CHECK_INTERVAL
             self._tracing.look()
-            self._unseen = starlette_names.user_middleware(self._app) == [] and self._is_unobserved()
-        return self._unseen and starlette_names.is_built_stack(self._app)
+            self._unobserved = self._is_unobserved()
+            self._unseen = self._unobserved and starlette_names.user_middleware(self._app) == []
 
     def look_again(self) -> None:
         """Look at the next call, whenever that is."""

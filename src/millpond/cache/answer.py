@@ -1,47 +1,30 @@
-"""From a render to an entry: check the answer, and compress its body once, so that hits needn't do it."""
+"""From a render to an entry: check the answer, and make or announce its codings."""
 
 from __future__ import annotations
 
-import asyncio
-import gzip
 import logging
-import sys
 from typing import TYPE_CHECKING
 
-import brotli  # type: ignore[import-untyped]
 import msgspec
 
+from millpond.cache.compression import compress
 from millpond.errors import UnsendableError
-from millpond.policy.entry import Coding, CompressedBody, Entry
-from millpond.policy.http.coding import compressible, pays, with_vary
+from millpond.policy.entry import CompressedBody, Entry
+from millpond.policy.http.coding import compressible, with_vary
 from millpond.policy.http.headers import has, strong_etag
 from millpond.policy.http.sendable import BODILESS, fault
 from millpond.policy.http.storing import kept_headers, unshareable
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from millpond.policy.entry import Coding
     from millpond.render.renderer import Rendered
     from millpond.render.target import Target
 
 
 log = logging.getLogger("millpond.cache")
-
-_MAX_IN_LOOP = 64 * 1024
-"""Bytes. A body up to this size is compressed in a few milliseconds; a larger one is compressed in a thread."""
-
-# Levels for bodies of a few kilobytes: higher ones take ten times as long to save one more percent.
-_COMPRESS: dict[Coding, Callable[[bytes], bytes]] = {
-    "zstd": lambda body: zstd.compress(body, 9),
-    "br": lambda body: bytes(brotli.compress(body, quality=5)),
-    "gzip": lambda body: gzip.compress(body, 6, mtime=0),
-}
 
 
 def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generation: int, build: str) -> Entry:
@@ -107,19 +90,24 @@ def warn_of_lost_body(rendered: Rendered, target: Target, warned: set[str]) -> N
 
 
 def compressed(entry: Entry, codings: Sequence[Coding]) -> Entry:
-    """The entry with its body in each of `codings` that saves enough, smallest first; unchanged if none does."""
-    body = entry.body
-    if not codings or not compressible(entry.status, entry.headers, len(body)):
+    """The entry with its body in each of `codings` that saves enough, smallest first; unchanged if none does.
+
+    For builds, which have the time. What is rendered while serving is compressed when a client asks for it: see
+    `millpond.cache.coded_bodies`.
+    """
+    if not codings or not compressible(entry.status, entry.headers, len(entry.body)):
         return entry
-    made = [CompressedBody(coding, _COMPRESS[coding](body)) for coding in codings]
-    worthwhile = sorted((each for each in made if pays(len(body), len(each.body))), key=lambda each: len(each.body))
+    made = ((coding, compress(entry.body, coding)) for coding in codings)
+    worthwhile = sorted(
+        (CompressedBody(coding, body) for coding, body in made if body), key=lambda each: len(each.body)
+    )
     if not worthwhile:
         return entry
     return msgspec.structs.replace(entry, compressed=tuple(worthwhile), headers=with_vary(entry.headers))
 
 
-async def compressed_in_thread(entry: Entry, codings: Sequence[Coding]) -> Entry:
-    """Like `compressed`, without blocking the event loop: a large body is compressed in a thread."""
-    if len(entry.body) <= _MAX_IN_LOOP:
-        return compressed(entry, codings)
-    return await asyncio.to_thread(compressed, entry, codings)
+def varying(entry: Entry, codings: Sequence[Coding]) -> Entry:
+    """The entry with `Vary: Accept-Encoding`, where clients may get it in one of `codings`; otherwise unchanged."""
+    if not codings or not compressible(entry.status, entry.headers, len(entry.body)):
+        return entry
+    return msgspec.structs.replace(entry, headers=with_vary(entry.headers))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SENTRY = "sentry_sdk"
+
 CROSSING: list[ContextVar[Any]] = []
 """The only variables that shared work inherits from its first caller: they track which work waits for which. The scope
 isn't among them, as shared work has its own."""
@@ -46,9 +48,9 @@ class CleanContext:
 
     def begin(self, work: Callable[[], Awaitable[T]], name: str | None = None) -> asyncio.Task[T]:
         """Run `work` in a task that belongs to no render: it continues after the calling render has ended."""
-        context = self.copy()
+        context, loop = self.copy(), asyncio.get_running_loop()
         with detached():
-            return asyncio.get_running_loop().create_task(_isolated(work), name=name, context=context)
+            return loop.create_task(_isolated(work), name=name, context=context)
 
     def run(self, work: Callable[[], T]) -> T:
         """Run `work` at once, in this thread."""
@@ -94,6 +96,8 @@ def _set_variables(values: list[tuple[ContextVar[Any], Any]]) -> None:
 
 
 async def _isolated(work: Callable[[], Awaitable[T]]) -> T:
+    if _SENTRY not in sys.modules:
+        return await work()
     with _isolation():
         return await work()
 
@@ -105,7 +109,7 @@ def _isolation() -> Iterator[None]:
     Sentry keeps its scopes in context variables, and all copies of a context share the same scope objects: a tag or
     span that is set in one copy shows in all. Versions before 2 have no isolation.
     """
-    sentry: Any = sys.modules.get("sentry_sdk")
+    sentry: Any = sys.modules.get(_SENTRY)
     if not hasattr(sentry, "isolation_scope"):
         yield
         return

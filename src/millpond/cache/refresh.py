@@ -281,7 +281,7 @@ class ReadThrough:
         if made.fate is not Fate.REPLACE:
             await self._settle(read, made.fate, run)
             return False
-        outcome = await self.store.commit(made.entry, lease)
+        outcome = await self.store.commit(made.entry, lease, ends=True)
         if outcome is Commit.TOO_LARGE:
             log.warning("%s has %d bytes, more than the store accepts: not cached", read.name, made.entry.size)
             await self._settle(read, Fate.REMOVE, run)

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from millpond.render.target import Target
 
 
+SENTRY = "sentry_sdk"
 ROUTE = "http.route"
 REASON = "millpond.cache.reason"
 """The `detail` of `Cache-Status`. OpenTelemetry has no attributes for caches."""
+
+
+def is_traced() -> bool:
+    """Whether the process has a provider of spans that records any, or Sentry."""
+    return type(trace.get_tracer_provider()).__module__ != trace.__name__ or SENTRY in sys.modules
 
 
 def cause() -> Link | None:
@@ -49,7 +55,12 @@ class RenderSpans:
     """
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
+        self._provider = provider
         self._tracer = trace.get_tracer("millpond", tracer_provider=provider)
+
+    def are_made(self) -> bool:
+        """Whether anybody is told of renders: an agent, or a provider other than the one that records nothing."""
+        return self._provider is not None or is_traced()
 
     @contextmanager
     def around(self, target: Target, caused_by: Link | None, *, background: bool) -> Iterator[Span]:
@@ -81,7 +92,7 @@ class RenderSpans:
 
 def _tell_sentry(target: Target) -> None:
     """Give the events of this render its request. The scope is the render's own; see `CleanContext`."""
-    sentry: Any = sys.modules.get("sentry_sdk")
+    sentry: Any = sys.modules.get(SENTRY)
     if not hasattr(sentry, "get_isolation_scope"):
         return
     request = {"method": "GET", "url": f"http://{SERVER[0]}:{SERVER[1]}{target.label}"}

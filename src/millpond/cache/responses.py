@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.answer import compressed_in_thread, entry_of, warn_of_lost_body
+from millpond.cache.answer import entry_of, varying, warn_of_lost_body
 from millpond.cache.clean_context import CleanContext
+from millpond.cache.coded_bodies import CodedBodies
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
@@ -124,13 +125,17 @@ class Responses:
     variants: Variants
     lease_seconds: float = LEASE_SECONDS
     codings: Sequence[Coding] = ()
-    """Content codings in which bodies are stored in addition to identity."""
+    """Content codings in which clients may get answers, best first."""
+    max_coded_bytes: int = 16 * 1024 * 1024
+    """Bytes of bodies in content codings that are kept."""
     max_overdue_renders: int = MOST_OVERDUE
     renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
     spans: RenderSpans = field(default_factory=RenderSpans)
     engine: ReadThrough = field(init=False)
+    coded: CodedBodies = field(init=False)
+    """The bodies in content codings."""
     _live: BoundedDict[str, tuple[float, DynamicUse]] = field(default_factory=lambda: BoundedDict(_MOST_LIVE_PATHS))
     """Paths that turned dynamic: until when they run live, and why. Bounded, as visitors choose the paths."""
     _warned: set[str] = field(default_factory=set)
@@ -139,6 +144,7 @@ class Responses:
     def __post_init__(self) -> None:
         self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
         self.engine = ReadThrough(self.store, self.clock, self.render_timeout, _report, self.lease_seconds, self.clean)
+        self.coded = CodedBodies(self.codings, self.max_coded_bytes, self.clean)
 
     def hit(self, key: str) -> Cached | None:
         """A fresh answer that is available without waiting, or None."""
@@ -214,7 +220,8 @@ class _AnswerRead(Read):
 
     def __init__(self, responses: Responses, target: Target, *, waits: bool) -> None:
         self._responses, self._target, self.waits = responses, target, waits
-        self._caused_by = cause()
+        spans = responses.spans
+        self._caused_by = cause() if spans.are_made() else None
         self.key, self.name = target.key, target.label
 
     def judge(self, entry: Entry) -> Judgement:
@@ -225,7 +232,10 @@ class _AnswerRead(Read):
 
     async def make(self, run: Run) -> Made:
         """Raises NotStatic: the route turned dynamic, which has been logged; RenderFailed: the render failed."""
-        with self._responses.spans.around(self._target, self._caused_by, background=run.background) as span:
+        spans = self._responses.spans
+        if not spans.are_made():
+            return await self._make(run)
+        with spans.around(self._target, self._caused_by, background=run.background) as span:
             made = await self._make(run)
             span.set_attribute("http.response.status_code", made.entry.status)
             return made
@@ -251,7 +261,7 @@ class _AnswerRead(Read):
                 entry.status,
             )
             return Made(entry, Fate.BACK_OFF)
-        return Made(await compressed_in_thread(entry, responses.codings))
+        return Made(varying(entry, responses.codings))
 
     def _level(self, status: int) -> int:
         """How the log calls an answer of this status that isn't stored.

@@ -53,7 +53,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_query_variants: int = 100
     """How many answers of one path are kept for different queries, if the route has `cache_query`."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
-    """Codings in which answers are stored besides the uncompressed form, if that saves 10 % or more; [] for none."""
+    """Codings in which clients may get answers, where that saves 10 % or more, best first; [] for none."""
     render_timeout: SecondsOrNever = 60.0
     """Seconds after which a regeneration counts as failed."""
     max_overdue_renders: int = 10

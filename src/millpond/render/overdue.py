@@ -14,6 +14,7 @@ from anyio.to_thread import current_default_thread_limiter
 from millpond.errors import OverdueError, RenderTimeoutError
 from millpond.render.await_chain import in_a_thread
 from millpond.render.base_exceptions import result_of
+from millpond.render.pending_tasks import ended
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -77,8 +78,7 @@ class TimedRenders:
         self._refuse_if_too_many(target)
         since = self.clock()
         task = asyncio.create_task(self.renderer.shared(target), context=context)
-        done, _ = await asyncio.wait({task}, timeout=self.seconds)
-        if not done:
+        if not await ended(task, self.seconds):
             self._leave(task, _Overdue(_named(target), since, current_default_thread_limiter()))
             raise RenderTimeoutError(
                 f"no answer after {self.seconds:g} s (cache.render_timeout); make the handler quicker, or raise that."

@@ -1,4 +1,4 @@
-"""Tasks that go on by themselves until a shutdown waits for them."""
+"""Tasks that go on by themselves, whoever waits for them: the callers of a flight, or a shutdown."""
 
 from __future__ import annotations
 
@@ -38,6 +38,32 @@ class PendingTasks:
     async def drain(self, seconds: float, unwind: float | None = None) -> int:
         """Wait for the tasks of this event loop; see `drain_tasks`."""
         return await drain_tasks(self.tasks, seconds, unwind)
+
+
+async def ended(task: asyncio.Task[Any], seconds: float | None = None) -> bool:
+    """Wait until a task has ended, for at most `seconds`; returns whether it has.
+
+    Whoever waits may be cancelled: the task goes on. Its result and its error are left to the caller. `asyncio.wait`
+    does the same for any number of tasks, and takes three times as long; a miss waits twice.
+    """
+    if task.done():
+        return True
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = None if seconds is None else loop.call_later(seconds, wake)
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        if timer is not None:
+            timer.cancel()
+        task.remove_done_callback(wake)
+    return task.done()
 
 
 async def drain_tasks(

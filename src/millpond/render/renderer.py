@@ -228,7 +228,7 @@ class Renderer:
             "headers": [],
             "state": dict(self.state),
             "path_params": dict(target.params),
-            OPERATION: _tolerating_failed_background(get.app),
+            OPERATION: tolerating_failed_background(get.app),
             SHARED_RENDER: scope,
         }
         say_route(asgi, get.told)
@@ -263,7 +263,7 @@ def _intercepted(scope: SharedScope, did: str) -> NotStatic:
     return NotStatic(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
 
 
-def _tolerating_failed_background(operation: ASGIApp) -> ASGIApp:
+def tolerating_failed_background(operation: ASGIApp) -> ASGIApp:
     """Log the error of a background task that fails once the answer is complete: the answer stays valid."""
 
     async def app(scope: ASGIScope, receive: Receive, send: Send) -> None:

@@ -219,7 +219,7 @@ class Dispatcher:
         self._decide(asgi, target, cached.decision, answered)
         if own is not None:
             own.learn(cached.lifetime, cached.entry.tags)
-        await send_cached(asgi, send, cached, self.clock(), self.hits.surrogates)
+        await send_cached(asgi, send, cached, self.responses.coded, self.clock, self.hits.surrogates)
 
     async def _rendered(self, target: Target, *, waits: bool) -> Cached | RenderFailed:
         try:

@@ -268,7 +268,7 @@ class Hits:
         prepared = cached_path.prepared
         if prepared is None or prepared.entry() is not entry:
             prepared = (
-                PreparedEntry(entry, cached_path.forget, self._volatile)
+                PreparedEntry(entry, cached_path.forget, self._volatile, self._responses.coded)
                 if entry.backoff is None and is_short(entry.headers)
                 else None
             )

@@ -11,12 +11,12 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import oldest_fresh
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.headers import lasting_headers, volatile_headers
-from millpond.policy.http.reply import reply
 from millpond.policy.http.sendable import length_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from millpond.cache.coded_bodies import CodedBodies
     from millpond.policy.entry import Entry, Headers
     from millpond.policy.http.reply import Negotiation, Reply
     from millpond.policy.http.surrogate import Surrogates
@@ -150,9 +150,11 @@ class PreparedEntry:
         entry: judged to be fresh, and without a back-off.
         gone: called, with the weak reference, when the entry was freed.
         volatile_table: of the application.
+        coded: of the application.
     """
 
     __slots__ = (
+        "_coded",
         "_oldest",
         "_representations",
         "_shown",
@@ -169,12 +171,16 @@ class PreparedEntry:
     )
 
     def __init__(
-        self, entry: Entry, gone: Callable[[weakref.ref[Entry]], None], volatile_table: VolatileHeadersTable
+        self,
+        entry: Entry,
+        gone: Callable[[weakref.ref[Entry]], None],
+        volatile_table: VolatileHeadersTable,
+        coded: CodedBodies,
     ) -> None:
         self.entry = weakref.ref(entry, gone)
         self.mark = object()
         """Identifies this entry without holding it."""
-        self._volatile_table = volatile_table
+        self._volatile_table, self._coded = volatile_table, coded
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
         self._representations: dict[tuple[int, Headers], Representation] = {}
@@ -204,14 +210,19 @@ class PreparedEntry:
         self.version, self.generation = version, generation
 
     def representation(self, negotiation: Negotiation) -> Representation | None:
-        """The representation that a request selects, which is remembered; None once the entry was freed."""
+        """The representation that a request selects, which is remembered.
+
+        None once the entry was freed, and where a body must be compressed first that takes a while.
+        """
         representation = self.representations.get(negotiation)
         if representation is None and (entry := self.entry()) is not None:
             representation = self._make_representation(entry, negotiation)
         return representation
 
-    def _make_representation(self, entry: Entry, negotiation: Negotiation) -> Representation:
-        chosen = reply(entry, negotiation)
+    def _make_representation(self, entry: Entry, negotiation: Negotiation) -> Representation | None:
+        chosen = self._coded.at_once(entry, negotiation)
+        if chosen is None:
+            return None
         representation = self._representations.get((chosen.status, chosen.headers))
         if representation is None:
             representation = Representation(

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
 from millpond.policy.http.headers import lasting_headers, live_headers, volatile_headers
-from millpond.policy.http.reply import Negotiation, reply
+from millpond.policy.http.reply import Negotiation
 from millpond.policy.http.sendable import BODILESS, fault, length_headers, unframed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from millpond.cache.coded_bodies import CodedBodies
     from millpond.cache.responses import Cached
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry
+    from millpond.policy.freshness import Clock
     from millpond.policy.http.reply import Reply
     from millpond.policy.http.surrogate import Surrogates
     from millpond.serve.answered import Answered
@@ -39,10 +41,13 @@ async def send_plain(
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_cached(scope: Scope, send: Send, cached: Cached, now: float, surrogates: Surrogates | None) -> int:
+async def send_cached(
+    scope: Scope, send: Send, cached: Cached, coded: CodedBodies, clock: Clock, surrogates: Surrogates | None
+) -> int:
     """Send an entry: whole, without its body for HEAD, or as 304. Returns the status that was sent."""
     entry = cached.entry
-    chosen = reply(entry, Negotiation.of(scope["headers"]))
+    chosen = await coded.reply(entry, Negotiation.of(scope["headers"]))
+    now = clock()
     headers = headers_of(chosen, entry, cached.decision, now, surrogates)
     body = b"" if scope["method"] == "HEAD" else chosen.body
     await send({"type": "http.response.start", "status": chosen.status, "headers": headers})

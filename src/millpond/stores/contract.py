@@ -83,8 +83,11 @@ class Store(Protocol):
         """The entry of `key`, wherever it is; where that can't be reached, as it was known last. It is not judged."""
         ...
 
-    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
+    async def commit(self, entry: Entry, lease: Lease | None = None, *, ends: bool = False) -> Commit:
         """Store `entry` in place of the key's former one, in one step with the checks that `Commit` names.
+
+        `ends`: its holder needs the lease no longer. A store for which that is cheaper gives it back with the entry;
+        `release` is called all the same.
 
         An entry that captured a generation behind a *soft* invalidation of one of its tags is stored: it is
         stale from the start. An entry never replaces one that captured a later generation.

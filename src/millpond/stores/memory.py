@@ -111,8 +111,9 @@ class MemoryStore:
         """The entry of `key`; it is not judged."""
         return self.peek(key)
 
-    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
+    async def commit(self, entry: Entry, lease: Lease | None = None, *, ends: bool = False) -> Commit:
         """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
+        del ends
         with self._lock:
             if lease is not None and not self._holds(lease):
                 return Commit.LEASE_LOST

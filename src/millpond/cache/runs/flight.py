@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext, crossing
 from millpond.errors import CancelledCallError, CircularWaitError
+from millpond.render.pending_tasks import ended
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -153,9 +154,9 @@ class Flights(Generic[T]):
         if caller is not None:
             caller.waits_for.append(flight)
         try:
-            # Not `await task`: cancelling this caller would cancel the task. Unlike shield(), wait() distinguishes this
+            # Not `await task`: cancelling this caller would cancel the task. Unlike shield(), this distinguishes this
             # caller's cancellation from that of the work, and leaves no callback on the task.
-            await asyncio.wait((flight.task,))
+            await ended(flight.task)
             flight.heard = True
         finally:
             if caller is not None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from millpond.stores.contract import Lease, Store
 
@@ -59,19 +58,38 @@ async def under_lease(
         return await make(lease) if made is None else made
 
 
-@contextlib.asynccontextmanager
-async def kept(store: Store, lease: Lease, seconds: float) -> AsyncIterator[None]:
-    """Renew the lease until the work is done, then release it."""
-    keeper = asyncio.create_task(_renew(store, lease, seconds))
-    try:
-        yield
-    finally:
-        keeper.cancel()
-        await store.release(lease)
+class kept:  # noqa: N801 - a context manager, called like a function
+    """Within the block the lease is renewed; at its end it is released.
 
+    Args:
+        store: the store with the lease.
+        lease: held.
+        seconds: how long it lasts if this process crashes.
+    """
 
-async def _renew(store: Store, lease: Lease, seconds: float) -> None:
-    held = True
-    while held:
-        await asyncio.sleep(seconds / 3)
-        held = await store.renew(lease, seconds)
+    __slots__ = ("_keeper", "_lease", "_seconds", "_store", "_timer")
+
+    def __init__(self, store: Store, lease: Lease, seconds: float) -> None:
+        self._store, self._lease, self._seconds = store, lease, seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        # No task until there is something to renew: most work ends long before.
+        self._timer = asyncio.get_running_loop().call_later(self._seconds / 3, self._begin)
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self._store.release(self._lease)
+
+    def _begin(self) -> None:
+        self._keeper = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _renew(self) -> None:
+        held = True
+        while held:
+            held = await self._store.renew(self._lease, self._seconds)
+            await asyncio.sleep(self._seconds / 3)

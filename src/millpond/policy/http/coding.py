@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from millpond.policy.entry import Coding, Headers
 
 SMALLEST = 256
@@ -45,7 +47,7 @@ def pays(size: int, compressed: int) -> bool:
     return compressed <= size * _MAX_RATIO
 
 
-def chosen(accepted: bytes, available: tuple[Coding, ...]) -> Coding | None:
+def chosen(accepted: bytes, available: Sequence[Coding]) -> Coding | None:
     """The coding that a client gets; None: identity.
 
     The highest quality wins; among equals, the first of `available`. A client that refuses everything gets identity:
@@ -53,7 +55,7 @@ def chosen(accepted: bytes, available: tuple[Coding, ...]) -> Coding | None:
 
     Args:
         accepted: the value of Accept-Encoding; members that can't be parsed are ignored.
-        available: the stored codings, best first.
+        available: the codings in which the answer can be had, best first.
     """
     if len(accepted) > LONGEST_ACCEPTED:
         return None
@@ -87,7 +89,13 @@ def etag_of(etag: bytes, coding: Coding) -> bytes:
 
 def with_vary(headers: Headers) -> Headers:
     """The headers with `Vary: Accept-Encoding`, for an answer that exists in several codings (RFC 9110 §12.5.5)."""
-    listed = [part.strip().lower() for name, value in headers if name == b"vary" for part in value.split(b",")]
-    if b"accept-encoding" in listed:
-        return headers
-    return (*headers, (b"vary", b"accept-encoding"))
+    return headers if varies_by_coding(headers) else (*headers, (b"vary", b"accept-encoding"))
+
+
+def varies_by_coding(headers: Headers) -> bool:
+    """Whether caches are told that the answer depends on Accept-Encoding."""
+    return any(name == b"vary" and b"accept-encoding" in _members(value) for name, value in headers)
+
+
+def _members(value: bytes) -> list[bytes]:
+    return [part.strip().lower() for part in value.split(b",")]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.policy.entry import Coding
 from millpond.policy.http.coding import LONGEST_ACCEPTED, chosen, etag_of
 from millpond.policy.http.conditional import Conditions, headers_of_304
 from millpond.policy.http.sendable import BODILESS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from millpond.policy.entry import Coding, Entry, Headers
 
@@ -48,33 +47,42 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def reply(entry: Entry, negotiation: Negotiation) -> Reply:
-    """What to send for `entry`: 304 if the client holds any representation of it, else the coding that it prefers."""
-    selected = _representation(entry, _coding(entry, negotiation))
+def choose(entry: Entry, negotiation: Negotiation, available: Sequence[Coding]) -> Reply | Coding:
+    """What to send for `entry`: a whole reply, or the coding that the client prefers, whose body is needed for one.
+
+    It is 304 if the client holds the answer in any of the codings, or in none: a validator says by itself which coding
+    it is of, so that body needn't be there.
+
+    Args:
+        entry: what is stored.
+        negotiation: what the client accepts and holds.
+        available: the codings in which the answer can be had, best first.
+    """
+    coding = None
+    if available and negotiation.accepted and entry.status not in BODILESS:
+        coding = chosen(negotiation.accepted, available)
     if negotiation.conditions:
         conditions = Conditions.of(negotiation.conditions)
-        for held in (selected, *_representations(entry)):
-            if conditions.hold(entry.status, held.headers):
-                return Reply(304, tuple(headers_of_304(held.headers)), b"")
-    return selected
+        for held in dict.fromkeys((coding, None, *available)):
+            headers = _headers(entry, held)
+            if conditions.hold(entry.status, headers):
+                return Reply(304, tuple(headers_of_304(headers)), b"")
+    return plain(entry) if coding is None else coding
 
 
-def _coding(entry: Entry, negotiation: Negotiation) -> Coding | None:
-    if not entry.compressed or not negotiation.accepted or entry.status in BODILESS:
-        return None
-    return chosen(negotiation.accepted, tuple(each.coding for each in entry.compressed))
+def plain(entry: Entry) -> Reply:
+    """The answer without a content coding."""
+    # Entries are checked when they are stored, but tests or another version may have written this one.
+    return Reply(entry.status, entry.headers, b"" if entry.status in BODILESS else entry.body)
 
 
-def _representations(entry: Entry) -> Iterator[Reply]:
-    yield _representation(entry, None)
-    for each in entry.compressed:
-        yield _representation(entry, each.coding)
+def in_coding(entry: Entry, coding: Coding, body: bytes) -> Reply:
+    """The answer in a content coding; `body`: in that coding."""
+    return Reply(entry.status, _headers(entry, coding), body)
 
 
-def _representation(entry: Entry, coding: Coding | None) -> Reply:
+def _headers(entry: Entry, coding: Coding | None) -> Headers:
     if coding is None:
-        # Entries are checked when they are stored, but tests or another version may have written this one.
-        return Reply(entry.status, entry.headers, b"" if entry.status in BODILESS else entry.body)
+        return entry.headers
     headers = [(name, etag_of(value, coding) if name == b"etag" else value) for name, value in entry.headers]
-    headers.append((b"content-encoding", coding.encode("ascii")))
-    return Reply(entry.status, tuple(headers), next(each.body for each in entry.compressed if each.coding == coding))
+    return (*headers, (b"content-encoding", coding.encode("ascii")))

@@ -246,7 +246,7 @@ class HitProtocol(BoundedProtocol):
         return True
 
     def _prepare(self, request: HitRequest, prepared: PreparedEntry) -> Sent | None:
-        """What to send for a request; None when the entry has gone meanwhile."""
+        """What to send for a request; None when the entry has gone, or is to be compressed first."""
         representation = prepared.representation(request.negotiation)
         if representation is None:
             return None

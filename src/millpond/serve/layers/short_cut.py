@@ -39,12 +39,12 @@ class ShortCut:
         except NotDirect:
             rest: ASGIApp = app
         except Exception as error:  # noqa: BLE001 - raised again inside of the user's error handlers
-            rest = _instead(app, _handling_errors(raising(error), request))
+            rest = _instead(app, handling_errors(raising(error), request))
         else:
-            if _is_plain(response):
+            if is_plain(response):
                 await app.through(response, scope, receive, send)
                 return
-            rest = _instead(app, _handling_errors(response, request))
+            rest = _instead(app, handling_errors(response, request))
         await self.the_whole_way(rest, scope, receive, send)
 
     async def the_whole_way(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,12 +72,12 @@ def _instead(run: LiveRun, app: ASGIApp) -> ASGIApp:
     return checked
 
 
-def _is_plain(response: Response) -> bool:
+def is_plain(response: Response) -> bool:
     """Whether its body is complete, and sending it runs no other code."""
     return type(response).__call__ is Response.__call__ and response.background is None
 
 
-def _handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
+def handling_errors(app: ASGIApp, request: Request) -> ASGIApp:
     """Wrap `app` as FastAPI wraps an operation: error handlers get the request whose body the operation has read."""
 
     async def handling(scope: Scope, receive: Receive, send: Send) -> None:

@@ -29,6 +29,12 @@ def holds(at: Reading | Writing, lease: Lease, now: float) -> bool:
     return token == lease.token and deadline > now
 
 
+def is_current(at: Reading | Writing, lease: Lease) -> bool:
+    """Whether nobody has given this lease back, or has got it since; it may have expired."""
+    record = at.txn.get(digest(lease.key), db=at.tables.leases)
+    return record is not None and unpack_lease(record)[1] == lease.token
+
+
 def grant(writing: Writing, key: str, now: float, seconds: float) -> Lease | None:
     """A lease of `key`, or None while another holder's has not expired."""
     if not is_free(writing, key, now):
@@ -45,11 +51,9 @@ def extend(writing: Writing, lease: Lease, now: float, seconds: float) -> None:
 
 def give_back(writing: Writing, lease: Lease) -> bool:
     """Release a lease; False if another holder has it by now."""
-    key = digest(lease.key)
-    record = writing.txn.get(key, db=writing.tables.leases)
-    if record is None or unpack_lease(record)[1] != lease.token:
+    if not is_current(writing, lease):
         return False
-    writing.txn.delete(key, db=writing.tables.leases)
+    writing.txn.delete(digest(lease.key), db=writing.tables.leases)
     return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import lmdb
 
@@ -67,6 +67,15 @@ class SeenTags:
                 self.rows.pop(tag, None)
 
 
+class Transacted(NamedTuple):
+    """What a write transaction of this process has seen."""
+
+    number: int
+    generation: int
+    rows: dict[str, TagRow | None]
+    """Of some tags."""
+
+
 class LocalReads:
     """Cached entries, counter and rows of one file; each is read again after another transaction was committed.
 
@@ -82,9 +91,13 @@ class LocalReads:
         """The highest generation that was returned to a caller."""
         self._view = SeenTags(-1, State(generation=-1))
         self._changing_rows = threading.Lock()
+        self._missing = ("", -1)
+        """The key that was looked for last and isn't there, and the transaction after which it wasn't."""
 
     def peek(self, key: str) -> Entry | None:
         now = self.environment.last_transaction()
+        if (key, now) == self._missing:  # a miss asks several times before it renders
+            return None
         known = self._local.get(key)
         entry = known.entry if known is not None and known.seen == now else self._entry(key, known)
         if entry is not None:
@@ -109,10 +122,16 @@ class LocalReads:
         row = view.rows.get(tag, _UNREAD)
         return self._row(view, tag) if row is _UNREAD else row
 
-    def stored(self, entry: Entry, size: int, transaction: int) -> None:
-        """Cache an entry that this process wrote itself, so that it needs no read."""
-        seen = self.environment.base + transaction
-        self._local.keep(entry.key, SeenEntry(entry, size, packed_version(transaction), seen))
+    def stored(self, entry: Entry, size: int, transacted: Transacted) -> None:
+        """Cache an entry that this process wrote itself, so that neither it nor its tags need a read."""
+        seen = self.environment.base + transacted.number
+        self._local.keep(entry.key, SeenEntry(entry, size, packed_version(transacted.number), seen))
+        with self._changing_rows:
+            view = self._view
+            if view.generation == transacted.generation:
+                view.seen = seen
+                for tag, row in transacted.rows.items():
+                    view.remember(tag, superseding(row, self._since))
 
     def _look(self, view: SeenTags) -> SeenTags | None:
         """The current view, which may be `view` itself; None if the file can't be read."""
@@ -167,6 +186,7 @@ class LocalReads:
         entry = decode_frame(frame)
         if entry is None or entry.key != key:  # missing, damaged, or in another frame layout
             self._local.forget(key)
+            self._missing = (key, seen)
             return None
         self._local.keep(key, SeenEntry(entry, len(frame), version_of(record), seen))
         return entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import lmdb
 from msgspec.structs import replace
@@ -18,14 +18,14 @@ from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.file_replacement import LOOK_SECONDS
 from millpond.stores.lmdb.layout import build_mark, digest
-from millpond.stores.lmdb.local_reads import LocalReads
+from millpond.stores.lmdb.local_reads import LocalReads, Transacted
 from millpond.stores.lmdb.opening import max_bytes_in
 from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
 from millpond.stores.lmdb.upkeep.housekeeping import Housekeeping
 from millpond.stores.lmdb.upkeep.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from millpond.policy.entry import Entry
@@ -38,12 +38,6 @@ _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
 """The number of keys whose reads are written at once: few enough to take less than a millisecond."""
 _TURNS, _SECONDS_BETWEEN_EVICTIONS = 32, 0.002
 """How many entries have their turn to be evicted in one transaction; and the time left to others after it."""
-
-
-class _Committed(NamedTuple):
-    commit: Commit
-    transaction: int
-    """The number of the one that stored the entry."""
 
 
 class LmdbStore:
@@ -171,38 +165,42 @@ class LmdbStore:
         """The entry of `key`; it is not judged."""
         return self.peek(key)
 
-    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
-        """Store `entry` in place of the key's former one, except for one of the reasons in `Commit`."""
-        frame, hits = encode_frame(entry), self._known()
+    async def commit(self, entry: Entry, lease: Lease | None = None, *, ends: bool = False) -> Commit:
+        """Store `entry` in place of the key's former one, except for one of the reasons in `Commit`.
+
+        `ends`: give the lease back in the same transaction.
+        """
+        frame, hits, rows = encode_frame(entry), self._known(), dict[str, "TagRow | None"]()
         reads = hits.reads.take(_READS_PER_COMMIT)
+
+        def work(writing: Writing) -> tuple[Commit | None, Transacted]:
+            lmdb_entries.note_reads(writing, reads)
+            outcome = self._commit(writing, entry, frame, lease, rows)
+            if ends and lease is not None and outcome is Commit.STORED:
+                lmdb_leases.give_back(writing, lease)
+            return outcome, Transacted(writing.txn.id(), writing.state.generation, rows)
+
         try:
-            while (
-                outcome := await self._transactions.write_soon(
-                    lambda writing: self._commit(writing, entry, frame, lease, reads)
-                )
-            ) is None:
+            outcome, transacted = await self._transactions.write_soon(work)
+            while outcome is None:
                 reads.clear()  # they are noted
                 await asyncio.sleep(_SECONDS_BETWEEN_EVICTIONS)
+                outcome, transacted = await self._transactions.write_soon(work)
         except lmdb.Error as error:
             self._transactions.failed(error)
             return Commit.FAILED
-        if outcome.commit is Commit.STORED:
-            hits.stored(entry, len(frame), outcome.transaction)
-        return outcome.commit
+        if outcome is Commit.STORED:
+            hits.stored(entry, len(frame), transacted)
+        return outcome
 
     def _commit(
-        self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, reads: dict[str, int]
-    ) -> _Committed | None:
-        """None: some entries were evicted, and there isn't room enough yet."""
-        lmdb_entries.note_reads(writing, reads)
-        refused = self._refusal(writing, entry, frame, lease)
-        if refused is not None:
-            return _Committed(refused, 0)
-        if not self._put(writing, entry, frame):
-            return None
-        return _Committed(Commit.STORED, writing.txn.id())
+        self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, rows: dict[str, TagRow | None]
+    ) -> Commit | None:
+        """Store an entry, if nothing forbids it; `rows` gets those of its tags. None: there isn't room yet."""
+        refused = self._refusal(writing, entry, frame, lease, rows)
+        return refused or (Commit.STORED if self._put(writing, entry, frame, rows) else None)
 
-    def _put(self, writing: Writing, entry: Entry, frame: bytes) -> bool:
+    def _put(self, writing: Writing, entry: Entry, frame: bytes, rows: Mapping[str, TagRow | None]) -> bool:
         """Store an entry; False if there isn't room yet, after a bounded number of others were evicted."""
         key, size = digest(entry.key), lmdb_entries.size_of(entry, frame)
         former = lmdb_entries.kept(writing, key)
@@ -210,7 +208,9 @@ class LmdbStore:
         if not lmdb_entries.evict(writing, self._room, room, _TURNS, spared=key):
             return False
         lmdb_entries.put(writing, entry, frame)
-        lmdb_tags.renew_older_than(writing, entry.tags, entry.generation)
+        for tag, row in rows.items():
+            if row is not None and row.generation > entry.generation:
+                lmdb_tags.renew(writing, digest(tag))
         return True
 
     def _room_now(self, writing: Writing, size: int) -> int:
@@ -224,25 +224,29 @@ class LmdbStore:
             return self._room
         return min(self._room, max(size, writing.state.size + environment.spare_bytes(writing)))
 
-    def _refusal(self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None) -> Commit | None:
+    def _refusal(
+        self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, rows: dict[str, TagRow | None]
+    ) -> Commit | None:
         if lease is not None and not lmdb_leases.holds(writing, lease, self._monotonic()):
             return Commit.LEASE_LOST
         if lmdb_entries.size_of(entry, frame) > self._room:
             return Commit.TOO_LARGE
+        now = self._clock()
+        rows.update(self._rows(writing, entry))
+        verdict = judge_tags(entry.tags, entry.generation, rows.get, now)
         held = lmdb_entries.kept(writing, digest(entry.key))
-        if entry.generation < writing.state.floor or self._is_expired(writing, entry):
+        if entry.generation < writing.state.floor or verdict.cleanliness is Cleanliness.EXPIRED:
             return Commit.INVALIDATED
         # It was rendered before the file was replaced: it is only valid if the new file has the same render.
         if entry.generation < self._transactions.since and not lmdb_entries.is_kept(held, entry):
             return Commit.INVALIDATED
-        if is_superseded(held, entry, self._clock()):
+        if is_superseded(held, entry, now):
             return Commit.SUPERSEDED
         return None
 
-    def _is_expired(self, writing: Writing, entry: Entry) -> bool:
-        now, lost = self._clock(), writing.state.lost
-        verdict = judge_tags(entry.tags, entry.generation, lambda tag: lmdb_tags.row_of(writing, tag, lost), now)
-        return verdict.cleanliness is Cleanliness.EXPIRED
+    def _rows(self, writing: Writing, entry: Entry) -> dict[str, TagRow | None]:
+        lost = writing.state.lost
+        return {tag: lmdb_tags.row_of(writing, tag, lost) for tag in entry.tags}
 
     async def seed(self, entries: Iterable[Entry]) -> None:
         """Store the build's entries in steps, preserving their ages; a later render stays.
@@ -276,7 +280,7 @@ class LmdbStore:
             or lmdb_entries.size_of(seed, frame) > self._room
             or _outliving(writing, seed)
         )
-        return refused or self._put(writing, seed, frame)
+        return refused or self._put(writing, seed, frame, self._rows(writing, seed))
 
     async def remove(self, key: str) -> None:
         """Drop the entry of `key`, if there is one.
@@ -360,6 +364,11 @@ class LmdbStore:
     async def release(self, lease: Lease) -> None:
         """Release a lease; does nothing if it is no longer held."""
         try:
+            with self._transactions.reading() as reading:  # which takes a fraction of what a write does
+                held = lmdb_leases.is_current(reading, lease)
+            if not held:
+                self._transactions.environment.waiters.wake(lease.key)  # it was given back with its entry
+                return
             given = await self._transactions.write_soon(lambda writing: lmdb_leases.give_back(writing, lease))
         except lmdb.Error as error:  # the lease then expires
             self._transactions.failed(error)

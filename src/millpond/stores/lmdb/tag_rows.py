@@ -60,15 +60,6 @@ def renew(writing: Writing, key: bytes) -> None:
         txn.put(key, aged(record, _grow_older(writing, key)), db=tables.tags)
 
 
-def renew_older_than(writing: Writing, tags: Iterable[str], generation: int) -> None:
-    """Keep the rows that make an entry stale that captured `generation`, and is stored now."""
-    for tag in tags:
-        key = digest(tag)
-        record = writing.txn.get(key, db=writing.tables.tags)
-        if record is not None and unpack_row(record).generation > generation:
-            renew(writing, key)
-
-
 def written_since(at: Reading, ages: int, most: int) -> list[bytes] | None:
     """The digests of the rows that were written after the first `ages` of them; None: more than `most`."""
     with at.txn.cursor(db=at.tables.by_age) as cursor:

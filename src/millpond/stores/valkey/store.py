@@ -214,8 +214,9 @@ class ValkeyStore:
             return None
         return self._mirror.known(self._layout.name(key))
 
-    async def commit(self, entry: Entry, lease: Lease | None = None) -> Commit:
+    async def commit(self, entry: Entry, lease: Lease | None = None, *, ends: bool = False) -> Commit:
         """Store `entry` in place of the key's former one, unless one of the reasons in `Commit` forbids it."""
+        del ends
         parts, thread = self._open()
         try:
             return await thread.run(parts.entries.commit(entry, lease))

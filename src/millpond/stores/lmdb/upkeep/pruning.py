@@ -29,7 +29,7 @@ async def prune(transactions: Transactions, max_tags: int, clock: Callable[[], f
 
     A row concerns the entries that captured a smaller generation than its own. First all entries are looked at: those
     that one of the oldest rows has ended for good are dropped; a row that makes an entry stale, which may still be
-    served, is renewed. So is one that an entry needs which is stored meanwhile (`tag_rows.renew_older_than`). The other
+    served, is renewed. So is one that an entry needs which is stored meanwhile (`tag_rows.renew`). The other
     rows concern no entry: they are condemned. A reader may hold an entry that was dropped, and read its rows next, so
     they are deleted by the next pruning. From then on, renders that began before the latest of their invalidations
     aren't stored (`State.floor`).
