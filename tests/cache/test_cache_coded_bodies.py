@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from millpond.cache.answer import varying
-from millpond.cache.coded_bodies import MAX_AT_ONCE, MAX_AWAITED, CodedBodies
-from millpond.cache.compression import compress
+from millpond.cache.coding.coded_bodies import MAX_AT_ONCE, MAX_AWAITED, CodedBodies
+from millpond.cache.coding.compression import compress
 from millpond.policy.entry import Coding, CompressedBody, Entry
 from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation, Reply
 
@@ -146,7 +146,7 @@ async def test_while_a_form_cannot_be_made_the_plain_body_is_sent(
     def fails(body: bytes, coding: Coding) -> bytes:
         raise MemoryError(coding, len(body))
 
-    monkeypatch.setattr("millpond.cache.coded_bodies.compress", fails)
+    monkeypatch.setattr("millpond.cache.coding.coded_bodies.compress", fails)
     coded, entry = CodedBodies(ALL, ROOM), answer(TEXT * (MAX_AT_ONCE // len(TEXT) + 1))
     reply = await coded.reply(entry, accepting("gzip"))
     assert (coding(reply), reply.body is entry.body) == (None, True)

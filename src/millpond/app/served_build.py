@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from millpond.cache.coding.dictionaries import dictionaries_of
 from millpond.errors import BuildError
 from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
 from millpond.prerender.frozen_environment import drift
@@ -81,7 +82,8 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
         log.info("build %s has no answers on this host: they come from the store, or are rendered", manifest.build)
     else:
-        await store.seed(read_entries(context.project, manifest))
+        entries = list(read_entries(context.project, manifest))
+        await store.seed([*entries, *dictionaries_of(entries)])
     return ServedBuild(plans_of(manifest, context.routes), manifest.build, manifest.draft_secret)
 
 

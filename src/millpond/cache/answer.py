@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.compression import compress
+from millpond.cache.coding.compression import compress
 from millpond.errors import UnsendableError
 from millpond.policy.entry import CompressedBody, Entry
 from millpond.policy.http.coding import compressible, with_vary
@@ -93,7 +93,7 @@ def compressed(entry: Entry, codings: Sequence[Coding]) -> Entry:
     """The entry with its body in each of `codings` that saves enough, smallest first; unchanged if none does.
 
     For builds, which have the time. What is rendered while serving is compressed when a client asks for it: see
-    `millpond.cache.coded_bodies`.
+    `millpond.cache.coding.coded_bodies`.
     """
     if not codings or not compressible(entry.status, entry.headers, len(entry.body)):
         return entry

@@ -12,7 +12,8 @@ import msgspec
 
 from millpond.cache.answer import entry_of, varying, warn_of_lost_body
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.coded_bodies import CodedBodies
+from millpond.cache.coding.coded_bodies import CodedBodies
+from millpond.cache.coding.dictionaries import Dictionaries, announced
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
@@ -136,6 +137,7 @@ class Responses:
     engine: ReadThrough = field(init=False)
     coded: CodedBodies = field(init=False)
     """The bodies in content codings."""
+    dictionaries: Dictionaries = field(init=False)
     _live: BoundedDict[str, tuple[float, DynamicUse]] = field(default_factory=lambda: BoundedDict(_MOST_LIVE_PATHS))
     """Paths that turned dynamic: until when they run live, and why. Bounded, as visitors choose the paths."""
     _warned: set[str] = field(default_factory=set)
@@ -144,7 +146,8 @@ class Responses:
     def __post_init__(self) -> None:
         self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
         self.engine = ReadThrough(self.store, self.clock, self.render_timeout, _report, self.lease_seconds, self.clean)
-        self.coded = CodedBodies(self.codings, self.max_coded_bytes, self.clean)
+        self.dictionaries = Dictionaries(self.store)
+        self.coded = CodedBodies(self.codings, self.max_coded_bytes, self.clean, self.dictionaries)
 
     def hit(self, key: str) -> Cached | None:
         """A fresh answer that is available without waiting, or None."""
@@ -261,6 +264,8 @@ class _AnswerRead(Read):
                 entry.status,
             )
             return Made(entry, Fate.BACK_OFF)
+        entry = announced(entry, target, responses.renderer.sent_path(target), responses.codings)
+        await responses.dictionaries.keep(entry)
         return Made(varying(entry, responses.codings))
 
     def _level(self, status: int) -> int:

@@ -60,7 +60,7 @@ def list_entries(
     tag: Annotated[str | None, Parameter(help="Only entries with this tag.")] = None,
     kind: Annotated[
         EntryKind | None,
-        Parameter(help="Only entries of this kind: answers, fetched data, function results or cron records."),
+        Parameter(help="Only entries of this kind: answers, fetched data, function results, crons or dictionaries."),
     ] = None,
     limit: Annotated[int, Parameter(help="Show at most this many; 0 shows all.", validator=Number(gte=0))] = 100,
     all_tags: Annotated[

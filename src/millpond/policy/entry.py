@@ -13,8 +13,9 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Coding = Literal["zstd", "br", "gzip"]
 """The content codings in which bodies are kept (RFC 9110 §8.4)."""
 
-EntryKind = Literal["response", "fetch", "function", "cron"]
-"""What an entry holds: an answer, fetched data, a function's result, or the state of a cron job."""
+EntryKind = Literal["response", "fetch", "function", "cron", "dictionary"]
+"""What an entry holds: an answer, fetched data, a function's result, the state of a cron job, or a body that clients
+have as a compression dictionary."""
 
 
 class Backoff(msgspec.Struct, frozen=True, array_like=True):

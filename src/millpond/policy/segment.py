@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,10 @@ from millpond.policy.allowance import Allowance, UnknownAllowance, parse_allowan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+_PATH_PATTERN = re.compile(r"/(?:[!-'*-~]*)")
+"""A URL pattern of a path without regular expressions, which RFC 9842 §2.1.1 forbids."""
 
 
 class Dynamic(StrEnum):
@@ -48,6 +53,9 @@ class SegmentConfig:
     """Seconds; a hint for platforms, which the server itself doesn't enforce (R11.15)."""
     frozen_ok: tuple[Allowance, ...] = ()
     """Inputs that the answer is meant to keep as they were at build time."""
+    compression_dictionary: bool | str = False
+    """Whether clients keep an answer to have later ones compressed by it (RFC 9842): those of the same path, or of the
+    paths that match a URL pattern."""
 
     @property
     def needs_guards(self) -> bool:
@@ -136,6 +144,12 @@ def _allowances(name: str, value: object) -> tuple[Allowance, ...]:
         raise InvalidOption(name, value, f"inputs, and {error}") from None
 
 
+def _dictionary(name: str, value: object) -> bool | str:
+    if isinstance(value, bool) or (isinstance(value, str) and _PATH_PATTERN.fullmatch(value)):
+        return value
+    raise InvalidOption(name, value, 'True for answers of the same path, or a pattern of paths, such as "/items/*"')
+
+
 _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "dynamic": _choice(Dynamic),
     "revalidate": _revalidate,
@@ -144,6 +158,7 @@ _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "cache_query": _names,
     "max_duration": _whole_number,
     "frozen_ok": _allowances,
+    "compression_dictionary": _dictionary,
 }
 
 FORBIDDEN_WITH_CACHE_COMPONENTS = {

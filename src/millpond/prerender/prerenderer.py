@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from millpond.cache.answer import compressed, entry_of, warn_of_lost_body
+from millpond.cache.coding.dictionaries import announced
 from millpond.config import ServerConfig
 from millpond.errors import RenderTimeoutError
 from millpond.policy.http.storing import storable_status
@@ -269,6 +270,7 @@ class Prerenderer:
                 raise first
             rendered = await self._render(target)
             entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build)
+            entry = announced(entry, target, self.renderer.sent_path(target), self.codings)
         except NotStatic as outcome:
             return self._ended(target, outcome, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported

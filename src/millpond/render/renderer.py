@@ -210,6 +210,11 @@ class Renderer:
             attachments=self.attachments,
         )
 
+    def sent_path(self, target: Target) -> str:
+        """The encoded path by which clients ask for a target, without a query."""
+        slash = last_slash(target.segments, self.trailing_slash and target.route.follows_trailing_slash)
+        return f"{self.base_path}{target.path}{slash}"
+
     def _asgi_scope(self, scope: SharedScope, target: Target) -> dict[str, Any]:
         get = target.route.operations["GET"]
         slash = last_slash(target.segments, self.trailing_slash and target.route.follows_trailing_slash)

@@ -11,12 +11,13 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import oldest_fresh
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.headers import lasting_headers, volatile_headers
+from millpond.policy.http.reply import is_by_dictionary
 from millpond.policy.http.sendable import length_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from millpond.cache.coded_bodies import CodedBodies
+    from millpond.cache.coding.coded_bodies import CodedBodies
     from millpond.policy.entry import Entry, Headers
     from millpond.policy.http.reply import Negotiation, Reply
     from millpond.policy.http.surrogate import Surrogates
@@ -183,7 +184,7 @@ class PreparedEntry:
         self._volatile_table, self._coded = volatile_table, coded
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
-        self._representations: dict[tuple[int, Headers], Representation] = {}
+        self._representations: dict[tuple[int, Headers, bytes], Representation] = {}
         self.representations: dict[Negotiation, Representation] = {}
         self.version = self.generation = -1
         """Of the store, read before the entry was judged to be fresh."""
@@ -223,14 +224,17 @@ class PreparedEntry:
         chosen = self._coded.at_once(entry, negotiation)
         if chosen is None:
             return None
-        representation = self._representations.get((chosen.status, chosen.headers))
+        # A weak validator doesn't tell two bodies apart.
+        named = chosen.status, chosen.headers, negotiation.dictionary if is_by_dictionary(chosen) else b""
+        representation = self._representations.get(named)
         if representation is None:
             representation = Representation(
                 chosen, lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates)
             )
-            self._representations[chosen.status, chosen.headers] = representation
+            self._representations[named] = representation
             self._volatile_table.count_representation()
-        if len(negotiation.accepted) + sum(len(value) for _, value in negotiation.conditions) <= _MAX_NEGOTIATION_BYTES:
+        conditions = sum(len(value) for _, value in negotiation.conditions)
+        if len(negotiation.accepted) + len(negotiation.dictionary) + conditions <= _MAX_NEGOTIATION_BYTES:
             if len(self.representations) >= _MAX_REPRESENTATIONS:
                 self.representations.clear()
             self.representations[negotiation] = representation

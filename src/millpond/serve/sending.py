@@ -14,7 +14,7 @@ from millpond.policy.http.sendable import BODILESS, fault, length_headers, unfra
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from millpond.cache.coded_bodies import CodedBodies
+    from millpond.cache.coding.coded_bodies import CodedBodies
     from millpond.cache.responses import Cached
     from millpond.policy.decision import Decision
     from millpond.policy.entry import Entry

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.policy.entry import Coding, Headers
+
+C = TypeVar("C", bound=str)
 
 SMALLEST = 256
 """Bytes. A shorter body isn't compressed: it fits into one packet either way."""
@@ -47,7 +49,7 @@ def pays(size: int, compressed: int) -> bool:
     return compressed <= size * _MAX_RATIO
 
 
-def chosen(accepted: bytes, available: Sequence[Coding]) -> Coding | None:
+def chosen(accepted: bytes, available: Sequence[C]) -> C | None:
     """The coding that a client gets; None: identity.
 
     The highest quality wins; among equals, the first of `available`. A client that refuses everything gets identity:
@@ -85,6 +87,11 @@ def etag_of(etag: bytes, coding: Coding) -> bytes:
     if etag.startswith(b"W/") or not etag.endswith(b'"'):
         return etag
     return b'%s-%s"' % (etag[:-1], coding.encode("ascii"))
+
+
+def weak(etag: bytes) -> bytes:
+    """The weak form of an ETag."""
+    return etag if etag.startswith(b"W/") else b"W/" + etag
 
 
 def with_vary(headers: Headers) -> Headers:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.policy.http.coding import LONGEST_ACCEPTED, chosen, etag_of
+from millpond.policy.http.coding import LONGEST_ACCEPTED, chosen, etag_of, weak
 from millpond.policy.http.conditional import Conditions, headers_of_304
+from millpond.policy.http.dictionary import AVAILABLE, DCZ, MAX_AVAILABLE, digest_in, varies_by_dictionary
 from millpond.policy.http.sendable import BODILESS
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.entry import Coding, Entry, Headers
 
-NEGOTIATION_HEADERS = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
+NEGOTIATION_HEADERS = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since", AVAILABLE})
 """The request headers that select a representation."""
 
 
@@ -24,6 +25,8 @@ class Negotiation(NamedTuple):
     """The value of Accept-Encoding."""
     conditions: Headers = ()
     """If-None-Match and If-Modified-Since, as they were sent."""
+    dictionary: bytes = b""
+    """The value of Available-Dictionary (RFC 9842 §2.2)."""
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Negotiation:
@@ -32,11 +35,17 @@ class Negotiation(NamedTuple):
         if not found:
             return NO_NEGOTIATION
         accepted = b",".join([value for name, value in found if name == b"accept-encoding"])
-        conditions = tuple([pair for pair in found if pair[0] != b"accept-encoding"])
-        return cls(accepted if len(accepted) <= LONGEST_ACCEPTED else b"", conditions)
+        conditions = tuple([pair for pair in found if pair[0] not in (b"accept-encoding", AVAILABLE)])
+        dictionary = b",".join([value for name, value in found if name == AVAILABLE])
+        return cls(
+            accepted if len(accepted) <= LONGEST_ACCEPTED else b"",
+            conditions,
+            dictionary if len(dictionary) <= MAX_AVAILABLE else b"",
+        )
 
 
 NO_NEGOTIATION = Negotiation()
+_BY_DICTIONARY = (b"content-encoding", DCZ.encode("ascii"))
 
 
 class Reply(NamedTuple):
@@ -74,6 +83,31 @@ def plain(entry: Entry) -> Reply:
     """The answer without a content coding."""
     # Entries are checked when they are stored, but tests or another version may have written this one.
     return Reply(entry.status, entry.headers, b"" if entry.status in BODILESS else entry.body)
+
+
+def dictionary_wanted(entry: Entry, negotiation: Negotiation) -> bytes | None:
+    """The digest of the dictionary that a client has, if the answer may be compressed by it and the client wants that.
+
+    The coding is preferred to others that the client accepts equally.
+    """
+    if not negotiation.dictionary or not varies_by_dictionary(entry.headers):
+        return None
+    digest = digest_in(negotiation.dictionary)
+    return digest if digest is not None and chosen(negotiation.accepted, (DCZ,)) else None
+
+
+def by_dictionary(entry: Entry, body: bytes) -> Reply:
+    """The answer in the coding `dcz`.
+
+    Its bytes depend on the client's dictionary, so its validator is weak (RFC 9110 §8.8.1); it holds for any coding.
+    """
+    headers = [(name, weak(value) if name == b"etag" else value) for name, value in entry.headers]
+    return Reply(entry.status, (*headers, _BY_DICTIONARY), body)
+
+
+def is_by_dictionary(reply: Reply) -> bool:
+    """Whether `by_dictionary` made it."""
+    return bool(reply.headers) and reply.headers[-1] == _BY_DICTIONARY
 
 
 def in_coding(entry: Entry, coding: Coding, body: bytes) -> Reply:

@@ -29,7 +29,15 @@ _MARK = "__millpond_static__"
 ParamsList = Sequence[Mapping[str, Any]]
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = ("revalidate", "dynamic", "dynamic_params", "cache_query", "fetch_cache", "frozen_ok")
+_OPTIONS = (
+    "revalidate",
+    "dynamic",
+    "dynamic_params",
+    "cache_query",
+    "fetch_cache",
+    "frozen_ok",
+    "compression_dictionary",
+)
 """Those of the segment config."""
 _ALL = (*_OPTIONS, "tags", "params")
 
@@ -63,6 +71,7 @@ def static(
     dynamic_params: bool | None = None,
     fetch_cache: str | None = None,
     frozen_ok: Sequence[str] = (),
+    compression_dictionary: bool | str | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -78,6 +87,7 @@ def static(
     dynamic_params: bool | None = None,
     fetch_cache: str | None = None,
     frozen_ok: Sequence[str] = (),
+    compression_dictionary: bool | str | None = None,
     **unknown: Never,
 ) -> Any:
     """Make the GET of a FastAPI endpoint static, or fresh: it is rendered once for everybody, not for each request.
@@ -101,6 +111,8 @@ def static(
         dynamic_params: False: paths that `params` doesn't list are 404 (R2.19).
         fetch_cache: the default of `fetch` in the endpoint, as in a route file (R5.6).
         frozen_ok: inputs that the answers are meant to keep as they were at build, as in a route file.
+        compression_dictionary: clients keep an answer to have later ones compressed by it (RFC 9842): True, those of
+            the same path; a pattern such as "/items/*", those of all paths that match it.
 
     Raises:
         UsageError: an option is unknown or invalid, or two contradict each other; the message has file and line.
@@ -115,6 +127,7 @@ def static(
         "dynamic_params": dynamic_params,
         "fetch_cache": fetch_cache,
         "frozen_ok": frozen_ok,
+        "compression_dictionary": compression_dictionary,
         **unknown,
     }
     mark = _mark(given, frame)

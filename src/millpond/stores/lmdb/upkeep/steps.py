@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -75,8 +74,8 @@ class Steps:
             began = time.perf_counter()
             with self._environment.begin() as txn:
                 reading = Reading(txn, self._environment.tables)
-                for item in itertools.islice(items, len(found), None):
-                    found.append(look(reading, item))
+                for number in range(len(found), len(items)):
+                    found.append(look(reading, items[number]))
                     if time.perf_counter() >= began + STEP_SECONDS:
                         break
             await self._pause(began)

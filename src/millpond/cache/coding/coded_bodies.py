@@ -11,17 +11,20 @@ import asyncio
 import logging
 import weakref
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from millpond.cache.clean_context import CleanContext
-from millpond.cache.compression import compress
+from millpond.cache.coding.compression import compress, compress_by
 from millpond.policy.http.coding import compressible, varies_by_coding
-from millpond.policy.http.reply import Reply, choose, in_coding, plain
+from millpond.policy.http.dictionary import DCZ
+from millpond.policy.http.reply import Reply, by_dictionary, choose, dictionary_wanted, in_coding, plain
 from millpond.render.pending_tasks import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from millpond.cache.coding.dictionaries import Dictionaries
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.http.reply import Negotiation
 
@@ -33,6 +36,12 @@ MAX_AWAITED = 1024 * 1024
 """Bytes. A larger body takes longer than some 20 ms: until a coding is made, clients get the plain body."""
 _OVERHEAD = 400
 """What the forms of one entry take in memory, besides their own bytes."""
+
+
+Form: TypeAlias = "Coding | bytes"
+"""A form of a body: a coding, or the digest of the dictionary that it was compressed by."""
+_MOST_BY_DICTIONARY = 8
+"""Forms of one entry by dictionaries: clients choose how many they have."""
 
 
 class _Entry(weakref.ref["Entry"]):
@@ -50,8 +59,8 @@ class _Forms:
 
     def __init__(self, of: _Entry) -> None:
         self.of, self.size = of, _OVERHEAD
-        self.bodies: dict[Coding, bytes] = {}
-        """b"": that coding saves too little."""
+        self.bodies: dict[Form, bytes] = {}
+        """b"": that form saves too little."""
 
 
 class CodedBodies:
@@ -61,26 +70,46 @@ class CodedBodies:
         codings: those that are made, best first.
         max_bytes: of all forms together. The least recently used ones go, and those of entries that are freed.
         clean: the context of what is made in threads.
+        dictionaries: those that clients may have.
     """
 
-    def __init__(self, codings: Sequence[Coding], max_bytes: int, clean: CleanContext | None = None) -> None:
-        self._codings, self._max_bytes = tuple(codings), max_bytes
+    def __init__(
+        self,
+        codings: Sequence[Coding],
+        max_bytes: int,
+        clean: CleanContext | None = None,
+        dictionaries: Dictionaries | None = None,
+    ) -> None:
+        self._codings, self._max_bytes, self._dictionaries = tuple(codings), max_bytes, dictionaries
         self._clean = CleanContext() if clean is None else clean
         self._forms: OrderedDict[int, _Forms] = OrderedDict()
         self._bytes = 0
         self._gone: deque[_Entry] = deque()
         """Entries that were freed, in whatever thread."""
-        self._making: dict[tuple[int, Coding], asyncio.Task[bytes]] = {}
+        self._making: dict[tuple[int, Form], asyncio.Task[bytes]] = {}
 
     def at_once(self, entry: Entry, negotiation: Negotiation) -> Reply | None:
-        """What to send; None if a body must be compressed first that takes a while."""
+        """What to send; None if a body must be compressed first that takes a while, or a dictionary be looked for."""
         found = self._choose(entry, negotiation)
+        digest = dictionary_wanted(entry, negotiation)
+        if digest is not None and not (isinstance(found, Reply) and found.status == 304):
+            forms = self._known(entry)
+            body = None if forms is None else forms.bodies.get(digest)
+            if body is None:
+                return None
+            if body:
+                return by_dictionary(entry, body)
         return found if isinstance(found, Reply) else None
 
     async def reply(self, entry: Entry, negotiation: Negotiation) -> Reply:
         """What to send. A body is compressed in a thread if it is large, once for all who want it."""
+        digest = dictionary_wanted(entry, negotiation)
+        if digest is not None and (body := await self._by_dictionary(entry, digest)):
+            found = self._choose(entry, negotiation)
+            held = isinstance(found, Reply) and found.status == 304
+            return found if isinstance(found, Reply) and held else by_dictionary(entry, body)
         while not isinstance(found := self._choose(entry, negotiation), Reply):
-            task = self._begin(entry, found)
+            task = self._begin(entry, found, partial(compress, entry.body, found))
             if len(entry.body) > MAX_AWAITED:
                 return plain(entry)
             await ended(task)  # not `await task`: who goes away cancels nothing
@@ -89,6 +118,22 @@ class CodedBodies:
             if body := task.result():
                 return in_coding(entry, found, body)
         return found
+
+    async def _by_dictionary(self, entry: Entry, digest: bytes) -> bytes:
+        """The body, compressed by the dictionary with that digest; b"" if there is none, or that saves too little."""
+        forms = self._known(entry)
+        if forms is not None and (body := forms.bodies.get(digest)) is not None:
+            return body
+        dictionary = None if self._dictionaries is None else await self._dictionaries.get(digest)
+        if dictionary is None:
+            return b""
+        if len(dictionary) + len(entry.body) <= MAX_AT_ONCE:
+            body = compress_by(entry.body, dictionary)
+            self._keep(entry, digest, body)
+            return body
+        task = self._begin(entry, digest, partial(compress_by, entry.body, dictionary))
+        await ended(task)
+        return b"" if task.cancelled() or task.exception() is not None else task.result()
 
     def __len__(self) -> int:
         """Of how many entries there are forms."""
@@ -150,7 +195,7 @@ class CodedBodies:
         self._forms.move_to_end(id(entry))
         return forms
 
-    def _keep(self, entry: Entry, coding: Coding, body: bytes) -> None:
+    def _keep(self, entry: Entry, form: Form, body: bytes) -> None:
         self._forget_gone()
         forms = self._known(entry)
         if forms is None:
@@ -158,11 +203,17 @@ class CodedBodies:
             of.at = id(entry)
             self._forms[of.at] = forms = _Forms(of)
             self._bytes += forms.size
-        forms.bodies[coding] = body
-        forms.size += len(body)
-        self._bytes += len(body)
+        dictionaries = [other for other in forms.bodies if isinstance(other, bytes)]
+        if isinstance(form, bytes) and len(dictionaries) >= _MOST_BY_DICTIONARY:
+            self._resize(forms, -len(forms.bodies.pop(dictionaries[0])))
+        forms.bodies[form] = body
+        self._resize(forms, len(body))
         while self._bytes > self._max_bytes and self._forms:
             self._bytes -= self._forms.popitem(last=False)[1].size
+
+    def _resize(self, forms: _Forms, size: int) -> None:
+        forms.size += size
+        self._bytes += size
 
     def _forget_gone(self) -> None:
         while self._gone:
@@ -172,21 +223,22 @@ class CodedBodies:
                 del self._forms[of.at]
                 self._bytes -= forms.size
 
-    def _begin(self, entry: Entry, coding: Coding) -> asyncio.Task[bytes]:
+    def _begin(self, entry: Entry, form: Form, make: Callable[[], bytes]) -> asyncio.Task[bytes]:
         """The task that makes a form; it holds the entry, so that nothing else gets its place."""
-        at = id(entry), coding
+        at = id(entry), form
         task = self._making.get(at)
         if task is None:
-            task = self._making[at] = self._clean.begin(lambda: self._make(entry, coding), f"compress {coding}")
+            task = self._making[at] = self._clean.begin(lambda: self._make(entry, form, make), "compress an answer")
             task.add_done_callback(lambda done: self._made(at, done))
         return task
 
-    def _made(self, at: tuple[int, Coding], task: asyncio.Task[bytes]) -> None:
+    def _made(self, at: tuple[int, Form], task: asyncio.Task[bytes]) -> None:
         del self._making[at]
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("compressing an answer with %s failed", at[1], exc_info=error)
+            coding = DCZ if isinstance(at[1], bytes) else at[1]
+            log.error("compressing an answer with %s failed", coding, exc_info=error)
 
-    async def _make(self, entry: Entry, coding: Coding) -> bytes:
-        body = await asyncio.to_thread(compress, entry.body, coding)
-        self._keep(entry, coding, body)
+    async def _make(self, entry: Entry, form: Form, make: Callable[[], bytes]) -> bytes:
+        body = await asyncio.to_thread(make)
+        self._keep(entry, form, body)
         return body

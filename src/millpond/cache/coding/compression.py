@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import zlib
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import brotli  # type: ignore[import-untyped]
 
 from millpond.policy.http.coding import pays
+from millpond.policy.http.dictionary import framed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -28,6 +30,13 @@ _COMPRESS: dict[Coding, Callable[[bytes], bytes]] = {
 }
 _GZIP = 31
 """The `wbits` of zlib for the format of gzip, without a time and a file's name."""
+
+
+def compress_by(body: bytes, dictionary: bytes) -> bytes:
+    """The body in the coding `dcz`; b"" if that doesn't save enough."""
+    coded = zstd.compress(body, 9, zstd_dict=zstd.ZstdDict(dictionary, is_raw=True).as_prefix)
+    coded = framed(sha256(dictionary).digest(), coded)
+    return coded if pays(len(body), len(coded)) else b""
 
 
 def compress(body: bytes, coding: Coding) -> bytes:
