@@ -11,7 +11,7 @@ from millpond.stores.lmdb.layout import MARK_BYTES, generation_of, marks_in, num
 from millpond.stores.lmdb.upkeep.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from millpond.policy.tags import TagRow
     from millpond.stores.lmdb.open_transaction import Reading, Writing
@@ -48,9 +48,9 @@ async def prune(transactions: Transactions, max_tags: int, clock: Callable[[], f
         return
     steps = Steps(transactions)
     await _delete_condemned(steps)
-    oldest = await _oldest(steps, excess + max_tags // 8)
-    await _settle_entries(steps, {age[8:] for age in oldest}, clock)
-    await steps.write_each(oldest, _condemn)
+    rows, ages = await _oldest(steps, excess + max_tags // 8)
+    await _settle_entries(steps, rows, clock)
+    await steps.write_each(ages, _condemn)
 
 
 async def _delete_condemned(steps: Steps) -> None:
@@ -67,24 +67,27 @@ def _delete(writing: Writing, key: bytes) -> bool:
     return True
 
 
-async def _oldest(steps: Steps, count: int) -> list[bytes]:
-    """The oldest rows, as keys of `Tables.by_age`."""
+async def _oldest(steps: Steps, count: int) -> tuple[dict[bytes, bytes], list[bytes]]:
+    """The oldest rows: mark -> digest of the tag; and their keys in `Tables.by_age`."""
+    rows: dict[bytes, bytes] = {}
     oldest: list[bytes] = []
     async for ages in steps.walk(lambda tables: tables.by_age, lambda _key, _record: True):
-        oldest += ages
-        if len(oldest) >= count:
+        for age in ages[: count - len(oldest)]:
+            key = age[8:]
+            rows[key[:MARK_BYTES]] = key
+            oldest.append(age)
+        if len(oldest) == count:
             break
-    return oldest[:count]
+    return rows, oldest
 
 
-async def _settle_entries(steps: Steps, rows: set[bytes], clock: Callable[[], float]) -> None:
+async def _settle_entries(steps: Steps, rows: Mapping[bytes, bytes], clock: Callable[[], float]) -> None:
     """Drop the entries that one of these rows has ended; renew the rows that make others stale."""
-    by_mark = {key[:MARK_BYTES]: key for key in rows}
-    generations = await steps.read_each(list(rows), _generation)
+    generations = await steps.read_each(list(rows.values()), _generation)
     latest = number(max(generations, default=0))
 
     def is_concerned(_: bytes, record: bytes) -> bool:
-        return generation_of(record) < latest and any(mark in by_mark for mark in marks_in(record))
+        return generation_of(record) < latest and any(mark in rows for mark in marks_in(record))
 
     def settle(writing: Writing, key: bytes) -> bool:
         record = writing.txn.get(key, db=writing.tables.kept)
@@ -92,7 +95,7 @@ async def _settle_entries(steps: Steps, rows: set[bytes], clock: Callable[[], fl
         if record is None or entry is None:
             return True
         now = clock()
-        found = {by_mark[mark] for mark in marks_in(record) if mark in by_mark}
+        found = {rows[mark] for mark in marks_in(record) if mark in rows}
         states = {key: judge_row(row, entry.generation, now) for key in found if (row := _row(writing, key))}
         if Cleanliness.EXPIRED in states.values():
             lmdb_entries.drop(writing, key)
