@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from millpond.policy.tags import Cleanliness, judge_row
@@ -67,23 +68,23 @@ def _delete(writing: Writing, key: bytes) -> bool:
     return True
 
 
-async def _oldest(steps: Steps, count: int) -> tuple[dict[bytes, bytes], list[bytes]]:
-    """The oldest rows: mark -> digest of the tag; and their keys in `Tables.by_age`."""
-    rows: dict[bytes, bytes] = {}
+async def _oldest(steps: Steps, count: int) -> tuple[dict[bytes, list[bytes]], list[bytes]]:
+    """The oldest rows: mark -> digests of the tags; and their keys in `Tables.by_age`."""
+    rows: dict[bytes, list[bytes]] = {}
     oldest: list[bytes] = []
     async for ages in steps.walk(lambda tables: tables.by_age, lambda _key, _record: True):
         for age in ages[: count - len(oldest)]:
             key = age[8:]
-            rows[key[:MARK_BYTES]] = key
+            rows.setdefault(key[:MARK_BYTES], []).append(key)
             oldest.append(age)
         if len(oldest) == count:
             break
     return rows, oldest
 
 
-async def _settle_entries(steps: Steps, rows: Mapping[bytes, bytes], clock: Callable[[], float]) -> None:
+async def _settle_entries(steps: Steps, rows: Mapping[bytes, list[bytes]], clock: Callable[[], float]) -> None:
     """Drop the entries that one of these rows has ended; renew the rows that make others stale."""
-    generations = await steps.read_each(list(rows.values()), _generation)
+    generations = await steps.read_each(list(itertools.chain.from_iterable(rows.values())), _generation)
     latest = number(max(generations, default=0))
 
     def is_concerned(_: bytes, record: bytes) -> bool:
@@ -95,7 +96,7 @@ async def _settle_entries(steps: Steps, rows: Mapping[bytes, bytes], clock: Call
         if record is None or entry is None:
             return True
         now = clock()
-        found = {rows[mark] for mark in marks_in(record) if mark in rows}
+        found = {key for mark in marks_in(record) for key in rows.get(mark, ())}
         states = {key: judge_row(row, entry.generation, now) for key in found if (row := _row(writing, key))}
         if Cleanliness.EXPIRED in states.values():
             lmdb_entries.drop(writing, key)
