@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from millpond.policy.entry import Entry
 from millpond.policy.tags import own_tags
 from millpond.stores.contract import Commit
@@ -89,9 +91,7 @@ class Blocked:
         return self.longest
 
 
-def entry_of(
-    number: int, rendered_at: float, *, build: str = "build-1", generation: int = 0, body: bytes = BODY
-) -> Entry:
+def entry_of(number: int, rendered_at: float, *, build: str = "build-1", body: bytes = BODY) -> Entry:
     path = f"/products/{number}"
     return Entry(
         key=f"response\0{path}",
@@ -103,9 +103,14 @@ def entry_of(
         revalidate=3600.0,
         expire=None,
         tags=(*own_tags("/products/[id]", "/products/[id]", path), f"product:{number}", f"category:{number % 100}"),
-        generation=generation,
         build=build,
     )
+
+
+async def commit(store: LmdbStore, entry: Entry) -> None:
+    outcome = await store.commit(replace(entry, generation=store.generation()))
+    if outcome is not Commit.STORED:
+        raise RuntimeError(f"it is {outcome}")
 
 
 class Scale:
@@ -172,12 +177,7 @@ class Scale:
         )
 
     async def writes(self, store: LmdbStore) -> None:
-        async def commit(number: int) -> None:
-            entry = entry_of(number, time.time(), generation=store.generation())
-            if await store.commit(entry) is not Commit.STORED:
-                raise RuntimeError("it wasn't stored")
-
-        await self.timed("commit", (lambda n=n: commit(n) for n in self.numbers(SAMPLE)))
+        await self.timed("commit", (lambda n=n: commit(store, entry_of(n, time.time())) for n in self.numbers(SAMPLE)))
         await self.timed(
             "invalidate a tag", (lambda n=n: store.invalidate([f"product:{n}"]) for n in self.numbers(SAMPLE))
         )
@@ -231,10 +231,10 @@ class Scale:
         store = self.store(max_bytes=size)
         await store.open()
         large = entry_of(-1, now, build="build-2", body=b"x" * min(28_000_000, size // 4))
-        await self.timed("commit that evicts a quarter, or 28 MB", iter([lambda: store.commit(large)]))
+        await self.timed("commit that evicts a quarter, or 28 MB", iter([lambda: commit(store, large)]))
         await self.timed(
             "commit into a full store",
-            (lambda n=n: store.commit(entry_of(self.size + n, now, build="build-2")) for n in range(SAMPLE)),
+            (lambda n=n: commit(store, entry_of(self.size + n, now, build="build-2")) for n in range(SAMPLE)),
         )
         await store.close()
 
