@@ -11,6 +11,7 @@ import lmdb
 
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
+from millpond.stores.lmdb.environment import FileReplaced
 from millpond.stores.lmdb.layout import NO_BUILD, build_of
 from millpond.stores.lmdb.upkeep.pruning import prune, rows_in
 from millpond.stores.lmdb.upkeep.steps import Steps
@@ -101,6 +102,8 @@ class Housekeeping:
             if self._rows() > self._prune_at and await self._alone(self._prune):
                 # More than the limit, while rows can't go that entries need: to look for them each second is no use.
                 self._prune_at = max(self._max_tags, self._rows() + self._max_tags // 8)
+        except FileReplaced:
+            return  # in the file that is there now this begins again in a second
         except lmdb.Error as error:
             self._transactions.failed(error)
 
