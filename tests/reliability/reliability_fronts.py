@@ -104,6 +104,10 @@ class ResponsesFront:
         body = await self.workshop.make(path, fresh=self.responses.hit(target.key) is not None)
         return Rendered(200, (), body, LIFETIME, (tag_of(path), "all"))
 
+    def sent_path(self, target: Target) -> str:
+        """In the renderer's place."""
+        return target.path
+
     async def get(self, path: str) -> Entry:
         target = _target(path)
         return (self.responses.hit(target.key) or await self.responses.answer(target)).entry

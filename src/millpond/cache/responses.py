@@ -264,7 +264,7 @@ class _AnswerRead(Read):
                 entry.status,
             )
             return Made(entry, Fate.BACK_OFF)
-        entry = announced(entry, target, responses.renderer.sent_path(target), responses.codings)
+        entry = announced(entry, target, responses.renderer.sent_path, responses.codings)
         await responses.dictionaries.keep(entry)
         return Made(varying(entry, responses.codings))
 

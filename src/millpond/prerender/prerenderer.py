@@ -270,7 +270,7 @@ class Prerenderer:
                 raise first
             rendered = await self._render(target)
             entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build)
-            entry = announced(entry, target, self.renderer.sent_path(target), self.codings)
+            entry = announced(entry, target, self.renderer.sent_path, self.codings)
         except NotStatic as outcome:
             return self._ended(target, outcome, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported

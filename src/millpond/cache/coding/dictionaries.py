@@ -12,7 +12,7 @@ from millpond.policy.http.coding import compressible, with_vary
 from millpond.policy.http.dictionary import AVAILABLE, dictionary_key, is_dictionary, pattern_for, use_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from millpond.policy.entry import Coding
     from millpond.render.target import Target
@@ -58,19 +58,19 @@ def dictionaries_of(entries: Iterable[Entry]) -> Iterator[Entry]:
             )
 
 
-def announced(entry: Entry, target: Target, sent_path: str, codings: Sequence[Coding]) -> Entry:
+def announced(entry: Entry, target: Target, sent_path: Callable[[Target], str], codings: Sequence[Coding]) -> Entry:
     """The entry with the headers for its route's `compression_dictionary`; unchanged if it has none.
 
     Args:
         entry: the answer.
         target: what was rendered.
-        sent_path: the path as clients ask for it.
+        sent_path: the encoded path as clients ask for it.
         codings: those in which clients may get answers; without any, none is compressed.
     """
     chosen = target.route.config.compression_dictionary
     size = len(entry.body)
     if not chosen or not codings or size > MAX_BYTES or not compressible(entry.status, entry.headers, size):
         return entry
-    match = chosen if isinstance(chosen, str) else pattern_for(sent_path)
+    match = chosen if isinstance(chosen, str) else pattern_for(sent_path(target))
     headers = (*with_vary(entry.headers), (b"vary", AVAILABLE), use_header(match))
     return msgspec.structs.replace(entry, headers=headers)

@@ -126,9 +126,7 @@ def _first(cursor: lmdb.Cursor[bytes], queue: Queue, spared: bytes) -> bytes | N
 
 def _take_turn(writing: Writing, key: bytes) -> None:
     txn, tables, state = writing
-    known = kept(writing, key)
-    if known is None:  # pragma: no cover - both tables are written in one transaction
-        raise KeyError(key)
+    known = EntryRow.unpack(txn.get(key, b"", db=tables.kept))
     left = reads_after_turn(known.queue, known.reads)
     if left is None:
         _drop(writing, key, known)
