@@ -119,9 +119,10 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
             f'"{context.config.compat}"; run `millpond build` again.'
         )
     edited = edited_since(manifest, context.routes)
-    for plan in plans_of(manifest, context.routes):
-        file, guard = plan.route.source, plan.route.guard
-        if plan.static and guard is not None and file in edited:
+    for plan in plans_of(manifest, context.routes) if edited else ():
+        file = plan.route.source
+        guard = plan.route.guard if plan.static and file in edited else None
+        if guard is not None:
             raise BuildError(
                 f"{guard.place}: {guard.name} stands before {file}, and one of both files was edited after the build, "
                 "whose answers might pass it; run `millpond build` again."

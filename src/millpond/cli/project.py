@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_warning) -> Millpond:
+def open_project(
+    entrypoint: Entrypoint, tell: Callable[[str], None] = print_warning, *, serves: bool = False
+) -> Millpond:
     """The application that a command works on, its route files imported.
 
     Args:
         entrypoint: which application.
         tell: prints a note about how the application was found.
+        serves: leave those out that are as they were built, and needn't be imported before they are asked.
 
     Raises:
         MillpondError: the configuration, a route file or the module of the application is wrong, or what was named
@@ -43,7 +46,7 @@ def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_war
     with prints_on_stderr(), _without_garbage_collection(), _told(entrypoint.folder):
         app, notes = open_app(entrypoint)
         app.isolated = False  # a command works on what is served, whoever calls it
-        app.own_routes  # noqa: B018 - loaded here, where what they print goes to stderr
+        app.served_routes if serves else app.own_routes  # noqa: B018 - loaded here, where what they print goes to stderr
     for note in notes:
         tell(note)
     return app

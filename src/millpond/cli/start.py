@@ -23,6 +23,7 @@ from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.build_manifest import OUTPUT, read_manifest
 from millpond.prerender.frozen_environment import drift
+from millpond.routes.deferred.unloaded_routes import known_routes
 from millpond.serve.access.line_format import access
 from millpond.serve.forwarded import LOCAL, Proxies
 from millpond.serve.layers.failures import LoggedFailures
@@ -89,14 +90,14 @@ def start(
     if workers > 1:
         return _start_workers(serving, address, workers)
     notes: list[str] = []
-    app = open_project(serving.entrypoint, notes.append)
+    app = open_project(serving.entrypoint, notes.append, serves=True)
     notes += nothing_to_serve(app)
-    notes += app.published.warnings(app.routes)
-    manifest = _manifest_of(app)
+    notes += app.published.warnings(known_routes(app.router))
+    build = _described(_manifest_of(app))
     with address.sockets() as sockets:
 
         def started() -> None:
-            log.info("serving %son %s", _described(manifest), serving.address_of(sockets))
+            log.info("serving %son %s", build, serving.address_of(sockets))
             _log_notes(notes)
 
         serving.serve(app, sockets, started, second_signal_exits=True)
@@ -141,7 +142,7 @@ def _manifest_of(app: Millpond) -> BuildManifest | None:
         BuildError: there is none, or it can't be served.
     """
     manifest = app.manifest()
-    return manifest if manifest is None and not app.own_routes else _required(manifest, app.project)
+    return manifest if manifest is None and not app.served_routes else _required(manifest, app.project)
 
 
 def _described(manifest: BuildManifest | None) -> str:
@@ -195,9 +196,9 @@ class _ServeTask:
         environment_log.addFilter(lambda record: False)  # the parent logs these warnings once
         try:
             notes: list[str] = []
-            app = open_project(self.entrypoint, notes.append)
+            app = open_project(self.entrypoint, notes.append, serves=True)
             notes += nothing_to_serve(app)
-            notes += app.published.warnings(app.routes)
+            notes += app.published.warnings(known_routes(app.router))
             manifest = _manifest_of(app)
             _refuse_memory(app)
             report = WorkerReport(None if manifest is None else app.project, app.config.server, notes)

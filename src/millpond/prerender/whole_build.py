@@ -25,6 +25,7 @@ from millpond.prerender.input_records import functions_of, inputs_of
 from millpond.prerender.refused_crons import refused_crons
 from millpond.prerender.sources.built_sources import config_digest, sources_of
 from millpond.prerender.unasked_guards import unasked_guards
+from millpond.routes.deferred.start_record import made_with, start_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -118,6 +119,7 @@ class WholeBuild:
             environment=fingerprints(key, records, used, os.environ),
             sources=sources_of(prerenderer.project, self.opened, {record.file for record in records}),
             config=config_digest(self.config),
+            made_with=made_with(),
         )
 
     def _failures(self, results: list[RouteResult], manifest: BuildManifest) -> list[Failure]:
@@ -158,6 +160,7 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
         paths=_path_records(result, inputs),
         inputs=inputs.records,
         live_paths=sorted(plan.live_paths),
+        start=start_record(route),
     )
 
 
