@@ -43,7 +43,7 @@ FLAGS = ["--access-log", "--no-access-log", "--proxy-headers", "--no-proxy-heade
 def by_cyclopts(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> StartLine | None:
     """What the command reads; None: it refuses the line, or prints something."""
     lines: list[StartLine] = []
-    monkeypatch.setattr(command, "serve_line", lambda line: lines.append(line) or 0)
+    monkeypatch.setattr(command, "serve_line", lines.append)
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except Exception:  # noqa: BLE001 - whatever is wrong with it

@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from millpond.app.answering import Answering
-from millpond.app.builder import Builder
 from millpond.app.construction.app_folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.construction.fastapi_options import refuse_unknown, warned_at_the_caller
 from millpond.app.construction.former_names import gone
@@ -223,8 +222,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             return
         if self._instrumentation.is_pending:
             await self._instrumentation.finish()
-        given = self._root_path
-        if given:  # as FastAPI does
+        if given := self._root_path:  # as FastAPI does
             scope["root_path"] = given
         if self.config.base_path:
             enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
@@ -377,6 +375,8 @@ class Millpond(starlette_names.LayeredFastAPI):
         Raises:
             BuildError: the output can't be written.
         """
+        from millpond.app.builder import Builder  # imported late: servers build nothing
+
         return await Builder(self._context(None), self._instrumentation, self.app_dir).run(progress)
 
     def jobs(self) -> list[CronJob]:

@@ -10,7 +10,6 @@ from millpond.app.deferral.unchanged_routes import Changed, UnchangedRoutes
 from millpond.app.development import explain
 from millpond.app.published import Published
 from millpond.errors import MillpondError, RouteModuleError
-from millpond.metadata.route_modules import loader
 from millpond.policy.compat import Compat
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.plan import Plan, plan_table
@@ -18,7 +17,7 @@ from millpond.render.candidacy import ModeReason
 from millpond.render.handler import wrap_handler
 from millpond.routes.deferred.deferred_route import DeferredRoute
 from millpond.routes.deferred.unloaded_routes import UnloadedRoutes, known_routes, refill
-from millpond.routes.module import refuse_replaced_config
+from millpond.routes.module import load, refuse_replaced_config
 from millpond.routes.operation import Found, OperationRoute
 from millpond.routes.options.folder_tree import FolderTree
 from millpond.routes.options.stray_options import refuse_in_code
@@ -39,7 +38,9 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.routes.broken_route import Explain
+    from millpond.routes.module import Load
     from millpond.routes.route import FileRoute
+    from millpond.routes.scan import RouteFile
 
 _UNKNOWN = ModeReason("not asked")
 _FOUND = "millpond.found"
@@ -155,7 +156,7 @@ class FileRoutes:
                 self._project,
                 self._app_dir,
                 FolderTree(self._project, self._app_dir, apart),
-                loader(self._config.compat, development=False),
+                self._loader(files),
                 self._clean,
                 self._lock,
                 self._adopt,
@@ -168,6 +169,13 @@ class FileRoutes:
         self._router.routes = UnloadedRoutes(self._router.routes, self.load)
         return routes
 
+    def _loader(self, files: Sequence[RouteFile]) -> Load:
+        if all(file.metadata is None for file in files):
+            return load
+        from millpond.metadata.route_modules import loader  # imported late: many applications have no metadata files
+
+        return loader(self._config.compat, development=self._development)
+
     def _adopt(self, route: FileRoute) -> None:
         for operation in route.operations.values():
             operation.api_route.find = self.find
@@ -179,7 +187,7 @@ class FileRoutes:
             return []
         files = scan(self._app_dir, self._project, placeholders=config.compat is Compat.V16)
         self.published.load(files)
-        load_one = loader(config.compat, development=self._development)
+        load_one = self._loader(files)
         try:
             told = explain()
             folders = FolderTree(self._project, self._app_dir, self._router)

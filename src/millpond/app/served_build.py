@@ -9,12 +9,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.errors import BuildError
-from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
+from millpond.prerender.build_manifest import (
+    edited_since,
+    has_entries,
+    new_build_id,
+    plans_of,
+    read_entries,
+    read_manifest,
+)
 from millpond.prerender.frozen_environment import drift
 from millpond.prerender.path_listing import PathListing
 from millpond.prerender.plan import development_plans, unbuilt_plans
 from millpond.prerender.sources.built_sources import edited_sources
-from millpond.prerender.whole_build import new_build_id
 from millpond.stores.factory import chosen_store, memory_store
 
 if TYPE_CHECKING:

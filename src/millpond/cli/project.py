@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from millpond.app.entrypoint.opened_app import ROUTES, open_app
 from millpond.cli.console import print_warning
-from millpond.config import env_files_read, load_config, read_env_files
+from millpond.config import load_config, read_env_files
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
 from millpond.prerender.failure import failure_message
@@ -50,15 +50,6 @@ def open_project(
     for note in notes:
         tell(note)
     return app
-
-
-def environment_of(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Within it, the variables of the project's `.env` files are set.
-
-    Raises:
-        ConfigError: the configuration is wrong, or a file can't be read.
-    """
-    return env_files_read(folder, load_config(folder).app.env_files)
 
 
 class FoundProject(NamedTuple):

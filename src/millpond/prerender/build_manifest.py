@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -116,6 +117,11 @@ class _MadeBy(msgspec.Struct):
 
     millpond: str | None = None
     frames: int = 0
+
+
+def new_build_id() -> str:
+    """A new id: entries of other builds aren't used by this one."""
+    return secrets.token_hex(8)
 
 
 def write_build(project: Path, manifest: BuildManifest, entries: Iterable[Entry], key: bytes = b"") -> Path:

@@ -54,11 +54,6 @@ class Built:
     seconds: float
 
 
-def new_build_id() -> str:
-    """A new id: entries of other builds aren't used by this one."""
-    return secrets.token_hex(8)
-
-
 @dataclass(frozen=True, slots=True)
 class WholeBuild:
     """All of an application's routes, prerendered by one Prerenderer into its project's folder."""
