@@ -11,7 +11,6 @@ import pytest
 
 from millpond.cli import start as command
 from millpond.cli.commands import app
-from millpond.cli.serving import serve_line as serving
 from millpond.cli.serving.plain_line import plain_start
 
 if TYPE_CHECKING:
@@ -115,9 +114,20 @@ def test_other_lines_are_left_to_cyclopts(arguments: list[str]) -> None:
     assert plain_start(arguments) is None
 
 
-def test_what_serves_needs_no_package_for_command_lines() -> None:
-    code = "import sys, millpond.cli.serving.serve_line, millpond.cli.serving.plain_line as read; "
-    code += "read.plain_start(['start']); print([name for name in ('cyclopts', 'rich') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-    assert serving.serve_line is not None
+NEEDLESS = """
+import sys
+import millpond.cli.serving.plain_line as lines
+import millpond.cli.serving.serve_line
+import millpond.serve.processes.workers
+
+lines.plain_start(["start", "--workers", "2"])
+print([name for name in ("cyclopts", "fastapi", "httpx2", "rich", "uvicorn") if name in sys.modules])
+import millpond.cli.serving.served_app
+
+print([name for name in ("cyclopts", "httpx2", "rich") if name in sys.modules])
+"""
+
+
+def test_the_parent_of_workers_and_what_serves_import_no_package_without_need() -> None:
+    done = subprocess.run([sys.executable, "-c", NEEDLESS], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n[]\n"

@@ -231,6 +231,15 @@ async def test_other_dependencies_of_the_application_let_nothing_wait(project: P
     assert loaded(made(project, dependencies=[Depends(guard)])) == []
 
 
+async def test_options_that_change_after_the_start_are_no_files(project: Project) -> None:
+    project.routes({"/": FILES["/a_b"]})
+    await project.built()
+    async with project.started() as running:
+        running.pond.router.dependencies.append(Depends(guard))
+        (route,) = running.pond.served_routes
+        assert route.operations["GET"].guards == ()
+
+
 async def test_the_options_of_folders_hold_for_files_that_wait(project: Project) -> None:
     router = "from fastapi import Depends, HTTPException, Request\n"
     router += "def key(request: Request):\n    if 'key' not in request.headers: raise HTTPException(401)\n"

@@ -150,12 +150,10 @@ class FileRoutes:
                 return None
             files = scan(self._app_dir, self._project, placeholders=self._config.compat is Compat.V16)
             self.published.load(files)
-            apart = copy.copy(self._router)
-            apart.routes = []
             unchanged = UnchangedRoutes(
                 self._project,
                 self._app_dir,
-                FolderTree(self._project, self._app_dir, apart),
+                FolderTree(self._project, self._app_dir, _without_routes(self._router)),
                 self._loader(files),
                 self._clean,
                 self._lock,
@@ -261,3 +259,13 @@ def _if_not_replaced(route: FileRoute, told: Explain) -> FileRoute:
     except RouteModuleError as error:
         return broken_route(route.file, told(error), wrap_handler)
     return route
+
+
+def _without_routes(router: APIRouter) -> APIRouter:
+    """A router with the options that this one has now: those that change later are no file's, whenever it is loaded."""
+    apart = copy.copy(router)
+    for name, value in vars(router).items():
+        if isinstance(value, list | dict):
+            setattr(apart, name, value.copy())
+    apart.routes = []
+    return apart
