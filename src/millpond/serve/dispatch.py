@@ -84,7 +84,7 @@ class Dispatcher:
         representation = None if prepared is None else prepared.representation(negotiation)
         if cached_path is None or prepared is None or representation is None:
             return None
-        if not self._are_hits_untold:
+        if not (self.hits.has_socket and self._are_hits_untold):
             tell_route(asgi, cached_path.told, cached_path.target.params)
         answered: Answered | None = asgi.get(ANSWERED)
         if answered is not None:
@@ -191,8 +191,10 @@ class Dispatcher:
         answered: Answered = asgi[ANSWERED]
         route = target.route
         method, draft = route.method_for(asgi["method"]), is_draft(asgi["headers"], self.live.draft_secret)
-        if method != "GET" or draft or not (self._are_hits_untold and self._is_hit(plan, target)):
-            tell_route(asgi, told_route(target, route.operations.get(method)), target.params)
+        operation = None
+        if not (plan.static and method == "GET" and not draft and self._are_hits_untold and self._is_hit(plan, target)):
+            operation = route.operations.get(method)
+            tell_route(asgi, told_route(target, operation), target.params)
         if answered.own_answer is not None:  # told before anything can fail
             answered.own_answer.learn(FOREVER, target.own_tags)
         decision = self.live_decision
@@ -205,7 +207,6 @@ class Dispatcher:
             except NotStatic:
                 decision = _TURNED_DYNAMIC
         self._decide(asgi, target, decision, answered)
-        operation = route.operations.get(method)
         await self.live.run(LiveRequest(target, operation, decision, draft, answered, way), asgi, receive, send)
 
     def _is_hit(self, plan: Plan, target: Target) -> bool:
@@ -217,7 +218,8 @@ class Dispatcher:
 
         That is so where the server itself may answer hits, and nothing traces them.
         """
-        return self.hits.has_socket and self.hits.at_socket and not self.tracing.is_on
+        hits = self.hits
+        return hits.has_socket and hits.at_socket and not self.tracing.is_on
 
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
         """Raises NotStatic: the route turned dynamic; Exception: what the handler raised in a render."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from millpond.routes.operation import allow
 from millpond.routes.route import FileRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from millpond.routes.module import RouteModule
-    from millpond.routes.operation import FileOperation
     from millpond.routes.scan import RouteFile
 
 
@@ -26,6 +24,16 @@ class KnownRoute:
     """The parameters of the query that are part of an answer's key."""
     digest: str
     """As `Route.digest`."""
+
+
+class _OfLoaded:
+    """An attribute of the route that loading makes; from then on it is the instance's own, which costs nothing."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, route: DeferredRoute, owner: type | None = None) -> Any:
+        return getattr(route.loaded(), self._name)
 
 
 class DeferredRoute(FileRoute):
@@ -72,19 +80,12 @@ class DeferredRoute(FileRoute):
             if self._load is not None:  # another thread may have loaded it meanwhile
                 loaded = self._load()
                 vars(self).update(_loaded=loaded, _load=None)
+                vars(self).update(module=loaded.module, by_method=loaded.by_method, operations=loaded.operations)
         return self.loaded()
 
-    @property
-    def module(self) -> RouteModule:
-        return self.loaded().module
-
-    @property
-    def by_method(self) -> Mapping[str, FileOperation]:
-        return self.loaded().by_method
-
-    @property
-    def operations(self) -> Mapping[str, FileOperation]:
-        return self.loaded().by_method
+    module: Any = _OfLoaded()
+    by_method: Any = _OfLoaded()
+    operations: Any = _OfLoaded()
 
     @property
     def digest(self) -> str:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+_PLAIN = frozenset({bool, dict, float, int, list, str, tuple, type(None)})
+
 
 def is_upstreams(value: object) -> bool:
     """Whether a value is an upstream's answer, an httpx2.Response: there is none where nobody has imported httpx2."""
+    if type(value) in _PLAIN:  # nearly always
+        return False
     kind = _of_httpx2("Response")
     return kind is not None and isinstance(value, kind)
 
