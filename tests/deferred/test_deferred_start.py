@@ -209,6 +209,21 @@ async def test_what_a_file_imports_is_missing_and_that_is_told_at_the_start(shop
         shop.pond()
 
 
+async def test_a_name_that_a_package_has_no_more_is_told_at_the_start(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "outside.py").write_text("NAME = 1\n", "utf-8")
+    monkeypatch.syspath_prepend(packages)
+    project.routes({"/": "from outside import NAME\ndef GET(): return NAME\n"})
+    await project.built()
+    assert loaded(project.pond()) == []
+    monkeypatch.delattr("outside.NAME")
+    with pytest.raises(RouteModuleError, match=r"^app/route\.py:1: .* cannot import name 'NAME'"):
+        project.pond()
+
+
 async def test_a_build_by_other_versions_lets_nothing_wait(shop: Project) -> None:
     manifest = shop.folder / ".millpond" / "build" / "manifest.json"
     text = manifest.read_text("utf-8")

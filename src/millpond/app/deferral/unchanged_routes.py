@@ -75,8 +75,6 @@ class UnchangedRoutes:
         if manifest.config != config_digest(config) or edited_sources(self._project, manifest, config):
             raise Changed
         records = {record.origin: record for record in manifest.routes if record.origin == record.file}
-        if len(records) != len(files):
-            raise Changed
         if files:
             package_of(self._app_dir, self._app_dir, self._project)
         return [self._route(file, records.get(file.file)) for file in files]
