@@ -121,7 +121,7 @@ class Project:
             clock=self.clock,
             development=development,
         )
-        pond.file_routes  # noqa: B018 - loads them now, so that mistakes in them are raised here
+        pond.served_routes  # noqa: B018 - mistakes in route files are raised here
         return pond
 
     async def build(self, **config: Any) -> Built:

@@ -106,7 +106,7 @@ def test_what_a_worker_reports_about_its_application_bounds_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trace = tmp_path / "trace"
-    report = WorkerReport(tmp_path, ServerConfig(worker_timeout=1.0, shutdown_timeout=3.0))
+    report = WorkerReport("build", ServerConfig(worker_timeout=1.0, shutdown_timeout=3.0))
     workers = supervised(Stuck(trace, report), serves(trace, 2), max_silence=600.0)
     assert workers.workers[0].report == report
     assert workers._patience == 3.0 + GRACE

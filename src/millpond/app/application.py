@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from millpond.app.answering import Answering
-from millpond.app.builder import Builder
 from millpond.app.construction.app_folder import DEFAULT_APP_DIR, app_dir_of
 from millpond.app.construction.fastapi_options import refuse_unknown, warned_at_the_caller
 from millpond.app.construction.former_names import gone
@@ -107,21 +106,13 @@ class Millpond(starlette_names.LayeredFastAPI):
             super().__init__(**fastapi)
         if self.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:
             self.exception_handlers[RequestValidationError] = validation_error_response
-        self._given_store, self._own_store = store, dict[bool, Store]()
-        self._clock = clock
+        self._given_store, self._own_store, self._clock = store, dict[bool, Store](), clock
         self._tracing = Tracing((fastapi.get("telemetry") or {}).get("tracer_provider"))
         self._render_middleware: list[RenderMiddleware] = []
-        self._clean = CleanContext()
-        self._runtimes = Runtimes(self._store_of, self._on_start)
+        self._clean, self._runtimes = CleanContext(), Runtimes(self._store_of, self._on_start)
         self._is_unseen = Unseen(self, _CALL, self._tracing)
         self._answering = Answering(
-            self,
-            self._whole,
-            self.config,
-            self._here,
-            self._start,
-            self._is_unseen,
-            self._render_middleware,
+            self, self._whole, self.config, self._here, self._start, self._is_unseen, self._render_middleware
         )
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
@@ -151,18 +142,23 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self._files.load()
 
     @property
+    def served_routes(self) -> Sequence[Route]:
+        """As `own_routes`, for who serves them: files that are as they were built are loaded when they are asked."""
+        return self._context(None, serves=True).routes
+
+    @property
     def own_routes(self) -> Sequence[Route]:
         """The routes that have the caching model: those of the files, and those of endpoints with `@static`.
 
         Raises:
             MillpondError: a route file is wrong, or `@static` is on an endpoint that has no GET.
         """
-        return [*self._files.load(), *self._endpoints.load()]
+        return self._endpoints.behind(self._files.load())
 
     @property
     def published(self) -> Published:
         """The files of `public/`, as of the loading of the routes."""
-        self._files.load()
+        self._files.known()
         return self._files.published
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
@@ -225,8 +221,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             return
         if self._instrumentation.is_pending:
             await self._instrumentation.finish()
-        given = self._root_path
-        if given:  # as FastAPI does
+        if given := self._root_path:  # as FastAPI does
             scope["root_path"] = given
         if self.config.base_path:
             enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
@@ -264,7 +259,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         return self._runtimes_here().here()
 
     async def _start(self, scope: Scope | None) -> Runtime:
-        return await self._runtimes_here().begin(self._context(scope))
+        return await self._runtimes_here().begin(self._context(scope, serves=True))
 
     # When it runs
 
@@ -296,7 +291,7 @@ class Millpond(starlette_names.LayeredFastAPI):
     @contextlib.asynccontextmanager
     async def _lifespan(self, scope: Scope | None, *, by_a_server: bool = False) -> AsyncIterator[Mapping[str, Any]]:
         """The user's lifespan, and within it Millpond's own: handlers use what the user's has made."""
-        runtimes, context = self._runtimes_here(), self._context(scope)
+        runtimes, context = self._runtimes_here(), self._context(scope, serves=True)
         failure: Exception | None = None
         async with entered(self) as state:
             context.state.clear()
@@ -325,16 +320,19 @@ class Millpond(starlette_names.LayeredFastAPI):
         """What answers requests in the running event loop; started if it isn't."""
         return self._here() or await self._start(None)
 
-    def _context(self, scope: Scope | None) -> AppContext:
-        files, rehearsal, isolated = self.file_routes, rehearsal_here(), self.isolated
+    def _context(self, scope: Scope | None, *, serves: bool = False) -> AppContext:
+        rehearsal, isolated = rehearsal_here(), self.isolated
         if rehearsal is not None:
             isolated = True
         elif isolated is None:
             isolated = self._given_store is None and is_test(scope)
+        reads_build = not isolated if rehearsal is None else rehearsal.reads_build
+        waits = serves and reads_build and self._is_unseen.lets_routes_wait()
+        files = (self._files.to_serve if waits else self._files.load)()
         return AppContext(
             project=self.project,
             config=self.config,
-            routes=self.own_routes,
+            routes=self._endpoints.behind(files),
             endpoint_of=self._endpoints.of,
             shadowed=self._endpoints.shadowed,
             metadata=MetadataInventory(files, self.project, self.config),
@@ -344,7 +342,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             development=self.development,
             isolated=isolated,
             is_scripts=self._given_store is None and not isolated and is_script(scope),
-            reads_build=not isolated if rehearsal is None else rehearsal.reads_build,
+            reads_build=reads_build,
             tracing=self._tracing,
             is_unseen=self._is_unseen.of_renders,
             clean=self._clean,
@@ -377,6 +375,8 @@ class Millpond(starlette_names.LayeredFastAPI):
         Raises:
             BuildError: the output can't be written.
         """
+        from millpond.app.builder import Builder  # imported late: servers build nothing
+
         return await Builder(self._context(None), self._instrumentation, self.app_dir).run(progress)
 
     def jobs(self) -> list[CronJob]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from millpond.app.lifespan import entered
 from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_make, listing_of
-from millpond.cache.fetching.upstream import close_client
+from millpond.cache.fetching.loop_clients import close_client
 from millpond.cache.observed import ObservedFunctions
 from millpond.prerender.prerenderer import Prerenderer
 from millpond.prerender.sources.opened_files import opened_files

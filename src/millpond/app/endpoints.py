@@ -15,6 +15,7 @@ from millpond.internals.fastapi_inclusion import EffectiveRoute, any_route, effe
 from millpond.policy.segment import FORBIDDEN_WITH_CACHE_COMPONENTS
 from millpond.render.handler import wrap_handler
 from millpond.render.user_code import in_project
+from millpond.routes.deferred.unloaded_routes import known_routes
 from millpond.routes.endpoints.endpoint_operation import EndpointOperation
 from millpond.routes.endpoints.endpoint_route import EndpointRoute
 from millpond.routes.endpoints.reach import Reach, sample_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from millpond.app.file_routes import FileRoutes
     from millpond.config import Config
     from millpond.routes.endpoints.static import StaticMark
+    from millpond.routes.route import FileRoute
+    from millpond.routes.route_contract import Route
 
 
 class Endpoints:
@@ -63,6 +66,10 @@ class Endpoints:
         made = [self.of(route) for route in found]
         return [route for route in made if route is not None]
 
+    def behind(self, files: Sequence[FileRoute]) -> Sequence[Route]:
+        """The routes of files, and behind them those of endpoints. Raises RouteError: as `load`."""
+        return [*files, *self.load()]
+
     def of(self, route: EffectiveRoute) -> EndpointRoute | None:
         """The route of an endpoint; None: it has no `@static`."""
         if not is_static(route.original):
@@ -93,7 +100,7 @@ class Endpoints:
         return sentences
 
     def _declared(self) -> list[BaseRoute]:
-        return [route for route in self._router.routes if not is_of_file(route)]
+        return [route for route in known_routes(self._router) if not is_of_file(route)]
 
     def _make(self, route: EffectiveRoute, mark: StaticMark) -> EndpointRoute:
         operation = EndpointOperation(route, wrap_handler, self._place_of, needs_guards=mark.config.needs_guards)

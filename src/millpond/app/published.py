@@ -55,7 +55,10 @@ class Published:
         """
         if self._folder is None:
             return
-        self.listing, fixed = self._folder.listed(), fixed_paths(routes)
+        self.listing = self._folder.listed()
+        if not self.listing.files and not self._development:
+            return
+        fixed = fixed_paths(routes)
         for path in self.listing.files.keys() & fixed.keys():
             raise conflict(self.listing.files[path], fixed[path])
         self.files = CheckedFiles(self._folder, fixed) if self._development else self.listing.files or None

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from millpond.app.construction.loggers import enable_loggers
 from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_serve
-from millpond.cache.fetching.upstream import close_client
+from millpond.cache.fetching.loop_clients import close_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 
 from millpond.cache.coding.dictionaries import dictionaries_of
 from millpond.errors import BuildError
-from millpond.prerender.build_manifest import edited_since, has_entries, plans_of, read_entries, read_manifest
+from millpond.prerender.build_manifest import (
+    edited_since,
+    has_entries,
+    new_build_id,
+    plans_of,
+    read_entries,
+    read_manifest,
+)
 from millpond.prerender.frozen_environment import drift
 from millpond.prerender.path_listing import PathListing
 from millpond.prerender.plan import development_plans, unbuilt_plans
 from millpond.prerender.sources.built_sources import edited_sources
-from millpond.prerender.whole_build import new_build_id
 from millpond.stores.factory import chosen_store, memory_store
 
 if TYPE_CHECKING:
@@ -121,9 +127,10 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
             f'"{context.config.compat}"; run `millpond build` again.'
         )
     edited = edited_since(manifest, context.routes)
-    for plan in plans_of(manifest, context.routes):
-        file, guard = plan.route.source, plan.route.guard
-        if plan.static and guard is not None and file in edited:
+    for plan in plans_of(manifest, context.routes) if edited else ():
+        file = plan.route.source
+        guard = plan.route.guard if plan.static and file in edited else None
+        if guard is not None:
             raise BuildError(
                 f"{guard.place}: {guard.name} stands before {file}, and one of both files was edited after the build, "
                 "whose answers might pass it; run `millpond build` again."

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from starlette.middleware.base import BaseHTTPMiddleware
+
 from millpond.internals import fastapi_names, starlette_names
 from millpond.serve.configured.cors import recognised_cors
 from millpond.serve.hits import CHECK_INTERVAL
 
 if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+
     from millpond.internals.starlette_names import LayeredFastAPI
     from millpond.serve.hits import Hits
     from millpond.serve.span import Tracing
@@ -50,6 +54,14 @@ class Unseen:
         """Look at the next call, whenever that is."""
         self._looks_again = 0.0
 
+    def lets_routes_wait(self) -> bool:
+        """Whether nobody in front of the router looks at all routes with each request, as counters and tracers do.
+
+        Whoever does would have to wait until all files are loaded, in its first request.
+        """
+        middleware = starlette_names.user_middleware(self._app)
+        return middleware is not None and all(map(_is_starlettes, middleware)) and self._is_unobserved()
+
     def of_hits(self, hits: Hits) -> bool:
         """Whether nothing but a CORSMiddleware has to see hits: they are answered as that would answer them."""
         middleware = starlette_names.user_middleware(self._app)
@@ -68,3 +80,10 @@ class Unseen:
             and starlette_names.has_own_stack(app)
             and not fastapi_names.is_observed(app)
         )
+
+
+def _is_starlettes(middleware: Middleware) -> bool:
+    """Whether it is one of Starlette's own, none of which asks for a route; a function of the user's might."""
+    made: object = middleware.cls
+    module = getattr(made, "__module__", "")
+    return made is not BaseHTTPMiddleware and module.startswith(("starlette.middleware.", "fastapi.middleware."))

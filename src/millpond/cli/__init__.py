@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Literal, NoReturn, get_args, get_origin
@@ -25,9 +26,6 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. User errors are printed to stderr, without a traceback."""
-    from cyclopts import CycloptsError
-
-    from millpond.cli.commands import app
     from millpond.cli.console import print_error, replace_unprintable
     from millpond.errors import MillpondError
     from millpond.serve.processes.process_exit import exit_code_of
@@ -35,10 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     replace_unprintable()
     try:
         with _process_kept():
-            code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:  # its message says what is wrong and suggests a fix
-        print_error(_sentence(error))
-        return MISUSED
+            return _run(arguments)
     except MillpondError as error:
         print_error(str(error))
         return FAILED
@@ -46,6 +41,28 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except SystemExit as error:  # raised by the project's own code, for example while it is imported
         return exit_code_of(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from millpond.cli.serving.plain_line import plain_start
+
+    gc.disable()  # collections among what is imported take a tenth of a start, and free nothing
+    line = plain_start(arguments)
+    if line is not None:
+        from millpond.cli.serving.serve_line import serve_line
+
+        return serve_line(line)
+    gc.enable()
+    from cyclopts import CycloptsError
+
+    from millpond.cli.commands import app
+    from millpond.cli.console import print_error
+
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:  # its message says what is wrong and suggests a fix
+        print_error(_sentence(error))
+        return MISUSED
     return code if isinstance(code, int) else 0
 
 

@@ -9,14 +9,13 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
 
 from millpond.errors import MillpondError
-from millpond.prerender.build_table import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from rich.console import Console
     from rich.table import Table
 
 _UNLIMITED_WIDTH = 10_000
@@ -31,17 +30,23 @@ def replace_unprintable() -> None:
 
 def output() -> Console:
     """The console for a command's results. Without a terminal (and without COLUMNS) no line is wrapped."""
+    from rich.console import Console  # imported late: servers print nothing
+
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _UNLIMITED_WIDTH
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
 def notices() -> Console:
     """The console for progress, warnings and errors."""
+    from rich.console import Console
+
     return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_table(console: Console, table: Table) -> None:
     """Print a table of `route_table` without trailing spaces in its last column; it may be wider than the console."""
+    from millpond.prerender.build_table import columns_of
+
     width, console.width = console.width, max(console.width, columns_of(table))
     with console.capture() as captured:
         console.print(table)

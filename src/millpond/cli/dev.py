@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from millpond.cli.console import notices
 from millpond.cli.listening.listen_options import ANYWHERE, Listen
 from millpond.cli.options import HERE, AppName, Which
-from millpond.cli.project import environment_of
+from millpond.cli.serving.project_environment import environment_of
 from millpond.dev.supervisor import supervise
 from millpond.errors import ConfigError, UsageError
 from millpond.serve.processes.addresses import address_of

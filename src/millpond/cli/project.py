@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from millpond.app.entrypoint.opened_app import ROUTES, open_app
 from millpond.cli.console import print_warning
-from millpond.config import env_files_read, load_config, read_env_files
+from millpond.config import load_config, read_env_files
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of
 from millpond.prerender.failure import failure_message
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_warning) -> Millpond:
+def open_project(
+    entrypoint: Entrypoint, tell: Callable[[str], None] = print_warning, *, serves: bool = False
+) -> Millpond:
     """The application that a command works on, its route files imported.
 
     Args:
         entrypoint: which application.
         tell: prints a note about how the application was found.
+        serves: leave those out that are as they were built, and needn't be imported before they are asked.
 
     Raises:
         MillpondError: the configuration, a route file or the module of the application is wrong, or what was named
@@ -43,19 +46,10 @@ def open_project(entrypoint: Entrypoint, tell: Callable[[str], None] = print_war
     with prints_on_stderr(), _without_garbage_collection(), _told(entrypoint.folder):
         app, notes = open_app(entrypoint)
         app.isolated = False  # a command works on what is served, whoever calls it
-        app.own_routes  # noqa: B018 - loaded here, where what they print goes to stderr
+        app.served_routes if serves else app.own_routes  # noqa: B018 - loaded here, where what they print goes to stderr
     for note in notes:
         tell(note)
     return app
-
-
-def environment_of(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Within it, the variables of the project's `.env` files are set.
-
-    Raises:
-        ConfigError: the configuration is wrong, or a file can't be read.
-    """
-    return env_files_read(folder, load_config(folder).app.env_files)
 
 
 class FoundProject(NamedTuple):

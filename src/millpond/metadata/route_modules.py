@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.metadata.generated import load_generated
-from millpond.metadata.static_files import load_file
 from millpond.routes.module import load
 
 if TYPE_CHECKING:
@@ -27,6 +25,10 @@ def loader(compat: Compat, *, development: bool) -> Load:
     def load_any(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
         if file.metadata is None:
             return load(file, project, app_dir)
+        # Imported late: most projects have few such files, or none.
+        from millpond.metadata.generated import load_generated
+        from millpond.metadata.static_files import load_file
+
         if file.is_answer:
             return load_file(file, development=development)
         return load_generated(file, file.metadata, project, app_dir, compat)

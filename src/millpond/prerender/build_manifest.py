@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -16,6 +18,7 @@ from millpond.errors import BuildError, Place
 from millpond.prerender.input_records import FunctionRecord, InputRecord
 from millpond.prerender.plan import Plan
 from millpond.render.candidacy import ModeReason
+from millpond.routes.deferred.start_record import StartRecord
 from millpond.stores.frame import FRAME_VERSION, decode_frame, encode_frame
 
 if TYPE_CHECKING:
@@ -73,13 +76,15 @@ class RouteRecord(msgspec.Struct, frozen=True):
     inputs: list[InputRecord] = []
     live_paths: list[str] = []
     """Of a closed route: the paths that exist besides, and are live."""
+    start: StartRecord | None = None
+    """Of a file: what a start has to know of it."""
 
     @property
     def reason(self) -> ModeReason:
         return ModeReason(self.why, Place(*self.place) if self.place is not None else None)
 
 
-class BuildManifest(msgspec.Struct, frozen=True):
+class BuildManifest(msgspec.Struct, frozen=True, weakref=True):
     """All that a server must know of a build."""
 
     millpond: str
@@ -101,6 +106,8 @@ class BuildManifest(msgspec.Struct, frozen=True):
     """SHA-256 of the other files that it was made of, by their path relative to the project."""
     config: str = ""
     """SHA-256 of the configuration, as far as it is about stored answers."""
+    made_with: str = ""
+    """The versions of what makes operations of the functions in route files."""
     frames: int = FRAME_VERSION
     """The version of the entries' frames; none of another version can be served."""
 
@@ -110,6 +117,11 @@ class _MadeBy(msgspec.Struct):
 
     millpond: str | None = None
     frames: int = 0
+
+
+def new_build_id() -> str:
+    """A new id: entries of other builds aren't used by this one."""
+    return secrets.token_hex(8)
 
 
 def write_build(project: Path, manifest: BuildManifest, entries: Iterable[Entry], key: bytes = b"") -> Path:
@@ -186,11 +198,25 @@ def read_manifest(project: Path) -> BuildManifest | None:
     """
     path = project / OUTPUT / _MANIFEST
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            known = (str(path), about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+            present = _present.get(known)
+            content = b"" if present is not None else file.read()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BuildError(f"{path} can't be read: {error.strerror}.{_whose(path)}") from error
+    if present is None:
+        present = _present[known] = _decoded(content, path)
+    return present
+
+
+_present: WeakValueDictionary[tuple[str | int, ...], BuildManifest] = WeakValueDictionary()
+"""The manifests that somebody has, by their files: a start asks for one several times, and it may have megabytes."""
+
+
+def _decoded(content: bytes, path: Path) -> BuildManifest:
     try:
         made_by = msgspec.json.decode(content, type=_MadeBy)
         if (made_by.millpond, made_by.frames) != (VERSION, FRAME_VERSION):

@@ -25,6 +25,7 @@ from millpond.prerender.input_records import functions_of, inputs_of
 from millpond.prerender.refused_crons import refused_crons
 from millpond.prerender.sources.built_sources import config_digest, sources_of
 from millpond.prerender.unasked_guards import unasked_guards
+from millpond.routes.deferred.start_record import made_with, start_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -51,11 +52,6 @@ class Built:
     failures: list[Failure]
     warnings: list[str]
     seconds: float
-
-
-def new_build_id() -> str:
-    """A new id: entries of other builds aren't used by this one."""
-    return secrets.token_hex(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +114,7 @@ class WholeBuild:
             environment=fingerprints(key, records, used, os.environ),
             sources=sources_of(prerenderer.project, self.opened, {record.file for record in records}),
             config=config_digest(self.config),
+            made_with=made_with(),
         )
 
     def _failures(self, results: list[RouteResult], manifest: BuildManifest) -> list[Failure]:
@@ -158,6 +155,7 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
         paths=_path_records(result, inputs),
         inputs=inputs.records,
         live_paths=sorted(plan.live_paths),
+        start=start_record(route),
     )
 
 

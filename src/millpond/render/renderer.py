@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx2
-
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.http.storing import storable_status
@@ -25,6 +23,7 @@ from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.scope import enter, leave
 from millpond.render.scopes.shared_scope import SharedScope
 from millpond.routes.path import last_slash
+from millpond.routes.results.upstream_answers import is_status_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -144,8 +143,9 @@ class Renderer:
         try:
             rendered = await self.render_in(scope)
             hides = scope.stale_withheld and 200 <= rendered.status < 300
-        except httpx2.HTTPStatusError:  # by raise_for_status: the handler needs an answer, and any will do
-            hides = scope.stale_withheld
+        except Exception as error:
+            # raise_for_status: the handler needs an answer, and any will do
+            hides = scope.stale_withheld and is_status_error(error)
             if not hides:
                 raise
         finally:

@@ -32,7 +32,7 @@ class Target:
 
     @classmethod
     def of(cls, route: Route, segments: Sequence[str], params: Params, query_string: bytes = b"") -> Target:
-        return cls(route, tuple(segments), params, canonical_query(route.config.cache_query, query_string))
+        return cls(route, tuple(segments), params, canonical_query(route.cache_query, query_string))
 
     @cached_property
     def path(self) -> str:

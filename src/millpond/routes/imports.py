@@ -62,9 +62,19 @@ def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> Mod
     package = _package(path.parent, app_dir, project)
     name = f"{package}.{path.stem}"
     present = sys.modules.get(name)
-    if present is not None and _source_of(present) in (None, source):
+    if present is not None and source_of(present) in (None, source):
         return present
     return _execute(name, _Source(path, source), [], project)
+
+
+def package_of(folder: Path, app_dir: Path, project: Path) -> str:
+    """The dotted name of the package of a folder with route files, which can be imported from now on.
+
+    Raises:
+        RouteModuleError: an `__init__.py` can't be parsed, or raises.
+    """
+    _put_on_path(project)
+    return _package(folder, app_dir, project)
 
 
 def import_project_file(path: Path, project: Path) -> ModuleType:
@@ -80,7 +90,7 @@ def import_project_file(path: Path, project: Path) -> ModuleType:
     if present is not None and str(path) not in _origins(present):  # another project's, in the same process
         name = f"{name}_{_short_hash(str(path))}"
         present = sys.modules.get(name)
-    if present is not None and _source_of(present) in (None, source):
+    if present is not None and source_of(present) in (None, source):
         return present
     return _execute(name, _Source(path, source), [], project, has_handlers=False)
 
@@ -124,7 +134,8 @@ def _origins(module: ModuleType) -> list[str]:
     return [file] if isinstance(file, str) else [str(path) for path in values.get("__path__") or ()]
 
 
-def _source_of(module: ModuleType) -> bytes | None:
+def source_of(module: ModuleType) -> bytes | None:
+    """What a module was made of by one of these functions; None if Python has imported it."""
     loader = getattr(module, "__loader__", None)
     return loader.source if isinstance(loader, _Source) else None
 

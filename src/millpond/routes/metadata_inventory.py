@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from millpond.routes.folder import SegmentKind, parse_folder
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from millpond.config import Config
@@ -32,16 +33,21 @@ class FileForPath:
 class MetadataInventory:
     """The metadata files of one application."""
 
-    def __init__(self, routes: Iterable[FileRoute], project: Path, config: Config) -> None:
-        routes = list(routes)
-        self.project, self.config = project, config
-        self._pages: Table[FileRoute] = Table(
-            (route.file.segments, route) for route in routes if route.file.metadata is None
-        )
-        self._files: dict[MetadataKind, list[FileRoute]] = {}
-        for route in sorted(routes, key=lambda route: route.file.file):
+    def __init__(self, routes: Sequence[FileRoute], project: Path, config: Config) -> None:
+        self.project, self.config, self._routes = project, config, routes
+
+    @cached_property
+    def _pages(self) -> Table[FileRoute]:
+        """Made for the first question: few applications ask, and a start shouldn't wait for it."""
+        return Table((route.file.segments, route) for route in self._routes if route.file.metadata is None)
+
+    @cached_property
+    def _files(self) -> Mapping[MetadataKind, list[FileRoute]]:
+        found: dict[MetadataKind, list[FileRoute]] = {}
+        for route in sorted(self._routes, key=lambda route: route.file.file):
             if route.file.metadata is not None:
-                self._files.setdefault(route.file.metadata.kind, []).append(route)
+                found.setdefault(route.file.metadata.kind, []).append(route)
+        return found
 
     def of(self, kind: MetadataKind, path: Sequence[str]) -> list[FileForPath]:
         """The files of a kind for a path: those of the nearest folder above it, in the order of their names (R7.1).

@@ -70,15 +70,21 @@ class RouteModule:
         return self.inherited.get(name) or Place(self.file.file, self.lines.get(name))
 
 
-def load(file: RouteFile, project: Path, app_dir: Path) -> RouteModule:
+def load(file: RouteFile, project: Path, app_dir: Path, source: bytes | None = None) -> RouteModule:
     """Import a route file and check what it exports; of a metadata file, the options only.
+
+    Args:
+        file: the file.
+        project: the project's folder.
+        app_dir: the folder of the routes.
+        source: what stood in the file when it was read; None: it is read now.
 
     Raises:
         RouteModuleError: it can't be read, parsed or imported, a constant has a value outside its schema (R2.1,
             in every version: D16), or an export that must be a function isn't one.
     """
     project, app_dir = project.absolute(), app_dir.absolute()
-    source = read(file)
+    source = read(file) if source is None else source
     tree = parse_source(source, file.path, file.file, project)
     module = import_route(file.path, source, app_dir, project)
     exports = vars(module)

@@ -186,6 +186,11 @@ class Route(ABC):
     def config(self) -> SegmentConfig: ...
 
     @property
+    def cache_query(self) -> Sequence[str]:
+        """The parameters of the query that are part of an answer's key."""
+        return self.config.cache_query
+
+    @property
     @abstractmethod
     def operations(self) -> Mapping[str, Operation]:
         """By method."""

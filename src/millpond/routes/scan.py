@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.errors import RouteError
@@ -14,11 +16,11 @@ from millpond.routes.metadata_file import PLACEHOLDER, is_metadata_path, metadat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from millpond.routes.metadata_file import MetadataFile
 
 FILE_NAME = "route.py"
+_PACKAGE = "__init__.py"
 
 Shape = tuple[tuple[int, str], ...]
 """A pattern with the names of its parameters left out: what the paths that it matches look like."""
@@ -47,6 +49,8 @@ class RouteFile:
     """The `router.py` of each folder above it that has one, outermost first; groups and slots may have one, too."""
     everywhere: tuple[Segment, ...] | None = None
     """Where `segments` have placeholders: the same with the parameters, at each value of which it answers, too."""
+    packages: bool = False
+    """Whether a folder above it, other than that of all routes, has an `__init__.py`."""
 
     @property
     def is_answer(self) -> bool:
@@ -77,7 +81,9 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
     app_dir = app_dir.absolute()
     if not app_dir.is_dir():
         raise RouteError(f"there is no folder {app_dir}; run `millpond new NAME`, or give the folder with the routes.")
-    files = [_route_file(found, placeholders) for found in _walk(app_dir, _shown(app_dir, project)) if not found.alone]
+    files = [
+        _route_file(found, placeholders) for found in _walk(str(app_dir), _shown(app_dir, project)) if not found.alone
+    ]
     files.sort(key=lambda file: _shape(file.segments))
     _refuse_twins(files)
     _refuse_names(files)
@@ -88,7 +94,7 @@ def scan(app_dir: Path, project: Path, *, placeholders: bool = True) -> list[Rou
 def lonely_routers(app_dir: Path, project: Path) -> list[RouterPath]:
     """Each `router.py` below `app_dir` in whose folder, and below, there is no route: it says nothing to anybody."""
     app_dir = app_dir.absolute()
-    found = list(_walk(app_dir, _shown(app_dir, project))) if app_dir.is_dir() else []
+    found = list(_walk(str(app_dir), _shown(app_dir, project))) if app_dir.is_dir() else []
     heard = {router for each in found if not each.alone for router in each.routers}
     return [each.routers[-1] for each in found if each.alone and each.routers[-1] not in heard]
 
@@ -100,7 +106,8 @@ def _shown(app_dir: Path, project: Path) -> str:
 
 
 class _FoundFile(NamedTuple):
-    path: Path
+    path: str
+    """Absolute."""
     folders: tuple[str, ...]
     """Those that lead to it."""
     file: str
@@ -109,15 +116,18 @@ class _FoundFile(NamedTuple):
     """Of the folders above, and its own."""
     alone: bool
     """Whether it is a `router.py` itself."""
+    packages: bool
+    """As `RouteFile.packages`."""
 
 
 def _walk(
-    folder: Path,
+    folder: str,
     shown: str,
     folders: tuple[str, ...] = (),
     real: str = "",
     above: frozenset[str] = frozenset(),
     routers: tuple[RouterPath, ...] = (),
+    packages: bool = False,
 ) -> Iterator[_FoundFile]:
     """The files below `folder`, which messages call `shown`; it really lies at `real`, in those `above`."""
     real = real or os.path.realpath(folder)
@@ -125,20 +135,24 @@ def _walk(
         return
     try:
         with os.scandir(folder) as listing:
-            children = sorted(listing, key=lambda child: child.name)
+            children = sorted(listing, key=attrgetter("name"))
     except OSError as error:
         raise RouteError(f"{folder} can't be read: {error.strerror}; mend its permissions or move it.") from None
-    if any(child.name == ROUTER_NAME and child.is_file() for child in children):
-        routers = (*routers, RouterPath(folder / ROUTER_NAME, f"{shown}/{ROUTER_NAME}"))
-        yield _FoundFile(folder / ROUTER_NAME, folders, routers[-1].file, routers, alone=True)
-    for child in children:
-        file = f"{shown}/{child.name}"
-        wanted = child.name == FILE_NAME or metadata_file(child.name, at_root=not above) is not None
+    names = {child.name: child for child in children}
+    if ROUTER_NAME in names and names[ROUTER_NAME].is_file():
+        path = f"{folder}/{ROUTER_NAME}"
+        routers = (*routers, RouterPath(Path(path), f"{shown}/{ROUTER_NAME}"))
+        yield _FoundFile(path, folders, routers[-1].file, routers, True, packages)
+    packages = packages or (bool(above) and _PACKAGE in names)
+    above_them = above | {real}
+    for name, child in names.items():
+        file = f"{shown}/{name}"
+        wanted = name == FILE_NAME or metadata_file(name, at_root=not above) is not None
         if wanted and child.is_file():
-            yield _FoundFile(folder / child.name, folders, file, routers, alone=False)
-        elif child.is_dir() and not is_hidden(child.name):
-            child_real = "" if child.is_symlink() else f"{real}/{child.name}"
-            yield from _walk(folder / child.name, file, (*folders, child.name), child_real, above | {real}, routers)
+            yield _FoundFile(f"{folder}/{name}", folders, file, routers, False, packages)
+        elif child.is_dir() and not is_hidden(name):
+            child_real = "" if child.is_symlink() else f"{real}/{name}"
+            yield from _walk(f"{folder}/{name}", file, (*folders, name), child_real, above_them, routers, packages)
 
 
 def is_hidden(folder: str) -> bool:
@@ -147,9 +161,9 @@ def is_hidden(folder: str) -> bool:
 
 
 def _route_file(found: _FoundFile, placeholders: bool) -> RouteFile:
-    path, folders, file, routers, _ = found
+    path, folders, file, routers, _, packages = found
     segments = tuple(segment for segment in (parse_folder(name, file) for name in folders) if segment.visible)
-    metadata = metadata_file(path.name, at_root=not folders)
+    metadata = metadata_file(path.rpartition("/")[2], at_root=not folders)
     lists_ids = metadata is not None and _lists_ids(path, metadata)
     everywhere: tuple[Segment, ...] | None = None
     if metadata is not None:
@@ -161,19 +175,19 @@ def _route_file(found: _FoundFile, placeholders: bool) -> RouteFile:
         segments = (*segments, *last)
     _check_path(everywhere or segments, file)
     pattern = "/" + "/".join(segment.pattern for segment in segments)
-    return RouteFile(path, file, pattern, segments, metadata, lists_ids, routers, everywhere)
+    return RouteFile(Path(path), file, pattern, segments, metadata, lists_ids, routers, everywhere, packages)
 
 
 def _placeholder(segment: Segment) -> Segment:
     return Segment(SegmentKind.LITERAL, PLACEHOLDER, segment.folder)
 
 
-def _lists_ids(path: Path, metadata: MetadataFile) -> bool:
+def _lists_ids(path: str, metadata: MetadataFile) -> bool:
     """Whether the file defines the function that lists ids: its URL depends on it, before anything is imported."""
     if not metadata.generated or metadata.kind.listing is None:
         return False
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(Path(path).read_bytes())
     except (OSError, SyntaxError, ValueError):  # whoever loads the file says what is wrong with it
         return False
     return metadata.kind.listing in lines_of(tree, {metadata.kind.listing})

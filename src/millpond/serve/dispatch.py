@@ -84,7 +84,8 @@ class Dispatcher:
         representation = None if prepared is None else prepared.representation(negotiation)
         if cached_path is None or prepared is None or representation is None:
             return None
-        tell_route(asgi, cached_path.route, cached_path.target.params)
+        if not (self.hits.has_socket and self._are_hits_untold):
+            tell_route(asgi, cached_path.told, cached_path.target.params)
         answered: Answered | None = asgi.get(ANSWERED)
         if answered is not None:
             self._decide(asgi, cached_path.target, HIT, answered)
@@ -189,12 +190,14 @@ class Dispatcher:
         plan, target, _ = found
         answered: Answered = asgi[ANSWERED]
         route = target.route
-        method = route.method_for(asgi["method"])
-        operation = route.operations.get(method)
-        tell_route(asgi, told_route(target, operation), target.params)
+        method, draft = route.method_for(asgi["method"]), is_draft(asgi["headers"], self.live.draft_secret)
+        operation = None
+        if not (plan.static and method == "GET" and not draft and self._are_hits_untold and self._is_hit(plan, target)):
+            operation = route.operations.get(method)
+            tell_route(asgi, told_route(target, operation), target.params)
         if answered.own_answer is not None:  # told before anything can fail
             answered.own_answer.learn(FOREVER, target.own_tags)
-        draft, decision = is_draft(asgi["headers"], self.live.draft_secret), self.live_decision
+        decision = self.live_decision
         if method == "GET" and draft and plan.static and (plan.closed or plan.caches(target.path)):
             decision = _DRAFT
         elif method == "GET" and plan.caches(target.path):
@@ -205,6 +208,18 @@ class Dispatcher:
                 decision = _TURNED_DYNAMIC
         self._decide(asgi, target, decision, answered)
         await self.live.run(LiveRequest(target, operation, decision, draft, answered, way), asgi, receive, send)
+
+    def _is_hit(self, plan: Plan, target: Target) -> bool:
+        return plan.caches(target.path) and self.responses.hit(target.key) is not None
+
+    @property
+    def _are_hits_untold(self) -> bool:
+        """Whether nobody is there to whom a hit would tell its route, whose file may not have been needed yet.
+
+        That is so where the server itself may answer hits, and nothing traces them.
+        """
+        hits = self.hits
+        return hits.has_socket and hits.at_socket and not self.tracing.is_on
 
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
         """Raises NotStatic: the route turned dynamic; Exception: what the handler raised in a render."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.http.surrogate import Surrogates
     from millpond.render.target import Target
+    from millpond.routes.route_contract import ToldRoute
     from millpond.serve.access.access_log import LoggedHit
     from millpond.serve.access.asked import Asked
     from millpond.serve.configured.configured_answers import ConfiguredAnswers
@@ -54,7 +55,7 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("added", "heads", "key", "path", "prepared", "queried", "route", "target")
+    __slots__ = ("_told", "added", "heads", "key", "path", "prepared", "queried", "target")
 
     def __init__(
         self, target: Target, path: str, *, heads: bool, queried: bool, added: PathHeaders | None = None
@@ -63,7 +64,7 @@ class CachedPath:
         self.key = target.key
         self.path = path
         """Decoded: where middleware has rewritten `path`, it is another one's."""
-        self.route = target.route.operations["GET"].told
+        self._told: ToldRoute | None = None
         self.heads = heads
         """Whether HEAD is answered like GET."""
         self.queried = queried
@@ -71,6 +72,14 @@ class CachedPath:
         self.added = added
         """What is done to the headers at the socket, in place of the layers around the application."""
         self.prepared: PreparedEntry | None = None
+
+    @property
+    def told(self) -> ToldRoute:
+        """What the scope of a request says about the route; at the socket nobody asks."""
+        told = self._told
+        if told is None:
+            told = self._told = self.target.route.operations["GET"].told
+        return told
 
     def retire(self) -> None:
         """From now on no request is a hit by this, also one that was parsed or remembered before."""
@@ -155,6 +164,8 @@ class Hits:
         """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests; what
         `recognise` was told of needn't."""
         self._at_socket, self._looks_again = True, 0.0
+        self.has_socket = False
+        """Whether Millpond's own server has these, so that nobody wraps the application."""
         self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
         self._requests: BoundedDict[bytes, HitRequest] = BoundedDict(_MAX_REQUESTS, _MAX_REQUESTS_BYTES)
         self._copied_bytes = 0
@@ -182,7 +193,7 @@ class Hits:
             or path in self._cached_paths
         ):
             return
-        queried = bool(target.route.config.cache_query)
+        queried = bool(target.route.cache_query)
         if queried and asgi.get("query_string"):
             return
         added = PathHeaders.of((), () if self._cors is None else (self._cors,))

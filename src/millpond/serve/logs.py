@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from millpond.prerender.failure import failure_message
 from millpond.serve.access.access_lines import AccessLines
 from millpond.serve.access.access_log import SERVED, write_lines
 from millpond.serve.access.line_format import JsonLines, TextLines, json_time, printable, text_time
@@ -127,6 +126,8 @@ class TextFormatter(logging.Formatter):
     def formatException(self, ei: _ExcInfo) -> str:
         if self._project is None or ei[1] is None:
             return super().formatException(ei)
+        from millpond.prerender.failure import failure_message  # imported late: the parent of workers has no use for it
+
         return failure_message(ei[1], self._project)
 
     def format(self, record: logging.LogRecord) -> str:

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from millpond.app.hints.misnamed import elsewhere, misnamed
+from millpond.routes.deferred.unloaded_routes import known_routes
 from millpond.routes.operation import OperationRoute
 from millpond.serve.layers.declared import Front
 
@@ -26,7 +27,7 @@ def hints(app: Millpond) -> list[str]:
 
 def nothing_to_serve(app: Millpond) -> list[str]:
     """A sentence about an application that has no routes, neither in files nor in code; else none."""
-    if app.file_routes or any(not _is_given(route) for route in app.router.routes):
+    if app.served_routes or any(not _is_given(route) for route in known_routes(app.router)):
         return []
     shown = app.app_dir.relative_to(app.project).as_posix()
     other = elsewhere(app.project)

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import random
 import time
-import weakref
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import httpx2
 
 from millpond.cache.fetching.decoding import decoded
+from millpond.cache.fetching.loop_clients import client_of_loop
 from millpond.routes.results.decoded import as_decoded
 from millpond.routes.results.passed_on import redacted
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 Redirect: TypeAlias = Literal["follow", "manual", "error"]
 """What becomes of a redirect, as in the fetch standard: another request, the caller's answer, or an error."""
-
-_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = weakref.WeakKeyDictionary()
 
 _NO_AUTH = httpx2.Auth()
 """Replaces the client's auth, which `send` applies itself."""
@@ -54,24 +52,13 @@ def no_cookies() -> CookieJar:
 
 def shared_client() -> httpx2.AsyncClient:
     """The client of this event loop, created on first use. Each loop has its own, as connections belong to a loop."""
-    loop = asyncio.get_running_loop()
-    client = _clients.get(loop)
-    if client is None:
-        client = _clients[loop] = httpx2.AsyncClient(cookies=no_cookies(), verify=_authorities())
-    return client
+    return client_of_loop(lambda: httpx2.AsyncClient(cookies=no_cookies(), verify=_authorities()))
 
 
 @functools.cache
 def _authorities() -> ssl.SSLContext:
     """The certificate authorities that the machine trusts: 20 ms to read, and the same for every event loop."""
     return httpx2.create_ssl_context()
-
-
-async def close_client() -> None:
-    """Close this loop's client, if there is one."""
-    client = _clients.pop(asyncio.get_running_loop(), None)
-    if client is not None:
-        await client.aclose()
 
 
 async def send(

@@ -57,7 +57,7 @@ def guards_of(route: APIRoute, places: Sequence[Place]) -> list[Guard]:
         Guard(
             name=_name(depends.dependency),
             place=place,
-            function=_identity(depends.dependency),
+            function=identity_of(depends.dependency),
             takes_request=fastapi_names.takes_request(route, index),
             codes=frozenset(_codes(_calls(route, index))),
         )
@@ -114,7 +114,8 @@ def _name(function: Any) -> str:
     return name if isinstance(name, str) else type(function).__name__
 
 
-def _identity(function: Any) -> str:
+def identity_of(function: Any) -> str:
+    """The module and the qualified name of a dependency's function."""
     function = _inner(function)
     named = function if isinstance(getattr(function, "__qualname__", None), str) else type(function)
     return f"{named.__module__}:{named.__qualname__}"

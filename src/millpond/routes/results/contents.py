@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import httpx2
 from starlette.config import environ
 from starlette.requests import HTTPConnection
 
 from millpond.errors import UsageError
+from millpond.routes.results.upstream_answers import is_upstreams_class
 
 if TYPE_CHECKING:
     from millpond.errors import Place
@@ -27,10 +27,6 @@ _SQLALCHEMYS = "_sa"
 """FastAPI drops attributes and keys that begin so."""
 
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (
-        httpx2.Response,
-        "an upstream's answer is passed on alone, and in data there is room for what it holds, its json()",
-    ),
     (HTTPConnection, "it holds the whole request"),
     (BaseException, "an error is raised, not returned"),
     (ModuleType, "it is a module"),
@@ -86,6 +82,8 @@ def why_not_data(kind: type) -> str | None:
 
 
 def _judgement(kind: type) -> str | None:
+    if is_upstreams_class(kind):
+        return "an upstream's answer is passed on alone, and in data there is room for what it holds, its json()"
     for refused, why in _KINDS:
         if issubclass(kind, refused):
             return why

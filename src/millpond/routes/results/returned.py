@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-import httpx2
 from fastapi.sse import ServerSentEvent
 from starlette.responses import JSONResponse, Response
 from typing_extensions import is_typeddict  # it knows its own as well, which pydantic demands before Python 3.12
 
 from millpond.routes.results.contents import why_not_data
 from millpond.routes.results.encoding import json_bytes, refuse_in, simplified
-from millpond.routes.results.passed_on import passed_on
+from millpond.routes.results.upstream_answers import is_upstreams, is_upstreams_class
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+
+    import httpx2
 
     from millpond.errors import Place
 
@@ -95,14 +96,20 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 def passes_on(annotation: Any) -> bool:
     """Whether a handler is declared to return what `fetch` gave: no response model can be made of that."""
-    return any(isinstance(each, type) and issubclass(each, httpx2.Response) for each in _leaves(annotation))
+    return any(isinstance(each, type) and is_upstreams_class(each) for each in _leaves(annotation))
+
+
+def _passed_on(upstreams: httpx2.Response, place: Place) -> Response:
+    from millpond.routes.results.passed_on import passed_on  # imported late: it needs httpx2
+
+    return passed_on(upstreams, place)
 
 
 def _encoded(result: Any, place: Place) -> Response | Encoded:
     if isinstance(result, Response):
         return result
-    if isinstance(result, httpx2.Response):
-        return passed_on(result, place)
+    if is_upstreams(result):
+        return _passed_on(result, place)
     encoded = Encoded()
     encoded.body = json_bytes(result, place)
     return encoded
@@ -111,14 +118,14 @@ def _encoded(result: Any, place: Place) -> Response | Encoded:
 def _to_be_encoded(result: Any, place: Place) -> Any:
     if isinstance(result, Response):
         return result
-    return passed_on(result, place) if isinstance(result, httpx2.Response) else simplified(result, place)
+    return _passed_on(result, place) if is_upstreams(result) else simplified(result, place)
 
 
 def _to_be_modelled(result: Any, place: Place, *, check: bool) -> Any:
     if isinstance(result, Response):
         return result
-    if isinstance(result, httpx2.Response):
-        return passed_on(result, place)
+    if is_upstreams(result):
+        return _passed_on(result, place)
     if check:  # a model that says `Any` or `dict` lets everything through that pydantic can write
         refuse_in(result, place)
     return result

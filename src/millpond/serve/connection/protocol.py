@@ -289,4 +289,5 @@ def hit_protocol(bounds: ServerConfig, hits: Hits, proxies: Proxies | None = Non
         "hits": hits,
         "lines": ServerLines(),
     }
+    hits.has_socket = True
     return type("HitProtocol", (HitProtocol,), values)

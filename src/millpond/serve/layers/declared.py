@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from millpond.internals.fastapi_inclusion import with_apps
 from millpond.render.route_in_scope import say_route
+from millpond.routes.deferred.unloaded_routes import known_routes
 from millpond.routes.endpoints.static import is_static
 from millpond.routes.operation import OperationRoute
 from millpond.serve.live import ANSWER_ENDPOINT
@@ -50,8 +51,9 @@ class DeclaredRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         router = self._router
-        if len(self._known) != len(router.routes) or not all(map(is_, self._known, router.routes)):
-            former, self._known = self._known, list(router.routes)
+        now = known_routes(router)
+        if len(self._known) != len(now) or not all(map(is_, self._known, now)):
+            former, self._known = self._known, list(now)
             if not all(map(is_, former, self._known)) or len(former) > len(self._known):
                 self._on_reorder()
             self._others = copy.copy(router)

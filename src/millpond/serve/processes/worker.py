@@ -18,7 +18,6 @@ from millpond.serve.processes.process_exit import exit_code_of, exit_orphaned, e
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
-    from pathlib import Path
 
     from millpond.config import ServerConfig
 
@@ -38,11 +37,13 @@ _SPAWNING = multiprocessing.get_context("spawn")
 class WorkerReport:
     """What a worker tells its parent, which doesn't import the application."""
 
-    project: Path | None
-    """Where the build is that it serves; None if it has no routes to build."""
+    build: str | None
+    """The id of the build that it serves; None if it has no routes to build."""
     bounds: ServerConfig
     notes: Sequence[str] = ()
     """About how the application was found."""
+    environment: Sequence[str] = ()
+    """Warnings about variables that have other values than in the build."""
 
 
 class Started(Protocol):
