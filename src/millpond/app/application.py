@@ -365,8 +365,6 @@ class Millpond(starlette_names.LayeredFastAPI):
         hits.is_unseen()  # paths that are learnt before a CORSMiddleware is recognised would be learnt twice
         self._is_unseen.look_again()
 
-    # What else is done with it
-
     async def build(self, progress: Progress = lambda done, total: None) -> Built:
         """Prerender the static routes, and write the result next to the routes. The lifespan is entered for it.
 
@@ -376,15 +374,18 @@ class Millpond(starlette_names.LayeredFastAPI):
         Raises:
             BuildError: the output can't be written.
         """
-        return await Builder(self._context(None), self._instrumentation, self.app_dir).run(progress)
+        return await self.builder().run(progress)
+
+    def builder(self) -> Builder:
+        """What makes the build; `millpond build` shares it among processes."""
+        return Builder(self._context(None), self._instrumentation, self.app_dir)
 
     def jobs(self) -> list[CronJob]:
         """The configured crons, for the process that serves to run; see `millpond.cron.scheduler`."""
         return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
 
     async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
-        runtime = self._here() or await self._start(scope)
-        await runtime.crons(scope, receive, send)
+        await (self._here() or await self._start(scope)).crons(scope, receive, send)
 
     def manifest(self) -> BuildManifest | None:
         """The project's build, if there is one.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.answer import compressed_in_thread, entry_of, warn_of_lost_body
+from millpond.cache.answer import LostBody, compressed_in_thread, entry_of
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.render_span import RenderSpans, cause
@@ -206,7 +206,9 @@ class Responses:
 
     def warn_of_lost_body(self, rendered: Rendered, target: Target) -> None:
         """Warn, once per route file, about a body that is dropped because the answer's status allows none."""
-        warn_of_lost_body(rendered, target, self._warned)
+        lost = LostBody.of(rendered)
+        if lost is not None:
+            lost.warn(target, self._warned)
 
 
 class _AnswerRead(Read):

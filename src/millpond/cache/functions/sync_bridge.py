@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import DataRead
+from millpond.cache.refresh import Fate
 from millpond.cache.runs.caller_runs import FunctionRun
 from millpond.cache.runs.loop_watch import LOOK_SECONDS, call_soon_in
 from millpond.messages import at
@@ -43,8 +44,17 @@ class SyncRead(DataRead):
         return await self._call.fill(self._in_any_thread if background else self._in_the_calling_thread)
 
     def on_the_loop(self) -> Entry:
-        """For calls from async code. These block the loop anyway, so a function that must run runs in place."""
-        return self.cache.at_hand(self) or self.made_in_place(None)
+        """For calls from async code. These block the loop anyway, so a function that must run runs in place.
+
+        While several processes build, it runs in one of them. The others wait for it, and block their loops, too.
+        """
+        entry, store = self.cache.at_hand(self), self.cache.blocking
+        if entry is not None:
+            return entry
+        if store is None or self.cache.engine.flights.is_under_way(self.key):  # that flight needs the loop to end
+            return self.made_in_place(None)
+        with store.held(self.key):
+            return self.cache.at_hand(self) or self.made_in_place(None)
 
     def from_a_thread(self, loop: asyncio.AbstractEventLoop) -> Entry:
         """For calls from a thread. It waits for the event loop, which may make it run the function.
@@ -121,6 +131,8 @@ class SyncRead(DataRead):
         engine = self.cache.engine
         run = engine.new_run(background=False)
         made = self.made(self._call.fill_in_place(), run)
+        if self.cache.blocking is not None and made.fate is Fate.REPLACE:
+            self.cache.blocking.keep(made.entry)
         engine.keep_soon(self, made, run, loop)
         return made.entry
 
