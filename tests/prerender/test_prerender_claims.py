@@ -67,7 +67,7 @@ def test_a_process_that_was_ended_while_it_claimed_ends_the_build(monkeypatch: p
     [
         (Pace(0.9, 0.9, 10, 10_000), 1),  # too early to tell
         (Pace(2.0, 2.0, 0, 10_000), 1),  # nothing is rendered yet
-        (Pace(2.0, 1.0, 100, 10_000), 1),  # it waits, or others use the cores
+        (Pace(2.0, 0.9, 100, 10_000), 1),  # it waits, or others use the cores
         (Pace(1.0, 1.0, 100, 290), 1),  # 2.9 s are left, and a start takes 1 s
         (Pace(1.0, 1.0, 100, 300), 2),
         (Pace(1.0, 1.0, 100, 600), 3),

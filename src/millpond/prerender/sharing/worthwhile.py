@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 _SECONDS_BEFORE = 1.0
 """Seconds of rendering before anything is started: by then it is known how long a page takes."""
-_BUSY = 0.7
+_BUSY = 0.5
 """The share of a core that rendering uses from which on the processor is what it waits for."""
 _STARTS_WORTH = 3
 """How many times longer than a start the remaining work of a process must take."""
