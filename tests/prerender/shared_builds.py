@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
 
 MEETING = """
-    import os
+    import os, select
     from pathlib import Path
 
     HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ MEETING = """
     def meet():
         (HERE / "here" / str(os.getpid())).touch()
         while len(os.listdir(HERE / "here")) < int(os.environ["PROCESSES"]):
-            pass
+            select.select((), (), (), 0.01)  # a wait that no build observes
 
     def note(what):
         with open(HERE / "noted", "a") as file:

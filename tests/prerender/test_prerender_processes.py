@@ -21,18 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGES = """
-    from meeting import meet, note
+    from meeting import note
     import os
     from parts import part, in_place
-
-    frozen_ok = ("env:PROCESSES",)
 
     def generate_static_params():
         note("listed")
         return [{"id": str(n)} for n in range(12)]
 
     async def GET(id):
-        meet()
         from lazily import text
         n = int(id)
         many = [await part(n % 3), in_place(n % 3)]
@@ -65,12 +62,15 @@ PARTS = """
 FILES = {
     "app/[id]/route.py": PAGES,
     "app/read/route.py": "from fastapi import Request\nasync def GET(request: Request):\n    return request.url.path\n",
-    "app/threads/[id]/route.py": """
+    "app/a/[id]/route.py": """
+        from meeting import meet
         from parts import in_thread
+        frozen_ok = ("env:PROCESSES",)
         revalidate = 60
         def generate_static_params():
             return [{"id": str(n)} for n in range(6)]
-        def GET(id):
+        def GET(id):  # the first that are rendered: they wait in threads, so that no event loop is blocked
+            meet()
             return in_thread(int(id) % 3)
     """,
     "parts.py": PARTS,
@@ -100,7 +100,7 @@ CLASSIC = {
 }
 COMPONENTS = {
     "millpond.toml": 'compat = "16"\ncache_components = true',
-    "app/threads/[id]/route.py": FILES["app/threads/[id]/route.py"].replace("revalidate = 60", ""),
+    "app/a/[id]/route.py": FILES["app/a/[id]/route.py"].replace("revalidate = 60", ""),
 }
 FILLS = sorted(f"{kind}-{n}" for kind in ("part", "in-place", "in-thread") for n in range(3))
 

@@ -43,18 +43,22 @@ class SyncRead(DataRead):
         """Run the function in the calling thread, or for a background refresh in the first free thread."""
         return await self._call.fill(self._in_any_thread if background else self._in_the_calling_thread)
 
-    def on_the_loop(self) -> Entry:
-        """For calls from async code. These block the loop anyway, so a function that must run runs in place.
+    def on_the_loop(self, loop: asyncio.AbstractEventLoop) -> Entry:
+        """For calls from async code. These block the loop anyway, so a function that must run runs in place."""
+        return self.cache.at_hand(self) or self._made_by_one(loop, None)
 
-        While several processes build, it runs in one of them. The others wait for it, and block their loops, too.
+    def _made_by_one(self, loop: asyncio.AbstractEventLoop, keeping: asyncio.AbstractEventLoop | None) -> Entry:
+        """Run the function in this thread. While several processes build, one of them does, and the others wait for it.
+
+        Args:
+            loop: the one that uses the cache, and that is blocked.
+            keeping: as in `ReadThrough.keep_soon`.
         """
-        entry, store = self.cache.at_hand(self), self.cache.blocking
-        if entry is not None:
-            return entry
-        if store is None or self.cache.engine.flights.is_under_way(self.key):  # that flight needs the loop to end
-            return self.made_in_place(None)
+        store = self.cache.blocking
+        if store is None or self.cache.engine.flights.is_under_way(self.key, loop):  # that flight needs the loop to end
+            return self.made_in_place(keeping)
         with store.held(self.key):
-            return self.cache.at_hand(self) or self.made_in_place(None)
+            return self.cache.at_hand(self, keeping) or self.made_in_place(keeping)
 
     def from_a_thread(self, loop: asyncio.AbstractEventLoop) -> Entry:
         """For calls from a thread. It waits for the event loop, which may make it run the function.
@@ -69,7 +73,7 @@ class SyncRead(DataRead):
             return entry
         watch = self.cache.caller_runs.watches.of(loop)
         if watch.is_blocked():
-            return self.made_in_place(loop)
+            return self._made_by_one(loop, loop)
         obtaining = self._obtain()
         try:
             answer = asyncio.run_coroutine_threadsafe(obtaining, loop)
