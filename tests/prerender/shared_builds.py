@@ -38,7 +38,7 @@ MEETING = """
             file.write(what + "\\n")
 
     def is_second():
-        return len(os.listdir(HERE / "here")) > 1 and os.environ["FIRST"] != str(os.getpid())
+        return os.environ["FIRST"] != str(os.getpid())
 """
 
 
@@ -72,6 +72,7 @@ class SharedProject:
         return SharedBuild(
             done,
             {} if manifest is None else _comparable(asdict(manifest)),
+            set() if manifest is None else set(manifest.sources),
             [] if manifest is None else [_comparable_entry(entry) for entry in read_entries(self.folder, manifest)],
             sorted((self.folder / "noted").read_text("utf-8").split()),
             len(os.listdir(self.folder / "here")),
@@ -84,7 +85,8 @@ class SharedBuild:
 
     done: Done
     manifest: dict[str, Any]
-    """Without what differs from build to build."""
+    """Without what differs from build to build, and without `sources`."""
+    sources: set[str]
     entries: list[Entry] = field(repr=False)
     noted: list[str]
     rendered_by: int
@@ -95,7 +97,7 @@ class SharedBuild:
         return _comparable(self.done.facts)
 
 
-_OF_ONE_BUILD = {"build", "built_at", "environment", "seconds"}
+_OF_ONE_BUILD = {"build", "built_at", "environment", "seconds", "sources"}
 
 
 def _comparable(facts: Any) -> Any:

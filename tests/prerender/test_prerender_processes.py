@@ -32,11 +32,11 @@ PAGES = """
     async def GET(id):
         from lazily import text
         n = int(id)
-        many = [await part(n % 3), in_place(n % 3)]
+        many = [await part(n % 3), in_place(0)]
         return {"id": id, "many": many, "text": text(), "city": os.environ.get("CITY")}
 """
 PARTS = """
-    import os
+    import os, select
     from meeting import note
     from millpond import cache_life, cache_tag, cached
 
@@ -51,6 +51,7 @@ PARTS = """
     def in_place(n):
         cache_life("days")
         note(f"in-place-{n}")
+        select.select((), (), (), 0.3)  # long enough for the other process to ask for it, too
         return n
 
     @cached
@@ -63,7 +64,8 @@ FILES = {
     "app/[id]/route.py": PAGES,
     "app/read/route.py": "from fastapi import Request\nasync def GET(request: Request):\n    return request.url.path\n",
     "app/a/[id]/route.py": """
-        from meeting import meet
+        import importlib
+        from meeting import is_second, meet
         from parts import in_thread
         frozen_ok = ("env:PROCESSES",)
         revalidate = 60
@@ -71,6 +73,7 @@ FILES = {
             return [{"id": str(n)} for n in range(6)]
         def GET(id):  # the first that are rendered: they wait in threads, so that no event loop is blocked
             meet()
+            importlib.import_module("second" if is_second() else "first")
             return in_thread(int(id) % 3)
     """,
     "parts.py": PARTS,
@@ -80,6 +83,8 @@ FILES = {
             return (Path(__file__).parent / "templates" / "a.html").read_text("utf-8")
     """,
     "templates/a.html": "<p>",
+    "first.py": "",
+    "second.py": "",
 }
 CLASSIC = {
     "millpond.toml": 'compat = "15"',
@@ -102,7 +107,7 @@ COMPONENTS = {
     "millpond.toml": 'compat = "16"\ncache_components = true',
     "app/a/[id]/route.py": FILES["app/a/[id]/route.py"].replace("revalidate = 60", ""),
 }
-FILLS = sorted(f"{kind}-{n}" for kind in ("part", "in-place", "in-thread") for n in range(3))
+FILLS = sorted(["in-place-0", *(f"{kind}-{n}" for kind in ("part", "in-thread") for n in range(3))])
 
 
 pytestmark = pytest.mark.anyio
@@ -139,7 +144,8 @@ def test_two_processes_make_the_same_build_and_fetch_everything_once(
     assert one.noted == two.noted
     assert [what for what in two.noted if what != "listed"] == FILLS
     assert two.done.facts["functions"]
-    assert {"parts.py", "lazily.py", "templates/a.html"} <= set(two.manifest["sources"])
+    assert {"parts.py", "lazily.py", "first.py", "templates/a.html"} <= one.sources
+    assert two.sources - one.sources == {"second.py"}
     assert not leftovers()
 
 
