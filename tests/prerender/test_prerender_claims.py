@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from typing import TYPE_CHECKING, cast
+import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
-from millpond.errors import BuildError
 from millpond.prerender.failure import Failure
-from millpond.prerender.sharing import claims as claims_module
 from millpond.prerender.sharing.build_part import Findings, part_folder
-from millpond.prerender.sharing.claims import Claims, SharedNumber
+from millpond.prerender.sharing.claims import Claims, NumberFile
 from millpond.prerender.sharing.cores import available_cores
 from millpond.prerender.sharing.worthwhile import Pace, worthwhile
 
@@ -19,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def shared(value: int = 0) -> SharedNumber:
-    return cast("SharedNumber", multiprocessing.get_context("spawn").Value("q", value))
+@pytest.fixture
+def number(tmp_path: Path) -> NumberFile:
+    return NumberFile(tmp_path / "next")
 
 
 def test_each_position_is_claimed_once_and_in_order() -> None:
@@ -28,8 +27,8 @@ def test_each_position_is_claimed_once_and_in_order() -> None:
     assert [claims.claim(0, 8) for _ in range(4)] == [0, 1, 2, None]
 
 
-def test_processes_that_share_a_number_claim_what_the_others_have_not() -> None:
-    number, mine, theirs = shared(), Claims(6), Claims(6)
+def test_processes_that_share_a_number_claim_what_the_others_have_not(number: NumberFile) -> None:
+    mine, theirs = Claims(6), Claims(6)
     assert mine.claim(0, 8) == 0
     number.value = mine.next
     mine.share(number, 2)
@@ -37,9 +36,9 @@ def test_processes_that_share_a_number_claim_what_the_others_have_not() -> None:
     assert [claims.claim(0, 8) for claims in (theirs, mine, theirs, theirs, mine, mine)] == [1, 2, 3, 4, 5, None]
 
 
-def test_the_last_positions_are_left_to_all_processes_alike() -> None:
+def test_the_last_positions_are_left_to_all_processes_alike(number: NumberFile) -> None:
     claims = Claims(4)
-    claims.share(shared(), 2)
+    claims.share(number, 2)
     assert claims.claim(1, 8) == 0  # of four, two are this process's
     assert claims.claim(2, 8) is None
     assert claims.claim(1, 8) == 1
@@ -51,15 +50,19 @@ def test_a_process_renders_no_more_at_a_time_than_it_has_places() -> None:
     assert Claims(100).claim(4, 4) is None
 
 
-def test_a_process_that_was_ended_while_it_claimed_ends_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    number, claims = shared(), Claims(2)
-    claims.share(number, 2)
-    monkeypatch.setattr(claims_module, "_SECONDS_TO_CLAIM", 0.01)
-    held = multiprocessing.get_context("spawn").Lock()
-    held.acquire()
-    number.get_lock = lambda: held  # type: ignore[method-assign]
-    with pytest.raises(BuildError, match="was ended while it took a page"):
-        claims.claim(0, 8)
+def test_one_process_at_a_time_claims(number: NumberFile, tmp_path: Path) -> None:
+    other, claimed = NumberFile(tmp_path / "next"), threading.Event()
+
+    def claim() -> None:
+        with other.held():
+            claimed.set()
+
+    thread = threading.Thread(target=claim)
+    with number.held():
+        thread.start()
+        assert not claimed.wait(0.05)
+    thread.join(5)
+    assert claimed.is_set()
 
 
 @pytest.mark.parametrize(

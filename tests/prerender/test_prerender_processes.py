@@ -246,15 +246,16 @@ def test_a_process_that_cannot_start_is_done_without(shared: SharedProject) -> N
     assert "OSError: the database is locked" in warning
 
 
+@pytest.mark.parametrize("files", [CLASSIC, COMPONENTS], ids=["classic", "components"])
 async def test_a_build_that_is_interrupted_ends_its_processes(
-    shared: SharedProject, leftovers: Callable[[], set[Path]]
+    shared: SharedProject, files: dict[str, str], leftovers: Callable[[], set[Path]]
 ) -> None:
     shared.write(
         {
             "app/[id]/route.py": """
                 import asyncio, os
                 from meeting import HERE, is_second, meet
-                dynamic = "force-static"
+                revalidate = 60
                 def generate_static_params(): return [{"id": str(n)} for n in range(8)]
                 async def GET(id):
                     meet()
@@ -262,7 +263,8 @@ async def test_a_build_that_is_interrupted_ends_its_processes(
                         (HERE / "pid").write_text(str(os.getpid()))
                         while True: pass
                     await asyncio.sleep(60)
-            """,
+            """.replace("revalidate = 60", "revalidate = 60" if files is CLASSIC else ""),
+            "millpond.toml": files["millpond.toml"],
         }
     )
     shared.monkeypatch.setenv("FIRST", str(os.getpid()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, nullcontext
+import logging
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,8 +13,10 @@ from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_make, build_to_share, listing_of
 from millpond.cache.fetching.upstream import close_client
 from millpond.cache.observed import ObservedFunctions
+from millpond.errors import BuildError, StoreError
 from millpond.prerender.prerenderer import Prerenderer
 from millpond.prerender.sharing.build_part import part_folder
+from millpond.prerender.sharing.claims import can_share
 from millpond.prerender.sharing.crew import Crew
 from millpond.prerender.sources.built_sources import loaded_modules
 from millpond.prerender.sources.opened_files import opened_files
@@ -39,10 +42,13 @@ if TYPE_CHECKING:
     from millpond.prerender.sharing.crew_member import Member
     from millpond.prerender.sources.opened_files import OpenedFiles
     from millpond.prerender.whole_build import Built, Progress
+    from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
 
 
 T = TypeVar("T")
+
+log = logging.getLogger("millpond")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Builder:
         Raises:
             BuildError: the output can't be written, or another process has ended before its pages were rendered.
         """
-        if processes is None or processes.most == 1:
+        if processes is None or processes.most == 1 or not can_share():
             return await self._observed(lambda watch, opened: self._build(progress, watch, opened))
         with part_folder() as folder:
             sharing = _Sharing(processes, folder)
@@ -100,18 +106,20 @@ class Builder:
         folder = None if sharing is None else sharing.folder
         async with self._started(folder) as data:
             served = await build_to_make(self.context, data)
-            with nullcontext() if sharing is None else self._crew(sharing, served) as crew:
-                return await self._render(
-                    assemble(self.context, data.store, served, data), progress, watch, opened, crew
-                )
+            runtime = assemble(self.context, data.store, served, data)
+            if sharing is None or data.blocking is None:
+                return await self._render(runtime, progress, watch, opened, None)
+            with self._crew(sharing, served) as crew:
+                return await self._render(runtime, progress, watch, opened, crew)
 
     @asynccontextmanager
     async def _started(self, folder: PartFolder | None) -> AsyncIterator[DataCache]:
         """Within the block the lifespan is entered; the value is the build's cache, in `folder` if others share it."""
         cache, clock = self.context.config.cache, self.context.clock
-        shared = None if folder is None else build_store(folder.store, cache, clock)
+        shared = None if folder is None else await _opened(build_store(folder.store, cache, clock))
         store: Store = memory_store(cache, clock) if shared is None else shared
-        await store.open()
+        if shared is None:
+            await store.open()
         try:
             async with entered(self.context.app) as state:
                 self.context.state.update(state)
@@ -156,6 +164,8 @@ class Builder:
         if not member.enters():
             return
         async with self._started(member.folder) as data:
+            if data.blocking is None:
+                raise BuildError("it can't open the store of the build.")
             runtime = assemble(context, data.store, build_to_share(context, part), data)
             runtime.data.observed = functions = ObservedFunctions()
             runtime.activate()
@@ -199,6 +209,16 @@ class Builder:
         """The data entries that are part of the build; function results only without Cache Components."""
         kinds = ("fetch",) if self.context.config.cache_components else ("fetch", "function")
         return sorted((entry for entry in store.entries() if entry.kind in kinds), key=lambda entry: entry.key)
+
+
+async def _opened(store: BuildStore) -> BuildStore | None:
+    """The store, open; None if its folder is on a disk that can't hold one."""
+    try:
+        await store.open()
+    except StoreError as error:
+        log.warning("the build has one process, as others couldn't share its data: %s Set TMPDIR.", error)
+        return None
+    return store
 
 
 class _Sharing(NamedTuple):

@@ -14,6 +14,7 @@ from millpond.cache.observed import ObservedFunctions
 from millpond.errors import BuildError
 from millpond.prerender.failure import Failure
 from millpond.prerender.route_result import Page
+from millpond.prerender.sharing.claims import NumberFile
 from millpond.render.target import Target
 
 if TYPE_CHECKING:
@@ -114,6 +115,11 @@ class PartFolder:
     def store(self) -> Path:
         """The folder of the store that they have in common."""
         return self.path / "store"
+
+    @property
+    def next(self) -> NumberFile:
+        """The next position to claim."""
+        return NumberFile(self.path / "next")
 
     def write_part(self, part: BuildPart) -> None:
         """Write what the further processes must know."""

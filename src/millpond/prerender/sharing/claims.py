@@ -3,27 +3,58 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from millpond.errors import BuildError
+try:
+    import fcntl
+except ImportError:  # Windows has no flock: builds have one process there, see `can_share`
+    fcntl = None  # type: ignore[assignment]
 
-_SECONDS_TO_CLAIM = 10.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_DIGITS = 8
+"""Bytes of the number."""
 
 
-class Lock(Protocol):
-    """A lock of several processes."""
-
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
-
-    def release(self) -> None: ...
+def can_share() -> bool:
+    """Whether this system has what several processes need to share a build."""
+    return fcntl is not None
 
 
-class SharedNumber(Protocol):
-    """A number in memory that several processes share, as `multiprocessing.Value` makes it."""
+class NumberFile:
+    """A number in a file, which processes change one after the other. If one is killed, the kernel frees its lock.
 
-    value: int
+    Args:
+        path: the file; it is created if missing, with the number 0.
+    """
 
-    def get_lock(self) -> Lock: ...
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode=0o600)
+
+    def __del__(self) -> None:
+        os.close(self._file)
+
+    @property
+    def value(self) -> int:
+        """The number now."""
+        return int.from_bytes(os.pread(self._file, _DIGITS, 0), "big")
+
+    @value.setter
+    def value(self, number: int) -> None:
+        os.pwrite(self._file, number.to_bytes(_DIGITS, "big"), 0)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block no other process is in such a block."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
 class Claims:
@@ -35,10 +66,10 @@ class Claims:
 
     def __init__(self, count: int) -> None:
         self._count, self._next = count, 0
-        self._shared: SharedNumber | None = None
+        self._shared: NumberFile | None = None
         self._processes = 1
 
-    def share(self, number: SharedNumber, processes: int) -> None:
+    def share(self, number: NumberFile, processes: int) -> None:
         """Go on by a number that other processes claim by, too.
 
         Args:
@@ -61,22 +92,14 @@ class Claims:
         Args:
             place: which of the renders that a process has at a time asks, from 0.
             places: how many it has at a time.
-
-        Raises:
-            BuildError: a process was ended while it claimed one.
         """
         if self._shared is None:
             return self._claimed(place, places)
-        lock = self._shared.get_lock()
-        if not lock.acquire(timeout=_SECONDS_TO_CLAIM):
-            raise BuildError("a process of the build was ended while it took a page; nothing was written.")
-        try:
+        with self._shared.held():
             self._next = self._shared.value
             position = self._claimed(place, places)
             self._shared.value = self._next
             return position
-        finally:
-            lock.release()
 
     def _claimed(self, place: int, places: int) -> int | None:
         position, left = self._next, self._count - self._next

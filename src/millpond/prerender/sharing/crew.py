@@ -11,7 +11,7 @@ import multiprocessing
 import signal
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from millpond.errors import BuildError
 from millpond.prerender.sharing.build_part import BuildPart
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from millpond.prerender.failure import Failure
     from millpond.prerender.route_result import Page
     from millpond.prerender.sharing.build_part import Findings, PartFolder
-    from millpond.prerender.sharing.claims import SharedNumber
     from millpond.prerender.sharing.crew_member import PartWork
     from millpond.prerender.sources.opened_files import OpenedFiles
     from millpond.render.target import Target
@@ -158,10 +157,11 @@ class Crew(Team):
         part = BuildPart.of(self._build, self._routes, self._targets, self._live_paths, processes, places)
         try:
             self._folder.write_part(part)
-            shared = cast("SharedNumber", _SPAWNING.Value("q", self._team.claims.next))
+            shared = self._folder.next
+            shared.value = self._team.claims.next
             for number in range(1, processes):
-                self._others.append(_Process(self._processes.work, self._folder, number, shared))
-        except Exception as error:  # noqa: BLE001 - no semaphores, no memory, parameters that can't be pickled
+                self._others.append(_Process(self._processes.work, self._folder, number))
+        except Exception as error:  # noqa: BLE001 - no room for files or processes, parameters that can't be pickled
             self.warnings.append(_couldnt_start(f"{type(error).__name__}: {error}"))
         if self._others:
             self._team.claims.share(shared, processes)
@@ -232,7 +232,7 @@ class _Process:
         OSError: the system allows no further process.
     """
 
-    def __init__(self, work: PartWork, folder: PartFolder, number: int, shared: SharedNumber) -> None:
+    def __init__(self, work: PartWork, folder: PartFolder, number: int) -> None:
         self.number = number
         self.stage = MemberState.LOADING
         self.done = 0
@@ -240,7 +240,7 @@ class _Process:
         self.why: str | None = None
         """Why it can't go on."""
         self._pipe, theirs = multiprocessing.Pipe()
-        self._process = _SPAWNING.Process(target=run_member, args=(work, folder, number, shared, theirs))
+        self._process = _SPAWNING.Process(target=run_member, args=(work, folder, number, theirs))
         self._process.start()
         theirs.close()  # so that its end is seen
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from millpond.prerender.failure import Failure
     from millpond.prerender.route_result import Page
     from millpond.prerender.sharing.build_part import BuildPart, PageWriter, PartFolder
-    from millpond.prerender.sharing.claims import SharedNumber
     from millpond.prerender.sources.opened_files import OpenedFiles
 
 _LOOK_SECONDS = 0.01
@@ -69,15 +68,14 @@ class Member(Team):
     Args:
         folder: has the files that they share.
         number: tells it from the others.
-        shared: the next position.
         pipe: to the process that began the build.
     """
 
-    def __init__(self, folder: PartFolder, number: int, shared: SharedNumber, pipe: Connection) -> None:
+    def __init__(self, folder: PartFolder, number: int, pipe: Connection) -> None:
         self.folder, self._number, self._pipe = folder, number, pipe
         self.part: BuildPart = folder.read_part()
         self._claims = Claims(len(self.part.targets))
-        self._claims.share(shared, self.part.processes)
+        self._claims.share(folder.next, self.part.processes)
         self._writer: PageWriter | None = None
         self._done, self._told_at = 0, 0.0
 
@@ -145,14 +143,14 @@ class Member(Team):
         self._pipe.send(self._done)
 
 
-def run_member(work: PartWork, folder: PartFolder, number: int, shared: SharedNumber, pipe: Connection) -> None:
+def run_member(work: PartWork, folder: PartFolder, number: int, pipe: Connection) -> None:
     """The main function of a further process."""
     if hasattr(os, "setpgrp"):  # only the first process receives Ctrl-C, and ends this one
         os.setpgrp()
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
-    Member(folder, number, shared, pipe).run(work)
+    Member(folder, number, pipe).run(work)
 
 
 def _end_with_parent(folder: PartFolder) -> None:
