@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 from shared_builds import SharedBuild, SharedProject
 
+import millpond.app.builder
 from millpond.cli.build import TakePart
 from millpond.cli.project import open_project
 from millpond.config import Entrypoint
+from millpond.errors import StoreError
 from millpond.prerender.sharing.crew import BuildProcesses
+from millpond.stores.build_store import BuildStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,6 +247,21 @@ def test_a_process_that_cannot_start_is_done_without(shared: SharedProject) -> N
     (warning,) = two.report["warnings"]
     assert warning.startswith("a further process of the build couldn't start, so the build went on without it: ")
     assert "OSError: the database is locked" in warning
+
+
+def test_where_no_store_can_be_shared_one_process_builds(shared: SharedProject) -> None:
+    async def refuse(store: BuildStore) -> None:
+        del store
+        raise StoreError("the store in /nfs can't be used.")
+
+    shared.write({"app/route.py": "dynamic = 'force-static'\ndef GET(): return 1\n"})
+    shared.monkeypatch.setattr(BuildStore, "open", refuse)
+    done = shared.build(2).done
+    assert done.code == 0
+    assert "the build has one process, as others couldn't share its data: the store in /nfs can't be used." in done.err
+    shared.monkeypatch.setattr(millpond.app.builder, "can_share", lambda: False)  # as on Windows
+    done = shared.build(2).done
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.parametrize("files", [CLASSIC, COMPONENTS], ids=["classic", "components"])

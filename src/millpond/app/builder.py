@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -103,13 +104,14 @@ class Builder:
     async def _build(
         self, progress: Progress, watch: Watch | None, opened: OpenedFiles, sharing: _Sharing | None = None
     ) -> Built:
-        folder = None if sharing is None else sharing.folder
-        async with self._started(folder) as data:
+        began = time.perf_counter()
+        async with self._started(None if sharing is None else sharing.folder) as data:
+            to_start = time.perf_counter() - began
             served = await build_to_make(self.context, data)
             runtime = assemble(self.context, data.store, served, data)
             if sharing is None or data.blocking is None:
                 return await self._render(runtime, progress, watch, opened, None)
-            with self._crew(sharing, served) as crew:
+            with self._crew(sharing, served, to_start) as crew:
                 return await self._render(runtime, progress, watch, opened, crew)
 
     @asynccontextmanager
@@ -128,11 +130,17 @@ class Builder:
             await close_client()
             await store.close()
 
-    def _crew(self, sharing: _Sharing, served: ServedBuild) -> Crew:
+    def _crew(self, sharing: _Sharing, served: ServedBuild, to_start: float) -> Crew:
         context = self.context
-        live_paths = {plan.route.origin: plan.live_paths for plan in served.plans}
-        concurrency = context.config.build.concurrency
-        return Crew(sharing.processes, sharing.folder, concurrency, context.routes, served.build, live_paths)
+        return Crew(
+            sharing.processes,
+            sharing.folder,
+            context.config.build.concurrency,
+            context.routes,
+            served.build,
+            {plan.route.origin: plan.live_paths for plan in served.plans},
+            to_start,
+        )
 
     async def _render(
         self, runtime: Runtime, progress: Progress, watch: Watch | None, opened: OpenedFiles, crew: Crew | None

@@ -51,7 +51,7 @@ class BuildProcesses:
     work: PartWork
     """What each does."""
     start_seconds: Callable[[], float] = time.process_time
-    """What the start of one costs: as much as this one's has, where it has done nothing else."""
+    """What it costs to load the project: as much as in this process, where it has done nothing else."""
     how_many: HowMany = worthwhile
     """Decides how many are worth it."""
 
@@ -66,6 +66,7 @@ class Crew(Team):
         routes: the application's.
         build: the id of the build.
         live_paths: by the origin of each closed route, the paths that it lists.
+        to_start: seconds that the application took to start, once it was loaded.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Crew(Team):
         routes: Sequence[Route],
         build: str,
         live_paths: Mapping[str, frozenset[str]],
+        to_start: float,
     ) -> None:
         self._processes, self._folder, self._concurrency = processes, folder, concurrency
         self._most = min(processes.most, concurrency)
@@ -83,7 +85,8 @@ class Crew(Team):
         self._others: list[_Process] = []
         self._targets: Sequence[Target] = ()
         self._team = Alone(0, concurrency, lambda done, total: None)
-        self._start_seconds = self._began = self._began_cpu = self._looked_at = 0.0
+        self._start_seconds = to_start
+        self._began = self._began_cpu = self._looked_at = 0.0
         self._busy, self._ended = set[int](), 0
         self._is_decided = self._most == 1
         self._findings: list[Findings] = []
@@ -100,7 +103,7 @@ class Crew(Team):
     def begin(self, targets: Sequence[Target], progress: Callable[[int, int], None]) -> None:
         """These are to be rendered, from now on; `progress` is told how many are done, and of how many."""
         self._targets, self._team = targets, Alone(len(targets), self._concurrency, progress)
-        self._start_seconds = self._processes.start_seconds()
+        self._start_seconds += self._processes.start_seconds()
         self._began, self._began_cpu = time.perf_counter(), time.process_time()
 
     def claim(self, place: int) -> int | None:

@@ -98,7 +98,8 @@ class Member(Team):
 
     def renders(self) -> None:
         """Tell that pages are claimed from now on."""
-        logging.disable(logging.NOTSET)
+        if logging.root.manager.disable == logging.WARNING:  # else the project itself has said what it wants
+            logging.disable(logging.NOTSET)
         self._pipe.send(MemberState.RENDERING)
 
     def claim(self, place: int) -> int | None:
