@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.stores.lmdb.store import LmdbStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from millpond.policy.entry import Entry
     from millpond.stores.contract import Lease
+
+T = TypeVar("T")
 
 _PATIENCE = 10.0
 _LOOK_SECONDS = 0.002
@@ -30,19 +34,26 @@ class BuildStore(LmdbStore):
 
         After ten seconds the block is entered all the same: what the other process makes may wait for this one.
         """
-        lease = self._acquired(key)
+        lease = _elsewhere(self._lease_of(key))
         try:
             yield
         finally:
             if lease is not None:
-                self.release_at_once(lease)
+                _elsewhere(self.release(lease))
 
     def keep(self, entry: Entry) -> None:
         """Store an entry, for all processes to find before the block of `held` is left."""
-        self.commit_at_once(entry)
+        _elsewhere(self.commit(entry))
 
-    def _acquired(self, key: str) -> Lease | None:
+    async def _lease_of(self, key: str) -> Lease | None:
         ends = time.monotonic() + _PATIENCE
-        while (lease := self.acquire_at_once(key, self.lease_seconds)) is None and time.monotonic() < ends:
-            time.sleep(_LOOK_SECONDS)
+        while (lease := await self.acquire(key, self.lease_seconds)) is None and (left := ends - time.monotonic()) > 0:
+            await self.wait(key, left)
+            await asyncio.sleep(_LOOK_SECONDS)  # on a full disk it is free, and can't be acquired
         return lease
+
+
+def _elsewhere(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, from an event loop of its own: that of this thread stands still until it is there."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

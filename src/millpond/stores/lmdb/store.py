@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import time
@@ -189,17 +188,6 @@ class LmdbStore:
             hits.stored(entry, len(frame), transaction)
         return outcome
 
-    def commit_at_once(self, entry: Entry) -> None:
-        """As `commit`, for code that blocks its event loop."""
-        frame = encode_frame(entry)
-        try:
-            outcome, transaction = self._transactions.write(lambda at: self._commit(at, entry, frame, None, {}))
-        except lmdb.Error as error:
-            self._transactions.failed(error)
-            return
-        if outcome is Commit.STORED:
-            self._known().stored(entry, len(frame), transaction)
-
     def _commit(
         self, writing: Writing, entry: Entry, frame: bytes, lease: Lease | None, reads: dict[str, int]
     ) -> tuple[Commit, int]:
@@ -322,14 +310,6 @@ class LmdbStore:
             self._transactions.failed(error)
             return None
 
-    def acquire_at_once(self, key: str, seconds: float) -> Lease | None:
-        """As `acquire`, for code that blocks its event loop."""
-        try:
-            return self._transactions.write(lambda writing: self._acquire(writing, key, seconds))
-        except lmdb.Error as error:
-            self._transactions.failed(error)
-            return None
-
     def _acquire(self, writing: Writing, key: str, seconds: float) -> Lease | None:
         now = self._monotonic()
         lease = lmdb_leases.grant(writing, key, now, seconds)
@@ -361,11 +341,6 @@ class LmdbStore:
             return
         if given:
             self._transactions.environment.waiters.wake(lease.key)
-
-    def release_at_once(self, lease: Lease) -> None:
-        """As `release`, for code that blocks its event loop."""
-        with contextlib.suppress(lmdb.Error):  # the lease then expires
-            self._transactions.write(lambda writing: lmdb_leases.give_back(writing, lease))
 
     async def wait(self, key: str, seconds: float) -> None:
         """Return when the lease of `key` is no longer held, or after `seconds`.
