@@ -209,8 +209,7 @@ class Millpond(starlette_names.LayeredFastAPI):
     def store(self) -> Store:
         """Where entries are stored. It is opened at startup: in the process that serves, after any fork."""
         runtimes = self._runtimes_here()
-        running = runtimes.first
-        return running.responses.store if running is not None else runtimes.store_of(self._context(None))
+        return runtimes.store_of(self._context(None)) if runtimes.first is None else runtimes.first.responses.store
 
     @property
     def hits(self) -> Hits | None:
@@ -225,9 +224,8 @@ class Millpond(starlette_names.LayeredFastAPI):
             return
         if self._instrumentation.is_pending:
             await self._instrumentation.finish()
-        given = self._root_path
-        if given:  # as FastAPI does
-            scope["root_path"] = given
+        if self._root_path:  # as FastAPI does
+            scope["root_path"] = self._root_path
         if self.config.base_path:
             enter_base_path(scope, scope.get("root_path", ""), self.config.base_path)
         await (self._answering.http if kind == "http" else self._answering.websocket)(scope, receive, send)
