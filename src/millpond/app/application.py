@@ -203,8 +203,6 @@ class Millpond(starlette_names.LayeredFastAPI):
         place = user_place(frame, self.project)
         self._render_middleware.insert(0, RenderMiddleware(middleware_class, options, keep_headers, place))
 
-    # What serves
-
     @property
     def store(self) -> Store:
         """Where entries are stored. It is opened at startup: in the process that serves, after any fork."""
