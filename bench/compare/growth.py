@@ -69,7 +69,7 @@ def builds(scratch: Scratch, *, next_js: bool, pages: int = PAGES) -> dict[str, 
     figures: dict[str, float] = {"pages": float(pages)}
     for name, number in (("one", 1), ("all", pages)):
         route.write_text(_PAGES.format(pages=number))
-        figures |= _named(name, _spent([str(BIN / "millpond"), "build"], project, scratch))
+        figures |= _named(name, _spent([str(BIN / "millpond"), "build", "--workers", "1"], project, scratch))
     found["millpond"] = figures
     if next_js:
         figures = {"pages": float(pages)}

@@ -103,7 +103,7 @@ def test_an_unknown_key_is_an_error_with_a_guess(values: dict[str, Any], key: st
 
 
 def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
-    assert '"concurrency", "timeout" or "frozen"' in problem({"build": {"zzz": 1}})
+    assert '"concurrency", "workers", "timeout" or "frozen"' in problem({"build": {"zzz": 1}})
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,8 @@ def test_an_unknown_key_that_resembles_none_lists_what_there_is() -> None:
         ({"expire_time": 0}, '"expire_time" is 0'),
         ({"cache": {"max_bytes": -1}}, '"cache.max_bytes" is -1'),
         ({"build": {"concurrency": 0}}, '"build.concurrency" is 0'),
+        ({"build": {"workers": 0}}, '"build.workers" is 0; it must be more than 0.'),
+        ({"build": {"workers": -2}}, '"build.workers" is -2'),
         ({"cache": {"max_fetch_bytes": 0}}, '"cache.max_fetch_bytes" is 0'),
         ({"server": {"header_timeout": 0}}, '"server.header_timeout" is 0'),
         ({"server": {"body_timeout": float("nan")}}, '"server.body_timeout" is nan'),

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 def every_name() -> tuple[PrivateName, ...]:
     """The private names of all packages; pictex must be installed."""
-    from millpond.internals import pictex_memory
+    from millpond.internals import pictex_copies, pictex_memory
 
     return (
         *fastapi_names.NAMES,
         *fastapi_inclusion.NAMES,
         *starlette_names.NAMES,
         *uvicorn_names.NAMES,
+        *pictex_copies.NAMES,
         *pictex_memory.NAMES,
         *stack_names.NAMES,
         *cookie_names.NAMES,

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from millpond.app.builder import Builder
     from millpond.app.published import Published
     from millpond.app.runtime import Runtime
     from millpond.policy.freshness import Clock
@@ -199,14 +200,11 @@ class Millpond(starlette_names.LayeredFastAPI):
         place = user_place(frame, self.project)
         self._render_middleware.insert(0, RenderMiddleware(middleware_class, options, keep_headers, place))
 
-    # What serves
-
     @property
     def store(self) -> Store:
         """Where entries are stored. It is opened at startup: in the process that serves, after any fork."""
         runtimes = self._runtimes_here()
-        running = runtimes.first
-        return running.responses.store if running is not None else runtimes.store_of(self._context(None))
+        return runtimes.store_of(self._context(None)) if runtimes.first is None else runtimes.first.responses.store
 
     @property
     def hits(self) -> Hits | None:
@@ -364,8 +362,6 @@ class Millpond(starlette_names.LayeredFastAPI):
         hits.is_unseen()  # paths that are learnt before a CORSMiddleware is recognised would be learnt twice
         self._is_unseen.look_again()
 
-    # What else is done with it
-
     async def build(self, progress: Progress = lambda done, total: None) -> Built:
         """Prerender the static routes, and write the result next to the routes. The lifespan is entered for it.
 
@@ -375,17 +371,20 @@ class Millpond(starlette_names.LayeredFastAPI):
         Raises:
             BuildError: the output can't be written.
         """
+        return await self.builder().run(progress)
+
+    def builder(self) -> Builder:
+        """What makes the build; `millpond build` shares it among processes."""
         from millpond.app.builder import Builder  # imported late: servers build nothing
 
-        return await Builder(self._context(None), self._instrumentation, self.app_dir).run(progress)
+        return Builder(self._context(None), self._instrumentation, self.app_dir)
 
     def jobs(self) -> list[CronJob]:
         """The configured crons, for the process that serves to run; see `millpond.cron.scheduler`."""
         return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
 
     async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
-        runtime = self._here() or await self._start(scope)
-        await runtime.crons(scope, receive, send)
+        await (self._here() or await self._start(scope)).crons(scope, receive, send)
 
     def manifest(self) -> BuildManifest | None:
         """The project's build, if there is one.

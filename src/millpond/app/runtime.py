@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from millpond.app.served_build import ServedBuild
     from millpond.purge.purges import Purges
     from millpond.routes.metadata_inventory import MetadataInventory
+    from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond")
@@ -93,8 +94,15 @@ class Runtime:
         return [task for part in parts for task in part.tasks()]
 
 
-def data_cache_of(context: AppContext, store: Store) -> DataCache:
-    """The cache of fetched data and of functions, on `store`; call it in the event loop that will run it."""
+def data_cache_of(context: AppContext, store: Store, building: BuildStore | None = None) -> DataCache:
+    """The cache of fetched data and of functions, on `store`; call it in the event loop that will run it.
+
+    Args:
+        context: the application's.
+        store: holds it.
+        building: the same, while several processes build. Data that another one makes is waited for as long as a page
+            may take, and however long that process doesn't answer: if it were killed, the build would end.
+    """
     config = context.config
     return DataCache(
         store=store,
@@ -103,13 +111,14 @@ def data_cache_of(context: AppContext, store: Store) -> DataCache:
         max_data_bytes=config.cache.max_data_bytes,
         max_fetch_bytes=config.cache.max_fetch_bytes,
         cache_components=config.cache_components,
-        patience=config.cache.render_timeout,
-        lease_seconds=config.cache.lease_seconds,
+        patience=config.cache.render_timeout if building is None else config.build.timeout,
+        lease_seconds=config.cache.lease_seconds if building is None else building.lease_seconds,
         profiles=config.profiles(),
         loop=asyncio.get_running_loop(),
         names=RouteNames.of(context.routes, config.base_path),
         is_scripts=context.is_scripts and (config.cache.kind == "memory" or context.development),
         clean=context.clean,
+        blocking=building,
     )
 
 

@@ -20,7 +20,7 @@ from millpond.prerender.build_manifest import (
 )
 from millpond.prerender.frozen_environment import drift
 from millpond.prerender.path_listing import PathListing
-from millpond.prerender.plan import development_plans, unbuilt_plans
+from millpond.prerender.plan import development_plans, live_plans, unbuilt_plans
 from millpond.prerender.sources.built_sources import edited_sources
 from millpond.stores.factory import chosen_store, memory_store
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from millpond.cache.data import DataCache
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
+    from millpond.prerender.sharing.build_part import BuildPart
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond")
@@ -96,6 +97,13 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
 async def build_to_make(context: AppContext, data: DataCache) -> ServedBuild:
     """A new build: while it is made, handlers that request their own application get live answers."""
     return ServedBuild(await _live_plans(context, data, for_build=True), new_build_id(), None)
+
+
+def build_to_share(context: AppContext, part: BuildPart) -> ServedBuild:
+    """The same build, in a further process that takes part in it: what closed routes list is known."""
+    config = context.config
+    plans = live_plans(context.routes, config.compat, part.live_paths, cache_components=config.cache_components)
+    return ServedBuild(plans, part.build, None)
 
 
 def listing_of(context: AppContext, data: DataCache, *, for_build: bool) -> PathListing:

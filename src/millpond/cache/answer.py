@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
@@ -67,25 +67,37 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
     )
 
 
-def warn_of_lost_body(rendered: Rendered, target: Target, warned: set[str]) -> None:
-    """Warn, once per route file, about a body that is dropped because the answer's status allows none.
+class LostBody(NamedTuple):
+    """A body that is left out because the status of its answer allows none."""
 
-    Args:
-        rendered: the answer.
-        target: the route and path that were rendered.
-        warned: the route files that were warned about before; updated here.
-    """
-    file = target.route.source
-    if rendered.status in BODILESS and rendered.body and file not in warned:
+    status: int
+    size: int
+    """Bytes."""
+
+    @classmethod
+    def of(cls, rendered: Rendered) -> Self | None:
+        """That of an answer, if it has one."""
+        return cls(rendered.status, len(rendered.body)) if rendered.status in BODILESS and rendered.body else None
+
+    def warn(self, target: Target, warned: set[str]) -> None:
+        """Warn of it, once per route file.
+
+        Args:
+            target: the route and path that were rendered.
+            warned: the route files that were warned about before; updated here.
+        """
+        file = target.route.source
+        if file in warned:
+            return
         warned.add(file)
         log.warning(
             "%s: the answer of %s has the status %d, which allows no body, and a body of %d bytes: it is left out. "
             "Return Response(status_code=%d).",
             target.route.operations["GET"].place,
             target.readable,
-            rendered.status,
-            len(rendered.body),
-            rendered.status,
+            self.status,
+            self.size,
+            self.status,
         )
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
@@ -27,6 +27,7 @@ from millpond.render.scopes.attachments import Attachments, ScopeKey
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from starlette.types import ASGIApp
 
@@ -132,6 +133,18 @@ class DataRead(Read):
         return self.fate_unstored(filled, run)
 
 
+class BlockingStore(Protocol):
+    """A store of several processes, for code that blocks its event loop meanwhile."""
+
+    def held(self, key: str) -> AbstractContextManager[None]:
+        """Within the block no other process makes the entry of `key`; it may have made one before."""
+        ...
+
+    def keep(self, entry: Entry) -> None:
+        """Store an entry at once."""
+        ...
+
+
 @dataclass(slots=True)
 class DataCache:
     """The cache behind fetch() and @cached, with the configuration that they need."""
@@ -160,6 +173,8 @@ class DataCache:
     purges: Purges | None = None
     """Purges the caches in front after an invalidation; None: none are configured."""
     lease_seconds: float = LEASE_SECONDS
+    blocking: BlockingStore | None = None
+    """The same store, for functions that run in place, of a build in several processes; None: each runs its own."""
     observed: ObservedFunctions | None = None
     """Records which inputs cached functions use during a build; None while serving."""
     clean: CleanContext = field(default_factory=CleanContext)

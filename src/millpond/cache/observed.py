@@ -37,6 +37,14 @@ class ObservedFunctions:
         known.inputs.functions.update(inputs.functions)
         known.kept = known.kept or (lifetime.revalidate is None and not tags)
 
+    def add(self, others: ObservedFunctions) -> None:
+        """Add what another process has recorded for the same build."""
+        for function, found in others.by_function.items():
+            known = self.by_function.setdefault(function, ObservedFunction())
+            known.inputs.observed.update(found.inputs.observed)
+            known.inputs.functions.update(found.inputs.functions)
+            known.kept = known.kept or found.kept
+
     def warn_of_lost_tags(self, function: CachedFunction) -> None:
         """Warn, once, that a function was called in a thread for nobody knows which render."""
         if function not in self._lost:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.answer import entry_of, varying, warn_of_lost_body
+from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
@@ -215,7 +215,9 @@ class Responses:
 
     def warn_of_lost_body(self, rendered: Rendered, target: Target) -> None:
         """Warn, once per route file, about a body that is dropped because the answer's status allows none."""
-        warn_of_lost_body(rendered, target, self._warned)
+        lost = LostBody.of(rendered)
+        if lost is not None:
+            lost.warn(target, self._warned)
 
 
 class _AnswerRead(Read):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Self
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from millpond.app.hints.project_hints import hints
@@ -19,6 +21,8 @@ from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
+from millpond.prerender.sharing.cores import available_cores
+from millpond.prerender.sharing.crew import BuildProcesses
 from millpond.prerender.sources.opened_files import opened_files
 from millpond.serve.logs import configure_logs
 from millpond.stores.factory import shared_store
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from millpond.app import Millpond
+    from millpond.config import Entrypoint
     from millpond.prerender.build_manifest import BuildManifest
+    from millpond.prerender.sharing.crew_member import Member
     from millpond.prerender.whole_build import Built
     from millpond.routes.public.public_folder import PublicListing
 
@@ -40,19 +46,29 @@ def build(
     publish: Annotated[
         bool, Parameter(negative="", help="Upload the rendered answers to the shared store, for the hosts that serve.")
     ] = False,
+    workers: Annotated[
+        int | None,
+        Parameter(
+            help="Number of processes that render, at most; by default [build] workers, or the number of cores.",
+            validator=Number(gte=1, lte=1024),
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Prerender the static routes, and report each route's mode and the reason for it."""
     configure_logs("text", "warning")
     with errors_as_json(json), opened_files():  # templates may be read while modules are imported
-        app = open_project(which.entrypoint(named))
+        entrypoint = which.entrypoint(named)
+        app = open_project(entrypoint)
         if publish and app.config.cache.kind != "valkey":
             configured = app.config.cache.store
             raise UsageError(
                 f'--publish needs a shared store, but the configuration has [cache] store = "{configured}".'
             )
         with prints_on_stderr(), _Progress() as progress:
-            built = run_project(app, app.build(progress.show))
+            most = workers or app.config.build.workers or available_cores()
+            processes = BuildProcesses(most, TakePart(entrypoint))
+            built = run_project(app, app.builder().run(progress.show, processes))
         built.warnings.extend(hints(app))
         if publish and not built.failures:
             asyncio.run(_publish(app, built.manifest))
@@ -63,6 +79,20 @@ def build(
     else:
         _report(built, app.published.listing, cache_components=app.config.cache_components)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakePart:
+    """What a further process of the build does; the `PartWork`, which is pickled."""
+
+    entrypoint: Entrypoint
+
+    def __call__(self, member: Member) -> None:
+        """Load the project again, and render what others haven't claimed."""
+        configure_logs("text", "warning")
+        with opened_files(), prints_on_stderr():
+            app = open_project(self.entrypoint, lambda note: None)  # notes are told once
+            run_project(app, app.builder().take_part(member))
 
 
 async def _publish(app: Millpond, manifest: BuildManifest) -> None:

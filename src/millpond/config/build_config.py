@@ -17,7 +17,9 @@ class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[build]`: how `millpond build` prerenders."""
 
     concurrency: int = 8
-    """Paths rendered concurrently."""
+    """Paths rendered concurrently, by all processes together."""
+    workers: int | None = None
+    """Processes that render, at most; by default as many as there are cores that the build may use."""
     timeout: SecondsOrNever = 60.0
     """Seconds for one path; a path that takes longer is attempted three times in all (R3.22)."""
     frozen: Literal["report", "error"] = "report"
@@ -25,4 +27,6 @@ class BuildConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
-        yield from not_positive({"build.concurrency": self.concurrency, "build.timeout": self.timeout})
+        yield from not_positive(
+            {"build.concurrency": self.concurrency, "build.workers": self.workers, "build.timeout": self.timeout}
+        )

@@ -6,6 +6,7 @@ import copy
 import io
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ import anyio.to_thread
 from anyio.lowlevel import RunVar
 
 from millpond.errors import UsageError
+from millpond.metadata.library_work import library_work
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from contextvars import Context
 
     from pictex import Canvas
@@ -82,6 +85,10 @@ class Picture:
 
     def draw(self) -> bytes:
         """The bytes of what isn't bytes already; equal for equal content, on every machine that has the fonts."""
+        with pictures_work():
+            return self._drawn()
+
+    def _drawn(self) -> bytes:
         image = _as_pillow(self)
         if self.media_type == "image/jpeg" and image.mode not in ("L", "RGB", "CMYK"):
             image = _on_white(image)
@@ -102,6 +109,16 @@ async def drawn(picture: Picture, context: Context) -> bytes:
         _slots.set(slots)
     async with slots:
         return await anyio.to_thread.run_sync(context.run, picture.draw)
+
+
+def pictures_work() -> AbstractContextManager[None]:
+    """Around what pictex and Pillow do: they work alone, unless somebody has derived a class from one of theirs."""
+    named = [("pictex", kind) for kind in _PICTEX_KINDS] + [("PIL.Image", "Image")]
+    classes = [kind for kind in (_loaded(module, name) for module, name in named) if isinstance(kind, type)]
+    for kind in classes:  # grows meanwhile
+        classes += kind.__subclasses__()
+    is_theirs = all(kind.__module__.partition(".")[0] in ("pictex", "PIL") for kind in classes)
+    return library_work() if is_theirs else nullcontext()
 
 
 def media_type_of(content: bytes) -> str:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import StreamingResponse
 
+from millpond.internals.pictex_copies import copied_within
+from millpond.metadata.drawing import pictures_work
+from millpond.metadata.library_work import looked_away_by
 from millpond.observe import calls, context_propagation
 from millpond.observe import python_functions as known
 
@@ -60,6 +63,18 @@ class _Window(threading.local):
 _window = _Window()
 
 
+@contextlib.contextmanager
+def _looking_away() -> Iterator[None]:
+    if sys.getprofile() is not _profile:
+        yield
+        return
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(_profile)
+
+
 class ProfilingSource:
     """Reports calls of threads that begin while it is installed, and of this one while a window is open."""
 
@@ -76,7 +91,11 @@ class ProfilingSource:
         _listeners.append(self._listener)
         threading.setprofile(_profile)
         try:
-            with _window if throughout else contextlib.nullcontext():
+            with (
+                looked_away_by(_looking_away),
+                copied_within(pictures_work),
+                _window if throughout else contextlib.nullcontext(),
+            ):
                 yield
         finally:
             threading.setprofile(former)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.observed import ObservedFunction, ObservedFunctions
     from millpond.policy.allowance import Allowance
-    from millpond.prerender.prerenderer import Page, RouteResult
+    from millpond.prerender.route_result import Page, RouteResult
     from millpond.render.scopes.inputs import CachedFunction, Observation
 
 _BY_LINE = frozenset({InputKind.DATABASE, InputKind.NETWORK, InputKind.PROCESS})
@@ -106,12 +106,17 @@ def inputs_of(result: RouteResult) -> RouteInputs:
 
 
 def functions_of(observed: ObservedFunctions, results: Sequence[RouteResult]) -> list[FunctionRecord]:
-    """Those that have used something themselves."""
+    """Those that have used something themselves, in the order of the pages that use them.
+
+    Which of them ran first, and in which order one has used things, differs from build to build: that isn't told.
+    """
     users: dict[CachedFunction, dict[str, None]] = {}
     for result in results:
         for page in result.rendered:
-            for function in _reached(page, observed):
+            for function in sorted(_reached(page, observed), key=_where):
                 users.setdefault(function, {})[result.route.pattern] = None
+    unused = sorted(observed.by_function.keys() - users.keys(), key=_where)
+    by_use = ((function, observed.by_function.get(function)) for function in (*users, *unused))
     return [
         FunctionRecord(
             function.name,
@@ -119,8 +124,8 @@ def functions_of(observed: ObservedFunctions, results: Sequence[RouteResult]) ->
             _of_function(found),
             list(users.get(function, ())),
         )
-        for function, found in observed.by_function.items()
-        if found.inputs.observed
+        for function, found in by_use
+        if found is not None and found.inputs.observed
     ]
 
 
@@ -141,8 +146,13 @@ def _of_page(page: Page, declared: Iterable[Allowance]) -> list[InputRecord]:
 def _of_function(found: ObservedFunction) -> list[InputRecord]:
     return [
         msgspec.structs.replace(record, refreshed=not found.kept and record.kind is not InputKind.ENV)
-        for record in merged(found.inputs.observed)
+        for record in merged(sorted(found.inputs.observed, key=_where))
     ]
+
+
+def _where(one: CachedFunction | Observation) -> tuple[object, ...]:
+    """The place first, and then what else there is to say."""
+    return (one.place.file, one.place.line or 0, *map(str, one))
 
 
 def merged(observed: Iterable[Observation]) -> list[InputRecord]:

@@ -9,7 +9,7 @@ from millpond.render.candidacy import candidacy
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from millpond.policy.compat import Compat
     from millpond.prerender.path_listing import PathListing
@@ -71,13 +71,19 @@ async def development_plans(
     routes: Sequence[Route], compat: Compat, *, cache_components: bool = False, listing: PathListing | None = None
 ) -> list[Plan]:
     """Nothing is cached (R3.23), but closed routes are closed (R13.21)."""
-    plans = []
-    for route in routes:
-        chosen = candidacy(route, compat, cache_components=cache_components)
-        closed = is_closed(route)
-        paths = await _listed(route, listing) if closed else frozenset[str]()
-        plans.append(Plan(route, chosen.why, closed=closed, live_paths=paths))
-    return plans
+    paths = {route.origin: await _listed(route, listing) for route in routes if is_closed(route)}
+    return live_plans(routes, compat, paths, cache_components=cache_components)
+
+
+def live_plans(
+    routes: Sequence[Route], compat: Compat, paths: Mapping[str, frozenset[str]], *, cache_components: bool = False
+) -> list[Plan]:
+    """Plans by which every route is live; `paths`: those that each closed route lists, by its origin."""
+    chosen = [candidacy(route, compat, cache_components=cache_components) for route in routes]
+    return [
+        Plan(route, choice.why, closed=is_closed(route), live_paths=paths.get(route.origin, frozenset()))
+        for route, choice in zip(routes, chosen, strict=True)
+    ]
 
 
 async def unbuilt_plans(

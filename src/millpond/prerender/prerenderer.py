@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from millpond.cache.answer import compressed, entry_of, warn_of_lost_body
+from millpond.cache.answer import LostBody, compressed, entry_of
 from millpond.cache.coding.dictionaries import announced
 from millpond.config import ServerConfig
 from millpond.errors import RenderTimeoutError
 from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
-from millpond.prerender.plan import Plan, is_closed
-from millpond.prerender.verify.passes import Passes
+from millpond.prerender.plan import is_closed
+from millpond.prerender.route_result import Page, RouteResult
+from millpond.prerender.sharing.team import Alone
 from millpond.render.base_exceptions import contained, result_of
-from millpond.render.candidacy import Candidacy, ModeReason, candidacy
+from millpond.render.candidacy import candidacy
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic, refusal, unasked_guard
 from millpond.render.scopes.inputs import merged
 from millpond.render.target import Target
@@ -26,14 +27,16 @@ from millpond.routes.path import readable
 from millpond.routes.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from millpond.config import BuildConfig
     from millpond.policy.compat import Compat
-    from millpond.policy.entry import Coding, Entry
+    from millpond.policy.entry import Coding
     from millpond.policy.freshness import Clock
     from millpond.prerender.path_listing import PathListing
+    from millpond.prerender.sharing.crew import Crew
+    from millpond.prerender.sharing.team import Team
     from millpond.prerender.verify.passes import Passes
     from millpond.prerender.watch import Watch
     from millpond.render.renderer import Rendered, Renderer
@@ -43,119 +46,8 @@ if TYPE_CHECKING:
     FirstPass = Inputs | NotStatic | RenderTimeoutError | None
     """What a first pass has used, or why there is no second one; None in the classic model."""
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 TRIES = 3
 """How often a path may run out of time before the build fails (R3.22)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One path of a route that was tried: an entry, or the reason why it is live."""
-
-    target: Target
-    entry: Entry | None
-    use: DynamicUse | None
-    seconds: float
-    inputs: Inputs | None = None
-    """What was used for the entry."""
-
-
-@dataclass(slots=True)
-class RouteResult:
-    """What the build found out about one route."""
-
-    route: Route
-    candidacy: Candidacy
-    verified: bool = False
-    """Whether the build looks at what a GET does, as with Cache Components."""
-    pages: list[Page] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    shadow: str | None = None
-    """Why no request gets to the route; None: some do."""
-    shadowed: list[tuple[str, str]] = field(default_factory=list)
-    """Paths that other routes answer: not rendered. With the reason."""
-    listed: frozenset[str] = frozenset()
-    """Canonical paths that the route lists, as far as that matters."""
-
-    @property
-    def rendered(self) -> list[Page]:
-        return [page for page in self.pages if page.entry is not None]
-
-    @property
-    def plan(self) -> Plan:
-        """The decision (A.1): one live path ends on-demand rendering for all others (R3.17)."""
-        if self.shadow is not None:
-            return Plan(self.route, ModeReason(f"never reached: {self.shadow}"))
-        live = [page for page in self.pages if page.entry is None]
-        why = ModeReason(live[0].use.api, live[0].use.place) if live and live[0].use is not None else self.candidacy.why
-        static = self.candidacy.static and bool(self.rendered or not live)
-        closed = is_closed(self.route)
-        open_ended = static and bool(self.route.params) and not live and not closed
-        if self._unseen and open_ended:
-            why = ModeReason("not verified, as it lists no path", self.route.place(STATIC_PARAMS))
-        rendered = frozenset(page.target.path for page in self.rendered)
-        return Plan(
-            route=self.route,
-            why=why,
-            static=static,
-            on_demand=open_ended,
-            closed=closed,
-            listed=rendered,
-            live_paths=self.listed - rendered if closed else frozenset(),
-        )
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the build can't vouch for, and what it didn't build."""
-        get = self.route.operations.get("GET")
-        never = self.shadowed if self.shadow is None else [(self.route.pattern, self.shadow)]
-        by_folder = self.route.segments is not None
-        remedy = "leave it out of the list" if by_folder else "declare it before that, or remove one of them"
-        shadowed = [
-            f"{'' if get is None else f'{get.place}: '}GET {path} is never reached, and isn't built: {shadow}; "
-            f"{remedy}."
-            for path, shadow in never
-        ]
-        others = [self._unverified, self._closed_to_all]
-        return [*shadowed, *(warning for warning in others if warning is not None)]
-
-    @property
-    def _closed_to_all(self) -> str | None:
-        route = self.route
-        if not is_closed(route) or self.listed or self.failures or self.shadow is not None:
-            return None
-        what = f"{route.lister} lists no path" if route.lister is not None else "nothing lists paths"
-        place = route.place("dynamic_params")
-        return f"{place}: dynamic_params = False, and {what}: every request of {route.pattern} is 404."
-
-    @property
-    def _unverified(self) -> str | None:
-        """While serving nobody sees what a GET reads besides the request."""
-        plan = self.plan
-        if not (self._unseen and plan.on_demand):
-            return None
-        return (
-            f"{plan.why.place}: {STATIC_PARAMS} lists no path, so no GET of {self.route.pattern} was verified: a "
-            "clock, a random number or a database that it reads outside of @cached would be stored for everybody; "
-            "list at least one path."
-        )
-
-    @property
-    def _unseen(self) -> bool:
-        return self.verified and not self.pages
-
-    @property
-    def glyph(self) -> str:
-        """`○` static, `●` static with parameters, `λ` live; a route with live and static paths is live (R8.2, R8.5)."""
-        plan = self.plan
-        if not plan.static or any(page.entry is None for page in self.pages):
-            return "λ"
-        if not self.route.params:
-            return "○"
-        on_demand_only = not self.pages and (self.route.config.forces_static or self.route.config.forbids_dynamic)
-        return "○" if on_demand_only else "●"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +71,8 @@ class Prerenderer:
     """The most segments of a path that a server answers."""
     listing: PathListing | None = None
     """How paths are listed; None: without the application's data."""
-    told: set[str] = field(default_factory=set)
-    """Files that were warned of bodies where none may be."""
+    crew: Crew | None = None
+    """Renders with further processes; None: this one renders alone."""
 
     async def run(self, routes: Sequence[Route], progress: Callable[[int, int], None]) -> list[RouteResult]:
         """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
@@ -198,40 +90,70 @@ class Prerenderer:
         listed = [_reached(result, targets, table) for result, targets in zip(results, found, strict=True)]
         work = [(result, target) for result, targets in zip(results, listed, strict=True) for target in targets]
         targets = [target for _, target in work]
-        if self.watch is not None:
-            self.watch.expect(targets)
-        done = 0
-        progress(done, len(work))
-        first = await self._first_passes(targets)
-
-        async def one(target: Target) -> Page | Failure:
-            nonlocal done
-            page = await self._try(target, first.get(target.key) if first else None)
-            done += 1
-            progress(done, len(work))
-            return page
-
-        at_once = self.config.concurrency if self.passes is None else 1  # nothing runs beside a final pass
-        for (result, _), page in zip(work, await _each(one, targets, at_once), strict=True):
+        pages = await self._pages(targets, progress)
+        warned: set[str] = set()
+        for position, (result, target) in enumerate(work):
+            page = pages[position]
             if isinstance(page, Failure):
                 result.failures.append(page)
-            else:
-                result.pages.append(page)
+                continue
+            result.pages.append(page)
+            if page.lost is not None:
+                page.lost.warn(target, warned)
         return results
 
-    async def _first_passes(self, targets: Sequence[Target]) -> dict[str, FirstPass]:
-        """With Cache Components: fill the caches, and find out which targets are live, or too slow."""
+    async def _pages(
+        self, targets: Sequence[Target], progress: Callable[[int, int], None]
+    ) -> Mapping[int, Page | Failure]:
+        """What became of all targets, by their position."""
+        if self.crew is None:
+            alone = Alone(len(targets), self.config.concurrency, progress)
+            await self.render(targets, alone)
+            return alone.pages
+        self.crew.begin(targets, progress)
+        await self.render(targets, self.crew)
+        return await self.crew.all_pages()
+
+    async def render(self, targets: Sequence[Target], team: Team) -> None:
+        """Render those of the targets that this process claims, and tell the team what became of them."""
+        if self.watch is not None:
+            self.watch.expect(targets)
         if self.passes is None:
-            return {}
+
+            async def one(position: int) -> None:
+                team.finished(position, await self._try(targets[position], None))
+
+            await self._each(one, len(targets), team)
+            return
         passes = self.passes
+        first: dict[int, FirstPass] = {}
 
-        async def one(target: Target) -> tuple[str, FirstPass]:
+        async def fill(position: int) -> None:
+            """Fill the caches, and find out whether the target is live, or too slow."""
             try:
-                return target.key, await passes.first(target)
+                first[position] = await passes.first(targets[position])
             except (NotStatic, RenderTimeoutError) as ended:
-                return target.key, ended
+                first[position] = ended
 
-        return dict(await _each(one, targets, self.config.concurrency))
+        await self._each(fill, len(targets), team)
+        await team.first_passes_ended()
+        for position in sorted(first):  # one after the other: nothing runs beside a final pass
+            team.finished(position, await self._try(targets[position], first[position]))
+
+    async def _each(self, one: Callable[[int], Awaitable[None]], count: int, team: Team) -> None:
+        """Call `one` for the positions that are claimed; `concurrency` of the calls run at a time."""
+
+        async def work(place: int) -> None:
+            while (position := team.claim(place)) is not None:
+                await one(position)
+
+        tasks = [asyncio.create_task(work(place)) for place in range(min(self.config.concurrency, count))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _targets(self, result: RouteResult) -> list[Target]:
         """The paths to try (R3.4)."""
@@ -275,13 +197,13 @@ class Prerenderer:
             return self._ended(target, outcome, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is reported
             return self._failure(target, self._why_not_rendered(error))
-        warn_of_lost_body(rendered, target, self.told)
+        lost = LostBody.of(rendered)
         if not storable_status(entry.status):
             get = target.route.operations["GET"]
             use = DynamicUse(f"answered {entry.status} at build", get.place)
-            return Page(target, None, use, time.perf_counter() - started)
+            return Page(target, None, use, time.perf_counter() - started, lost=lost)
         seconds = time.perf_counter() - started
-        return Page(target, compressed(entry, self.codings), None, seconds, merged(first, rendered.inputs))
+        return Page(target, compressed(entry, self.codings), None, seconds, merged(first, rendered.inputs), lost)
 
     async def _render(self, target: Target) -> Rendered:
         """A render within the time limit; one in a thread can't be stopped, so it is left behind."""
@@ -357,19 +279,6 @@ def _reached(result: RouteResult, targets: list[Target], table: Table[RouteResul
 
 def _declines(result: RouteResult, path: str) -> bool:
     return is_closed(result.route) and path not in result.listed
-
-
-async def _each(one: Callable[[T], Awaitable[R]], items: Sequence[T], at_once: int) -> list[R]:
-    """The results of `one` for `items`, in their order; so many run at a time."""
-    results: list[R | None] = [None] * len(items)
-    waiting = iter(enumerate(items))
-
-    async def work() -> None:
-        for position, item in waiting:
-            results[position] = await one(item)
-
-    await asyncio.gather(*(work() for _ in range(min(at_once, len(items)))))
-    return cast("list[R]", results)
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

@@ -22,9 +22,9 @@ from millpond.prerender.build_manifest import (
 from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
 from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
 from millpond.prerender.input_records import functions_of, inputs_of
-from millpond.prerender.refused_crons import refused_crons
+from millpond.prerender.review.refused_crons import refused_crons
+from millpond.prerender.review.unasked_guards import unasked_guards
 from millpond.prerender.sources.built_sources import config_digest, sources_of
-from millpond.prerender.unasked_guards import unasked_guards
 from millpond.routes.deferred.start_record import made_with, start_record
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import RouteInputs
-    from millpond.prerender.prerenderer import Prerenderer, RouteResult
+    from millpond.prerender.prerenderer import Prerenderer
+    from millpond.prerender.route_result import RouteResult
     from millpond.prerender.sources.opened_files import OpenedFiles
     from millpond.routes.route_contract import Route
 
@@ -84,6 +85,9 @@ class WholeBuild:
         """
         started = time.perf_counter()
         results = await self.prerenderer.run(self.routes, progress)
+        crew = self.prerenderer.crew
+        if crew is not None:
+            crew.add_findings(self.functions, self.opened)
         pages = [page.entry for result in results for page in result.rendered if page.entry is not None]
         entries = [*pages, *self.data()]
         key = secrets.token_bytes(KEY_BYTES)
@@ -96,6 +100,7 @@ class WholeBuild:
         warnings += idle_allowances(self.routes, manifest.routes)
         warnings += unasked_guards(result.plan for result in results)
         warnings += self.hints()
+        warnings += crew.warnings if crew is not None else ()
         return Built(manifest, failures, warnings, time.perf_counter() - started)
 
     def _manifest(self, results: list[RouteResult], entries: int, key: bytes) -> BuildManifest:

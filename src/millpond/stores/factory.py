@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millpond.config import CacheConfig
     from millpond.config.store_url import StoreAddress
     from millpond.policy.freshness import Clock
+    from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
     from millpond.stores.maintenance_contract import StoreInspection, StoreMaintenance
     from millpond.stores.valkey.store import ValkeyStore
@@ -52,6 +53,14 @@ def chosen_store(project: Path, cache: CacheConfig, build: str | None, clock: Cl
 def memory_store(cache: CacheConfig, clock: Clock) -> MemoryStore:
     """A store of this process's own."""
     return MemoryStore(max_bytes=cache.bytes_in("memory"), clock=clock)
+
+
+def build_store(folder: Path, cache: CacheConfig, clock: Clock) -> BuildStore:
+    """The store that the processes of one build have in common: as large as `memory_store`, in a folder of its own."""
+    from millpond.stores.build_store import BuildStore
+
+    limit = cache.bytes_in("memory")
+    return BuildStore(folder, max_bytes=limit, clock=clock, local_bytes=min(limit, cache.local_bytes))
 
 
 def store_folder(project: Path, cache: CacheConfig) -> Path:

@@ -159,7 +159,7 @@ def _read_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Filled:
     read, on_loop = SyncRead(call), _on_loop_thread(loop)
     if call.runs_anew:
         return read.made_in_place(None if on_loop else loop)
-    return read.on_the_loop() if on_loop else read.from_a_thread(loop)
+    return read.on_the_loop(loop) if on_loop else read.from_a_thread(loop)
 
 
 def _loop_of(cache: DataCache | None) -> asyncio.AbstractEventLoop | None:

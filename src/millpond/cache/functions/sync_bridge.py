@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import DataRead
+from millpond.cache.refresh import Fate
 from millpond.cache.runs.caller_runs import FunctionRun
 from millpond.cache.runs.loop_watch import LOOK_SECONDS, call_soon_in
 from millpond.messages import at
@@ -42,9 +43,22 @@ class SyncRead(DataRead):
         """Run the function in the calling thread, or for a background refresh in the first free thread."""
         return await self._call.fill(self._in_any_thread if background else self._in_the_calling_thread)
 
-    def on_the_loop(self) -> Entry:
+    def on_the_loop(self, loop: asyncio.AbstractEventLoop) -> Entry:
         """For calls from async code. These block the loop anyway, so a function that must run runs in place."""
-        return self.cache.at_hand(self) or self.made_in_place(None)
+        return self.cache.at_hand(self) or self._made_by_one(loop, None)
+
+    def _made_by_one(self, loop: asyncio.AbstractEventLoop, keeping: asyncio.AbstractEventLoop | None) -> Entry:
+        """Run the function in this thread. While several processes build, one of them does, and the others wait for it.
+
+        Args:
+            loop: the one that uses the cache, and that is blocked.
+            keeping: as in `ReadThrough.keep_soon`.
+        """
+        store = self.cache.blocking
+        if store is None or self.cache.engine.flights.is_under_way(self.key, loop):  # that flight needs the loop to end
+            return self.made_in_place(keeping)
+        with store.held(self.key):
+            return self.cache.at_hand(self, keeping) or self.made_in_place(keeping)
 
     def from_a_thread(self, loop: asyncio.AbstractEventLoop) -> Entry:
         """For calls from a thread. It waits for the event loop, which may make it run the function.
@@ -59,7 +73,7 @@ class SyncRead(DataRead):
             return entry
         watch = self.cache.caller_runs.watches.of(loop)
         if watch.is_blocked():
-            return self.made_in_place(loop)
+            return self._made_by_one(loop, loop)
         obtaining = self._obtain()
         try:
             answer = asyncio.run_coroutine_threadsafe(obtaining, loop)
@@ -121,6 +135,8 @@ class SyncRead(DataRead):
         engine = self.cache.engine
         run = engine.new_run(background=False)
         made = self.made(self._call.fill_in_place(), run)
+        if self.cache.blocking is not None and made.fate is Fate.REPLACE:
+            self.cache.blocking.keep(made.entry)
         engine.keep_soon(self, made, run, loop)
         return made.entry
 

@@ -107,6 +107,11 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
         self._tables: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Flight[T]]] = WeakKeyDictionary()
 
+    def is_under_way(self, key: str, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether there is a flight of `key` in an event loop; from any thread."""
+        with self._lock:
+            return key in self._tables.get(loop, ())
+
     async def run(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> tuple[T, bool]:
         """The result of `work`, or of the running flight of `key`; and whether this call joined such a flight.
 

@@ -67,7 +67,7 @@ def sources_of(project: Path, opened: OpenedFiles, routes: Collection[str]) -> d
     """
     found = {}
     relative_path = below(project)
-    for path in sorted({*_modules(), *(opened.read - opened.written)}):
+    for path in sorted({*loaded_modules(), *(opened.read - opened.written)}):
         relative = relative_path(path)
         if not relative or not _is_source(relative):
             continue
@@ -81,8 +81,12 @@ def sources_of(project: Path, opened: OpenedFiles, routes: Collection[str]) -> d
 
 
 def config_digest(config: Config) -> str:
-    """SHA-256 of what stored answers depend on in a configuration: of its values, so comments may change."""
-    kept = {name: getattr(config, name) for name in config.__struct_fields__ if name not in _ONLY_WHILE_SERVING}
+    """SHA-256 of what stored answers depend on in a configuration: of its values, so comments may change.
+
+    How many processes build is a matter of the machine.
+    """
+    told = msgspec.structs.replace(config, build=msgspec.structs.replace(config.build, workers=None))
+    kept = {name: getattr(told, name) for name in told.__struct_fields__ if name not in _ONLY_WHILE_SERVING}
     return hashlib.sha256(msgspec.json.encode(kept)).hexdigest()
 
 
@@ -98,7 +102,8 @@ def edited_sources(project: Path, manifest: BuildManifest, config: Config) -> li
     return edited
 
 
-def _modules() -> Iterator[str]:
+def loaded_modules() -> Iterator[str]:
+    """The absolute paths of the modules that are loaded now."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__dict__", {}).get("__file__")  # a lazy module must not be woken
         if isinstance(file, str) and file.endswith(_PYTHON):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.observe.observer import Observer
@@ -15,15 +18,33 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SECONDS_TO_END = 3.0
+"""For what runs in the thread, once it is cancelled; a handler that blocks its loop isn't waited for any longer."""
+
 
 async def in_idle_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` in a new IdleLoop in its own thread."""
+    """Run `work` in a new IdleLoop in its own thread. If this is cancelled, so is `work`, which gets time to end."""
+    running: Future[Callable[[], None]] = Future()
+
+    async def told() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if isinstance(loop, IdleLoop) and task is not None:
+            running.set_result(partial(loop.interrupt, task))
+        return await work()
 
     def run() -> T:
         with asyncio.Runner(loop_factory=IdleLoop) as runner:
-            return runner.run(work())
+            return runner.run(told())
 
-    return await asyncio.to_thread(run)
+    thread = asyncio.create_task(asyncio.to_thread(run))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        if running.done() and not thread.done():
+            with contextlib.suppress(RuntimeError):  # its loop has just been closed
+                running.result()()
+            await asyncio.wait({thread}, timeout=_SECONDS_TO_END)
+        raise
 
 
 def observed(project: Path) -> AbstractContextManager[None]:

@@ -147,6 +147,10 @@ class IdleLoop(ResilientLoop, asyncio.SelectorEventLoop):
         arrival.handle = handle = super().call_soon_threadsafe(self._arrive, arrival)
         return handle
 
+    def interrupt(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a task from another thread, whatever is verified: no render waits for this."""
+        super().call_soon_threadsafe(task.cancel)
+
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
         """As in any loop; a verified render gets the result once its look is no longer registered."""
         result = super().run_in_executor(executor, func, *args)
