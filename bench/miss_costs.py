@@ -1,6 +1,7 @@
-"""What a miss costs by a live run of the same handler, and what an answer at rest costs in memory.
+"""What a miss costs by a live run of the same handler, and what answers at rest cost in memory.
 
-Run: python bench/miss_costs.py. There is no socket and no kernel's network in it: requests come from a list, through
+Run: python bench/miss_costs.py, with --sync for handlers in threads, and with --memory 20000.
+There is no socket and no kernel's network in it: requests come from a list, through
 the protocol that `millpond start` uses, and answers are dropped. CPU time (user and system) of the process counts, so
 that a busy machine matters little; misses and live runs alternate. It asserts nothing.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import cProfile
 import logging
 import os
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -30,14 +33,13 @@ from millpond.serve.connection.protocol import hit_protocol
 from millpond.serve.logs import configure_logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 ROUTES = {
     "stored/[id]": "revalidate = 3600\n\n\ndef generate_static_params():\n    return []\n\n\n",
     "live/[id]": 'dynamic = "force-dynamic"\n\n\n',
 }
 HANDLER = '%sdef GET(id: str):\n    return {"id": id, "text": "%s"}\n'
-WORDS = "still water is the cache; it drives the mill only when it must. "
 
 
 class Transport(asyncio.Transport):
@@ -54,8 +56,7 @@ class Transport(asyncio.Transport):
         self._written()
 
     def writelines(self, parts: Any) -> None:
-        for part in parts:
-            self.write(part)
+        self.write(parts[0])
 
     def is_closing(self) -> bool:
         return False
@@ -112,29 +113,69 @@ async def cpu(client: Client, paths: list[str], expected: bytes) -> float:
 
 
 async def measure(app: Path, times: int, rounds: int, accepted: str, *, profiles: bool) -> None:
-    pond = Millpond(app)
-    async with pond.lifespan():
-        await pond(_scope("/live/first"), _receive, _drop)
-        client = Client(pond, accepted)
-        ratios, costs = [], []
-        serial = 0
-        for _ in range(rounds + 1):
-            stored = [f"/stored/{serial + number}" for number in range(times)]
-            live = [f"/live/{serial + number}" for number in range(times)]
-            serial += times
-            miss, run = await cpu(client, stored, b": MISS"), await cpu(client, live, b"fwd=bypass")
-            ratios.append(miss / run)
+    """Misses, and live runs of the same handler."""
+    async with _serving(app, accepted) as client:
+        costs = []
+        for serial in range(rounds + 1):
+            numbers = range(serial * times, (serial + 1) * times)
+            miss = await cpu(client, [f"/stored/{number}" for number in numbers], b": MISS")
+            run = await cpu(client, [f"/live/{number}" for number in numbers], b"fwd=bypass")
             costs.append((miss, run))
-        ratios, costs = ratios[1:], costs[1:]  # the first warms up
+        costs = costs[1:]  # the first round warms up
         miss, run = (statistics.median(each) for each in zip(*costs, strict=True))
-        print(f"miss {miss:7.1f} µs, live {run:7.1f} µs: {statistics.median(ratios):.2f}")  # noqa: T201
+        ratio = statistics.median(miss / run for miss, run in costs)
+        print(f"a miss {miss:.1f} µs, a live run {run:.1f} µs: {ratio:.2f}")  # noqa: T201
         if profiles:
             profile = cProfile.Profile()
             profile.enable()
             await cpu(client, [f"/stored/p{number}" for number in range(times)], b": MISS")
             profile.disable()
-            pstats.Stats(profile).sort_stats("tottime").print_stats(45)
-            pstats.Stats(profile).sort_stats("cumtime").print_stats(70)
+            pstats.Stats(profile).sort_stats("tottime").print_stats(40)
+            pstats.Stats(profile).sort_stats("cumtime").print_stats(60)
+
+
+async def measure_memory(app: Path, number: int, accepted: str) -> None:
+    """Memory after `number` answers were stored, and hits on many of them by hits on one."""
+    async with _serving(app, accepted) as client:
+        await cpu(client, [f"/stored/first-{each}" for each in range(100)], b": MISS")
+        print(f"idle: {memory()}")  # noqa: T201
+        paths = [f"/stored/{each}" for each in range(number)]
+        await cpu(client, paths, b": MISS")
+        print(f"{number:,} answers stored: {memory()}")  # noqa: T201
+        hot, chosen = paths[:10_000], Random(1)  # noqa: S311 - no secret
+        for _ in range(4):
+            await cpu(client, hot, b": HIT")
+        print(f"{len(hot):,} of them asked for 4 times: {memory()}")  # noqa: T201
+        ratios = []
+        for _ in range(7):
+            many = await cpu(client, chosen.choices(hot, k=20_000), b": HIT")
+            one = await cpu(client, hot[:1] * 20_000, b": HIT")
+            ratios.append((many / one, many, one))
+        ratio, many, one = sorted(ratios)[len(ratios) // 2]
+        print(f"a hit on one of them at random {many:.1f} µs, on one path {one:.1f} µs: {ratio:.2f}")  # noqa: T201
+
+
+def memory() -> str:
+    """This process's share of memory (PSS) in MiB: its own, the store's file, and other files."""
+    shares = {"own": 0, "the store's file": 0, "programs": 0}
+    kind = ""
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):
+            name = words[5] if len(words) > 5 else ""
+            kind = "the store's file" if name.endswith("data.mdb") else "programs" if name.startswith("/") else "own"
+        elif words[0] == "Pss:":
+            shares[kind] += int(words[1])
+    parts = ", ".join(f"{kind} {kib / 1024:.0f}" for kind, kib in shares.items())
+    return f"{sum(shares.values()) / 1024:.0f} MiB ({parts})"
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: Path, accepted: str) -> AsyncIterator[Client]:
+    pond = Millpond(app)
+    async with pond.lifespan():
+        await pond(_scope("/live/first"), _receive, _drop)  # which starts what a request needs
+        yield Client(pond, accepted)
 
 
 def _scope(path: str) -> dict[str, Any]:
@@ -168,9 +209,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--accept", default="", help="the Accept-Encoding of the client")
     parser.add_argument("--sync", action="store_true", help="handlers that run in threads")
+    parser.add_argument("--memory", type=int, metavar="ANSWERS", help="measure memory, and hits on many paths")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
-    text = (WORDS * (given.bytes // len(WORDS) + 1))[: given.bytes]
+    letters = Random(1)  # noqa: S311 - no secret
+    words = ["".join(letters.choices("etaoinshrdlu", k=letters.randint(2, 9))) for _ in range(400)]
+    text = " ".join(letters.choices(words, k=given.bytes // 2))[: given.bytes]
     accepted = f"Accept-Encoding: {given.accept}\r\n" if given.accept else ""
     with Path(os.devnull).open("w") as log, tempfile.TemporaryDirectory() as folder:
         configure_logs("json", "info", log, buffered=True)
@@ -179,7 +223,11 @@ def main() -> None:
             route.parent.mkdir(parents=True)
             route.write_text(source + HANDLER % ("" if given.sync else "async ", text), "utf-8")
         _build(Path(folder))
-        uvloop.run(measure(Path(folder) / "app", given.times, given.rounds, accepted, profiles=given.profile))
+        app = Path(folder) / "app"
+        if given.memory:
+            uvloop.run(measure_memory(app, given.memory, accepted))
+        else:
+            uvloop.run(measure(app, given.times, given.rounds, accepted, profiles=given.profile))
         logging.shutdown()
 
 

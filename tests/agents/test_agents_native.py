@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
 
@@ -197,3 +198,24 @@ def test_hits_of_millpond_start_have_spans_if_register_sets_a_provider(tmp_path:
     assert [(span["name"], span["attributes"]["millpond.cache.status"]) for span in told] == [
         ("GET /static", "HIT")
     ] * 2
+
+
+async def test_an_application_that_is_mounted_behind_middleware_has_telemetry_of_its_own(tmp_path: Path) -> None:
+    class Passing:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(dict(scope), receive, send)
+
+    telemetry = Telemetry()
+    child = FastAPI(telemetry=telemetry.providers)
+    child.get("/inside")(lambda: "inside")
+    parent = pond(tmp_path)
+    parent.add_middleware(Passing)
+    parent.mount("/child", child)
+    async with in_process(parent) as client:
+        for _ in range(2):
+            assert (await client.get("/child/inside")).json() == "inside"
+            assert (await client.get("/static")).status_code == 200
+    assert [span.name for span in telemetry.spans() if span.kind is SpanKind.SERVER] == ["GET /inside"] * 2

@@ -230,14 +230,14 @@ async def test_copies_of_answers_are_bounded_together(project: Project, monkeypa
         requests = [HitRequest(known, NO_NEGOTIATION, "GET", b"/static") for _ in range(5)]
         for number, request in enumerate(requests):
             hits.remember(b"GET %d" % number, request)
-            request.sent = Sent(object(), known.prepared.volatile, [], 200, 300, b"x" * 300)
+            request.sent = Sent(known.prepared, [], 200, 300, b"x" * 300)
             hits.count_copied(300)
         assert sum(len(request.sent.data) for request in requests if request.sent is not None) <= 1000
         assert requests[-1].sent is None or requests[0].sent is None
 
 
 async def test_forms_are_bounded_together(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "_MAX_REPRESENTATIONS_OF_ALL", 6)
+    monkeypatch.setattr(prepared, "_MAX_BYTES_OF_ALL", 6 * 1200)
     project.routes(
         {"/[id]": "revalidate = 60\ndef generate_static_params():\n    return []\ndef GET(id: str):\n    return id\n"}
     )

@@ -54,6 +54,8 @@ ENTRY = Entry(
     build="b",
     backoff=Backoff(1.0, 3.0, 2),
 )
+TEXT = b"The still water is the cache; it drives the mill only when it must. " * 20
+PACKED = zlib.compress(TEXT, 1, -15)
 CODED = msgspec.structs.replace(
     ENTRY,
     backoff=None,
@@ -148,7 +150,84 @@ def test_coded_bodies_that_are_longer_than_the_frame_are_a_miss(lengths: list[ob
     assert decode_frame(framed(msgspec.msgpack.encode(head), b"1234")) is None
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 4, 255])
+VARYING = msgspec.structs.replace(ENTRY, body=TEXT, headers=(*ENTRY.headers, (b"vary", b"accept-encoding")))
+
+
+def version_in(frame: bytes) -> int:
+    return frame[4]
+
+
+def packed_head(size: object, packed: object) -> list[object]:
+    return [*head_of(VARYING), None, size, packed]
+
+
+def test_a_text_takes_less_room_at_rest_and_comes_back_as_it_was() -> None:
+    frame = encode_frame(VARYING)
+    assert (version_in(frame), len(frame) < len(TEXT) // 2) == (4, True)
+    assert decode_frame(frame) == VARYING
+    coded = msgspec.structs.replace(VARYING, compressed=CODED.compressed)
+    assert decode_frame(encode_frame(coded)) == coded
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        msgspec.structs.replace(VARYING, headers=ENTRY.headers),
+        msgspec.structs.replace(VARYING, kind="fetch"),
+        msgspec.structs.replace(VARYING, body=TEXT[:500]),
+        msgspec.structs.replace(VARYING, body=TEXT * 100),
+        msgspec.structs.replace(VARYING, body=bytes(value * value % 251 ^ value % 255 for value in range(700))),
+    ],
+    ids=["not a text", "data", "short", "large", "noise"],
+)
+def test_what_is_no_text_or_saves_little_is_as_earlier_versions_wrote_it(entry: Entry) -> None:
+    frame = encode_frame(entry)
+    assert (version_in(frame), decode_frame(frame)) == (3, entry)
+    assert len(frame) > len(entry.body)
+
+
+@given(body=st.text(max_size=40).map(lambda text: text.encode() * 60))
+def test_any_text_survives_its_frame(body: bytes) -> None:
+    entry = msgspec.structs.replace(VARYING, body=body)
+    assert decode_frame(encode_frame(entry)) == entry
+
+
+@pytest.mark.parametrize(
+    ("size", "packed", "body"),
+    [
+        (len(TEXT), len(PACKED), PACKED),
+        (len(TEXT) - 1, len(PACKED), PACKED),
+        (len(TEXT) + 1, len(PACKED), PACKED),
+        (10**9, len(PACKED), PACKED),
+        (0, len(PACKED), PACKED),
+        (len(TEXT), len(PACKED) - 1, PACKED),
+        (len(TEXT), len(PACKED) - 1, PACKED[:-1]),
+        (len(TEXT), len(TEXT), TEXT),
+        (len(TEXT), -1, PACKED),
+        ("1360", len(PACKED), PACKED),
+    ],
+)
+def test_a_deflated_body_that_is_another_than_its_head_says_is_a_miss(
+    size: object, packed: object, body: bytes
+) -> None:
+    head = msgspec.msgpack.encode(packed_head(size, packed))
+    right = (size, packed, body) == (len(TEXT), len(PACKED), PACKED)
+    entry = decode_frame(framed(head, body, version=4))
+    assert entry == (msgspec.structs.replace(VARYING, backoff=None) if right else None)
+
+
+def test_entries_of_one_route_share_what_is_the_same_in_them() -> None:
+    one, other = (
+        decode_frame(encode_frame(msgspec.structs.replace(VARYING, key=key, tags=("shared-tag", key))))
+        for key in ("/1", "/2")
+    )
+    assert one is not None
+    assert other is not None
+    assert one.headers[0] is other.headers[0]
+    assert one.tags[0] is other.tags[0]
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 5, 255])
 def test_a_frame_of_another_version_is_a_miss(version: int) -> None:
     assert decode_frame(framed(msgspec.msgpack.encode(head_of(ENTRY)), version=version)) is None
 

@@ -168,11 +168,33 @@ async def test_what_a_process_keeps_to_itself_is_bounded(opened: Opener) -> None
 async def test_an_entry_that_was_read_is_not_decoded_again_until_it_is_another(opened: Opener) -> None:
     store, other = await opened(), await opened()
     await other.commit(entry_at("/a"))
+    store.peek("/a")  # of what is read once, nothing is kept
     first = store.peek("/a")
     await other.commit(entry_at("/b"))
     assert store.peek("/a") is first
     await other.commit(entry_at("/a", NOW + 1))
     assert store.peek("/a") == entry_at("/a", NOW + 1)
+
+
+async def test_what_is_written_and_never_read_again_is_kept_by_no_process(opened: Opener) -> None:
+    store = await opened()
+    for number in range(50):
+        await store.commit(entry_at(f"/{number}"))
+    local = store._known()._local
+    assert len(local._entries) < 5  # another key may look as if it had been seen
+    first = store.peek("/0")
+    assert first is not None
+    await store.commit(entry_at("/other"))
+    assert store.peek("/0") is first
+
+
+async def test_what_is_in_use_stays_at_hand_when_it_is_written_again(opened: Opener) -> None:
+    store = await opened()
+    await store.commit(entry_at("/a"))
+    store.peek("/a")
+    later = entry_at("/a", NOW + 1)
+    await store.commit(later)
+    assert store.peek("/a") is later
 
 
 async def test_hits_are_counted(opened: Opener, tmp_path: Path) -> None:

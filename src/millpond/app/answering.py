@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.app.runtime import Runtime
+    from millpond.app.unseen import Unseen
     from millpond.config import Config
     from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.serve.dispatch import HitAnswer
 
     Start = Callable[[Scope], Awaitable[Runtime]]
+
+
+_UNMEASURED = "millpond.unmeasured"
+"""The key of a scope that says that FastAPI's telemetry was told to look away on the way to the router."""
 
 
 class Answering:
@@ -41,7 +46,7 @@ class Answering:
         config: what it says about every answer is done here, outside of everything else.
         here: the runtime of the running event loop; None before its start.
         start: starts it.
-        is_unseen: whether nothing in the stack has to see requests.
+        is_unseen: whether anything in the stack has to see requests.
         render_middleware: what stands around live runs, so that these need the stack.
     """
 
@@ -52,7 +57,7 @@ class Answering:
         config: Config,
         here: Callable[[], Runtime | None],
         start: Start,
-        is_unseen: Callable[[], bool],
+        is_unseen: Unseen,
         render_middleware: Sequence[RenderMiddleware],
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
@@ -79,7 +84,13 @@ class Answering:
                 return
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
+            if fastapi_names.TELEMETRY_KEY not in scope and not self._is_unseen.is_measured():
+                # Else FastAPI looks for providers of telemetry at each request, which takes as long as a hit.
+                scope[fastapi_names.TELEMETRY_KEY], scope[_UNMEASURED] = None, True
             answer = self._answer_by_all
+            if outer is None and not is_logged():
+                await self._answer_untold(runtime, scope, receive, send)
+                return
         runtime.data.is_asked = True
         asked = Asked.of(scope) if outer is None and is_logged() else None  # middleware may change the path
         answered = scope[ANSWERED] = Answered(send)
@@ -97,6 +108,14 @@ class Answering:
             elif asked is not None:
                 tell(asked, answered, scope, time.perf_counter() - started, failure)
             failure = None  # its traceback refers to this frame
+
+    async def _answer_untold(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer through the middleware stack, where nobody hears what was answered."""
+        runtime.data.is_asked = True
+        try:
+            await self._whole(scope, receive, send)
+        finally:
+            scope.pop(ANSWERED, None)
 
     async def _answer_by_all(self, runtime: Runtime, scope: Scope, receive: Receive, answered: Answered) -> None:
         """Answer through the middleware stack."""
@@ -126,6 +145,8 @@ class Answering:
             scope.update(guarded(scope))
             await pass_on(runtime.dispatcher.declared, scope, receive, send)
             return
+        if scope.pop(_UNMEASURED, False):
+            scope.pop(fastapi_names.TELEMETRY_KEY, None)  # applications that are mounted here may have their own
         dispatched: ASGIApp | None = scope.pop(DISPATCHED, None)
         if dispatched is not None:
             await dispatched(scope, receive, send)

@@ -30,7 +30,7 @@ class Unseen:
 
     def __init__(self, app: LayeredFastAPI, call: object, tracing: Tracing) -> None:
         self._app, self._call, self._tracing = app, call, tracing
-        self._looks_again, self._unseen, self._unobserved = 0.0, False, False
+        self._looks_again, self._unseen, self._unobserved, self._is_measured = 0.0, False, False, True
 
     def __call__(self) -> bool:
         """Whether nothing has to see requests."""
@@ -42,12 +42,18 @@ class Unseen:
         self._look()
         return self._unobserved
 
+    def is_measured(self) -> bool:
+        """Whether FastAPI's own telemetry may have to see requests."""
+        self._look()
+        return self._is_measured
+
     def _look(self) -> None:
         now = time.monotonic()
         if now >= self._looks_again:
             self._looks_again = now + CHECK_INTERVAL
             self._tracing.look()
-            self._unobserved = self._is_unobserved()
+            self._is_measured = fastapi_names.is_observed(self._app)
+            self._unobserved = not self._is_measured and self._is_unobserved()
             self._unseen = self._unobserved and starlette_names.user_middleware(self._app) == []
 
     def look_again(self) -> None:

@@ -50,7 +50,8 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
     wrong = fault(rendered.status, headers)
     if wrong is not None:
         raise UnsendableError(f"{place}: the answer of {target.readable} can't be sent: {wrong}.")
-    body = b"" if rendered.status in BODILESS else rendered.body
+    # A copy: msgspec leaves room behind what it has written, up to half of it, which would stay as long as the entry.
+    body = b"" if rendered.status in BODILESS else bytes(memoryview(rendered.body))
     if 200 <= rendered.status < 300 and not has(headers, b"etag"):
         headers += ((b"etag", strong_etag(body)),)
     return Entry(

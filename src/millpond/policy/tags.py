@@ -178,8 +178,13 @@ def own_tags(pattern: str, folders: str, path: str) -> tuple[str, ...]:
 def _above(path: str) -> tuple[str, ...]:
     """The stored tags of all prefixes of a path. One running digest serves all of them, so the work is linear."""
     parts = [f"/{part}" for part in path.split("/") if part]
-    whole, digest, end = "".join(parts), _digest(_BELOW), 0
-    tags = [EVERYTHING]
+    whole, tags, end = "".join(parts), [EVERYTHING], 0
+    if len(whole) <= LONGEST_NAME:  # nearly always
+        for part in parts:
+            end += len(part)
+            tags.append(f"{_BELOW}{whole[:end]}")
+        return tuple(tags)
+    digest = _digest(_BELOW)
     for part in parts:
         end += len(part)
         digest.update(_encoded(part))

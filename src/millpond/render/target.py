@@ -62,11 +62,13 @@ class Target:
         """The tags that the answer has by its path (R6.2)."""
         route = self.route
         path = canonical([segment for segment in self.segments if segment])
-        others = dict.fromkeys(route_tag(pattern) for pattern in route.own_patterns[1:])
-        others.update(dict.fromkeys(map(path_tag, route.spellings(self.params))))
-        return tuple(dict.fromkeys((*own_tags(route.pattern, route.folders, path), *map(kept_tag, others))))
+        tags = own_tags(route.pattern, route.folders, path)
+        patterns, paths = route.own_patterns[1:], route.spellings(self.params)
+        if not patterns and not paths:
+            return tags
+        return tuple(dict.fromkeys((*tags, *map(kept_tag, (*map(route_tag, patterns), *map(path_tag, paths))))))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The key of the route's answer for this path (R4.12)."""
         return response_key(self.route.origin, self.path, self.query)

@@ -8,7 +8,6 @@ their decision holds as long as the store's `version` doesn't change.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -92,20 +91,29 @@ class CachedPath:
             self.prepared = None
 
 
-@dataclass(frozen=True, slots=True)
 class Sent:
     """What was sent for a request. It can be sent again while the entry and all headers are the same."""
 
-    mark: object
-    """Of the entry; see `PreparedEntry`."""
-    volatile: VolatileHeaders
-    server: list[tuple[bytes, bytes]]
-    """The headers that the server adds to each answer."""
-    status: int
-    size: int
-    """Bytes of the body."""
-    data: bytes
-    rest: bytes = b""
+    __slots__ = ("data", "mark", "rest", "server", "size", "status", "volatile")
+
+    def __init__(
+        self,
+        prepared: PreparedEntry,
+        server: list[tuple[bytes, bytes]],
+        status: int,
+        size: int,
+        data: bytes,
+        rest: bytes = b"",
+    ) -> None:
+        self.mark = prepared.mark
+        """Of the entry."""
+        self.volatile = prepared.volatile
+        self.server = server
+        """The headers that the server adds to each answer."""
+        self.status = status
+        self.size = size
+        """Bytes of the body."""
+        self.data, self.rest = data, rest
 
 
 class HitRequest:
@@ -113,7 +121,7 @@ class HitRequest:
 
     __slots__ = (
         *("asked", "cached_path", "forwarded", "logged", "method", "negotiation", "origin", "path", "sent"),
-        "volatile",
+        *("times", "volatile"),
     )
 
     def __init__(
@@ -135,8 +143,10 @@ class HitRequest:
         """The X-Forwarded-For headers, where proxies are trusted."""
         self.volatile: VolatileHeaders | None = None
         """Of the last answer."""
+        self.times = 0
+        """How often it was answered with the same volatile headers."""
         self.sent: Sent | None = None
-        """What was sent, if it was short and sent twice with the same volatile headers: it copies the body."""
+        """What was sent, if it is short and was asked for often within a second: it copies the body."""
 
 
 class Hits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import oldest_fresh
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.headers import lasting_headers, volatile_headers
-from millpond.policy.http.reply import is_by_dictionary
 from millpond.policy.http.sendable import length_headers
 
 if TYPE_CHECKING:
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 HIT = Decision(Action.HIT, Reason.FRESH)
 
-_MAX_REPRESENTATIONS, _MAX_REPRESENTATIONS_OF_ALL = 8, 32_768
+_MAX_REPRESENTATIONS = 8
+_MAX_BYTES_OF_ALL = 32 * 1024 * 1024
+"""Of the representations of all entries, without the bodies that the entries have anyway."""
+_REPRESENTATION_BYTES = 1000
+"""What one takes in memory, with what is known of its entry, besides its lines."""
 _MAX_VOLATILE = 4096
 _MAX_ORIGINS = 8
 """For which the lines of a representation are remembered; clients choose them."""
@@ -53,21 +57,21 @@ class VolatileHeadersTable:
 
     Args:
         surrogates: makes the headers for caches in front; None where there are none.
-        too_many: called when all entries together have too many representations, each of some kilobytes.
+        too_many: called when the representations of all entries together take too many bytes.
     """
 
-    __slots__ = ("_representations", "_shared", "_too_many", "surrogates")
+    __slots__ = ("_bytes", "_shared", "_too_many", "surrogates")
 
     def __init__(self, surrogates: Surrogates | None = None, too_many: Callable[[], None] = lambda: None) -> None:
         self.surrogates = surrogates
-        self._too_many, self._representations = too_many, 0
+        self._too_many, self._bytes = too_many, 0
         self._shared: dict[tuple[int, int | None], VolatileHeaders] = {}
 
-    def count_representation(self) -> None:
-        """Count a representation that was made, of any entry."""
-        self._representations += 1
-        if self._representations > _MAX_REPRESENTATIONS_OF_ALL:
-            self._representations = 1
+    def count_representation(self, size: int) -> None:
+        """Count a representation that was made, of any entry, and takes `size` bytes."""
+        self._bytes += size
+        if self._bytes > _MAX_BYTES_OF_ALL:
+            self._bytes = size
             self._too_many()
 
     def of(self, entry: Entry, age: int, left: int | None, now: float) -> VolatileHeaders:
@@ -84,47 +88,36 @@ class VolatileHeadersTable:
 
 
 class Representation:
-    """One representation of an entry, in one coding, or the 304 that stands for it."""
+    """One representation of an entry, in one coding, or the 304 that stands for it.
 
-    __slots__ = (
-        "_after",
-        "_around",
-        "_before",
-        "_head",
-        "_headers",
-        "_length",
-        "_listed",
-        "_listed_at",
-        "_server",
-        "_start",
-        "_volatile",
-        "body",
-        "status",
-    )
+    Thousands of paths have one each, so it holds little that could be made in a moment.
+    """
+
+    __slots__ = ("_after", "_around", "_before", "_headers", "_start", "body", "status")
 
     def __init__(self, chosen: Reply, lasting: list[tuple[bytes, bytes]]) -> None:
         self.status, self.body = chosen.status, chosen.body
-        self._headers, self._length = lasting, length_headers(chosen.status, chosen.body)
-        self._start = status_line(chosen.status)
-        self._before, self._after = lines_of(lasting), lines_of(self._length) + b"\r\n"
-        self._volatile: VolatileHeaders | None = None
-        self._server = self._head = b""
+        self._headers, self._start = lasting, status_line(chosen.status)
+        self._before = lines_of(lasting)
+        self._after = lines_of(length_headers(chosen.status, chosen.body)) + b"\r\n"
         self._around: dict[bytes | None, tuple[bytes, bytes]] | None = None
-        self._listed: list[tuple[bytes, bytes]] = []
-        self._listed_at: VolatileHeaders | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about, without its body."""
+        return _REPRESENTATION_BYTES + len(self._before)
+
+    def is_of(self, chosen: Reply, lasting: list[tuple[bytes, bytes]]) -> bool:
+        """Whether a reply with these headers is the same; a weak validator doesn't tell two bodies apart."""
+        return self.body is chosen.body and self.status == chosen.status and self._headers == lasting
 
     def headers(self, volatile: VolatileHeaders) -> list[tuple[bytes, bytes]]:
         """All headers, as `send_cached` sends them; the list is the caller's."""
-        if self._listed_at is not volatile:
-            self._listed, self._listed_at = self._headers + volatile.headers + self._length, volatile
-        return self._listed.copy()
+        return [*self._headers, *volatile.headers, *length_headers(self.status, self.body)]
 
     def head(self, volatile: VolatileHeaders, server: bytes) -> bytes:
         """The head of an HTTP/1.1 answer; `server`: the lines that the server adds to each."""
-        if self._volatile is not volatile or self._server is not server:
-            self._head = b"".join((self._start, server, self._before, volatile.lines, self._after))
-            self._volatile, self._server = volatile, server
-        return self._head
+        return b"".join((self._start, server, self._before, volatile.lines, self._after))
 
     def head_with(self, added: PathHeaders, origin: bytes | None, volatile: VolatileHeaders, server: bytes) -> bytes:
         """The head with what is configured for the path; `origin`: the request's, where that makes a difference."""
@@ -138,7 +131,8 @@ class Representation:
         """The lines before and after the volatile ones; they are remembered, as they change with the origin alone."""
         if self._around is None or len(self._around) >= _MAX_ORIGINS:
             self._around = {}
-        headers = added.apply([*self._headers, _HERE, *self._length], self.status, origin)
+        length = length_headers(self.status, self.body)
+        headers = added.apply([*self._headers, _HERE, *length], self.status, origin)
         at = headers.index(_HERE)
         self._around[origin] = around = lines_of(headers[:at]), lines_of(headers[at + 1 :]) + b"\r\n"
         return around
@@ -155,20 +149,8 @@ class PreparedEntry:
     """
 
     __slots__ = (
-        "_coded",
-        "_oldest",
-        "_representations",
-        "_shown",
-        "_volatile_table",
-        "entry",
-        "generation",
-        "mark",
-        "rendered_at",
-        "representations",
-        "since",
-        "until",
-        "version",
-        "volatile",
+        *("_coded", "_first", "_oldest", "_others", "_shown", "_volatile_table", "entry", "generation", "mark"),
+        *("rendered_at", "since", "until", "version", "volatile"),
     )
 
     def __init__(
@@ -184,8 +166,9 @@ class PreparedEntry:
         self._volatile_table, self._coded = volatile_table, coded
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
-        self._representations: dict[tuple[int, Headers, bytes], Representation] = {}
-        self.representations: dict[Negotiation, Representation] = {}
+        self._first: tuple[Negotiation, Representation] | None = None
+        self._others: dict[Negotiation, Representation] | None = None
+        """What other requests select; few paths are asked for in several ways."""
         self.version = self.generation = -1
         """Of the store, read before the entry was judged to be fresh."""
         self.since = self.until = 0.0
@@ -215,32 +198,44 @@ class PreparedEntry:
 
         None once the entry was freed, and where a body must be compressed first that takes a while.
         """
-        representation = self.representations.get(negotiation)
-        if representation is None and (entry := self.entry()) is not None:
-            representation = self._make_representation(entry, negotiation)
-        return representation
+        first = self._first
+        if first is not None and first[0] == negotiation:
+            return first[1]
+        if self._others is not None and (known := self._others.get(negotiation)) is not None:
+            return known
+        entry = self.entry()
+        return None if entry is None else self._make_representation(entry, negotiation)
 
     def _make_representation(self, entry: Entry, negotiation: Negotiation) -> Representation | None:
         chosen = self._coded.at_once(entry, negotiation)
         if chosen is None:
             return None
-        # A weak validator doesn't tell two bodies apart.
-        named = chosen.status, chosen.headers, negotiation.dictionary if is_by_dictionary(chosen) else b""
-        representation = self._representations.get(named)
+        lasting = lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates)
+        representation = next((one for one in self.representations.values() if one.is_of(chosen, lasting)), None)
         if representation is None:
-            representation = Representation(
-                chosen, lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates)
-            )
-            self._representations[named] = representation
-            self._volatile_table.count_representation()
+            representation = Representation(chosen, lasting)
+            own_body = 0 if chosen.body is entry.body else len(chosen.body)
+            self._volatile_table.count_representation(representation.size + own_body)
         conditions = sum(len(value) for _, value in negotiation.conditions)
         if len(negotiation.accepted) + len(negotiation.dictionary) + conditions <= _MAX_NEGOTIATION_BYTES:
-            if len(self.representations) >= _MAX_REPRESENTATIONS:
-                self.representations.clear()
-            self.representations[negotiation] = representation
+            self._remember(negotiation, representation)
         return representation
 
+    @property
+    def representations(self) -> dict[Negotiation, Representation]:
+        """Those that are remembered, by what selects them."""
+        return dict(() if self._first is None else (self._first,)) | (self._others or {})
 
+    def _remember(self, negotiation: Negotiation, representation: Representation) -> None:
+        if self._first is None:
+            self._first = negotiation, representation
+            return
+        if self._others is None or len(self._others) >= _MAX_REPRESENTATIONS - 1:
+            self._others = {}
+        self._others[negotiation] = representation
+
+
+@lru_cache(maxsize=64)
 def status_line(status: int) -> bytes:
     """The first line of an HTTP/1.1 answer."""
     try:

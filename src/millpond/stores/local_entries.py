@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 _READS_REMEMBERED = 4096
 _READS_UNTIL_COUNT = 1024
+_PLACES = 65_536
 
 
 class Sized(Protocol):
@@ -58,6 +59,26 @@ class LocalEntries(Generic[L]):
         with self._lock:
             self._entries.clear()
             self._bytes = 0
+
+
+class Doorkeeper:
+    """Which keys were seen not long ago, in a fixed number of bytes: most keys are never asked for a second time.
+
+    A part of a key's hash is its place, another part its mark there, which a later key may take. One new key in 255
+    counts as seen.
+    """
+
+    def __init__(self) -> None:
+        self._marks = bytearray(_PLACES)
+
+    def has_seen(self, key: str) -> bool:
+        """Whether this key was asked about before."""
+        value = hash(key)
+        place, mark = value % _PLACES, (value // _PLACES) % 255 + 1
+        if self._marks[place] == mark:
+            return True
+        self._marks[place] = mark
+        return False
 
 
 class ReadCounts:

@@ -105,11 +105,6 @@ def by_dictionary(entry: Entry, body: bytes) -> Reply:
     return Reply(entry.status, (*headers, _BY_DICTIONARY), body)
 
 
-def is_by_dictionary(reply: Reply) -> bool:
-    """Whether `by_dictionary` made it."""
-    return bool(reply.headers) and reply.headers[-1] == _BY_DICTIONARY
-
-
 def in_coding(entry: Entry, coding: Coding, body: bytes) -> Reply:
     """The answer in a content coding; `body`: in that coding."""
     return Reply(entry.status, _headers(entry, coding), body)

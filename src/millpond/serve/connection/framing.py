@@ -53,19 +53,24 @@ def refusal(method: bytes, version: str, target: bytes, headers: Headers) -> int
         return 505  # llhttp accepts 0.9 and 2.0, too
     if method == b"CONNECT":
         return 501  # its client takes what follows for a tunnel
-    hosts = [value for name, value in headers if name == b"host"]
-    if len(hosts) > 1 or (not hosts and version == "1.1") or not all(is_host(each) for each in hosts):
-        return 400  # RFC 9112 §3.2
+    hosts, is_coded = 0, False
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+            if hosts > 1 or not is_host(value):
+                return 400  # RFC 9112 §3.2
+        elif name == b"transfer-encoding":
+            is_coded = True
+    if not hosts and version == "1.1":
+        return 400
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS") and origin_form(target) is None:
         return 400
-    return _coding_refusal(version, headers)
+    return _coding_refusal(version, headers) if is_coded else None
 
 
 def _coding_refusal(version: str, headers: Headers) -> int | None:
     """RFC 9112 §6.1: unless `chunked` is the last coding, the body's end isn't known."""
     codings = [value.strip(b" \t").lower() for name, value in headers if name == b"transfer-encoding"]
-    if not codings:
-        return None
     if version == "1.0" or any(name == b"content-length" for name, _ in headers):
         return 400
     if codings == [b"chunked"]:

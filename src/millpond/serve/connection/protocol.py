@@ -46,6 +46,8 @@ _ORIGIN = b"origin"
 _INSPECTED = NEGOTIATION_HEADERS | _NEEDS_ASGI | _CREDENTIALS | _HOST | {_ORIGIN}
 _MAX_REPEATED_BYTES = 4 * 1024
 """Bytes of an answer up to which it is kept as it was sent, for the same request."""
+_REPEATED = 8
+"""How often a request must come within a second, so that a copy of its answer pays."""
 
 
 class ServerLines:
@@ -259,10 +261,11 @@ class HitProtocol(BoundedProtocol):
         body = b"" if request.method == "HEAD" else representation.body
         if request.sent is not None:
             self.hits.count_copied(-len(request.sent.data))
-        if request.volatile is not volatile or len(head) + len(body) > _MAX_REPEATED_BYTES:
+        request.times = request.times + 1 if request.volatile is volatile else 1
+        if request.times < _REPEATED or len(head) + len(body) > _MAX_REPEATED_BYTES:
             request.volatile, request.sent = volatile, None
-            return Sent(prepared.mark, volatile, server, representation.status, len(body), head, body)
-        request.sent = sent = Sent(prepared.mark, volatile, server, representation.status, len(body), head + body)
+            return Sent(prepared, server, representation.status, len(body), head, body)
+        request.sent = sent = Sent(prepared, server, representation.status, len(body), head + body)
         self.hits.count_copied(len(sent.data))
         return sent
 

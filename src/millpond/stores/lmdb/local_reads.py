@@ -13,7 +13,7 @@ from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.file_replacement import superseding
 from millpond.stores.lmdb.layout import State, digest, packed_version, version_of
 from millpond.stores.lmdb.open_transaction import Reading
-from millpond.stores.local_entries import LocalEntries, ReadCounts
+from millpond.stores.local_entries import Doorkeeper, LocalEntries, ReadCounts
 
 if TYPE_CHECKING:
     from millpond.policy.entry import Entry
@@ -26,6 +26,8 @@ _UNREAD = TagRow(-1)
 _MAX_ROWS = 50_000
 _MAX_WRITTEN = 1000
 """If more rows than that were written since a view, all are read again."""
+_OBJECTS = 800
+"""Bytes that the objects of a cached entry take in memory, besides what its size counts."""
 
 
 class SeenEntry:
@@ -33,8 +35,9 @@ class SeenEntry:
 
     __slots__ = ("entry", "seen", "size", "version")
 
-    def __init__(self, entry: Entry, size: int, version: bytes, seen: int) -> None:
-        self.entry, self.size, self.version, self.seen = entry, size, version, seen
+    def __init__(self, entry: Entry, version: bytes, seen: int) -> None:
+        self.entry, self.version, self.seen = entry, version, seen
+        self.size = entry.size + _OBJECTS
 
 
 class SeenTags:
@@ -86,6 +89,7 @@ class LocalReads:
     def __init__(self, transactions: Transactions, environment: Environment, local_bytes: int, since: int) -> None:
         self._transactions, self.environment, self._since = transactions, environment, since
         self._local: LocalEntries[SeenEntry] = LocalEntries(local_bytes)
+        self._doorkeeper = Doorkeeper()
         self.reads = ReadCounts()
         self.captured = 0
         """The highest generation that was returned to a caller."""
@@ -122,10 +126,11 @@ class LocalReads:
         row = view.rows.get(tag, _UNREAD)
         return self._row(view, tag) if row is _UNREAD else row
 
-    def stored(self, entry: Entry, size: int, transacted: Transacted) -> None:
-        """Cache an entry that this process wrote itself, so that neither it nor its tags need a read."""
+    def stored(self, entry: Entry, transacted: Transacted) -> None:
+        """Take note of what this process wrote itself: the entry, if its key is in use, and the rows of its tags."""
         seen = self.environment.base + transacted.number
-        self._local.keep(entry.key, SeenEntry(entry, size, packed_version(transacted.number), seen))
+        if self._local.get(entry.key) is not None or self._doorkeeper.has_seen(entry.key):
+            self._local.keep(entry.key, SeenEntry(entry, packed_version(transacted.number), seen))
         with self._changing_rows:
             view = self._view
             if view.generation == transacted.generation:
@@ -188,5 +193,6 @@ class LocalReads:
             self._local.forget(key)
             self._missing = (key, seen)
             return None
-        self._local.keep(key, SeenEntry(entry, len(frame), version_of(record), seen))
+        if known is not None or self._doorkeeper.has_seen(key):  # of what is read once, nothing is kept
+            self._local.keep(entry.key, SeenEntry(entry, version_of(record), seen))
         return entry

@@ -190,7 +190,7 @@ class LmdbStore:
             self._transactions.failed(error)
             return Commit.FAILED
         if outcome is Commit.STORED:
-            hits.stored(entry, len(frame), transacted)
+            hits.stored(entry, transacted)
         return outcome
 
     def _commit(
