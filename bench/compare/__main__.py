@@ -1,7 +1,8 @@
-"""Millpond beside nginx, Varnish, Next.js, FastAPI and Litestar: `make bench`.
+"""Millpond beside nginx, Varnish, Next.js, Nitro, FastAPI with caches, and Litestar: `make bench`.
 
-Everything runs on this machine, servers on one core and load on the other; the peers are installed into .bench. About
-ten minutes; `--quick` takes three, and its figures are rough.
+Everything runs on this machine, servers on one core and load on the other; the peers are installed into .bench. A
+quarter of an hour at most; `--quick` takes half of it, and its figures are rough. `--gate` is for CI: two minutes,
+without the peers that must be installed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import gate
 import machine
 from bench import Bench
+from breakdown import profile
 from cases import CASES, STORING
 from chart import draw
 from growth import ROUTES, builds, start_up
@@ -29,7 +31,8 @@ from report import markdown, write_into
 from results import Results
 from rounds import Wrong
 
-GROWTH = ("start-up", "build")
+_BEGAN = time.monotonic()
+GROWTH = ("start-up", "build", "profile")
 
 
 def main() -> int:
@@ -63,6 +66,8 @@ def main() -> int:
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
     sys.stdout.write(markdown(results))
+    if chosen.docs:
+        _write_docs(results)
     for name, why in results.missing.items():
         _say(f"MISSING  {name}: {why}")
     return 1 if results.missing and chosen.require_all else 0
@@ -108,6 +113,9 @@ def _run(chosen: argparse.Namespace, scratch: Scratch, results: Results) -> None
         _say("… build")
         pages = 1000 if chosen.quick else 10_000
         results.builds = builds(scratch, next_js="next" in peers, pages=pages)
+    if "profile" in chosen.only:
+        _say("… profile")
+        results.profile = profile()
 
 
 def _start(
@@ -137,11 +145,16 @@ def _served(peer: Peer, scratch: Scratch, port: int) -> contextlib.AbstractConte
 def _show(chosen: argparse.Namespace) -> int:
     results = Results.of_json(json.loads(chosen.show.read_text()))
     if chosen.docs:
-        write_into(ROOT / "docs" / "performance.md", results)
-        draw(results.cases["hits"], ROOT / "docs" / "images" / "hits.svg")
+        _write_docs(results)
     else:
         sys.stdout.write(markdown(results))
     return 0
+
+
+def _write_docs(results: Results) -> None:
+    write_into(ROOT / "docs" / "performance.md", results)
+    if "hits" in results.cases:
+        draw(results.cases["hits"], ROOT / "docs" / "images" / "hits.svg")
 
 
 def _arguments() -> argparse.Namespace:
@@ -158,7 +171,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--install", action="store_true", help="install wrk, nginx and Varnish with apt-get, as root")
     parser.add_argument("--require-all", action="store_true", help="a missing peer is an error")
     parser.add_argument("--show", type=Path, help="run nothing: print the tables of such a file")
-    parser.add_argument("--docs", action="store_true", help="with --show: write docs/performance.md and its chart")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart, too")
     chosen = parser.parse_args()
     chosen.rounds = chosen.rounds or (2 if chosen.quick else 5)
     chosen.seconds = chosen.seconds or 1.0
@@ -177,7 +190,7 @@ def _list_of(known: list[str]):  # type: ignore[no-untyped-def]
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{time.monotonic() - _BEGAN:4.0f} s  {text}\n")
     sys.stderr.flush()
 
 

@@ -1,7 +1,9 @@
 """The ratios that a change must not make worse: a short run for CI, beside floors that every machine has.
 
-Each server is loaded once in each round, there and back again, so a slow minute is everybody's. A ratio is the median
-of those of the rounds. One that is too high is measured again, longer, before it counts.
+Some are of servers under load. Each is loaded once in each round, there and back again, so a slow minute is
+everybody's, and a ratio is the median of those of the rounds. Others are of requests in one process, by
+bench/request_profile.py, which other processes disturb least: misses above all, that use several threads. A ratio that
+is too high is measured again, longer, before it counts.
 """
 
 from __future__ import annotations
@@ -10,15 +12,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import scripts
 from growth import first_answer
 from load import BROWSER
-from peers.peer import HERE
+from peers.peer import BIN, HERE, output
+from process import SERVER_CORE
 from results import middle
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bench import Bench
     from peers.peer import Scratch
     from rounds import Entrant
@@ -28,8 +28,9 @@ USUAL = HERE.parent / "results" / "gate.json"
 """The ratios that `--gate --renew` measured last."""
 TOLERANCE = 1.3
 """By how much a ratio may be worse than usual: twice what the medians of runs on a busy machine differ by."""
-ROUNDS, MORE_ROUNDS, STARTS, MORE_STARTS = 5, 8, 3, 4
-PATHS = 1000
+ROUNDS, MORE_ROUNDS = 5, 8
+"""Of load; a start and a run of bench/request_profile.py take longer, so there are fewer of these."""
+PAIRS, MORE_PAIRS = 3, 4
 
 
 class Compared(NamedTuple):
@@ -40,19 +41,24 @@ class Compared(NamedTuple):
     theirs: str
 
 
-RATIOS: dict[str, Compared] = {
+UNDER_LOAD: dict[str, Compared] = {
     "hit": Compared("a hit, by an asyncio protocol that writes constant bytes", "hit", "bare"),
     "hit-nginx": Compared("a hit, by nginx `return`", "hit", "nginx"),
     "browser": Compared("a hit with a browser's headers, by a plain one", "browser", "hit"),
     "304": Compared("a 304, by a hit", "304", "hit"),
     "log": Compared("a hit with the access log, by one without", "log", "hit"),
-    "paths": Compared(f"a hit on any of {PATHS:,} paths, by one on one path", "paths", "hit"),
     "asgi": Compared("a hit through ASGI, by a constant ASGI app", "asgi", "raw"),
-    "live": Compared("a live answer, by FastAPI's ready Response", "live", "fastapi"),
-    "miss": Compared("a miss, by FastAPI's ready Response", "miss", "fastapi"),
+}
+IN_PROCESS: dict[str, Compared] = {
+    "python-hit": Compared("Python of a hit at the socket, by a constant ASGI app's", "socket", "constant"),
+    "python-asgi": Compared("Python of a hit through ASGI, by a constant ASGI app's", "asgi", "constant"),
+    "python-live": Compared("Python of a live answer, by that of FastAPI's ready Response", "live", "fastapi"),
+    "python-miss": Compared("Python of a miss, by that of FastAPI's ready Response", "miss", "fastapi"),
 }
 START = "start"
-START_TEXT = "CPU of `millpond start` until its first answer, by FastAPI's under uvicorn"
+TEXTS = {name: each.text for name, each in (UNDER_LOAD | IN_PROCESS).items()} | {
+    START: "`millpond start` until its first answer, by FastAPI under uvicorn"
+}
 
 
 @dataclass(frozen=True)
@@ -77,16 +83,16 @@ class Verdict:
 def gate(bench: Bench, scratch: Scratch, usual: dict[str, float]) -> list[Verdict]:
     """Measure all ratios, and those that are too high again."""
     entrants = _entrants(bench)
-    bench.ask_each("millpond", "cold", PATHS, 3)
-    wanted = [name for name, each in RATIOS.items() if {each.ours, each.theirs} <= set(entrants)]
-    seen = _measured(bench, entrants, wanted, ROUNDS)
-    seen[START] = _starts(bench, scratch, STARTS)
+    wanted = [name for name, each in UNDER_LOAD.items() if {each.ours, each.theirs} <= set(entrants)]
+    seen = _loaded(bench, entrants, wanted, ROUNDS)
+    seen |= _in_process(list(IN_PROCESS), PAIRS)
+    seen[START] = _starts(bench, scratch, PAIRS)
     too_high = [verdict.name for verdict in _verdicts(seen, usual) if not verdict.holds]
-    for name, values in _measured(bench, entrants, [name for name in too_high if name != START], MORE_ROUNDS).items():
-        seen[name] += values
+    again = _loaded(bench, entrants, [name for name in too_high if name in UNDER_LOAD], MORE_ROUNDS)
+    again |= _in_process([name for name in too_high if name in IN_PROCESS], MORE_PAIRS)
     if START in too_high:
-        seen[START] += _starts(bench, scratch, MORE_STARTS)
-    return _verdicts(seen, usual)
+        again[START] = _starts(bench, scratch, MORE_PAIRS)
+    return _verdicts({name: values + again.get(name, []) for name, values in seen.items()}, usual)
 
 
 def kept() -> dict[str, float]:
@@ -110,20 +116,11 @@ def table(verdicts: list[Verdict]) -> str:
 
 
 def _verdicts(seen: dict[str, list[float]], usual: dict[str, float]) -> list[Verdict]:
-    texts = {name: each.text for name, each in RATIOS.items()} | {START: START_TEXT}
-    return [Verdict(name, texts[name], middle(values), usual.get(name)) for name, values in seen.items()]
+    return [Verdict(name, TEXTS[name], middle(values), usual.get(name)) for name, values in seen.items()]
 
 
 def _entrants(bench: Bench) -> dict[str, Entrant]:
-    """By the names in RATIOS, in an order that puts next to each other what is compared."""
-    first = iter(range(1_000_000, 1_000_000_000, 1_000_000))
-
-    def miss(_: int) -> Path:
-        return scripts.cold(bench.folder, "/items/", next(first))
-
-    def paths(_: int) -> Path:
-        return scripts.keys(bench.folder, "/items/", PATHS)
-
+    """By the names in UNDER_LOAD, in an order that puts next to each other what is compared."""
     found = {
         "nginx": bench.entrant("nginx", "return", name="nginx"),
         "bare": bench.entrant("bare-protocol", name="bare"),
@@ -131,28 +128,37 @@ def _entrants(bench: Bench) -> dict[str, Entrant]:
         "browser": bench.entrant("millpond", name="browser", headers=BROWSER),
         "304": bench.entrant("millpond", name="304", headers=bench.etag("millpond")),
         "log": bench.entrant("millpond-log", name="log"),
-        "paths": bench.entrant("millpond", "cold", name="paths", script=paths),
         "raw": bench.entrant("raw-asgi", name="raw"),
         "asgi": bench.entrant("millpond-asgi", name="asgi"),
-        "live": bench.entrant("millpond", "live", name="live"),
-        "fastapi": bench.entrant("fastapi-plain", "raw", name="fastapi"),
-        "miss": bench.entrant("millpond", "cold", name="miss", script=miss),
     }
     return {name: entrant[0] for name, entrant in found.items() if entrant}
 
 
-def _measured(bench: Bench, entrants: dict[str, Entrant], ratios: list[str], rounds: int) -> dict[str, list[float]]:
+def _loaded(bench: Bench, entrants: dict[str, Entrant], ratios: list[str], rounds: int) -> dict[str, list[float]]:
     """By ratio, its value in each round."""
-    taking_part = {each for name in ratios for each in (RATIOS[name].ours, RATIOS[name].theirs)}
+    taking_part = {each for name in ratios for each in (UNDER_LOAD[name].ours, UNDER_LOAD[name].theirs)}
     running = [[entrant] for name, entrant in entrants.items() if name in taking_part]
     if not running:
         return {}
-    case = bench.compare("gate", *running, rounds=rounds)
-    cpu = {row.peer: row.rounds for row in case.rows}
-    return {
-        name: [ours / theirs for ours, theirs in zip(cpu[RATIOS[name].ours], cpu[RATIOS[name].theirs], strict=True)]
-        for name in ratios
-    }
+    cpu = {row.peer: row.rounds for row in bench.compare("gate", *running, rounds=rounds).rows}
+    return {name: _quotients(cpu[UNDER_LOAD[name].ours], cpu[UNDER_LOAD[name].theirs]) for name in ratios}
+
+
+def _in_process(ratios: list[str], runs: int) -> dict[str, list[float]]:
+    """By ratio, its value in each run of bench/request_profile.py."""
+    if not ratios:
+        return {}
+    command = ["taskset", "-c", SERVER_CORE, str(BIN / "python"), str(HERE.parent / "request_profile.py")]
+    found = [json.loads(output([*command, "--totals", "--json"]))["requests"] for _ in range(runs)]
+
+    def times(kind: str) -> list[float]:
+        return [each[kind]["us"] for each in found]
+
+    return {name: _quotients(times(IN_PROCESS[name].ours), times(IN_PROCESS[name].theirs)) for name in ratios}
+
+
+def _quotients(ours: list[float], theirs: list[float]) -> list[float]:
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
 def _starts(bench: Bench, scratch: Scratch, pairs: int) -> list[float]:
