@@ -163,7 +163,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=_list_of(names), default=names, help=f"some of {', '.join(names)}")
     parser.add_argument("--peers", type=_list_of(list(PEERS)), default=list(PEERS), help=f"some of {', '.join(PEERS)}")
     parser.add_argument("--rounds", type=int, help="for each server and case; 5")
-    parser.add_argument("--seconds", type=float, help="of each round; 1, and twice as long for hits")
+    parser.add_argument("--seconds", type=float, help="of each round; 1")
     parser.add_argument("--quick", action="store_true", help="two rounds, and less to build")
     parser.add_argument("--gate", action="store_true", help="fail if an important ratio is worse than usual: for CI")
     parser.add_argument("--renew", action="store_true", help="with --gate: keep this run's ratios as the usual ones")

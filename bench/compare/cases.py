@@ -36,7 +36,6 @@ def hits(bench: Bench) -> Case:
         bench.entrant("fastapi"),
         bench.entrant("nitro", title="Nitro, defineCachedEventHandler"),
         bench.entrant("next"),
-        seconds=2 * bench.seconds,
     )
 
 

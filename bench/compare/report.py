@@ -33,7 +33,7 @@ def _lines(results: Results) -> Iterator[str]:
     yield (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory']}, {machine['kernel']}, "
         f"Python {machine['python']}. {settings['rounds']} rounds of {settings['seconds']:g} s for each server and "
-        f"case, twice as long for hits; load of the machine before: {settings['load']:.2f}. {settings['date']}."
+        f"case; load of the machine before: {settings['load']:.2f}. {settings['date']}."
     )
     yield ""
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in results.versions.items() if version) + "."
