@@ -27,7 +27,7 @@ PEERS = ("millpond", "millpond-asgi", "millpond-log", "bare-protocol", "raw-asgi
 USUAL = HERE.parent / "results" / "gate.json"
 """The ratios that `--gate --renew` measured last."""
 TOLERANCE = 1.3
-"""By how much a ratio may be worse than usual: twice what the medians of runs on a busy machine differ by."""
+"""By how much a ratio may be worse than usual: twice what runs on a machine with a load of eight differ by, or more."""
 ROUNDS, MORE_ROUNDS = 5, 8
 """Of load; a start and a run of bench/request_profile.py take longer, so there are fewer of these."""
 PAIRS, MORE_PAIRS = 3, 4
