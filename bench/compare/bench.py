@@ -56,9 +56,12 @@ class Bench:
             )
         ]
 
-    def compare(self, title: str, *entrants: list[Entrant], rounds: int | None = None) -> Case:
-        """Load all of them in turn; so often as the bench says, or as is said here."""
-        return compare(title, [each for some in entrants for each in some], rounds or self.rounds, self.seconds)
+    def compare(
+        self, title: str, *entrants: list[Entrant], rounds: int | None = None, seconds: float | None = None
+    ) -> Case:
+        """Load all of them in turn; so often and so long as the bench says, or as is said here."""
+        taking_part = [each for some in entrants for each in some]
+        return compare(title, taking_part, rounds or self.rounds, seconds or self.seconds)
 
     def etag(self, peer: str, path: str = "hit") -> dict[str, str]:
         """What a client sends that holds the answer."""

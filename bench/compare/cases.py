@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bench import Bench
     from results import Case
 
-STORING = ("keys", "some-misses", "invalidations", "misses")
+STORING = ("keys", "many-keys", "some-misses", "invalidations", "misses")
 """Cases that store thousands of answers."""
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 KEYS, KNOWN = 10_000, 1_000
 MISS_EVERY, INVALIDATE_EVERY = 20, 100
-_AT_ONCE = 8
+_AT_ONCE = 64
 """Connections that ask for what is stale."""
 _unasked = count(1_000_000, 1_000_000)
 """Where the numbers of paths begin that nobody asked for before."""
@@ -125,4 +125,5 @@ def stale_at_once(bench: Bench) -> Case:
         bench.entrant(peer, name="millpond", title="Millpond", beside=lambda: asked(stale=True)),
         bench.entrant(peer, name="millpond-fresh", title="Millpond, none stale", beside=lambda: asked(stale=False)),
         rounds=min(3, bench.rounds),
+        seconds=3 * bench.seconds,  # until most of them have been asked for
     )
