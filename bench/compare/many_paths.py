@@ -117,6 +117,8 @@ def stale_at_once(bench: Bench) -> Case:
         each = scripts.each(bench.folder, bench.peers[peer].paths["stale"], STALE, 0)
         with bench.beside(peer, "stale", connections=_AT_ONCE, script=each):
             yield
+        if stale:  # those that nobody asked for are stale still
+            bench.ask_each(peer, "stale", STALE, 1)
         bench.calm(peer)
 
     bench.ask_each(peer, "stale", STALE, 2)
