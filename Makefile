@@ -44,8 +44,9 @@ coverage: $(VENV)/.dev ## List the lines and branches that `make test COVERAGE=1
 soak: $(VENV)/.dev ## Run the long forms of tests: about an hour
 	$(BIN)/python bench/soak.py
 
-bench: $(VENV)/.dev ## Compare with nginx, Varnish, Next.js, FastAPI and Litestar: about ten minutes
-	$(BIN)/python bench/compare --install $(BENCH)
+# All of it, or with BENCH a part: only all of it goes into the documentation.
+bench: $(VENV)/.dev ## Compare with nginx, Varnish, Next.js, Nitro, FastAPI and Litestar, and write docs/performance.md
+	$(BIN)/python bench/compare --install $(or $(BENCH),--json bench/results/latest.json --docs)
 
 lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
 	$(BIN)/ruff check
@@ -53,7 +54,7 @@ lint: $(VENV)/.dev ## Check style, types and the arrows between the rooms
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.12
 	$(BIN)/mypy --python-version 3.14
-	MYPYPATH=bench/compare $(BIN)/mypy --no-error-summary bench/compare/*.py
+	MYPYPATH=bench/compare $(BIN)/mypy --no-error-summary bench/compare/*.py bench/compare/peers/*.py
 	for example in starter shop components; do (cd examples/$$example && ../../$(BIN)/mypy --no-error-summary .) || exit 1; done
 	$(BIN)/lint-imports
 

@@ -8,14 +8,14 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from peers import BIN
-from process import SERVER_CORE, free_port, serving
+from peers.peer import BIN, Peer
+from process import SERVER_CORE, environment, free_port, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from peers import Scratch
+    from peers.peer import Scratch
 
 ROUTES = (1, 100, 1000, 10_000)
 PAGES = 10_000
@@ -50,13 +50,12 @@ def start_up(scratch: Scratch, counts: Sequence[int]) -> dict[str, dict[str, dic
             file.parent.mkdir(parents=True)
             file.write_text(f"dynamic = 'force-dynamic'\n\n\ndef GET():\n    return {{'number': {number}}}\n")
         _spent([str(BIN / "millpond"), "build"], project, scratch)
-        command = [str(BIN / "millpond"), "start", "--log-level", "warning", "--port"]
-        found["millpond"][str(routes)] = _first_answer(command, project, scratch)
+        options = ["start", "--log-level", "warning", "--port"]
+        found["millpond"][str(routes)] = _first_of([str(BIN / "millpond"), *options], project, scratch)
         other = _fresh(scratch.folder / "routes-fastapi")
         (other / "routes.py").write_text(_FASTAPI.format(routes=routes))
-        command = [str(scratch.folder / "venv" / "bin" / "uvicorn"), "routes:app", "--log-level", "warning", "--port"]
-        if (scratch.folder / "venv").exists():
-            found["fastapi"][str(routes)] = _first_answer(command, other, scratch)
+        options = ["routes:app", "--log-level", "warning", "--port"]
+        found["fastapi"][str(routes)] = _first_of([str(BIN / "uvicorn"), *options], other, scratch)
     return found
 
 
@@ -84,14 +83,24 @@ def _named(name: str, spent: tuple[float, float]) -> dict[str, float]:
     return {f"{name}_seconds": spent[0], f"{name}_cpu": spent[1]}
 
 
-def _first_answer(command: list[str], cwd: Path, scratch: Scratch) -> dict[str, float]:
+def _first_of(command: list[str], cwd: Path, scratch: Scratch) -> dict[str, float]:
+    peer = Peer(command[0], command[0], lambda port: [*command, str(port)], cwd, {}, env=scratch.env)
+    return first_answer(peer, "/r0", scratch)
+
+
+def first_answer(peer: Peer, path: str, scratch: Scratch) -> dict[str, float]:
+    """Seconds until a server that is started now answers 200 to `path`, and processor time until then.
+
+    Raises:
+        RuntimeError: it answers something else.
+    """
     port = free_port()
     began = time.monotonic()
-    with serving([*command, str(port)], port, scratch.folder / "start.log", cwd=cwd, env=scratch.env) as server:
-        answer = server.get("/r0")
+    with serving(peer.command(port), port, scratch.run / "start.log", cwd=peer.cwd, env=peer.env) as server:
+        answer = server.get(path)
         seconds = time.monotonic() - began
         if answer.status != 200:
-            raise RuntimeError(f"{command[0]} answered {answer.status}: {server.last_words()}")
+            raise RuntimeError(f"{peer.name} answered {answer.status}: {server.last_words()}")
         return {"seconds": seconds, "cpu": server.cpu()}
 
 
@@ -101,7 +110,7 @@ def _spent(command: list[str], cwd: Path, scratch: Scratch, env: dict[str, str] 
     running = subprocess.Popen(  # noqa: S603 - a build of ours
         ["taskset", "-c", SERVER_CORE, *command],  # noqa: S607
         cwd=cwd,
-        env={**os.environ, **scratch.env, **(env or {})},
+        env=environment(scratch.env | (env or {})),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )

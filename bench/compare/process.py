@@ -44,15 +44,24 @@ class Served:
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
         """One request; the answer has been read, and its body is in `body`."""
+        return self._asked("GET", path, headers)
+
+    def post(self, path: str) -> http.client.HTTPResponse:
+        """The same, without a body."""
+        return self._asked("POST", path, None)
+
+    def _asked(self, method: str, path: str, headers: Mapping[str, str] | None) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", path, headers=dict(headers or {}))
+        connection.request(method, path, headers=dict(headers or {}))
         answer = connection.getresponse()
         answer.body = answer.read()  # type: ignore[attr-defined]
         connection.close()
         return answer
 
     def last_words(self) -> str:
-        return self._log.read_text(errors="replace")[-600:]
+        with self._log.open("rb") as log:  # an access log may be long
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 600))
+            return log.read().decode(errors="replace")
 
     def end(self) -> None:
         """SIGTERM to its process group, and SIGKILL after ten seconds."""
@@ -85,6 +94,11 @@ def _ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """This process's variables and those; with bytecode, as what is installed has it, also from a checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(env)
+
+
 def free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
@@ -113,7 +127,7 @@ def serving(
         process = subprocess.Popen(  # noqa: S603 - the servers that are compared
             ["taskset", "-c", SERVER_CORE, *command],  # noqa: S607
             cwd=cwd,
-            env={**os.environ, **env},
+            env=environment(env),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from breakdown import HEAD, rows
 from targets import targets
 
 if TYPE_CHECKING:
@@ -39,16 +40,16 @@ def _lines(results: Results) -> Iterator[str]:
     for name, why in results.missing.items():
         yield f"\nMissing: {name}: {why}."
     yield from _targets(results)
-    for name, case in results.cases.items():
-        base = next((row.cpu_us for row in case.rows if row.peer == "nginx-return"), case.rows[0].cpu_us)
+    for case in results.cases.values():
+        base = case.row("nginx-return") or case.rows[0]
         yield f"\n### {case.title}\n"
         yield from _table(
-            ["server", "CPU µs per request", f"by {_base(case.rows[0].title, name)}", "requests/s", "p50 ms", "p99 ms"],
+            ["server", "CPU µs per request", f"by {base.title}", "requests/s", "p50 ms", "p99 ms"],
             [
                 [
                     row.title + (f" ({row.failed} requests failed)" if row.failed else ""),
                     f"{row.cpu_us:.1f}",
-                    f"{row.cpu_us / base:.2f}",
+                    f"{row.cpu_us / base.cpu_us:.2f}",
                     f"{row.per_second:,.0f}",
                     f"{row.p50_ms:.2f}",
                     f"{row.p99_ms:.2f}",
@@ -59,47 +60,46 @@ def _lines(results: Results) -> Iterator[str]:
     yield from _memory(results)
     yield from _start_up(results)
     yield from _builds(results)
-
-
-def _base(first: str, name: str) -> str:
-    return "nginx, return" if name in ("hits", "browser", "keys") else first
+    if results.profile:
+        yield "\n### Where the time goes\n"
+        yield from _table(HEAD, list(rows(results)))
 
 
 def _targets(results: Results) -> Iterator[str]:
     yield "\n### Targets\n"
-    rows = []
+    lines = []
     for target in targets(results):
         met = {True: "yes", False: "**no**", None: "not measured"}[target.met]
         measured = "" if target.measured is None else _number(target.measured)
-        rows.append(
+        lines.append(
             [target.text, f"{'at least' if target.at_least else 'at most'} {_number(target.limit)}", measured, met]
         )
-    yield from _table(["what (ratios of CPU, where nothing else is said)", "target", "measured", "met"], rows)
+    yield from _table(["what (ratios of CPU, where nothing else is said)", "target", "measured", "met"], lines)
 
 
 def _memory(results: Results) -> Iterator[str]:
     if results.memory:
         yield "\n### Memory, MiB (PSS of all processes of a server)\n"
         columns = ("idle", "loaded", "full")
-        rows = [[name, *(f"{each[column]:.0f}" for column in columns)] for name, each in results.memory.items()]
-        yield from _table(["server", "idle", "after the load", "with thousands of answers"], rows)
+        lines = [[name, *(f"{each[column]:.0f}" for column in columns)] for name, each in results.memory.items()]
+        yield from _table(["server", "idle", "after the load", "with thousands of answers"], lines)
 
 
 def _start_up(results: Results) -> Iterator[str]:
     if results.start_up:
         yield "\n### Start-up: seconds to the first answer (of which CPU)\n"
         counts = sorted({count for each in results.start_up.values() for count in each}, key=int)
-        rows = [
+        lines = [
             [name, *(f"{each[n]['seconds']:.2f} ({each[n]['cpu']:.2f})" if n in each else "" for n in counts)]
             for name, each in results.start_up.items()
         ]
-        yield from _table(["server", *(f"{int(count):,} routes" for count in counts)], rows)
+        yield from _table(["server", *(f"{int(count):,} routes" for count in counts)], lines)
 
 
 def _builds(results: Results) -> Iterator[str]:
     if results.builds:
         yield "\n### Builds\n"
-        rows = [
+        lines = [
             [
                 name,
                 f"{each['pages']:,.0f}",
@@ -111,7 +111,7 @@ def _builds(results: Results) -> Iterator[str]:
             for name, each in results.builds.items()
         ]
         head = ["server", "pages", "seconds", "CPU s", "CPU s for one page", "pages per CPU second"]
-        yield from _table(head, rows)
+        yield from _table(head, lines)
 
 
 def _number(value: float) -> str:

@@ -55,6 +55,9 @@ class Results:
     builds: dict[str, dict[str, float]] = field(default_factory=dict)
     """By peer: pages, seconds, processor time, and processor time of a build with one page."""
 
+    profile: dict[str, Any] = field(default_factory=dict)
+    """What bench/request_profile.py finds: whose the processor time of each kind of request is."""
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

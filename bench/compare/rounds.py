@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from load import CONNECTIONS, Loaded, load
@@ -10,6 +11,7 @@ from results import Case, Row, middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from process import Served
@@ -28,6 +30,8 @@ class Entrant:
     script: Callable[[int], Path] | None = None
     """By the number of the round, what wrk runs."""
     warm: float = 1.0
+    beside: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What is open while it is loaded in a round."""
 
 
 class Wrong(Exception):
@@ -44,7 +48,7 @@ def compare(
     """
     lengths = {entrant.peer: _checked(entrant) for entrant in entrants}
     for entrant in entrants:
-        _once(entrant, max(1.0, entrant.warm), connections, -1)
+        _once(replace(entrant, beside=nullcontext), max(1.0, entrant.warm), connections, -1)
     seen: dict[str, list[tuple[float, Loaded]]] = {entrant.peer: [] for entrant in entrants}
     for number in range(rounds):
         for entrant in entrants if number % 2 == 0 else reversed(entrants):
@@ -66,11 +70,12 @@ def _checked(entrant: Entrant) -> int:
 
 def _once(entrant: Entrant, seconds: float, connections: int, number: int) -> tuple[float, Loaded]:
     script = entrant.script(number) if entrant.script is not None else None
-    before = entrant.server.cpu()
-    loaded = load(
-        entrant.server.port, entrant.path, seconds, headers=entrant.headers, script=script, connections=connections
-    )
-    spent = entrant.server.cpu() - before
+    with entrant.beside():
+        before = entrant.server.cpu()
+        loaded = load(
+            entrant.server.port, entrant.path, seconds, headers=entrant.headers, script=script, connections=connections
+        )
+        spent = entrant.server.cpu() - before
     if loaded.failed and entrant.peer.startswith("millpond"):  # a peer's are told beside its figures
         raise Wrong(f"{entrant.title} failed {loaded.failed} of {loaded.requests} requests for {entrant.path}")
     return spent / max(1, loaded.requests) * 1e6, loaded

@@ -35,6 +35,9 @@ def targets(results: Results) -> Iterator[Target]:
         "a hit with a browser's headers, by a plain one", 1.3, _ratio(results, "browser", "millpond", "millpond-plain")
     )
     yield Target("a hit with CORS, by a plain one", 1.2, _ratio(results, "cors", "millpond-cors", "millpond-plain"))
+    yield Target(
+        "a hit, both with an access log, by nginx `return`", 1.4, _ratio(results, "log", "millpond-log", "nginx-log")
+    )
     yield Target("a 304, by a hit", 1.0, _ratio(results, "304", "millpond", "millpond-hit"))
     yield Target("p99 of hits, by nginx `return`", 2.0, _slowest(results))
     yield Target(

@@ -1,0 +1,9 @@
+import { body, headers } from "../body.js";
+
+export default defineCachedEventHandler(
+  (event) => {
+    setResponseHeaders(event, headers);
+    return body;
+  },
+  { maxAge: 3600 },
+);
