@@ -123,10 +123,13 @@ def shared(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 
 @pytest.fixture
-def leftovers() -> Callable[[], set[Path]]:
-    """The folders that builds have left behind since the test began."""
-    before = set(Path(tempfile.gettempdir()).glob("millpond-build-*"))
-    return lambda: set(Path(tempfile.gettempdir()).glob("millpond-build-*")) - before
+def leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[Path]]:
+    """The folders that the test's builds have left behind."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))  # for commands
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return lambda: set(folder.glob("millpond-build-*"))
 
 
 def assert_same(one: SharedBuild, two: SharedBuild) -> None:

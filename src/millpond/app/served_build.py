@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import secrets
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from millpond.stores.contract import Store
 
 log = logging.getLogger("millpond")
+
+_SEEDED_AT_ONCE = 500
 environment_log = logging.getLogger("millpond.environment")
 
 
@@ -89,8 +92,9 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
         log.info("build %s has no answers on this host: they come from the store, or are rendered", manifest.build)
     else:
-        entries = list(read_entries(context.project, manifest))
-        await store.seed([*entries, *dictionaries_of(entries)])
+        entries = read_entries(context.project, manifest)
+        while part := list(itertools.islice(entries, _SEEDED_AT_ONCE)):  # all of a large build would fill the memory
+            await store.seed([*part, *dictionaries_of(part)])
     return ServedBuild(plans_of(manifest, context.routes), manifest.build, manifest.draft_secret)
 
 
