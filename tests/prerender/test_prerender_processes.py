@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +21,7 @@ from millpond.stores.build_store import BuildStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 PAGES = """
     from meeting import note
