@@ -75,6 +75,8 @@ class Runtime:
     async def shut_down(self, seconds: float) -> None:
         """Finish regenerations, `after` callbacks and purges within `seconds`; cancel those that take longer."""
         ends = time.monotonic() + seconds
+        for engine in (self.responses.engine, self.data.engine):
+            engine.begin_no_more()
         try:
             late = await self.drain(seconds)
             if late:
@@ -190,6 +192,7 @@ class _Assembly:
             codings=cache.codings,
             max_coded_bytes=cache.local_bytes // 2,
             max_overdue_renders=cache.max_overdue_renders,
+            refreshes_at_once=cache.refreshes_at_once,
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),
         )

@@ -6,16 +6,19 @@ reader's limits, how to make an entry, and what a failure means.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.runs.flight import Flights
 from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
 from millpond.cache.runs.loop_watch import call_soon_in
+from millpond.cache.runs.refresh_queue import RefreshQueue
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
 from millpond.policy.precedence import is_superseded
@@ -24,7 +27,6 @@ from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterable
 
     from millpond.policy.entry import Entry
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from millpond.stores.contract import Lease, Store
 
 log = logging.getLogger("millpond.cache")
+
+REFRESHES_AT_ONCE = 8
 
 _ATTEMPTS = 3
 """How many runs a reader joins whose results are invalidated meanwhile. After that, it starts a run of its own."""
@@ -161,6 +165,9 @@ class ReadThrough:
     lease_seconds: float = LEASE_SECONDS
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that runs begin in."""
+    refreshes_at_once: int = REFRESHES_AT_ONCE
+    """How many background refreshes run at a time in one event loop."""
+    _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RefreshQueue[Read]] = field(default_factory=WeakKeyDictionary)
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
     """Entries that synchronous code made in the event loop's thread, until they are stored."""
@@ -240,7 +247,25 @@ class ReadThrough:
         return True
 
     def _refresh(self, read: Read) -> None:
-        self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
+        self._queue().ask(read)
+
+    def _queue(self) -> RefreshQueue[Read]:
+        """The running event loop's."""
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = RefreshQueue(self.refreshes_at_once, self._begin_refresh)
+        return queue
+
+    def _begin_refresh(self, read: Read) -> asyncio.Task[Any] | None:
+        entry = self.store.peek(read.key)
+        if entry is not None and read.judge(entry).fresh:  # somebody has refreshed it while this one waited
+            return None
+        return self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
+
+    def begin_no_more(self) -> None:
+        """Let no refresh begin that waits for its turn in the running event loop, as that is about to end."""
+        self._queue().clear()
 
     async def _run(self, read: Read, *, background: bool) -> _Outcome:
         """One run under the key's lease; or, if another process holds the lease, the entry that it makes."""

@@ -14,7 +14,7 @@ from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
-from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.refresh import REFRESHES_AT_ONCE, Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.errors import OverdueError, UnsendableError
@@ -130,6 +130,7 @@ class Responses:
     max_coded_bytes: int = 16 * 1024 * 1024
     """Bytes of bodies in content codings that are kept."""
     max_overdue_renders: int = MOST_OVERDUE
+    refreshes_at_once: int = REFRESHES_AT_ONCE
     renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
@@ -145,7 +146,15 @@ class Responses:
 
     def __post_init__(self) -> None:
         self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
-        self.engine = ReadThrough(self.store, self.clock, self.render_timeout, _report, self.lease_seconds, self.clean)
+        self.engine = ReadThrough(
+            self.store,
+            self.clock,
+            self.render_timeout,
+            _report,
+            self.lease_seconds,
+            self.clean,
+            self.refreshes_at_once,
+        )
         self.dictionaries = Dictionaries(self.store)
         self.coded = CodedBodies(self.codings, self.max_coded_bytes, self.clean, self.dictionaries)
 

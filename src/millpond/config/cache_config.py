@@ -59,6 +59,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_overdue_renders: int = 10
     """How many regenerations may run on in threads after `render_timeout`; at that number, those of sync handlers fail.
     """
+    refreshes_at_once: int = 8
+    """How many stale answers a process renders again at a time, in the background; the others are served stale until it
+    is their turn, those that are asked for most first."""
     lease_seconds: Seconds = 10.0
     """How long a worker killed during a render can delay others that need the same entry; a running one renews."""
 
@@ -84,6 +87,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.max_query_variants": self.max_query_variants,
                 "cache.render_timeout": self.render_timeout,
                 "cache.max_overdue_renders": self.max_overdue_renders,
+                "cache.refreshes_at_once": self.refreshes_at_once,
                 "cache.lease_seconds": self.lease_seconds,
             }
         )

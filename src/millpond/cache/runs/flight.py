@@ -170,13 +170,12 @@ class Flights(Generic[T]):
             self._report_unheard(flight)
         return flight.result()
 
-    def begin(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> bool:
-        """Start `work` in the background, unless a flight of `key` is running; returns whether it started."""
+    def begin(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> asyncio.Task[T | None] | None:
+        """Start `work` in the background, unless a flight of `key` is running; returns its task if it started."""
         table = self._table()
         if key in table:
-            return False
-        self._start(table, key, work, name, background=True)
-        return True
+            return None
+        return self._start(table, key, work, name, background=True).task
 
     def _start(
         self, table: dict[str, Flight[R]], key: str, work: Callable[[], Awaitable[R]], name: str, *, background: bool

@@ -76,14 +76,15 @@ class Member(Team):
         self.part: BuildPart = folder.read_part()
         self._claims = Claims(len(self.part.targets))
         self._claims.share(folder.next, self.part.processes)
-        self._writer: PageWriter | None = None
+        self._writing: PageWriter
+        """Set while it runs."""
         self._done, self._told_at = 0, 0.0
 
     def run(self, work: PartWork) -> None:
         """Do the work, and tell how it ended."""
         logging.disable(logging.WARNING)  # while it starts: the first process has logged the same
         try:
-            with self.folder.pages(self._number).open() as self._writer:
+            with self.folder.pages(self._number).open() as self._writing:
                 work(self)
             self._tell_done()
             self._pipe.send(MemberState.FINISHED)
@@ -132,12 +133,6 @@ class Member(Team):
             modules: the files of the modules that are loaded.
         """
         self._writing.found(Findings(functions, frozenset(opened.read | modules), frozenset(opened.written)))
-
-    @property
-    def _writing(self) -> PageWriter:
-        if self._writer is None:
-            raise RuntimeError("a member writes while it runs")
-        return self._writer
 
     def _tell_done(self) -> None:
         self._told_at = time.monotonic()

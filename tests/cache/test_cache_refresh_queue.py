@@ -1,0 +1,163 @@
+"""How many stale answers are refreshed at once, and which come first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from millpond.cache.runs import refresh_queue
+from millpond.cache.runs.refresh_queue import RefreshQueue
+from ponds import turns
+
+if TYPE_CHECKING:
+    from ponds import Project
+
+pytestmark = pytest.mark.anyio
+
+
+class Asked(NamedTuple):
+    key: str
+
+
+class Refreshes:
+    """Refreshes that end when they are told to."""
+
+    def __init__(self, at_once: int) -> None:
+        self.begun: list[str] = []
+        self.under_way: dict[str, asyncio.Event] = {}
+        self.latest: asyncio.Task[object]
+        self.queue: RefreshQueue[Asked] = RefreshQueue(at_once, self._begin)
+
+    def _begin(self, read: Asked) -> asyncio.Task[object] | None:
+        if read.key == "fresh":
+            return None
+        self.begun.append(read.key)
+        over = self.under_way[read.key] = asyncio.Event()
+        self.latest = asyncio.create_task(over.wait())
+        return self.latest
+
+    def ask(self, *keys: str) -> None:
+        for key in keys:
+            self.queue.ask(Asked(key))
+
+    async def end(self, key: str) -> None:
+        self.under_way.pop(key).set()
+        await turns()
+
+
+async def test_no_more_run_at_once_than_may() -> None:
+    refreshes = Refreshes(2)
+    refreshes.ask("a", "b", "c", "d")
+    assert refreshes.begun == ["a", "b"]
+    await refreshes.end("b")
+    assert refreshes.begun == ["a", "b", "c"]
+    assert len(refreshes.queue) == 1
+
+
+async def test_what_is_asked_for_most_comes_first() -> None:
+    refreshes = Refreshes(1)
+    refreshes.ask("a", "b", "c", "d", "c", "c", "d", "c")
+    for key in ("a", "c", "d"):
+        await refreshes.end(key)
+    assert refreshes.begun == ["a", "c", "d", "b"]
+
+
+async def test_what_runs_is_not_queued_again_and_may_run_later() -> None:
+    refreshes = Refreshes(1)
+    refreshes.ask("a", "a", "b", "a")
+    assert len(refreshes.queue) == 1
+    await refreshes.end("a")
+    refreshes.ask("a")
+    await refreshes.end("b")
+    assert refreshes.begun == ["a", "b", "a"]
+
+
+async def test_what_was_refreshed_meanwhile_costs_no_turn() -> None:
+    refreshes = Refreshes(1)
+    refreshes.ask("a", "fresh", "fresh", "b")
+    await refreshes.end("a")
+    assert refreshes.begun == ["a", "b"]
+
+
+async def test_a_refresh_that_is_cancelled_makes_room() -> None:
+    refreshes = Refreshes(1)
+    refreshes.ask("a", "b")
+    refreshes.latest.cancel()
+    await turns()
+    assert refreshes.begun == ["a", "b"]
+
+
+async def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh_queue, "MOST_WAITING", 3)
+    refreshes = Refreshes(1)
+    refreshes.ask(*"abcdef")
+    assert len(refreshes.queue) == 3
+    for key in "abcd":
+        await refreshes.end(key)
+    refreshes.ask("e")
+    assert refreshes.begun == list("abcde")
+
+
+async def test_the_heap_does_not_grow_with_what_is_asked() -> None:
+    refreshes = Refreshes(1)
+    refreshes.ask("a", *["b"] * 100_000)
+    assert len(refreshes.queue._turns) < 20
+
+
+SLOW = """
+import asyncio
+
+revalidate = 60
+running = most = renders = 0
+may_end = asyncio.Event()
+
+
+def generate_static_params():
+    return [{"id": str(number)} for number in range(40)]
+
+
+async def GET(id: str):
+    global running, most, renders
+    running, renders = running + 1, renders + 1
+    most = max(most, running)
+    await asyncio.sleep(0)
+    if renders > 40:
+        await may_end.wait()
+    running -= 1
+    return id
+"""
+
+
+async def test_of_many_stale_answers_at_most_that_many_are_rendered_at_once_and_all_are_in_the_end(
+    project: Project,
+) -> None:
+    project.routes({"/p/[id]": SLOW})
+    async with project.serving(cache={"refreshes_at_once": 3}, build={"concurrency": 1}) as served:
+        module = served.module("/p/[id]")
+        project.clock.move(61)
+        for _ in range(2):
+            for number in range(40):
+                assert await served.cache(f"/p/{number}") == "STALE"
+        await turns()
+        assert module.running == 3
+        module.may_end.set()
+        await served.settle()
+        assert module.most == 3
+        for number in range(40):
+            assert await served.cache(f"/p/{number}") == "HIT"
+
+
+async def test_a_shutdown_waits_for_what_runs_and_begins_nothing_that_waits(project: Project) -> None:
+    project.routes({"/p/[id]": SLOW})
+    await project.built(build={"concurrency": 1})
+    async with project.started(cache={"refreshes_at_once": 3}) as served:
+        module = served.module("/p/[id]")
+        module.renders = 40
+        project.clock.move(61)
+        for number in range(40):
+            await served.cache(f"/p/{number}")
+        await turns()
+        asyncio.get_running_loop().call_later(0.05, module.may_end.set)
+    assert module.renders == 43
