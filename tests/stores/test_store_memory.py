@@ -57,26 +57,6 @@ async def test_what_nobody_reads_is_evicted_before_what_was_read(clock: MovableC
     assert keys_of(store) == {"/0", "/2", "/4", "/5"}
 
 
-async def test_a_scan_evicts_what_was_scanned_and_nothing_else(clock: MovableClock) -> None:
-    store = store_of(clock, max_bytes=40 * ENTRY_BYTES)
-    for number in range(30):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-        store.peek(f"/{number}")
-    for number in range(200):
-        await store.commit(entry_at(f"/scanned/{number}", body=b"x" * 1000))
-    assert keys_of(store) >= {f"/{number}" for number in range(30)}
-
-
-async def test_what_returns_soon_after_its_eviction_stays(clock: MovableClock) -> None:
-    store = store_of(clock, max_bytes=20 * ENTRY_BYTES)
-    for number in range(21):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    assert store.peek("/0") is None
-    for number in (0, *range(100, 150)):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    assert "/0" in keys_of(store)
-
-
 async def test_being_rendered_again_does_not_count_as_being_read(clock: MovableClock) -> None:
     store = store_of(clock, max_bytes=2 * ENTRY_BYTES)
     for key in ("/0", "/1", "/0", "/2"):
