@@ -38,16 +38,22 @@ def targets(results: Results) -> Iterator[Target]:
     yield Target(
         "a hit, both with an access log, by nginx `return`", 1.4, _ratio(results, "log", "millpond-log", "nginx-log")
     )
+    yield Target("a hit with the access log, by one without", 1.5, _ratio(results, "log", "millpond-log", "millpond"))
+    yield Target(
+        "a hit on 10,000 paths at random, by one path", 1.5, _ratio(results, "keys", "millpond", "millpond-one")
+    )
     yield Target("a 304, by a hit", 1.0, _ratio(results, "304", "millpond", "millpond-hit"))
     yield Target("p99 of hits, by nginx `return`", 2.0, _slowest(results))
     yield Target(
-        "a hit through ASGI, by a constant ASGI app", 1.1, _ratio(results, "hits", "millpond-asgi", "raw-asgi")
+        "a hit through ASGI, by a constant ASGI app", 1.05, _ratio(results, "hits", "millpond-asgi", "raw-asgi")
     )
     yield Target("a live answer, by Next's", 1 / 5, _ratio(results, "live", "millpond", "next"))
     yield Target("a live answer, by FastAPI's ready Response", 1.0, _ratio(results, "live", "millpond", "fastapi-raw"))
     yield Target("memory of a worker after load, by Next's", 0.5, _memory(results, "loaded"))
     yield Target("the same with thousands of answers stored", 0.5, _memory(results, "full"))
-    yield Target("seconds that 1,000 routes start later than one", 1.0, _start_up(results))
+    yield Target("seconds to the first answer, one route, by FastAPI's", 1.0, _first_answer(results))
+    yield Target("seconds that 1,000 routes start later than one", 0.1, _later(results, "1000"))
+    yield Target("seconds that 10,000 routes start later than one", 0.5, _later(results, "10000"))
     yield Target("trivial pages prerendered per second and core", 2000, _pages(results), at_least=True)
 
 
@@ -70,9 +76,14 @@ def _memory(results: Results, when: str) -> float | None:
     return ours[when] / theirs[when] if ours and theirs else None
 
 
-def _start_up(results: Results) -> float | None:
+def _first_answer(results: Results) -> float | None:
+    ours, theirs = (results.start_up.get(peer, {}).get("1") for peer in ("millpond", "fastapi"))
+    return ours["seconds"] / theirs["seconds"] if ours and theirs else None
+
+
+def _later(results: Results, routes: str) -> float | None:
     ours = results.start_up.get("millpond", {})
-    return ours["1000"]["seconds"] - ours["1"]["seconds"] if {"1", "1000"} <= set(ours) else None
+    return ours[routes]["seconds"] - ours["1"]["seconds"] if {"1", routes} <= set(ours) else None
 
 
 def _pages(results: Results) -> float | None:
