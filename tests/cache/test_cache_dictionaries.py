@@ -237,3 +237,10 @@ async def test_the_path_in_the_pattern_is_the_clients_and_no_syntax(project: Pro
         ]:
             answer = await served.get(path)
             assert answer.headers["use-as-dictionary"] == f'match="{match}"', path
+
+
+async def test_a_base_path_is_in_the_pattern_as_it_is_sent(project: Project) -> None:
+    project.routes({"/items/[id]": ITEMS.format(chosen=True, count=20)})
+    async with project.serving(base_path="/café x") as served:
+        for path in ("/caf%C3%A9%20x/items/built", "/caf%C3%A9%20x/items/b"):
+            assert (await served.get(path)).headers["use-as-dictionary"] == f'match="{path}"'
