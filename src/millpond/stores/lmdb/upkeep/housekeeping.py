@@ -125,6 +125,8 @@ class Housekeeping:
         """Raises nothing: an error here would take the place of the cancellation that ends the upkeep."""
         try:
             await self._transactions.write_soon(lambda writing: lmdb_leases.give_back(writing, lease))
+        except FileReplaced:
+            return  # and the lease with it
         except lmdb.Error as error:  # the lease then expires
             self._transactions.failed(error)
 
