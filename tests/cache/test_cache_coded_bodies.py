@@ -159,7 +159,7 @@ class SlowDictionaries(Dictionaries):
         super().__init__(MemoryStore(max_bytes=ROOM, clock=lambda: 0.0))
         self._body = body
 
-    async def get(self, digest: bytes) -> bytes | None:
+    async def get(self, digest: bytes, answer: Entry) -> bytes | None:
         await asyncio.sleep(0)
         return self._body if digest == sha256(self._body).digest() else None
 

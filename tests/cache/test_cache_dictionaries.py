@@ -150,6 +150,24 @@ async def test_one_answer_may_be_the_dictionary_of_many_paths(project: Project) 
         assert json.loads(decoded(answer, one.content))["id"] == "b"
 
 
+@pytest.mark.parametrize(("staffs", "publics"), [(True, True), (True, '"/items/*"'), ('"/staff/*"', '"/items/*"')])
+async def test_who_guesses_an_answer_of_another_route_does_not_learn_that_it_is_right(
+    project: Project, staffs: bool | str, publics: bool | str
+) -> None:
+    project.routes(
+        {
+            "/staff/[id]": ITEMS.format(chosen=staffs, count=21),
+            "/items/[id]": ITEMS.format(chosen=publics, count=20),
+        }
+    )
+    async with project.serving() as served:
+        seen_by_staff = await held(served, "/staff/built")
+        await served.client.put("/items/built?price=139")
+        for _ in range(2):
+            answer = await asked(served, "/items/built", seen_by_staff)
+            assert answer.headers["content-encoding"] in {"gzip", "br", "zstd"}
+
+
 async def test_after_a_deploy_the_answers_of_the_former_build_still_serve(project: Project) -> None:
     project.store = MemoryStore(max_bytes=2**22, clock=project.clock)
     project.routes({"/items/[id]": ITEMS.format(chosen=True, count=20)})

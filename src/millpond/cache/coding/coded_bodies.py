@@ -135,7 +135,7 @@ class CodedBodies:
         forms = self._known(entry)
         if forms is not None and (body := forms.bodies.get(digest)) is not None:
             return body
-        dictionary = None if self._dictionaries is None else await self._dictionaries.get(digest)
+        dictionary = None if self._dictionaries is None else await self._dictionaries.get(digest, entry)
         if dictionary is None:
             return b""
         if len(dictionary) + len(entry.body) <= MAX_AT_ONCE:
