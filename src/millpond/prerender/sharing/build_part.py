@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -19,6 +20,7 @@ from millpond.render.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from io import FileIO
 
     from millpond.cache.answer import LostBody
     from millpond.policy.entry import Entry
@@ -149,7 +151,7 @@ class PageFile:
     def open(self) -> Iterator[PageWriter]:
         """For the process that renders."""
         with self._path.open("wb", buffering=0) as pages, self._claimed.open("wb", buffering=0) as claimed:
-            yield PageWriter(pages.write, claimed.write)
+            yield PageWriter(partial(_write_all, pages), partial(_write_all, claimed))
 
     def read(self, targets: Sequence[Target]) -> tuple[dict[int, Page | Failure], Findings]:
         """What has been written: pages by position, and what was found besides; of a file that is complete."""
@@ -182,6 +184,13 @@ class PageFile:
 
 _DIGITS = 8
 """Bytes of one position."""
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Write all of it, or raise OSError: one write takes 2 GiB at most, and on a full disk less."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 class PageWriter(NamedTuple):
