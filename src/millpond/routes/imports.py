@@ -61,10 +61,20 @@ def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> Mod
     _put_on_path(project)
     package = _package(path.parent, app_dir, project)
     name = f"{package}.{path.stem}"
-    present = sys.modules.get(name)
+    present = _present(name)
     if present is not None and source_of(present) in (None, source):
         return present
     return _execute(name, _Source(path, source), [], project)
+
+
+def _present(name: str) -> ModuleType | None:
+    """The module that is there; if another thread is importing it, the whole of it."""
+    if sys.modules.get(name) is None:
+        return None
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit):  # noqa: BLE001 - the other thread's import has failed: this one says why
+        return None
 
 
 def package_of(folder: Path, app_dir: Path, project: Path) -> str:
