@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from millpond.config.project.project_folders import below
 from millpond.errors import Place, RouteModuleError, UsageError
+from millpond.routes.known_imports import VALUES, with_known_imports
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
+
+    from millpond.routes.known_imports import KnownImports
 
 
 _DRAWING = ("pictex", "PIL")
@@ -34,8 +37,8 @@ _packages: dict[tuple[Path, Path], str] = {}
 class _Source(importlib.abc.SourceLoader):
     """Executes the very bytes that were read and digested; a cached .pyc could be of an edit within the same second."""
 
-    def __init__(self, path: Path, source: bytes) -> None:
-        self.path, self.source = str(path), source
+    def __init__(self, path: Path, source: bytes, known: KnownImports | None = None) -> None:
+        self.path, self.source, self._known = str(path), source, known
 
     def get_filename(self, fullname: str) -> str:
         return self.path
@@ -44,16 +47,28 @@ class _Source(importlib.abc.SourceLoader):
         return self.source
 
     def get_code(self, fullname: str) -> CodeType:
-        code: CodeType = self.source_to_code(self.source, self.path)
+        known, self._known = self._known, None
+        source = self.source if known is None else with_known_imports(self.source, self.path, known)
+        code: CodeType = self.source_to_code(source, self.path)
         return code
 
+    def exec_module(self, module: ModuleType) -> None:
+        if self._known is None:
+            super().exec_module(module)
+            return
+        vars(module)[VALUES] = tuple(self._known.values())
+        super().exec_module(module)
+        vars(module).pop(VALUES, None)
 
-def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> ModuleType:
+
+def import_route(
+    path: Path, source: bytes, app_dir: Path, project: Path, known: KnownImports | None = None
+) -> ModuleType:
     """The module of a route file, from `source`; the one that is there already if it was made of the same source.
 
     It is called "app.products._slug_.route", and every folder is a package, so relative imports and siblings work.
     The names depend on nothing but the files of the project, unless another "app" is in the way: then the root
-    carries a short hash of its place.
+    carries a short hash of its place. What `known` has is taken from there instead of being imported.
 
     Raises:
         RouteModuleError: the file, or something that it imports, can't be parsed or raises.
@@ -64,7 +79,7 @@ def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> Mod
     present = _present(name)
     if present is not None and source_of(present) in (None, source):
         return present
-    return _execute(name, _Source(path, source), [], project)
+    return _execute(name, _Source(path, source, known), [], project)
 
 
 def _present(name: str) -> ModuleType | None:
