@@ -40,7 +40,10 @@ async def test_a_file_has_the_names_of_other_modules_as_they_were_at_the_start(
 def test_a_file_takes_what_is_known_and_imports_the_rest() -> None:
     source = "from __future__ import annotations\nimport a\nfrom b import c as d, e\nfrom .b import c\n"
     source += "def f():\n    from b import c as d, e\n"
-    tree = with_known_imports(source.encode(), "route.py", {("b", 0, ("c", "e")): (1, 2)})
+    of_file = ast.parse(source)
+    tree, values = with_known_imports(of_file, {("b", 0, ("c", "e")): (1, 2)})
+    assert values == ((1, 2),)
+    assert ast.unparse(of_file) == ast.unparse(ast.parse(source))
     expected = source.replace("from b import c as d, e", f"(d, e) = {VALUES}[0]", 1)
     assert ast.unparse(tree) == ast.unparse(ast.parse(expected))
     assert [statement.lineno for statement in tree.body] == [1, 2, 3, 4, 5]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 ImportedNames: TypeAlias = tuple[str, int, tuple[str, ...]]
 """A statement `from MODULE import NAMES`: the module, the dots in front of it, and the names."""
@@ -15,21 +15,23 @@ VALUES = "__known_imports__"
 """The module's variable from which the file takes the values: a sequence, in the order of the mapping."""
 
 
-def with_known_imports(source: bytes, path: str, known: KnownImports) -> ast.Module:
-    """The syntax tree of a file that takes from VALUES what it would import at its top level.
+class PreparedFile(NamedTuple):
+    """A file that takes from VALUES what it would import at its top level."""
+
+    tree: ast.Module
+    values: tuple[tuple[object, ...], ...]
+
+
+def with_known_imports(tree: ast.Module, known: KnownImports) -> PreparedFile:
+    """The file, prepared; its own tree stays as it is.
 
     Args:
-        source: the file's.
-        path: where it is, for error messages.
+        tree: the file's.
         known: what it needn't import.
-
-    Raises:
-        SyntaxError: it isn't Python.
     """
-    tree = ast.parse(source, path)
     positions = {names: position for position, names in enumerate(known)}
-    tree.body = [_known(statement, positions) for statement in tree.body]
-    return tree
+    body = [_known(statement, positions) for statement in tree.body]
+    return PreparedFile(ast.Module(body, tree.type_ignores), tuple(known.values()))
 
 
 def _known(statement: ast.stmt, positions: Mapping[ImportedNames, int]) -> ast.stmt:

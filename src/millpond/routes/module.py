@@ -21,6 +21,7 @@ from millpond.policy.segment import (
 )
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
 from millpond.routes.imports import import_route, parse_source, read_source
+from millpond.routes.known_imports import with_known_imports
 from millpond.routes.options.folders import NO_FOLDERS, Folders
 from millpond.routes.options.stray_options import stray_options
 from millpond.routes.parameters.listers import without_arguments
@@ -94,7 +95,8 @@ def load(
     project, app_dir = project.absolute(), app_dir.absolute()
     source = read(file) if source is None else source
     tree = parse_source(source, file.path, file.file, project)
-    module = import_route(file.path, source, app_dir, project, known_imports)
+    prepared = None if known_imports is None else with_known_imports(tree, known_imports)
+    module = import_route(file.path, source, app_dir, project, prepared)
     exports = vars(module)
     methods = METHODS if file.metadata is None else ()
     if b"operation" in source:
