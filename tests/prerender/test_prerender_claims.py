@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import subprocess
 import sys
@@ -51,6 +52,13 @@ def test_the_last_positions_are_left_to_all_processes_alike(number: NumberFile) 
 
 def test_a_process_renders_no_more_at_a_time_than_it_has_places() -> None:
     assert Claims(100).claim(4, 4) is None
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_number_in_a_folder_that_is_gone_is_an_error_and_no_more(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        NumberFile(tmp_path / "gone" / "next")
+    gc.collect()
 
 
 def test_one_process_at_a_time_claims(number: NumberFile, tmp_path: Path) -> None:
@@ -149,6 +157,19 @@ def test_a_record_is_written_whole_however_little_the_system_takes_at_a_time(mon
         monkeypatch.undo()
         assert file.read([]) == ({5: failure}, Findings())
         assert file.under_way() == []
+
+
+def test_the_folder_of_a_build_that_was_killed_is_removed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, other, new = (tmp_path / f"millpond-build-{name}" for name in ("killed", "other", "new"))
+    for folder, file in ((killed, "owner"), (other, "owner"), (new, "new-owner")):
+        folder.mkdir()
+        (folder / file).touch()
+    with NumberFile(other / "owner").held(), part_folder() as first, part_folder() as second:
+        assert set(tmp_path.iterdir()) == {other, new, first.path, second.path}
+    assert set(tmp_path.iterdir()) == {other, new}
 
 
 ORPHAN = """

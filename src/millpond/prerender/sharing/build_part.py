@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import tempfile
@@ -218,20 +219,41 @@ def _sent(page: Page) -> _SentPage:
     return _SentPage(page.entry, page.use, page.seconds, inputs, page.lost)
 
 
+_PREFIX = "millpond-build-"
+_OWNER = "owner"
+"""The file that the first process of a build holds as long as it lives."""
+
+
 @contextmanager
 def part_folder() -> Iterator[PartFolder]:
-    """A folder for one build, on this machine's own disk; removed after the block.
+    """A folder for one build, on this machine's own disk; removed after the block. If the process is killed in it, the
+    next build removes the folder.
 
     Raises:
         BuildError: it can't be made.
     """
+    _remove_abandoned(Path(tempfile.gettempdir()))
     try:
-        path = Path(tempfile.mkdtemp(prefix="millpond-build-"))
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
     except OSError as error:
         raise BuildError(
             f"no folder for temporary files ({error}); set TMPDIR, or [build] workers = 1, which needs none."
         ) from error
     try:
-        yield PartFolder(path)
+        with NumberFile(path / "new-owner").held():
+            (path / "new-owner").rename(path / _OWNER)  # whoever finds it, finds it held
+            yield PartFolder(path)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the folders of this user's builds whose first process has been killed."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        try:
+            is_ours = path.lstat().st_uid == os.getuid() and (path / _OWNER).exists()
+            is_abandoned = is_ours and not NumberFile(path / _OWNER).is_held
+        except OSError:  # its build has just removed it
+            continue
+        if is_abandoned:
+            shutil.rmtree(path, ignore_errors=True)
