@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
+from hashlib import sha256
 from random import Random
 
 import msgspec
@@ -12,8 +14,10 @@ import pytest
 from millpond.cache.answer import varying
 from millpond.cache.coding.coded_bodies import MAX_AT_ONCE, MAX_AWAITED, CodedBodies
 from millpond.cache.coding.compression import compress
+from millpond.cache.coding.dictionaries import Dictionaries
 from millpond.policy.entry import Coding, CompressedBody, Entry
 from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation, Reply
+from millpond.stores.memory import MemoryStore
 
 ALL: tuple[Coding, ...] = ("zstd", "br", "gzip")
 TEXT = b"The still water is the cache; it drives the mill only when it must. "
@@ -137,6 +141,59 @@ async def test_a_form_that_fits_nowhere_is_sent_all_the_same() -> None:
     assert coding(await coded.reply(entry, accepting("gzip"))) == b"gzip"
     assert coding(await coded.reply(answer(), accepting("gzip"))) == b"gzip"
     assert len(coded) == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [400, MAX_AT_ONCE + 1])
+async def test_where_nothing_fits_a_body_that_no_coding_shortens_is_sent_as_it_is(size: int) -> None:
+    incompressible = Random(1)
+    entry = answer(bytes(incompressible.randrange(256) for _ in range(size)))
+    reply = await asyncio.wait_for(CodedBodies(ALL, 10).reply(entry, accepting("gzip, br, zstd")), 5)
+    assert (coding(reply), reply.body is entry.body) == (None, True)
+
+
+class SlowDictionaries(Dictionaries):
+    """One dictionary, from a store that takes a moment."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(MemoryStore(max_bytes=ROOM, clock=lambda: 0.0))
+        self._body = body
+
+    async def get(self, digest: bytes, answer: Entry) -> bytes | None:
+        await asyncio.sleep(0)
+        return self._body if digest == sha256(self._body).digest() else None
+
+
+def with_dictionary(accepted: str, dictionary: bytes) -> Negotiation:
+    digest = base64.b64encode(sha256(dictionary).digest())
+    return Negotiation.of([(b"accept-encoding", accepted.encode()), (b"available-dictionary", b":%s:" % digest)])
+
+
+@pytest.mark.anyio
+async def test_a_form_that_two_requests_make_at_once_counts_once() -> None:
+    room = 3000
+    former, others = TEXT * 20 + b"former", [answer(TEXT * 20 + b"%d" % number) for number in range(4)]
+    coded, entry = CodedBodies(ALL, room, dictionaries=SlowDictionaries(former)), answer(TEXT * 20 + b"now")
+    entry = msgspec.structs.replace(entry, headers=(*entry.headers, (b"vary", b"available-dictionary")))
+    wanted = with_dictionary("gzip, dcz", former)
+    replies = await asyncio.gather(*(coded.reply(entry, wanted) for _ in range(100)))
+    assert {coding(reply) for reply in replies} == {b"dcz"}
+    for other in others:
+        coded.at_once(other, accepting("gzip"))
+    assert len(coded) == 1 + len(others)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("accepted", "sent"), [("br, dcz;q=0.5", b"br"), ("br;q=0.5, dcz", b"dcz"), ("br, dcz", b"dcz"), ("dcz;q=0", None)]
+)
+async def test_a_dictionary_is_used_where_the_client_prefers_nothing_else(accepted: str, sent: bytes | None) -> None:
+    former = TEXT * 20 + b"former"
+    coded, entry = CodedBodies(ALL, ROOM, dictionaries=SlowDictionaries(former)), answer(TEXT * 20 + b"now")
+    entry = msgspec.structs.replace(entry, headers=(*entry.headers, (b"vary", b"available-dictionary")))
+    wanted = with_dictionary(accepted, former)
+    assert coding(await coded.reply(entry, wanted)) == sent
+    assert coding(coded.at_once(entry, wanted)) == sent
 
 
 @pytest.mark.anyio

@@ -150,6 +150,24 @@ async def test_one_answer_may_be_the_dictionary_of_many_paths(project: Project) 
         assert json.loads(decoded(answer, one.content))["id"] == "b"
 
 
+@pytest.mark.parametrize(("staffs", "publics"), [(True, True), (True, '"/items/*"'), ('"/staff/*"', '"/items/*"')])
+async def test_who_guesses_an_answer_of_another_route_does_not_learn_that_it_is_right(
+    project: Project, staffs: bool | str, publics: bool | str
+) -> None:
+    project.routes(
+        {
+            "/staff/[id]": ITEMS.format(chosen=staffs, count=21),
+            "/items/[id]": ITEMS.format(chosen=publics, count=20),
+        }
+    )
+    async with project.serving() as served:
+        seen_by_staff = await held(served, "/staff/built")
+        await served.client.put("/items/built?price=139")
+        for _ in range(2):
+            answer = await asked(served, "/items/built", seen_by_staff)
+            assert answer.headers["content-encoding"] in {"gzip", "br", "zstd"}
+
+
 async def test_after_a_deploy_the_answers_of_the_former_build_still_serve(project: Project) -> None:
     project.store = MemoryStore(max_bytes=2**22, clock=project.clock)
     project.routes({"/items/[id]": ITEMS.format(chosen=True, count=20)})
@@ -237,3 +255,10 @@ async def test_the_path_in_the_pattern_is_the_clients_and_no_syntax(project: Pro
         ]:
             answer = await served.get(path)
             assert answer.headers["use-as-dictionary"] == f'match="{match}"', path
+
+
+async def test_a_base_path_is_in_the_pattern_as_it_is_sent(project: Project) -> None:
+    project.routes({"/items/[id]": ITEMS.format(chosen=True, count=20)})
+    async with project.serving(base_path="/café x") as served:
+        for path in ("/caf%C3%A9%20x/items/built", "/caf%C3%A9%20x/items/b"):
+            assert (await served.get(path)).headers["use-as-dictionary"] == f'match="{path}"'

@@ -35,6 +35,13 @@ INERT = {
     "what scripts do": 'def GET(): return 1\nif __name__ == "__main__":\n    print(GET())\n',
     "a constant of a package": "from fastapi import status\nfrom http import HTTPStatus\nOK = status.HTTP_200_OK\nGONE = HTTPStatus.GONE",
     "a lambda": "key = lambda item, by='name': item[by]",
+    "an enum with methods": "from enum import Enum\nclass Size(str, Enum):\n    S = 's'\n    def __str__(self): return 'S'",
+    "special methods of instances": "class Refused(ValueError):\n    def __init__(self, why): run(why)\n"
+    "    def __str__(self): return ''",
+    "extra fields of a model": "from pydantic import BaseModel\nclass A(BaseModel):\n    __pydantic_extra__: dict[str, int]",
+    "options that are another's": "from fastapi import Query\nfrom shop import MOST\ndef GET(n: int = Query(le=MOST)): return n",
+    "own values that are unpacked": "A, B = 1, 2\nC = (A, B)\nD = len(C)",
+    "a part of a path": "from pathlib import Path\nHERE = Path(__file__).parent",
     "what is passed on by its name": "from shop import items\nget = items\ndef GET(): return get()",
 }
 NOT_INERT = {
@@ -72,6 +79,29 @@ NOT_INERT = {
     "a name that means something else now": "from fastapi import Depends\nfrom shop import run as Depends\na = Depends(1)",
     "a built-in name that means something else now": "from shop import run as list\na = list()",
     "a class attribute with the name of another's value": "from shop import MOST\nclass A:\n    MOST = 1\nLESS = MOST - 1",
+    "an alias of another's value": "from shop import MOST\nmost = MOST\nLESS = most - 1",
+    "another's value in a container": "from shop import MOST\nBOTH = (MOST, 1)\nALL = sum(BOTH)",
+    "another's value that is unpacked": "from shop import ADDRESS\nHOST, PORT = ADDRESS",
+    "another's options": "from fastapi import Query\nfrom shop import options\ndef GET(q=Query(**options)): return q",
+    "another's values that are counted": "from collections import Counter\nfrom shop import NAMES\nBY_NAME = Counter(NAMES)",
+    "another's names of fields": "import collections\nfrom shop import NAMES\nItem = collections.namedtuple('Item', NAMES)",
+    "another's value in an answer": "from fastapi.responses import JSONResponse\nfrom shop import NAMES\na = JSONResponse(NAMES)",
+    "an item of another's as a dependency": "from fastapi import Depends\nfrom shop import all\na = Depends(all['user'])",
+    "another's value in a class, which may be told its name": "from shop import column\nclass A:\n    name = column",
+    "a function that a built-in one calls": "def load(n): run()\nA = sorted([2, 1], key=load)",
+    "an alias of such a function": "def load(n): run()\nby = load\nA = sorted([2, 1], key=by)",
+    "a class that a built-in function looks at": "class A(dict):\n    def __len__(self): run()\nB = str(A)",
+    "a hook of pydantic's": "from pydantic import BaseModel\nclass A(BaseModel):\n    @classmethod\n"
+    "    def __pydantic_init_subclass__(cls, **options): run()\nclass B(A): pass",
+    "a hook that is assigned": "from shop import hook\nclass A:\n    __init_subclass__ = hook\nclass B(A): pass",
+    "a hook that is a lambda": "class A:\n    __init_subclass__ = lambda **options: run()\nclass B(A): pass",
+    "members that are made by a function": "from enum import Enum\nclass A(Enum):\n    def __init__(self, n): run()\n    B = 1",
+    "members that are made by a base": "import enum\nclass A:\n    def __init__(self, n): run()\nclass B(A, enum.Enum):\n    C = 1",
+    "members that a base of the file's makes": "from enum import IntEnum\nclass A(IntEnum): pass\n"
+    "class B(A):\n    def __init__(self, n): run()\n    C = 1",
+    "values of members that are made": "from enum import Enum, auto\nclass A(Enum):\n"
+    "    def _generate_next_value_(name, *rest): return run()\n    B = auto()",
+    "the level of a logger": "import logging\nLEVEL = logging.getLogger('a').level",
     "an assertion": "assert True",
     "a deletion": "a = 1\ndel a",
     "a file that is read": "from pathlib import Path\nTEXT = Path('a').read_text()",

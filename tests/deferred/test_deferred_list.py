@@ -50,6 +50,7 @@ class Lists:
         (lambda routes: routes == [FILE, OTHER, DECLARED], True),
         (lambda routes: routes != [DECLARED], True),
         (lambda routes: routes + [DECLARED], [FILE, OTHER, DECLARED, DECLARED]),  # noqa: RUF005 - what is asked
+        (lambda routes: [DECLARED] + routes, [DECLARED, FILE, OTHER, DECLARED]),  # noqa: RUF005 - what is asked
         (lambda routes: routes * 1, [FILE, OTHER, DECLARED]),
         (lambda routes: repr(routes), repr([FILE, OTHER, DECLARED])),
         (lambda routes: routes.copy(), [FILE, OTHER, DECLARED]),

@@ -332,14 +332,18 @@ async def test_threads_that_need_one_file_at_once_execute_it_once(shop: Project)
 async def test_a_file_that_can_not_be_executed_any_more_fails_its_requests_alone(
     shop: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    shop.routes({"/live": "import shop.prices\ndef GET(request): return [3, request.headers.get('x', '')]\n"})
+    await shop.built()
     async with shop.started() as running:
-        monkeypatch.delattr("shop.prices.LARGE")
         monkeypatch.setitem(sys.modules, "shop", None)
         assert (await running.get("/live")).status_code == 500
         assert "app/live/route.py:1: the file can't be imported: ModuleNotFoundError" in caplog.text
+        with pytest.raises(RouteModuleError, match=r"^app/live/route\.py:1: the file can't be imported"):
+            running.pond.openapi()
         monkeypatch.undo()
         assert (await running.get("/live")).json() == [3, ""]
         assert (await running.get("/a_b")).json() == "line"
+        assert "/live" in running.pond.openapi()["paths"]
 
 
 async def test_middleware_of_the_users_has_all_routes_at_the_start(shop: Project) -> None:

@@ -108,6 +108,9 @@ def test_nothing_is_compressed_twice_or_against_the_handlers_will() -> None:
     assert not compressible(200, (JSON, (b"content-encoding", b"gzip")), 10_000)
     assert compressible(200, (JSON, (b"content-encoding", b"identity")), 10_000)
     assert not compressible(200, (JSON, (b"cache-control", b"max-age=5, No-Transform")), 10_000)
+    several = ((b"cache-control", b"no-transform"), (b"cache-control", b"max-age=5"))
+    assert not compressible(200, (JSON, *several), 10_000)
+    assert not compressible(200, (JSON, (b"content-encoding", b"gzip"), (b"content-encoding", b"identity")), 10_000)
 
 
 def test_a_coding_pays_from_a_tenth_on() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import io
+import subprocess
+import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,6 +52,13 @@ def test_the_last_positions_are_left_to_all_processes_alike(number: NumberFile) 
 
 def test_a_process_renders_no_more_at_a_time_than_it_has_places() -> None:
     assert Claims(100).claim(4, 4) is None
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_number_in_a_folder_that_is_gone_is_an_error_and_no_more(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        NumberFile(tmp_path / "gone" / "next")
+    gc.collect()
 
 
 def test_one_process_at_a_time_claims(number: NumberFile, tmp_path: Path) -> None:
@@ -126,3 +137,61 @@ def test_what_was_claimed_and_not_rendered_is_known_of_a_process_that_was_ended_
         assert file.under_way() == [3, 300]
         assert file.read([]) == ({5: failure}, Findings())
     assert not folder.path.exists()
+
+
+class Narrow(io.FileIO):
+    """Takes three bytes at a time, as a disk does that is almost full."""
+
+    def write(self, content: Any, /) -> int:
+        return super().write(bytes(content)[:3])
+
+
+def test_a_record_is_written_whole_however_little_the_system_takes_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = Failure("app/route.py", "/a", {}, "why")
+    monkeypatch.setattr("pathlib.Path.open", lambda path, mode, buffering=0: Narrow(path, mode))
+    with part_folder() as folder:
+        file = folder.pages(1)
+        with file.open() as writer:
+            writer.claimed(5)
+            writer.rendered(5, failure)
+        monkeypatch.undo()
+        assert file.read([]) == ({5: failure}, Findings())
+        assert file.under_way() == []
+
+
+def test_the_folder_of_a_build_that_was_killed_is_removed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, other, new = (tmp_path / f"millpond-build-{name}" for name in ("killed", "other", "new"))
+    for folder, file in ((killed, "owner"), (other, "owner"), (new, "new-owner")):
+        folder.mkdir()
+        (folder / file).touch()
+    with NumberFile(other / "owner").held(), part_folder() as first, part_folder() as second:
+        assert set(tmp_path.iterdir()) == {other, new, first.path, second.path}
+    assert set(tmp_path.iterdir()) == {other, new}
+
+
+ORPHAN = """
+import multiprocessing, os, sys
+from pathlib import Path
+from millpond.prerender.sharing.build_part import PartFolder
+from millpond.prerender.sharing.crew_member import run_member
+
+def late(folder):  # it begins when the first process is gone
+    multiprocessing.parent_process().join()
+    Path(folder, "claimed-1").touch()
+    run_member(None, PartFolder(Path(folder)), 1, None)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=late, args=(sys.argv[1],)).start()
+    os._exit(0)
+"""
+
+
+def test_a_process_that_begins_after_the_end_of_the_first_says_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "orphan.py").write_text(ORPHAN, "utf-8")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    done = subprocess.run([sys.executable, str(tmp_path / "orphan.py"), str(folder)], capture_output=True, check=False)
+    assert (done.returncode, done.stderr, folder.exists()) == (0, b"", False)

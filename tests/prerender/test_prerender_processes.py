@@ -16,6 +16,7 @@ from millpond.cli.build import TakePart
 from millpond.cli.project import open_project
 from millpond.config import Entrypoint
 from millpond.errors import StoreError
+from millpond.prerender.sharing import crew
 from millpond.prerender.sharing.crew import BuildProcesses
 from millpond.stores.build_store import BuildStore
 
@@ -250,6 +251,36 @@ def test_a_process_that_cannot_start_is_done_without(shared: SharedProject) -> N
     (warning,) = two.report["warnings"]
     assert warning.startswith("a further process of the build couldn't start, so the build went on without it: ")
     assert "OSError: the database is locked" in warning
+
+
+def test_a_process_ends_by_itself_whatever_threads_the_project_has(shared: SharedProject) -> None:
+    shared.write(
+        {
+            "app/[id]/route.py": """
+                from meeting import meet
+                dynamic = "force-static"
+                def generate_static_params(): return [{"id": str(n)} for n in range(8)]
+                def GET(id): return meet()
+            """,
+            "instrumentation.py": """
+                import threading
+                from meeting import is_second
+                def register(app):
+                    if is_second():
+                        threading.Thread(target=threading.Event().wait).start()
+            """,
+            "millpond.toml": "[build]\nconcurrency = 2\n",
+        }
+    )
+    ends, end = list[int | None](), crew._Process.end
+
+    def noted(process: crew._Process, seconds: float) -> None:
+        end(process, seconds)
+        ends.append(process._process.exitcode)
+
+    shared.monkeypatch.setattr(crew._Process, "end", noted)
+    two = shared.build(2)
+    assert (two.done.code, two.rendered_by, ends) == (0, 2, [0]), two.done.err
 
 
 def test_where_no_store_can_be_shared_one_process_builds(shared: SharedProject) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from routes_project import load_one, write
 
 from millpond.errors import RouteModuleError
-from millpond.routes.imports import forget, import_project_file
+from millpond.routes.imports import forget, import_project_file, import_route, package_of
 from millpond.routes.module import RouteModule, load
 from millpond.routes.scan import scan
 
@@ -273,3 +275,34 @@ def test_a_changed_file_of_the_project_is_loaded_anew(tmp_path: Path) -> None:
     assert import_project_file(path, tmp_path) is first
     path.write_text("X = 2\n")
     assert import_project_file(path, tmp_path).X == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_route_that_another_thread_imports_is_waited_for(tmp_path: Path, fails: bool) -> None:
+    (tmp_path / "gates.py").write_text("import threading\nbegun, go = threading.Event(), threading.Event()\n", "utf-8")
+    text = "import gates\ngates.begun.set()\ngates.go.wait(5)\nONE = 1\n"
+    app = write(tmp_path, {"app/slow/route.py": text + "{}[gates.go]\n" * fails})
+    path = app / "slow" / "route.py"
+    package = package_of(path.parent, app, tmp_path)
+    ended = list[KeyError]()
+
+    def import_it() -> None:
+        try:
+            importlib.import_module(f"{package}.route")
+        except KeyError as error:
+            ended.append(error)
+
+    other = threading.Thread(target=import_it)
+    other.start()
+    gates = importlib.import_module("gates")
+    assert gates.begun.wait(5)
+    threading.Timer(0.02, gates.go.set).start()
+    try:
+        if fails:
+            with pytest.raises(RouteModuleError, match="KeyError"):
+                import_route(path, path.read_bytes(), app, tmp_path)
+        else:
+            assert import_route(path, path.read_bytes(), app, tmp_path).ONE == 1
+    finally:
+        other.join()
+    assert len(ended) == fails

@@ -251,6 +251,23 @@ async def test_forms_are_bounded_together(project: Project, monkeypatch: pytest.
         assert short_way(served, "/0", NO_NEGOTIATION) == b'"0"'
 
 
+async def test_what_is_sent_once_takes_no_room_from_what_is_remembered(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared, "_MAX_BYTES_OF_ALL", 6 * 1200)
+    text = 'revalidate = 60\ndef GET():\n    return "the still water " * 100\n'
+    project.routes({"/static": text})
+    async with project.serving() as served:
+        await warm(served, "/static")
+        short_way(served, "/static", NO_NEGOTIATION)
+        known = hits_of(served).cached_path(b"/static")
+        assert known is not None
+        ready = known.prepared
+        for number in range(20):
+            short_way(served, "/static", Negotiation(b"gzip, " + b"x" * 600 + b"%d" % number))
+        assert known.prepared is ready is not None
+
+
 async def test_what_clients_ask_for_is_remembered_within_bounds(project: Project) -> None:
     project.routes(ROUTES)
     async with project.serving() as served:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+import lmdb
 import pytest
 from conformance import BUILD, NOW, MovableClock, entry_at, taken
 from lmdb_views import Opener, keys_of, views_of
@@ -175,6 +177,46 @@ async def test_of_two_processes_one_prunes(opened: Opener) -> None:
     await pruned(other, 1)
     with store._transactions.reading() as (txn, tables):
         assert txn.stat(tables.by_age)["entries"] <= 8
+
+
+async def test_a_writer_who_is_busy_when_pruning_ends_delays_no_later_one(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await opened(max_tags=8)
+    lock, loop = store._transactions.environment.lock, asyncio.get_running_loop()
+
+    async def meanwhile_another_writes(*_: object) -> None:
+        assert lock.take()
+        loop.call_later(0.01, lock.give)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("millpond.stores.lmdb.upkeep.housekeeping.prune", meanwhile_another_writes)
+        store.invalidate([f"tag {number}" for number in range(20)])
+        await store.tidy()
+    assert await store.acquire("\0upkeep", 60) is not None
+
+
+async def test_upkeep_that_is_ended_ends_also_where_nothing_can_be_written(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, begun = await opened(max_tags=8), asyncio.Event()
+
+    async def goes_on(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    def fails(*_: object, **__: object) -> bool:
+        raise lmdb.DiskError("full")
+
+    store.invalidate([f"tag {number}" for number in range(20)])
+    with monkeypatch.context() as patched:
+        patched.setattr("millpond.stores.lmdb.upkeep.housekeeping.prune", goes_on)
+        upkeep = asyncio.create_task(store.tidy())
+        await begun.wait()
+        patched.setattr("millpond.stores.lmdb.transactions._transact", fails)
+        upkeep.cancel()
+        await asyncio.wait((upkeep,))
+    assert upkeep.cancelled()
 
 
 # What readers know of rows

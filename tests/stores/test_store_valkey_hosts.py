@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -273,11 +274,31 @@ async def test_a_server_that_evicts_anything_is_warned_of_and_a_lost_part_is_not
         await store.open()
         try:
             assert "evicts by maxmemory-policy allkeys-lru" in caplog.text
-            before = store.invalidate(["t"])
-            await store.commit(entry_at("/a", time.time(), tags=("t",), generation=before))
-            server.client().delete(Layout("tests", "").rows)  # as an eviction would
-            assert soon(lambda: store.generation() > before)
-            assert await store.get("/a") is None
+            layout = Layout("tests", "")
+            for part in (layout.rows, layout.index, layout.places):
+                before = store.invalidate(["t"])
+                await store.commit(entry_at("/a", time.time(), tags=("t",), generation=before))
+                server.client().delete(part)  # as an eviction would
+                assert soon(lambda: store.generation() > before)  # noqa: B023 - called at once
+                assert await store.get("/a") is None
+        finally:
+            await store.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("part", ["index", "places"])
+async def test_a_full_server_that_lost_what_it_evicts_by_keeps_no_commit_waiting(part: str) -> None:
+    with Engine(VALKEY) as server:
+        settle(server.client(), "tests")
+        store = store_at(server.url, max_bytes=20_000, **QUICK)
+        await store.open()
+        try:
+            for number in range(10):
+                await store.commit(entry_at(f"/{number}", time.time(), body=b"x" * 2000))
+            server.client().delete(getattr(Layout("tests", ""), part))
+            async with asyncio.timeout(5):
+                await store.commit(entry_at("/b", time.time(), body=b"x" * 2000))
+            assert soon(lambda: server.client().hget(Layout("tests", "").state[0], "size") == b"0")
         finally:
             await store.close()
 

@@ -9,6 +9,7 @@ from tested_project import File
 
 from millpond import Millpond
 from millpond.errors import BuildError
+from millpond.routes.imports import forget
 from millpond.stores.memory import MemoryStore
 from millpond.testing import AsyncTestClient, TestClient, assert_hit, assert_live, assert_miss, assert_stale
 
@@ -70,6 +71,20 @@ async def test_an_invalidation_before_the_first_request_counts(project: Project,
     client.invalidate(paths="/")
     assert_miss(await client.get("/"))
     assert_hit(await client.get("/items/1"))
+
+
+async def test_files_are_executed_before_the_first_request_and_keep_no_mock_of_a_later_patch(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.routes({"/": "from shop import price\ndef GET(request): return [price(), *request.headers.keys()][:1]\n"})
+    project.write({"shop.py": "def price(): return 3\n"})
+    await Millpond(project.folder / "app").build()
+    forget(project.folder)
+    async with AsyncTestClient(Millpond(project.folder / "app"), use_build=True) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr("shop.price", lambda: 0)
+            assert (await client.get("/")).json() == [3]
+        assert (await client.get("/")).json() == [3]
 
 
 def test_a_build_that_is_not_there_is_an_error(project: Project) -> None:

@@ -325,7 +325,7 @@ class Millpond(starlette_names.LayeredFastAPI):
         elif isolated is None:
             isolated = self._given_store is None and is_test(scope)
         reads_build = not isolated if rehearsal is None else rehearsal.reads_build
-        waits = serves and reads_build and self._is_unseen.lets_routes_wait()
+        waits = serves and rehearsal is None and reads_build and self._is_unseen.lets_routes_wait()
         files = (self._files.to_serve if waits else self._files.load)()
         return AppContext(
             project=self.project,

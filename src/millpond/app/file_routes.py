@@ -126,7 +126,8 @@ class FileRoutes:
                 try:
                     self._routes = self._routes_or_load()
                 except Exception as error:
-                    self._failure = error
+                    if self._deferred is None:  # those that wait try again
+                        self._failure = error
                     raise
                 finally:
                     self._is_loading = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, NoReturn, Self
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -25,6 +25,7 @@ from millpond.prerender.sharing.cores import available_cores
 from millpond.prerender.sharing.crew import BuildProcesses
 from millpond.prerender.sources.opened_files import opened_files
 from millpond.serve.logs import configure_logs
+from millpond.serve.processes.process_exit import exit_process
 from millpond.stores.factory import shared_store
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class TakePart:
         with opened_files(), prints_on_stderr():
             app = open_project(self.entrypoint, lambda note: None)  # notes are told once
             run_project(app, app.builder().take_part(member))
+
+    def exit(self) -> NoReturn:
+        """Exit as commands do, whatever threads the project has."""
+        exit_process(0)
 
 
 async def _publish(app: Millpond, manifest: BuildManifest) -> None:

@@ -213,7 +213,7 @@ class Renderer:
     def sent_path(self, target: Target) -> str:
         """The encoded path by which clients ask for a target, without a query."""
         slash = last_slash(target.segments, self.trailing_slash and target.route.follows_trailing_slash)
-        return f"{self.base_path}{target.path}{slash}"
+        return f"{quote(self.base_path, safe=_SAFE)}{target.path}{slash}"
 
     def _asgi_scope(self, scope: SharedScope, target: Target) -> dict[str, Any]:
         get = target.route.operations["GET"]
@@ -228,7 +228,7 @@ class Renderer:
             "client": None,
             "root_path": self.base_path,
             "path": f"{self.base_path}/{'/'.join(target.segments)}{slash}",
-            "raw_path": quote(self.base_path, safe=_SAFE).encode("ascii") + f"{target.path}{slash}".encode("ascii"),
+            "raw_path": self.sent_path(target).encode("ascii"),
             "query_string": target.query.encode("ascii"),
             "headers": [],
             "state": dict(self.state),

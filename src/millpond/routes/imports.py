@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from millpond.config.project.project_folders import below
 from millpond.errors import Place, RouteModuleError, UsageError
+from millpond.routes.known_imports import VALUES
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
+
+    from millpond.routes.known_imports import PreparedFile
 
 
 _DRAWING = ("pictex", "PIL")
@@ -34,8 +37,8 @@ _packages: dict[tuple[Path, Path], str] = {}
 class _Source(importlib.abc.SourceLoader):
     """Executes the very bytes that were read and digested; a cached .pyc could be of an edit within the same second."""
 
-    def __init__(self, path: Path, source: bytes) -> None:
-        self.path, self.source = str(path), source
+    def __init__(self, path: Path, source: bytes, prepared: PreparedFile | None = None) -> None:
+        self.path, self.source, self._prepared = str(path), source, prepared
 
     def get_filename(self, fullname: str) -> str:
         return self.path
@@ -44,16 +47,25 @@ class _Source(importlib.abc.SourceLoader):
         return self.source
 
     def get_code(self, fullname: str) -> CodeType:
-        code: CodeType = self.source_to_code(self.source, self.path)
+        prepared, self._prepared = self._prepared, None
+        code: CodeType = self.source_to_code(self.source if prepared is None else prepared.tree, self.path)
         return code
 
+    def exec_module(self, module: ModuleType) -> None:
+        if self._prepared is not None:
+            vars(module)[VALUES] = self._prepared.values
+        super().exec_module(module)
+        vars(module).pop(VALUES, None)
 
-def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> ModuleType:
+
+def import_route(
+    path: Path, source: bytes, app_dir: Path, project: Path, prepared: PreparedFile | None = None
+) -> ModuleType:
     """The module of a route file, from `source`; the one that is there already if it was made of the same source.
 
     It is called "app.products._slug_.route", and every folder is a package, so relative imports and siblings work.
     The names depend on nothing but the files of the project, unless another "app" is in the way: then the root
-    carries a short hash of its place.
+    carries a short hash of its place. `prepared` is executed in place of the source.
 
     Raises:
         RouteModuleError: the file, or something that it imports, can't be parsed or raises.
@@ -61,10 +73,20 @@ def import_route(path: Path, source: bytes, app_dir: Path, project: Path) -> Mod
     _put_on_path(project)
     package = _package(path.parent, app_dir, project)
     name = f"{package}.{path.stem}"
-    present = sys.modules.get(name)
+    present = _present(name)
     if present is not None and source_of(present) in (None, source):
         return present
-    return _execute(name, _Source(path, source), [], project)
+    return _execute(name, _Source(path, source, prepared), [], project)
+
+
+def _present(name: str) -> ModuleType | None:
+    """The module that is there; if another thread is importing it, the whole of it."""
+    if sys.modules.get(name) is None:
+        return None
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit):  # noqa: BLE001 - the other thread's import has failed: this one says why
+        return None
 
 
 def package_of(folder: Path, app_dir: Path, project: Path) -> str:

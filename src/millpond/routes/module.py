@@ -21,6 +21,7 @@ from millpond.policy.segment import (
 )
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
 from millpond.routes.imports import import_route, parse_source, read_source
+from millpond.routes.known_imports import with_known_imports
 from millpond.routes.options.folders import NO_FOLDERS, Folders
 from millpond.routes.options.stray_options import stray_options
 from millpond.routes.parameters.listers import without_arguments
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from millpond.routes.known_imports import KnownImports
     from millpond.routes.options.router_file import RouterModule
     from millpond.routes.scan import RouteFile
 
@@ -70,7 +72,13 @@ class RouteModule:
         return self.inherited.get(name) or Place(self.file.file, self.lines.get(name))
 
 
-def load(file: RouteFile, project: Path, app_dir: Path, source: bytes | None = None) -> RouteModule:
+def load(
+    file: RouteFile,
+    project: Path,
+    app_dir: Path,
+    source: bytes | None = None,
+    known_imports: KnownImports | None = None,
+) -> RouteModule:
     """Import a route file and check what it exports; of a metadata file, the options only.
 
     Args:
@@ -78,6 +86,7 @@ def load(file: RouteFile, project: Path, app_dir: Path, source: bytes | None = N
         project: the project's folder.
         app_dir: the folder of the routes.
         source: what stood in the file when it was read; None: it is read now.
+        known_imports: the values of names that it needn't import.
 
     Raises:
         RouteModuleError: it can't be read, parsed or imported, a constant has a value outside its schema (R2.1,
@@ -86,7 +95,8 @@ def load(file: RouteFile, project: Path, app_dir: Path, source: bytes | None = N
     project, app_dir = project.absolute(), app_dir.absolute()
     source = read(file) if source is None else source
     tree = parse_source(source, file.path, file.file, project)
-    module = import_route(file.path, source, app_dir, project)
+    prepared = None if known_imports is None else with_known_imports(tree, known_imports)
+    module = import_route(file.path, source, app_dir, project, prepared)
     exports = vars(module)
     methods = METHODS if file.metadata is None else ()
     if b"operation" in source:

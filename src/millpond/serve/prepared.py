@@ -212,12 +212,14 @@ class PreparedEntry:
             return None
         lasting = lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates)
         representation = next((one for one in self.representations.values() if one.is_of(chosen, lasting)), None)
+        is_new = representation is None
         if representation is None:
             representation = Representation(chosen, lasting)
-            own_body = 0 if chosen.body is entry.body else len(chosen.body)
-            self._volatile_table.count_representation(representation.size + own_body)
         conditions = sum(len(value) for _, value in negotiation.conditions)
         if len(negotiation.accepted) + len(negotiation.dictionary) + conditions <= _MAX_NEGOTIATION_BYTES:
+            if is_new:
+                own_body = 0 if chosen.body is entry.body else len(chosen.body)
+                self._volatile_table.count_representation(representation.size + own_body)
             self._remember(negotiation, representation)
         return representation
 

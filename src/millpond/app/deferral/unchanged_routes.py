@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.prerender.build_manifest import BuildManifest, RouteRecord
     from millpond.routes.deferred.start_record import StartRecord
+    from millpond.routes.known_imports import ImportedNames, KnownImports
     from millpond.routes.module import Load
     from millpond.routes.options.folder_tree import FolderTree
     from millpond.routes.route import FileRoute
@@ -59,7 +60,8 @@ class UnchangedRoutes:
     ) -> None:
         self._project, self._app_dir, self._folders = project, app_dir, folders
         self._load_one, self._clean, self._lock, self._adopt = load_one, clean, lock, adopt
-        self._imported: set[tuple[object, ...]] = set()
+        self._imported: dict[tuple[str, ImportedNames], tuple[object, ...]] = {}
+        """The values of names, by the package of the file, where that matters, and its statement."""
         self._inherited: dict[int, list[str]] = {}
         """By the identity of a router: the functions of its dependencies."""
 
@@ -103,29 +105,38 @@ class UnchangedRoutes:
             self._inherited[id(router)] = inherited
         if inherited != start.inherited_guards:
             raise Changed
-        self._import_for(file, start)
+        imported = self._import_for(file, start)
         known = KnownRoute(tuple(start.operations), start.cache_query, record.digest)
-        return DeferredRoute(file, known, functools.partial(self._load, file, start, source), self._lock)
+        return DeferredRoute(file, known, functools.partial(self._load, file, start, source, imported), self._lock)
 
-    def _import_for(self, file: RouteFile, start: StartRecord) -> None:
-        """Import what a file imports, as that may do more than to define names."""
+    def _import_for(self, file: RouteFile, start: StartRecord) -> KnownImports:
+        """Import what a file imports, as that may do more than to define names; the values of the names, as of now."""
         package = ""
         if file.packages or any(level for _, level, _ in start.imports or ()):
             package = package_of(file.path.parent, self._app_dir, self._project)
+        found: dict[ImportedNames, tuple[object, ...]] = {}
         for module, level, names in start.imports or ():
-            key = (module, level and package, level, *names)
-            if key in self._imported:
-                continue
-            self._imported.add(key)
+            statement = module, level, tuple(names)
+            values = self._imported_by(package if level else "", statement)
+            if names:
+                found[statement] = values
+        return found
+
+    def _imported_by(self, package: str, statement: ImportedNames) -> tuple[object, ...]:
+        values = self._imported.get((package, statement))
+        if values is None:
+            module, level, names = statement
             try:
                 found = __import__(module, {"__package__": package, "__name__": package}, None, names, level)
+                values = tuple(getattr(found, name) for name in names)
             except (Exception, SystemExit) as error:  # who loads the file says what is wrong
                 raise Changed from error
-            if not all(hasattr(found, name) for name in names):
-                raise Changed
+            self._imported[package, statement] = values
+        return values
 
-    def _load(self, file: RouteFile, start: StartRecord, source: bytes) -> FileRoute:
-        load_it = functools.partial(load, source=source)  # an edit since the start counts after the next one
+    def _load(self, file: RouteFile, start: StartRecord, source: bytes, imported: KnownImports) -> FileRoute:
+        # An edit since the start counts after the next one; and so does what has changed in other modules.
+        load_it = functools.partial(load, source=source, known_imports=imported)
 
         def made() -> FileRoute:
             return load_route(file, self._project, self._app_dir, wrap_handler, load_it, self._folders)

@@ -90,25 +90,24 @@ class CodedBodies:
 
     def at_once(self, entry: Entry, negotiation: Negotiation) -> Reply | None:
         """What to send; None if a body must be compressed first that takes a while, or a dictionary be looked for."""
-        found = self._choose(entry, negotiation)
-        digest = dictionary_wanted(entry, negotiation)
-        if digest is not None and not (isinstance(found, Reply) and found.status == 304):
+        digest = self._dictionary_wanted(entry, negotiation)
+        if digest is not None:
             forms = self._known(entry)
             body = None if forms is None else forms.bodies.get(digest)
             if body is None:
                 return None
             if body:
                 return by_dictionary(entry, body)
+        found = self._choose(entry, negotiation)
         return found if isinstance(found, Reply) else None
 
     async def reply(self, entry: Entry, negotiation: Negotiation) -> Reply:
         """What to send. A body is compressed in a thread if it is large, once for all who want it."""
-        digest = dictionary_wanted(entry, negotiation)
+        digest = self._dictionary_wanted(entry, negotiation)
         if digest is not None and (body := await self._by_dictionary(entry, digest)):
-            found = self._choose(entry, negotiation)
-            held = isinstance(found, Reply) and found.status == 304
-            return found if isinstance(found, Reply) and held else by_dictionary(entry, body)
-        while not isinstance(found := self._choose(entry, negotiation), Reply):
+            return by_dictionary(entry, body)
+        useless: set[Coding] = set()
+        while not isinstance(found := self._choose(entry, negotiation, useless), Reply):
             task = self._begin(entry, found, partial(compress, entry.body, found))
             if len(entry.body) > MAX_AWAITED:
                 return plain(entry)
@@ -117,14 +116,26 @@ class CodedBodies:
                 return plain(entry)
             if body := task.result():
                 return in_coding(entry, found, body)
+            useless.add(found)
         return found
+
+    def _dictionary_wanted(self, entry: Entry, negotiation: Negotiation) -> bytes | None:
+        """The digest of the dictionary by which the answer is to be compressed; None if a 304 is to be sent."""
+        if not negotiation.dictionary:
+            return None
+        available = self._available(entry, negotiation)
+        digest = dictionary_wanted(entry, negotiation, available)
+        if digest is not None and negotiation.conditions:
+            found = choose(entry, negotiation, available)
+            return None if isinstance(found, Reply) and found.status == 304 else digest
+        return digest
 
     async def _by_dictionary(self, entry: Entry, digest: bytes) -> bytes:
         """The body, compressed by the dictionary with that digest; b"" if there is none, or that saves too little."""
         forms = self._known(entry)
         if forms is not None and (body := forms.bodies.get(digest)) is not None:
             return body
-        dictionary = None if self._dictionaries is None else await self._dictionaries.get(digest)
+        dictionary = None if self._dictionaries is None else await self._dictionaries.get(digest, entry)
         if dictionary is None:
             return b""
         if len(dictionary) + len(entry.body) <= MAX_AT_ONCE:
@@ -144,10 +155,18 @@ class CodedBodies:
         """What is being made in this event loop."""
         return list(self._making.values())
 
-    def _choose(self, entry: Entry, negotiation: Negotiation) -> Reply | Coding:
-        """What to send, or the coding that is to be made first."""
+    def _choose(self, entry: Entry, negotiation: Negotiation, useless: set[Coding] | None = None) -> Reply | Coding:
+        """What to send, or the coding that is to be made first.
+
+        Args:
+            entry: what is stored.
+            negotiation: what the client accepts and holds.
+            useless: codings that save too little, as was found for this request; what was kept may be gone by now.
+        """
+        useless = set() if useless is None else useless
         while True:
-            found = choose(entry, negotiation, self._available(entry, negotiation))
+            available = tuple(coding for coding in self._available(entry, negotiation) if coding not in useless)
+            found = choose(entry, negotiation, available)
             if isinstance(found, Reply):
                 return found
             body = self._body(entry, found)
@@ -155,6 +174,7 @@ class CodedBodies:
                 return found
             if body:
                 return in_coding(entry, found, body)
+            useless.add(found)
 
     def _available(self, entry: Entry, negotiation: Negotiation) -> tuple[Coding, ...]:
         if not negotiation.accepted and not negotiation.conditions:
@@ -203,6 +223,7 @@ class CodedBodies:
             of.at = id(entry)
             self._forms[of.at] = forms = _Forms(of)
             self._bytes += forms.size
+        self._resize(forms, -len(forms.bodies.pop(form, b"")))  # two requests may have made it at the same time
         dictionaries = [other for other in forms.bodies if isinstance(other, bytes)]
         if isinstance(form, bytes) and len(dictionaries) >= _MOST_BY_DICTIONARY:
             self._resize(forms, -len(forms.bodies.pop(dictionaries[0])))

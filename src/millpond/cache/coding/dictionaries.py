@@ -9,7 +9,7 @@ import msgspec
 
 from millpond.policy.entry import Entry
 from millpond.policy.http.coding import compressible, with_vary
-from millpond.policy.http.dictionary import AVAILABLE, dictionary_key, is_dictionary, pattern_for, use_header
+from millpond.policy.http.dictionary import AVAILABLE, dictionary_key, pattern_for, use_header, use_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,9 +30,10 @@ class Dictionaries:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def get(self, digest: bytes) -> bytes | None:
-        """The dictionary with that SHA-256 digest."""
-        entry = await self._store.get(dictionary_key(digest))
+    async def get(self, digest: bytes, answer: Entry) -> bytes | None:
+        """The dictionary with that SHA-256 digest, if it is one for `answer`."""
+        use = use_of(answer.headers)
+        entry = None if use is None else await self._store.get(dictionary_key(digest, use))
         return None if entry is None else entry.body
 
     async def keep(self, entry: Entry) -> None:
@@ -44,9 +45,10 @@ class Dictionaries:
 def dictionaries_of(entries: Iterable[Entry]) -> Iterator[Entry]:
     """For each answer that clients are told to use as a dictionary, the entry that keeps its body."""
     for entry in entries:
-        if is_dictionary(entry.headers):
+        use = use_of(entry.headers)
+        if use is not None:
             yield Entry(
-                key=dictionary_key(sha256(entry.body).digest()),
+                key=dictionary_key(sha256(entry.body).digest(), use),
                 kind="dictionary",
                 status=200,
                 headers=(),

@@ -36,12 +36,15 @@ def compressible(status: int, headers: Headers, size: int) -> bool:
     """Whether to try to compress an answer: a compressible type, no coding, no `no-transform` (RFC 9111 §5.2.2.6)."""
     if status != 200 or size < SMALLEST:
         return False
-    given = {name: value.lower() for name, value in headers}
-    if given.get(b"content-encoding", b"identity").strip() not in (b"", b"identity"):
-        return False
-    if b"no-transform" in given.get(b"cache-control", b""):
-        return False
-    return _TYPES.fullmatch(given.get(b"content-type", b"").partition(b";")[0].strip()) is not None
+    kind = b""
+    for name, given in headers:  # a list may span several lines
+        value = given.lower()
+        if name == b"content-type":
+            kind = value.partition(b";")[0].strip()
+        is_coded = name == b"content-encoding" and value.strip() not in (b"", b"identity")
+        if is_coded or (name == b"cache-control" and b"no-transform" in value):
+            return False
+    return _TYPES.fullmatch(kind) is not None
 
 
 def pays(size: int, compressed: int) -> bool:

@@ -7,6 +7,8 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from millpond.policy.key import data_key
+
 if TYPE_CHECKING:
     from millpond.policy.entry import Headers
 
@@ -37,9 +39,9 @@ def use_header(pattern: str) -> tuple[bytes, bytes]:
     return USE, f'match="{quoted}"'.encode("ascii")
 
 
-def is_dictionary(headers: Headers) -> bool:
-    """Whether an answer says that clients keep it as a dictionary."""
-    return any(name == USE for name, _ in headers)
+def use_of(headers: Headers) -> bytes | None:
+    """For which paths an answer says that clients keep it as a dictionary; None if it doesn't say that."""
+    return next((value for name, value in headers if name == USE), None)
 
 
 def varies_by_dictionary(headers: Headers) -> bool:
@@ -68,6 +70,14 @@ def framed(digest: bytes, compressed: bytes) -> bytes:
     return _MAGIC + digest + compressed
 
 
-def dictionary_key(digest: bytes) -> str:
-    """The key under which a store has a dictionary."""
-    return f"dictionary\0{digest.hex()}"
+def dictionary_key(digest: bytes, use: bytes) -> str:
+    """The key under which a store has a dictionary.
+
+    Answers are compressed by those of the same `use` alone. Otherwise, whoever guesses an answer that only others may
+    see would learn from any answer that the guess is right: it would be compressed by it.
+
+    Args:
+        digest: of the dictionary.
+        use: what `use_of` gives for it.
+    """
+    return data_key("dictionary", digest, use)

@@ -85,15 +85,20 @@ def plain(entry: Entry) -> Reply:
     return Reply(entry.status, entry.headers, b"" if entry.status in BODILESS else entry.body)
 
 
-def dictionary_wanted(entry: Entry, negotiation: Negotiation) -> bytes | None:
+def dictionary_wanted(entry: Entry, negotiation: Negotiation, available: Sequence[Coding]) -> bytes | None:
     """The digest of the dictionary that a client has, if the answer may be compressed by it and the client wants that.
 
     The coding is preferred to others that the client accepts equally.
+
+    Args:
+        entry: what is stored.
+        negotiation: what the client accepts and holds.
+        available: the other codings in which the answer can be had.
     """
     if not negotiation.dictionary or not varies_by_dictionary(entry.headers):
         return None
     digest = digest_in(negotiation.dictionary)
-    return digest if digest is not None and chosen(negotiation.accepted, (DCZ,)) else None
+    return digest if digest is not None and chosen(negotiation.accepted, (DCZ, *available)) == DCZ else None
 
 
 def by_dictionary(entry: Entry, body: bytes) -> Reply:

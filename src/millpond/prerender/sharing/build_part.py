@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -19,6 +21,7 @@ from millpond.render.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from io import FileIO
 
     from millpond.cache.answer import LostBody
     from millpond.policy.entry import Entry
@@ -149,7 +152,7 @@ class PageFile:
     def open(self) -> Iterator[PageWriter]:
         """For the process that renders."""
         with self._path.open("wb", buffering=0) as pages, self._claimed.open("wb", buffering=0) as claimed:
-            yield PageWriter(pages.write, claimed.write)
+            yield PageWriter(partial(_write_all, pages), partial(_write_all, claimed))
 
     def read(self, targets: Sequence[Target]) -> tuple[dict[int, Page | Failure], Findings]:
         """What has been written: pages by position, and what was found besides; of a file that is complete."""
@@ -184,6 +187,13 @@ _DIGITS = 8
 """Bytes of one position."""
 
 
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Write all of it, or raise OSError: one write takes 2 GiB at most, and on a full disk less."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
+
+
 class PageWriter(NamedTuple):
     """Writes what a process does, at once: it may be ended at any time."""
 
@@ -209,20 +219,41 @@ def _sent(page: Page) -> _SentPage:
     return _SentPage(page.entry, page.use, page.seconds, inputs, page.lost)
 
 
+_PREFIX = "millpond-build-"
+_OWNER = "owner"
+"""The file that the first process of a build holds as long as it lives."""
+
+
 @contextmanager
 def part_folder() -> Iterator[PartFolder]:
-    """A folder for one build, on this machine's own disk; removed after the block.
+    """A folder for one build, on this machine's own disk; removed after the block. If the process is killed in it, the
+    next build removes the folder.
 
     Raises:
         BuildError: it can't be made.
     """
+    _remove_abandoned(Path(tempfile.gettempdir()))
     try:
-        path = Path(tempfile.mkdtemp(prefix="millpond-build-"))
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
     except OSError as error:
         raise BuildError(
             f"no folder for temporary files ({error}); set TMPDIR, or [build] workers = 1, which needs none."
         ) from error
     try:
-        yield PartFolder(path)
+        with NumberFile(path / "new-owner").held():
+            (path / "new-owner").rename(path / _OWNER)  # whoever finds it, finds it held
+            yield PartFolder(path)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the folders of this user's builds whose first process has been killed."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        try:
+            is_ours = path.lstat().st_uid == os.getuid() and (path / _OWNER).exists()
+            is_abandoned = is_ours and not NumberFile(path / _OWNER).is_held
+        except OSError:  # its build has just removed it
+            continue
+        if is_abandoned:
+            shutil.rmtree(path, ignore_errors=True)

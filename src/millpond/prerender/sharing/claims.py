@@ -32,11 +32,15 @@ class NumberFile:
         path: the file; it is created if missing, with the number 0.
     """
 
+    _file = -1
+    """Until it is open."""
+
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode=0o600)
 
     def __del__(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     @property
     def value(self) -> int:
@@ -55,6 +59,16 @@ class NumberFile:
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process, which is alive, is in such a block; a thread of this one, too."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        return False
 
 
 class Claims:

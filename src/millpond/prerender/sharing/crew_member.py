@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from millpond.errors import MillpondError
 from millpond.prerender.sharing.build_part import Findings
@@ -59,6 +59,10 @@ class PartWork(Protocol):
 
     def __call__(self, member: Member) -> None:
         """Load the project, and have its Builder `take_part`."""
+        ...
+
+    def exit(self) -> NoReturn:
+        """Exit the process, even if threads of the project still run."""
         ...
 
 
@@ -146,13 +150,31 @@ def run_member(work: PartWork, folder: PartFolder, number: int, pipe: Connection
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
-    Member(folder, number, pipe).run(work)
+    try:
+        Member(folder, number, pipe).run(work)
+    except OSError:  # the pipe is broken, or the folder is missing
+        if _is_orphan():
+            _end(folder)
+        raise
+    work.exit()
+
+
+def _is_orphan() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def _end_with_parent(folder: PartFolder) -> None:
-    """Exit when the first process is gone: nobody would read what is rendered, and nobody removes the folder."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        shutil.rmtree(folder.path, ignore_errors=True)
-        os._exit(1)
+        _end(folder)
+
+
+def _end(folder: PartFolder) -> NoReturn:
+    """Exit, as the first process is gone: nobody would read what is rendered, and nobody removes the folder.
+
+    Each process removes it: one may write a file while another one does.
+    """
+    shutil.rmtree(folder.path, ignore_errors=True)
+    os._exit(1)

@@ -7,64 +7,17 @@ known to be without effect, and without a look at what may change until the firs
 from __future__ import annotations
 
 import ast
-import builtins
 from typing import NamedTuple
 
-_ANY = None
-"""In place of names: all that a module exports."""
-_WITHOUT_EFFECT: dict[str, frozenset[str] | None] = {
-    "annotated_types": _ANY,
-    "collections": frozenset({"ChainMap", "Counter", "OrderedDict", "defaultdict", "deque", "namedtuple"}),
-    "collections.abc": _ANY,
-    "dataclasses": frozenset({"InitVar", "dataclass", "field"}),
-    "datetime": frozenset({"date", "datetime", "time", "timedelta", "timezone"}),
-    "decimal": frozenset({"Decimal"}),
-    "enum": frozenset({"Enum", "Flag", "IntEnum", "IntFlag", "StrEnum", "auto", "unique"}),
-    "fastapi": frozenset(
-        {
-            *("BackgroundTasks", "Body", "Cookie", "Depends", "File", "Form", "HTTPException", "Header", "Path"),
-            *("Query", "Request", "Response", "Security", "UploadFile", "status"),
-        }
-    ),
-    "fastapi.responses": _ANY,
-    "fastapi.security": _ANY,
-    "fractions": frozenset({"Fraction"}),
-    "functools": frozenset({"cache", "cached_property", "lru_cache", "partial", "total_ordering"}),
-    "http": frozenset({"HTTPMethod", "HTTPStatus"}),
-    "logging": frozenset({"getLogger"}),
-    "millpond": frozenset(
-        {"JSONResponse", "HTMLResponse", "PlainTextResponse", "Request", "Response", "cached", "operation"}
-    ),
-    "pathlib": frozenset({"Path", "PurePath", "PurePosixPath"}),
-    "pydantic": frozenset(
-        {
-            *("AfterValidator", "AliasChoices", "BaseModel", "BeforeValidator", "ConfigDict", "Discriminator", "Field"),
-            *("PlainSerializer", "PrivateAttr", "RootModel", "StringConstraints", "Tag", "TypeAdapter"),
-            *("computed_field", "field_serializer", "field_validator", "model_serializer", "model_validator"),
-        }
-    ),
-    "re": frozenset({"compile"}),
-    "starlette.responses": _ANY,
-    "types": frozenset({"MappingProxyType", "SimpleNamespace"}),
-    "typing": _ANY,
-    "typing_extensions": _ANY,
-    "uuid": frozenset({"UUID"}),
-}
-"""What may be called, or be the base of a class, by the modules that export it."""
-_BUILTINS = frozenset(
-    {
-        *("abs", "bool", "bytes", "classmethod", "dict", "divmod", "enumerate", "float", "frozenset", "int", "len"),
-        *("list", "max", "min", "pow", "property", "range", "reversed", "round", "set", "slice", "sorted"),
-        *("staticmethod", "str", "sum", "tuple", "zip"),
-    }
+from millpond.routes.deferred.harmless_names import (
+    BASES,
+    BUILTINS,
+    BY_REFERENCE,
+    ENUMS,
+    OF_INSTANCES,
+    READERS,
+    WITHOUT_EFFECT,
 )
-_BASES = frozenset(
-    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)
-) | {"bool", "bytes", "dict", "float", "frozenset", "int", "list", "object", "set", "str", "tuple"}
-_BY_REFERENCE = frozenset({"Depends", "Security"})
-"""What only keeps its arguments."""
-_HOOKS = frozenset({"__class_getitem__", "__get_pydantic_core_schema__", "__init_subclass__", "__set_name__"})
-"""Methods that run while a class is made."""
 
 
 class TopImport(NamedTuple):
@@ -101,7 +54,7 @@ class _TopLevel:
     def __init__(self) -> None:
         self.imports: list[TopImport] = []
         self._harmless: dict[str, frozenset[str] | None] = {}
-        """Names of modules in _WITHOUT_EFFECT, and what they may be asked for."""
+        """Names of modules in WITHOUT_EFFECT, and what they may be asked for."""
         self._callable: set[str] = set()
         """Names of what may be called."""
         self._by_reference: set[str] = set()
@@ -111,6 +64,13 @@ class _TopLevel:
         self._classes: set[str] = set()
         self._known: set[str] = set()
         """Imported names that may be looked into."""
+        self._readers: set[str] = set()
+        """Names of READERS, and of what they export."""
+        self._enums: set[str] = set()
+        """Names of classes whose members are made with the class."""
+        self._opaque: set[str] = set()
+        """The file's own names, where a look into their values could run code, or see what other modules change."""
+        self._is_in_class = False
 
     # Statements
 
@@ -129,32 +89,45 @@ class _TopLevel:
             case ast.ClassDef():
                 self._class(statement)
             case ast.Assign(targets=targets, value=value):
-                self._value(value)
-                for target in targets:
-                    self._target(target)
+                self._assigned(targets, value)
             case ast.AnnAssign(target=target, annotation=annotation, value=given):
                 self._annotation(annotation)
-                if given is not None:
-                    self._value(given)
-                self._target(target)
+                self._assigned([target], given)
             case ast.Expr(value=ast.Constant()) | ast.Pass():
                 pass
-            case ast.If(test=test, body=body, orelse=orelse):
+            case ast.If(test=test, orelse=orelse):
                 if not _is_never(test):
                     raise _HasEffect
-                del body
                 self.block(orelse)
             case _:
                 if not _is_type_alias(statement):
                     raise _HasEffect
+
+    def _assigned(self, targets: list[ast.expr], value: ast.expr | None) -> None:
+        is_opaque = value is not None and self._has_opaque(value)
+        if is_opaque and self._is_in_class and isinstance(value, ast.Name):  # its __set_name__ would run
+            raise _HasEffect
+        if value is not None and all(isinstance(target, ast.Name) for target in targets):
+            self._value(value)
+        elif value is not None:  # it is unpacked
+            self._looked_into(value)
+        for target in targets:
+            self._target(target, is_opaque=is_opaque)
+
+    def _has_opaque(self, value: ast.expr) -> bool:
+        """Whether a part of a value, or the whole of it, is nothing to be looked into."""
+        names = {each.id for each in ast.walk(value) if isinstance(each, ast.Name)}
+        return not names.isdisjoint(self._foreign | self._opaque)
 
     def _import(self, statement: ast.Import) -> None:
         for alias in statement.names:
             self.imports.append(TopImport(alias.name, 0, ()))
             name = alias.asname or alias.name.partition(".")[0]
             self._bind(name)
-            if alias.name in _WITHOUT_EFFECT and (alias.asname or "." not in alias.name):
-                self._harmless[name] = _WITHOUT_EFFECT[alias.name]
+            if alias.name in WITHOUT_EFFECT and (alias.asname or "." not in alias.name):
+                self._harmless[name] = WITHOUT_EFFECT[alias.name]
+                if alias.name in READERS:
+                    self._readers.add(name)
             else:
                 self._foreign.add(name)
 
@@ -166,7 +139,7 @@ class _TopLevel:
         if "*" in names:
             raise _HasEffect
         self.imports.append(TopImport(module, statement.level, names))
-        known = _WITHOUT_EFFECT.get(module, frozenset()) if statement.level == 0 else frozenset[str]()
+        known = WITHOUT_EFFECT.get(module, frozenset()) if statement.level == 0 else frozenset[str]()
         for alias in statement.names:
             name = alias.asname or alias.name
             self._bind(name)
@@ -175,8 +148,12 @@ class _TopLevel:
                 continue
             self._known.add(name)
             self._callable.add(name)
-            if module == "fastapi" and alias.name in _BY_REFERENCE:
+            if module == "fastapi" and alias.name in BY_REFERENCE:
                 self._by_reference.add(name)
+            if module in READERS or alias.name.endswith("Response"):
+                self._readers.add(name)
+            if module == "enum" and alias.name in ENUMS:
+                self._enums.add(name)
 
     def _function(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for decorator in function.decorator_list:
@@ -192,6 +169,7 @@ class _TopLevel:
         if function.returns is not None:
             self._annotation(function.returns)
         self._bind(function.name)
+        self._opaque.add(function.name)
 
     def _decorator(self, decorator: ast.expr) -> None:
         if isinstance(decorator, ast.Call):
@@ -209,13 +187,36 @@ class _TopLevel:
             if keyword.arg == "metaclass":
                 raise _HasEffect
             self._value(keyword.value)
-        if any(isinstance(each, ast.FunctionDef) and each.name in _HOOKS for each in made.body):
+        is_enum = any(self._is_enum(base) for base in made.bases)
+        if is_enum and any(self._may_make_members(each) for each in (*made.bases, *made.body)):
             raise _HasEffect
         outside = {name: each.copy() for name, each in vars(self).items() if isinstance(each, set | dict)}
+        outside_class, self._is_in_class = self._is_in_class, True
         self.block(made.body)
+        self._is_in_class = outside_class
         vars(self).update(outside)  # names of its body mean nothing outside of it
         self._bind(made.name)
         self._classes.add(made.name)
+        self._opaque.add(made.name)
+        if is_enum:
+            self._enums.add(made.name)
+
+    def _is_enum(self, base: ast.expr) -> bool:
+        match base:
+            case ast.Name(id=name):
+                return name in self._enums
+            case ast.Attribute(attr=attribute):
+                return attribute in ENUMS
+        return False
+
+    def _may_make_members(self, part: ast.AST) -> bool:
+        """Whether a base or a statement of an enum's class may be what makes its members."""
+        match part:
+            case ast.Name(id=name):
+                return name in self._classes and name not in self._enums
+            case ast.FunctionDef(name=name):
+                return name == "__init__"
+        return False
 
     def _is_base(self, base: ast.expr) -> bool:
         if isinstance(base, ast.Subscript):
@@ -223,25 +224,31 @@ class _TopLevel:
             base = base.value
         if isinstance(base, ast.Name) and base.id not in self._foreign:
             return (
-                base.id in self._classes or (base.id in _BASES and base.id not in self._own) or self._is_callable(base)
+                base.id in self._classes or (base.id in BASES and base.id not in self._own) or self._is_callable(base)
             )
         return self._is_callable(base)
 
-    def _target(self, target: ast.expr) -> None:
+    def _target(self, target: ast.expr, *, is_opaque: bool) -> None:
         match target:
             case ast.Name():
                 self._bind(target.id)
+                if is_opaque:
+                    self._opaque.add(target.id)
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 for element in elements:
-                    self._target(element)
+                    self._target(element, is_opaque=is_opaque)
             case _:
                 raise _HasEffect
 
     def _bind(self, name: str) -> None:
         """A name means something new from here on."""
+        is_special = name.startswith("_") and name.endswith("_") and name.strip("_") != ""
+        if self._is_in_class and is_special and name not in OF_INSTANCES:
+            raise _HasEffect
         self._harmless.pop(name, None)
-        for names in (self._callable, self._by_reference, self._foreign, self._classes, self._known):
-            names.discard(name)
+        for names in vars(self).values():
+            if isinstance(names, set):
+                names.discard(name)
         self._own.add(name)
 
     # Expressions
@@ -249,7 +256,7 @@ class _TopLevel:
     def _is_callable(self, function: ast.expr) -> bool:
         match function:
             case ast.Name(id=name):
-                return name in self._callable or (name in _BUILTINS and name not in self._own)
+                return name in self._callable or (name in BUILTINS and name not in self._own)
             case ast.Attribute(value=ast.Name(id=module), attr=attribute) if module in self._harmless:
                 names = self._harmless[module]
                 return names is None or attribute in names
@@ -259,17 +266,22 @@ class _TopLevel:
         function = call.func
         if not self._is_callable(function):
             raise _HasEffect
-        keeps = (isinstance(function, ast.Name) and function.id in self._by_reference) or (
-            isinstance(function, ast.Attribute) and function.attr in _BY_REFERENCE
-        )
-        looks = isinstance(function, ast.Name) and function.id in _BUILTINS
-        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
-            if keeps:
-                self._annotation(argument)
-            elif looks:
-                self._looked_into(argument)
-            else:
-                self._value(argument)
+        name, attribute = _name_and_attribute(function)
+        keeps = name in self._by_reference or attribute in BY_REFERENCE
+        reads = name in self._readers or (attribute or "").endswith("Response")
+        looks = reads or (attribute is None and name in BUILTINS)
+        for argument in call.args:
+            self._argument(argument, keeps=keeps, looks=looks)
+        for keyword in call.keywords:
+            self._argument(keyword.value, keeps=keeps, looks=looks or keyword.arg is None)  # **options are read
+
+    def _argument(self, argument: ast.expr, *, keeps: bool, looks: bool) -> None:
+        if keeps and isinstance(argument, ast.Attribute):
+            self._annotation(argument)
+        elif looks:
+            self._looked_into(argument)
+        else:
+            self._value(argument)
 
     def _value(self, value: ast.expr) -> None:
         """An expression whose value is kept as it is."""
@@ -299,11 +311,11 @@ class _TopLevel:
             case ast.Constant():
                 return
             case ast.Name(id=name):
-                if name in self._foreign:
+                if name in self._foreign or name in self._opaque:
                     raise _HasEffect
             case ast.Attribute(value=ast.Name(id=name)) if name in self._harmless or name in self._known:
                 return
-            case ast.Attribute(value=ast.Call() as call):
+            case ast.Attribute(value=ast.Call() as call) if _name_and_attribute(call.func)[0] in self._readers:
                 self._call(call)
             case ast.Call():
                 self._call(value)
@@ -361,6 +373,16 @@ class _TopLevel:
                 self._call(annotation)
             case _:
                 raise _HasEffect
+
+
+def _name_and_attribute(function: ast.expr) -> tuple[str, str | None]:
+    """What `_is_callable` allows: a name, or a name and its attribute."""
+    match function:
+        case ast.Attribute(value=ast.Name(id=name), attr=attribute):
+            return name, attribute
+        case ast.Name(id=name):
+            return name, None
+    return "", None
 
 
 def _is_never(test: ast.expr) -> bool:

@@ -84,6 +84,9 @@ class UnloadedRoutes(list[BaseRoute]):
         self._filled()
         return super().__add__(other)
 
+    def __radd__(self, other: list[Any]) -> list[Any]:
+        return [*other, *self]
+
     def __mul__(self, times: SupportsIndex) -> list[BaseRoute]:
         self._filled()
         return super().__mul__(times)

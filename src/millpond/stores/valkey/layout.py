@@ -38,7 +38,7 @@ class Layout:
         self._together = f"{{{root}}}"
         self.state = tuple(f"{self._together}:{key}" for key in _STATE_KEYS)
         self.rows, self.buckets, self.mirrors, self.journal, self.moments, self.index = self.state[1:7]
-        self.reads = self.state[8]
+        self.places, self.reads = self.state[7:9]
         self.frames = f"{root}:entry:"
         self._build = build.encode()
         self.name = lru_cache(maxsize=32_768)(self._name)

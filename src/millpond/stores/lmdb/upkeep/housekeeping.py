@@ -19,6 +19,7 @@ from millpond.stores.lmdb.upkeep.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from millpond.stores.contract import Lease
     from millpond.stores.lmdb.open_transaction import Writing
     from millpond.stores.lmdb.transactions import Transactions
 
@@ -117,8 +118,17 @@ class Housekeeping:
         try:
             await work()
         finally:
-            self._transactions.write_at_once(lambda writing: lmdb_leases.give_back(writing, lease))
+            await self._give_back(lease)
         return True
+
+    async def _give_back(self, lease: Lease) -> None:
+        """Raises nothing: an error here would take the place of the cancellation that ends the upkeep."""
+        try:
+            await self._transactions.write_soon(lambda writing: lmdb_leases.give_back(writing, lease))
+        except FileReplaced:
+            return  # and the lease with it
+        except lmdb.Error as error:  # the lease then expires
+            self._transactions.failed(error)
 
     def _rows(self) -> int:
         with self._transactions.reading() as reading:

@@ -25,10 +25,14 @@ local function field(name)
 end
 
 -- Whether the server still has all that it was told: a part that was evicted or deleted would be missed by its count.
+-- Without the index or the places, no entry could be evicted, while the size says that some must be.
 local function whole()
+  local entries = redis.call('HLEN', INDEX)
   return redis.call('HLEN', ROWS) == field('rows')
     and redis.call('HLEN', BUCKETS) == field('buckets')
     and redis.call('HLEN', MIRRORS) == field('mirrors')
+    and redis.call('ZCARD', PLACES) == entries
+    and (entries == 0) == (field('size') == 0)
 end
 
 local function as_known()
