@@ -108,7 +108,7 @@ def test_a_process_that_stands_still_in_a_write_holds_up_no_hit_and_no_live_answ
 
 def test_no_read_sees_an_older_version_whatever_happens_to_the_store(server: Served) -> None:
     history, faults = asyncio.run(
-        record_troubled_history(server, operations=1200, seed=1, most_seconds=0.4, kills=False)
+        record_troubled_history(server, operations=2000, seed=1, most_seconds=0.3, kills=False)
     )
     assert history.violations == []
     assert history.reads > 600
