@@ -11,7 +11,6 @@ from millpond.cli.options import HERE, AppName, Which
 from millpond.cli.serving.project_environment import environment_of
 from millpond.dev.supervisor import supervise
 from millpond.errors import ConfigError, UsageError
-from millpond.serve.processes.addresses import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +26,6 @@ def dev(named: AppName = None, /, *, which: Which = HERE, listen: Listen = ANYWH
         address, certificate = listen.address(), listen.certificate()
     console = notices()
     with address.sockets() as sockets:
-        shown = address_of(sockets, "http" if certificate is None else "https")
-        console.print(f"{shown}  (answers aren't cached; Ctrl-C ends)")
         supervise(entrypoint, address.host, sockets, console.print, certificate)
     return 0
 

@@ -15,6 +15,7 @@ from watchfiles import watch
 
 from millpond.dev.watched_files import changed, digests_of, is_watched
 from millpond.errors import WatchError
+from millpond.serve.processes.addresses import address_of
 
 if TYPE_CHECKING:
     import socket
@@ -53,6 +54,9 @@ def supervise(
     project = entrypoint.folder
     for each in sockets:
         each.listen(_BACKLOG)
+    # Only now: who reads this may connect at once.
+    shown = address_of(sockets, "http" if certificate is None else "https")
+    tell(f"{shown}  (answers aren't cached; Ctrl-C ends)")
     seen = digests_of(project)
     with _until_signalled() as (stop, again), ServingProcess(entrypoint, host, sockets, again, certificate) as child:
         child.start()
