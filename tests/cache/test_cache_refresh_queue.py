@@ -20,6 +20,11 @@ pytestmark = pytest.mark.anyio
 class Asked(NamedTuple):
     key: str
 
+    @property
+    def group(self) -> str:
+        """The beginning of "slow/a"; others have one each."""
+        return self.key.partition("/")[0]
+
 
 class Refreshes:
     """Refreshes that end when they are told to."""
@@ -103,7 +108,31 @@ async def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_the_heap_does_not_grow_with_what_is_asked() -> None:
     refreshes = Refreshes(1)
     refreshes.ask("a", *["b"] * 100_000)
-    assert len(refreshes.queue._turns) < 20
+    assert len(refreshes.queue._lines["b"]._turns) < 20
+
+
+async def test_one_group_has_half_of_the_places_and_no_more() -> None:
+    refreshes = Refreshes(4)
+    refreshes.ask("slow/a", "slow/b", "slow/c", "slow/c", "slow/d", "x")
+    assert refreshes.begun == ["slow/a", "slow/b", "x"]
+    refreshes.ask("y", "z")
+    assert refreshes.begun == ["slow/a", "slow/b", "x", "y"]
+    await refreshes.end("x")
+    assert refreshes.begun[4:] == ["z"]
+    await refreshes.end("slow/a")
+    assert refreshes.begun[5:] == ["slow/c"]
+    await refreshes.end("slow/c")
+    await refreshes.end("slow/b")
+    assert refreshes.begun[6:] == ["slow/d"]
+    assert len(refreshes.queue) == 0
+
+
+async def test_what_of_a_group_waits_is_asked_for_again_in_its_own_line() -> None:
+    refreshes = Refreshes(1)
+    refreshes.ask("a/1", "b/1", "b/2", "c/1", "b/2", "b/2", "b/2", "c/1")
+    for key in ("a/1", "b/2", "c/1"):
+        await refreshes.end(key)
+    assert refreshes.begun == ["a/1", "b/2", "c/1", "b/1"]
 
 
 SLOW = """
@@ -134,7 +163,7 @@ async def test_of_many_stale_answers_at_most_that_many_are_rendered_at_once_and_
     project: Project,
 ) -> None:
     project.routes({"/p/[id]": SLOW})
-    async with project.serving(cache={"refreshes_at_once": 3}, build={"concurrency": 1}) as served:
+    async with project.serving(cache={"refreshes_at_once": 6}, build={"concurrency": 1}) as served:
         module = served.module("/p/[id]")
         project.clock.move(61)
         for _ in range(2):
@@ -152,7 +181,7 @@ async def test_of_many_stale_answers_at_most_that_many_are_rendered_at_once_and_
 async def test_a_shutdown_waits_for_what_runs_and_begins_nothing_that_waits(project: Project) -> None:
     project.routes({"/p/[id]": SLOW})
     await project.built(build={"concurrency": 1})
-    async with project.started(cache={"refreshes_at_once": 3}) as served:
+    async with project.started(cache={"refreshes_at_once": 6}) as served:
         module = served.module("/p/[id]")
         module.renders = 40
         project.clock.move(61)

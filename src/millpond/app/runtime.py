@@ -75,8 +75,7 @@ class Runtime:
     async def shut_down(self, seconds: float) -> None:
         """Finish regenerations, `after` callbacks and purges within `seconds`; cancel those that take longer."""
         ends = time.monotonic() + seconds
-        for engine in (self.responses.engine, self.data.engine):
-            engine.begin_no_more()
+        self.responses.engine.begin_no_more()
         try:
             late = await self.drain(seconds)
             if late:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.cache")
 
-REFRESHES_AT_ONCE = 8
-
 _ATTEMPTS = 3
 """How many runs a reader joins whose results are invalidated meanwhile. After that, it starts a run of its own."""
 
@@ -91,6 +89,8 @@ class Read(ABC):
     key: str
     name: str
     """The name used in messages."""
+    group: str = ""
+    """What its refreshes share their places with: see `RefreshQueue`."""
     waits: bool = False
     """Whether the reader waits for a fresh entry instead of taking a stale one."""
 
@@ -165,8 +165,8 @@ class ReadThrough:
     lease_seconds: float = LEASE_SECONDS
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that runs begin in."""
-    refreshes_at_once: int = REFRESHES_AT_ONCE
-    """How many background refreshes run at a time in one event loop."""
+    refreshes_at_once: int | None = None
+    """How many background refreshes run at a time in one event loop; None: any number."""
     _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RefreshQueue[Read]] = field(default_factory=WeakKeyDictionary)
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
@@ -247,15 +247,14 @@ class ReadThrough:
         return True
 
     def _refresh(self, read: Read) -> None:
-        self._queue().ask(read)
-
-    def _queue(self) -> RefreshQueue[Read]:
-        """The running event loop's."""
+        if self.refreshes_at_once is None:
+            self._begin_refresh(read)
+            return
         loop = asyncio.get_running_loop()
         queue = self._queues.get(loop)
         if queue is None:
             queue = self._queues[loop] = RefreshQueue(self.refreshes_at_once, self._begin_refresh)
-        return queue
+        queue.ask(read)
 
     def _begin_refresh(self, read: Read) -> asyncio.Task[Any] | None:
         entry = self.store.peek(read.key)
@@ -265,7 +264,9 @@ class ReadThrough:
 
     def begin_no_more(self) -> None:
         """Let no refresh begin that waits for its turn in the running event loop, as that is about to end."""
-        self._queue().clear()
+        queue = self._queues.get(asyncio.get_running_loop())
+        if queue is not None:
+            queue.clear()
 
     async def _run(self, read: Read, *, background: bool) -> _Outcome:
         """One run under the key's lease; or, if another process holds the lease, the entry that it makes."""

@@ -14,7 +14,7 @@ from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
-from millpond.cache.refresh import REFRESHES_AT_ONCE, Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.errors import OverdueError, UnsendableError
@@ -130,7 +130,8 @@ class Responses:
     max_coded_bytes: int = 16 * 1024 * 1024
     """Bytes of bodies in content codings that are kept."""
     max_overdue_renders: int = MOST_OVERDUE
-    refreshes_at_once: int = REFRESHES_AT_ONCE
+    refreshes_at_once: int | None = None
+    """How many stale answers are rendered again at a time, in the background; None: any number."""
     renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
@@ -236,7 +237,7 @@ class _AnswerRead(Read):
         self._responses, self._target, self.waits = responses, target, waits
         spans = responses.spans
         self._caused_by = cause() if spans.are_made() else None
-        self.key, self.name = target.key, target.label
+        self.key, self.name, self.group = target.key, target.label, target.route.origin
 
     def judge(self, entry: Entry) -> Judgement:
         return self._responses.judge(entry)

@@ -60,8 +60,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many regenerations may run on in threads after `render_timeout`; at that number, those of sync handlers fail.
     """
     refreshes_at_once: int = 8
-    """How many stale answers a process renders again at a time, in the background; the others are served stale until it
-    is their turn, those that are asked for most first."""
+    """How many stale answers a process renders again at a time, in the background, at most half of them of one route.
+    The others are served stale until it is their turn, those that are asked for most first."""
     lease_seconds: Seconds = 10.0
     """How long a worker killed during a render can delay others that need the same entry; a running one renews."""
 

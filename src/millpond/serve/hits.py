@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from millpond.policy.decision import Reason
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
+from millpond.policy.freshness import is_invalidated
 from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.serve.configured.path_headers import PathHeaders
@@ -287,20 +288,19 @@ class Hits:
         if entry is None:
             return None
         prepared = cached_path.prepared
-        if prepared is None or prepared.entry() is not entry:
-            prepared = (
-                PreparedEntry(entry, cached_path.forget, self._volatile, self._responses.coded)
-                if entry.backoff is None and is_short(entry.headers)
-                else None
-            )
-        if prepared is None or not (prepared.still_fresh(generation, now) or self._is_fresh(entry)):
+        if prepared is not None and prepared.entry() is entry and prepared.is_young(now):
+            # It was judged before. Since then only a tag of its own can have made it stale.
+            is_fresh = generation == prepared.generation or not is_invalidated(entry, now, self._store.row)
+        elif entry.backoff is None and is_short(entry.headers):
+            prepared = PreparedEntry(entry, cached_path.forget, self._volatile, self._responses.coded)
+            is_fresh = self._responses.judge(entry).reason is Reason.FRESH
+        else:
+            return None
+        if not is_fresh:
             return None
         prepared.renew(entry, version, generation, now)
         cached_path.prepared = prepared
         return prepared
-
-    def _is_fresh(self, entry: Entry) -> bool:
-        return self._responses.judge(entry).reason is Reason.FRESH
 
 
 def decoded(path: bytes) -> str:

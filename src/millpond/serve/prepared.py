@@ -177,9 +177,9 @@ class PreparedEntry:
         self.volatile: VolatileHeaders
         """Set by `renew`."""
 
-    def still_fresh(self, generation: int, now: float) -> bool:
-        """Whether the last judgement still holds: no tag was invalidated since, and the entry isn't too old."""
-        return generation == self.generation and 0 <= now - self.rendered_at <= self._oldest
+    def is_young(self, now: float) -> bool:
+        """Whether the last judgement still holds, as far as it depends on time: the entry isn't too old."""
+        return 0 <= now - self.rendered_at <= self._oldest
 
     def renew(self, entry: Entry, version: int, generation: int, now: float) -> None:
         """Note that the entry is fresh at `now`; `version` and `generation` are of the store, before it was judged."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from collections import Counter
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,12 +16,22 @@ MOST_WAITING = 10_000
 """Keys that wait; a further one is noted when it is asked for again."""
 
 
-class Keyed(Protocol):
+class Refreshable(Protocol):
     @property
     def key(self) -> str: ...
 
+    @property
+    def group(self) -> str:
+        """What it shares its time with: the route."""
+        ...
 
-R = TypeVar("R", bound=Keyed)
+
+R = TypeVar("R", bound=Refreshable)
+
+
+class _Running(NamedTuple):
+    key: str
+    group: str
 
 
 class _Waiting(Generic[R]):
@@ -30,11 +41,45 @@ class _Waiting(Generic[R]):
         self.read, self.asked = read, 0
 
 
+class _Line(Generic[R]):
+    """Those of one group that wait, by how often they were asked for."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, _Waiting[R]] = {}
+        self._turns: list[tuple[int, int, str]] = []
+        """A heap: how often a key was asked for, negative; the number of the turn; the key."""
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._waiting
+
+    def ask(self, read: R) -> None:
+        waiting = self._waiting.setdefault(read.key, _Waiting(read))
+        waiting.asked += 1
+        if waiting.asked & (waiting.asked - 1) == 0:  # at each power of two: the heap stays small
+            heapq.heappush(self._turns, (-waiting.asked, next(self._numbers), read.key))
+
+    def asked(self) -> int:
+        """How often the first of the line was asked for, about; there is one."""
+        while self._turns[0][2] not in self._waiting:  # it had its turn already
+            heapq.heappop(self._turns)
+        return -self._turns[0][0]
+
+    def pop(self) -> R:
+        """The first of the line, of which `asked` has told."""
+        return self._waiting.pop(heapq.heappop(self._turns)[2]).read
+
+
 class RefreshQueue(Generic[R]):
     """The refreshes of one event loop.
 
     A stale entry is served while it waits for its turn, so nobody waits for it. Without a bound, a site whose pages go
     stale together would render all of them at once, and an unrelated hit would wait for its turn among them.
+
+    One group gets half of the places at most: a route whose upstream hangs must not keep others from being refreshed.
 
     Args:
         at_once: how many run at a time.
@@ -43,57 +88,59 @@ class RefreshQueue(Generic[R]):
 
     def __init__(self, at_once: int, begin: Callable[[R], asyncio.Task[Any] | None]) -> None:
         self._at_once, self._begin = at_once, begin
-        self._running: dict[asyncio.Task[Any], str] = {}
+        self._of_one_group = max(1, (at_once + 1) // 2)
+        self._running: dict[asyncio.Task[Any], _Running] = {}
         self._keys: set[str] = set()
         """Of those that run."""
-        self._waiting: dict[str, _Waiting[R]] = {}
-        self._turns: list[tuple[int, int, str]] = []
-        """A heap: how often a key was asked for, negative; the number of the turn; the key."""
-        self._numbers = itertools.count()
+        self._groups: Counter[str] = Counter()
+        """How many of each group run."""
+        self._lines: dict[str, _Line[R]] = {}
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._waiting)
+        return sum(map(len, self._lines.values()))
 
     def ask(self, read: R) -> None:
         """Refresh an entry now, or once those that are asked for more often have been."""
-        key = read.key
-        if key in self._keys:
+        if read.key in self._keys:
             return
-        if len(self._running) < self._at_once and not self._waiting:
+        line = self._lines.get(read.group)
+        if line is None and self._has_place(read.group):
             self._start(read)
             return
-        waiting = self._waiting.get(key)
-        if waiting is None:
-            if len(self._waiting) >= MOST_WAITING:
+        if line is None or read.key not in line:
+            if len(self) >= MOST_WAITING:
                 return
-            waiting = self._waiting[key] = _Waiting(read)
-        waiting.asked += 1
-        if waiting.asked & (waiting.asked - 1) == 0:  # at each power of two: the heap stays small
-            heapq.heappush(self._turns, (-waiting.asked, next(self._numbers), key))
-        self._go_on()
+            line = self._lines.setdefault(read.group, _Line())
+        line.ask(read)
 
     def clear(self) -> None:
         """Let none of those that wait begin: the process ends, and their entries stay stale."""
-        self._waiting.clear()
-        self._turns.clear()
+        self._lines.clear()
+
+    def _has_place(self, group: str) -> bool:
+        return len(self._running) < self._at_once and self._groups[group] < self._of_one_group
 
     def _go_on(self) -> None:
-        while self._waiting and len(self._running) < self._at_once:
-            waiting = self._waiting.pop(heapq.heappop(self._turns)[2], None)
-            if waiting is not None:
-                self._start(waiting.read)
-        if not self._waiting:
-            self._turns.clear()  # former turns of keys that had one since
+        while lines := [line for group, line in self._lines.items() if self._has_place(group)]:
+            read = max(lines, key=_Line.asked).pop()
+            if not self._lines[read.group]:
+                del self._lines[read.group]
+            self._start(read)
 
     def _start(self, read: R) -> None:
         task = self._begin(read)
         if task is None or task.done():
             return
-        self._running[task] = read.key
+        self._running[task] = _Running(read.key, read.group)
         self._keys.add(read.key)
+        self._groups[read.group] += 1
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._keys.discard(self._running.pop(task))
+        key, group = self._running.pop(task)
+        self._keys.discard(key)
+        self._groups[group] -= 1
+        if not self._groups[group]:
+            del self._groups[group]
         self._go_on()

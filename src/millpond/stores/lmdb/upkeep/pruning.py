@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from millpond.policy.tags import Cleanliness, judge_row
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import tag_rows as lmdb_tags
-from millpond.stores.lmdb.layout import MARK_BYTES, generation_of, marks_in, number, unpack_row
+from millpond.stores.lmdb.layout import MARK_BYTES, EntryRow, generation_of, marks_in, number, unpack_row
 from millpond.stores.lmdb.upkeep.steps import Steps
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ async def prune(transactions: Transactions, max_tags: int, clock: Callable[[], f
 
     A row concerns the entries that captured a smaller generation than its own. First all entries are looked at: those
     that one of the oldest rows has ended for good are dropped; a row that makes an entry stale, which may still be
-    served, is renewed. So is one that an entry needs which is stored meanwhile (`tag_rows.renew`). The other
-    rows concern no entry: they are condemned. A reader may hold an entry that was dropped, and read its rows next, so
-    they are deleted by the next pruning. From then on, renders that began before the latest of their invalidations
-    aren't stored (`State.floor`).
+    served, is renewed. So is one that an entry needs which is stored meanwhile (`LmdbStore._put`). The other rows
+    concern no entry: they are condemned. A reader may hold an entry that was dropped, and read its rows next, so they
+    are deleted by the next pruning. From then on, renders that began before the latest of their invalidations aren't
+    stored (`State.floor`).
 
     Args:
         transactions: of the store.
@@ -92,10 +92,9 @@ async def _settle_entries(steps: Steps, rows: Mapping[bytes, list[bytes]], clock
 
     def settle(writing: Writing, key: bytes) -> bool:
         record = writing.txn.get(key, db=writing.tables.kept)
-        entry = lmdb_entries.kept(writing, key)
-        if record is None or entry is None:
+        if record is None:
             return True
-        now = clock()
+        entry, now = EntryRow.unpack(record), clock()
         found = {key for mark in marks_in(record) for key in rows.get(mark, ())}
         states = {key: judge_row(row, entry.generation, now) for key in found if (row := _row(writing, key))}
         if Cleanliness.EXPIRED in states.values():
