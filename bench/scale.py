@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 BODY = b'{"name": "oak chair", "price_cents": 13900, "in_stock": true, "text": "' + b"x" * 200 + b'"}'
-SAMPLE = 2_000
+SAMPLE, AT_ONCE = 2_000, 500
 GIB = 1024**3
 
 
@@ -154,8 +154,7 @@ class Scale:
         began = time.time()
         store = self.store()
         await store.open()
-        built = [entry_of(number, began) for number in range(self.size)]
-        await self.timed("seed all of a build", iter([lambda: store.seed(built)]))
+        await self.timed("seed all of a build", iter([lambda: self.seed(store, began)]))
         await self.reads(store)
         await self.writes(store)
         await store.close()
@@ -164,6 +163,12 @@ class Scale:
         await self.deploy()
         await self.eviction()
         self.commands()
+
+    async def seed(self, store: LmdbStore, rendered_at: float, *, build: str = "build-1") -> None:
+        """In parts, as a start does."""
+        for start in range(0, self.size, AT_ONCE):
+            numbers = range(start, min(start + AT_ONCE, self.size))
+            await store.seed([entry_of(number, rendered_at, build=build) for number in numbers])
 
     async def reads(self, store: LmdbStore) -> None:
         hot = self.numbers(50)
@@ -198,8 +203,7 @@ class Scale:
     async def opening(self, rendered_at: float) -> None:
         store = self.store()
         await self.timed("open", iter([store.open]))
-        built = [entry_of(number, rendered_at) for number in range(self.size)]
-        await self.timed("seed the same build again", iter([lambda: store.seed(built)]))
+        await self.timed("seed the same build again", iter([lambda: self.seed(store, rendered_at)]))
         await store.close()
 
     async def pruning(self) -> None:
@@ -224,7 +228,7 @@ class Scale:
         store = self.store()
         await store.open()
         now = time.time()
-        await store.seed(entry_of(number, now, build="build-2") for number in range(self.size))
+        await self.seed(store, now, build="build-2")
         await store.close()
         with LmdbInspection(self.folder / "store") as inside:
             size = inside.stats().bytes

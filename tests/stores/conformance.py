@@ -389,6 +389,15 @@ class StoreConformance:
         await store.close()
 
     @pytest.mark.anyio
+    async def test_being_stored_again_does_not_count_as_being_read(self, world: World) -> None:
+        store = world.make(10_000)
+        await store.open()
+        for number, key in enumerate(("/0", "/1", "/2", "/3", "/0", "/4")):
+            await store.commit(entry_at(key, NOW + number, body=b"x" * 2000))
+        assert {entry.key for entry in store.entries()} == {"/1", "/2", "/3", "/4"}
+        await store.close()
+
+    @pytest.mark.anyio
     async def test_what_is_stored_once_evicts_its_like_and_not_what_was_read(self, world: World) -> None:
         store = world.make(60_000)
         await store.open()

@@ -38,18 +38,6 @@ async def opened(tmp_path: Path, clock: MovableClock) -> AsyncIterator[Opener]:
 # Recency and bounds
 
 
-async def test_what_nobody_reads_is_evicted_before_what_was_read(opened: Opener) -> None:
-    store = await opened(max_bytes=4 * ENTRY_BYTES)
-    for number in range(4):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    store.peek("/0")
-    await store.get("/2")
-    await store.commit(entry_at("/4", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2", "/3", "/4"}
-    await store.commit(entry_at("/5", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2", "/4", "/5"}
-
-
 async def test_as_many_evicted_keys_are_remembered_as_there_are_entries(opened: Opener) -> None:
     store = await opened(max_bytes=10 * ENTRY_BYTES)
     for number in range(100):
@@ -58,13 +46,6 @@ async def test_as_many_evicted_keys_are_remembered_as_there_are_entries(opened: 
         remembered = txn.stat(tables.ghosts)["entries"]
         assert remembered == txn.stat(tables.by_ghost)["entries"]
         assert remembered <= txn.stat(tables.kept)["entries"] <= 10
-
-
-async def test_being_rendered_again_does_not_count_as_being_read(opened: Opener) -> None:
-    store = await opened(max_bytes=2 * ENTRY_BYTES)
-    for key in ("/0", "/1", "/0", "/2"):
-        await store.commit(entry_at(key, body=b"x" * 1000))
-    assert keys_of(store) == {"/1", "/2"}
 
 
 async def test_one_large_entry_makes_room_in_short_transactions(

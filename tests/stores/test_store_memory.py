@@ -45,25 +45,6 @@ def keys_of(store: MemoryStore) -> set[str]:
 # Recency
 
 
-async def test_what_nobody_reads_is_evicted_before_what_was_read(clock: MovableClock) -> None:
-    store = store_of(clock, max_bytes=4 * ENTRY_BYTES)
-    for number in range(4):
-        await store.commit(entry_at(f"/{number}", body=b"x" * 1000))
-    store.peek("/0")
-    await store.get("/2")
-    await store.commit(entry_at("/4", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2", "/3", "/4"}
-    await store.commit(entry_at("/5", body=b"x" * 1000))
-    assert keys_of(store) == {"/0", "/2", "/4", "/5"}
-
-
-async def test_being_rendered_again_does_not_count_as_being_read(clock: MovableClock) -> None:
-    store = store_of(clock, max_bytes=2 * ENTRY_BYTES)
-    for key in ("/0", "/1", "/0", "/2"):
-        await store.commit(entry_at(key, body=b"x" * 1000))
-    assert keys_of(store) == {"/1", "/2"}
-
-
 async def test_listing_the_entries_does_not_count_as_use(clock: MovableClock) -> None:
     store = store_of(clock, max_bytes=2 * ENTRY_BYTES)
     for key in ("/0", "/1"):
