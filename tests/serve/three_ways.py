@@ -74,7 +74,7 @@ ROUTES = {
         return "got"
 
 
-    def HEAD():
+    async def HEAD():  # in a thread it would take its time
         return Response(headers={"x-own": "head"})
     """,
     "/emptied": "from millpond import JSONResponse\nrevalidate = 60\ndef GET():\n    return JSONResponse(None, 204)\n",
