@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def store_at(folder: Path, max_bytes: int = 10_000_000) -> LmdbStore:
+def store_at(folder: Path, max_bytes: int = 10_000_000, max_tags: int = 100_000) -> LmdbStore:
     """A store by the real clocks, as processes share them."""
-    return LmdbStore(folder, max_bytes=max_bytes, clock=time.time)
+    return LmdbStore(folder, max_bytes=max_bytes, clock=time.time, max_tags=max_tags)
 
 
 class OtherProcess(other_process.OtherProcess):
     """A process with a store of its own on the same folder."""
 
-    def __init__(self, folder: Path, *shared: Any) -> None:
-        super().__init__(partial(store_at, folder), *shared)
+    def __init__(self, folder: Path, *shared: Any, max_tags: int = 100_000) -> None:
+        super().__init__(partial(store_at, folder, max_tags=max_tags), *shared)
 
 
 # What they do
@@ -78,6 +78,20 @@ class Progress(NamedTuple):
 
 def progress() -> Progress:
     return Progress(spawn.RawValue(c_longlong, 0), spawn.RawValue(c_longlong, 0))
+
+
+async def deploy_without_end(store: LmdbStore, done: Progress) -> None:
+    """Store one build after the other, in a table of tags that is too full, and tidy up after each."""
+    for number in range(done.committed.value + 1, 1_000_000):
+        entries = [
+            entry_at(f"/{one}", time.time(), build=f"build {number}", tags=(f"tag {one}", "kept")) for one in range(300)
+        ]
+        await store.seed(entries)
+        done.committed.value = number
+        for one in range(300):
+            store.invalidate([f"tag {one}"], expire_after=None if one % 2 else 0)
+        await store.tidy()
+        done.invalidated.value = number
 
 
 async def write_without_end(store: LmdbStore, done: Progress) -> None:

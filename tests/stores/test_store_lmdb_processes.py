@@ -15,9 +15,11 @@ import pytest
 from conformance import BUILD, entry_at
 from lmdb_process import OtherProcess, progress, store_at, truth
 
+from millpond.policy.eviction import Queue
 from millpond.policy.freshness import judge
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit
+from millpond.stores.lmdb.layout import EntryRow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -112,6 +114,42 @@ async def test_a_lease_of_another_process_is_seen_and_its_release_ends_the_wait(
         assert not other.call(lmdb_process.acquire, "/a", 60)
         await store.release(lease)
         assert other.call(lmdb_process.acquire, "/a", 60)
+
+
+async def test_who_is_killed_in_the_middle_of_upkeep_leaves_a_sound_store_that_the_next_one_tidies(
+    tmp_path: Path,
+) -> None:
+    chance, folder, done = random.Random(1), tmp_path / "store", progress()
+    for _ in range(8):
+        with OtherProcess(folder, done, max_tags=100) as writer:
+            before = done.invalidated.value
+            writer.begin(lmdb_process.deploy_without_end)
+            wait_for_more(done, before)
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            writer.kill()
+        store = store_at(folder, max_tags=100)
+        await store.open()
+        check_is_sound(store)
+        latest = f"build {done.committed.value}"
+        await store.seed([entry_at("/new", time.time(), build=latest)])
+        await store.tidy()
+        check_is_sound(store)
+        assert {entry.build for entry in store.entries()} <= {latest, f"build {done.committed.value + 1}"}
+        await store.close()
+
+
+def check_is_sound(store: LmdbStore) -> None:
+    """The tables say the same of entries, and of rows."""
+    with store._transactions.reading() as reading:
+        txn, tables = reading
+        state, counts = reading.state(), {name: txn.stat(table)["entries"] for name, table in tables._asdict().items()}
+        with txn.cursor(db=tables.kept) as cursor:
+            kept = [EntryRow.unpack(record) for _, record in cursor]
+    assert counts["entries"] == counts["kept"] == counts["by_place"]
+    assert counts["tags"] == counts["by_age"] + counts["condemned"]
+    assert counts["ghosts"] == counts["by_ghost"]
+    assert state.size == sum(one.size for one in kept)
+    assert state.probation == sum(one.size for one in kept if one.queue is Queue.PROBATION)
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["nobody else", "another process"])
