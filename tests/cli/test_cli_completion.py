@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli_project import call, execute
-from millpond.cli.commands import app
+from millpond.cli.terminal.commands import app
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from millpond.cli import start as command
-from millpond.cli.commands import app
 from millpond.cli.serving.plain_line import plain_start
+from millpond.cli.terminal.commands import app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

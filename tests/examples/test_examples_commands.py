@@ -12,7 +12,7 @@ import pytest
 from document_tables import DOCUMENTS, REFERENCE, codes, name_of, prose, section, table
 
 from millpond.cli import FAILED, INTERRUPTED, MISUSED, run
-from millpond.cli.commands import app as command_line
+from millpond.cli.terminal.commands import app as command_line
 from millpond.stores.lmdb.inspection import LmdbStats
 from millpond.stores.valkey.inspection import ValkeyStats
 

@@ -18,7 +18,7 @@ import starlette
 from document_tables import DOCUMENTS, REPOSITORY, codes, headings, name_of, prose, section
 from documents import blocks
 
-from millpond.cli.commands import app as command_line
+from millpond.cli.terminal.commands import app as command_line
 
 MILLPOND = REPOSITORY / "src" / "millpond"
 FOR_DEVELOPERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "docs" / "design.md"]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from millpond.cli.console import print_table
+from millpond.cli.terminal.console import print_table
 from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend, preview

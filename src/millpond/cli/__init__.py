@@ -26,7 +26,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. User errors are printed to stderr, without a traceback."""
-    from millpond.cli.console import print_error, replace_unprintable
+    from millpond.cli.terminal.console import print_error, replace_unprintable
     from millpond.errors import MillpondError
     from millpond.serve.processes.process_exit import exit_code_of
 
@@ -55,8 +55,8 @@ def _run(arguments: Sequence[str]) -> int:
     gc.enable()
     from cyclopts import CycloptsError
 
-    from millpond.cli.commands import app
-    from millpond.cli.console import print_error
+    from millpond.cli.terminal.commands import app
+    from millpond.cli.terminal.console import print_error
 
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")

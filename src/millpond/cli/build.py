@@ -12,9 +12,17 @@ from cyclopts.validators import Number
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from millpond.app.hints.project_hints import hints
-from millpond.cli.console import errors_as_json, notices, output, print_error, print_json, print_table, print_warning
-from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
+from millpond.cli.terminal.console import (
+    errors_as_json,
+    notices,
+    output,
+    print_error,
+    print_json,
+    print_table,
+    print_warning,
+)
+from millpond.cli.terminal.options import HERE, AppName, Json, Which
 from millpond.errors import UsageError
 from millpond.messages import counted
 from millpond.prerender.build_manifest import read_entries

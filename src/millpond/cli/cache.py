@@ -10,15 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from millpond.cli.console import (
-    errors_as_json,
-    output,
-    print_error,
-    print_json,
-    print_json_list,
-    print_labelled,
-    print_table,
-)
 from millpond.cli.facts.stored import (
     DAMAGED,
     ID_LENGTH,
@@ -29,8 +20,17 @@ from millpond.cli.facts.stored import (
     human_size,
     is_called,
 )
-from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import project_of
+from millpond.cli.terminal.console import (
+    errors_as_json,
+    output,
+    print_error,
+    print_json,
+    print_json_list,
+    print_labelled,
+    print_table,
+)
+from millpond.cli.terminal.options import HERE, Json, Which
 from millpond.errors import CommandError, UsageError
 from millpond.messages import counted
 from millpond.policy.entry import EntryKind  # noqa: TC001 - the command line is made of it

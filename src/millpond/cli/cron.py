@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from millpond.cli.console import errors_as_json, output, print_json, print_table
-from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
+from millpond.cli.terminal.console import errors_as_json, output, print_json, print_table
+from millpond.cli.terminal.options import HERE, Json, Which
 from millpond.cron.job import AlreadyClaimed
 from millpond.cron.record import RunOutcome
 from millpond.errors import CommandError, UsageError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from millpond.cli.console import notices
 from millpond.cli.listening.listen_options import ANYWHERE, Listen
-from millpond.cli.options import HERE, AppName, Which
 from millpond.cli.serving.project_environment import environment_of
+from millpond.cli.terminal.console import notices
+from millpond.cli.terminal.options import HERE, AppName, Which
 from millpond.dev.supervisor import supervise
 from millpond.errors import ConfigError, UsageError
 

@@ -9,10 +9,10 @@ from cyclopts import CycloptsError, Parameter
 
 from millpond.app.entrypoint.import_string import names_an_application
 from millpond.app.hints.project_hints import hints
-from millpond.cli.console import errors_as_json, print_json, print_labelled
 from millpond.cli.facts.explanation import explain_path
-from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
+from millpond.cli.terminal.console import errors_as_json, print_json, print_labelled
+from millpond.cli.terminal.options import HERE, Json, Which
 from millpond.prerender.build_table import duration_cell
 
 if TYPE_CHECKING:

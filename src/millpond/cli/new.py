@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from cyclopts import Parameter
 
 import millpond
-from millpond.cli.console import output
+from millpond.cli.terminal.console import output
 from millpond.errors import CommandError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from millpond.cli.console import print_bytes
-from millpond.cli.options import HERE, AppName, Which
 from millpond.cli.project import open_project, prints_on_stderr, run_project
-from millpond.cli.written_file import write_file
+from millpond.cli.terminal.console import print_bytes
+from millpond.cli.terminal.options import HERE, AppName, Which
+from millpond.cli.terminal.written_file import write_file
 
 if TYPE_CHECKING:
     from millpond.app import Millpond

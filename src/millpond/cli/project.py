@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from millpond.app.entrypoint.opened_app import ROUTES, open_app
-from millpond.cli.console import print_warning
+from millpond.cli.terminal.console import print_warning
 from millpond.config import load_config, read_env_files
 from millpond.errors import BuildError, MillpondError, ProjectError
 from millpond.prerender.build_manifest import edited_since, plans_of

@@ -16,10 +16,10 @@ import msgspec
 from cyclopts import Parameter
 
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
-from millpond.cli.console import errors_as_json, output, print_json, print_warning
 from millpond.cli.facts.stored import cache_of
-from millpond.cli.options import HERE, Json, Which
 from millpond.cli.project import project_of
+from millpond.cli.terminal.console import errors_as_json, output, print_json, print_warning
+from millpond.cli.terminal.options import HERE, Json, Which
 from millpond.config import RevalidateEndpointConfig
 from millpond.errors import BuildError, CommandError, PurgeError, UsageError
 from millpond.messages import counted

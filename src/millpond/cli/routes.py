@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millpond.app.hints.project_hints import hints
-from millpond.cli.console import errors_as_json, output, print_json, print_table, print_warning
 from millpond.cli.facts.configured_routes import REDIRECT, configured_routes
 from millpond.cli.facts.declared_routes import declared_routes
-from millpond.cli.options import HERE, AppName, Json, Which
 from millpond.cli.project import build_of, open_project
+from millpond.cli.terminal.console import errors_as_json, output, print_json, print_table, print_warning
+from millpond.cli.terminal.options import HERE, AppName, Json, Which
 from millpond.prerender.build_report import route_facts
 from millpond.prerender.build_table import legend, public_cell, route_table
 from millpond.render.candidacy import candidacy

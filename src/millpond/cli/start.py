@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from millpond.cli.listening.listen_options import ANYWHERE, Listen
-from millpond.cli.options import HERE, AppName, Which
 from millpond.cli.serving.serve_line import StartLine, serve_line
 from millpond.cli.serving.serve_task import Way  # noqa: TC001 - the annotations are read at run time
+from millpond.cli.terminal.options import HERE, AppName, Which
 from millpond.serve.forwarded import LOCAL
 from millpond.serve.logs import LogFormat, LogLevel  # noqa: TC001 - the annotations are read at run time
 

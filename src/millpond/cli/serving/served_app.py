@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from millpond.app.hints.project_hints import nothing_to_serve
 from millpond.app.served_build import environment_log
-from millpond.cli.console import print_error, replace_unprintable
 from millpond.cli.project import open_project, run_project
+from millpond.cli.terminal.console import print_error, replace_unprintable
 from millpond.cron.scheduler import Scheduler
 from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.completion.detect import ShellDetectionError
 
-from millpond.cli.console import output, print_bytes
+from millpond.cli.terminal.console import output, print_bytes
 from millpond.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def completion(
 ) -> int:
     """Print the script by which a shell completes commands and options, or install it."""
     # Imported late: the commands import this module.
-    from millpond.cli.commands import app
+    from millpond.cli.terminal.commands import app
 
     try:
         if install:
