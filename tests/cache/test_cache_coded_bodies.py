@@ -15,7 +15,7 @@ from millpond.cache.answer import varying
 from millpond.cache.coding.coded_bodies import MAX_AT_ONCE, MAX_AWAITED, CodedBodies
 from millpond.cache.coding.compression import compress
 from millpond.cache.coding.dictionaries import Dictionaries
-from millpond.policy.entry import Coding, CompressedBody, Entry
+from millpond.policy.entry import Coding, Entry
 from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation, Reply
 from millpond.stores.memory import MemoryStore
 
@@ -75,14 +75,6 @@ def test_an_answer_that_does_not_say_that_it_varies_is_sent_as_it_is() -> None:
     assert coding(CodedBodies(ALL, ROOM).at_once(entry, accepting("gzip"))) is None
     image = msgspec.structs.replace(answer(), headers=((b"content-type", b"image/png"), (b"vary", b"accept-encoding")))
     assert coding(CodedBodies(ALL, ROOM).at_once(image, accepting("gzip"))) is None
-
-
-def test_the_forms_that_a_build_has_made_are_sent_whatever_is_configured() -> None:
-    built = msgspec.structs.replace(answer(), compressed=(CompressedBody("br", b"b"), CompressedBody("gzip", b"gg")))
-    coded = CodedBodies((), ROOM)
-    assert given(coded.at_once(built, accepting("gzip, br"))).body == b"b"
-    assert given(coded.at_once(built, accepting("gzip"))).body == b"gg"
-    assert coding(coded.at_once(built, accepting("zstd"))) is None
 
 
 @pytest.mark.parametrize("held", ['"v"', '"v-gzip"', 'W/"v-zstd"', '"x", "v-br"'])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
-from millpond.policy.entry import CompressedBody, Entry
+from millpond.policy.entry import Coding, Entry
 from millpond.policy.http.reply import NO_NEGOTIATION, Negotiation, Reply, choose, in_coding
 
 KIND = (b"content-type", b"application/json")
@@ -15,16 +14,15 @@ ENTRY = Entry(
     status=200,
     headers=(KIND, (b"etag", b'"v"'), VARY),
     body=b"plain",
-    compressed=(CompressedBody("br", b"b"), CompressedBody("gzip", b"gg")),
     rendered_at=0.0,
     revalidate=60,
     expire=None,
 )
+BODIES: dict[Coding, bytes] = {"br": b"b", "gzip": b"gg"}
 BROTLI = ((b"accept-encoding", b"gzip, br"),)
 
 
-def reply(entry: Entry, negotiation: Negotiation) -> Reply:
-    bodies = dict(entry.compressed)
+def reply(entry: Entry, negotiation: Negotiation, bodies: dict[Coding, bytes] = BODIES) -> Reply:
     found = choose(entry, negotiation, tuple(bodies))
     return found if isinstance(found, Reply) else in_coding(entry, found, bodies[found])
 
@@ -74,9 +72,8 @@ def test_who_holds_something_else_gets_the_answer() -> None:
     assert reply(ENTRY, Negotiation.of(BROTLI + holds(b'"w"', b'"v-zstd"'))).body == b"b"
 
 
-def test_an_entry_without_coded_bodies_is_sent_as_it_is() -> None:
-    plain = msgspec.structs.replace(ENTRY, compressed=())
-    assert reply(plain, Negotiation.of(BROTLI)) == Reply(200, plain.headers, b"plain")
+def test_an_answer_without_codings_is_sent_as_it_is() -> None:
+    assert reply(ENTRY, Negotiation.of(BROTLI), {}) == Reply(200, ENTRY.headers, b"plain")
 
 
 def test_a_list_of_codings_that_is_too_long_is_as_none() -> None:

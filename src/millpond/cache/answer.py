@@ -1,4 +1,4 @@
-"""From a render to an entry: check the answer, and make or announce its codings."""
+"""From a render to an entry: check the answer, and announce its codings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
-from millpond.cache.coding.compression import compress
 from millpond.errors import UnsendableError
-from millpond.policy.entry import CompressedBody, Entry
+from millpond.policy.entry import Entry
 from millpond.policy.http.coding import compressible, with_vary
 from millpond.policy.http.headers import has, strong_etag
 from millpond.policy.http.sendable import BODILESS, fault
@@ -100,23 +99,6 @@ class LostBody(NamedTuple):
             self.size,
             self.status,
         )
-
-
-def compressed(entry: Entry, codings: Sequence[Coding]) -> Entry:
-    """The entry with its body in each of `codings` that saves enough, smallest first; unchanged if none does.
-
-    For builds, which have the time. What is rendered while serving is compressed when a client asks for it: see
-    `millpond.cache.coding.coded_bodies`.
-    """
-    if not codings or not compressible(entry.status, entry.headers, len(entry.body)):
-        return entry
-    made = ((coding, compress(entry.body, coding)) for coding in codings)
-    worthwhile = sorted(
-        (CompressedBody(coding, body) for coding, body in made if body), key=lambda each: len(each.body)
-    )
-    if not worthwhile:
-        return entry
-    return msgspec.structs.replace(entry, compressed=tuple(worthwhile), headers=with_vary(entry.headers))
 
 
 def varying(entry: Entry, codings: Sequence[Coding]) -> Entry:

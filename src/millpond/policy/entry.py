@@ -11,7 +11,7 @@ from millpond.policy.lifetime import Lifetime
 Headers = tuple[tuple[bytes, bytes], ...]
 
 Coding = Literal["zstd", "br", "gzip"]
-"""The content codings in which bodies are kept (RFC 9110 §8.4)."""
+"""The content codings in which bodies are sent (RFC 9110 §8.4)."""
 
 EntryKind = Literal["response", "fetch", "function", "cron", "dictionary"]
 """What an entry holds: an answer, fetched data, a function's result, the state of a cron job, or a body that clients
@@ -26,13 +26,6 @@ class Backoff(msgspec.Struct, frozen=True, array_like=True):
     seconds: float
     generation: int
     """An invalidation after this generation ends the back-off at once: the cause of the failure may be gone."""
-
-
-class CompressedBody(NamedTuple):
-    """A body in a content coding."""
-
-    coding: Coding
-    body: bytes
 
 
 class Hop(NamedTuple):
@@ -69,8 +62,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     headers: Headers
     """Names (lower case) and values as they are sent, without headers that differ between requests."""
     body: bytes
-    compressed: tuple[CompressedBody, ...] = ()
-    """The same body compressed, smallest first; only where that saves enough."""
+    """Without a content coding: forms in codings are derived from it."""
     rendered_at: float
     """The start of the render, in seconds since the epoch."""
     revalidate: float | None
@@ -95,8 +87,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
         size = len(self.key) + len(self.body) + sum(map(len, self.tags)) + 200
         for name, value in self.headers:  # plain loops: each commit asks a few times
             size += len(name) + len(value)
-        for each in self.compressed:
-            size += len(each.body)
         return size if self.came is None or not self.came.hops else size + _size_of(self.came)
 
     def with_backoff(self, backoff: Backoff) -> Entry:

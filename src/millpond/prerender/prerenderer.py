@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.answer import LostBody, compressed, entry_of
+from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.coding.dictionaries import announced
 from millpond.config import ServerConfig
 from millpond.errors import RenderTimeoutError
@@ -203,7 +203,7 @@ class Prerenderer:
             use = DynamicUse(f"answered {entry.status} at build", get.place)
             return Page(target, None, use, time.perf_counter() - started, lost=lost)
         seconds = time.perf_counter() - started
-        return Page(target, compressed(entry, self.codings), None, seconds, merged(first, rendered.inputs), lost)
+        return Page(target, varying(entry, self.codings), None, seconds, merged(first, rendered.inputs), lost)
 
     async def _render(self, target: Target) -> Rendered:
         """A render within the time limit; one in a thread can't be stopped, so it is left behind."""

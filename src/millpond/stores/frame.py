@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from millpond.policy.entry import Backoff, Came, Coding, CompressedBody, Entry, EntryKind
+from millpond.policy.entry import Backoff, Came, Entry, EntryKind
 from millpond.policy.http.coding import varies_by_coding
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _MAGIC = b"MLPD"
-FRAME_VERSION = 3
+FRAME_VERSION = 5
 """Of the frames, and of what stands in them: an entry with keys or tags of another spelling would never be found."""
-PACKED_VERSION = 4
-"""Of frames whose plain body is deflated: for earlier versions of Millpond they are a miss."""
+PACKED_VERSION = 6
+"""Of frames whose body is deflated."""
 _PACKED_SIZES = range(512, 8 * 1024)
 """Bytes of a body that is deflated: in 4 to 30 µs, and in half of that on the way back. A larger one has pages of its
 own in a file, of which less would be saved."""
 _MAX_PACKED = 0.75
 _LEVEL, _RAW = 1, -15
 _PREFIX = struct.Struct(">4sBLQL")
-"""Magic, version, length of the head, length of the bodies, CRC-32 of all."""
+"""Magic, version, length of the head, length of the body, CRC-32 of both."""
 
 _MAX_OBJECTS, _MAX_SHARED = 4096, 64
 _objects: dict[Any, Any] = {}
@@ -45,22 +42,20 @@ class _Head(msgspec.Struct, array_like=True):
     generation: int
     build: str
     backoff: Backoff | None
-    short_lived: bool = False
-    compressed: list[tuple[Coding, Annotated[int, msgspec.Meta(ge=0)]]] = []
-    """Coding and length of each coded body, in the order in which they follow the plain one."""
+    short_lived: bool
 
 
 class _FetchedHead(_Head):
-    """That of fetched data. Others end before it, so that their frames are what earlier versions wrote."""
+    """That of fetched data. Others end before it."""
 
     came: Came | None = None
 
 
 class _PackedHead(_FetchedHead):
-    """That of a frame whose plain body is deflated."""
+    """That of a frame whose body is deflated."""
 
     size: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Of the plain body, in bytes."""
+    """Of the body, in bytes."""
     packed: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of the deflated one."""
 
@@ -73,7 +68,7 @@ _decoders: dict[int, msgspec.msgpack.Decoder[_FetchedHead]] = {
 
 
 def encode_frame(entry: Entry) -> bytes:
-    """`magic, version, lengths, checksum, msgpack head, body, coded bodies`."""
+    """`magic, version, lengths, checksum, msgpack head, body`."""
     fields = (
         entry.key,
         entry.kind,
@@ -87,19 +82,15 @@ def encode_frame(entry: Entry) -> bytes:
         entry.build,
         entry.backoff,
         entry.short_lived,
-        [(each.coding, len(each.body)) for each in entry.compressed],
     )
-    plain, packed, version = entry.body, _packed(entry), FRAME_VERSION
+    body, packed, version = entry.body, _packed(entry), FRAME_VERSION
     if packed is not None:
-        head = _encoder.encode(_PackedHead(*fields, entry.came, len(plain), len(packed)))
-        plain, version = packed, PACKED_VERSION
+        head = _encoder.encode(_PackedHead(*fields, entry.came, len(body), len(packed)))
+        body, version = packed, PACKED_VERSION
     else:
         head = _encoder.encode(_Head(*fields) if entry.came is None else _FetchedHead(*fields, entry.came))
-    bodies = (plain, *(each.body for each in entry.compressed))
-    checksum = zlib.crc32(head)
-    for body in bodies:
-        checksum = zlib.crc32(body, checksum)
-    return b"".join((_PREFIX.pack(_MAGIC, version, len(head), sum(map(len, bodies)), checksum), head, *bodies))
+    checksum = zlib.crc32(body, zlib.crc32(head))
+    return b"".join((_PREFIX.pack(_MAGIC, version, len(head), len(body), checksum), head, body))
 
 
 def _packed(entry: Entry) -> bytes | None:
@@ -118,9 +109,9 @@ def decode_frame(frame: bytes) -> Entry | None:
     """The entry of a frame; None when it is damaged, cut short or of another version: a miss and never an error."""
     if len(frame) < _PREFIX.size:
         return None
-    magic, version, head_length, bodies_length, checksum = _PREFIX.unpack_from(frame)
+    magic, version, head_length, body_length, checksum = _PREFIX.unpack_from(frame)
     end = _PREFIX.size + head_length
-    if magic != _MAGIC or version not in _decoders or len(frame) != end + bodies_length:
+    if magic != _MAGIC or version not in _decoders or len(frame) != end + body_length:
         return None
     if zlib.crc32(memoryview(frame)[_PREFIX.size :]) != checksum:
         return None
@@ -128,12 +119,9 @@ def decode_frame(frame: bytes) -> Entry | None:
         head = _decoders[version].decode(frame[_PREFIX.size : end])
     except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec lets the latter through
         return None
-    body_length = bodies_length - sum(length for _, length in head.compressed)
-    if body_length < 0:
-        return None
-    body: bytes | None = frame[end : end + body_length]
+    body: bytes | None = frame[end:]
     if isinstance(head, _PackedHead):
-        body = _unpacked(frame[end : end + body_length], head)
+        body = _unpacked(frame[end:], head)
     if body is None:
         return None
     return Entry(
@@ -142,7 +130,6 @@ def decode_frame(frame: bytes) -> Entry | None:
         status=head.status,
         headers=tuple([_shared(pair) if len(pair[1]) <= _MAX_SHARED else pair for pair in head.headers]),
         body=body,
-        compressed=tuple(_compressed(frame, end + body_length, head.compressed)),
         rendered_at=head.rendered_at,
         revalidate=head.revalidate,
         expire=head.expire,
@@ -172,9 +159,3 @@ def _unpacked(packed: bytes, head: _PackedHead) -> bytes | None:
     except zlib.error:
         return None
     return body if inflating.eof and len(body) == head.size else None
-
-
-def _compressed(frame: bytes, position: int, lengths: list[tuple[Coding, int]]) -> Iterator[CompressedBody]:
-    for coding, length in lengths:
-        yield CompressedBody(coding, frame[position : position + length])
-        position += length

@@ -1,8 +1,7 @@
 """Bodies in content codings, made when a client first asks for one, and kept by the process for as long as they fit.
 
 An entry holds its body once, without a coding. What is derived from it is bounded here, in bytes: a miss makes nothing
-that nobody wants, and answers at rest take the room of one form. Builds have the time to make all forms, so theirs are
-in the entry.
+that nobody wants, and answers at rest take the room of one form.
 """
 
 from __future__ import annotations
@@ -179,8 +178,6 @@ class CodedBodies:
     def _available(self, entry: Entry, negotiation: Negotiation) -> tuple[Coding, ...]:
         if not negotiation.accepted and not negotiation.conditions:
             return ()
-        if entry.compressed:
-            return tuple(each.coding for each in entry.compressed)
         if not self._codings or not self._may_be_coded(entry):
             return ()
         forms = self._known(entry)
@@ -190,7 +187,7 @@ class CodedBodies:
 
     @staticmethod
     def _may_be_coded(entry: Entry) -> bool:
-        """Whether the answer was stored as one that clients may get in codings; a build may have found that none pays.
+        """Whether the answer was stored as one that clients may get in codings.
 
         Without Vary, a cache in front could take one coding for another.
         """
@@ -198,9 +195,6 @@ class CodedBodies:
 
     def _body(self, entry: Entry, coding: Coding) -> bytes | None:
         """The body in a coding; b"" if that saves too little; None if it is to be made in a thread."""
-        for each in entry.compressed:
-            if each.coding == coding:
-                return each.body
         forms = self._known(entry)
         body = None if forms is None else forms.bodies.get(coding)
         if body is None and len(entry.body) <= MAX_AT_ONCE:

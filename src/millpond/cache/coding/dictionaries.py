@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 * 1024 * 1024
 """Of a dictionary: a larger answer isn't used as one, as compressing by it takes long."""
-KEPT_SECONDS = 7 * 24 * 3600.0
-"""How long a dictionary is kept after its answer was rendered. A client that has it for longer gets a plain coding."""
 
 
 class Dictionaries:
-    """The dictionaries in a store. They belong to no build: what a client has from before a deploy is one, too."""
+    """The dictionaries in a store. They belong to no build: what a client has from before a deploy is one, too.
+
+    They have no lifetime, as nobody knows until when clients use one: a static answer may be sent for a year. The store
+    evicts those that nobody asks for.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -55,7 +57,7 @@ def dictionaries_of(entries: Iterable[Entry]) -> Iterator[Entry]:
                 body=entry.body,
                 rendered_at=entry.rendered_at,
                 revalidate=None,
-                expire=KEPT_SECONDS,
+                expire=None,
                 generation=entry.generation,
             )
 

@@ -68,21 +68,21 @@ def _delete(writing: Writing, key: bytes) -> bool:
     return True
 
 
-async def _oldest(steps: Steps, count: int) -> tuple[dict[bytes, list[bytes]], list[bytes]]:
+async def _oldest(steps: Steps, count: int) -> tuple[dict[bytes, tuple[bytes, ...]], list[bytes]]:
     """The oldest rows: mark -> digests of the tags; and their keys in `Tables.by_age`."""
-    rows: dict[bytes, list[bytes]] = {}
+    rows: dict[bytes, tuple[bytes, ...]] = {}  # of tuples, not of lists: the garbage collector skips those of bytes
     oldest: list[bytes] = []
     async for ages in steps.walk(lambda tables: tables.by_age, lambda _key, _record: True):
         for age in ages[: count - len(oldest)]:
             key = age[8:]
-            rows.setdefault(key[:MARK_BYTES], []).append(key)
+            rows[key[:MARK_BYTES]] = (*rows.get(key[:MARK_BYTES], ()), key)
             oldest.append(age)
         if len(oldest) == count:
             break
     return rows, oldest
 
 
-async def _settle_entries(steps: Steps, rows: Mapping[bytes, list[bytes]], clock: Callable[[], float]) -> None:
+async def _settle_entries(steps: Steps, rows: Mapping[bytes, tuple[bytes, ...]], clock: Callable[[], float]) -> None:
     """Drop the entries that one of these rows has ended; renew the rows that make others stale."""
     generations = await steps.read_each(list(itertools.chain.from_iterable(rows.values())), _generation)
     latest = number(max(generations, default=0))
