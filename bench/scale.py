@@ -216,7 +216,7 @@ class Scale:
         await store.close()
 
     async def deploy(self) -> None:
-        store = self.store()
+        store = self.store(max_tags=self.size)
         await store.open()
         built = [entry_of(number, time.time(), build="build-2") for number in range(1000)]
         await self.timed("deploy: seed 1,000 of a new build", iter([lambda: store.seed(built)]))
@@ -224,7 +224,7 @@ class Scale:
         await store.close()
 
     async def eviction(self) -> None:
-        store = self.store()
+        store = self.store(max_tags=self.size)
         await store.open()
         now = time.time()
         await self.seed(store, now, build="build-2")
