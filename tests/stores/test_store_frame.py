@@ -39,6 +39,7 @@ entries = st.builds(
     build=st.text(max_size=10),
     backoff=st.none() | st.builds(Backoff, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
     came=st.none() | st.builds(Came, times, st.text(max_size=5), st.text(max_size=20), st.lists(hops).map(tuple)),
+    jitter=st.just(0.0) | st.floats(0, 0.999),
 )
 
 ENTRY = Entry(
@@ -138,6 +139,15 @@ def test_the_layout_of_a_frame_is_what_the_documentation_says() -> None:
     plain = msgspec.structs.replace(ENTRY, backoff=None)
     assert framed(msgspec.msgpack.encode(head_of(plain)), plain.body) == encode_frame(plain)
     assert framed(msgspec.msgpack.encode(head_of(CODED)), b"x" * 300 + b"small" + b"smaller") == encode_frame(CODED)
+
+
+@pytest.mark.parametrize("text", [b"short", TEXT])
+def test_jitter_survives_and_where_there_is_none_the_frame_is_what_it_was(text: bytes) -> None:
+    headers = ((b"content-type", b"text/plain"), (b"vary", b"accept-encoding"))
+    plain = msgspec.structs.replace(ENTRY, body=text, headers=headers)
+    spread = msgspec.structs.replace(plain, jitter=0.0625)
+    assert decode_frame(encode_frame(spread)) == spread
+    assert len(encode_frame(plain)) < len(encode_frame(spread)) or text is TEXT
 
 
 def test_coded_bodies_come_back_as_they_were() -> None:

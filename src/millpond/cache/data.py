@@ -20,6 +20,7 @@ from millpond.errors import CircularWaitError
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Came, Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
+from millpond.policy.lifetime import drawn_jitter
 from millpond.policy.profiles import BUILT_IN, Profile
 from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.scopes.attachments import Attachments, ScopeKey
@@ -58,6 +59,8 @@ class Filled(NamedTuple):
     storable: bool
     short_lived: bool = False
     came: Came | None = None
+    jitter: float | None = None
+    """The share of the lifetime by which it may go stale earlier; None: the configuration's."""
 
 
 Fill: TypeAlias = "Callable[[bool], Awaitable[Filled]]"
@@ -114,6 +117,7 @@ class DataRead(Read):
             build=_NO_BUILD,
             short_lived=filled.short_lived,
             came=filled.came,
+            jitter=drawn_jitter(self.cache.jitter if filled.jitter is None else filled.jitter, self.key, run.began),
         )
         return Made(entry, self._fate(filled, run))
 
@@ -158,6 +162,8 @@ class DataCache:
     """Seconds to wait for data that another process is fetching."""
     max_fetch_bytes: int = MAX_FETCH_BYTES
     """The maximum size of an upstream's decoded body, in bytes."""
+    jitter: float = 0.0
+    """The share of lifetimes by which data may go stale earlier."""
     cache_components: bool = False
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None

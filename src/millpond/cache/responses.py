@@ -132,6 +132,8 @@ class Responses:
     max_overdue_renders: int = MOST_OVERDUE
     refreshes_at_once: int | None = None
     """How many stale answers are rendered again at a time, in the background; None: any number."""
+    jitter: float = 0.0
+    """The share of its lifetime by which an answer may go stale earlier."""
     renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
@@ -260,7 +262,14 @@ class _AnswerRead(Read):
         rendered = None
         try:
             rendered = await responses.renders.regenerate(target, context)
-            entry = entry_of(rendered, target, rendered_at=run.began, generation=run.generation, build=responses.build)
+            entry = entry_of(
+                rendered,
+                target,
+                rendered_at=run.began,
+                generation=run.generation,
+                build=responses.build,
+                jitter=responses.jitter,
+            )
         except NotStatic as ended:
             level = logging.WARNING if rendered is None else self._level(rendered.status)
             responses.turned_dynamic(target, ended.use, level)

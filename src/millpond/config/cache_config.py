@@ -8,7 +8,7 @@ import msgspec
 
 from millpond.config.ranges import not_positive
 from millpond.config.store_url import EXAMPLES, InvalidStoreUrl, is_store_url, parse_store_url
-from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever
+from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever, Share
 from millpond.messages import one_of
 from millpond.policy.entry import Coding
 
@@ -62,6 +62,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refreshes_at_once: int = 8
     """How many stale answers a process renders again at a time, in the background, at most half of them of one route.
     The others are served stale until it is their turn, those that are asked for most first."""
+    jitter: Share = 0.0
+    """The largest share of a lifetime by which what is stored goes stale earlier, so that what was made together
+    doesn't go stale together: 0.1 spreads a minute over its last 6 seconds."""
     lease_seconds: Seconds = 10.0
     """How long a worker killed during a render can delay others that need the same entry; a running one renews."""
 

@@ -86,7 +86,7 @@ def judge(
         is_synced: whether all invalidations are known; otherwise nothing is fresh.
         reader: the reader's own limits.
     """
-    revalidate = entry.revalidate if reader.revalidate is None else reader.revalidate
+    revalidate = entry.stale_after if reader.revalidate is None else reader.revalidate * (1 - entry.jitter)
     tags = entry.tags + reader.tags if reader.tags else entry.tags
     age = age_of(entry, now)
     left = None if revalidate is None else math.floor(revalidate - age)
@@ -142,7 +142,7 @@ def oldest_fresh(entry: Entry) -> float:
 
     It ignores back-offs: call `judge` each time for an entry that has one.
     """
-    return min((limit for limit in entry.lifetime if limit is not None), default=math.inf)
+    return min((limit for limit in (entry.stale_after, entry.expire) if limit is not None), default=math.inf)
 
 
 def _backoff_left(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], tags: tuple[str, ...]) -> float:

@@ -184,12 +184,13 @@ class PreparedEntry:
     def renew(self, entry: Entry, version: int, generation: int, now: float) -> None:
         """Note that the entry is fresh at `now`; `version` and `generation` are of the store, before it was judged."""
         age = max(0.0, now - self.rendered_at)
-        left = None if entry.revalidate is None else math.floor(entry.revalidate - age)
+        stale_after = entry.stale_after
+        left = None if stale_after is None else math.floor(stale_after - age)
         shown = (int(age), left)
         if shown != self._shown:
             self.volatile, self._shown = self._volatile_table.of(entry, int(age), left, now), shown
         # Age changes at each whole second, the remaining ttl at each whole second before its end.
-        ends = math.inf if entry.revalidate is None or left is None else entry.revalidate - left
+        ends = math.inf if stale_after is None or left is None else stale_after - left
         self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
         self.version, self.generation = version, generation
 

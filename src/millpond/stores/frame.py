@@ -56,6 +56,12 @@ class _FetchedHead(_Head):
     came: Came | None = None
 
 
+class _SpreadHead(_FetchedHead):
+    """That of an entry with jitter; earlier versions of Millpond ignore it."""
+
+    jitter: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+
+
 class _PackedHead(_FetchedHead):
     """That of a frame whose plain body is deflated."""
 
@@ -63,12 +69,13 @@ class _PackedHead(_FetchedHead):
     """Of the plain body, in bytes."""
     packed: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of the deflated one."""
+    jitter: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders: dict[int, msgspec.msgpack.Decoder[_FetchedHead]] = {
-    FRAME_VERSION: msgspec.msgpack.Decoder(_FetchedHead),
-    PACKED_VERSION: msgspec.msgpack.Decoder[_FetchedHead](_PackedHead),
+_decoders: dict[int, msgspec.msgpack.Decoder[_SpreadHead | _PackedHead]] = {
+    FRAME_VERSION: msgspec.msgpack.Decoder[_SpreadHead | _PackedHead](_SpreadHead),
+    PACKED_VERSION: msgspec.msgpack.Decoder[_SpreadHead | _PackedHead](_PackedHead),
 }
 
 
@@ -91,8 +98,10 @@ def encode_frame(entry: Entry) -> bytes:
     )
     plain, packed, version = entry.body, _packed(entry), FRAME_VERSION
     if packed is not None:
-        head = _encoder.encode(_PackedHead(*fields, entry.came, len(plain), len(packed)))
+        head = _encoder.encode(_PackedHead(*fields, entry.came, len(plain), len(packed), entry.jitter))
         plain, version = packed, PACKED_VERSION
+    elif entry.jitter:
+        head = _encoder.encode(_SpreadHead(*fields, entry.came, entry.jitter))
     else:
         head = _encoder.encode(_Head(*fields) if entry.came is None else _FetchedHead(*fields, entry.came))
     bodies = (plain, *(each.body for each in entry.compressed))
@@ -152,6 +161,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         backoff=head.backoff,
         short_lived=head.short_lived,
         came=head.came,
+        jitter=head.jitter,
     )
 
 

@@ -18,7 +18,17 @@ from millpond.policy.compat import Compat
 from millpond.policy.entry import Entry
 from millpond.policy.freshness import Reader
 from millpond.policy.lifetime import FOREVER
-from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
+from millpond.policy.profiles import (
+    DEFAULT,
+    Ages,
+    UnknownProfile,
+    ages_of,
+    lowest,
+    profile_named,
+    settled,
+    short_lived,
+    widest,
+)
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.scopes.dynamic_use import DynamicAccess
@@ -219,7 +229,13 @@ class Call:
             tags=told.tags,
             storable=told.lifetime.revalidate != 0 and len(told.tags) <= MAX_TAGS_OF_ONE,
             short_lived=told.short_lived,
+            jitter=self._jitter(scope),
         )
+
+    def _jitter(self, scope: FillScope) -> float | None:
+        """By the option `life` and `cache_life`; None: neither names one. `_chosen` has checked the name."""
+        life = self.definition.life
+        return scope.jitter if life is None else widest(scope.jitter, profile_named(life, self.cache.profiles).jitter)
 
     def _check_life(self, scope: FillScope) -> None:
         """Raises UsageError: at build the function used a short-lived result, and names no lifetime (R5.39)."""

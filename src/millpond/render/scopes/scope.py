@@ -66,6 +66,8 @@ class Scope(ABC):
     attachments: Attachments
     phase: Phase = Phase.HANDLER
     lifetime: Lifetime = FOREVER
+    jitter: float | None = None
+    """The share of the lifetime by which what is made here may go stale earlier; None: the configuration's."""
     tags: dict[str, None] = field(default_factory=dict)
     """In the order in which they were learnt."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
