@@ -112,6 +112,7 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         max_data_bytes=config.cache.max_data_bytes,
         max_fetch_bytes=config.cache.max_fetch_bytes,
         jitter=config.cache.jitter,
+        eager=0.0 if building is not None else config.cache.eager,
         cache_components=config.cache_components,
         patience=config.cache.render_timeout if building is None else config.build.timeout,
         lease_seconds=config.cache.lease_seconds if building is None else building.lease_seconds,
@@ -194,6 +195,7 @@ class _Assembly:
             max_overdue_renders=cache.max_overdue_renders,
             refreshes_at_once=cache.refreshes_at_once,
             jitter=cache.jitter,
+            eager=cache.eager,
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),
         )

@@ -88,8 +88,13 @@ class DataRead(Read):
         """See `Read`."""
         if self.unreadable is not None and _are_same(entry, self.unreadable):
             return Judgement(False, False, Reason.COLD)
+        return self.judged(entry, self.reader)
+
+    def judged(self, entry: Entry, reader: Reader) -> Judgement:
+        """What a reader with these limits may do with an entry now."""
         cache, store = self.cache, self.cache.store
-        return judge(entry, cache.clock(), store.row, _NO_BUILD, is_synced=store.is_synced(), reader=self.reader)
+        now, is_synced = cache.clock(), store.is_synced()
+        return judge(entry, now, store.row, _NO_BUILD, is_synced=is_synced, reader=reader, eager=cache.eager)
 
     async def make(self, run: Run) -> Made:
         """See `Read`."""
@@ -164,6 +169,8 @@ class DataCache:
     """The maximum size of an upstream's decoded body, in bytes."""
     jitter: float = 0.0
     """The share of lifetimes by which data may go stale earlier."""
+    eager: float = 0.0
+    """The last share of its lifetime in which data is refreshed, if it is asked for."""
     cache_components: bool = False
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None

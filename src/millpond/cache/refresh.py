@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext
+from millpond.cache.runs.asked_again import AskedAgain
 from millpond.cache.runs.flight import Flights
 from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
 from millpond.cache.runs.loop_watch import call_soon_in
@@ -93,6 +94,9 @@ class Read(ABC):
     """What its refreshes share their places with: see `RefreshQueue`."""
     waits: bool = False
     """Whether the reader waits for a fresh entry instead of taking a stale one."""
+    awaits_due: bool = True
+    """Whether, if it waits, it also waits for the successor of an entry that is due. What is made of that entry would
+    otherwise be as old as it is, and fresh for a whole period."""
 
     @abstractmethod
     def judge(self, entry: Entry) -> Judgement:
@@ -147,6 +151,11 @@ class _Outcome(NamedTuple):
     """Whether another process has made it."""
 
 
+def _needs_none(judgement: Judgement) -> bool:
+    """Whether no refresh is needed, as there was one just now."""
+    return judgement.fresh and not judgement.due
+
+
 @dataclass(slots=True)
 class ReadThrough:
     """Reads through one store.
@@ -167,6 +176,7 @@ class ReadThrough:
     """The context that runs begin in."""
     refreshes_at_once: int | None = None
     """How many background refreshes run at a time in one event loop; None: any number."""
+    asked_again: AskedAgain = field(default_factory=AskedAgain)
     _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RefreshQueue[Read]] = field(default_factory=WeakKeyDictionary)
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
@@ -189,13 +199,19 @@ class ReadThrough:
                 return found
             entry = await self.store.get(read.key)
             judgement = self._judge(read, entry)
-            if entry is not None and self._serves(read, judgement):
+            if entry is not None and self._serves(read, entry, judgement):
                 return Obtained(entry, judgement)
             read.refuse()
-            outcome, joined = await self.flights.run(read.key, lambda: self._run(read, background=False), read.name)
+            try:
+                outcome, joined = await self.flights.run(read.key, lambda: self._run(read, background=False), read.name)
+            except Exception as error:
+                if entry is None or not judgement.fresh:
+                    raise
+                self.report(read.name, error)  # it was due, and is still fresh
+                return Obtained(entry, judgement)
             after = read.judge(outcome.entry)
             if outcome.found and not after.fresh:  # it is none that this run has made: it is stale, like any other
-                if self._serves(read, after):
+                if self._serves(read, outcome.entry, after):
                     return Obtained(outcome.entry, after)
                 continue
             if not joined or after.servable:
@@ -227,19 +243,32 @@ class ReadThrough:
         if entry is None:
             return None
         judgement = read.judge(entry)
-        return Obtained(entry, judgement) if self._serves(read, judgement, loop) else None
+        return Obtained(entry, judgement) if self._serves(read, entry, judgement, loop) else None
 
     def _judge(self, read: Read, entry: Entry | None) -> Judgement:
         if entry is not None:
             return read.judge(entry)
         return Judgement(False, False, Reason.COLD if self.store.is_synced() else Reason.STORE_UNREACHABLE)
 
-    def _serves(self, read: Read, judgement: Judgement, loop: asyncio.AbstractEventLoop | None = None) -> bool:
-        """Whether the reader gets an entry with this judgement. For a stale one, a refresh starts in the background."""
-        if not judgement.servable or (read.waits and not judgement.fresh):
+    def ahead(self, read: Read, entry: Entry) -> bool:
+        """Refresh a due entry in the background, if it was asked for before; returns whether it was."""
+        is_asked_again = self.asked_again.note(entry)
+        if is_asked_again and read.judge(entry).due:
+            self._refresh(read)
+        return is_asked_again
+
+    def _serves(
+        self, read: Read, entry: Entry, judgement: Judgement, loop: asyncio.AbstractEventLoop | None = None
+    ) -> bool:
+        """Whether the reader gets the entry. A stale one is refreshed in the background; a due one that is asked for
+        again, too."""
+        if not judgement.servable:
+            return False
+        if read.waits and (not judgement.fresh or (judgement.due and read.awaits_due)):
             return False
         # While the store can't be reached, a new entry couldn't be stored, and each read would start another run.
-        if not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE:
+        stale = not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE
+        if stale or (judgement.due and self.asked_again.note(entry)):
             if loop is None:
                 self._refresh(read)
             else:
@@ -258,7 +287,7 @@ class ReadThrough:
 
     def _begin_refresh(self, read: Read) -> asyncio.Task[Any] | None:
         entry = self.store.peek(read.key)
-        if entry is not None and read.judge(entry).fresh:  # somebody has refreshed it while this one waited
+        if entry is not None and _needs_none(read.judge(entry)):  # somebody has refreshed it while this one waited
             return None
         return self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
 
@@ -280,7 +309,7 @@ class ReadThrough:
                 return None
             judgement = read.judge(entry)
             # A reader that had no entry accepts one from another process, even if it went stale by a tag meanwhile.
-            enough = judgement.fresh if background or read.waits else judgement.servable
+            enough = _needs_none(judgement) if background or read.waits else judgement.servable
             return _Outcome(entry, stored=True, found=True) if enough else None
 
         return await under_lease(self.store, read.key, self.patience, make, found, self.lease_seconds)

@@ -62,6 +62,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refreshes_at_once: int = 8
     """How many stale answers a process renders again at a time, in the background, at most half of them of one route.
     The others are served stale until it is their turn, those that are asked for most first."""
+    eager: Share = 0.0
+    """The last share of a lifetime in which what is asked for again is refreshed already; 0: nothing is."""
     jitter: Share = 0.0
     """The largest share of a lifetime by which what is stored goes stale earlier, so that what was made together
     doesn't go stale together: 0.1 spreads a minute over its last 6 seconds."""

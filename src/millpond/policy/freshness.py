@@ -38,6 +38,8 @@ class Judgement(NamedTuple):
     ttl: int | None = None
     """Remaining freshness in whole seconds; negative if the entry isn't fresh (RFC 9211, section 2.4). None: it never
     goes stale by age, or the store can't be reached."""
+    due: bool = False
+    """It is fresh, and so near to its end that it is refreshed already, if it is asked for (`eager`)."""
 
 
 class Reader(NamedTuple):
@@ -72,6 +74,7 @@ def judge(
     *,
     is_synced: bool = True,
     reader: Reader = ANY_READER,
+    eager: float = 0.0,
 ) -> Judgement:
     """What may be done with an entry at `now`.
 
@@ -85,6 +88,7 @@ def judge(
         build: the id of the build that is being served.
         is_synced: whether all invalidations are known; otherwise nothing is fresh.
         reader: the reader's own limits.
+        eager: the last share of its lifetime in which a fresh entry is due.
     """
     revalidate = entry.stale_after if reader.revalidate is None else reader.revalidate * (1 - entry.jitter)
     tags = entry.tags + reader.tags if reader.tags else entry.tags
@@ -103,14 +107,28 @@ def judge(
         return Judgement(False, False, Reason.TAG, verdict.tag, stale)
     if not is_synced:
         return Judgement(True, False, Reason.STORE_UNREACHABLE)
-    pause = 0.0 if reader.waits and not reader.takes_paused else _backoff_left(entry, now, row_of, tags)
-    if pause > 0:
+    paused = _backoff_left(entry, now, row_of, tags)
+    pause = 0.0 if reader.waits and not reader.takes_paused else paused
+    # A refresh that began before the end, and failed, makes nothing of it: the entry is as fresh as it was.
+    outlives = verdict.cleanliness is Cleanliness.CLEAN and (revalidate is None or age < revalidate)
+    if pause > 0 and not outlives:
         return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag, math.floor(pause))
     if verdict.cleanliness is Cleanliness.STALE:
         return Judgement(True, False, Reason.TAG, verdict.tag, stale)
     if revalidate is not None and (age > revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):
         return Judgement(True, False, Reason.AGE, None, stale)
-    return Judgement(True, True, Reason.FRESH, None, left)
+    due = age >= due_after(revalidate, entry.expire, eager) and not paused
+    return Judgement(True, True, Reason.FRESH, None, left, due)
+
+
+def due_after(stale_after: float | None, expire: float | None, eager: float) -> float:
+    """The age in seconds from which a fresh entry is due: the last share `eager` of its lifetime has begun.
+
+    inf: never. Nothing is due that has no limit, or none but `expire`.
+    """
+    if not eager or not stale_after:
+        return math.inf
+    return (stale_after if expire is None else min(stale_after, expire)) * (1 - eager)
 
 
 def is_invalidated(
