@@ -112,6 +112,7 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         max_data_bytes=config.cache.max_data_bytes,
         max_fetch_bytes=config.cache.max_fetch_bytes,
         jitter=config.cache.jitter,
+        soft_timeout=config.cache.soft_timeout,
         eager=0.0 if building is not None else config.cache.eager,
         cache_components=config.cache_components,
         patience=config.cache.render_timeout if building is None else config.build.timeout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
-from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.read import Fate, Made, Obtained, Read, Run
+from millpond.cache.refresh import ReadThrough
 from millpond.cache.runs.caller_runs import CallerRuns
 from millpond.cache.runs.flight_time import FlightOverdue, FlightTimes
 from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.cache.told import FillFailure, joined
 from millpond.config.cache_config import CacheConfig
-from millpond.errors import CircularWaitError
+from millpond.errors import CircularWaitError, UsageError
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Came, Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
@@ -61,6 +63,18 @@ class Filled(NamedTuple):
     came: Came | None = None
     jitter: float | None = None
     """The share of the lifetime by which it may go stale earlier; None: the configuration's."""
+
+
+def checked_soft_timeout(seconds: float | None, function: str) -> float | None:
+    """The option of a call or decorator; `function` is its name.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    given: object = seconds
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int | float) or not given >= 0):
+        raise UsageError(f"{function}(soft_timeout={given!r}): give seconds, 0 or more, or math.inf for no limit.")
+    return seconds
 
 
 Fill: TypeAlias = "Callable[[bool], Awaitable[Filled]]"
@@ -171,6 +185,8 @@ class DataCache:
     """The share of lifetimes by which data may go stale earlier."""
     eager: float = 0.0
     """The last share of its lifetime in which data is refreshed, if it is asked for."""
+    soft_timeout: float = math.inf
+    """Seconds that what is stored waits for fresh data, where stale data may be used."""
     cache_components: bool = False
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
+import math
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext
+from millpond.cache.read import Fate, Made, Obtained, Read, Run
 from millpond.cache.runs.asked_again import AskedAgain
 from millpond.cache.runs.flight import Flights
 from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
@@ -28,7 +29,7 @@ from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
@@ -46,100 +47,6 @@ _begun = 0
 def runs_begun() -> int:
     """How many runs this process has begun. If it is what it was, nothing that is stored was read meanwhile."""
     return _begun
-
-
-class Fate(Enum):
-    """What happens to the stored entry after a run."""
-
-    REPLACE = "replace"
-    """The new entry takes its place."""
-    BACK_OFF = "back off"
-    """It stays, and counts as fresh until the next attempt (R4.26)."""
-    REMOVE = "remove"
-    """It is removed, as each read would serve it and start a new run."""
-    LEAVE = "leave"
-    """It stays as it is: only the waiting callers get the new entry."""
-
-
-class Made(NamedTuple):
-    """The result of a run."""
-
-    entry: Entry
-    fate: Fate = Fate.REPLACE
-
-
-class Run(NamedTuple):
-    """The state captured before a run begins. It shows later which invalidations the run may have missed."""
-
-    generation: int
-    """The store's generation."""
-    began: float
-    """The start of the run, in seconds since the epoch."""
-    background: bool
-    """Whether it is a background refresh, which no caller started; callers may wait for it all the same."""
-
-    @property
-    def rendered_at(self) -> float:
-        """The time of what it makes."""
-        return self.began
-
-
-class Read(ABC):
-    """One caller's read of one key."""
-
-    key: str
-    name: str
-    """The name used in messages."""
-    group: str = ""
-    """What its refreshes share their places with: see `RefreshQueue`."""
-    waits: bool = False
-    """Whether the reader waits for a fresh entry instead of taking a stale one."""
-    awaits_due: bool = True
-    """Whether, if it waits, it also waits for the successor of an entry that is due. What is made of that entry would
-    otherwise be as old as it is, and fresh for a whole period."""
-
-    @abstractmethod
-    def judge(self, entry: Entry) -> Judgement:
-        """What this reader may do with an entry now."""
-
-    @abstractmethod
-    async def make(self, run: Run) -> Made:
-        """Make a new entry.
-
-        Raises:
-            BaseException: the run failed; every waiting caller gets this error.
-        """
-
-    @abstractmethod
-    def after_failure(self, error: BaseException, run: Run) -> Fate:
-        """What happens to the stored entry when `make` raises. Not called for cancellations."""
-
-    def keeps(self, entry: Entry) -> bool:
-        """Whether the stored entry can be used further after a run has failed."""
-        return self.judge(entry).servable
-
-    def refuse(self) -> None:  # noqa: B027 - most readers have no reason to
-        """Called before the reader waits for a run. It may raise an error to prevent that."""
-
-    def surplus(self, entry: Entry) -> Iterable[str]:
-        """The keys of other entries to remove now that `entry` has been stored."""
-        del entry
-        return ()
-
-
-class Obtained(NamedTuple):
-    """An entry for a reader."""
-
-    entry: Entry
-    judgement: Judgement
-    """The current judgement. Even an entry that was just made may have been invalidated meanwhile."""
-    made: bool = False
-    """Whether a run made it for this read. The remaining fields describe that run."""
-    because: Reason = Reason.FRESH
-    """Why a run was needed."""
-    stored: bool = True
-    joined: bool = False
-    """Whether another reader had started the run."""
 
 
 class _Outcome(NamedTuple):
@@ -202,13 +109,19 @@ class ReadThrough:
             if entry is not None and self._serves(read, entry, judgement):
                 return Obtained(entry, judgement)
             read.refuse()
+            patience = read.soft_timeout if judgement.servable else math.inf
             try:
-                outcome, joined = await self.flights.run(read.key, lambda: self._run(read, background=False), read.name)
+                flown = await self.flights.run_within(patience, read.key, partial(self._run, read), read.name)
             except Exception as error:
                 if entry is None or not judgement.fresh:
                     raise
                 self.report(read.name, error)  # it was due, and is still fresh
                 return Obtained(entry, judgement)
+            if flown is None:
+                if entry is not None and (judgement := read.judge(entry)).servable:
+                    return Obtained(entry, judgement, late=not judgement.fresh)
+                continue  # it was invalidated, or has expired, meanwhile
+            outcome, joined = flown
             after = read.judge(outcome.entry)
             if outcome.found and not after.fresh:  # it is none that this run has made: it is stale, like any other
                 if self._serves(read, outcome.entry, after):
@@ -216,7 +129,7 @@ class ReadThrough:
                 continue
             if not joined or after.servable:
                 return Obtained(outcome.entry, after, True, judgement.reason, outcome.stored, joined)
-        outcome = await self.flights.alone(read.key, lambda: self._run(read, background=False), read.name)
+        outcome = await self.flights.alone(read.key, partial(self._run, read), read.name)
         return Obtained(outcome.entry, read.judge(outcome.entry), True, Reason.TAG, outcome.stored)
 
     async def make_anew(self, read: Read) -> Entry:
@@ -297,7 +210,7 @@ class ReadThrough:
         if queue is not None:
             queue.clear()
 
-    async def _run(self, read: Read, *, background: bool) -> _Outcome:
+    async def _run(self, read: Read, *, background: bool = False) -> _Outcome:
         """One run under the key's lease; or, if another process holds the lease, the entry that it makes."""
 
         async def make(lease: Lease | None) -> _Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -67,6 +68,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jitter: Share = 0.0
     """The largest share of a lifetime by which what is stored goes stale earlier, so that what was made together
     doesn't go stale together: 0.1 spreads a minute over its last 6 seconds."""
+    soft_timeout: SecondsOrNever = math.inf
+    """Seconds that a render waits for fresh data where stale data may be used; the data then arrives for the next one.
+    """
     lease_seconds: Seconds = 10.0
     """How long a worker killed during a render can delay others that need the same entry; a running one renews."""
 
@@ -96,8 +100,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.lease_seconds": self.lease_seconds,
             }
         )
-        if self.serve_when_down < 0:
-            yield f'"cache.serve_when_down" is {self.serve_when_down}; it must be 0 or more.'
+        for name, seconds in (("serve_when_down", self.serve_when_down), ("soft_timeout", self.soft_timeout)):
+            if seconds < 0:
+                yield f'"cache.{name}" is {seconds}; it must be 0 or more.'
         yield from self._store_problems()
         yield from self._prefix_problems()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Backoff
+from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import Cleanliness, TagRow, judge_tags
 
 if TYPE_CHECKING:
@@ -171,6 +172,18 @@ def _backoff_left(entry: Entry, now: float, row_of: Callable[[str], TagRow | Non
     if any(row is not None and row.generation > backoff.generation for row in map(row_of, tags)):
         return 0
     return backoff.seconds - (now - backoff.since)
+
+
+def lifetime_of_old(entry: Entry, now: float, seconds: float = 1) -> Lifetime:
+    """The lifetime of what is made of a stale entry: it gets no new age by that.
+
+    Args:
+        entry: the entry.
+        now: seconds since the epoch.
+        seconds: until the entry is refreshed again, at least 1.
+    """
+    left = None if entry.expire is None else max(entry.expire - age_of(entry, now), 1)
+    return Lifetime(max(seconds, 1), left)
 
 
 def backoff_after_failure(entry: Entry, now: float, generation: int) -> Backoff:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from millpond.cache.data import DataRead
-from millpond.cache.refresh import Fate, Obtained
+from millpond.cache.read import Fate, Obtained
 from millpond.cache.runs.flight_time import FlightOverdue
 from millpond.cache.told import FillFailure
 from millpond.policy.decision import Reason
@@ -19,7 +19,7 @@ from millpond.render.scopes.shared_scope import SharedScope
 
 if TYPE_CHECKING:
     from millpond.cache.data import DataCache, Fill, Filled
-    from millpond.cache.refresh import Run
+    from millpond.cache.read import Run
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Reader
     from millpond.render.scopes.scope import Scope

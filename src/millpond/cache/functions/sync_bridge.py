@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import DataRead
-from millpond.cache.refresh import Fate
+from millpond.cache.read import Fate
 from millpond.cache.runs.caller_runs import FunctionRun
 from millpond.cache.runs.loop_watch import LOOK_SECONDS, call_soon_in
 from millpond.messages import at

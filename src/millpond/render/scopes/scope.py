@@ -193,6 +193,10 @@ class Scope(ABC):
             self.lifetime = self.lifetime.lowered(lifetime)
             self.tags.update(dict.fromkeys(tags))
 
+    def limit(self, lifetime: Lifetime) -> None:
+        """Stale data is used: what is made of it lives no longer than this, whatever it says of itself."""
+        self.learn(lifetime, ())
+
     def place(self) -> Place | None:
         """The innermost line of the user's own code on the stack."""
         return user_place(sys._getframe(1), self.project)  # noqa: SLF001 - the documented way to a caller's frame
