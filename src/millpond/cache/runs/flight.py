@@ -43,7 +43,7 @@ class Flight(Generic[T]):
         self.traceback: TracebackType | None = None
 
     async def fly(self, work: Callable[[], Awaitable[T]], table: dict[str, Flight[T]]) -> T | None:
-        innermost.set(self)
+        token = innermost.set(self)
         try:
             return await work()
         except asyncio.CancelledError:
@@ -55,6 +55,8 @@ class Flight(Generic[T]):
             # Not in a done callback: those run later, and no caller may join work that has ended.
             self.leave(table)
             self.ended = True
+            # The task has the context, and this the task: a circle, which only a long collection of all would end.
+            innermost.reset(token)
 
     def leave(self, table: dict[str, Flight[T]]) -> None:
         if table.get(self.key) is self:
