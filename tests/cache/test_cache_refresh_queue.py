@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from millpond.cache.runs import refresh_queue
+from millpond.cache.runs.flight import Flight
 from millpond.cache.runs.refresh_queue import RefreshQueue
 from ponds import turns
 
@@ -190,3 +192,22 @@ async def test_a_shutdown_waits_for_what_runs_and_begins_nothing_that_waits(proj
         await turns()
         asyncio.get_running_loop().call_later(0.05, module.may_end.set)
     assert module.renders == 43
+
+
+async def test_a_run_that_has_ended_is_freed_without_a_garbage_collection(project: Project) -> None:
+    """What ten thousand refreshes leave behind would otherwise be collected at once, while every request waits."""
+    project.routes({"/": "revalidate = 1\ndef GET(): return 1"})
+    async with project.serving() as served:
+        await served.get("/")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                project.clock.move(2)
+                await served.get("/")
+                await served.settle()
+            await asyncio.sleep(0)
+            left = [one for one in gc.get_objects() if isinstance(one, Flight)]
+            assert len(left) <= 1
+        finally:
+            gc.enable()

@@ -102,6 +102,7 @@ def test_ls_as_json_has_all_facts(pond: Pond) -> None:
         "status": 200,
         "revalidate": 60,
         "expire": 31536000,
+        "stale_after": 60,
         "state": "fresh",
         "reason": "fresh",
         "generation": 0,

@@ -110,7 +110,7 @@ QUANTITIES = [(path, found) for path, kind in KEYS if (found := _quantity(kind))
 
 @pytest.mark.parametrize(("path", "quantity"), QUANTITIES, ids=[".".join(map(str, path)) for path, _ in QUANTITIES])
 def test_every_size_and_duration_may_be_a_text_with_a_unit(path: tuple[Any, ...], quantity: Quantity) -> None:
-    text = "2kB" if quantity is Quantity.BYTES else "2m"
+    text = {Quantity.BYTES: "2kB", Quantity.SHARE: "5%"}.get(quantity, "2m")
     assert problem(values_with(path, text)) is None
     assert f"it must be {quantity.value}" in (problem(values_with(path, "2 parsecs")) or "")
     never = problem(values_with(path, math.inf))
@@ -151,6 +151,14 @@ def _is_number(kind: Any) -> bool:
 )
 def test_a_size_is_a_number_of_bytes_or_has_a_unit(text: Any, number: int | None) -> None:
     assert amount(text, Quantity.BYTES) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [(0, 0), (0.1, 0.1), ("10%", 0.1), ("2.5 %", 0.025), (1, None), ("100%", None), (-0.1, None), ("0.1", None)],
+)
+def test_a_share_is_a_number_below_1_or_percent(text: Any, share: float | None) -> None:
+    assert amount(text, Quantity.SHARE) == share
 
 
 @pytest.mark.parametrize(

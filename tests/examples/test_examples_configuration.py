@@ -129,4 +129,4 @@ def test_a_key_that_a_document_names_is_one(document: Path) -> None:
 
 
 def test_a_key_of_a_table_by_name_is_listed_with_the_word_for_its_name() -> None:
-    assert [key for key, _ in keys_of(CacheLife, "x.")] == keys_in("`x.stale`, `.revalidate`, `.expire`")
+    assert [key for key, _ in keys_of(CacheLife, "x.")] == keys_in("`x.stale`, `.revalidate`, `.expire`, `.jitter`")

@@ -207,6 +207,7 @@ class Builder:
             build=runtime.responses.build,
             passes=Passes(runtime.renderer, config.build.timeout) if config.cache_components else None,
             codings=config.cache.codings,
+            jitter=config.cache.jitter,
             watch=watch,
             deepest=config.server.max_path_segments,
             listing=listing_of(context, runtime.data, for_build=True),

@@ -111,6 +111,9 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         expire_time=config.expire_time,
         max_data_bytes=config.cache.max_data_bytes,
         max_fetch_bytes=config.cache.max_fetch_bytes,
+        jitter=config.cache.jitter,
+        soft_timeout=config.cache.soft_timeout,
+        eager=0.0 if building is not None else config.cache.eager,
         cache_components=config.cache_components,
         patience=config.cache.render_timeout if building is None else config.build.timeout,
         lease_seconds=config.cache.lease_seconds if building is None else building.lease_seconds,
@@ -192,6 +195,8 @@ class _Assembly:
             max_coded_bytes=cache.local_bytes // 2,
             max_overdue_renders=cache.max_overdue_renders,
             refreshes_at_once=cache.refreshes_at_once,
+            jitter=cache.jitter,
+            eager=cache.eager,
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),
         )

@@ -13,6 +13,7 @@ from millpond.policy.http.coding import compressible, with_vary
 from millpond.policy.http.headers import has, strong_etag
 from millpond.policy.http.sendable import BODILESS, fault
 from millpond.policy.http.storing import kept_headers, unshareable
+from millpond.policy.lifetime import drawn_jitter
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 
-def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generation: int, build: str) -> Entry:
+def entry_of(
+    rendered: Rendered, target: Target, *, rendered_at: float, generation: int, build: str, jitter: float = 0.0
+) -> Entry:
     """The entry for a rendered answer, whatever its status.
 
     Args:
@@ -35,6 +38,7 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
         rendered_at: the start of the render, in seconds since the epoch.
         generation: the store's generation at that time.
         build: the id of the build that is being served.
+        jitter: the share of its lifetime by which it may go stale earlier, where the render chose none.
 
     Raises:
         NotStatic: its headers forbid sharing it between clients (D5).
@@ -64,6 +68,7 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
         tags=(*rendered.tags, *target.own_tags),
         generation=generation,
         build=build,
+        jitter=drawn_jitter(jitter if rendered.jitter is None else rendered.jitter, target.key, rendered_at),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.fetch_chain import note_circle
-from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.read import Fate, Made, Obtained, Read, Run
+from millpond.cache.refresh import ReadThrough
 from millpond.cache.runs.caller_runs import CallerRuns
 from millpond.cache.runs.flight_time import FlightOverdue, FlightTimes
 from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.cache.told import FillFailure, joined
 from millpond.config.cache_config import CacheConfig
-from millpond.errors import CircularWaitError
+from millpond.errors import CircularWaitError, UsageError
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Came, Entry, Headers
 from millpond.policy.freshness import Judgement, Reader, judge
+from millpond.policy.lifetime import drawn_jitter
 from millpond.policy.profiles import BUILT_IN, Profile
 from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.scopes.attachments import Attachments, ScopeKey
@@ -58,6 +61,20 @@ class Filled(NamedTuple):
     storable: bool
     short_lived: bool = False
     came: Came | None = None
+    jitter: float | None = None
+    """The share of the lifetime by which it may go stale earlier; None: the configuration's."""
+
+
+def checked_soft_timeout(seconds: float | None, function: str) -> float | None:
+    """The option of a call or decorator; `function` is its name.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    given: object = seconds
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int | float) or not given >= 0):
+        raise UsageError(f"{function}(soft_timeout={given!r}): give seconds, 0 or more, or math.inf for no limit.")
+    return seconds
 
 
 Fill: TypeAlias = "Callable[[bool], Awaitable[Filled]]"
@@ -85,8 +102,13 @@ class DataRead(Read):
         """See `Read`."""
         if self.unreadable is not None and _are_same(entry, self.unreadable):
             return Judgement(False, False, Reason.COLD)
+        return self.judged(entry, self.reader)
+
+    def judged(self, entry: Entry, reader: Reader) -> Judgement:
+        """What a reader with these limits may do with an entry now."""
         cache, store = self.cache, self.cache.store
-        return judge(entry, cache.clock(), store.row, _NO_BUILD, is_synced=store.is_synced(), reader=self.reader)
+        now, is_synced = cache.clock(), store.is_synced()
+        return judge(entry, now, store.row, _NO_BUILD, is_synced=is_synced, reader=reader, eager=cache.eager)
 
     async def make(self, run: Run) -> Made:
         """See `Read`."""
@@ -114,6 +136,7 @@ class DataRead(Read):
             build=_NO_BUILD,
             short_lived=filled.short_lived,
             came=filled.came,
+            jitter=drawn_jitter(self.cache.jitter if filled.jitter is None else filled.jitter, self.key, run.began),
         )
         return Made(entry, self._fate(filled, run))
 
@@ -158,6 +181,12 @@ class DataCache:
     """Seconds to wait for data that another process is fetching."""
     max_fetch_bytes: int = MAX_FETCH_BYTES
     """The maximum size of an upstream's decoded body, in bytes."""
+    jitter: float = 0.0
+    """The share of lifetimes by which data may go stale earlier."""
+    eager: float = 0.0
+    """The last share of its lifetime in which data is refreshed, if it is asked for."""
+    soft_timeout: float = math.inf
+    """Seconds that what is stored waits for fresh data, where stale data may be used."""
     cache_components: bool = False
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
+import math
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from millpond.cache.clean_context import CleanContext
+from millpond.cache.read import Fate, Made, Obtained, Read, Run
+from millpond.cache.runs.asked_again import AskedAgain
 from millpond.cache.runs.flight import Flights
 from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
 from millpond.cache.runs.loop_watch import call_soon_in
@@ -27,7 +29,7 @@ from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
@@ -47,97 +49,6 @@ def runs_begun() -> int:
     return _begun
 
 
-class Fate(Enum):
-    """What happens to the stored entry after a run."""
-
-    REPLACE = "replace"
-    """The new entry takes its place."""
-    BACK_OFF = "back off"
-    """It stays, and counts as fresh until the next attempt (R4.26)."""
-    REMOVE = "remove"
-    """It is removed, as each read would serve it and start a new run."""
-    LEAVE = "leave"
-    """It stays as it is: only the waiting callers get the new entry."""
-
-
-class Made(NamedTuple):
-    """The result of a run."""
-
-    entry: Entry
-    fate: Fate = Fate.REPLACE
-
-
-class Run(NamedTuple):
-    """The state captured before a run begins. It shows later which invalidations the run may have missed."""
-
-    generation: int
-    """The store's generation."""
-    began: float
-    """The start of the run, in seconds since the epoch."""
-    background: bool
-    """Whether it is a background refresh, which no caller started; callers may wait for it all the same."""
-
-    @property
-    def rendered_at(self) -> float:
-        """The time of what it makes."""
-        return self.began
-
-
-class Read(ABC):
-    """One caller's read of one key."""
-
-    key: str
-    name: str
-    """The name used in messages."""
-    group: str = ""
-    """What its refreshes share their places with: see `RefreshQueue`."""
-    waits: bool = False
-    """Whether the reader waits for a fresh entry instead of taking a stale one."""
-
-    @abstractmethod
-    def judge(self, entry: Entry) -> Judgement:
-        """What this reader may do with an entry now."""
-
-    @abstractmethod
-    async def make(self, run: Run) -> Made:
-        """Make a new entry.
-
-        Raises:
-            BaseException: the run failed; every waiting caller gets this error.
-        """
-
-    @abstractmethod
-    def after_failure(self, error: BaseException, run: Run) -> Fate:
-        """What happens to the stored entry when `make` raises. Not called for cancellations."""
-
-    def keeps(self, entry: Entry) -> bool:
-        """Whether the stored entry can be used further after a run has failed."""
-        return self.judge(entry).servable
-
-    def refuse(self) -> None:  # noqa: B027 - most readers have no reason to
-        """Called before the reader waits for a run. It may raise an error to prevent that."""
-
-    def surplus(self, entry: Entry) -> Iterable[str]:
-        """The keys of other entries to remove now that `entry` has been stored."""
-        del entry
-        return ()
-
-
-class Obtained(NamedTuple):
-    """An entry for a reader."""
-
-    entry: Entry
-    judgement: Judgement
-    """The current judgement. Even an entry that was just made may have been invalidated meanwhile."""
-    made: bool = False
-    """Whether a run made it for this read. The remaining fields describe that run."""
-    because: Reason = Reason.FRESH
-    """Why a run was needed."""
-    stored: bool = True
-    joined: bool = False
-    """Whether another reader had started the run."""
-
-
 class _Outcome(NamedTuple):
     """The result that all callers of one run share."""
 
@@ -145,6 +56,11 @@ class _Outcome(NamedTuple):
     stored: bool
     found: bool = False
     """Whether another process has made it."""
+
+
+def _needs_none(judgement: Judgement) -> bool:
+    """Whether no refresh is needed, as there was one just now."""
+    return judgement.fresh and not judgement.due
 
 
 @dataclass(slots=True)
@@ -167,6 +83,7 @@ class ReadThrough:
     """The context that runs begin in."""
     refreshes_at_once: int | None = None
     """How many background refreshes run at a time in one event loop; None: any number."""
+    asked_again: AskedAgain = field(default_factory=AskedAgain)
     _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RefreshQueue[Read]] = field(default_factory=WeakKeyDictionary)
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
@@ -189,18 +106,30 @@ class ReadThrough:
                 return found
             entry = await self.store.get(read.key)
             judgement = self._judge(read, entry)
-            if entry is not None and self._serves(read, judgement):
+            if entry is not None and self._serves(read, entry, judgement):
                 return Obtained(entry, judgement)
             read.refuse()
-            outcome, joined = await self.flights.run(read.key, lambda: self._run(read, background=False), read.name)
+            patience = read.soft_timeout if judgement.servable else math.inf
+            try:
+                flown = await self.flights.run_within(patience, read.key, partial(self._run, read), read.name)
+            except Exception as error:
+                if entry is None or not judgement.fresh:
+                    raise
+                self.report(read.name, error)  # it was due, and is still fresh
+                return Obtained(entry, judgement)
+            if flown is None:
+                if entry is not None and (judgement := read.judge(entry)).servable:
+                    return Obtained(entry, judgement, late=not judgement.fresh)
+                continue  # it was invalidated, or has expired, meanwhile
+            outcome, joined = flown
             after = read.judge(outcome.entry)
             if outcome.found and not after.fresh:  # it is none that this run has made: it is stale, like any other
-                if self._serves(read, after):
+                if self._serves(read, outcome.entry, after):
                     return Obtained(outcome.entry, after)
                 continue
             if not joined or after.servable:
                 return Obtained(outcome.entry, after, True, judgement.reason, outcome.stored, joined)
-        outcome = await self.flights.alone(read.key, lambda: self._run(read, background=False), read.name)
+        outcome = await self.flights.alone(read.key, partial(self._run, read), read.name)
         return Obtained(outcome.entry, read.judge(outcome.entry), True, Reason.TAG, outcome.stored)
 
     async def make_anew(self, read: Read) -> Entry:
@@ -227,19 +156,32 @@ class ReadThrough:
         if entry is None:
             return None
         judgement = read.judge(entry)
-        return Obtained(entry, judgement) if self._serves(read, judgement, loop) else None
+        return Obtained(entry, judgement) if self._serves(read, entry, judgement, loop) else None
 
     def _judge(self, read: Read, entry: Entry | None) -> Judgement:
         if entry is not None:
             return read.judge(entry)
         return Judgement(False, False, Reason.COLD if self.store.is_synced() else Reason.STORE_UNREACHABLE)
 
-    def _serves(self, read: Read, judgement: Judgement, loop: asyncio.AbstractEventLoop | None = None) -> bool:
-        """Whether the reader gets an entry with this judgement. For a stale one, a refresh starts in the background."""
-        if not judgement.servable or (read.waits and not judgement.fresh):
+    def ahead(self, read: Read, entry: Entry) -> bool:
+        """Refresh a due entry in the background, if it was asked for before; returns whether it was."""
+        is_asked_again = self.asked_again.note(entry)
+        if is_asked_again and read.judge(entry).due:
+            self._refresh(read)
+        return is_asked_again
+
+    def _serves(
+        self, read: Read, entry: Entry, judgement: Judgement, loop: asyncio.AbstractEventLoop | None = None
+    ) -> bool:
+        """Whether the reader gets the entry. A stale one is refreshed in the background; a due one that is asked for
+        again, too."""
+        if not judgement.servable:
+            return False
+        if read.waits and (not judgement.fresh or (judgement.due and read.awaits_due)):
             return False
         # While the store can't be reached, a new entry couldn't be stored, and each read would start another run.
-        if not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE:
+        stale = not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE
+        if stale or (judgement.due and self.asked_again.note(entry)):
             if loop is None:
                 self._refresh(read)
             else:
@@ -258,7 +200,7 @@ class ReadThrough:
 
     def _begin_refresh(self, read: Read) -> asyncio.Task[Any] | None:
         entry = self.store.peek(read.key)
-        if entry is not None and read.judge(entry).fresh:  # somebody has refreshed it while this one waited
+        if entry is not None and _needs_none(read.judge(entry)):  # somebody has refreshed it while this one waited
             return None
         return self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
 
@@ -268,7 +210,7 @@ class ReadThrough:
         if queue is not None:
             queue.clear()
 
-    async def _run(self, read: Read, *, background: bool) -> _Outcome:
+    async def _run(self, read: Read, *, background: bool = False) -> _Outcome:
         """One run under the key's lease; or, if another process holds the lease, the entry that it makes."""
 
         async def make(lease: Lease | None) -> _Outcome:
@@ -280,7 +222,7 @@ class ReadThrough:
                 return None
             judgement = read.judge(entry)
             # A reader that had no entry accepts one from another process, even if it went stale by a tag meanwhile.
-            enough = judgement.fresh if background or read.waits else judgement.servable
+            enough = _needs_none(judgement) if background or read.waits else judgement.servable
             return _Outcome(entry, stored=True, found=True) if enough else None
 
         return await under_lease(self.store, read.key, self.patience, make, found, self.lease_seconds)

@@ -9,7 +9,7 @@ from millpond.cache.active_application import cache_of, runs_endpoint
 from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError
 from millpond.messages import at
-from millpond.policy.lifetime import FOREVER
+from millpond.policy.lifetime import FOREVER, InvalidJitter, checked_jitter
 from millpond.policy.profiles import (
     BUILT_IN,
     InvalidLife,
@@ -19,6 +19,7 @@ from millpond.policy.profiles import (
     profile_named,
     settled,
     short_lived,
+    widest,
 )
 from millpond.render.scopes.scope import Phase, required
 
@@ -47,7 +48,13 @@ def response_tags(*tags: str) -> None:
     scope.learn(FOREVER, usable_tags(tags, lambda: f"{at(scope.place())}response_tags()", log))
 
 
-def response_life(profile: str | None = None, *, revalidate: float | None = None, expire: float | None = None) -> None:
+def response_life(
+    profile: str | None = None,
+    *,
+    revalidate: float | None = None,
+    expire: float | None = None,
+    jitter: float | None = None,
+) -> None:
     """Limit the lifetime of the answer of the GET that runs.
 
     Call it in the GET, in a dependency of it, or in what they call. The lowest ages win: of several calls, of the
@@ -59,29 +66,34 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
         revalidate: seconds after which the answer is rendered again; math.inf: never; 0: the answer isn't stored, which
             makes the route live.
         expire: seconds after which the answer may no longer be served; math.inf: never.
+        jitter: the largest share of the lifetime, 0 to less than 1, by which the answer goes stale earlier; None: that
+            of the named lifetime, or `cache.jitter`. Of several calls, the greatest wins.
 
     Raises:
         UsageError: no handler runs here, a cached function or `generate_static_params` does, or the answer is out
-            already; the name is unknown, or an age is invalid (R5.34).
+            already; the name is unknown, or an age or share is invalid (R5.34).
     """
     if runs_endpoint():
         return
     scope = _answering("response_life()", "cache_life()")
     data = cache_of(scope)
-    if (profile is None) is (revalidate is None and expire is None):
+    ages_say_nothing = revalidate is None and expire is None
+    if (profile is None) is ages_say_nothing and not (profile is None and jitter is not None):
         raise UsageError(f"{at(scope.place())}response_life() takes the name of a lifetime, or ages in seconds.")
     try:
+        chosen = None if jitter is None else checked_jitter(jitter)
         if profile is None:
             named = Profile(None, *settled(ages_given(None, revalidate, expire), FOREVER, FOREVER))
         else:
             named = profile_named(profile, BUILT_IN if data is None else data.profiles)
-    except (InvalidLife, UnknownProfile) as error:
+    except (InvalidLife, InvalidJitter, UnknownProfile) as error:
         raise UsageError(f"{at(scope.place())}response_life(): {error}") from None
     if named.revalidate == 0:  # said of the answer itself, so `force-static` doesn't overrule it
         scope.record_effect("response_life(revalidate=0)")
     elif data is not None and data.cache_components and short_lived(named.lifetime, named.stale):
         scope.record_short_lived("response_life()")
     scope.learn(named.lifetime, ())
+    scope.jitter = widest(scope.jitter, named.jitter if chosen is None else chosen)
 
 
 def _answering(function: str, of_functions: str) -> Scope:

@@ -14,7 +14,8 @@ from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
-from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.read import Fate, Made, Obtained, Read, Run
+from millpond.cache.refresh import ReadThrough
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.errors import OverdueError, UnsendableError
@@ -132,6 +133,10 @@ class Responses:
     max_overdue_renders: int = MOST_OVERDUE
     refreshes_at_once: int | None = None
     """How many stale answers are rendered again at a time, in the background; None: any number."""
+    jitter: float = 0.0
+    """The share of its lifetime by which an answer may go stale earlier."""
+    eager: float = 0.0
+    """The last share of its lifetime in which an answer is refreshed, if it is asked for."""
     renders: TimedRenders = field(init=False)
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
@@ -159,13 +164,23 @@ class Responses:
         self.dictionaries = Dictionaries(self.store)
         self.coded = CodedBodies(self.codings, self.max_coded_bytes, self.clean, self.dictionaries)
 
-    def hit(self, key: str) -> Cached | None:
-        """A fresh answer that is available without waiting, or None."""
+    def hit(self, key: str, *, waits: bool = False) -> Cached | None:
+        """A fresh answer that is available without waiting, or None; also None for `waits`, where it is due."""
         entry = self.store.peek(key)
         if entry is None:
             return None
         judgement = self.judge(entry)
-        return Cached(entry, _decision(judgement)) if judgement.fresh else None
+        return Cached(entry, _decision(judgement)) if judgement.fresh and not (waits and judgement.due) else None
+
+    def ahead(self, target: Target, entry: Entry) -> bool:
+        """Note a hit of an answer that may be due: it is rendered again in the background if it was asked for before.
+
+        Returns:
+            Whether it was, or isn't due; otherwise tell of the next hit, too.
+        """
+        if not self.eager or not self.judge(entry).due:
+            return True
+        return self.engine.ahead(_AnswerRead(self, target, waits=False), entry)
 
     async def answer(self, target: Target, *, waits: bool = False) -> Cached:
         """The shared answer: from the store, stale while it is rendered again, or rendered now (4.2).
@@ -190,7 +205,8 @@ class Responses:
         """
         if stored_fault(entry.status, entry.headers) is not None:
             return Judgement(False, False, Reason.COLD)
-        return judge(entry, self.clock(), self.store.row, self.build, is_synced=self.store.is_synced())
+        now, is_synced = self.clock(), self.store.is_synced()
+        return judge(entry, now, self.store.row, self.build, is_synced=is_synced, eager=self.eager)
 
     def refuse_if_live(self, key: str) -> None:
         """Keep requests for a path that turned dynamic from waiting for another render attempt (docs/design.md).
@@ -260,7 +276,14 @@ class _AnswerRead(Read):
         rendered = None
         try:
             rendered = await responses.renders.regenerate(target, context)
-            entry = entry_of(rendered, target, rendered_at=run.began, generation=run.generation, build=responses.build)
+            entry = entry_of(
+                rendered,
+                target,
+                rendered_at=run.began,
+                generation=run.generation,
+                build=responses.build,
+                jitter=responses.jitter,
+            )
         except NotStatic as ended:
             level = logging.WARNING if rendered is None else self._level(rendered.status)
             responses.turned_dynamic(target, ended.use, level)

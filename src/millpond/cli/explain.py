@@ -101,6 +101,7 @@ def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
     left = "never stale" if ttl is None else f"fresh for {ttl} s more" if ttl >= 0 else f"stale for {-ttl} s"
     yield "entry", f"status {cache['status']}, {cache['age']} s old, {left}"
     revalidate, expire = (duration_cell(cache[name] or None) or "never" for name in ("revalidate", "expire"))
-    yield "lifetime", f"revalidate {revalidate}, expire {expire}"
+    sooner = "" if cache["stale_after"] == (cache["revalidate"] or None) else f" (stale after {cache['stale_after']} s)"
+    yield "lifetime", f"revalidate {revalidate}{sooner}, expire {expire}"
     if cache["tags"]:
         yield "tags", ", ".join(cache["tags"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from millpond.config.ranges import not_positive
 from millpond.config.store_url import EXAMPLES, InvalidStoreUrl, is_store_url, parse_store_url
-from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever
+from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever, Share
 from millpond.messages import one_of
 from millpond.policy.entry import Coding
 
@@ -62,6 +63,14 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refreshes_at_once: int = 8
     """How many stale answers a process renders again at a time, in the background, at most half of them of one route.
     The others are served stale until it is their turn, those that are asked for most first."""
+    eager: Share = 0.0
+    """The last share of a lifetime in which what is asked for again is refreshed already; 0: nothing is."""
+    jitter: Share = 0.0
+    """The largest share of a lifetime by which what is stored goes stale earlier, so that what was made together
+    doesn't go stale together: 0.1 spreads a minute over its last 6 seconds."""
+    soft_timeout: SecondsOrNever = math.inf
+    """Seconds that a render waits for fresh data where stale data may be used; the data then arrives for the next one.
+    """
     lease_seconds: Seconds = 10.0
     """How long a worker killed during a render can delay others that need the same entry; a running one renews."""
 
@@ -91,8 +100,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.lease_seconds": self.lease_seconds,
             }
         )
-        if self.serve_when_down < 0:
-            yield f'"cache.serve_when_down" is {self.serve_when_down}; it must be 0 or more.'
+        for name, seconds in (("serve_when_down", self.serve_when_down), ("soft_timeout", self.soft_timeout)):
+            if seconds < 0:
+                yield f'"cache.{name}" is {seconds}; it must be 0 or more.'
         yield from self._store_problems()
         yield from self._prefix_problems()
 

@@ -76,10 +76,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     backoff: Backoff | None = None
     came: Came | None = None
     """Of fetched data; None for other kinds."""
+    jitter: float = 0.0
+    """The share of `revalidate` by which it goes stale earlier, drawn when it was made."""
 
     @property
     def lifetime(self) -> Lifetime:
         return Lifetime(self.revalidate, self.expire)
+
+    @property
+    def stale_after(self) -> float | None:
+        """The age in seconds beyond which it is stale: `revalidate` less its jitter; None: never."""
+        return None if self.revalidate is None else self.revalidate * (1 - self.jitter)
 
     @property
     def size(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Backoff
+from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import Cleanliness, TagRow, judge_tags
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Judgement(NamedTuple):
     ttl: int | None = None
     """Remaining freshness in whole seconds; negative if the entry isn't fresh (RFC 9211, section 2.4). None: it never
     goes stale by age, or the store can't be reached."""
+    due: bool = False
+    """It is fresh, and so near to its end that it is refreshed already, if it is asked for (`eager`)."""
 
 
 class Reader(NamedTuple):
@@ -72,6 +75,7 @@ def judge(
     *,
     is_synced: bool = True,
     reader: Reader = ANY_READER,
+    eager: float = 0.0,
 ) -> Judgement:
     """What may be done with an entry at `now`.
 
@@ -85,8 +89,9 @@ def judge(
         build: the id of the build that is being served.
         is_synced: whether all invalidations are known; otherwise nothing is fresh.
         reader: the reader's own limits.
+        eager: the last share of its lifetime in which a fresh entry is due.
     """
-    revalidate = entry.revalidate if reader.revalidate is None else reader.revalidate
+    revalidate = entry.stale_after if reader.revalidate is None else reader.revalidate * (1 - entry.jitter)
     tags = entry.tags + reader.tags if reader.tags else entry.tags
     age = age_of(entry, now)
     left = None if revalidate is None else math.floor(revalidate - age)
@@ -103,14 +108,28 @@ def judge(
         return Judgement(False, False, Reason.TAG, verdict.tag, stale)
     if not is_synced:
         return Judgement(True, False, Reason.STORE_UNREACHABLE)
-    pause = 0.0 if reader.waits and not reader.takes_paused else _backoff_left(entry, now, row_of, tags)
-    if pause > 0:
+    paused = _backoff_left(entry, now, row_of, tags)
+    pause = 0.0 if reader.waits and not reader.takes_paused else paused
+    # A refresh that began before the end, and failed, makes nothing of it: the entry is as fresh as it was.
+    outlives = verdict.cleanliness is Cleanliness.CLEAN and (revalidate is None or age < revalidate)
+    if pause > 0 and not outlives:
         return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag, math.floor(pause))
     if verdict.cleanliness is Cleanliness.STALE:
         return Judgement(True, False, Reason.TAG, verdict.tag, stale)
     if revalidate is not None and (age > revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):
         return Judgement(True, False, Reason.AGE, None, stale)
-    return Judgement(True, True, Reason.FRESH, None, left)
+    due = age >= due_after(revalidate, entry.expire, eager) and not paused
+    return Judgement(True, True, Reason.FRESH, None, left, due)
+
+
+def due_after(stale_after: float | None, expire: float | None, eager: float) -> float:
+    """The age in seconds from which a fresh entry is due: the last share `eager` of its lifetime has begun.
+
+    inf: never. Nothing is due that has no limit, or none but `expire`.
+    """
+    if not eager or not stale_after:
+        return math.inf
+    return (stale_after if expire is None else min(stale_after, expire)) * (1 - eager)
 
 
 def is_invalidated(
@@ -142,7 +161,7 @@ def oldest_fresh(entry: Entry) -> float:
 
     It ignores back-offs: call `judge` each time for an entry that has one.
     """
-    return min((limit for limit in entry.lifetime if limit is not None), default=math.inf)
+    return min((limit for limit in (entry.stale_after, entry.expire) if limit is not None), default=math.inf)
 
 
 def _backoff_left(entry: Entry, now: float, row_of: Callable[[str], TagRow | None], tags: tuple[str, ...]) -> float:
@@ -153,6 +172,18 @@ def _backoff_left(entry: Entry, now: float, row_of: Callable[[str], TagRow | Non
     if any(row is not None and row.generation > backoff.generation for row in map(row_of, tags)):
         return 0
     return backoff.seconds - (now - backoff.since)
+
+
+def lifetime_of_old(entry: Entry, now: float, seconds: float = 1) -> Lifetime:
+    """The lifetime of what is made of a stale entry: it gets no new age by that.
+
+    Args:
+        entry: the entry.
+        now: seconds since the epoch.
+        seconds: until the entry is refreshed again, at least 1.
+    """
+    left = None if entry.expire is None else max(entry.expire - age_of(entry, now), 1)
+    return Lifetime(max(seconds, 1), left)
 
 
 def backoff_after_failure(entry: Entry, now: float, generation: int) -> Backoff:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import blake2b
 from typing import NamedTuple
 
 YEAR = 31_536_000
@@ -29,6 +30,38 @@ class Lifetime(NamedTuple):
 
 
 FOREVER = Lifetime()
+
+
+class InvalidJitter(ValueError):
+    """Not a share of a lifetime."""
+
+
+def checked_jitter(share: object) -> float:
+    """A share of lifetimes by which entries may go stale earlier, validated.
+
+    Raises:
+        InvalidJitter: it isn't a number from 0 to less than 1.
+    """
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        raise InvalidJitter(f"jitter = {share!r} is not a share of the lifetime: give 0 to less than 1, such as 0.1.")
+    return float(share)
+
+
+def drawn_jitter(share: float, key: str, rendered_at: float) -> float:
+    """The share of its lifetime by which one entry goes stale earlier: from 0 to `share`, evenly spread over keys.
+
+    It follows from key and time alone, so each process that computes it has the same, and an entry that is made again
+    gets another one.
+
+    Args:
+        share: the largest, from 0 to less than 1.
+        key: the entry's.
+        rendered_at: the start of the render, in seconds since the epoch.
+    """
+    if not share:
+        return 0.0
+    digest = blake2b(f"{key}\0{rendered_at!r}".encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return share * (int.from_bytes(digest, "big") / 2**48)
 
 
 def lower(a: float | None, b: float | None) -> float | None:

@@ -22,6 +22,8 @@ class Profile(NamedTuple):
     """How long a browser may keep the data. Millpond uses it only to recognise short-lived data (R5.38)."""
     revalidate: float | None
     expire: float | None
+    jitter: float | None = None
+    """The share of `revalidate` by which what is stored may go stale earlier; None: the configuration's."""
 
     @property
     def lifetime(self) -> Lifetime:
@@ -99,12 +101,18 @@ def ages_given(stale: float | None = None, revalidate: float | None = None, expi
 
 def ages_of(profile: Profile) -> Ages:
     """All three ages of a named profile."""
-    return {name: math.inf if age is None else age for name, age in profile._asdict().items()}
+    ages = {"stale": profile.stale, "revalidate": profile.revalidate, "expire": profile.expire}
+    return {name: math.inf if age is None else age for name, age in ages.items()}
 
 
-def profile_from(ages: Ages) -> Profile:
+def profile_from(ages: Ages, jitter: float | None = None) -> Profile:
     """The profile with these three ages; the inverse of `ages_of`."""
-    return Profile(**{name: None if math.isinf(age) else age for name, age in ages.items()})
+    return Profile(**{name: None if math.isinf(age) else age for name, age in ages.items()}, jitter=jitter)
+
+
+def widest(a: float | None, b: float | None) -> float | None:
+    """The greater jitter of two choices; None: none was chosen."""
+    return a if b is None else b if a is None else max(a, b)
 
 
 def lowest(a: Ages, b: Ages) -> Ages:

@@ -64,6 +64,8 @@ class Prerenderer:
     passes: Passes | None = None
     """Verifies answers in two passes, with Cache Components; None in the classic model."""
     codings: Sequence[Coding] = ()
+    jitter: float = 0.0
+    """The share of its lifetime by which an answer may go stale earlier."""
     """Those in which bodies are stored besides the plain ones."""
     watch: Watch | None = None
     """Observes renders in the classic model."""
@@ -191,7 +193,7 @@ class Prerenderer:
             if isinstance(first, Exception):
                 raise first
             rendered = await self._render(target)
-            entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build)
+            entry = entry_of(rendered, target, rendered_at=now, generation=0, build=self.build, jitter=self.jitter)
             entry = announced(entry, target, self.renderer.sent_path, self.codings)
         except NotStatic as outcome:
             return self._ended(target, outcome, time.perf_counter() - started)

@@ -60,6 +60,8 @@ class Rendered:
     tags: tuple[str, ...]
     inputs: Inputs | None = None
     """None while serving."""
+    jitter: float | None = None
+    """The share of the lifetime by which it may go stale earlier; None: the configuration's."""
 
 
 @dataclass(slots=True)
@@ -251,6 +253,7 @@ class Renderer:
             lifetime=scope.lifetime.bounded(self.expire_time),
             tags=tuple(scope.tags),
             inputs=scope.inputs,
+            jitter=scope.jitter,
         )
 
 

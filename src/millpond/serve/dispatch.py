@@ -223,11 +223,14 @@ class Dispatcher:
 
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
         """Raises NotStatic: the route turned dynamic; Exception: what the handler raised in a render."""
-        found = self.responses.hit(target.key)
-        if found is not None and target.route.is_told_by_path:
-            self.hits.learn(asgi, target)
         own = answered.own_answer
-        cached = found or await self._rendered(target, waits=own is not None and own.wants_fresh)
+        waits = own is not None and own.wants_fresh
+        found = self.responses.hit(target.key, waits=waits)
+        if found is not None:
+            self.responses.ahead(target, found.entry)
+            if target.route.is_told_by_path:
+                self.hits.learn(asgi, target)
+        cached = found or await self._rendered(target, waits=waits)
         if isinstance(cached, RenderFailed):
             self._decide(asgi, target, _FAILED, answered)
             raise cached.error

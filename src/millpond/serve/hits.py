@@ -291,14 +291,17 @@ class Hits:
         if prepared is not None and prepared.entry() is entry and prepared.is_young(now):
             # It was judged before. Since then only a tag of its own can have made it stale.
             is_fresh = generation == prepared.generation or not is_invalidated(entry, now, self._store.row)
-        elif entry.backoff is None and is_short(entry.headers):
-            prepared = PreparedEntry(entry, cached_path.forget, self._volatile, self._responses.coded)
+        elif is_short(entry.headers):
+            coded, eager = self._responses.coded, self._responses.eager
+            prepared = PreparedEntry(entry, cached_path.forget, self._volatile, coded, eager)
             is_fresh = self._responses.judge(entry).reason is Reason.FRESH
         else:
             return None
         if not is_fresh:
             return None
         prepared.renew(entry, version, generation, now)
+        if prepared.is_due(now) and not self._responses.ahead(cached_path.target, entry):
+            prepared.until = prepared.since  # the next hit is to be seen, too
         cached_path.prepared = prepared
         return prepared
 

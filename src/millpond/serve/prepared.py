@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from millpond.policy.decision import Action, Decision, Reason
-from millpond.policy.freshness import oldest_fresh
+from millpond.policy.freshness import due_after, oldest_fresh
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.headers import lasting_headers, volatile_headers
 from millpond.policy.http.sendable import length_headers
@@ -142,14 +142,26 @@ class PreparedEntry:
     """The representations of a fresh entry. It holds the entry weakly, and is dropped when the store drops the entry.
 
     Args:
-        entry: judged to be fresh, and without a back-off.
+        entry: judged to be fresh, not only until a failed refresh is tried again.
         gone: called, with the weak reference, when the entry was freed.
         volatile_table: of the application.
         coded: of the application.
+        eager: the last share of its lifetime in which it is due.
     """
 
     __slots__ = (
-        *("_coded", "_first", "_oldest", "_others", "_shown", "_volatile_table", "entry", "generation", "mark"),
+        *(
+            "_coded",
+            "_due_after",
+            "_first",
+            "_oldest",
+            "_others",
+            "_shown",
+            "_volatile_table",
+            "entry",
+            "generation",
+            "mark",
+        ),
         *("rendered_at", "since", "until", "version", "volatile"),
     )
 
@@ -159,6 +171,7 @@ class PreparedEntry:
         gone: Callable[[weakref.ref[Entry]], None],
         volatile_table: VolatileHeadersTable,
         coded: CodedBodies,
+        eager: float = 0.0,
     ) -> None:
         self.entry = weakref.ref(entry, gone)
         self.mark = object()
@@ -166,6 +179,7 @@ class PreparedEntry:
         self._volatile_table, self._coded = volatile_table, coded
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
+        self._due_after = due_after(entry.stale_after, entry.expire, eager)
         self._first: tuple[Negotiation, Representation] | None = None
         self._others: dict[Negotiation, Representation] | None = None
         """What other requests select; few paths are asked for in several ways."""
@@ -181,16 +195,22 @@ class PreparedEntry:
         """Whether the last judgement still holds, as far as it depends on time: the entry isn't too old."""
         return 0 <= now - self.rendered_at <= self._oldest
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is so near to its end that it is refreshed if it is asked for."""
+        return now - self.rendered_at >= self._due_after
+
     def renew(self, entry: Entry, version: int, generation: int, now: float) -> None:
         """Note that the entry is fresh at `now`; `version` and `generation` are of the store, before it was judged."""
         age = max(0.0, now - self.rendered_at)
-        left = None if entry.revalidate is None else math.floor(entry.revalidate - age)
+        stale_after = entry.stale_after
+        left = None if stale_after is None else math.floor(stale_after - age)
         shown = (int(age), left)
         if shown != self._shown:
             self.volatile, self._shown = self._volatile_table.of(entry, int(age), left, now), shown
         # Age changes at each whole second, the remaining ttl at each whole second before its end.
-        ends = math.inf if entry.revalidate is None or left is None else entry.revalidate - left
-        self.since, self.until = age, min(int(age) + 1, ends, self._oldest)
+        ends = math.inf if stale_after is None or left is None else stale_after - left
+        due = self._due_after if age < self._due_after else math.inf
+        self.since, self.until = age, min(int(age) + 1, ends, self._oldest, due)
         self.version, self.generation = version, generation
 
     def representation(self, negotiation: Negotiation) -> Representation | None:

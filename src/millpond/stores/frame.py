@@ -14,8 +14,6 @@ from millpond.policy.http.coding import varies_by_coding
 _MAGIC = b"MLPD"
 FRAME_VERSION = 5
 """Of the frames, and of what stands in them: an entry with keys or tags of another spelling would never be found."""
-PACKED_VERSION = 6
-"""Of frames whose body is deflated."""
 _PACKED_SIZES = range(512, 8 * 1024)
 """Bytes of a body that is deflated: in 4 to 30 µs, and in half of that on the way back. A larger one has pages of its
 own in a file, of which less would be saved."""
@@ -43,28 +41,14 @@ class _Head(msgspec.Struct, array_like=True):
     build: str
     backoff: Backoff | None
     short_lived: bool
-
-
-class _FetchedHead(_Head):
-    """That of fetched data. Others end before it."""
-
-    came: Came | None = None
-
-
-class _PackedHead(_FetchedHead):
-    """That of a frame whose body is deflated."""
-
-    size: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Of the body, in bytes."""
-    packed: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Of the deflated one."""
+    came: Came | None
+    jitter: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    """Of the body, in bytes. It is deflated if the frame has fewer."""
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders: dict[int, msgspec.msgpack.Decoder[_FetchedHead]] = {
-    FRAME_VERSION: msgspec.msgpack.Decoder(_FetchedHead),
-    PACKED_VERSION: msgspec.msgpack.Decoder[_FetchedHead](_PackedHead),
-}
+_decoder = msgspec.msgpack.Decoder(_Head)
 
 
 def encode_frame(entry: Entry) -> bytes:
@@ -82,27 +66,25 @@ def encode_frame(entry: Entry) -> bytes:
         entry.build,
         entry.backoff,
         entry.short_lived,
+        entry.came,
+        entry.jitter,
+        len(entry.body),
     )
-    body, packed, version = entry.body, _packed(entry), FRAME_VERSION
-    if packed is not None:
-        head = _encoder.encode(_PackedHead(*fields, entry.came, len(body), len(packed)))
-        body, version = packed, PACKED_VERSION
-    else:
-        head = _encoder.encode(_Head(*fields) if entry.came is None else _FetchedHead(*fields, entry.came))
+    head, body = _encoder.encode(_Head(*fields)), _packed(entry)
     checksum = zlib.crc32(body, zlib.crc32(head))
-    return b"".join((_PREFIX.pack(_MAGIC, version, len(head), len(body), checksum), head, body))
+    return b"".join((_PREFIX.pack(_MAGIC, FRAME_VERSION, len(head), len(body), checksum), head, body))
 
 
-def _packed(entry: Entry) -> bytes | None:
-    """The body of a text, deflated: an answer at rest is a third to a half smaller. None where that saves too little.
+def _packed(entry: Entry) -> bytes:
+    """The body as it is stored. That of a text is deflated, if that saves enough: it is a third to a half smaller.
 
     An answer that varies by Accept-Encoding is a text, and compression isn't turned off.
     """
     body = entry.body
     if len(body) not in _PACKED_SIZES or entry.kind != "response" or not varies_by_coding(entry.headers):
-        return None
+        return body
     packed = zlib.compress(body, _LEVEL, _RAW)
-    return packed if len(packed) <= len(body) * _MAX_PACKED else None
+    return packed if len(packed) <= len(body) * _MAX_PACKED else body
 
 
 def decode_frame(frame: bytes) -> Entry | None:
@@ -111,17 +93,15 @@ def decode_frame(frame: bytes) -> Entry | None:
         return None
     magic, version, head_length, body_length, checksum = _PREFIX.unpack_from(frame)
     end = _PREFIX.size + head_length
-    if magic != _MAGIC or version not in _decoders or len(frame) != end + body_length:
+    if magic != _MAGIC or version != FRAME_VERSION or len(frame) != end + body_length:
         return None
     if zlib.crc32(memoryview(frame)[_PREFIX.size :]) != checksum:
         return None
     try:
-        head = _decoders[version].decode(frame[_PREFIX.size : end])
+        head = _decoder.decode(frame[_PREFIX.size : end])
     except (msgspec.DecodeError, UnicodeDecodeError):  # msgspec lets the latter through
         return None
-    body: bytes | None = frame[end:]
-    if isinstance(head, _PackedHead):
-        body = _unpacked(frame[end:], head)
+    body = _unpacked(frame[end:], head.size)
     if body is None:
         return None
     return Entry(
@@ -139,6 +119,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         backoff=head.backoff,
         short_lived=head.short_lived,
         came=head.came,
+        jitter=head.jitter,
     )
 
 
@@ -150,12 +131,15 @@ def _shared(value: S) -> S:
     return shared
 
 
-def _unpacked(packed: bytes, head: _PackedHead) -> bytes | None:
-    if len(packed) != head.packed or head.size not in _PACKED_SIZES:
+def _unpacked(stored: bytes, size: int) -> bytes | None:
+    """The body of that size; None if it is another one."""
+    if len(stored) == size:
+        return stored
+    if size not in _PACKED_SIZES:
         return None
     inflating = zlib.decompressobj(_RAW)
     try:
-        body = inflating.decompress(packed, head.size + 1)
+        body = inflating.decompress(stored, size + 1)
     except zlib.error:
         return None
-    return body if inflating.eof and len(body) == head.size else None
+    return body if inflating.eof and len(body) == size else None

@@ -15,7 +15,7 @@ from millpond.cache.fetching.upstream import hooked, late
 from millpond.cache.runs.flight_time import FlightOverdue
 from millpond.cache.told import FillFailure, Told
 from millpond.policy.decision import Reason
-from millpond.policy.freshness import Reader, age_of
+from millpond.policy.freshness import Reader, age_of, lifetime_of_old
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.upstream.upstream_life import upstream_life
 from millpond.routes.results.passed_on import redacted
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.data import DataCache
     from millpond.cache.fetching.exchange import Exchange, SharedAnswer
-    from millpond.cache.refresh import Obtained
+    from millpond.cache.read import Obtained
     from millpond.policy.entry import Entry
     from millpond.policy.fetch_plan import FetchCall, FetchPlan
     from millpond.render.scopes.scope import Scope
@@ -44,6 +44,8 @@ class CachedFetch(NamedTuple):
     data: DataCache
     ones_own: bool
     """Whether the call gives a client."""
+    soft_timeout: float
+    """Seconds to wait for fresh data where stale data may be used."""
 
     async def answer(self) -> httpx2.Response:
         exchange, request = self.exchange, self.exchange.request
@@ -52,8 +54,8 @@ class CachedFetch(NamedTuple):
             request.headers.pop(name, None)  # an upstream must not put one caller's trace into a shared answer
         read = self._read(*key)
         found = await self._obtained(read)
-        if found.judgement.reason is Reason.REFRESH_FAILED:
-            self._limit_to_pause(found)
+        if found.late or found.judgement.reason is Reason.REFRESH_FAILED:
+            self.scope.limit(lifetime_of_old(found.entry, self.data.clock(), found.judgement.ttl or 0))
         elif self.plan.by_upstream and found.entry.status == _STORED_STATUS:
             refused = self._learn_of_upstream(read, found.entry)
             if refused and found.joined:  # what may not be stored isn't for several callers either
@@ -89,6 +91,8 @@ class CachedFetch(NamedTuple):
                 return self._filled(await exchange.shared_answer(stored, invalidated=invalidated), authorized)
 
         read = FetchRead(data, key, name, self._reader(), fill, by_upstream=plan.by_upstream, authorized=authorized)
+        if not self.scope.for_build:
+            read.soft_timeout = self.soft_timeout
         return read
 
     def _reader(self) -> Reader:
@@ -145,12 +149,6 @@ class CachedFetch(NamedTuple):
         told = self.data.told_so_far(key)
         if told is not None:
             learn(self.scope, told)
-
-    def _limit_to_pause(self, found: Obtained) -> None:
-        """Old data whose refresh has failed gets no new age by what is made of it."""
-        entry = found.entry
-        left = None if entry.expire is None else max(entry.expire - age_of(entry, self.data.clock()), 1)
-        self.scope.learn(Lifetime(max(found.judgement.ttl or 0, 1), left), ())
 
     def _learn_of_upstream(self, read: FetchRead, entry: Entry) -> bool:
         """What is made of it lives as long as it stays fresh; returns whether it may not be stored."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from millpond.cache.active_application import cache_of
-from millpond.cache.data import MAX_FETCH_BYTES
+from millpond.cache.data import MAX_FETCH_BYTES, checked_soft_timeout
 from millpond.cache.fetch_chain import chain_to
 from millpond.cache.fetching.cached_fetch import CachedFetch
 from millpond.cache.fetching.exchange import Exchange
@@ -83,6 +83,7 @@ async def fetch(
     revalidate: RevalidateOption | None = None,
     tags: Iterable[str] = (),
     client: httpx2.AsyncClient | None = None,
+    soft_timeout: float | None = None,
 ) -> httpx2.Response:
     """Fetch data from an upstream, or from the data cache if the rules allow it.
 
@@ -112,6 +113,8 @@ async def fetch(
             answer's `Cache-Control`, `Expires` and `Age` say (RFC 9111).
         tags: names for invalidating the data, and every answer or result that uses it.
         client: the client to use instead of Millpond's own.
+        soft_timeout: seconds that a render waits for fresh data where stale data may be used; the call goes on, and its
+            answer is stored. math.inf: no limit but `timeout`; None: `cache.soft_timeout`.
 
     Raises:
         UsageError: an option is invalid, or contradicts the route's `fetch_cache` (R5.2, R5.6).
@@ -120,6 +123,7 @@ async def fetch(
     """
     scope = current()
     cached_data = cache_of(scope)
+    soft_timeout = checked_soft_timeout(soft_timeout, "fetch")
     call = FetchCall(
         method=method.upper(),
         cache=checked_cache(cache),
@@ -149,7 +153,8 @@ async def fetch(
     if not plan.cached:
         return await exchange.heard_by(scope)
     ones_own = client is not None and own is None
-    return await CachedFetch(exchange, call, plan, good_tags, scope, cached_data, ones_own).answer()
+    soft = cached_data.soft_timeout if soft_timeout is None else soft_timeout
+    return await CachedFetch(exchange, call, plan, good_tags, scope, cached_data, ones_own, soft).answer()
 
 
 def _planned(call: FetchCall, url: httpx2.URL, scope: Scope, *, cache_components: bool) -> FetchPlan:

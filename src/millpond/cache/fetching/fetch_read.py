@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from millpond.cache.data import DataRead
-from millpond.cache.refresh import Fate, Obtained
+from millpond.cache.read import Fate, Obtained
 from millpond.cache.runs.flight_time import FlightOverdue
 from millpond.cache.told import FillFailure
 from millpond.policy.decision import Reason
-from millpond.policy.freshness import Judgement, age_of, backoff_after_failure, is_invalidated, judge
+from millpond.policy.freshness import Judgement, age_of, backoff_after_failure, is_invalidated
 from millpond.policy.upstream.upstream_life import UpstreamLife, upstream_life
 from millpond.render.scopes.shared_scope import SharedScope
 
 if TYPE_CHECKING:
     from millpond.cache.data import DataCache, Fill, Filled
-    from millpond.cache.refresh import Run
+    from millpond.cache.read import Run
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Reader
     from millpond.render.scopes.scope import Scope
@@ -107,9 +107,7 @@ class FetchRead(DataRead):
     def _judged_by(self, life: UpstreamLife, entry: Entry) -> Judgement:
         if life.refused is not None:
             return Judgement(False, False, Reason.COLD)
-        cache = self.cache
-        reader = self.reader._replace(revalidate=max(life.fresh, 0))
-        return judge(entry, cache.clock(), cache.store.row, "", is_synced=cache.store.is_synced(), reader=reader)
+        return self.judged(entry, self.reader._replace(revalidate=max(life.fresh, 0)))
 
     def _within(self, life: UpstreamLife, age: float) -> bool:
         return life.kept > 0 and age <= life.kept
@@ -156,6 +154,8 @@ class FetchRead(DataRead):
         kept = await self._kept()
         if kept is None:
             return found
+        if kept.judgement.reason is Reason.FRESH:  # it was due
+            return kept
         if isinstance(scope, SharedScope) and not scope.takes_stale_data:
             scope.stale_withheld = True
             return found
@@ -198,6 +198,9 @@ class FetchRead(DataRead):
         entry = await store.get(self.key)
         if entry is None or not self.keeps(entry):
             return None
+        judgement = self.judge(entry)
+        if judgement.reason is Reason.FRESH:
+            return Obtained(entry, judgement)
         pause = backoff_after_failure(entry, now, store.generation()).seconds
         return Obtained(entry, Judgement(True, True, Reason.REFRESH_FAILED, None, int(pause)))
 

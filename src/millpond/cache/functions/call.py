@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +17,19 @@ from millpond.cache.told import FillFailure, Told
 from millpond.errors import UsageError
 from millpond.policy.compat import Compat
 from millpond.policy.entry import Entry
-from millpond.policy.freshness import Reader
+from millpond.policy.freshness import Reader, lifetime_of_old
 from millpond.policy.lifetime import FOREVER
-from millpond.policy.profiles import DEFAULT, Ages, UnknownProfile, ages_of, lowest, profile_named, settled, short_lived
+from millpond.policy.profiles import (
+    DEFAULT,
+    Ages,
+    UnknownProfile,
+    ages_of,
+    lowest,
+    profile_named,
+    settled,
+    short_lived,
+    widest,
+)
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
 from millpond.render.scopes.dynamic_use import DynamicAccess
@@ -51,6 +62,8 @@ class Call:
     kwargs: dict[str, Any]
     unreadable: Entry | None = None
     """A stored result that can't be decoded."""
+    is_late: bool = False
+    """Whether the stored result is stale, and is used as a fresh one takes longer than `soft_timeout`."""
     _key: str | None = None
     _value: Any = None
 
@@ -95,6 +108,14 @@ class Call:
         if scope is None:
             return Reader()
         return Reader(None, scope.own_tags, dict(scope.own_invalidations), scope.wants_fresh_data)
+
+    @property
+    def soft_timeout(self) -> float:
+        """Seconds to wait for a fresh result where a stale one may be used. A build has the time."""
+        if self.scope is None or self.scope.for_build:
+            return math.inf
+        own = self.definition.soft_timeout
+        return self.cache.soft_timeout if own is None else own
 
     def place(self) -> Place:
         """Where the function is; a thread may have called it without any line of the user's on its stack."""
@@ -178,6 +199,8 @@ class Call:
             DynamicAccess: the result is too short-lived for a prerender (R5.38), or has `revalidate = 0`.
         """
         self._contribute(Told(result.lifetime, result.tags, result.short_lived))
+        if self.is_late and self.scope is not None and isinstance(result, Entry):
+            self.scope.limit(lifetime_of_old(result, self.cache.clock()))
         return self._value
 
     def _scope_of_fill(self) -> FillScope:
@@ -219,7 +242,13 @@ class Call:
             tags=told.tags,
             storable=told.lifetime.revalidate != 0 and len(told.tags) <= MAX_TAGS_OF_ONE,
             short_lived=told.short_lived,
+            jitter=self._jitter(scope),
         )
+
+    def _jitter(self, scope: FillScope) -> float | None:
+        """By the option `life` and `cache_life`; None: neither names one. `_chosen` has checked the name."""
+        life = self.definition.life
+        return scope.jitter if life is None else widest(scope.jitter, profile_named(life, self.cache.profiles).jitter)
 
     def _check_life(self, scope: FillScope) -> None:
         """Raises UsageError: at build the function used a short-lived result, and names no lifetime (R5.39)."""
@@ -242,7 +271,8 @@ class Call:
         if cache.observed is not None and scope.inputs is not None:
             cache.observed.note(self.definition.reported(scope.project), scope.inputs, lifetime, tags)
         stale = chosen.get("stale", default.stale)
-        return Told(lifetime, tags, cache.cache_components and short_lived(lifetime, stale))
+        is_short_lived = cache.cache_components and short_lived(lifetime, stale)  # for good, not by what was stale
+        return Told(lifetime.lowered(scope.at_most), tags, is_short_lived)
 
     def _chosen(self, scope: FillScope) -> Ages:
         """The ages from the options and from `cache_life`; the lowest wins (R5.34)."""

@@ -40,6 +40,7 @@ def cached(
     tags: Iterable[str] = (),
     key: Sequence[object] | None = None,
     life: str | None = None,
+    soft_timeout: float | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
@@ -51,6 +52,7 @@ def cached(
     tags: Iterable[str] = (),
     key: Sequence[object] | None = None,
     life: str | None = None,
+    soft_timeout: float | None = None,
 ) -> Any:
     """Cache a function's results by its arguments. For sync and async functions, with or without parentheses.
 
@@ -66,6 +68,8 @@ def cached(
         tags: names for invalidating the results.
         key: values for the key, in place of the variables that the function closes over.
         life: the name of a lifetime, such as "hours" (R5.33).
+        soft_timeout: seconds that a render waits for a fresh result where a stale one may be used; the run goes on, and
+            its result is stored. For async functions. math.inf: no limit; None: `cache.soft_timeout`.
 
     Raises:
         UsageError: it isn't a function, or an option is invalid.
@@ -73,7 +77,7 @@ def cached(
     if function is not None:
         return _wrapped(Definition.of(function, None, (), None, None))
     frozen_tags, frozen_key = (tags,) if isinstance(tags, str) else tuple(tags), None if key is None else tuple(key)
-    return lambda inner: _wrapped(Definition.of(inner, revalidate, frozen_tags, frozen_key, life))
+    return lambda inner: _wrapped(Definition.of(inner, revalidate, frozen_tags, frozen_key, life, soft_timeout))
 
 
 def _wrapped(definition: Definition) -> Callable[..., Any]:
@@ -142,7 +146,12 @@ async def _read(call: Call) -> Entry | Filled:
         return await cache.engine.flights.alone(call.definition.name, lambda: call.fill(call.run))
     read = DataRead(cache, call.key, call.name, call.reader, lambda _: call.fill(call.run))
     read.unreadable = call.unreadable
-    return await (cache.make_anew(read) if call.runs_anew else cache.obtain(read))
+    if call.runs_anew:
+        return await cache.make_anew(read)
+    read.soft_timeout = call.soft_timeout
+    obtained = await cache.obtained(read)
+    call.is_late = obtained.late
+    return obtained.entry
 
 
 def _obtained_sync(call: Call, loop: asyncio.AbstractEventLoop) -> Entry | Filled:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
+from millpond.cache.data import checked_soft_timeout
 from millpond.cache.functions.code.call_arguments import CallArguments
 from millpond.cache.functions.code.code_facts import name_and_code
 from millpond.cache.functions.code.module_sources import note_module
@@ -47,6 +48,7 @@ class Definition:
     tags: tuple[str, ...]
     key: tuple[object, ...] | None
     life: str | None
+    soft_timeout: float | None = None
 
     @classmethod
     def of(
@@ -56,6 +58,7 @@ class Definition:
         tags: tuple[str, ...],
         key: tuple[object, ...] | None,
         life: str | None,
+        soft_timeout: float | None = None,
     ) -> Definition:
         """Validate the options.
 
@@ -74,7 +77,13 @@ class Definition:
         if revalidate is not None and life is not None:
             raise UsageError(f"{where}: give revalidate or life, not both.")
         _check_revalidate(revalidate, where)
-        definition = cls(function, revalidate, usable_tags(tags, lambda: where, log), key, life)
+        checked_soft_timeout(soft_timeout, f"{where}: @cached")
+        if soft_timeout is not None and not inspect.iscoroutinefunction(function):
+            raise UsageError(
+                f"{where}: soft_timeout is for async functions: a sync one runs in the thread that waits for it. "
+                "Make it async, or leave soft_timeout out."
+            )
+        definition = cls(function, revalidate, usable_tags(tags, lambda: where, log), key, life, soft_timeout)
         note_module(function.__globals__)
         definition._held  # noqa: B018 - before the first call changes what decorators hold
         return definition

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from millpond.errors import UsageError
+from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.render.scopes.scope import Phase, Scope
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class FillScope(Scope):
     for_build: bool
     chosen_life: dict[str, float] = field(default_factory=dict)
     """The ages that `cache_life` has set; math.inf: never (R5.34)."""
+    at_most: Lifetime = FOREVER
+    """What the ages that the function has chosen can't exceed, as it has used stale data."""
     short_lived: str | None = None
     """The first short-lived result that the function has used, if any (R5.39)."""
     misused: UsageError | None = None
@@ -46,6 +49,10 @@ class FillScope(Scope):
     @property
     def route_revalidate(self) -> float | None:
         return self.lifetime.revalidate
+
+    def limit(self, lifetime: Lifetime) -> None:
+        if self.phase is Phase.HANDLER:
+            self.at_most = self.at_most.lowered(lifetime)
 
     def require_operation(self, api: str) -> NoReturn:
         self.misuse(api)

@@ -11,7 +11,8 @@ from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.given_tags import usable_tags
 from millpond.errors import UsageError
 from millpond.messages import at
-from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named
+from millpond.policy.lifetime import InvalidJitter, checked_jitter
+from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named, widest
 from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def cache_life(
     stale: float | None = None,
     revalidate: float | None = None,
     expire: float | None = None,
+    jitter: float | None = None,
 ) -> None:
     """Set the lifetime of the surrounding cached function's result. Of several calls, the lowest ages win.
 
@@ -34,23 +36,29 @@ def cache_life(
         stale: seconds for which browsers may keep it (R5.38).
         revalidate: seconds after which it is refreshed; 0: it isn't stored; math.inf: never.
         expire: seconds after which it may no longer be served.
+        jitter: the largest share of `revalidate`, 0 to less than 1, by which it is refreshed earlier; None: that of the
+            named lifetime, or `cache.jitter`. Of several calls, the greatest wins.
 
     Raises:
-        UsageError: you call it outside of a cached function, the name is unknown, or an age is invalid.
+        UsageError: you call it outside of a cached function, the name is unknown, or an age or share is invalid.
     """
     scope = _filling("cache_life()", "response_life()")
     if scope is None:
         return
-    if (profile is None) is (stale is None and revalidate is None and expire is None):
+    ages_say_nothing = stale is None and revalidate is None and expire is None
+    if (profile is None) is ages_say_nothing and not (profile is None and jitter is not None):
         raise UsageError("cache_life() takes the name of a lifetime, or single ages in seconds.")
     try:
+        chosen = None if jitter is None else checked_jitter(jitter)
         if profile is None:
             ages = ages_given(stale, revalidate, expire)
         else:
-            ages = ages_of(profile_named(profile, scope.cache.profiles))
-    except (InvalidLife, UnknownProfile) as error:
+            named = profile_named(profile, scope.cache.profiles)
+            ages, chosen = ages_of(named), named.jitter if chosen is None else chosen
+    except (InvalidLife, InvalidJitter, UnknownProfile) as error:
         raise UsageError(f"{at(scope.place())}cache_life(): {error}") from None
     scope.chosen_life = lowest(scope.chosen_life, ages)
+    scope.jitter = widest(scope.jitter, chosen)
 
 
 def cache_tag(*tags: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import DataRead
-from millpond.cache.refresh import Fate
+from millpond.cache.read import Fate
 from millpond.cache.runs.caller_runs import FunctionRun
 from millpond.cache.runs.loop_watch import LOOK_SECONDS, call_soon_in
 from millpond.messages import at
@@ -45,6 +45,7 @@ class SyncRead(DataRead):
 
     def on_the_loop(self, loop: asyncio.AbstractEventLoop) -> Entry:
         """For calls from async code. These block the loop anyway, so a function that must run runs in place."""
+        self.awaits_due = False
         return self.cache.at_hand(self) or self._made_by_one(loop, None)
 
     def _made_by_one(self, loop: asyncio.AbstractEventLoop, keeping: asyncio.AbstractEventLoop | None) -> Entry:
@@ -73,7 +74,8 @@ class SyncRead(DataRead):
             return entry
         watch = self.cache.caller_runs.watches.of(loop)
         if watch.is_blocked():
-            return self._made_by_one(loop, loop)
+            self.awaits_due = False
+            return self.cache.at_hand(self, loop) or self._made_by_one(loop, loop)
         obtaining = self._obtain()
         try:
             answer = asyncio.run_coroutine_threadsafe(obtaining, loop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -27,10 +28,12 @@ class Flight(Generic[T]):
     retrieved", and a SystemExit reaches the callers rather than the event loop.
     """
 
-    def __init__(self, key: str, name: str, *, background: bool) -> None:
+    def __init__(self, key: str, name: str, *, background: bool, patient: bool = False) -> None:
         self.key = key
         self.name = name
         self.background = background
+        self.patient = background or patient
+        """Whether it was started for no caller, or by such a flight: nobody waits for what it waits for."""
         self.waits_for: list[Flight[Any]] = []
         self.callers = 0
         self.heard = False
@@ -40,7 +43,7 @@ class Flight(Generic[T]):
         self.traceback: TracebackType | None = None
 
     async def fly(self, work: Callable[[], Awaitable[T]], table: dict[str, Flight[T]]) -> T | None:
-        innermost.set(self)
+        token = innermost.set(self)
         try:
             return await work()
         except asyncio.CancelledError:
@@ -52,6 +55,8 @@ class Flight(Generic[T]):
             # Not in a done callback: those run later, and no caller may join work that has ended.
             self.leave(table)
             self.ended = True
+            # The task has the context, and this the task: a circle, which only a long collection of all would end.
+            innermost.reset(token)
 
     def leave(self, table: dict[str, Flight[T]]) -> None:
         if table.get(self.key) is self:
@@ -111,6 +116,25 @@ class Flights(Generic[T]):
         """Whether there is a flight of `key` in an event loop; from any thread."""
         with self._lock:
             return key in self._tables.get(loop, ())
+
+    async def run_within(
+        self, seconds: float, key: str, work: Callable[[], Awaitable[T]], name: str = ""
+    ) -> tuple[T, bool] | None:
+        """As `run`; None if it takes longer than `seconds`, and goes on. A caller that nobody waits for has the time.
+
+        Raises:
+            BaseException: as `run`.
+        """
+        caller = _caller()
+        if seconds == math.inf or (caller is not None and caller.patient):
+            return await self.run(key, work, name)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await self.run(key, work, name)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return None
 
     async def run(self, key: str, work: Callable[[], Awaitable[T]], name: str = "") -> tuple[T, bool]:
         """The result of `work`, or of the running flight of `key`; and whether this call joined such a flight.
@@ -180,7 +204,9 @@ class Flights(Generic[T]):
     def _start(
         self, table: dict[str, Flight[R]], key: str, work: Callable[[], Awaitable[R]], name: str, *, background: bool
     ) -> Flight[R]:
-        flight: Flight[R] = Flight(key, name or key.replace("\0", " "), background=background)
+        caller = _caller()
+        patient = caller is not None and caller.patient
+        flight: Flight[R] = Flight(key, name or key.replace("\0", " "), background=background, patient=patient)
         flight.task = task = self._clean.begin(lambda: flight.fly(work, table), name=f"flight {key}")
         if not task.done():  # an eager task factory may have run it to its end already
             table[key] = flight

@@ -220,7 +220,8 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
     entry = next((entry for entry in entries if entry.key == target.key), None)
     facts: dict[str, Any] = {"key": target.key, "stored": entry is not None}
     if entry is None or manifest is None:
-        return {**facts, "answer": Action.MISS, "reason": Reason.COLD, "revalidate": None, "expire": None, "tags": []}
+        ages = dict.fromkeys(("revalidate", "expire", "stale_after"))
+        return {**facts, "answer": Action.MISS, "reason": Reason.COLD, **ages, "tags": []}
     judgement = judge(entry, now, lambda tag: None, manifest.build)
     stored = Action.HIT if judgement.fresh else Action.STALE
     return {
@@ -232,6 +233,7 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
         "ttl": judgement.ttl,
         "revalidate": whole(entry.revalidate, never=False),
         "expire": whole(entry.expire),
+        "stale_after": None if entry.stale_after is None else whole(round(entry.stale_after, 1)),
         "tags": [tag for tag in entry.tags if not is_own(tag)],
     }
 

@@ -102,6 +102,7 @@ def facts_of(
         "age": int(age_of(entry, now)),
         "revalidate": whole(entry.revalidate, never=False),
         "expire": whole(entry.expire),
+        "stale_after": None if entry.stale_after is None else whole(round(entry.stale_after, 1)),
         "state": FRESH if judgement.fresh else STALE if judgement.servable else DEAD,
         "reason": judgement.reason,
         "ttl": judgement.ttl,
@@ -112,7 +113,7 @@ def facts_of(
 
 _UNREADABLE: dict[str, Any] = {
     "id": None,
-    **dict.fromkeys(("key", "kind", "route", "path", "status", "size", "age", "revalidate", "expire")),
+    **dict.fromkeys(("key", "kind", "route", "path", "status", "size", "age", "revalidate", "expire", "stale_after")),
     "state": DAMAGED,
     "reason": DAMAGED,
     **dict.fromkeys(("ttl", "generation", "hits")),

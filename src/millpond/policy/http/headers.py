@@ -51,6 +51,9 @@ def advertised_lifetime(entry: Entry, decision: Decision) -> Lifetime:
     """The lifetime that caches in front see: the entry's, or the back-off's after a failed refresh (R4.26)."""
     if decision.reason is Reason.REFRESH_FAILED and entry.backoff is not None:
         return Lifetime(entry.backoff.seconds, entry.expire)
+    stale_after = entry.stale_after
+    if stale_after is not None and entry.jitter:  # in whole seconds; 0 would be no lifetime at all
+        return Lifetime(max(stale_after, min(entry.revalidate or 0, 1)), entry.expire)
     return entry.lifetime
 
 

@@ -66,6 +66,8 @@ class Scope(ABC):
     attachments: Attachments
     phase: Phase = Phase.HANDLER
     lifetime: Lifetime = FOREVER
+    jitter: float | None = None
+    """The share of the lifetime by which what is made here may go stale earlier; None: the configuration's."""
     tags: dict[str, None] = field(default_factory=dict)
     """In the order in which they were learnt."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
@@ -190,6 +192,10 @@ class Scope(ABC):
         if self.phase is Phase.HANDLER:
             self.lifetime = self.lifetime.lowered(lifetime)
             self.tags.update(dict.fromkeys(tags))
+
+    def limit(self, lifetime: Lifetime) -> None:
+        """Stale data is used: what is made of it lives no longer than this, whatever it says of itself."""
+        self.learn(lifetime, ())
 
     def place(self) -> Place | None:
         """The innermost line of the user's own code on the stack."""

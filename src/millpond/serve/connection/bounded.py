@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from millpond.config import ServerConfig
     from millpond.internals.uvicorn_http import RequestResponseCycle
     from millpond.serve.connection.round_robin import RoundRobin
+    from millpond.serve.connection.turns import Turns
     from millpond.serve.forwarded import Proxies
 
 log = logging.getLogger("millpond.serve")
@@ -67,6 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
     proxies: Proxies | None
     """Those that are trusted to name the client, for the access log."""
     round_robin: RoundRobin
+    turns: Turns
 
     flow: Flow
     caller: Caller
@@ -267,7 +270,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._active_cycle = cycle
-        super()._start_asgi_task(cycle, without_chunks(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+        app = without_chunks(cycle, app) if cycle.scope["http_version"] == "1.0" else app
+        self.turns.take(partial(super()._start_asgi_task, cycle, app), self._context, self.loop)
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but the next request begins in the connection's context, and no timer is started."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from millpond.serve.connection.round_robin import RoundRobin
 from millpond.serve.connection.timeouts import Timeouts
+from millpond.serve.connection.turns import Turns
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,4 +32,5 @@ def bounds_of(bounds: ServerConfig, proxies: Proxies | None) -> dict[str, Any]:
         "timeouts": Timeouts(bounds),
         "proxies": proxies,
         "round_robin": RoundRobin(),
+        "turns": Turns(),
     }
