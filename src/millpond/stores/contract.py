@@ -101,6 +101,15 @@ class Store(Protocol):
 
         They were rendered elsewhere and captured no generation of this store: they get the one that the counter
         had at their `rendered_at`, so that only later invalidations concern them.
+
+        Under a `shared_key` an answer of another build may be there: an earlier build's gives way, a later one's stays.
+        """
+        ...
+
+    def keep_shared(self, fingerprints: frozenset[str]) -> None:
+        """Tell which routes this build has, before it is seeded, so that answers which former builds share with it stay.
+
+        A store that drops the answers of other builds spares those under a `shared_key` with one of these fingerprints.
         """
         ...
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.policy.eviction import MAX_READS, Queue, reads_after_turn, takes_from
+from millpond.policy.key import is_shared
+from millpond.policy.precedence import entry_outlives_seed, outlives_seed
+from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb.layout import (
     DIGEST_BYTES,
     EntryRow,
     build_mark,
     digest,
     number,
+    route_part,
     tag_marks,
     turn,
 )
@@ -33,6 +37,20 @@ def kept(at: Reading | Writing, key: bytes) -> EntryRow | None:
     """The row of the entry with that digest, if it is stored."""
     record = at.txn.get(key, db=at.tables.kept)
     return None if record is None else EntryRow.unpack(record)
+
+
+def outlives(at: Reading | Writing, seed: Entry) -> bool:
+    """Whether what is stored stays, as it is newer than a seed of the same build, or of a later build that shares it.
+
+    Others would never be served, or only as stale.
+    """
+    held, mark = kept(at, digest(seed.key)), build_mark(seed)
+    if held is None or held.build == mark:
+        return outlives_seed(held, seed)
+    if not is_shared(seed.key) or route_part(held.build) != route_part(mark):
+        return False
+    frame = at.txn.get(digest(seed.key), db=at.tables.entries)
+    return entry_outlives_seed(None if frame is None else decode_frame(frame), seed)
 
 
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:
