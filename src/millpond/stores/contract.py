@@ -107,9 +107,9 @@ class Store(Protocol):
         ...
 
     def keep_shared(self, fingerprints: frozenset[str]) -> None:
-        """Tell which routes this build has, before it is seeded, so that answers which former builds share with it stay.
+        """Tell the fingerprints of this build's routes, before it is seeded, so that what former builds share stays.
 
-        A store that drops the answers of other builds spares those under a `shared_key` with one of these fingerprints.
+        A store that drops the answers of other builds spares those under a `shared_key` with one of them.
         """
         ...
 
