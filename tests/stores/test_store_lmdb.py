@@ -69,8 +69,8 @@ async def test_what_former_builds_share_with_a_new_one_stays(opened: Opener) -> 
     unchanged, changed = (shared_key("response\0app/route.py\0/a\0", each) for each in ("f1", "f2"))
     for key in (unchanged, changed, "/a"):
         await store.commit(entry_at(key, build="build-0"))
-    store.keep_shared(frozenset({"f1", "f3"}))
-    await store.seed([entry_at("/b")])
+    store.keep_shared(BUILD, frozenset({"f1", "f3"}))
+    await store.commit(entry_at("/b"))
     await store.tidy()
     assert keys_of(store) == {unchanged, "/b"}
 

@@ -95,7 +95,8 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
     if fingerprints and not is_as_built:
         log.warning("so answers aren't shared with other builds (cache.across_builds) until it is built again")
         fingerprints = {}
-    store.keep_shared(frozenset(fingerprints.values()))
+    if fingerprints:
+        store.keep_shared(manifest.build, frozenset(fingerprints.values()))
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
         log.info("build %s has no answers on this host: they come from the store, or are rendered", manifest.build)
     else:

@@ -60,8 +60,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
     """Codings in which clients may get answers, where that saves 10 % or more, best first; [] for none."""
     across_builds: Literal["drop", "stale"] = "drop"
-    """What becomes of an answer of a former build that this one hasn't rendered. "drop": it is never served. "stale": if
-    nothing has changed that its route is made of, it is served as stale while it is rendered again."""
+    """What becomes of an answer of a former build that this one hasn't rendered. "drop": it is never served. "stale":
+    if nothing has changed that its route is made of, it is served as stale while it is rendered again."""
     render_timeout: SecondsOrNever = 60.0
     """Seconds after which a regeneration counts as failed."""
     max_overdue_renders: int = 10

@@ -81,4 +81,9 @@ class Target:
     @cached_property
     def key(self) -> str:
         """The key of the route's answer for this path (R4.12)."""
-        return shared_key(response_key(self.route.origin, self.path, self.query), self.fingerprint)
+        return shared_key(self.unshared_key, self.fingerprint)
+
+    @property
+    def unshared_key(self) -> str:
+        """The same without the fingerprint: the answer's key in the output of a build."""
+        return response_key(self.route.origin, self.path, self.query)

@@ -106,10 +106,14 @@ class Store(Protocol):
         """
         ...
 
-    def keep_shared(self, fingerprints: frozenset[str]) -> None:
+    def keep_shared(self, build: str, fingerprints: frozenset[str]) -> None:
         """Tell the fingerprints of this build's routes, before it is seeded, so that what former builds share stays.
 
         A store that drops the answers of other builds spares those under a `shared_key` with one of them.
+
+        Args:
+            build: the id of the build that is served.
+            fingerprints: of its routes whose answers builds share.
         """
         ...
 

@@ -30,9 +30,10 @@ class InstalledVersions:
         """Of the distributions that have these packages, and of all that they need: "name version", sorted.
 
         Args:
-            packages: outermost packages; those that no distribution has are left out.
+            packages: outermost packages; those that no distribution has, nor its name, are left out.
         """
-        found = {normalised(name) for package in packages for name in self._by_package.get(package, ())}
+        # One that is installed as a link to its source doesn't say which packages it has: its name must do.
+        found = {normalised(name) for package in packages for name in self._by_package.get(package, (package,))}
         needed = frozenset[str]().union(*map(self._with_needed, found))
         return sorted(f"{name} {self._installed[name].version}" for name in needed)
 
@@ -54,8 +55,14 @@ class InstalledVersions:
                 found.setdefault(normalised(name), each)
         return found
 
+    @cached_property
+    def _loaded(self) -> frozenset[str]:
+        """The distributions of which something is loaded."""
+        packages = {name.partition(".")[0] for name in sys.modules}
+        return frozenset(normalised(name) for package in packages for name in self._by_package.get(package, ()))
+
     def _with_needed(self, name: str) -> frozenset[str]:
-        """A distribution and those that it needs; what an extra needs counts where it is installed."""
+        """A distribution and those that it needs; what only an extra needs counts where it is loaded."""
         known = self._needed.get(name)
         if known is None:
             reached, waiting = set[str](), [name]
@@ -64,7 +71,9 @@ class InstalledVersions:
                 if each in reached or each not in self._installed:
                     continue
                 reached.add(each)
-                names = (_NAME.match(need) for need in self._installed[each].requires or ())
-                waiting.extend(normalised(found[0]) for found in names if found is not None)
+                for need in self._installed[each].requires or ():
+                    found = _NAME.match(need)
+                    if found is not None and ("extra ==" not in need or normalised(found[0]) in self._loaded):
+                        waiting.append(normalised(found[0]))
             known = self._needed[name] = frozenset(reached)
         return known

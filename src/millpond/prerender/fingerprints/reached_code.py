@@ -42,9 +42,10 @@ class ReachedCode:
 
     @property
     def packages(self) -> set[str]:
-        """The outermost packages that they import, of the project or not."""
+        """The outermost packages that they import, but for the project's own."""
         sources = (source for source in self.sources.values() if source is not None)
-        return {name.partition(".")[0] for source in sources for name in source.imports}
+        imported = {name.partition(".")[0] for source in sources for name in source.imports}
+        return imported - {name.partition(".")[0] for name in self.sources}
 
 
 @dataclass(slots=True)

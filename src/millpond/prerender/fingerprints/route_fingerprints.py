@@ -125,7 +125,7 @@ class RouteFingerprints:
     @cached_property
     def _of_nobody(self) -> set[str]:
         """The files that were read and that no code mentions: any route may have them in its answers."""
-        read = self._files.relative(self.opened)
+        read = self._files.relative(self.opened) - {route.source for route in self.routes}
         if not read:
             return set()
         known = [used.files for used in (*self._used_by.values(), self._used_by_all)]

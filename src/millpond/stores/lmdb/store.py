@@ -280,8 +280,9 @@ class LmdbStore:
         )
         return refused or self._put(writing, seed, frame, self._rows(writing, seed))
 
-    def keep_shared(self, fingerprints: frozenset[str]) -> None:
-        """Spare what former builds share with this one, when the answers of other builds are dropped."""
+    def keep_shared(self, build: str, fingerprints: frozenset[str]) -> None:
+        """Drop the answers of other builds soon, but for what they share with this one."""
+        self._housekeeping.serve_only([build])
         self._housekeeping.spare(fingerprints)
 
     async def remove(self, key: str) -> None:

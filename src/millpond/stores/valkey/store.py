@@ -257,7 +257,7 @@ class ValkeyStore:
         except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} doesn't take the build's answers: {error}.") from error
 
-    def keep_shared(self, fingerprints: frozenset[str]) -> None:
+    def keep_shared(self, build: str, fingerprints: frozenset[str]) -> None:
         """Does nothing: answers of other builds go in time, or by `millpond cache prune`."""
 
     async def remove(self, key: str) -> None:
