@@ -223,7 +223,7 @@ def test_a_client_that_uses_its_connection_gets_one_more_answer_which_says_that_
         first = await reader.readuntil(b"done")
         assert b"connection: close" not in first
         signal.raise_signal(signal.SIGTERM)
-        while await _accepts(port):
+        while await _accepts(port):  # noqa: ASYNC110 - nobody tells that a port is closed
             await asyncio.sleep(0.01)
         if asks_again:
             writer.write(get("/second"))
