@@ -472,18 +472,14 @@ class StoreConformance:
         assert await store.get("/a") == seed
 
     @pytest.mark.anyio
-    async def test_a_seed_that_builds_share_replaces_an_earlier_builds_and_leaves_a_later_ones(
-        self, store: Store
-    ) -> None:
-        earlier, later, alone = (shared_key(f"response\0app/route.py\0/{name}\0", "f1") for name in "abc")
-        await store.commit(entry_at(earlier, body=b"earlier", rendered_at=NOW - 10, build="build-0"))
-        of_later = entry_at(later, body=b"later", rendered_at=NOW - 1000, build="build-2")
-        await store.commit(of_later)
-        seeds = [entry_at(key, rendered_at=NOW - 100, build="build-1") for key in (earlier, later, alone)]
+    async def test_a_seed_leaves_a_later_render_of_another_build_that_shares_it(self, store: Store) -> None:
+        older, newer, alone = (shared_key(f"response\0app/route.py\0/{name}\0", "f1") for name in "abc")
+        await store.commit(entry_at(older, body=b"older", rendered_at=NOW - 1000, build="build-0"))
+        later_render = entry_at(newer, body=b"newer", rendered_at=NOW - 10, build="build-0")
+        await store.commit(later_render)
+        seeds = [entry_at(key, rendered_at=NOW - 100, build="build-1") for key in (older, newer, alone)]
         await store.seed(seeds)
-        assert await store.get(earlier) == seeds[0]
-        assert await store.get(later) == of_later
-        assert await store.get(alone) == seeds[2]
+        assert [await store.get(key) for key in (older, newer, alone)] == [seeds[0], later_render, seeds[2]]
 
     @pytest.mark.anyio
     async def test_answers_of_routes_that_differ_are_never_each_others(self, store: Store) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from millpond.policy.freshness import CLOCK_TOLERANCE, is_earlier
-
-if TYPE_CHECKING:
-    from millpond.policy.entry import Entry
+from millpond.policy.freshness import CLOCK_TOLERANCE
 
 
 class Result(Protocol):
@@ -35,12 +32,5 @@ def is_superseded(held: Result | None, offered: Result, now: float) -> bool:
 
 
 def outlives_seed(held: Result | None, seed: Result) -> bool:
-    """Whether the held result is newer than the one that its own build offers, and so stays."""
+    """Whether the held result is newer than the one that a build offers, and so stays."""
     return held is not None and (held.rendered_at >= seed.rendered_at or held.generation > seed.generation)
-
-
-def entry_outlives_seed(held: Entry | None, seed: Entry) -> bool:
-    """The same, where the held entry may be another build's: an earlier one's gives way, a later one's stays."""
-    if held is None or held.build == seed.build:
-        return outlives_seed(held, seed)
-    return is_earlier(seed.build, held.build)

@@ -102,7 +102,7 @@ class Store(Protocol):
         They were rendered elsewhere and captured no generation of this store: they get the one that the counter
         had at their `rendered_at`, so that only later invalidations concern them.
 
-        Under a `shared_key` an answer of another build may be there: an earlier build's gives way, a later one's stays.
+        Under a `shared_key` the later render may be another build's: its route is the same, and its data is newer.
         """
         ...
 

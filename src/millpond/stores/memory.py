@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from millpond.policy.precedence import entry_outlives_seed, is_superseded
+from millpond.policy.precedence import is_superseded, outlives_seed
 from millpond.policy.tags import Cleanliness, TagRow, generation_at, invalidated, judge_row, judge_tags
 from millpond.stores.contract import Commit, Lease
 from millpond.stores.eviction_queues import EvictionQueues
@@ -141,7 +141,7 @@ class MemoryStore:
             filled = dict(self._entries)
             for built in offered:
                 entry = replace(built, generation=generation_at(built.rendered_at, self._generation, times))
-                if entry_outlives_seed(filled.get(entry.key), entry):
+                if outlives_seed(filled.get(entry.key), entry):
                     continue
                 if entry.generation >= self._floor and entry.size <= self._max_bytes:
                     self._put(filled, entry)

@@ -8,6 +8,7 @@ configuration. Where that can't be told, there is no fingerprint, and builds sha
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -90,7 +91,7 @@ class RouteFingerprints:
             return ""
         variables.update(used.variables, common.variables)
         files = {each.name for each in inputs if each.kind is InputKind.FILE and each.name}
-        files = {name for name in files if not is_installed(name)}
+        files = {name for name in files if not is_installed(name) and not name.startswith(tempfile.gettempdir())}
         files.update(used.files, common.files, self._of_nobody)
         parts = (
             (record.origin, record.pattern, self._versions.python),

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.eviction import MAX_READS, Queue, reads_after_turn, takes_from
 from millpond.policy.key import is_shared
-from millpond.policy.precedence import entry_outlives_seed, outlives_seed
-from millpond.stores.frame import decode_frame
+from millpond.policy.precedence import outlives_seed
 from millpond.stores.lmdb.layout import (
     DIGEST_BYTES,
     EntryRow,
@@ -40,17 +39,12 @@ def kept(at: Reading | Writing, key: bytes) -> EntryRow | None:
 
 
 def outlives(at: Reading | Writing, seed: Entry) -> bool:
-    """Whether what is stored stays, as it is newer than a seed of the same build, or of a later build that shares it.
-
-    Others would never be served, or only as stale.
-    """
+    """Whether what is stored stays, as it is newer than a seed: of the same build, or of one that shares its answer."""
     held, mark = kept(at, digest(seed.key)), build_mark(seed)
-    if held is None or held.build == mark:
-        return outlives_seed(held, seed)
-    if not is_shared(seed.key) or route_part(held.build) != route_part(mark):
+    if held is None:
         return False
-    frame = at.txn.get(digest(seed.key), db=at.tables.entries)
-    return entry_outlives_seed(None if frame is None else decode_frame(frame), seed)
+    is_shared_answer = is_shared(seed.key) and route_part(held.build) == route_part(mark)
+    return (held.build == mark or is_shared_answer) and outlives_seed(held, seed)
 
 
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:

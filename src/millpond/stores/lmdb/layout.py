@@ -199,6 +199,7 @@ def build_mark(entry: Entry) -> bytes:
     return route_part(mark_of(fingerprint)) + mark_of(entry.build)[_ROUTE_BYTES:]
 
 
+@lru_cache(maxsize=1024)
 def mark_of(name: str) -> bytes:
     """The mark of a build, or of a fingerprint. A collision may keep an answer too many, which is judged when read."""
     return blake2b(name.encode(), digest_size=MARK_BYTES).digest()

@@ -160,7 +160,7 @@ class Entries:
         ]
         for start in range(0, len(offered), _OFFERED_AT_ONCE):
             part = offered[start : start + _OFFERED_AT_ONCE]
-            facts = ((self._layout.name(one.key), repr(one.rendered_at), one.generation, one.build) for one in part)
+            facts = ((self._layout.name(one.key), repr(one.rendered_at), one.generation) for one in part)
             wanted = await self._session.ask(WANTED, *(fact for each in facts for fact in each))
             await self._upload([part[number - 1] for number in wanted])
 

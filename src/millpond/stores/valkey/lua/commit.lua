@@ -31,7 +31,7 @@ local function is_superseded()
   end
   local held = unpack_kept(text)
   if seeding then
-    return outlives_seed(held, rendered_at, generation, build)
+    return held.rendered_at >= rendered_at or held.generation > generation
   elseif held.generation ~= generation then
     return held.generation > generation
   end

@@ -111,14 +111,6 @@ local function unpack_kept(text)
   }
 end
 
--- Whether an entry stays although a build offers its own. One of an earlier build gives way, one of a later build stays.
-local function outlives_seed(held, rendered_at, generation, build)
-  if held.build ~= build then
-    return held.build > build
-  end
-  return held.rendered_at >= rendered_at or held.generation > generation
-end
-
 local function is_on_probation(name)
   return tonumber(redis.call('ZSCORE', PLACES, name) or MAIN) < MAIN
 end
