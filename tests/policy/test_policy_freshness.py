@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Backoff, Entry
 from millpond.policy.freshness import CLOCK_TOLERANCE, Judgement, Reader, age_of, backoff_after_failure, judge
+from millpond.policy.key import shared_key
 from millpond.policy.tags import TagRow, invalidated
 
 BUILD = "build-1"
@@ -24,7 +25,7 @@ def never_invalidated(tag: str) -> TagRow | None:
 
 def rendered(**fields: Any) -> Entry:
     values: dict[str, Any] = {"revalidate": 60.0, "expire": 600.0, "build": BUILD, "rendered_at": THEN}
-    return Entry(key="/a", status=200, headers=(), body=b"", **{**values, **fields})
+    return Entry(**{"key": "/a", "status": 200, "headers": (), "body": b"", **values, **fields})
 
 
 def judged(entry: Entry, age: float = 0, rows: dict[str, TagRow] | None = None) -> Judgement:
@@ -73,6 +74,37 @@ def test_an_entry_of_the_build_has_its_age_on_the_first_request() -> None:
 
 def test_an_entry_of_another_build_is_not_servable() -> None:
     assert judge(rendered(), THEN, never_invalidated, "build-2") == Judgement(False, False, Reason.OTHER_BUILD, ttl=-1)
+
+
+SHARED = shared_key("response\0app/route.py\0/a\0", "f1")
+
+
+def test_what_builds_share_is_stale_of_an_earlier_build_and_as_ones_own_of_a_later_one() -> None:
+    entry = rendered(key=SHARED)
+    assert judge(entry, THEN, never_invalidated, "build-2") == Judgement(True, False, Reason.FORMER_BUILD, ttl=-1)
+    assert judge(entry, THEN, never_invalidated, "build-0") == judge(entry, THEN, never_invalidated, BUILD)
+    assert judge(entry, THEN + 61, never_invalidated, "build-0").reason is Reason.AGE
+
+
+@pytest.mark.parametrize(
+    ("fields", "age", "reason"),
+    [({}, 601, Reason.EXPIRED), ({"tags": ("t",)}, 0, Reason.TAG), ({"revalidate": None}, 10**6, Reason.EXPIRED)],
+)
+def test_what_an_earlier_build_shares_ends_as_it_would_have(fields: dict[str, Any], age: float, reason: Reason) -> None:
+    found = judge(rendered(key=SHARED, **fields), THEN + age, {"t": TagRow(1, expired=1)}.get, "build-2")
+    assert (found.servable, found.reason) == (False, reason)
+
+
+def test_a_former_builds_answer_whose_refresh_failed_is_paused_like_any_other() -> None:
+    entry = rendered(key=SHARED, backoff=Backoff(THEN, 30, 0))
+    assert judge(entry, THEN + 1, never_invalidated, "build-2").reason is Reason.REFRESH_FAILED
+    assert judge(entry, THEN + 31, never_invalidated, "build-2").reason is Reason.FORMER_BUILD
+
+
+def test_a_former_builds_answer_that_is_stale_by_a_tag_says_that_it_is_a_former_builds() -> None:
+    rows = {"t": TagRow(1, expired=0, expiring=0)}
+    found = judge(rendered(key=SHARED, tags=("t",)), THEN, rows.get, "build-2")
+    assert found == Judgement(True, False, Reason.FORMER_BUILD, "t", -1)
 
 
 def test_an_expired_tag_makes_it_unservable() -> None:

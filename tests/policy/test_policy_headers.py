@@ -18,6 +18,7 @@ from millpond.policy.http.headers import (
     cache_status,
     decision_headers,
     has,
+    keepable,
     lasting_headers,
     strong_etag,
     volatile_headers,
@@ -189,6 +190,16 @@ def test_why_a_request_went_past_the_cache(action: Action, reason: Reason, forwa
 
 def test_cache_status_names_no_tag() -> None:
     assert not any(b"secret" in cache_status(decision) for decision in DECISIONS)
+
+
+# A former build's
+
+
+def test_no_cache_in_front_keeps_what_a_former_build_has_left() -> None:
+    decision = Decision(Action.STALE, Reason.FORMER_BUILD, ttl=-1)
+    headers = entry_headers(rendered(revalidate=None, expire=None), decision, THEN)
+    assert field(headers, b"cache-control") == [UNCACHED]
+    assert not keepable(decision)
 
 
 # ETag

@@ -10,7 +10,15 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.key import folders_in, path_in, response_key
+from millpond.policy.key import (
+    fingerprint_in,
+    folders_in,
+    is_shared,
+    origin_in,
+    path_in,
+    response_key,
+    shared_key,
+)
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 
@@ -71,3 +79,29 @@ def test_a_key_says_where_its_answer_is() -> None:
 
 def key_digest(path: str) -> str:
     return hashlib.blake2b(f"/{path}".encode(), digest_size=20).hexdigest()
+
+
+def test_the_key_of_an_answer_that_builds_share_names_the_same_route_and_path() -> None:
+    key = response_key("app/(main)/a/[id]/route.py", "/a/1", "q=1")
+    shared = shared_key(key, "0123abcd")
+    assert is_shared(shared)
+    assert not is_shared(key)
+    assert (fingerprint_in(shared), fingerprint_in(key)) == ("0123abcd", "")
+    for each in (key, shared):
+        assert (origin_in(each), path_in(each), folders_in(each)) == (
+            "app/(main)/a/[id]/route.py",
+            "/a/1",
+            "/(main)/a/[id]",
+        )
+
+
+@given(names, names)
+def test_different_fingerprints_are_different_keys(path: str, query: str) -> None:
+    key = response_key("app/route.py", path, query)
+    assert len({key, shared_key(key, "a"), shared_key(key, "b")}) == 3
+    assert shared_key(key, "") == key
+
+
+def test_a_route_whose_name_looks_like_a_fingerprint_shares_nothing() -> None:
+    assert not is_shared(response_key("response@0123", "/a"))
+    assert origin_in("function\0response@0123") is None

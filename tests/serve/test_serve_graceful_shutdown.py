@@ -191,3 +191,45 @@ def test_less_than_no_time_for_streams_is_refused() -> None:
         parse_config({"server": {"stream_timeout": -1}}, "millpond.toml")
     with pytest.raises(ConfigError, match=r'"server\.worker_timeout" is 0'):
         parse_config({"server": {"worker_timeout": 0}}, "millpond.toml")
+
+
+async def _answering(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+async def _accepts(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+@LOOPS
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_a_client_that_uses_its_connection_gets_one_more_answer_which_says_that_it_is_the_last(
+    loop: Callable[[], Callable[[], asyncio.AbstractEventLoop]], *, asks_again: bool
+) -> None:
+    async def run() -> None:
+        sockets, started = bind("127.0.0.1", 0), asyncio.Event()
+        port = sockets[0].getsockname()[1]
+        bounds = ServerConfig(shutdown_timeout=5 if asks_again else 0.5)  # a fifth of it is left to clients
+        serving = asyncio.create_task(serve(_answering, sockets, bounds, started=started.set))
+        await started.wait()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get("/first"))
+        first = await reader.readuntil(b"done")
+        assert b"connection: close" not in first
+        signal.raise_signal(signal.SIGTERM)
+        while await _accepts(port):  # noqa: ASYNC110 - nobody tells that a port is closed
+            await asyncio.sleep(0.01)
+        if asks_again:
+            writer.write(get("/second"))
+        last = await reader.read()
+        assert (b"connection: close" in last, last.endswith(b"\r\n\r\ndone")) == (asks_again, asks_again)
+        writer.close()
+        await serving
+
+    run_loop(asyncio.wait_for(run(), 10), loop())

@@ -13,6 +13,7 @@ import pytest
 
 from millpond.policy.entry import Backoff, Entry
 from millpond.policy.freshness import judge
+from millpond.policy.key import shared_key
 from millpond.policy.tags import TagRow
 from millpond.stores.contract import Commit, Lease
 
@@ -469,6 +470,24 @@ class StoreConformance:
         seed = entry_at("/a", body=b"from the build", rendered_at=NOW - 10)
         await store.seed([seed])
         assert await store.get("/a") == seed
+
+    @pytest.mark.anyio
+    async def test_a_seed_leaves_a_later_render_of_another_build_that_shares_it(self, store: Store) -> None:
+        older, newer, alone = (shared_key(f"response\0app/route.py\0/{name}\0", "f1") for name in "abc")
+        await store.commit(entry_at(older, body=b"older", rendered_at=NOW - 1000, build="build-0"))
+        later_render = entry_at(newer, body=b"newer", rendered_at=NOW - 10, build="build-0")
+        await store.commit(later_render)
+        seeds = [entry_at(key, rendered_at=NOW - 100, build="build-1") for key in (older, newer, alone)]
+        await store.seed(seeds)
+        assert [await store.get(key) for key in (older, newer, alone)] == [seeds[0], later_render, seeds[2]]
+
+    @pytest.mark.anyio
+    async def test_answers_of_routes_that_differ_are_never_each_others(self, store: Store) -> None:
+        one, other = (shared_key("response\0app/route.py\0/a\0", fingerprint) for fingerprint in ("f1", "f2"))
+        await store.commit(entry_at(one, build="build-0"))
+        assert await store.get(other) is None
+        await store.commit(entry_at(other, body=b"other", build="build-1"))
+        assert await store.get(one) == entry_at(one, build="build-0")
 
     @pytest.mark.anyio
     async def test_a_seed_never_replaces_an_entry_of_a_later_generation(self, store: Store) -> None:

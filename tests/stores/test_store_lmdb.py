@@ -14,6 +14,7 @@ from conformance import BUILD, NOW, MovableClock, entry_at, taken
 from lmdb_views import Opener, keys_of, views_of
 
 from millpond.policy.freshness import judge
+from millpond.policy.key import shared_key
 from millpond.stores.contract import Commit
 from millpond.stores.lmdb.inspection import LmdbInspection
 
@@ -61,6 +62,17 @@ async def test_a_new_build_replaces_the_answers_of_others_and_leaves_their_data(
     assert keys_of(store) == {"/a", "function\0f"}
     assert store.peek("/a") == entry_at("/a", NOW)
     assert store.peek("function\0f") == data
+
+
+async def test_what_former_builds_share_with_a_new_one_stays(opened: Opener) -> None:
+    store = await opened()
+    unchanged, changed = (shared_key("response\0app/route.py\0/a\0", each) for each in ("f1", "f2"))
+    for key in (unchanged, changed, "/a"):
+        await store.commit(entry_at(key, build="build-0"))
+    store.keep_shared(BUILD, frozenset({"f1", "f3"}))
+    await store.commit(entry_at("/b"))
+    await store.tidy()
+    assert keys_of(store) == {unchanged, "/b"}
 
 
 async def test_a_build_without_answers_drops_none(opened: Opener) -> None:

@@ -158,6 +158,7 @@ class Builder:
                 hints=lambda: [*self.context.shadowed(), *lonely_hints(self.app_dir, self.context.project)],
                 opened=opened,
                 config=config,
+                app_dir=self.app_dir,
             )
             built = await whole.run(progress)
             built.warnings.extend(self._public_warnings(built))

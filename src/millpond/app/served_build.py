@@ -19,6 +19,7 @@ from millpond.prerender.build_manifest import (
     read_entries,
     read_manifest,
 )
+from millpond.prerender.fingerprints.shared_answers import shared_fingerprints, under_shared_keys
 from millpond.prerender.frozen_environment import drift
 from millpond.prerender.path_listing import PathListing
 from millpond.prerender.plan import development_plans, live_plans, unbuilt_plans
@@ -78,7 +79,9 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
             or a test asks for a build, and there is none.
     """
     if context.development:
-        return ServedBuild(await _live_plans(context, data, for_build=False), new_build_id(), secrets.token_hex(32))
+        return ServedBuild(
+            await _live_plans(context, data, for_build=False), new_build_id(context.clock()), secrets.token_hex(32)
+        )
     if not context.reads_build:
         return await _unbuilt(context, data)
     manifest = read_manifest(context.project)
@@ -88,19 +91,24 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
         if context.routes:
             log.warning("no build in %s: static answers are rendered at their first request", context.project)
         return await _unbuilt(context, data)
-    _check(context, manifest)
+    is_as_built, fingerprints = _check(context, manifest), shared_fingerprints(manifest, context.config.cache)
+    if fingerprints and not is_as_built:
+        log.warning("so answers aren't shared with other builds (cache.across_builds) until it is built again")
+        fingerprints = {}
+    if fingerprints:
+        store.keep_shared(manifest.build, frozenset(fingerprints.values()))
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
         log.info("build %s has no answers on this host: they come from the store, or are rendered", manifest.build)
     else:
-        entries = read_entries(context.project, manifest)
+        entries = under_shared_keys(read_entries(context.project, manifest), fingerprints)
         while part := list(itertools.islice(entries, _SEEDED_AT_ONCE)):  # all of a large build would fill the memory
             await store.seed([*part, *dictionaries_of(part)])
-    return ServedBuild(plans_of(manifest, context.routes), manifest.build, manifest.draft_secret)
+    return ServedBuild(plans_of(manifest, context.routes, fingerprints), manifest.build, manifest.draft_secret)
 
 
 async def build_to_make(context: AppContext, data: DataCache) -> ServedBuild:
     """A new build: while it is made, handlers that request their own application get live answers."""
-    return ServedBuild(await _live_plans(context, data, for_build=True), new_build_id(), None)
+    return ServedBuild(await _live_plans(context, data, for_build=True), new_build_id(context.clock()), None)
 
 
 def build_to_share(context: AppContext, part: BuildPart) -> ServedBuild:
@@ -128,11 +136,15 @@ async def _unbuilt(context: AppContext, data: DataCache) -> ServedBuild:
     plans = await unbuilt_plans(
         context.routes, config.compat, cache_components=config.cache_components, listing=listing
     )
-    return ServedBuild(plans, new_build_id(), secrets.token_hex(32))
+    return ServedBuild(plans, new_build_id(context.clock()), secrets.token_hex(32))
 
 
-def _check(context: AppContext, manifest: BuildManifest) -> None:
-    """Refuse a build made with another `compat`, and warn about what has changed since it was made."""
+def _check(context: AppContext, manifest: BuildManifest) -> bool:
+    """Refuse a build made with another `compat`, and warn about what has changed since it was made.
+
+    Returns:
+        Whether nothing has.
+    """
     if manifest.compat != context.config.compat:
         raise BuildError(
             f'the build was made with compat = "{manifest.compat}", but the configuration now has '
@@ -149,7 +161,10 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
             )
     for file in edited:
         log.warning("%s was edited after the build; its static answers are from before the edit", file)
-    for source in edited_sources(context.project, manifest, context.config):
+    sources = edited_sources(context.project, manifest, context.config)
+    for source in sources:
         log.warning("%s was edited after the build; static answers that use it are from before the edit", source)
-    for sentence in drift(context.project, manifest, os.environ):
+    drifted = drift(context.project, manifest, os.environ)
+    for sentence in drifted:
         environment_log.warning("%s", sentence)
+    return not (edited or sources or drifted)

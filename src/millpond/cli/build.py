@@ -28,6 +28,7 @@ from millpond.messages import counted
 from millpond.prerender.build_manifest import read_entries
 from millpond.prerender.build_report import facts, failure_facts
 from millpond.prerender.build_table import build_table, legend
+from millpond.prerender.fingerprints.shared_answers import shared_fingerprints, under_shared_keys
 from millpond.prerender.frozen_table import frozen_notes, frozen_table
 from millpond.prerender.sharing.cores import available_cores
 from millpond.prerender.sharing.crew import BuildProcesses
@@ -112,7 +113,8 @@ async def _publish(app: Millpond, manifest: BuildManifest) -> None:
     store = shared_store(app.project, app.config.cache, manifest.build, time.time)
     await store.open()
     try:
-        await store.publish(read_entries(app.project, manifest))
+        fingerprints = shared_fingerprints(manifest, app.config.cache)
+        await store.publish(under_shared_keys(read_entries(app.project, manifest), fingerprints))
     finally:
         await store.close()
 

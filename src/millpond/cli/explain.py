@@ -93,7 +93,8 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 
 def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "cache", f"{cache['answer']} ({cache['reason']}), by the entries of the build"
+    by = "entries of the build" if cache["build"] is None else f"store, where build {cache['build']} has left it"
+    yield "cache", f"{cache['answer']} ({cache['reason']}), by the {by}"
     yield "key", cache["key"].replace("\0", " ")
     if not cache["stored"]:
         return

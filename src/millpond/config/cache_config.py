@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 STORES = {"lmdb": 1024 * 1024 * 1024, "memory": 256 * 1024 * 1024, "valkey": 1024 * 1024 * 1024}
 """The kinds of stores -> the default of `max_bytes` for each."""
 _NAMED = ("lmdb", "memory")
+OF_THE_MACHINERY = (
+    *("store", "path", "prefix", "password_env", "serve_when_down", "store_timeout", "local_bytes", "max_bytes"),
+    *("across_builds", "render_timeout", "max_overdue_renders", "refreshes_at_once", "lease_seconds"),
+)
+"""The options that no answer depends on: where answers are kept, and when they are made."""
 
 _MAX_PREFIX = 100
 
@@ -55,6 +60,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many answers of one path are kept for different queries, if the route has `cache_query`."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
     """Codings in which clients may get answers, where that saves 10 % or more, best first; [] for none."""
+    across_builds: Literal["drop", "stale"] = "drop"
+    """What becomes of an answer of a former build that this one hasn't rendered. "drop": it is never served. "stale":
+    if nothing has changed that its route is made of, it is served as stale while it is rendered again."""
     render_timeout: SecondsOrNever = 60.0
     """Seconds after which a regeneration counts as failed."""
     max_overdue_renders: int = 10

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from millpond.policy.decision import Reason
 from millpond.policy.entry import Backoff
+from millpond.policy.key import is_shared
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.tags import Cleanliness, TagRow, judge_tags
 
@@ -79,8 +80,12 @@ def judge(
 ) -> Judgement:
     """What may be done with an entry at `now`.
 
-    Validity (build, expired tags, past `expire`) comes first: an invalid entry is never served. Freshness (stale
-    tags, age) comes second, and a running back-off suspends it (R4.26).
+    Validity (build, expired tags, past `expire`) comes first: an invalid entry is never served. Freshness (an earlier
+    build, stale tags, age) comes second, and a running back-off suspends it (R4.26).
+
+    An answer under a key that builds share comes from a build in which the route was the same. That of an earlier one
+    is stale; that of a later one is as good as one's own, or two builds that are served at once would render it in
+    turns.
 
     Args:
         entry: the entry.
@@ -96,7 +101,8 @@ def judge(
     age = age_of(entry, now)
     left = None if revalidate is None else math.floor(revalidate - age)
     stale = -1 if left is None else min(left, -1)
-    if entry.build != build:
+    is_own = entry.build == build
+    if not is_own and not is_shared(entry.key):
         return Judgement(False, False, Reason.OTHER_BUILD, None, stale)
     if entry.expire is not None and age > entry.expire:
         return Judgement(False, False, Reason.EXPIRED, None, stale)
@@ -114,6 +120,8 @@ def judge(
     outlives = verdict.cleanliness is Cleanliness.CLEAN and (revalidate is None or age < revalidate)
     if pause > 0 and not outlives:
         return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag, math.floor(pause))
+    if not is_own and is_earlier(entry.build, build):
+        return Judgement(True, False, Reason.FORMER_BUILD, verdict.tag, stale)
     if verdict.cleanliness is Cleanliness.STALE:
         return Judgement(True, False, Reason.TAG, verdict.tag, stale)
     if revalidate is not None and (age > revalidate or entry.rendered_at - now > CLOCK_TOLERANCE):
@@ -130,6 +138,11 @@ def due_after(stale_after: float | None, expire: float | None, eager: float) -> 
     if not eager or not stale_after:
         return math.inf
     return (stale_after if expire is None else min(stale_after, expire)) * (1 - eager)
+
+
+def is_earlier(build: str, than: str) -> bool:
+    """Whether a build was made before another: their ids begin with the time of that, so they sort by it."""
+    return build < than
 
 
 def is_invalidated(

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 _SEPARATOR = "\0"  # neither a file name nor an encoded path can contain it
 _MAX_LENGTH, _KEPT_LENGTH = 256, 200
 _CUT = "…"  # no encoded path or query can contain it
+_RESPONSE = "response"
+_SHARED = f"{_RESPONSE}@"
+"""How the keys of answers begin that builds with the same fingerprint of their route share."""
 
 
 def response_key(route_file: str, path: str, query: str = "") -> str:
@@ -26,7 +29,35 @@ def response_key(route_file: str, path: str, query: str = "") -> str:
         path: the canonical encoded path.
         query: the result of `canonical_query`.
     """
-    return _SEPARATOR.join(("response", route_file, _bounded(path), _bounded(query)))
+    return _SEPARATOR.join((_RESPONSE, route_file, _bounded(path), _bounded(query)))
+
+
+def shared_key(key: str, fingerprint: str) -> str:
+    """The key of an answer that all builds use in which its route has this fingerprint; "": that of one build alone.
+
+    So builds whose routes differ can't find each other's answers, whatever store they share.
+
+    Args:
+        key: the result of `response_key`.
+        fingerprint: of the route; letters and digits.
+    """
+    return f"{_SHARED}{fingerprint}{key[len(_RESPONSE) :]}" if fingerprint else key
+
+
+def is_shared(key: str) -> bool:
+    """Whether builds share the answer of a key; see `shared_key`."""
+    return key.startswith(_SHARED)
+
+
+def fingerprint_in(key: str) -> str:
+    """The fingerprint of the route in a key that builds share; "" in any other."""
+    return key[len(_SHARED) : key.index(_SEPARATOR)] if is_shared(key) else ""
+
+
+def origin_in(key: str) -> str | None:
+    """The route in an answer's key; None for other kinds of keys."""
+    parts = _parts(key)
+    return None if parts is None else parts[0]
 
 
 def path_in(key: str) -> str | None:
@@ -48,7 +79,8 @@ def folders_of(route_file: str) -> str:
 
 def _parts(key: str) -> list[str] | None:
     kind, *parts = key.split(_SEPARATOR)
-    return parts if kind == "response" and len(parts) == len(("file", "path", "query")) else None
+    is_answer = kind == _RESPONSE or is_shared(key)
+    return parts if is_answer and len(parts) == len(("file", "path", "query")) else None
 
 
 def _bounded(text: str) -> str:

@@ -78,6 +78,8 @@ class RouteRecord(msgspec.Struct, frozen=True):
     """Of a closed route: the paths that exist besides, and are live."""
     start: StartRecord | None = None
     """Of a file: what a start has to know of it."""
+    fingerprint: str = ""
+    """Of all that its answers are made of, where builds share them; "": they don't."""
 
     @property
     def reason(self) -> ModeReason:
@@ -119,9 +121,13 @@ class _MadeBy(msgspec.Struct):
     frames: int = 0
 
 
-def new_build_id() -> str:
-    """A new id: entries of other builds aren't used by this one."""
-    return secrets.token_hex(8)
+def new_build_id(now: float) -> str:
+    """A new id. It begins with the time, so that later builds have greater ones.
+
+    Args:
+        now: seconds since the epoch.
+    """
+    return f"{int(now * 1000):012x}{secrets.token_hex(4)}"
 
 
 def write_build(project: Path, manifest: BuildManifest, entries: Iterable[Entry], key: bytes = b"") -> Path:
@@ -262,8 +268,15 @@ def has_entries(project: Path, manifest: BuildManifest) -> bool:
     return (project / OUTPUT / _entries_name(manifest)).exists()
 
 
-def plans_of(manifest: BuildManifest, routes: Sequence[Route]) -> list[Plan]:
+def plans_of(
+    manifest: BuildManifest, routes: Sequence[Route], fingerprints: Mapping[str, str] | None = None
+) -> list[Plan]:
     """The plans of a build, for the routes as they are now.
+
+    Args:
+        manifest: of the build.
+        routes: the application's.
+        fingerprints: by the origins of routes whose answers builds share.
 
     Raises:
         BuildError: a route was added or removed since.
@@ -274,10 +287,11 @@ def plans_of(manifest: BuildManifest, routes: Sequence[Route]) -> list[Plan]:
     if changed:
         verb = "was added" if changed[0] in files else "was removed"
         raise BuildError(f"{changed[0]} {verb} after the build; run `millpond build` again.")
-    return [_plan(route, records[route.origin]) for route in routes]
+    shared = fingerprints or {}
+    return [_plan(route, records[route.origin], shared.get(route.origin, "")) for route in routes]
 
 
-def _plan(route: Route, record: RouteRecord) -> Plan:
+def _plan(route: Route, record: RouteRecord, fingerprint: str) -> Plan:
     return Plan(
         route=route,
         why=record.reason,
@@ -286,6 +300,7 @@ def _plan(route: Route, record: RouteRecord) -> Plan:
         closed=record.closed,
         listed=frozenset(path.path for path in record.paths),
         live_paths=frozenset(record.live_paths),
+        fingerprint=fingerprint,
     )
 
 

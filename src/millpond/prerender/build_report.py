@@ -66,6 +66,7 @@ def route_facts(record: RouteRecord) -> dict[str, Any]:
         "place": None if record.place is None else str(Place(*record.place)),
         "revalidate": whole(record.revalidate, never=False) if record.static else None,
         "expire": whole(record.expire),
+        "fingerprint": record.fingerprint or None,
         **_input_facts(record.inputs),
     }
 

@@ -33,6 +33,8 @@ class Plan:
     """Canonical paths that the build rendered."""
     live_paths: frozenset[str] = frozenset()
     """Of a closed route: canonical paths that exist besides, and are live."""
+    fingerprint: str = ""
+    """Of the route, where builds share its answers."""
 
     def caches(self, path: str) -> bool:
         """Whether GET of a canonical path is answered from the cache."""
@@ -96,8 +98,8 @@ async def unbuilt_plans(
         closed = is_closed(route)
         on_demand = chosen.static and bool(route.params) and not closed
         paths = await _listed(route, listing) if closed or (chosen.static and not on_demand) else frozenset[str]()
-        known = {"listed": paths} if chosen.static else {"live_paths": paths}
-        plans.append(Plan(route, chosen.why, chosen.static, on_demand, closed, **known))
+        listed, live = (paths, frozenset[str]()) if chosen.static else (frozenset[str](), paths)
+        plans.append(Plan(route, chosen.why, chosen.static, on_demand, closed, listed, live))
     return plans
 
 

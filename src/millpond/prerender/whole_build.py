@@ -19,6 +19,7 @@ from millpond.prerender.build_manifest import (
     read_manifest,
     write_build,
 )
+from millpond.prerender.fingerprints.route_fingerprints import RouteFingerprints
 from millpond.prerender.frozen_environment import KEY_BYTES, fingerprints
 from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
 from millpond.prerender.input_records import functions_of, inputs_of
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from millpond.config import Config, CronConfig
     from millpond.policy.entry import Entry
     from millpond.prerender.failure import Failure
-    from millpond.prerender.input_records import RouteInputs
+    from millpond.prerender.input_records import FunctionRecord, RouteInputs
     from millpond.prerender.prerenderer import Prerenderer
     from millpond.prerender.route_result import RouteResult
     from millpond.prerender.sources.opened_files import OpenedFiles
@@ -71,6 +72,8 @@ class WholeBuild:
     """The files that were opened since the build began."""
     config: Config
     """The project's configuration."""
+    app_dir: Path
+    """The folder of the route files."""
     hints: Callable[[], Sequence[str]] = tuple
     """Gives warnings about what isn't a route of these: files that no route is made of, say."""
 
@@ -107,6 +110,9 @@ class WholeBuild:
         prerenderer = self.prerenderer
         records = [_record(result, prerenderer.renderer.expire_time) for result in results]
         used = functions_of(self.functions, results)
+        sources = sources_of(prerenderer.project, self.opened, {record.file for record in records})
+        if self.config.cache.across_builds == "stale":
+            records = self._with_fingerprints(records, used)
         return BuildManifest(
             millpond=VERSION,
             build=prerenderer.build,
@@ -117,10 +123,23 @@ class WholeBuild:
             routes=records,
             functions=used,
             environment=fingerprints(key, records, used, os.environ),
-            sources=sources_of(prerenderer.project, self.opened, {record.file for record in records}),
+            sources=sources,
             config=config_digest(self.config),
             made_with=made_with(),
         )
+
+    def _with_fingerprints(self, records: list[RouteRecord], functions: list[FunctionRecord]) -> list[RouteRecord]:
+        """The records with the fingerprints of their routes, as answers of builds with the same are shared."""
+        found = RouteFingerprints(
+            project=self.prerenderer.project,
+            app_dir=self.app_dir,
+            config=self.config,
+            routes=self.routes,
+            functions=functions,
+            opened=frozenset(self.opened.read - self.opened.written),
+            environ=os.environ,
+        )
+        return found.of(records)
 
     def _failures(self, results: list[RouteResult], manifest: BuildManifest) -> list[Failure]:
         """What keeps the build from taking the former one's place."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from millpond.policy.key import canonical_query, response_key
+from millpond.policy.key import canonical_query, response_key, shared_key
 from millpond.policy.tags import kept_tag, own_tags, path_tag, route_tag
 from millpond.routes.path import canonical, readable
 
@@ -29,10 +29,20 @@ class Target:
     params: Params
     query: str = ""
     """The part of the query that `cache_query` names, in canonical form."""
+    fingerprint: str = ""
+    """Of the route, where builds share its answers; see `shared_key`."""
 
     @classmethod
-    def of(cls, route: Route, segments: Sequence[str], params: Params, query_string: bytes = b"") -> Target:
-        return cls(route, tuple(segments), params, canonical_query(route.cache_query, query_string))
+    def of(
+        cls,
+        route: Route,
+        segments: Sequence[str],
+        params: Params,
+        query_string: bytes = b"",
+        fingerprint: str = "",
+    ) -> Target:
+        query = canonical_query(route.cache_query, query_string)
+        return cls(route, tuple(segments), params, query, fingerprint)
 
     @cached_property
     def path(self) -> str:
@@ -71,4 +81,9 @@ class Target:
     @cached_property
     def key(self) -> str:
         """The key of the route's answer for this path (R4.12)."""
+        return shared_key(self.unshared_key, self.fingerprint)
+
+    @property
+    def unshared_key(self) -> str:
+        """The same without the fingerprint: the answer's key in the output of a build."""
         return response_key(self.route.origin, self.path, self.query)

@@ -177,7 +177,8 @@ class Dispatcher:
         if not is_get and not plan.closed:
             await plain(asgi, receive, send)
             return
-        target = Target.of(route, found.segments, found.params, plain_value({**asgi}, "query_string"))
+        query_string = plain_value({**asgi}, "query_string")
+        target = Target.of(route, found.segments, found.params, query_string, plan.fingerprint)
         if plan.declines(target.path) and not is_draft(asgi["headers"], self.live.draft_secret):
             raise HTTPException(404)
         if not is_get:

@@ -101,6 +101,19 @@ class Store(Protocol):
 
         They were rendered elsewhere and captured no generation of this store: they get the one that the counter
         had at their `rendered_at`, so that only later invalidations concern them.
+
+        Under a `shared_key` the later render may be another build's: its route is the same, and its data is newer.
+        """
+        ...
+
+    def keep_shared(self, build: str, fingerprints: frozenset[str]) -> None:
+        """Tell the fingerprints of this build's routes, before it is seeded, so that what former builds share stays.
+
+        A store that drops the answers of other builds spares those under a `shared_key` with one of them.
+
+        Args:
+            build: the id of the build that is served.
+            fingerprints: of its routes whose answers builds share.
         """
         ...
 

@@ -77,6 +77,10 @@ class StoreInspection(OpenedStore, Protocol):
         """Every entry that is there now, those that can't be read included."""
 
     @abstractmethod
+    def show(self, key: str) -> ListedEntry | None:
+        """The entry of a key that several builds use, if there is one."""
+
+    @abstractmethod
     def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
         """The entries with these digests, in this order; those that aren't there any more are left out."""
 

@@ -150,6 +150,9 @@ class MemoryStore:
             self._evict()
             self._version += 1
 
+    def keep_shared(self, build: str, fingerprints: frozenset[str]) -> None:
+        """Does nothing: a process serves one build, and what it has of others is evicted in time."""
+
     async def remove(self, key: str) -> None:
         """Forget the entry of `key`, if there is one."""
         with self._lock:

@@ -52,7 +52,8 @@ def endpoint_matched(runtime: Runtime, scope: Scope) -> Matched | None:
     if taking is None or scope.get(OUTSIDE):
         return None
     plan, taken = taking
-    return Matched(plan, Target.of(plan.route, taken.segments, taken.params, scope.get("query_string", b"")))
+    query_string = scope.get("query_string", b"")
+    return Matched(plan, Target.of(plan.route, taken.segments, taken.params, query_string, plan.fingerprint))
 
 
 def known_reason(pond: Millpond, runtime: Runtime, matched: Matched) -> ModeReason | None:

@@ -12,12 +12,14 @@ from rich.filesize import decimal
 from starlette.routing import Match
 
 from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redirected_path
+from millpond.errors import StoreError
 from millpond.messages import one_of
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.tags import is_own
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
+from millpond.prerender.fingerprints.shared_answers import shared_fingerprints
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
 from millpond.render.target import Target
@@ -26,10 +28,15 @@ from millpond.routes.public.public_file import METHODS, PublicFile
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
+from millpond.stores.factory import inspection_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from millpond.app import Millpond
     from millpond.cli.facts.declared_routes import DeclaredRoute
+    from millpond.policy.entry import Entry
+    from millpond.policy.tags import TagRow
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
 
@@ -95,7 +102,8 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         explanation.status, explanation.location = redirect.status, redirect.location
         explanation.rule = f"redirect to {redirect.location}: [[redirects]] has one for {redirect.source}"
         return explanation
-    plans = plans_of(manifest, app.own_routes) if manifest else await _unbuilt(app)
+    shared = shared_fingerprints(manifest, app.config.cache)
+    plans = plans_of(manifest, app.own_routes, shared) if manifest else await _unbuilt(app)
     endpoint = app.config.revalidate_endpoint
     prefix = None if endpoint is None else endpoint.path
     matcher = Matcher(plan_table(plans), app.config, prefix, public=app.published.files)
@@ -112,7 +120,8 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         if taking is None:
             return _unmatched(explanation, app, asgi)
         plan, taken = taking
-        return _answered(explanation, app, manifest, plan, Target.of(plan.route, taken.segments, taken.params), now)
+        target = Target.of(plan.route, taken.segments, taken.params, fingerprint=plan.fingerprint)
+        return _answered(explanation, app, manifest, plan, target, now)
     return _answered(explanation, app, manifest, matched.plan, matched.target, now)
 
 
@@ -216,13 +225,18 @@ def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
 
 def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: float) -> dict[str, Any]:
     """What a server that has just started from the build would answer."""
+    key = target.unshared_key
     entries = read_entries(app.project, manifest) if manifest is not None else iter(())
-    entry = next((entry for entry in entries if entry.key == target.key), None)
-    facts: dict[str, Any] = {"key": target.key, "stored": entry is not None}
+    entry = next((entry for entry in entries if entry.key == key), None)
+    row_of: Callable[[str], TagRow | None] = _never_invalidated
+    facts: dict[str, Any] = {"key": target.key, "stored": entry is not None, "build": None}
+    if entry is None and target.fingerprint:
+        entry, row_of = _left_in_store(app, target.key)
+        facts = {**facts, "stored": entry is not None, "build": None if entry is None else entry.build}
     if entry is None or manifest is None:
         ages = dict.fromkeys(("revalidate", "expire", "stale_after"))
         return {**facts, "answer": Action.MISS, "reason": Reason.COLD, **ages, "tags": []}
-    judgement = judge(entry, now, lambda tag: None, manifest.build)
+    judgement = judge(entry, now, row_of, manifest.build)
     stored = Action.HIT if judgement.fresh else Action.STALE
     return {
         **facts,
@@ -236,6 +250,24 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
         "stale_after": None if entry.stale_after is None else whole(round(entry.stale_after, 1)),
         "tags": [tag for tag in entry.tags if not is_own(tag)],
     }
+
+
+def _never_invalidated(tag: str) -> None:
+    del tag
+
+
+def _left_in_store(app: Millpond, key: str) -> tuple[Entry | None, Callable[[str], TagRow | None]]:
+    """What builds that share a key have left under it, and the rows of its tags; nothing where no store is kept."""
+    if app.config.cache.kind == "memory":
+        return None, _never_invalidated
+    try:
+        with inspection_of(app.project, app.config.cache) as inspection:
+            found = inspection.show(key)
+            entry = None if found is None else found.entry
+            rows = {tag: inspection.row(tag) for tag in entry.tags} if entry is not None else {}
+            return entry, rows.get
+    except StoreError:  # there is none yet, or it can't be asked: a server begins without it
+        return None, _never_invalidated
 
 
 def _declared_answer(explanation: Explanation, route: DeclaredRoute | None, match: Match) -> Explanation:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from millpond.errors import BuildError, UsageError
+from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, age_of, judge
-from millpond.policy.key import folders_in, path_in
+from millpond.policy.key import fingerprint_in, folders_in, is_shared, path_in
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.build_report import whole
 from millpond.prerender.build_table import duration_cell
+from millpond.prerender.fingerprints.shared_answers import shared_fingerprints
 from millpond.stores.factory import inspection_of, maintenance_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class ProjectCache:
     config: Config
     build: str | None
     """The id of the project's build; None if there is none that can be served."""
+    shared: frozenset[str] = frozenset()
+    """The fingerprints of its routes whose answers it shares with other builds."""
 
     @property
     def max_bytes(self) -> int:
@@ -60,6 +64,8 @@ class ProjectCache:
         """What a server would do with an entry: one of the project's build, or of the entry's build if in `builds`."""
         own = entry.kind != "response" or self.build is None or entry.build in builds
         build = entry.build if own or self.build is None else self.build
+        if not own and is_shared(entry.key) and fingerprint_in(entry.key) not in self.shared:
+            return Judgement(False, False, Reason.OTHER_BUILD)
         return judge(entry, now, row_of, build)
 
 
@@ -79,7 +85,11 @@ def cache_of(found: FoundProject, doing: str) -> ProjectCache:
         manifest = read_manifest(project)
     except BuildError:  # a server would refuse it, too; the store can still be inspected
         manifest = None
-    return ProjectCache(project, config, None if manifest is None else manifest.build)
+    if manifest is None:
+        return ProjectCache(project, config, None)
+    return ProjectCache(
+        project, config, manifest.build, frozenset(shared_fingerprints(manifest, config.cache).values())
+    )
 
 
 def facts_of(

@@ -48,7 +48,12 @@ def cache_control(lifetime: Lifetime) -> bytes:
 
 
 def advertised_lifetime(entry: Entry, decision: Decision) -> Lifetime:
-    """The lifetime that caches in front see: the entry's, or the back-off's after a failed refresh (R4.26)."""
+    """The lifetime that caches in front see: the entry's, or the back-off's after a failed refresh (R4.26).
+
+    None for an answer of a former build: they would keep it for as long as it lasts, and the new one is on its way.
+    """
+    if decision.reason is Reason.FORMER_BUILD:
+        return Lifetime(0, entry.expire)
     if decision.reason is Reason.REFRESH_FAILED and entry.backoff is not None:
         return Lifetime(entry.backoff.seconds, entry.expire)
     stale_after = entry.stale_after
@@ -130,9 +135,10 @@ def keepable(decision: Decision) -> bool:
 
     They may not if Millpond itself didn't store it, or if one of its tags was invalidated: the store knows how long
     the answer may still be served and that a newer one is being rendered, but a cache in front would keep it for its
-    whole lifetime. Nor may they while Millpond can't reach the store, as it can't know about invalidations then.
+    whole lifetime. The same holds for an answer of a former build. Nor may they while Millpond can't reach the store,
+    as it can't know about invalidations then.
     """
-    if decision.tag is not None or decision.reason is Reason.STORE_UNREACHABLE:
+    if decision.tag is not None or decision.reason in (Reason.STORE_UNREACHABLE, Reason.FORMER_BUILD):
         return False
     return decision.action is not Action.MISS or decision.stored
 

@@ -69,7 +69,7 @@ def sources_of(project: Path, opened: OpenedFiles, routes: Collection[str]) -> d
     relative_path = below(project)
     for path in sorted({*loaded_modules(), *(opened.read - opened.written)}):
         relative = relative_path(path)
-        if not relative or not _is_source(relative):
+        if not relative or not is_source(relative):
             continue
         name = relative.replace(os.sep, "/")
         if name in routes:
@@ -113,7 +113,8 @@ def loaded_modules() -> Iterator[str]:
 _absolute = functools.cache(os.path.abspath)  # a build asks again for the files of thousands of modules
 
 
-def _is_source(relative: str) -> bool:
+def is_source(relative: str) -> bool:
+    """Whether people have written a file of the project, by its relative path, and answers may be made of it."""
     *folders, name = relative.split(os.sep)
     if any(is_foreign(folder) for folder in folders):
         return False

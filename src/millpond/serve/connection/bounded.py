@@ -18,7 +18,7 @@ from millpond.policy.http.header_size import header_size
 from millpond.serve.connection.caller import Caller
 from millpond.serve.connection.cycle import Flow, disconnect, refuse, refusing, without_chunks
 from millpond.serve.connection.framing import NO_TRAILERS, length_of, origin_form, refusal, with_host, without_upgrade
-from millpond.serve.connection.protocol_bounds import bounds_of
+from millpond.serve.connection.protocol_bounds import LINGER, bounds_of
 from millpond.serve.connection.tcp import reset, unacknowledged
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
 
@@ -44,9 +44,8 @@ _MAX_AT_ONCE = 64
 _MAX_HELD_BYTES = 64 * 1024
 """Bytes that are read ahead and not parsed while requests wait, besides the last piece."""
 
-_LINGER = 1.0
-"""Seconds in which a refused client may read the answer, as closing at once would reset the connection before that; and
-in which a client that has just connected may still send a request, when the server shuts down."""
+_IN_USE = 5.0
+"""Seconds for which a connection counts as used after its last answer, and one more: see `Timeouts`."""
 
 
 class StopParsing(httptools.HttpParserError):
@@ -65,6 +64,8 @@ class BoundedProtocol(HttpToolsProtocol):
     max_trailer_bytes: int
     max_body_bytes: int | None
     max_connections: int
+    linger: float
+    """Seconds that a shutdown leaves to clients that use their connections."""
     timeouts: Timeouts
     proxies: Proxies | None
     """Those that are trusted to name the client, for the access log."""
@@ -297,19 +298,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self._read(held)
 
     def shutdown(self) -> None:
-        """As uvicorn's, but a client that has just connected may still send a request and gets its answer.
+        """As uvicorn's, but a client that uses its connection may still send a request: its answer says it's the last.
 
-        Else a server that is replaced would drop requests on connections that it has accepted, and not read yet.
+        Else a server that is replaced would drop requests that are on their way, or that it hasn't read yet.
         """
-        if self._answering() or not self._is_new():
+        if self._answering() or not (self._is_new() or self._is_in_use()):
             super().shutdown()
             return
         self._is_last = True
-        self.loop.call_later(_LINGER, self._close_if_idle)
+        self.loop.call_later(self.linger, self._close_if_idle)
 
     def _is_new(self) -> bool:
         """Whether nothing has been answered on the connection."""
         return self._answers == 0 and cast("RequestResponseCycle | None", self.cycle) is None
+
+    def _is_in_use(self) -> bool:
+        """Whether something was answered lately, so that the client may be about to ask again."""
+        return self.waiting() != self.waits_for or self.loop.time() - self.waits_since < _IN_USE
 
     def _close_if_idle(self) -> None:
         if not self._answering() and not self.transport.is_closing():
@@ -383,7 +388,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         self.flow.held = False
         self.flow.resume_reading()  # as unread data would reset the connection, too
-        self.loop.call_later(_LINGER, self.transport.close)
+        self.loop.call_later(LINGER, self.transport.close)
 
 
 def bounded_protocol(bounds: ServerConfig, proxies: Proxies | None = None) -> type[BoundedProtocol]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 ROOM = 1024
 """Bytes of a request's URL that don't count as its path: scheme, host and base path."""
 
+LINGER = 1.0
+"""Seconds in which a refused client may read the answer, as closing at once would reset the connection before that; and
+in which a client that uses its connection may still send a request, when the server shuts down."""
+
 _MAX_URL_BYTES = 65_535
 """httptools can't parse a longer one."""
 
@@ -29,6 +33,7 @@ def bounds_of(bounds: ServerConfig, proxies: Proxies | None) -> dict[str, Any]:
         "max_trailer_bytes": bounds.max_header_bytes,
         "max_body_bytes": bounds.max_body_bytes,
         "max_connections": bounds.max_connections,
+        "linger": min(LINGER, bounds.shutdown_timeout / 5),
         "timeouts": Timeouts(bounds),
         "proxies": proxies,
         "round_robin": RoundRobin(),

@@ -150,10 +150,10 @@ class Matcher:
 
 def _target(match: Match[Plan], segments: Sequence[str], query: bytes) -> Target:
     """What a match asks for: the one answer of a file that is given at every value of the folders' parameters."""
-    route = match.route.route
+    route, fingerprint = match.route.route, match.route.fingerprint
     if match.params and not route.params and route.segments is not None:
-        return Target.of(route, [segment.name for segment in route.segments], {}, query)
-    return Target.of(route, segments, match.params, query)
+        return Target.of(route, [segment.name for segment in route.segments], {}, query, fingerprint)
+    return Target.of(route, segments, match.params, query, fingerprint)
 
 
 def _redirect(target: str, query: bytes) -> EarlyAnswer:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.policy.eviction import MAX_READS, Queue, reads_after_turn, takes_from
+from millpond.policy.key import is_shared
+from millpond.policy.precedence import outlives_seed
 from millpond.stores.lmdb.layout import (
     DIGEST_BYTES,
     EntryRow,
     build_mark,
     digest,
     number,
+    route_part,
     tag_marks,
     turn,
 )
@@ -33,6 +36,15 @@ def kept(at: Reading | Writing, key: bytes) -> EntryRow | None:
     """The row of the entry with that digest, if it is stored."""
     record = at.txn.get(key, db=at.tables.kept)
     return None if record is None else EntryRow.unpack(record)
+
+
+def outlives(at: Reading | Writing, seed: Entry) -> bool:
+    """Whether what is stored stays, as it is newer than a seed: of the same build, or of one that shares its answer."""
+    held, mark = kept(at, digest(seed.key)), build_mark(seed)
+    if held is None:
+        return False
+    is_shared_answer = is_shared(seed.key) and route_part(held.build) == route_part(mark)
+    return (held.build == mark or is_shared_answer) and outlives_seed(held, seed)
 
 
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:

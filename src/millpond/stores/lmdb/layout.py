@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import msgspec
 
 from millpond.policy.eviction import Queue
+from millpond.policy.key import fingerprint_in
 from millpond.policy.tags import TagRow
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ SUCCEEDED_KEY = b"succeeded "
 """A key prefix, followed by the identity of a replaced file -> device and inode of this file at that time."""
 
 DIGEST_BYTES, MARK_BYTES = 16, 8
+_ROUTE_BYTES = 4
+"""The part of an answer's mark that stands for its route, where builds share it."""
 
 
 class Tables(NamedTuple):
@@ -111,7 +114,7 @@ class EntryRow(NamedTuple):
     generation: int
     hits: int
     build: bytes
-    """The mark of its build; `NO_BUILD` for data."""
+    """The mark of its build, see `build_mark`; `NO_BUILD` for data."""
     place: int
     """In its queue."""
     queue: Queue
@@ -184,10 +187,27 @@ def digest(name: str) -> bytes:
 
 
 def build_mark(entry: Entry) -> bytes:
-    """The mark of an answer's build; data belongs to no build."""
+    """The mark of an answer's build; data belongs to no build.
+
+    That of an answer that builds share begins with its route's fingerprint.
+    """
     if entry.kind != "response":
         return NO_BUILD
-    return blake2b(entry.build.encode(), digest_size=MARK_BYTES).digest()
+    fingerprint = fingerprint_in(entry.key)
+    if not fingerprint:
+        return mark_of(entry.build)
+    return route_part(mark_of(fingerprint)) + mark_of(entry.build)[_ROUTE_BYTES:]
+
+
+@lru_cache(maxsize=1024)
+def mark_of(name: str) -> bytes:
+    """The mark of a build, or of a fingerprint. A collision may keep an answer too many, which is judged when read."""
+    return blake2b(name.encode(), digest_size=MARK_BYTES).digest()
+
+
+def route_part(mark: bytes) -> bytes:
+    """What the mark of an answer that builds share has of its route's fingerprint."""
+    return mark[:_ROUTE_BYTES]
 
 
 def tag_marks(tags: tuple[str, ...]) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import lmdb
 from msgspec.structs import replace
 
-from millpond.policy.precedence import is_superseded, outlives_seed
+from millpond.policy.precedence import is_superseded
 from millpond.policy.tags import Cleanliness, generation_at, judge_tags
 from millpond.stores.contract import Commit
 from millpond.stores.frame import decode_frame, encode_frame
@@ -17,7 +17,7 @@ from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.file_replacement import LOOK_SECONDS
-from millpond.stores.lmdb.layout import build_mark, digest
+from millpond.stores.lmdb.layout import digest
 from millpond.stores.lmdb.local_reads import LocalReads, Transacted
 from millpond.stores.lmdb.opening import max_bytes_in
 from millpond.stores.lmdb.transactions import MAX_TAGS, Transactions
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb.open_transaction import Reading, Writing
+    from millpond.stores.lmdb.open_transaction import Writing
 
 _LOOK_AGAIN_SECONDS = 0.01
 _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
@@ -255,9 +255,7 @@ class LmdbStore:
         builds are dropped soon: they are never served again.
         """
         offered = list(entries)
-        builds = frozenset(build_mark(entry) for entry in offered if entry.kind == "response")
-        if builds:
-            self._housekeeping.serve_only(builds)
+        self._housekeeping.serve_only(entry.build for entry in offered if entry.kind == "response")
         try:
             with self._transactions.reading() as reading:
                 generation, times = reading.state().generation, lmdb_tags.moments(reading)
@@ -265,7 +263,7 @@ class LmdbStore:
                 replace(built, generation=generation_at(built.rendered_at, generation, times)) for built in offered
             ]
             steps = Steps(self._transactions, pauses=False)
-            held = await steps.read_each(seeds, _outliving)
+            held = await steps.read_each(seeds, lmdb_entries.outlives)
             await steps.write_each(
                 [seed for seed, outlived in zip(seeds, held, strict=True) if not outlived], self._seed
             )
@@ -278,9 +276,14 @@ class LmdbStore:
         refused = (
             seed.generation < writing.state.floor
             or lmdb_entries.size_of(seed, frame) > self._room
-            or _outliving(writing, seed)
+            or lmdb_entries.outlives(writing, seed)
         )
         return refused or self._put(writing, seed, frame, self._rows(writing, seed))
+
+    def keep_shared(self, build: str, fingerprints: frozenset[str]) -> None:
+        """Drop the answers of other builds soon, but for what they share with this one."""
+        self._housekeeping.serve_only([build])
+        self._housekeeping.spare(fingerprints)
 
     async def remove(self, key: str) -> None:
         """Drop the entry of `key`, if there is one.
@@ -392,9 +395,3 @@ class LmdbStore:
         except lmdb.Error as error:
             self._transactions.failed(error)
             return True
-
-
-def _outliving(at: Reading | Writing, seed: Entry) -> bool:
-    """Whether what is stored is newer than a seed, and of the same build."""
-    held = lmdb_entries.kept(at, digest(seed.key))
-    return held is not None and held.build == build_mark(seed) and outlives_seed(held, seed)

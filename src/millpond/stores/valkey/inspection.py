@@ -10,7 +10,7 @@ from millpond.policy.tags import TagRow
 from millpond.stores.maintenance_contract import ListedEntry, OpenedStore, StoreInspection
 from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyClient, gathered
 from millpond.stores.valkey.entry_index import index_of, read
-from millpond.stores.valkey.layout import Layout, Reads, as_bytes, bucket_of, unpack_row
+from millpond.stores.valkey.layout import IndexedEntry, Layout, Reads, as_bytes, bucket_of, unpack_row
 from millpond.stores.valkey.loop_thread import LoopThread
 from millpond.stores.valkey.session import ResumePoint, Session
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from millpond.config.store_url import StoreAddress
     from millpond.stores.valkey.entry_index import FoundEntry
-    from millpond.stores.valkey.layout import IndexedEntry
 
 T = TypeVar("T")
 
@@ -124,6 +123,12 @@ class ValkeyInspection(Visitor, StoreInspection):
         """The entries with these digests, in this order; those that aren't there any more are left out."""
         index = self.call(index_of(self.session.server, self.layout))
         yield from self._in_parts([(name, index[name]) for name in digests if name in index])
+
+    def show(self, key: str) -> ListedEntry | None:
+        """The entry of a key that several builds use, if there is one."""
+        name = self.layout.name(key)
+        indexed = self.call(self.session.server.command("HGET", self.layout.index, name))
+        return None if indexed is None else next(self._in_parts([(name, IndexedEntry.unpack(indexed))]), None)
 
     def _in_parts(self, index: list[tuple[str, IndexedEntry]]) -> Iterator[ListedEntry]:
         floor = self.call(self.floor())

@@ -17,7 +17,7 @@ LAYOUT = 2
 _STATE_KEYS = ("state", "rows", "buckets", "mirrors", "journal", "moments", "index", "places", "reads", "ghosts")
 """In the order in which scripts take them."""
 _OF_A_BUILD = "response\0"
-"""How keys of answers begin. What others are about belongs to no build: they say themselves what it depends on."""
+"""How keys of one build's answers begin. What others are about belongs to none: they say what it depends on."""
 
 VERSION_BYTES = 20
 """A frame has its version before it, in decimal digits."""

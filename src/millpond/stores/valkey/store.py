@@ -68,7 +68,7 @@ class ValkeyStore:
     Args:
         address: of the server.
         prefix: of the application's keys.
-        build: whose answers `get` and `commit` are about.
+        build: whose answers `get` and `commit` are about, where builds don't share them.
         max_bytes: what all entries may count together.
         clock: seconds since the epoch.
         timeout: seconds for each exchange with the server.
@@ -256,6 +256,9 @@ class ValkeyStore:
             await thread.run(parts.entries.seed(list(entries)))
         except (Unreachable, CommandRefused) as error:
             raise StoreError(f"the store at {self._address} doesn't take the build's answers: {error}.") from error
+
+    def keep_shared(self, build: str, fingerprints: frozenset[str]) -> None:
+        """Does nothing: answers of other builds go in time, or by `millpond cache prune`."""
 
     async def remove(self, key: str) -> None:
         """Forget the entry of `key`, if there is one. While the server is down: here now, and there when it is back."""

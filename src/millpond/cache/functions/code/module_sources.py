@@ -94,8 +94,25 @@ def project_digest(names: dict[str, Any]) -> bytes | None:
     return _digests.get(module) or _digests.keep(module, _digest(module))
 
 
+def code_of(name: str) -> CodeType | bytes | None:
+    """The code of a module, loaded or not; the content of its file if that has none; None if it can't be read.
+
+    Args:
+        name: of the module.
+    """
+    module = sys.modules.get(name)
+    spec = None if module is not None else _spec_of(name)
+    file = spec.origin if module is None and spec is not None else getattr(module, "__file__", None)
+    if not isinstance(file, str):
+        return None
+    known_as = name if module is None or module.__spec__ is None else module.__spec__.name
+    with suppress(OSError):
+        return _code(module.__loader__ if module is not None else spec and spec.loader, known_as, file)
+    return None
+
+
 def _digest(module: ModuleType) -> bytes:
-    reached = _reached(module)
+    reached = reached_sources(module)
     unknown = [name for name, source in reached.items() if source is None]
     if unknown:
         log.warning(
@@ -126,7 +143,7 @@ def _own_file(module: ModuleType, package: str) -> str | None:
     return file if _top(module.__name__) == package or is_users_file(os.path.abspath(file)) else None
 
 
-def _reached(module: ModuleType) -> dict[str, ModuleSource | None]:
+def reached_sources(module: ModuleType) -> dict[str, ModuleSource | None]:
     """The project's modules that `module` imports, directly or not, and itself, by name; None: it isn't known."""
     found: dict[str, ModuleSource | None] = {}
     seen, package = _seen.get(module), _top(module.__name__)

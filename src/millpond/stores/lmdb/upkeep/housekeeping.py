@@ -12,12 +12,12 @@ import lmdb
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb.environment import FileReplaced
-from millpond.stores.lmdb.layout import NO_BUILD, build_of
+from millpond.stores.lmdb.layout import NO_BUILD, build_of, mark_of, route_part
 from millpond.stores.lmdb.upkeep.pruning import prune, rows_in
 from millpond.stores.lmdb.upkeep.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from millpond.stores.contract import Lease
     from millpond.stores.lmdb.open_transaction import Writing
@@ -52,6 +52,7 @@ class Housekeeping:
         self._transactions, self._max_tags, self._prune_at = transactions, max_tags, max_tags
         self._clock, self._monotonic, self._each_second = clock, monotonic, each_second
         self._builds: frozenset[bytes] = frozenset()
+        self._shared: frozenset[bytes] = frozenset()
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
@@ -72,9 +73,15 @@ class Housekeeping:
                 loop.call_soon_threadsafe(task.cancel)
         return bool(tasks)
 
-    def serve_only(self, builds: frozenset[bytes]) -> None:
-        """Answers of builds other than these, given by their marks, are never served from now on; they are dropped."""
-        self._builds = builds
+    def serve_only(self, builds: Iterable[str]) -> None:
+        """Answers of builds other than these are never served from now on; they are dropped. With none, nothing is."""
+        marks = frozenset(mark_of(build) for build in builds)
+        if marks:
+            self._builds = marks | {NO_BUILD}
+
+    def spare(self, fingerprints: Iterable[str]) -> None:
+        """Those that builds share may be served, if their routes have one of these fingerprints; see `shared_key`."""
+        self._shared = frozenset(mark_of(each) for each in fingerprints)
 
     async def _keep_house(self) -> None:
         for second in itertools.count(1):
@@ -138,13 +145,16 @@ class Housekeeping:
         await prune(self._transactions, self._max_tags, self._clock)
 
     async def _drop_other_builds(self) -> None:
-        steps, marks = Steps(self._transactions), self._builds | {NO_BUILD}
+        steps, builds, shared = Steps(self._transactions), self._builds, frozenset(map(route_part, self._shared))
+
+        def is_over(mark: bytes) -> bool:
+            return mark not in builds and route_part(mark) not in shared
 
         def drop(writing: Writing, key: bytes) -> bool:
             known = lmdb_entries.kept(writing, key)
-            if known is not None and known.build not in marks:
+            if known is not None and is_over(known.build):
                 lmdb_entries.drop(writing, key)
             return True
 
-        async for keys in steps.walk(lambda tables: tables.kept, lambda _, record: build_of(record) not in marks):
+        async for keys in steps.walk(lambda tables: tables.kept, lambda _, record: is_over(build_of(record))):
             await steps.write_each(keys, drop)

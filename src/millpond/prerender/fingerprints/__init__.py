@@ -1,0 +1,1 @@
+"""Whether a route is the same in two builds."""
