@@ -22,6 +22,7 @@ from millpond.serve.processes.event_loop import fastest_loop
 from millpond.serve.processes.process_exit import repeated_signals
 from millpond.serve.processes.server import serve
 from millpond.serve.processes.worker import WorkerReport
+from millpond.serve.readiness.taken_path import claims_of, refuse_taken
 
 if TYPE_CHECKING:
     import socket
@@ -75,6 +76,7 @@ def _opened(task: ServeTask) -> tuple[Millpond, list[str], BuildManifest | None]
 
     Raises:
         BuildError: there is no build, or it can't be served.
+        ConfigError: something else answers `[server] ready_path`.
         MillpondError: the application is wrong.
     """
     notes: list[str] = []
@@ -84,6 +86,9 @@ def _opened(task: ServeTask) -> tuple[Millpond, list[str], BuildManifest | None]
     manifest = app.manifest()
     if manifest is None and app.served_routes:
         raise BuildError(f"no build in {app.project / OUTPUT}; run `millpond build` first.")
+    built = () if manifest is None else ((record.pattern, record.file) for record in manifest.routes)
+    known = claims_of(known_routes(app.router), app.published.listing.files, app.project)
+    refuse_taken(app.config, (*known, *built))
     return app, notes, manifest
 
 
@@ -116,6 +121,7 @@ def _serve(
                     hits=app.hits if task.way == "socket" else None,
                     proxies=task.proxies,
                     certificate=task.certificate,
+                    drain_delay=app.config.server.drain_delay,
                     second_signal_exits=second_signal_exits,
                     started=started,
                 )

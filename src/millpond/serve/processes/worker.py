@@ -7,6 +7,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -56,7 +57,7 @@ class WorkerTask(Protocol):
     """The work of a worker. It is pickled, and called in the worker's process."""
 
     def __call__(self, sockets: Sequence[socket.socket], started: Started) -> int:
-        """Serve until SIGTERM, and return the exit code.
+        """Serve until SIGTERM or SIGINT, and return the exit code. After SIGTERM connections may be accepted a while.
 
         It calls `started` in the event loop that serves, once connections are accepted. From then on this loop answers
         the parent's pings: a worker is healthy if its loop is. An error that prevents the start must be reported to the
@@ -147,10 +148,17 @@ class Worker:
         """
         self.process.start()
 
-    def terminate(self) -> None:
-        """Send SIGTERM, and stop pinging it."""
+    def terminate(self, *, drains: bool) -> None:
+        """Have it end, and stop pinging it.
+
+        Args:
+            drains: it still accepts connections for `drain_delay`. Not where another one takes its place.
+        """
         if self.process.exitcode is None:
-            self.process.terminate()
+            if drains or not self.has_served or self.pid is None:  # before it serves, SIGINT is a KeyboardInterrupt
+                self.process.terminate()
+            else:
+                os.kill(self.pid, signal.SIGINT)
             self._close_pipe()
 
     def kill(self) -> None:

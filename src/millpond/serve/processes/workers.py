@@ -44,6 +44,11 @@ GRACE = 5.0
 """Seconds beyond the shutdown's own deadline for a worker to close its resources."""
 
 
+def patience_for(bounds: ServerConfig) -> float:
+    """Seconds that a worker may take to end: to drain, to finish requests, and to close its resources."""
+    return bounds.drain_delay + bounds.shutdown_timeout + GRACE
+
+
 class Workers:
     """The parent of the worker processes.
 
@@ -53,8 +58,8 @@ class Workers:
     again after increasing pauses, even if no other worker is left. One that hangs while it starts is killed: earlier
     starts determine how long one may take.
 
-    SIGTERM and SIGINT end all workers, a second one immediately. SIGHUP replaces the workers one by one, each when its
-    replacement serves. SIGTTIN adds a worker, SIGTTOU ends one.
+    SIGTERM and SIGINT end all workers, a second one immediately; after SIGTERM they drain first. SIGHUP replaces the
+    workers one by one, each when its replacement serves. SIGTTIN adds a worker, SIGTTOU ends one.
     """
 
     def __init__(
@@ -76,6 +81,8 @@ class Workers:
         self._clock, self._checked_at = clock, clock()
         self.workers: list[Worker] = []
         self.should_exit = threading.Event()
+        self._drains = True
+        """Whether the workers still accept connections for `drain_delay` when the server ends."""
         self.signal_queue: list[int] = []
         """Received signals that haven't been handled yet."""
         self.code = 0
@@ -91,7 +98,7 @@ class Workers:
             self._act_on_signals()
             self.keep_alive()
         for worker in self.workers:
-            worker.terminate()
+            worker.terminate(drains=self._drains)
         self._join(self.workers)
 
     def _act_on_signals(self) -> None:
@@ -99,6 +106,7 @@ class Workers:
             self.signal_queue.remove(number)
             name = signal.Signals(number).name
             if number in _ENDING:
+                self._drains = number == signal.SIGTERM
                 self.should_exit.set()
                 return  # a further one is for `_is_hurried`
             if name == "SIGHUP":
@@ -121,7 +129,7 @@ class Workers:
             return
         self._slowest_start = first.starting
         if first.report is not None:
-            self._patience = first.report.bounds.shutdown_timeout + GRACE
+            self._patience = patience_for(first.report.bounds)
             self._max_silence = first.report.bounds.worker_timeout
         others = [worker for worker in (self._try_to_begin() for _ in range(self._count - 1)) if worker]
         self.workers.extend(others)
@@ -199,7 +207,7 @@ class Workers:
                     log.error("the new worker can't start; worker %s and those after it keep running", old.pid)
                 return
             self.workers[place] = new
-            old.terminate()
+            old.terminate(drains=False)
             self._join([old])
         self._when_started(self.workers[0].report)
 
@@ -215,7 +223,7 @@ class Workers:
         if self._count > 1:
             self._count -= 1
             last = self.workers.pop()
-            last.terminate()
+            last.terminate(drains=False)
             self._join([last])
 
     def kill_all(self) -> None:
@@ -335,8 +343,7 @@ def run_workers(
         started: called when all of them serve, and again when all have been replaced, with the report of the first.
     """
     with _signals_restored():
-        patience = bounds.shutdown_timeout + GRACE
-        workers = Workers(work, sockets, count, patience, started, bounds.worker_timeout)
+        workers = Workers(work, sockets, count, patience_for(bounds), started, bounds.worker_timeout)
         try:
             workers.run()
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.policy.eviction import MAX_READS, Queue, reads_after_turn, takes_from
+from millpond.policy.precedence import outlives_seed
 from millpond.stores.lmdb.layout import (
     DIGEST_BYTES,
     EntryRow,
@@ -191,3 +192,9 @@ def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
 def is_kept(held: EntryRow | None, entry: Entry) -> bool:
     """Whether the stored entry is the same render as `entry`."""
     return held is not None and (held.generation, held.rendered_at) == (entry.generation, entry.rendered_at)
+
+
+def is_outlived(at: Reading | Writing, seed: Entry) -> bool:
+    """Whether what is stored is newer than a seed, and of the same build."""
+    held = kept(at, digest(seed.key))
+    return held is not None and held.build == build_mark(seed) and outlives_seed(held, seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import lmdb
 from msgspec.structs import replace
 
-from millpond.policy.precedence import is_superseded, outlives_seed
+from millpond.policy.precedence import is_superseded
 from millpond.policy.tags import Cleanliness, generation_at, judge_tags
 from millpond.stores.contract import Commit
 from millpond.stores.frame import decode_frame, encode_frame
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb.open_transaction import Reading, Writing
+    from millpond.stores.lmdb.open_transaction import Writing
 
 _LOOK_AGAIN_SECONDS = 0.01
 _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
@@ -85,6 +85,10 @@ class LmdbStore:
     def is_synced(self) -> bool:
         """Always true: every read sees what any process has committed."""
         return True
+
+    async def is_reachable(self) -> bool:
+        """Whether a small transaction, such as that of an invalidation, can be committed now."""
+        return await self._transactions.are_possible()
 
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
@@ -265,7 +269,7 @@ class LmdbStore:
                 replace(built, generation=generation_at(built.rendered_at, generation, times)) for built in offered
             ]
             steps = Steps(self._transactions, pauses=False)
-            held = await steps.read_each(seeds, _outliving)
+            held = await steps.read_each(seeds, lmdb_entries.is_outlived)
             await steps.write_each(
                 [seed for seed, outlived in zip(seeds, held, strict=True) if not outlived], self._seed
             )
@@ -278,7 +282,7 @@ class LmdbStore:
         refused = (
             seed.generation < writing.state.floor
             or lmdb_entries.size_of(seed, frame) > self._room
-            or _outliving(writing, seed)
+            or lmdb_entries.is_outlived(writing, seed)
         )
         return refused or self._put(writing, seed, frame, self._rows(writing, seed))
 
@@ -392,9 +396,3 @@ class LmdbStore:
         except lmdb.Error as error:
             self._transactions.failed(error)
             return True
-
-
-def _outliving(at: Reading | Writing, seed: Entry) -> bool:
-    """Whether what is stored is newer than a seed, and of the same build."""
-    held = lmdb_entries.kept(at, digest(seed.key))
-    return held is not None and held.build == build_mark(seed) and outlives_seed(held, seed)
