@@ -47,10 +47,18 @@ class WorkerReport:
     """Warnings about variables that have other values than in the build."""
 
 
-class Started(Protocol):
-    """What a worker calls once it serves."""
+@dataclass(frozen=True, slots=True)
+class Warming:
+    """What a worker tells its parent before it asks for paths: its start takes longer by that."""
 
-    def __call__(self, report: WorkerReport | None = None) -> None: ...
+    seconds: float
+    """At most."""
+
+
+class Started(Protocol):
+    """What a worker calls once it serves; before that, with a `Warming`, when something is to be done first."""
+
+    def __call__(self, report: WorkerReport | Warming | None = None) -> None: ...
 
 
 class WorkerTask(Protocol):
@@ -81,7 +89,9 @@ class Worker:
         self.silent = 0.0
         """Seconds for which its loop hasn't answered."""
         self.starting = 0.0
-        """Seconds from the start until it served, or until now."""
+        """Seconds from the start until it served, or until now, without those of its warming."""
+        self.allowed = 0.0
+        """Seconds that are left for its warming."""
         self.due = 0.0
         """When to replace it, by the monotonic clock; for a worker that has ended."""
         self.parent_conn, self.child_conn = multiprocessing.Pipe()
@@ -107,9 +117,11 @@ class Worker:
             log.exception("the worker failed")
             return _FAILED
 
-    def _set_loop(self, report: WorkerReport | None = None) -> None:
+    def _set_loop(self, report: WorkerReport | Warming | None = None) -> None:
         if report is not None:
             self._send(report)
+        if isinstance(report, Warming):
+            return
         self._loop = asyncio.get_running_loop()
 
     def _send(self, message: object) -> None:
@@ -181,7 +193,9 @@ class Worker:
             passed: seconds since the last call. They count as silence if there was no answer.
         """
         if not self.has_served:
-            self.starting += passed
+            warming = min(passed, self.allowed)
+            self.allowed -= warming
+            self.starting += passed - warming
         try:
             while self.parent_conn.poll(0):
                 self._receive(self.parent_conn.recv())
@@ -214,6 +228,8 @@ class Worker:
     def _receive(self, message: object) -> None:
         if isinstance(message, WorkerReport):
             self.report = message
+        elif isinstance(message, Warming):
+            self.allowed = message.seconds
         elif isinstance(message, bool):
             self._is_pinged, self.silent = False, 0.0
             self.has_served = self.has_served or message

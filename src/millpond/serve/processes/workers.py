@@ -71,7 +71,9 @@ class Workers:
         started: Callable[[WorkerReport | None], None],
         max_silence: float,
         clock: Callable[[], float] = time.monotonic,
+        lead: WorkerTask | None = None,
     ) -> None:
+        self._lead = work if lead is None else lead
         self._work, self._sockets, self._count = work, list(sockets), count
         self._patience, self._when_started = patience, started
         self._max_silence = max_silence
@@ -118,7 +120,7 @@ class Workers:
 
     def _start(self) -> None:
         """Start the first worker, and the others once it serves."""
-        first = self._begin()
+        first = self._begin(self._lead)
         self.workers.append(first)
         if not self._await([first]):
             if not self._is_to_end():
@@ -197,7 +199,7 @@ class Workers:
     def _restart_all(self) -> None:
         """Replace each worker, ending the old one when the new one serves; this is how a new build is deployed."""
         for place, old in enumerate(self.workers):
-            new = self._try_to_begin()
+            new = self._try_to_begin(self._work if place else self._lead)
             if new is None:
                 return
             if not self._await([new]):
@@ -232,15 +234,15 @@ class Workers:
             if not worker.has_ended():
                 worker.kill()
 
-    def _begin(self) -> Worker:
-        worker = Worker(self._work, self._sockets, self._patience)
+    def _begin(self, work: WorkerTask | None = None) -> Worker:
+        worker = Worker(work or self._work, self._sockets, self._patience)
         worker.start()
         return worker
 
-    def _try_to_begin(self) -> Worker | None:
+    def _try_to_begin(self, work: WorkerTask | None = None) -> Worker | None:
         """A started worker; None if the system allows no further process, which may be temporary."""
         try:
-            return self._begin()
+            return self._begin(work)
         except OSError as error:
             log.error("can't start a worker: %s", error)
             return None
@@ -330,6 +332,7 @@ def run_workers(
     count: int,
     bounds: ServerConfig,
     started: Callable[[WorkerReport | None], None],
+    lead: WorkerTask | None = None,
 ) -> int:
     """Run `work` in `count` processes until SIGINT or SIGTERM, and return the exit code.
 
@@ -341,9 +344,11 @@ def run_workers(
         count: the number of processes.
         bounds: how long they may take to end, and how long they may be silent; then those that the first one reports.
         started: called when all of them serve, and again when all have been replaced, with the report of the first.
+        lead: the work of the worker that starts first, or that is the first to replace another after SIGHUP; None: the
+            same as that of the others.
     """
     with _signals_restored():
-        workers = Workers(work, sockets, count, patience_for(bounds), started, bounds.worker_timeout)
+        workers = Workers(work, sockets, count, patience_for(bounds), started, bounds.worker_timeout, lead=lead)
         try:
             workers.run()
         finally:
