@@ -20,7 +20,7 @@ from millpond.prerender.build_manifest import OUTPUT, read_manifest
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.event_loop import run_loop
 from millpond.warm.asked_path import NotAsked, origin_of
-from millpond.warm.bounded_round import Limits, warm_all
+from millpond.warm.bounded_round import WarmingLimits, warm_all
 from millpond.warm.built_modes import BuiltModes
 from millpond.warm.log_lines import USER_AGENT
 from millpond.warm.outcome import Outcome, Tally
@@ -76,7 +76,7 @@ def warm(
 ) -> int:
     """Ask for the paths that visitors will ask for, so that they find stored answers."""
     configure_logs("text", "error")
-    limits = Limits(concurrency, timeout, time_limit)
+    limits = WarmingLimits(concurrency, timeout, time_limit)
     with errors_as_json(json):
         run = _Warming(Sources(source or [], limit, live=live), limits, resume=resume)
         began = time.monotonic()
@@ -95,7 +95,7 @@ def warm(
 class _Warming:
     """One run of the command."""
 
-    def __init__(self, sources: Sources, limits: Limits, *, resume: bool) -> None:
+    def __init__(self, sources: Sources, limits: WarmingLimits, *, resume: bool) -> None:
         self._sources, self._limits, self._resumes = sources, limits, resume
         self.tally, self.resumed = Tally(), 0
         self.is_kept = False
@@ -113,9 +113,11 @@ class _Warming:
                 'the configuration has [cache] store = "memory": no server would see what is rendered here. Warm the '
                 "server itself, with --url or `millpond start --warm`."
             )
+        if app.manifest() is None:
+            raise BuildError(f"no build in {app.project / OUTPUT}; run `millpond build` first.")
         manifest, notes = build_of(app)
         if manifest is None:
-            raise BuildError(f"there is nothing to warm: {notes[0]}")
+            raise BuildError(notes[0])
         for note in notes:
             print_warning(note)
         self._sources.read_store(app.project, app.config)  # before the application opens it, and drops what is old

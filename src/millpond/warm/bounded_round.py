@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OUT_OF_TIME = "no time was left"
 
 
-class Limits(NamedTuple):
+class WarmingLimits(NamedTuple):
     """How a warming is bounded."""
 
     concurrency: int = 4
@@ -30,7 +30,7 @@ class Limits(NamedTuple):
 async def warm_all(
     warms: Warms,
     paths: Iterable[str],
-    limits: Limits,
+    limits: WarmingLimits,
     tell: Callable[[Warmed], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from millpond.cli.warming.inside import inside_of
 from millpond.cli.warming.sources import Sources
 from millpond.errors import MillpondError
-from millpond.warm.bounded_round import Limits, warm_all
+from millpond.warm.bounded_round import WarmingLimits, warm_all
 from millpond.warm.outcome import Tally
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class WarmStart:
 
     def __init__(self, app: Millpond, count: int) -> None:
         self._app, self._sources = app, Sources((), count)
-        self._limits = Limits(timeout=app.config.server.warm_timeout, time_limit=app.config.server.warm_timeout)
+        self._limits = WarmingLimits(timeout=app.config.server.warm_timeout, time_limit=app.config.server.warm_timeout)
 
     def look(self) -> None:
         """Look up what was read most. Before the start: that drops the answers of former builds."""
