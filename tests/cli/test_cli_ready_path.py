@@ -130,3 +130,15 @@ def test_workers_that_are_replaced_dont_drain(project: Project, capsys: pytest.C
         logged = server.end(signal.SIGINT)  # at a terminal nobody waits, either
     assert server.process.returncode == 0
     assert not [line for line in logged if "draining" in line["message"]]
+
+
+def test_a_second_sigterm_ends_a_drain_at_once(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.routes({"/pid": PID})
+    project.write({"millpond.toml": f"{CONFIG}drain_delay = 60\n"})
+    assert call(project.folder, capsys, "build", "--dir", str(project.folder)).code == 0
+    for workers in (1, 2):
+        with started(project, workers) as server:
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: server.get("/healthz").status_code == 503)
+            server.end()
+        assert server.process.returncode == 143

@@ -13,6 +13,8 @@ import pytest
 
 from cli_project import ITEMS, LIVE, RAISES, address_in, call, spawn
 from engines import Engine, engine, settle
+from millpond.cli.terminal.progress_bar import ProgressBar
+from ponds import Clock
 
 if TYPE_CHECKING:
     from cli_project import Done
@@ -214,3 +216,13 @@ def test_a_shared_store_is_warmed_for_all_hosts(
     done = shop.call("warm", "--from", "most-read", "--json")
     assert done.facts["failed"] == []
     assert done.facts["rendered"] >= 2
+
+
+def test_where_there_is_no_terminal_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock(0.0)
+    with ProgressBar("warming", tells_lines=True, clock=clock) as bar:
+        for done in range(1, 13):
+            clock.move(1)
+            bar.show(done, 12)
+        bar.tell("failed: 500 /a")
+    assert capsys.readouterr().err == "warming: 5 of 12\nwarming: 10 of 12\nfailed: 500 /a\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -11,9 +12,11 @@ import pytest
 from millpond import static
 from millpond.cli.warming.inside import inside_of
 from millpond.errors import CommandError
+from millpond.metadata.sitemap import MOST_BYTES
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.warm.built_modes import BuiltModes
 from millpond.warm.outcome import Outcome
+from millpond.warm.sitemap_reading import pages_of
 from millpond.warm.warm_server import WarmServer
 
 if TYPE_CHECKING:
@@ -250,3 +253,18 @@ async def test_equal_paths_at_a_time_are_one_render(project: Project) -> None:
         warms = await inside_of(pond.pond)
         await asyncio.gather(*(warms.warm("/items/5") for _ in range(10)))
         assert calls(pond, "/items/[id]") == ["5"]
+
+
+async def test_a_sitemap_that_a_server_compresses_unasked_is_unpacked_within_bounds() -> None:
+    page = b"<urlset><url><loc>https://x.example/a</loc></url></urlset>"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = gzip.compress(page if scope["path"] == "/sitemap.xml" else b" " * (MOST_BYTES + 2))
+        status = 404 if scope["path"] == "/robots.txt" else 200
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-encoding", b"gzip")]})
+        await send({"type": "http.response.body", "body": body})
+
+    async with WarmServer(ORIGIN, "a", None, 1, 5, transport=httpx2.ASGITransport(app)) as warms:
+        found = await pages_of(warms, 10, (ORIGIN,), more=["/bomb.xml"])
+    assert found.paths == ["/a"]
+    assert [note.partition(" can't")[0] for note in found.notes] == ["/bomb.xml"]
