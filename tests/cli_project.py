@@ -127,10 +127,12 @@ def execute(*arguments: str, **environment: str) -> Done:
     return Done(process.returncode, out, err)
 
 
-def address_in(process: subprocess.Popen[str]) -> str:
-    """The URL that a server says it listens on; waits for it."""
+def address_in(process: subprocess.Popen[str], said: list[str] | None = None) -> str:
+    """The URL that a server says it listens on; waits for it. `said` gets the lines until then."""
     assert process.stderr is not None
     for line in process.stderr:
+        if said is not None:
+            said.append(line)
         found = re.search(r"http://[0-9.]+:\d+", line)
         if found:
             return found[0]

@@ -41,10 +41,11 @@ PATIENCE = 20
 class Server:
     """`millpond start` with several workers."""
 
-    def __init__(self, project: Project, process: subprocess.Popen[str], address: str) -> None:
-        self.folder, self.process, self.address = project.folder, process, address
+    def __init__(self, project: Project, process: subprocess.Popen[str]) -> None:
+        self.folder, self.process = project.folder, process
         self.said: list[str] = []
         """Lines of its standard error so far."""
+        self.address = address = address_in(process, self.said)
         # All the time: a server that can't write what it logs can do nothing else.
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
@@ -114,7 +115,7 @@ def started(project: Project, workers: int = 2, *named: str) -> Iterator[Server]
     """A server of the project, or of the application that is named."""
     process = spawn("start", *named, "--dir", str(project.folder), "--port", "0", "--workers", str(workers))
     try:
-        yield Server(project, process, address_in(process))
+        yield Server(project, process)
     finally:
         process.terminate()  # not killed: it has workers to end
         process.wait(PATIENCE)

@@ -34,6 +34,7 @@ VALUES = {
     "--log-format": ["text", "json", "TEXT", "xml"],
     "--log-level": ["debug", "info", "warning", "error", "critical", "loud"],
     "--server": ["socket", "asgi", "Socket"],
+    "--warm": ["0", "50", "100000", "100001", "many"],
     "--forwarded-allow-ips": ["*", "10.0.0.0/8,127.0.0.1", "none"],
 }
 FLAGS = ["--access-log", "--no-access-log", "--proxy-headers", "--no-proxy-headers", "--factory", "--help", "--", "-p"]

@@ -26,10 +26,11 @@ def count(trace: Path) -> int:
 
 @dataclass(frozen=True)
 class Deaf:
-    """Serves, and doesn't hear SIGTERM."""
+    """Serves, and hears neither SIGTERM nor SIGINT."""
 
     def __call__(self, sockets: Sequence[socket.socket], started: Callable[[], None]) -> int:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
 
         async def serve() -> None:
             started()

@@ -227,7 +227,7 @@ def test_a_system_that_gives_no_further_process_is_asked_again(
         ended.has_served = True
         workers.workers = [ended]
 
-        def refuse() -> None:
+        def refuse(work: object = None) -> None:
             raise BlockingIOError(11, "Resource temporarily unavailable")
 
         with monkeypatch.context() as patch:

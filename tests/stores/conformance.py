@@ -98,6 +98,14 @@ class StoreConformance:
         assert await store.get("/nowhere") is None
 
     @pytest.mark.anyio
+    async def test_a_store_that_can_be_written_to_is_reachable_and_stays_as_it_is(self, store: Store) -> None:
+        await store.commit(entry_at("/a"))
+        generation = store.generation()
+        assert await store.is_reachable()
+        assert store.generation() == generation
+        assert [entry.key for entry in store.entries()] == [entry_at("/a").key]
+
+    @pytest.mark.anyio
     async def test_an_entry_comes_back_as_it_was_committed(self, store: Store) -> None:
         entry = entry_at(
             headers=((b"content-type", b"text/plain"), (b"x-a", b"\xff"), (b"x-a", b"2")),

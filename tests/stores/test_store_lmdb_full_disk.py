@@ -101,6 +101,23 @@ async def test_what_others_fill_leaves_room_for_invalidations(
         assert (await filled_by_itself(store, size))[-1] is Commit.STORED
 
 
+async def test_a_full_disk_is_reachable_while_invalidations_fit_and_else_until_there_is_room(
+    store: LmdbStore, disk: Path
+) -> None:
+    store._transactions.look()
+    fill(disk)
+    assert await store.is_reachable()
+    environment = store._transactions.environment
+    with (environment.folder.data).open("r+b") as data:  # as on a file system that can't keep the reserve
+        data.truncate(environment.facts()["file_bytes"])
+    (disk / "of others").unlink()
+    fill(disk)
+    while await store.is_reachable():
+        store.invalidate([os.urandom(8).hex() * 20])
+    (disk / "of others").unlink()
+    assert await store.is_reachable()
+
+
 async def test_an_input_error_of_a_disk_with_room_is_no_want_of_room(store: LmdbStore) -> None:
     broken = lmdb.Error("Input/output error")
     vars(broken)["code"] = errno.EIO

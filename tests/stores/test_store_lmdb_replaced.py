@@ -257,10 +257,12 @@ async def test_a_folder_that_cannot_be_made_anew_means_uncached_answers_until_it
     assert await store.acquire("/a", 10) is None
     with pytest.raises(StoreError, match="can't invalidate"):
         store.invalidate(["t"])
+    assert not await store.is_reachable()
     assert caplog.text.count("can't be followed") == 1
     os.remove(folder)
     clock.advance(LOOK_SECONDS)
     assert store.peek("/a") is None
+    assert await store.is_reachable()
     assert await store.commit(entry_at(generation=store.generation())) is Commit.STORED
     assert store.peek("/a") is not None
 

@@ -47,6 +47,8 @@ async def test_what_was_removed_while_the_server_was_away_is_removed_there_when_
     assert await far.get("/a") is not None
     network.refuse()
     assert soon(lambda: not far.is_synced())
+    assert not await far.is_reachable()
+    assert await near.is_reachable()
     await far.remove("/a")
     assert await far.get("/a") is None
     assert await near.get("/a") is not None

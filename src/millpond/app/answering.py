@@ -16,6 +16,7 @@ from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.outermost.layers import with_configured_headers
 from millpond.serve.prepared import HIT
+from millpond.serve.readiness.ready_path import ReadyPath
 from millpond.serve.sending import pass_on
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.serve.dispatch import HitAnswer
+    from millpond.stores.contract import Store
 
     Start = Callable[[Scope], Awaitable[Runtime]]
 
@@ -63,10 +65,17 @@ class Answering:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
         configured = with_configured_headers(self._answer, config)
-        self.http = configured if configured == self._answer else TellingApp(configured)
+        http = configured if configured == self._answer else TellingApp(configured)
+        ready_path = config.server.ready_path
+        self.http = http if ready_path is None else ReadyPath(http, ready_path, self._store)
         """Answers HTTP requests."""
         self.websocket = TellingApp(whole)
         """Answers WebSockets."""
+
+    async def _store(self, scope: Scope) -> Store:
+        """Raises MillpondError: the application can't start."""
+        runtime = self._here() or await self._start(scope)
+        return runtime.responses.store
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()

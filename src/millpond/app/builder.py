@@ -26,6 +26,7 @@ from millpond.prerender.verify.passes import Passes
 from millpond.prerender.watch import Watch
 from millpond.prerender.whole_build import WholeBuild
 from millpond.routes.options.lonely_routers import lonely_hints
+from millpond.serve.readiness.taken_path import claims_of, refuse_taken
 from millpond.stores.factory import build_store, memory_store
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class Builder:
 
         Raises:
             BuildError: the output can't be written, or another process has ended before its pages were rendered.
+            ConfigError: a route has the path of `[server] ready_path`.
         """
+        context = self.context
+        refuse_taken(context.config, claims_of(context.app.routes, context.published.listing.files, context.project))
         if processes is None or processes.most == 1 or not can_share():
             return await self._observed(lambda watch, opened: self._build(progress, watch, opened))
         with part_folder() as folder:
@@ -195,6 +199,9 @@ class Builder:
             for path, file in published.listing.files.items()
             if path in paths
         ]
+        ready = self.context.config.server.ready_path
+        if ready in paths:
+            hidden.append(f'"server.ready_path" hides {ready}, which {paths[ready]} has rendered; choose another one.')
         return [*published.warnings(self.context.app.routes), *hidden]
 
     def _prerenderer(self, runtime: Runtime, watch: Watch | None, crew: Crew | None) -> Prerenderer:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from millpond.app.hints.project_hints import hints
 from millpond.cli.project import open_project, prints_on_stderr, run_project
@@ -23,6 +22,7 @@ from millpond.cli.terminal.console import (
     print_warning,
 )
 from millpond.cli.terminal.options import HERE, AppName, Json, Which
+from millpond.cli.terminal.progress_bar import ProgressBar
 from millpond.errors import UsageError
 from millpond.messages import counted
 from millpond.prerender.build_manifest import read_entries
@@ -75,7 +75,7 @@ def build(
             raise UsageError(
                 f'--publish needs a shared store, but the configuration has [cache] store = "{configured}".'
             )
-        with prints_on_stderr(), _Progress() as progress:
+        with prints_on_stderr(), ProgressBar("rendering") as progress:
             most = workers or app.config.build.workers or available_cores()
             processes = BuildProcesses(most, TakePart(entrypoint))
             built = run_project(app, app.builder().run(progress.show, processes))
@@ -155,25 +155,3 @@ def _report_failures(built: Built, json: bool, attempted: int) -> int:
     if json:
         print_json(failure_facts(built.failures, built.warnings, built.seconds))
     return 1
-
-
-class _Progress:
-    """A progress bar on a terminal; it disappears when the build is done."""
-
-    total = 0
-
-    def __enter__(self) -> Self:
-        console = notices()
-        columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=None)
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def show(self, done: int, total: int) -> None:
-        self.total = total
-        if not self._bar.disable:
-            self._bar.update(self._task, completed=done, total=total)

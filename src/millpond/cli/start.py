@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from millpond.cli.listening.listen_options import ANYWHERE, Listen
+from millpond.cli.serving.plain_line import MOST_WARMED
 from millpond.cli.serving.serve_line import StartLine, serve_line
 from millpond.cli.serving.serve_task import Way  # noqa: TC001 - the annotations are read at run time
 from millpond.cli.terminal.options import HERE, AppName, Which
@@ -39,6 +40,14 @@ def start(
         str | None,
         Parameter(help=f'The trusted proxies: addresses and networks, or "*" for all. [default: {LOCAL}]'),
     ] = None,
+    warm: Annotated[
+        int,
+        Parameter(
+            help="Before connections are accepted, render this many of the paths that were read most, or those of the "
+            "sitemap; for at most [server] warm_timeout seconds.",
+            validator=Number(gte=0, lte=MOST_WARMED),
+        ),
+    ] = 0,
 ) -> int:
     """Serve the build."""
     return serve_line(
@@ -52,5 +61,6 @@ def start(
             server=server,
             proxy_headers=proxy_headers,
             forwarded_allow_ips=forwarded_allow_ips,
+            warm=warm,
         )
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
 SHORTEST_SECRET = 16
 """The minimum number of characters in a secret."""
 
@@ -22,6 +24,16 @@ def not_a_prefix(name: str, path: str, example: str) -> Iterator[str]:
     """A problem if a path doesn't begin with a slash, or ends in one."""
     if not path.startswith("/") or path.endswith("/") or "//" in path:
         yield f'"{name}" is "{path}"; it must look like "{example}": a leading slash, no trailing one.'
+
+
+def not_a_fixed_path(name: str, path: str, example: str) -> Iterator[str]:
+    """A problem if a path isn't one that every client sends in the same way."""
+    segments = path.split("/")[1:]
+    if not path.startswith("/") or not all(_PLAIN_SEGMENT.fullmatch(each) and each.strip(".") for each in segments):
+        yield (
+            f'"{name}" is "{path}"; it must look like "{example}": a leading slash, no trailing one, and only letters, '
+            "digits and -._~ between slashes."
+        )
 
 
 def not_a_folder(name: str, folder: str) -> Iterator[str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.config.ranges import not_positive
-from millpond.config.values.quantities import Bytes, SecondsOrNever
+from millpond.config.ranges import not_a_fixed_path, not_positive
+from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,15 +43,29 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds that a shutdown waits for requests, regenerations, `after` callbacks and purges."""
     stream_timeout: SecondsOrNever = 1.0
     """Seconds that a shutdown waits for streams: answers that have started, with an unknown length. 0: it doesn't."""
+    ready_path: str | None = None
+    """A path below `base_path` that tells orchestrators by 200 or 503 whether to send requests; None: there is none."""
+    drain_delay: Seconds = 0.0
+    """Seconds from SIGTERM to the end of accepting connections. Meanwhile `ready_path` answers 503, and everything else
+    is answered as ever. Only under `millpond start`."""
+    warm_timeout: Seconds = 60.0
+    """Seconds for `millpond start --warm`, before the server accepts connections."""
     worker_timeout: SecondsOrNever = 30.0
     """Seconds for which the event loop of a worker may be blocked, and the least that its start may take. A worker that
     takes longer is killed and replaced; only with several workers."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
-        may_be_0 = "stream_timeout"
+        may_be_0 = ("stream_timeout", "drain_delay")
         yield from not_positive(
-            {f"server.{name}": getattr(self, name) for name in self.__struct_fields__ if name != may_be_0}
+            {
+                f"server.{name}": getattr(self, name)
+                for name in self.__struct_fields__
+                if name not in (*may_be_0, "ready_path")
+            }
         )
-        if self.stream_timeout < 0:
-            yield f'"server.stream_timeout" is {self.stream_timeout}; it must be 0 or more.'
+        for name in may_be_0:
+            if not getattr(self, name) >= 0:
+                yield f'"server.{name}" is {getattr(self, name)}; it must be 0 or more.'
+        if self.ready_path is not None:
+            yield from not_a_fixed_path("server.ready_path", self.ready_path, "/healthz")

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState as ServerState
 
 WITHOUT_PROTOCOL = (
-    "hits go through ASGI, and of [server] only max_path_bytes, max_header_bytes of a whole head, keep_alive_timeout "
-    "and shutdown_timeout apply: put a proxy in front that limits what clients send"
+    "hits go through ASGI, and of [server] only max_path_bytes, max_header_bytes of a whole head, keep_alive_timeout, "
+    "shutdown_timeout, ready_path and drain_delay apply: put a proxy in front that limits what clients send"
 )
 """Also logged by the server, where `differences` finds some."""
 _QUIET = (
-    "shutdown_timeout applies to requests and streams alike, a second signal doesn't exit at once, and running out of "
-    "file descriptors isn't logged"
+    "shutdown_timeout applies to requests and streams alike, drain_delay doesn't apply, a second signal doesn't exit "
+    "at once, and running out of file descriptors isn't logged"
 )
 
 

@@ -66,6 +66,17 @@ def path_in(key: str) -> str | None:
     return None if parts is None else parts[1]
 
 
+def query_in(key: str) -> str:
+    """The canonical query in an answer's key (a long one is shortened); empty for other kinds of keys."""
+    parts = _parts(key)
+    return "" if parts is None else parts[2]
+
+
+def is_shortened(text: str) -> bool:
+    """Whether a path or a query in a key was too long for it: what is left can't be asked for."""
+    return _CUT in text
+
+
 def folders_in(key: str) -> str:
     """The folders of the route file in an answer's key, as a pattern with groups; "/" for other kinds of keys."""
     parts = _parts(key)

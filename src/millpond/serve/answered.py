@@ -21,6 +21,8 @@ GONE = "millpond.gone"
 """The key of a scope that says that its client went away before the answer was complete."""
 CUT_OFF = "millpond.cut_off"
 """The key of a scope that says that the server has cancelled the request, as it shuts down: its client gets 503."""
+DRAINING = "millpond.draining"
+"""The key of a scope that says that the server is about to stop accepting connections."""
 
 CLIENT_CLOSED = 499
 """nginx's status, for the access log: the client has gone before it got an answer."""

@@ -222,6 +222,10 @@ class Hits:
             self._cors = cors
             self.unlearn()
 
+    def leave_socket(self) -> None:
+        """From now on the application is called for hits, too: each answer is to end its connection."""
+        self.is_unseen, self._looks_again = (lambda: False), 0.0
+
     def unlearn(self) -> None:
         """Forget all paths: another route may answer them now."""
         for path, cached_path in list(self._cached_paths.items()):

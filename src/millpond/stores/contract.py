@@ -79,6 +79,10 @@ class Store(Protocol):
         """Let go of what `open` took."""
         ...
 
+    async def is_reachable(self) -> bool:
+        """Whether entries and invalidations can be stored now. It may cost a write: don't ask for each request."""
+        ...
+
     async def get(self, key: str) -> Entry | None:
         """The entry of `key`, wherever it is; where that can't be reached, as it was known last. It is not judged."""
         ...

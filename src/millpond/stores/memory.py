@@ -77,6 +77,10 @@ class MemoryStore:
         """Always true: this process is the only one."""
         return True
 
+    async def is_reachable(self) -> bool:
+        """Always true."""
+        return True
+
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
         entry = self._entries.get(key)

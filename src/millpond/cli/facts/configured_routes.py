@@ -1,4 +1,4 @@
-"""What the configuration answers: redirects, and the endpoint for webhooks."""
+"""What the configuration answers: redirects, the endpoint for webhooks, and probes of readiness."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def configured_routes(config: Config) -> Iterator[dict[str, Any]]:
         yield _facts(redirect.source, [], "redirect", REDIRECT, f"[[redirects]]: {why}")
     if config.revalidate_endpoint is not None:
         yield _facts(config.revalidate_endpoint.path, ["POST"], "live", "λ", "[revalidate_endpoint]")
+    if config.server.ready_path is not None:
+        yield _facts(config.server.ready_path, ["GET", "HEAD"], "live", "λ", "[server] ready_path")
 
 
 def _facts(pattern: str, methods: list[str], mode: str, glyph: str, why: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from millpond.routes.public.public_file import METHODS, PublicFile
 from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
+from millpond.serve.matching.request_path import below_root
 from millpond.stores.factory import inspection_of
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         if asgi[OUTSIDE]:
             explanation.notes.append(f'it is outside of base_path = "{app.config.base_path}"')
             return _unmatched(explanation, app, asgi)
+    ready_path = app.config.server.ready_path
+    if ready_path is not None and below_root(asgi) == ready_path.encode("ascii"):
+        return _probe(explanation, ready_path)
     redirect = Redirects(app.config).of(asgi)
     if redirect is not None:
         explanation.status, explanation.location = redirect.status, redirect.location
@@ -155,6 +159,12 @@ def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
 def _webhook(explanation: Explanation, path: str) -> Explanation:
     explanation.route, explanation.methods, explanation.mode, explanation.status = path, ["POST"], "live", 405
     explanation.rule = "405 for GET: the configuration's [revalidate_endpoint] takes POST"
+    return explanation
+
+
+def _probe(explanation: Explanation, path: str) -> Explanation:
+    explanation.route, explanation.methods, explanation.mode = path, ["GET", "HEAD"], "live"
+    explanation.rule = "200 while requests may be sent, else 503: the configuration's [server] ready_path"
     return explanation
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millpond.cli.serving.serve_line import StartLine
 
 MOST_WORKERS = 1024
+MOST_WARMED = 100_000
 _TEXT = re.compile(r"[A-Za-z0-9_./:*,\[\]][A-Za-z0-9_./:*,\[\]@+=-]*")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _NOTHING = {"none", "null"}
@@ -71,6 +72,7 @@ _OF_SERVER: dict[str, Callable[[str], Any]] = {
     "--log-level": _one_of("debug", "info", "warning", "error"),
     "--server": _one_of("socket", "asgi"),
     "--forwarded-allow-ips": _text,
+    "--warm": _number(0, MOST_WARMED),
 }
 _FLAGS = {
     "--access-log": ("access_log", True),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from millpond.cli.serving.project_environment import environment_of
@@ -44,6 +44,7 @@ class StartLine:
     server: Way = "socket"
     proxy_headers: bool = False
     forwarded_allow_ips: str | None = None
+    warm: int = 0
 
 
 def serve_line(line: StartLine) -> int:
@@ -56,7 +57,14 @@ def serve_line(line: StartLine) -> int:
     with environment_of(line.entrypoint.folder):
         address, certificate = line.place.address(), line.place.certificate()
     serving = ServeTask(
-        line.entrypoint, line.log_format, line.log_level, line.access_log, line.server, proxies, certificate
+        line.entrypoint,
+        line.log_format,
+        line.log_level,
+        line.access_log,
+        line.server,
+        proxies,
+        certificate,
+        line.warm,
     )
     serving.configure_logs()
     raise_limit()
@@ -89,7 +97,8 @@ def _start_workers(serving: ServeTask, address: ListenAddress, workers: int) -> 
                     environment_log.warning("%s", sentence)
                 serving.log_start(report.build, sockets, report.notes, f" with {workers} workers")
 
-        return run_workers(_InWorker(serving), sockets, workers, bounds, started)
+        others = _InWorker(replace(serving, warm=0))  # they share a store with the first one
+        return run_workers(others, sockets, workers, bounds, started, lead=_InWorker(serving))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class ServeTask:
     way: Way
     proxies: Proxies | None
     certificate: Certificate | None
+    warm: int = 0
+    """How many paths are asked for before connections are accepted."""
 
     def log_start(
         self, build: str | None, sockets: Sequence[socket.socket], notes: Sequence[str], how: str = ""

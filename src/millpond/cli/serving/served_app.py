@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from millpond.app.hints.project_hints import nothing_to_serve
@@ -21,7 +22,8 @@ from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.processes.event_loop import fastest_loop
 from millpond.serve.processes.process_exit import repeated_signals
 from millpond.serve.processes.server import serve
-from millpond.serve.processes.worker import WorkerReport
+from millpond.serve.processes.worker import Warming, WorkerReport
+from millpond.serve.readiness.taken_path import claims_of, refuse_taken
 
 if TYPE_CHECKING:
     import socket
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from millpond.app import Millpond
     from millpond.cli.listening.listen_address import ListenAddress
     from millpond.cli.serving.serve_task import ServeTask
+    from millpond.cli.warming.warm_start import WarmStart
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.serve.processes.worker import Started
 
@@ -63,7 +66,8 @@ def serve_in_worker(task: ServeTask, sockets: Sequence[socket.socket], started: 
         _refuse_memory(app)
         changes = [] if manifest is None else list(drift(app.project, manifest, os.environ))
         report = WorkerReport(None if manifest is None else manifest.build, app.config.server, notes, changes)
-        _serve(task, app, sockets, lambda: started(report), second_signal_exits=False)
+        telling = partial(started, Warming(app.config.server.warm_timeout))
+        _serve(task, app, sockets, lambda: started(report), second_signal_exits=False, warming=telling)
     except MillpondError as error:
         print_error(str(error))
         return FAILED
@@ -75,6 +79,7 @@ def _opened(task: ServeTask) -> tuple[Millpond, list[str], BuildManifest | None]
 
     Raises:
         BuildError: there is no build, or it can't be served.
+        ConfigError: something else answers `[server] ready_path`.
         MillpondError: the application is wrong.
     """
     notes: list[str] = []
@@ -84,6 +89,9 @@ def _opened(task: ServeTask) -> tuple[Millpond, list[str], BuildManifest | None]
     manifest = app.manifest()
     if manifest is None and app.served_routes:
         raise BuildError(f"no build in {app.project / OUTPUT}; run `millpond build` first.")
+    built = () if manifest is None else ((record.pattern, record.file) for record in manifest.routes)
+    known = claims_of(known_routes(app.router), app.published.listing.files, app.project)
+    refuse_taken(app.config, (*known, *built))
     return app, notes, manifest
 
 
@@ -102,13 +110,20 @@ def _serve(
     started: Callable[[], None],
     *,
     second_signal_exits: bool,
+    warming: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; with `second_signal_exits` a second signal exits at once."""
     authorization()  # refuses a cron secret that is too short, before the server is reachable
+    warm_start = _warm_start(app, task.warm)
+    if warm_start is not None:
+        warming()
+        warm_start.look()
 
     async def live() -> None:
         with contextlib.ExitStack() as until_exit:
             async with app.lifespan(), Scheduler(app.jobs(), app.config.server.shutdown_timeout).running():
+                if warm_start is not None:
+                    await warm_start.run()
                 await serve(
                     LoggedFailures(app),
                     sockets,
@@ -116,6 +131,7 @@ def _serve(
                     hits=app.hits if task.way == "socket" else None,
                     proxies=task.proxies,
                     certificate=task.certificate,
+                    drain_delay=app.config.server.drain_delay,
                     second_signal_exits=second_signal_exits,
                     started=started,
                 )
@@ -123,3 +139,11 @@ def _serve(
                 log.info("stopping")
 
     run_project(app, live(), fastest_loop())
+
+
+def _warm_start(app: Millpond, count: int) -> WarmStart | None:
+    if not count:
+        return None
+    from millpond.cli.warming.warm_start import WarmStart  # imported late: most starts don't need it
+
+    return WarmStart(app, count)

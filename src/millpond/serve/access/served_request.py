@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from millpond.policy.decision import Decision
     from millpond.serve.access.asked import Asked
 
-Origin = Literal["fetch", "cron"]
+Origin = Literal["fetch", "cron", "warm"]
 
 
 class ServedRequest(NamedTuple):

@@ -1,4 +1,4 @@
-"""Requests from inside: fetches of the application's own paths, and crons. They are no client's requests."""
+"""Requests from inside: fetches of the application's own paths, crons, and warming. They are no client's requests."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from millpond.serve.live import at_once
 from millpond.serve.matching.base_path import enter_base_path
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from millpond.serve.access.served_request import Origin
     from millpond.serve.dispatch import Dispatcher
 
 
@@ -38,10 +37,10 @@ class InProcess:
 
     stack: ASGIApp
     base_path: str
-    origin: Literal["fetch", "cron"]
+    origin: Origin
 
     @classmethod
-    def of(cls, app: FastAPI, dispatcher: Dispatcher, base_path: str, origin: Literal["fetch", "cron"]) -> InProcess:
+    def of(cls, app: FastAPI, dispatcher: Dispatcher, base_path: str, origin: Origin) -> InProcess:
         """The way in for requests of one origin."""
         handlers = handlers_of(app)
 

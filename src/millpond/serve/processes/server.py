@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import signal
@@ -17,6 +18,7 @@ from millpond.internals.private_name import tell_unknown
 from millpond.internals.uvicorn_names import differences
 from millpond.serve.processes.addresses import is_unix
 from millpond.serve.processes.descriptors import Descriptors
+from millpond.serve.processes.drain import Drain, DrainedApp
 from millpond.serve.processes.graceful_shutdown import GracefulShutdown, RunningRequests
 from millpond.serve.processes.process_exit import exit_at_once
 
@@ -48,12 +50,14 @@ async def serve(
     hits: Hits | None = None,
     proxies: Proxies | None = None,
     certificate: Certificate | None = None,
+    drain_delay: float = 0.0,
     second_signal_exits: bool = False,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then finish running requests for at most `bounds.shutdown_timeout`.
 
     Streams, which may never end, get `bounds.stream_timeout`. The caller has started `app` and ends its lifespan.
+    SIGTERM first begins a drain: connections are accepted for `drain_delay` seconds more. SIGINT doesn't.
 
     Args:
         app: any ASGI application.
@@ -62,12 +66,14 @@ async def serve(
         hits: answers hits at the socket, without calling `app`; None to send all requests to `app`.
         proxies: the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; None for none.
         certificate: for TLS; None for plain HTTP.
+        drain_delay: seconds from SIGTERM until no more connections are accepted.
         second_signal_exits: a second signal exits immediately. Not for the child of a parent that forwards signals.
         started: called when connections are accepted.
     """
     if proxies is not None:
         app = proxies.around(app, local_peers=all(map(is_unix, sockets)))
-    requests = RunningRequests(app)
+    drain = Drain(drain_delay)
+    requests = RunningRequests(DrainedApp(app, drain) if drain_delay else app)
     config = uvicorn.Config(
         requests,
         http=protocol_for(bounds, hits, proxies),
@@ -82,7 +88,9 @@ async def serve(
     )
     tell_unknown(uvicorn_names.SERVER)
     if all(name.is_known for name in uvicorn_names.SERVER):
-        await _Server(config, requests, bounds, started, second_signal_exits=second_signal_exits).serve(list(sockets))
+        shutdown = functools.partial(GracefulShutdown, requests, bounds=bounds)
+        server = _Server(config, shutdown, started, drain, hits, second_signal_exits=second_signal_exits)
+        await server.serve(list(sockets))
     else:
         await _serve_plainly(config, sockets, started)
 
@@ -142,15 +150,17 @@ class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are k
     def __init__(
         self,
         config: uvicorn.Config,
-        requests: RunningRequests,
-        bounds: ServerConfig,
+        shutdown: Callable[[uvicorn_names.ServerState], GracefulShutdown],
         started: Callable[[], None],
+        drain: Drain,
+        hits: Hits | None,
         *,
         second_signal_exits: bool,
     ) -> None:
         super().__init__(config)
         self._when_started, self._second_signal_exits = started, second_signal_exits
-        self._graceful_shutdown = GracefulShutdown(requests, self.server_state, bounds)
+        self._drain, self._hits, self._is_drain_told = drain, hits, False
+        self._graceful_shutdown = shutdown(self.server_state)
         self._descriptors = Descriptors(lambda: len(self.server_state.connections))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -160,16 +170,30 @@ class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are k
 
     async def on_tick(self, counter: int) -> bool:
         self._descriptors.look()
+        if self._drain.has_begun:
+            self._follow_drain()
         return await super().on_tick(counter)
+
+    def _follow_drain(self) -> None:
+        if not self._is_drain_told:  # not in the signal's handler, which may have interrupted the writing of a log line
+            self._is_drain_told = True
+            log.info("draining: connections are accepted for %g s more (server.drain_delay)", self._drain.seconds)
+        if self._drain.closes and self._hits is not None:
+            self._hits.leave_socket()
+        if self._drain.is_over:
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         with self._graceful_shutdown.in_progress():
             await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit and self._second_signal_exits:
+        if (self.should_exit or self._drain.has_begun) and self._second_signal_exits:
             exit_at_once(sig)
-        super().handle_exit(sig, frame)
+        if sig == signal.SIGTERM and self._drain.seconds and not self.should_exit:
+            self._drain.begin()
+        else:
+            super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

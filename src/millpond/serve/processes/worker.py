@@ -7,6 +7,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -46,17 +47,25 @@ class WorkerReport:
     """Warnings about variables that have other values than in the build."""
 
 
-class Started(Protocol):
-    """What a worker calls once it serves."""
+@dataclass(frozen=True, slots=True)
+class Warming:
+    """What a worker tells its parent before it asks for paths: its start takes longer by that."""
 
-    def __call__(self, report: WorkerReport | None = None) -> None: ...
+    seconds: float
+    """At most."""
+
+
+class Started(Protocol):
+    """What a worker calls once it serves; before that, with a `Warming`, when something is to be done first."""
+
+    def __call__(self, report: WorkerReport | Warming | None = None) -> None: ...
 
 
 class WorkerTask(Protocol):
     """The work of a worker. It is pickled, and called in the worker's process."""
 
     def __call__(self, sockets: Sequence[socket.socket], started: Started) -> int:
-        """Serve until SIGTERM, and return the exit code.
+        """Serve until SIGTERM or SIGINT, and return the exit code. After SIGTERM connections may be accepted a while.
 
         It calls `started` in the event loop that serves, once connections are accepted. From then on this loop answers
         the parent's pings: a worker is healthy if its loop is. An error that prevents the start must be reported to the
@@ -80,7 +89,9 @@ class Worker:
         self.silent = 0.0
         """Seconds for which its loop hasn't answered."""
         self.starting = 0.0
-        """Seconds from the start until it served, or until now."""
+        """Seconds from the start until it served, or until now, without those of its warming."""
+        self.allowed = 0.0
+        """Seconds that are left for its warming."""
         self.due = 0.0
         """When to replace it, by the monotonic clock; for a worker that has ended."""
         self.parent_conn, self.child_conn = multiprocessing.Pipe()
@@ -106,9 +117,11 @@ class Worker:
             log.exception("the worker failed")
             return _FAILED
 
-    def _set_loop(self, report: WorkerReport | None = None) -> None:
+    def _set_loop(self, report: WorkerReport | Warming | None = None) -> None:
         if report is not None:
             self._send(report)
+        if isinstance(report, Warming):
+            return
         self._loop = asyncio.get_running_loop()
 
     def _send(self, message: object) -> None:
@@ -147,10 +160,17 @@ class Worker:
         """
         self.process.start()
 
-    def terminate(self) -> None:
-        """Send SIGTERM, and stop pinging it."""
+    def terminate(self, *, drains: bool) -> None:
+        """Have it end, and stop pinging it.
+
+        Args:
+            drains: it still accepts connections for `drain_delay`. Not where another one takes its place.
+        """
         if self.process.exitcode is None:
-            self.process.terminate()
+            if drains or not self.has_served or self.pid is None:  # before it serves, SIGINT is a KeyboardInterrupt
+                self.process.terminate()
+            else:
+                os.kill(self.pid, signal.SIGINT)
             self._close_pipe()
 
     def kill(self) -> None:
@@ -173,7 +193,9 @@ class Worker:
             passed: seconds since the last call. They count as silence if there was no answer.
         """
         if not self.has_served:
-            self.starting += passed
+            warming = min(passed, self.allowed)
+            self.allowed -= warming
+            self.starting += passed - warming
         try:
             while self.parent_conn.poll(0):
                 self._receive(self.parent_conn.recv())
@@ -206,6 +228,8 @@ class Worker:
     def _receive(self, message: object) -> None:
         if isinstance(message, WorkerReport):
             self.report = message
+        elif isinstance(message, Warming):
+            self.allowed = message.seconds
         elif isinstance(message, bool):
             self._is_pinged, self.silent = False, 0.0
             self.has_served = self.has_served or message

@@ -44,6 +44,11 @@ GRACE = 5.0
 """Seconds beyond the shutdown's own deadline for a worker to close its resources."""
 
 
+def patience_for(bounds: ServerConfig) -> float:
+    """Seconds that a worker may take to end: to drain, to finish requests, and to close its resources."""
+    return bounds.drain_delay + bounds.shutdown_timeout + GRACE
+
+
 class Workers:
     """The parent of the worker processes.
 
@@ -53,8 +58,8 @@ class Workers:
     again after increasing pauses, even if no other worker is left. One that hangs while it starts is killed: earlier
     starts determine how long one may take.
 
-    SIGTERM and SIGINT end all workers, a second one immediately. SIGHUP replaces the workers one by one, each when its
-    replacement serves. SIGTTIN adds a worker, SIGTTOU ends one.
+    SIGTERM and SIGINT end all workers, a second one immediately; after SIGTERM they drain first. SIGHUP replaces the
+    workers one by one, each when its replacement serves. SIGTTIN adds a worker, SIGTTOU ends one.
     """
 
     def __init__(
@@ -66,7 +71,9 @@ class Workers:
         started: Callable[[WorkerReport | None], None],
         max_silence: float,
         clock: Callable[[], float] = time.monotonic,
+        lead: WorkerTask | None = None,
     ) -> None:
+        self._lead = work if lead is None else lead
         self._work, self._sockets, self._count = work, list(sockets), count
         self._patience, self._when_started = patience, started
         self._max_silence = max_silence
@@ -76,6 +83,8 @@ class Workers:
         self._clock, self._checked_at = clock, clock()
         self.workers: list[Worker] = []
         self.should_exit = threading.Event()
+        self._drains = True
+        """Whether the workers still accept connections for `drain_delay` when the server ends."""
         self.signal_queue: list[int] = []
         """Received signals that haven't been handled yet."""
         self.code = 0
@@ -91,7 +100,7 @@ class Workers:
             self._act_on_signals()
             self.keep_alive()
         for worker in self.workers:
-            worker.terminate()
+            worker.terminate(drains=self._drains)
         self._join(self.workers)
 
     def _act_on_signals(self) -> None:
@@ -99,6 +108,7 @@ class Workers:
             self.signal_queue.remove(number)
             name = signal.Signals(number).name
             if number in _ENDING:
+                self._drains = number == signal.SIGTERM
                 self.should_exit.set()
                 return  # a further one is for `_is_hurried`
             if name == "SIGHUP":
@@ -110,7 +120,7 @@ class Workers:
 
     def _start(self) -> None:
         """Start the first worker, and the others once it serves."""
-        first = self._begin()
+        first = self._begin(self._lead)
         self.workers.append(first)
         if not self._await([first]):
             if not self._is_to_end():
@@ -121,7 +131,7 @@ class Workers:
             return
         self._slowest_start = first.starting
         if first.report is not None:
-            self._patience = first.report.bounds.shutdown_timeout + GRACE
+            self._patience = patience_for(first.report.bounds)
             self._max_silence = first.report.bounds.worker_timeout
         others = [worker for worker in (self._try_to_begin() for _ in range(self._count - 1)) if worker]
         self.workers.extend(others)
@@ -189,7 +199,7 @@ class Workers:
     def _restart_all(self) -> None:
         """Replace each worker, ending the old one when the new one serves; this is how a new build is deployed."""
         for place, old in enumerate(self.workers):
-            new = self._try_to_begin()
+            new = self._try_to_begin(self._work if place else self._lead)
             if new is None:
                 return
             if not self._await([new]):
@@ -199,7 +209,7 @@ class Workers:
                     log.error("the new worker can't start; worker %s and those after it keep running", old.pid)
                 return
             self.workers[place] = new
-            old.terminate()
+            old.terminate(drains=False)
             self._join([old])
         self._when_started(self.workers[0].report)
 
@@ -215,7 +225,7 @@ class Workers:
         if self._count > 1:
             self._count -= 1
             last = self.workers.pop()
-            last.terminate()
+            last.terminate(drains=False)
             self._join([last])
 
     def kill_all(self) -> None:
@@ -224,15 +234,15 @@ class Workers:
             if not worker.has_ended():
                 worker.kill()
 
-    def _begin(self) -> Worker:
-        worker = Worker(self._work, self._sockets, self._patience)
+    def _begin(self, work: WorkerTask | None = None) -> Worker:
+        worker = Worker(work or self._work, self._sockets, self._patience)
         worker.start()
         return worker
 
-    def _try_to_begin(self) -> Worker | None:
+    def _try_to_begin(self, work: WorkerTask | None = None) -> Worker | None:
         """A started worker; None if the system allows no further process, which may be temporary."""
         try:
-            return self._begin()
+            return self._begin(work)
         except OSError as error:
             log.error("can't start a worker: %s", error)
             return None
@@ -322,6 +332,7 @@ def run_workers(
     count: int,
     bounds: ServerConfig,
     started: Callable[[WorkerReport | None], None],
+    lead: WorkerTask | None = None,
 ) -> int:
     """Run `work` in `count` processes until SIGINT or SIGTERM, and return the exit code.
 
@@ -333,10 +344,11 @@ def run_workers(
         count: the number of processes.
         bounds: how long they may take to end, and how long they may be silent; then those that the first one reports.
         started: called when all of them serve, and again when all have been replaced, with the report of the first.
+        lead: the work of the worker that starts first, or that is the first to replace another after SIGHUP; None: the
+            same as that of the others.
     """
     with _signals_restored():
-        patience = bounds.shutdown_timeout + GRACE
-        workers = Workers(work, sockets, count, patience, started, bounds.worker_timeout)
+        workers = Workers(work, sockets, count, patience_for(bounds), started, bounds.worker_timeout, lead=lead)
         try:
             workers.run()
         finally:

@@ -86,6 +86,10 @@ class LmdbStore:
         """Always true: every read sees what any process has committed."""
         return True
 
+    async def is_reachable(self) -> bool:
+        """Whether a small transaction, such as that of an invalidation, can be committed now."""
+        return await self._transactions.are_possible()
+
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`; it is not judged."""
         if self._monotonic() >= self._look_at:

@@ -211,6 +211,16 @@ class Transactions:
             environment.lock.give()
         return True
 
+    async def are_possible(self) -> bool:
+        """Whether a transaction that changes something can be committed now; a failure is logged."""
+        try:
+            await self.write_soon(_turn_over)
+        except (lmdb.Error, StoreError) as error:
+            if isinstance(error, lmdb.Error):
+                self.failed(error)
+            return False
+        return True
+
     def write_surely(self, work: Callable[[Writing], T], what: str) -> T:
         """As `write`, but raises StoreError when it fails.
 

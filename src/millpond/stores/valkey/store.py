@@ -109,6 +109,10 @@ class ValkeyStore:
         """Whether this process knows every invalidation that has returned."""
         return self._mirror.is_synced()
 
+    async def is_reachable(self) -> bool:
+        """Whether the server answers: as `is_synced`, and without a round trip of its own."""
+        return self._mirror.is_synced()
+
     def peek(self, key: str) -> Entry | None:
         """The entry of `key`, if this process has it and is synced; it is not judged."""
         entry = self._mirror.peek(self._layout.name(key))

@@ -1,0 +1,1 @@
+"""What `millpond warm` and `millpond start --warm` share."""
