@@ -342,7 +342,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             is_scripts=self._given_store is None and not isolated and is_script(scope),
             reads_build=reads_build,
             tracing=self._tracing,
-            is_unseen=self._is_unseen.of_renders,
+            unseen=self._is_unseen,
             clean=self._clean,
             published=self._files.published,
             state=self._runtimes_here().state,

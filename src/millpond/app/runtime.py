@@ -25,6 +25,7 @@ from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
 from millpond.routes.naming.route_names import RouteNames
+from millpond.serve.claims import Claims
 from millpond.serve.configured.configured_answers import ConfiguredAnswers
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
@@ -165,7 +166,7 @@ class _Assembly:
     def renderer(self) -> Renderer:
         context, config = self.context, self.context.config
         return Renderer(
-            app=SharedStack(context.app, context.render_middleware, context.is_unseen),
+            app=SharedStack(context.app, context.render_middleware, context.unseen.of_renders),
             project=context.project,
             compat=config.compat,
             expire_time=config.expire_time,
@@ -203,7 +204,8 @@ class _Assembly:
         table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
-        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config))
+        claims = Claims(says_query=config.cache.no_vary_search, reads_query=context.unseen.may_read_queries)
+        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config), claims)
         return Dispatcher(
             matcher=Matcher(
                 table,

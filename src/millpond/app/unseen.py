@@ -31,6 +31,7 @@ class Unseen:
     def __init__(self, app: LayeredFastAPI, call: object, tracing: Tracing) -> None:
         self._app, self._call, self._tracing = app, call, tracing
         self._looks_again, self._unseen, self._unobserved, self._is_measured = 0.0, False, False, True
+        self._may_read_queries = True
 
     def __call__(self) -> bool:
         """Whether nothing has to see requests."""
@@ -47,6 +48,11 @@ class Unseen:
         self._look()
         return self._is_measured
 
+    def may_read_queries(self) -> bool:
+        """Whether code of the user's stands in front of the routes, which may answer by the query, or by a cookie."""
+        self._look()
+        return self._may_read_queries
+
     def _look(self) -> None:
         now = time.monotonic()
         if now >= self._looks_again:
@@ -54,7 +60,9 @@ class Unseen:
             self._tracing.look()
             self._is_measured = fastapi_names.is_observed(self._app)
             self._unobserved = not self._is_measured and self._is_unobserved()
-            self._unseen = self._unobserved and starlette_names.user_middleware(self._app) == []
+            middleware = starlette_names.user_middleware(self._app)
+            self._unseen = self._unobserved and middleware == []
+            self._may_read_queries = self._is_called_otherwise() or not all(map(_runs_no_other_code, middleware or ()))
 
     def look_again(self) -> None:
         """Look at the next call, whenever that is."""
@@ -77,6 +85,12 @@ class Unseen:
         hits.recognise(cors)
         return (not middleware or cors is not None) and self._is_unobserved()
 
+    def _is_called_otherwise(self) -> bool:
+        """Whether a subclass may answer, or middleware isn't known."""
+        app = self._app
+        builds = type(app).build_middleware_stack is starlette_names.LayeredFastAPI.build_middleware_stack
+        return starlette_names.user_middleware(app) is None or type(app).__call__ is not self._call or not builds
+
     def _is_unobserved(self) -> bool:
         app = self._app
         return (
@@ -93,3 +107,14 @@ def _is_starlettes(middleware: Middleware) -> bool:
     made: object = middleware.cls
     module = getattr(made, "__module__", "")
     return made is not BaseHTTPMiddleware and module.startswith(("starlette.middleware.", "fastapi.middleware."))
+
+
+def _runs_no_other_code(middleware: Middleware) -> bool:
+    """Whether it is one of Starlette's own, and none of its options is a function or an object of the user's."""
+    return _is_starlettes(middleware) and all(map(_is_plain, (*middleware.args, *middleware.kwargs.values())))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bytes | int | float)

@@ -234,7 +234,8 @@ class Dispatcher:
         self._decide(asgi, target, cached.decision, answered)
         if own is not None:
             own.learn(cached.lifetime, cached.entry.tags)
-        await send_cached(asgi, send, cached, self.responses.coded, self.clock, self.hits.surrogates)
+        hits, claims = self.hits, self.hits.claims.of(target.route)
+        await send_cached(asgi, send, cached, self.responses.coded, self.clock, hits.surrogates, claims)
 
     async def _rendered(self, target: Target, *, waits: bool) -> Cached | RenderFailed:
         try:

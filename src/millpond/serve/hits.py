@@ -16,6 +16,7 @@ from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.freshness import is_invalidated
 from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
+from millpond.serve.claims import Claims
 from millpond.serve.configured.path_headers import PathHeaders
 from millpond.serve.matching.base_path import sent_path
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
@@ -160,6 +161,7 @@ class Hits:
         surrogates: Surrogates | None = None,
         root_path: str = "",
         configured: ConfiguredAnswers | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
@@ -170,6 +172,7 @@ class Hits:
         """Makes the headers for caches in front; None where there are none."""
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self._configured = configured
+        self.claims = claims or Claims(says_query=False)
         self._cors: Cors | None = None
         self.is_unseen: Callable[[], bool] = lambda: True
         """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests; what
@@ -292,7 +295,8 @@ class Hits:
             # It was judged before. Since then only a tag of its own can have made it stale.
             is_fresh = generation == prepared.generation or not is_invalidated(entry, now, self._store.row)
         elif entry.backoff is None and is_short(entry.headers):
-            prepared = PreparedEntry(entry, cached_path.forget, self._volatile, self._responses.coded)
+            claims = self.claims.of(cached_path.target.route)
+            prepared = PreparedEntry(entry, cached_path.forget, self._volatile, self._responses.coded, claims)
             is_fresh = self._responses.judge(entry).reason is Reason.FRESH
         else:
             return None

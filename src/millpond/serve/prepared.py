@@ -146,11 +146,12 @@ class PreparedEntry:
         gone: called, with the weak reference, when the entry was freed.
         volatile_table: of the application.
         coded: of the application.
+        claims: what the route says of all its answers.
     """
 
     __slots__ = (
-        *("_coded", "_first", "_oldest", "_others", "_shown", "_volatile_table", "entry", "generation", "mark"),
-        *("rendered_at", "since", "until", "version", "volatile"),
+        *("_claims", "_coded", "_first", "_oldest", "_others", "_shown", "_volatile_table", "entry", "generation"),
+        *("mark", "rendered_at", "since", "until", "version", "volatile"),
     )
 
     def __init__(
@@ -159,11 +160,12 @@ class PreparedEntry:
         gone: Callable[[weakref.ref[Entry]], None],
         volatile_table: VolatileHeadersTable,
         coded: CodedBodies,
+        claims: Headers = (),
     ) -> None:
         self.entry = weakref.ref(entry, gone)
         self.mark = object()
         """Identifies this entry without holding it."""
-        self._volatile_table, self._coded = volatile_table, coded
+        self._volatile_table, self._coded, self._claims = volatile_table, coded, claims
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
         self._first: tuple[Negotiation, Representation] | None = None
@@ -210,7 +212,7 @@ class PreparedEntry:
         chosen = self._coded.at_once(entry, negotiation)
         if chosen is None:
             return None
-        lasting = lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates)
+        lasting = lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates, self._claims)
         representation = next((one for one in self.representations.values() if one.is_of(chosen, lasting)), None)
         is_new = representation is None
         if representation is None:

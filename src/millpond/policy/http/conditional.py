@@ -6,6 +6,7 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.http.caching.no_vary_search import NAME as NO_VARY_SEARCH
 from millpond.policy.http.surrogate import CACHE_GROUPS, CDN_CACHE_CONTROL, KEY_HEADERS
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _SENT_WITH_304 = {
     b"age",
     b"cache-status",
     b"x-nextjs-cache",
+    NO_VARY_SEARCH,
     # A cache that revalidates takes the new keys from the 304: the tags may have changed though the body hasn't.
     CDN_CACHE_CONTROL.encode(),
     CACHE_GROUPS.encode(),

@@ -85,7 +85,7 @@ def strong_etag(body: bytes) -> bytes:
 
 
 def lasting_headers(
-    own: Headers, entry: Entry, decision: Decision, surrogates: Surrogates | None = None
+    own: Headers, entry: Entry, decision: Decision, surrogates: Surrogates | None = None, claims: Headers = ()
 ) -> list[tuple[bytes, bytes]]:
     """The headers that stay the same while the entry is fresh. The handler's own Cache-Control wins (R4.23).
 
@@ -94,8 +94,11 @@ def lasting_headers(
         entry: the entry that is sent.
         decision: the decision about the request.
         surrogates: the settings for caches in front; None: none are configured.
+        claims: what the route says of all answers that are kept, unless the handler has said it.
     """
     headers = list(own)
+    if claims and keepable(decision):
+        headers += [claim for claim in claims if not has(entry.headers, claim[0])]
     if surrogates is not None and not keepable(decision):
         headers = for_one_request(headers)
     elif not has(entry.headers, b"cache-control"):
