@@ -11,6 +11,7 @@ from millpond.serve.access.access_log import is_logged
 from millpond.serve.access.asked import Asked
 from millpond.serve.access.telling_app import TellingApp, tell
 from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.fronted.telling_caches import TellingCaches
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE
@@ -62,7 +63,10 @@ class Answering:
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
-        configured = with_configured_headers(self._answer, config)
+        surrogates = None if config.cdn is None else config.cdn.surrogates()
+        self.caches = None if surrogates is None else TellingCaches(app, surrogates, is_unseen.may_read_queries)
+        """Has answers that don't come from the cache tell caches in front; None: there are none."""
+        configured = with_configured_headers(self._answer, config, self.caches)
         self.http = configured if configured == self._answer else TellingApp(configured)
         """Answers HTTP requests."""
         self.websocket = TellingApp(whole)
@@ -72,7 +76,7 @@ class Answering:
         started = time.perf_counter()
         runtime = self._here() or await self._start(scope)
         outer: Answered | None = scope.get(ANSWERED)
-        if self._is_unseen():
+        if is_unseen := self._is_unseen():
             hit = runtime.dispatcher.hit(scope)
             if hit is not None:
                 status, start, body = hit
@@ -82,6 +86,9 @@ class Answering:
                     answered = Answered.whole(send, status, HIT, len(body["body"]))
                     tell(Asked.of(scope), answered, scope, time.perf_counter() - started, None)
                 return
+        if self.caches is not None:
+            send = self.caches.around(scope, send)
+        if is_unseen:
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
             if fastapi_names.TELEMETRY_KEY not in scope and not self._is_unseen.is_measured():

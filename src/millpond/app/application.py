@@ -248,7 +248,7 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     def innermost(self) -> Middleware:
         """What stands inside of the user's middleware: hits need nothing that comes further in."""
-        return Middleware(HitsFirst, hit=self._answering.hit)
+        return Middleware(HitsFirst, hit=self._answering.hit, caches=self._answering.caches)
 
     def _here(self) -> Runtime | None:
         first = self._runtimes.first

@@ -25,7 +25,6 @@ from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
 from millpond.routes.naming.route_names import RouteNames
-from millpond.serve.claims import Claims
 from millpond.serve.configured.configured_answers import ConfiguredAnswers
 from millpond.serve.dispatch import Dispatcher
 from millpond.serve.hits import Hits
@@ -36,6 +35,7 @@ from millpond.serve.live import LiveRunner
 from millpond.serve.matching.match_cache import MatchCache
 from millpond.serve.matching.matcher import Matcher
 from millpond.serve.revalidation import RevalidateEndpoint
+from millpond.serve.route_claims import RouteClaims
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -204,7 +204,7 @@ class _Assembly:
         table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
-        claims = Claims(says_query=config.cache.no_vary_search, reads_query=context.unseen.may_read_queries)
+        claims = RouteClaims(says_query=config.cache.no_vary_search, reads_query=context.unseen.may_read_queries)
         hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config), claims)
         return Dispatcher(
             matcher=Matcher(

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 OWN_ANSWER = "millpond.own_answer"
 """The key of an ASGI scope under which the OwnAnswer is found that hears of the answer."""
 
+INVALIDATED = "millpond.invalidated"
+"""The key of an ASGI scope with the tags that its request has invalidated, where caches in front are to hear of them
+by its answer: a dict, as copies of a scope share that."""
+
 
 class Told(NamedTuple):
     """What a fill says of the data that it uses, at its end or so far."""

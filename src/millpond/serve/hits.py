@@ -16,10 +16,10 @@ from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.freshness import is_invalidated
 from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
-from millpond.serve.claims import Claims
 from millpond.serve.configured.path_headers import PathHeaders
 from millpond.serve.matching.base_path import sent_path
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
+from millpond.serve.route_claims import RouteClaims
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Hits:
         surrogates: Surrogates | None = None,
         root_path: str = "",
         configured: ConfiguredAnswers | None = None,
-        claims: Claims | None = None,
+        claims: RouteClaims | None = None,
     ) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
@@ -172,7 +172,7 @@ class Hits:
         """Makes the headers for caches in front; None where there are none."""
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self._configured = configured
-        self.claims = claims or Claims(says_query=False)
+        self.claims = claims or RouteClaims(says_query=False)
         self._cors: Cors | None = None
         self.is_unseen: Callable[[], bool] = lambda: True
         """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests; what

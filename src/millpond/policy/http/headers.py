@@ -146,12 +146,13 @@ def live_headers(
     without caching headers, as caches may store it heuristically (RFC 9111 §4.2.2), and for one that sets a cookie.
     """
     headers = [(name.lower(), value) for name, value in headers]
-    if decision.action is Action.BYPASS or (fronted and not _meant_for_caches(headers)):
+    if decision.action is Action.BYPASS or (fronted and not is_meant_for_caches(headers)):
         headers = for_one_request(headers)
     return headers + decision_headers(decision)
 
 
-def _meant_for_caches(headers: list[tuple[bytes, bytes]]) -> bool:
+def is_meant_for_caches(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether an application has said itself what caches may do; with a cookie, only to forbid it. Lower-case names."""
     if has(headers, b"set-cookie"):
         return says_private(headers) is not None
     return says_who_may_keep(headers)

@@ -68,6 +68,9 @@ class BoundedProtocol(HttpToolsProtocol):
     """Those that are trusted to name the client, for the access log."""
     round_robin: RoundRobin
 
+    refusal_lines: bytes = b""
+    """Of headers that the answers to refused requests have."""
+
     flow: Flow
     caller: Caller
     waits_since = 0.0
@@ -374,7 +377,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _send_status(self, status: int) -> None:
         if self.transport.is_closing():
             return
-        self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.write(
+            STATUS_LINE[status] + self.refusal_lines + b"content-length: 0\r\nconnection: close\r\n\r\n"
+        )
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.held = False

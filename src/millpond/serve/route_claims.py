@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from millpond.routes.route_contract import Route
 
 
-class Claims:
+class RouteClaims:
     """The claims of one application's routes.
 
     Args:
