@@ -37,6 +37,7 @@ entries = st.builds(
     tags=st.lists(st.text(max_size=10), max_size=5).map(tuple),
     generation=st.integers(0, 2**63 - 1),
     build=st.text(max_size=10),
+    client_stale=durations,
     backoff=st.none() | st.builds(Backoff, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
     came=st.none() | st.builds(Came, times, st.text(max_size=5), st.text(max_size=20), st.lists(hops).map(tuple)),
 )

@@ -113,6 +113,7 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         max_data_bytes=config.cache.max_data_bytes,
         max_fetch_bytes=config.cache.max_fetch_bytes,
         cache_components=config.cache_components,
+        client_stale=config.cache.client_stale,
         patience=config.cache.render_timeout if building is None else config.build.timeout,
         lease_seconds=config.cache.lease_seconds if building is None else building.lease_seconds,
         profiles=config.profiles(),

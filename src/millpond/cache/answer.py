@@ -62,6 +62,7 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
         rendered_at=rendered_at,
         revalidate=rendered.lifetime.revalidate,
         expire=rendered.lifetime.expire,
+        client_stale=rendered.client_stale,
         tags=(*rendered.tags, *target.own_tags),
         generation=generation,
         build=build,

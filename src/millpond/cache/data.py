@@ -57,6 +57,7 @@ class Filled(NamedTuple):
     tags: tuple[str, ...]
     storable: bool
     short_lived: bool = False
+    client_stale: float | None = None
     came: Came | None = None
 
 
@@ -113,6 +114,7 @@ class DataRead(Read):
             generation=run.generation,
             build=_NO_BUILD,
             short_lived=filled.short_lived,
+            client_stale=filled.client_stale,
             came=filled.came,
         )
         return Made(entry, self._fate(filled, run))
@@ -159,6 +161,8 @@ class DataCache:
     max_fetch_bytes: int = MAX_FETCH_BYTES
     """The maximum size of an upstream's decoded body, in bytes."""
     cache_components: bool = False
+    client_stale: bool = False
+    """Whether answers tell clients the `stale` of the data that they are made of."""
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None
     """Answers fetches of the application's own paths, in process (D19)."""

@@ -47,7 +47,13 @@ def response_tags(*tags: str) -> None:
     scope.learn(FOREVER, usable_tags(tags, lambda: f"{at(scope.place())}response_tags()", log))
 
 
-def response_life(profile: str | None = None, *, revalidate: float | None = None, expire: float | None = None) -> None:
+def response_life(
+    profile: str | None = None,
+    *,
+    stale: float | None = None,
+    revalidate: float | None = None,
+    expire: float | None = None,
+) -> None:
     """Limit the lifetime of the answer of the GET that runs.
 
     Call it in the GET, in a dependency of it, or in what they call. The lowest ages win: of several calls, of the
@@ -56,6 +62,8 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
 
     Args:
         profile: the name of a lifetime, such as "hours" (R5.33); or give single ages instead.
+        stale: seconds of age up to which clients may use it without asking: `max-age`. That of a named lifetime is sent
+            with `[cache] client_stale` only. No invalidation reaches clients.
         revalidate: seconds after which the answer is rendered again; math.inf: never; 0: the answer isn't stored, which
             makes the route live.
         expire: seconds after which the answer may no longer be served; math.inf: never.
@@ -68,11 +76,12 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
         return
     scope = _answering("response_life()", "cache_life()")
     data = cache_of(scope)
-    if (profile is None) is (revalidate is None and expire is None):
+    if (profile is None) is (stale is None and revalidate is None and expire is None):
         raise UsageError(f"{at(scope.place())}response_life() takes the name of a lifetime, or ages in seconds.")
     try:
         if profile is None:
-            named = Profile(None, *settled(ages_given(None, revalidate, expire), FOREVER, FOREVER))
+            ages = ages_given(stale, revalidate, expire)
+            named = Profile(ages.get("stale"), *settled(ages, FOREVER, FOREVER))
         else:
             named = profile_named(profile, BUILT_IN if data is None else data.profiles)
     except (InvalidLife, UnknownProfile) as error:
@@ -81,7 +90,8 @@ def response_life(profile: str | None = None, *, revalidate: float | None = None
         scope.record_effect("response_life(revalidate=0)")
     elif data is not None and data.cache_components and short_lived(named.lifetime, named.stale):
         scope.record_short_lived("response_life()")
-    scope.learn(named.lifetime, ())
+    is_said = profile is None or (data is not None and data.client_stale)
+    scope.learn(named.lifetime, (), named.stale if is_said else None)
 
 
 def _answering(function: str, of_functions: str) -> Scope:

@@ -55,6 +55,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     no_vary_search: bool = True
     """Whether stored answers have No-Vary-Search, so that browsers and CDNs share them among URLs that differ in
     parameters of the query that aren't part of the key."""
+    client_stale: bool = False
+    """Whether the `stale` of lifetimes that data has been given is sent as `max-age`, for clients."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
     """Codings in which clients may get answers, where that saves 10 % or more, best first; [] for none."""
     render_timeout: SecondsOrNever = 60.0

@@ -60,6 +60,8 @@ class Rendered:
     tags: tuple[str, ...]
     inputs: Inputs | None = None
     """None while serving."""
+    client_stale: float | None = None
+    """Seconds for which clients may keep it; None: nobody has said so."""
 
 
 @dataclass(slots=True)
@@ -251,6 +253,7 @@ class Renderer:
             lifetime=scope.lifetime.bounded(self.expire_time),
             tags=tuple(scope.tags),
             inputs=scope.inputs,
+            client_stale=scope.client_stale,
         )
 
 

@@ -56,6 +56,12 @@ class _FetchedHead(_Head):
     came: Came | None = None
 
 
+class _ClientsHead(_FetchedHead):
+    """That of data or of an answer that clients may keep: others end before this."""
+
+    client_stale: float | None = None
+
+
 class _PackedHead(_FetchedHead):
     """That of a frame whose plain body is deflated."""
 
@@ -63,11 +69,12 @@ class _PackedHead(_FetchedHead):
     """Of the plain body, in bytes."""
     packed: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of the deflated one."""
+    client_stale: float | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[int, msgspec.msgpack.Decoder[_FetchedHead]] = {
-    FRAME_VERSION: msgspec.msgpack.Decoder(_FetchedHead),
+    FRAME_VERSION: msgspec.msgpack.Decoder[_FetchedHead](_ClientsHead),
     PACKED_VERSION: msgspec.msgpack.Decoder[_FetchedHead](_PackedHead),
 }
 
@@ -91,8 +98,10 @@ def encode_frame(entry: Entry) -> bytes:
     )
     plain, packed, version = entry.body, _packed(entry), FRAME_VERSION
     if packed is not None:
-        head = _encoder.encode(_PackedHead(*fields, entry.came, len(plain), len(packed)))
+        head = _encoder.encode(_PackedHead(*fields, entry.came, len(plain), len(packed), entry.client_stale))
         plain, version = packed, PACKED_VERSION
+    elif entry.client_stale is not None:
+        head = _encoder.encode(_ClientsHead(*fields, entry.came, entry.client_stale))
     else:
         head = _encoder.encode(_Head(*fields) if entry.came is None else _FetchedHead(*fields, entry.came))
     bodies = (plain, *(each.body for each in entry.compressed))
@@ -151,6 +160,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         build=_shared(head.build),
         backoff=head.backoff,
         short_lived=head.short_lived,
+        client_stale=head.client_stale if isinstance(head, _ClientsHead | _PackedHead) else None,
         came=head.came,
     )
 

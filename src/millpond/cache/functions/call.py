@@ -177,7 +177,7 @@ class Call:
         Raises:
             DynamicAccess: the result is too short-lived for a prerender (R5.38), or has `revalidate = 0`.
         """
-        self._contribute(Told(result.lifetime, result.tags, result.short_lived))
+        self._contribute(Told(result.lifetime, result.tags, result.short_lived, result.client_stale))
         return self._value
 
     def _scope_of_fill(self) -> FillScope:
@@ -219,6 +219,7 @@ class Call:
             tags=told.tags,
             storable=told.lifetime.revalidate != 0 and len(told.tags) <= MAX_TAGS_OF_ONE,
             short_lived=told.short_lived,
+            client_stale=told.client_stale,
         )
 
     def _check_life(self, scope: FillScope) -> None:
@@ -242,7 +243,8 @@ class Call:
         if cache.observed is not None and scope.inputs is not None:
             cache.observed.note(self.definition.reported(scope.project), scope.inputs, lifetime, tags)
         stale = chosen.get("stale", default.stale)
-        return Told(lifetime, tags, cache.cache_components and short_lived(lifetime, stale))
+        is_short = cache.cache_components and short_lived(lifetime, stale)
+        return Told(lifetime, tags, is_short, chosen.get("stale", scope.client_stale))
 
     def _chosen(self, scope: FillScope) -> Ages:
         """The ages from the options and from `cache_life`; the lowest wins (R5.34)."""
@@ -264,7 +266,8 @@ class Call:
             return
         if scope.inputs is not None:
             scope.inputs.functions[self.definition.reported(scope.project)] = None
-        scope.learn(told.lifetime, told.tags)
+        is_said = scope.in_function or self.cache.client_stale
+        scope.learn(told.lifetime, told.tags, told.client_stale if is_said else None)
         if told.lifetime.revalidate == 0:
             scope.record_uncached(f"{self.name} with revalidate = 0")
         if told.short_lived:

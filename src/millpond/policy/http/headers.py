@@ -35,8 +35,21 @@ VOLATILE = frozenset({b"age", b"cache-status", b"cdn-cache-control", b"x-nextjs-
 """The headers that `volatile_headers` makes."""
 
 
-def cache_control(lifetime: Lifetime) -> bytes:
-    """`s-maxage` and `stale-while-revalidate` for a lifetime (R4.22, K.5)."""
+def cache_control(lifetime: Lifetime, client_stale: float | None = None) -> bytes:
+    """`s-maxage` and `stale-while-revalidate` for a lifetime (R4.22, K.5).
+
+    Args:
+        lifetime: of the answer.
+        client_stale: seconds of age up to which clients may use it without asking, `max-age`; None: it isn't said.
+    """
+    said = _for_shared_caches(lifetime)
+    if client_stale is None or said == UNCACHED:
+        return said
+    expire = YEAR if lifetime.expire is None else lifetime.expire
+    return b"max-age=%d, %b" % (min(client_stale, expire, YEAR), said)
+
+
+def _for_shared_caches(lifetime: Lifetime) -> bytes:
     revalidate, expire = lifetime
     if revalidate is None:
         return b"s-maxage=%d" % YEAR
@@ -102,7 +115,8 @@ def lasting_headers(
     if surrogates is not None and not keepable(decision):
         headers = for_one_request(headers)
     elif not has(entry.headers, b"cache-control"):
-        headers.append((b"cache-control", cache_control(advertised_lifetime(entry, decision))))
+        stale = entry.client_stale if keepable(decision) else None
+        headers.append((b"cache-control", cache_control(advertised_lifetime(entry, decision), stale)))
     if surrogates is not None:
         headers += key_headers(entry.tags, surrogates)
     return headers
