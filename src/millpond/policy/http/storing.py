@@ -56,11 +56,15 @@ HOP_BY_HOP = {
 """Headers of one connection (RFC 9110 §7.6.1)."""
 
 _SET_WHEN_SENT = {b"content-length", b"date", b"age", b"cache-status", b"x-nextjs-cache"}
+_NOT_KEPT = {b"accept-ranges"}
+"""A promise of whoever made the answer, which who keeps it doesn't: a request for a range gets the whole (RFC 9110
+§14.3)."""
 
 
 def kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers to store: lower-case names, without hop-by-hop headers (RFC 9110 §7.6.1) and those set when sent."""
+    """The headers to store: lower-case names, without hop-by-hop headers (RFC 9110 §7.6.1), those set when sent, and
+    what only who made the answer can keep."""
     lowered = [(name.lower(), value) for name, value in headers]
     listed = {part.strip().lower() for name, value in lowered if name == b"connection" for part in value.split(b",")}
-    dropped = HOP_BY_HOP | _SET_WHEN_SENT | listed
+    dropped = HOP_BY_HOP | _SET_WHEN_SENT | _NOT_KEPT | listed
     return tuple((name, value) for name, value in lowered if name not in dropped)
