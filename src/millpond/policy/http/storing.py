@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millpond.policy.http.caching.directives import directives_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -33,13 +35,8 @@ def unshareable(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 def says_private(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """The Cache-Control directive that forbids shared caches to store an answer; None when there is none."""
-    for name, value in headers:
-        if name == b"cache-control":
-            for directive in value.lower().split(b","):
-                word = directive.split(b"=", 1)[0].strip()
-                if word in (b"private", b"no-store"):
-                    return word.decode()
-    return None
+    directives = directives_of(headers)
+    return next((word.decode() for word in directives if word in (b"private", b"no-store")), None)
 
 
 HOP_BY_HOP = {
