@@ -20,6 +20,7 @@ from millpond.serve.connection.framing import NO_TRAILERS, length_of, origin_for
 from millpond.serve.connection.protocol_bounds import bounds_of
 from millpond.serve.connection.tcp import reset, unacknowledged
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
+from millpond.serve.prepared import lines_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -377,9 +378,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _send_status(self, status: int) -> None:
         if self.transport.is_closing():
             return
-        self.transport.write(
-            STATUS_LINE[status] + self.refusal_lines + b"content-length: 0\r\nconnection: close\r\n\r\n"
-        )
+        server = lines_of(self.server_state.default_headers)  # with Date: RFC 9110 §6.6.1
+        end = b"content-length: 0\r\nconnection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], server, self.refusal_lines, end)))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.held = False
