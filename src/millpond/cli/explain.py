@@ -101,6 +101,8 @@ def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
     left = "never stale" if ttl is None else f"fresh for {ttl} s more" if ttl >= 0 else f"stale for {-ttl} s"
     yield "entry", f"status {cache['status']}, {cache['age']} s old, {left}"
     revalidate, expire = (duration_cell(cache[name] or None) or "never" for name in ("revalidate", "expire"))
-    yield "lifetime", f"revalidate {revalidate}, expire {expire}"
+    stale = cache["client_stale"]
+    for_clients = "" if stale is None else f", for clients {duration_cell(stale) or '0s'}"
+    yield "lifetime", f"revalidate {revalidate}, expire {expire}{for_clients}"
     if cache["tags"]:
         yield "tags", ", ".join(cache["tags"])

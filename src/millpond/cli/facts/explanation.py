@@ -232,6 +232,7 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
         "ttl": judgement.ttl,
         "revalidate": whole(entry.revalidate, never=False),
         "expire": whole(entry.expire),
+        "client_stale": None if entry.client_stale is None else whole(entry.client_stale),
         "tags": [tag for tag in entry.tags if not is_own(tag)],
     }
 
