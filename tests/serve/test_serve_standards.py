@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from declared_in_code import declare
-from millpond.policy.http.caching.directives import directives_of
+from millpond.policy.http.fields.directives import directives_of
 from ponds import client_of
 from started_server import free_port, started
 

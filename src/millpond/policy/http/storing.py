@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.policy.http.caching.directives import directives_of
+from millpond.policy.http.fields.directives import directives_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

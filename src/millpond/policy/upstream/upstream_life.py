@@ -7,7 +7,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.policy.http.caching.directives import directives_of
+from millpond.policy.http.fields.directives import directives_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
