@@ -22,12 +22,12 @@ from millpond.serve.sending import pass_on
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.app.runtime import Runtime
     from millpond.app.unseen import Unseen
     from millpond.config import Config
+    from millpond.internals.starlette_names import LayeredFastAPI
     from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.serve.dispatch import HitAnswer
 
@@ -53,7 +53,7 @@ class Answering:
 
     def __init__(
         self,
-        app: FastAPI,
+        app: LayeredFastAPI,
         whole: ASGIApp,
         config: Config,
         here: Callable[[], Runtime | None],

@@ -60,9 +60,10 @@ class Unseen:
             self._tracing.look()
             self._is_measured = fastapi_names.is_observed(self._app)
             self._unobserved = not self._is_measured and self._is_unobserved()
-            middleware = starlette_names.user_middleware(self._app)
-            self._unseen = self._unobserved and middleware == []
-            self._may_read_queries = self._is_called_otherwise() or not all(map(_runs_no_other_code, middleware or ()))
+            self._unseen = self._unobserved and starlette_names.user_middleware(self._app) == []
+            in_front = starlette_names.known_middleware(self._app)
+            is_subclass = type(self._app).__call__ is not self._call
+            self._may_read_queries = is_subclass or not all(map(_runs_no_other_code, in_front))
 
     def look_again(self) -> None:
         """Look at the next call, whenever that is."""
@@ -84,12 +85,6 @@ class Unseen:
         cors = recognised_cors(middleware)
         hits.recognise(cors)
         return (not middleware or cors is not None) and self._is_unobserved()
-
-    def _is_called_otherwise(self) -> bool:
-        """Whether a subclass may answer, or middleware isn't known."""
-        app = self._app
-        builds = type(app).build_middleware_stack is starlette_names.LayeredFastAPI.build_middleware_stack
-        return starlette_names.user_middleware(app) is None or type(app).__call__ is not self._call or not builds
 
     def _is_unobserved(self) -> bool:
         app = self._app

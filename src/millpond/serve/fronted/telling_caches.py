@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 
 from millpond.cache.told import INVALIDATED
 from millpond.internals import starlette_names
@@ -22,9 +21,9 @@ from millpond.serve.matching.request_path import below_application
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastapi import FastAPI
     from starlette.types import Message, Scope, Send
 
+    from millpond.internals.starlette_names import LayeredFastAPI
     from millpond.policy.http.surrogate import Surrogates
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
@@ -44,13 +43,13 @@ class TellingCaches:
             visitor to visitor.
     """
 
-    def __init__(self, app: FastAPI, surrogates: Surrogates, may_differ: Callable[[], bool]) -> None:
+    def __init__(self, app: LayeredFastAPI, surrogates: Surrogates, may_differ: Callable[[], bool]) -> None:
         self._app, self._surrogates, self._may_differ = app, surrogates, may_differ
 
     def around(self, scope: Scope, send: Send) -> Send:
         """The `send` of a request, around everything: middleware of the user's, if there is any, answers for itself."""
         told = self.inside(scope, send)
-        if starlette_names.user_middleware(self._app) == []:
+        if not starlette_names.known_middleware(self._app):
             return told
 
         async def telling_errors(message: Message) -> None:
@@ -106,19 +105,15 @@ class TellingCaches:
 
     def _is_plain_404(self) -> bool:
         """Whether no code of the user's makes the answer to a path that nothing has."""
-        app = self._app
-        handlers = app.exception_handlers
-        return (
-            404 not in handlers
-            and handlers.get(HTTPException) is http_exception_handler
-            and app.router.default == app.router.not_found
-        )
+        handlers = self._app.exception_handlers
+        return 404 not in handlers and handlers.get(HTTPException) is http_exception_handler
 
     def _documents(self) -> set[Any]:
         """FastAPI's endpoints for the description of the API, and for the pages that show it."""
         app = self._app
         urls = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url} - {None}
-        return {route.endpoint for route in known_routes(app.router) if type(route) is Route and route.path in urls}
+        routes = [route for route in known_routes(app.router) if getattr(route, "path", None) in urls]
+        return {endpoint for route in routes if (endpoint := getattr(route, "endpoint", None)) is not None}
 
 
 def _tags(scope: Scope) -> tuple[str, ...]:
