@@ -198,6 +198,24 @@ async def test_what_middleware_answers_is_its_own(project: Project) -> None:
         assert said(await client.get("/closed")) == (404, None)
 
 
+async def test_an_answer_to_which_middleware_adds_a_cookie_is_one_visitors(project: Project) -> None:
+    """Also a hit, which is everybody's further in."""
+    pond = await pond_of(project, **CDN)
+
+    @pond.middleware("http")
+    async def counting(request: Request, call_next: Callable[[Request], Any]) -> Response:
+        answer: Response = await call_next(request)
+        if "counted" not in request.cookies:
+            answer.set_cookie("counted", "yes")
+        return answer
+
+    async with pond.lifespan(), client_of(pond) as client:
+        for path in ("/static", "/static", "/logo.svg", "/said"):
+            assert said(await client.get(path))[1] == NOBODYS, path
+            client.cookies.clear()
+            assert said(await client.get(path, headers={"cookie": "counted=yes"}))[1] != NOBODYS, path
+
+
 async def test_a_404_that_the_user_has_written_may_be_each_visitors_own(project: Project) -> None:
     pond = await pond_of(project, **CDN)
 

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from millpond.cache.told import INVALIDATED
 from millpond.internals import starlette_names
-from millpond.policy.http.caching.other_answers import SameForAll, told_to_caches
+from millpond.policy.http.caching.other_answers import SameForAll, told_to_caches, without_sharing_cookies
 from millpond.policy.http.headers import has
 from millpond.policy.http.surrogate import CACHE_GROUP_INVALIDATION, group_invalidation
 from millpond.policy.tags import EVERYTHING, own_tags
@@ -47,16 +47,25 @@ class TellingCaches:
         self._app, self._surrogates, self._may_differ = app, surrogates, may_differ
 
     def around(self, scope: Scope, send: Send) -> Send:
-        """The `send` of a request, around everything: middleware of the user's, if there is any, answers for itself."""
+        """The `send` of a request, around everything.
+
+        Middleware of the user's, if there is any, answers for itself, with two exceptions: an error that has passed
+        through it is told here, and so is an answer to which it has added a cookie, a session's for example. That is
+        one visitor's, also if it was everybody's further in.
+        """
         told = self.inside(scope, send)
         if not starlette_names.known_middleware(self._app):
             return told
 
-        async def telling_errors(message: Message) -> None:
-            failed = message["type"] == "http.response.start" and message["status"] >= 500
-            await (told if failed else send)(message)
+        async def telling_outside(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if message["status"] >= 500:
+                    await told(message)
+                    return
+                message = {**message, "headers": without_sharing_cookies(message.get("headers", ()))}
+            await send(message)
 
-        return telling_errors
+        return telling_outside
 
     def inside(self, scope: Scope, send: Send) -> Send:
         """The `send` of a request, where only answers of FastAPI's, of Millpond's and of the routes pass."""

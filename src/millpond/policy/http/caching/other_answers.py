@@ -69,6 +69,14 @@ def _shared(headers: list[tuple[bytes, bytes]], same: SameForAll, surrogates: Su
     return headers + list(key_headers(same.tags, surrogates))
 
 
+def without_sharing_cookies(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, which is nobody else's if it sets a cookie, unless it says so itself."""
+    headers = [(name.lower(), value) for name, value in headers]
+    if has(headers, b"set-cookie") and not is_meant_for_caches(headers):
+        return for_one_request(headers)
+    return headers
+
+
 def refusal_of(surrogates: Surrogates | None) -> Headers:
     """The headers of a refusal that a server sends without an application: no cache keeps it."""
     return () if surrogates is None else tuple(for_one_request(()))
