@@ -125,6 +125,7 @@ async def test_its_validator_is_weak_and_holds_for_every_coding(project: Project
         for _ in range(2):
             again = await asked(served, "/items/built", former, **{"if-none-match": answer.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["etag"] == answer.headers["etag"]
 
 
 async def test_two_clients_with_two_dictionaries_get_each_their_own(project: Project) -> None:

@@ -65,6 +65,15 @@ def test_a_path_that_was_rendered_is_a_hit_with_lifetime_and_key(
     assert "/items/1" in cache["key"]
 
 
+def test_what_clients_may_keep_is_said(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    life = "from millpond import response_life\nrevalidate = 60\ndef GET(): response_life(stale=20)\n"
+    project.routes({"/short": life, "/plain": "revalidate = 60\ndef GET(): return 1\n"})
+    assert call(project.folder, capsys, "build", "--dir", str(project.folder)).code == 0
+    assert [explained(project, capsys, path)["cache"]["client_stale"] for path in ("/short", "/plain")] == [20, None]
+    said = call(project.folder, capsys, "explain", "/short", "--dir", str(project.folder))
+    assert "revalidate 1m, expire 1y, for clients 20s" in said.out
+
+
 def test_an_answer_that_never_goes_stale_is_static(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
     facts = explained(built, capsys, "/")
     assert (facts["mode"], facts["cache"]["answer"], facts["cache"]["ttl"]) == ("static", "HIT", None)

@@ -40,7 +40,7 @@ DOCUMENTED: dict[str, str] = {
     "dotenv": "dotenv_values load_dotenv",
     "fastapi": "* APIRouter Depends FastAPI HTTPException Header Path Request Response",
     "fastapi.encoders": "jsonable_encoder",
-    "fastapi.exception_handlers": "request_validation_exception_handler",
+    "fastapi.exception_handlers": "http_exception_handler request_validation_exception_handler",
     "fastapi.exceptions": "RequestValidationError",
     "fastapi.testclient": "TestClient",
     "fastapi.routing": "APIRoute RouteContext iter_route_contexts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from millpond.policy.entry import Coding, Entry
@@ -61,6 +62,16 @@ def test_a_304_names_the_form_that_the_client_holds() -> None:
     assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b'"v-gzip"')))) == b'"v-gzip"'
     assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b'"v-gzip"', b'"v-br"')))) == b'"v-br"'
     assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b"*")))) == b'"v-br"'
+
+
+def test_a_304_to_who_holds_the_answer_by_a_dictionary_has_the_weak_validator_of_that() -> None:
+    """Its bytes depend on the dictionary; the strong validator is that of the plain body."""
+    headers = (KIND, (b"etag", b'"v"'), (b"vary", b"accept-encoding, available-dictionary"))
+    varying = msgspec.structs.replace(ENTRY, headers=headers)
+    assert etag(reply(varying, Negotiation.of(BROTLI + holds(b'W/"v"')))) == b'W/"v"'
+    assert etag(reply(varying, Negotiation.of(BROTLI + holds(b'W/"v"', b'"v"')))) == b'"v"'
+    assert etag(reply(varying, Negotiation.of(BROTLI + holds(b'"v"')))) == b'"v"'
+    assert etag(reply(ENTRY, Negotiation.of(BROTLI + holds(b'W/"v"')))) == b'"v"'
 
 
 def test_a_304_has_no_body_and_no_headers_of_one() -> None:

@@ -44,6 +44,7 @@ def test_an_answer_that_varies_by_everything_is_not_shared(value: bytes) -> None
     [
         (b"cache-control", b"public, max-age=60, must-revalidate"),
         (b"cache-control", b"x-private, no-storefront"),
+        (b"cache-control", b'no-cache="a, private, b", ext="say \\"no-store\\", then"'),
         (b"vary", b"accept-encoding"),
         (b"x-private", b"no-store"),
     ],

@@ -22,12 +22,13 @@ from millpond.policy.http.surrogate import (
     MANY,
     Surrogates,
     cdn_cache_control,
+    group_invalidation,
     key_headers,
     key_of,
     purge_keys,
 )
 from millpond.policy.lifetime import YEAR, Lifetime
-from millpond.policy.tags import EVERYTHING, own_tags
+from millpond.policy.tags import EVERYTHING, own_tags, path_tag
 
 THEN = 1_000_000.0
 HIT = Decision(Action.HIT, Reason.FRESH, ttl=30)
@@ -129,11 +130,26 @@ def test_only_the_headers_that_were_asked_for_are_there() -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=9, unique=True))
-def test_cache_groups_is_a_list_of_strings_and_has_the_users_tags_only(tags: list[str]) -> None:
+def test_cache_groups_is_a_list_of_strings_and_has_the_users_tags_and_the_path_only(tags: list[str]) -> None:
     """A cache may drop a whole group when one member is changed: everything is no group."""
     tags = [tag for tag in tags if not tag.startswith("\0")]
     value = one(key_headers((*tags, *OWN), ALL), CACHE_GROUPS)
-    assert (groups(value) if value is not None else []) == [key_of(tag) for tag in tags]
+    assert value is not None
+    assert groups(value) == [key_of(tag) for tag in (*tags, path_tag("/shop/7"))]
+    assert one(group_invalidation((*tags, *OWN), ALL), "cache-group-invalidation") == value
+
+
+def test_an_answer_has_no_more_groups_than_every_cache_supports() -> None:
+    tags = tuple(f"product:{number}" for number in range(100))
+    value = one(key_headers(tags, ALL), CACHE_GROUPS)
+    assert value is not None
+    assert groups(value) == list(tags[:32])
+    assert all(len(group) <= 32 for group in groups(value))
+
+
+def test_a_group_is_invalidated_only_where_answers_have_groups() -> None:
+    assert group_invalidation(("a",), Surrogates(("xkey",))) == ()
+    assert group_invalidation((EVERYTHING,), ALL) == ()
 
 
 @pytest.mark.parametrize("limit", [128, 500, 4096])

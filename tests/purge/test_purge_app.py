@@ -15,6 +15,7 @@ from cdns import TOKEN, WEBHOOK_SECRET, cdn
 from millpond import purged, revalidate_path, revalidate_tag, update_tag
 from millpond.errors import ConfigError, PurgeError, UsageError
 from millpond.policy.http.surrogate import key_of
+from millpond.policy.tags import path_tag
 from ponds import SWR_60
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ async def test_fresh_answers_say_what_caches_in_front_may_keep(project: Project)
             answer = await pond.get("/items/7")
             assert answer.headers["cache-control"] == SWR_60
             assert answer.headers["cdn-cache-control"] == "max-age=10, stale-while-revalidate=31535940"
-            assert answer.headers["cache-groups"] == '"items", "item:7"'
+            assert answer.headers["cache-groups"] == f'"items", "item:7", "{key_of(path_tag("/items/7"))}"'
             assert "surrogate-key" not in answer.headers
         repeated = await pond.get("/items/7", headers={"if-none-match": answer.headers["etag"]})
         assert repeated.status_code == 304

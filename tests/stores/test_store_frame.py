@@ -37,6 +37,8 @@ entries = st.builds(
     tags=st.lists(st.text(max_size=10), max_size=5).map(tuple),
     generation=st.integers(0, 2**63 - 1),
     build=st.text(max_size=10),
+    client_stale=durations,
+    jitter=st.floats(0, 1, exclude_max=True),
     backoff=st.none() | st.builds(Backoff, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
     came=st.none() | st.builds(Came, times, st.text(max_size=5), st.text(max_size=20), st.lists(hops).map(tuple)),
 )
@@ -77,8 +79,9 @@ def test_what_comes_out_is_as_immutable_as_what_went_in() -> None:
 
 def test_these_bytes_are_this_entry_until_the_version_changes() -> None:
     frame = (
-        b"MLPD\x05\x00\x00\x00\x1e\x00\x00\x00\x00\x00\x00\x00\x00\xfd\x22\x4a\xb9"
-        b"\x9c\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2"
+        b"MLPD\x05\x00\x00\x00\x2c\x00\x00\x00\x00\x00\x00\x00\x00\x24\xb5\x70\x09"
+        b"\xdc\x00\x10\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2"
+        b"\xc0\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\x00"
     )
     entry = Entry(key="", status=200, headers=(), body=b"", rendered_at=0.0, revalidate=None, expire=None)
     assert encode_frame(entry) == frame
@@ -126,6 +129,7 @@ def head_of(entry: Entry) -> list[object]:
         entry.short_lived,
         None,
         entry.jitter,
+        entry.client_stale,
         len(entry.body),
     ]
 
@@ -232,7 +236,8 @@ def test_a_frame_of_another_version_is_a_miss(version: int) -> None:
         (11, 0),
         (13, 1.0),
         (13, -0.1),
-        (14, None),
+        (14, "60"),
+        (15, None),
     ],
 )
 def test_a_head_with_a_value_of_the_wrong_type_is_a_miss(position: int, value: object) -> None:

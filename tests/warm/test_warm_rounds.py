@@ -133,6 +133,9 @@ class Stored(StoreInspection):
     def entries(self) -> Iterator[ListedEntry]:
         return iter(self._listed)
 
+    def show(self, key: str) -> ListedEntry | None:
+        return next((listed for listed in self._listed if listed.entry.key == key), None)
+
     def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
         return iter(())
 

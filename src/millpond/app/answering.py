@@ -11,6 +11,7 @@ from millpond.serve.access.access_log import is_logged
 from millpond.serve.access.asked import Asked
 from millpond.serve.access.telling_app import TellingApp, tell
 from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.fronted.telling_caches import TellingCaches
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE
@@ -22,12 +23,12 @@ from millpond.serve.sending import pass_on
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from millpond.app.runtime import Runtime
     from millpond.app.unseen import Unseen
     from millpond.config import Config
+    from millpond.internals.starlette_names import LayeredFastAPI
     from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.serve.dispatch import HitAnswer
     from millpond.stores.contract import Store
@@ -54,7 +55,7 @@ class Answering:
 
     def __init__(
         self,
-        app: FastAPI,
+        app: LayeredFastAPI,
         whole: ASGIApp,
         config: Config,
         here: Callable[[], Runtime | None],
@@ -64,7 +65,10 @@ class Answering:
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
-        configured = with_configured_headers(self._answer, config)
+        surrogates = None if config.cdn is None else config.cdn.surrogates()
+        self.caches = None if surrogates is None else TellingCaches(app, surrogates, is_unseen.may_read_queries)
+        """Has answers that don't come from the cache tell caches in front; None: there are none."""
+        configured = with_configured_headers(self._answer, config, self.caches)
         http = configured if configured == self._answer else TellingApp(configured)
         ready_path = config.server.ready_path
         self.http = http if ready_path is None else ReadyPath(http, ready_path, self._store)
@@ -81,7 +85,7 @@ class Answering:
         started = time.perf_counter()
         runtime = self._here() or await self._start(scope)
         outer: Answered | None = scope.get(ANSWERED)
-        if self._is_unseen():
+        if is_unseen := self._is_unseen():
             hit = runtime.dispatcher.hit(scope)
             if hit is not None:
                 status, start, body = hit
@@ -91,6 +95,9 @@ class Answering:
                     answered = Answered.whole(send, status, HIT, len(body["body"]))
                     tell(Asked.of(scope), answered, scope, time.perf_counter() - started, None)
                 return
+        if self.caches is not None:
+            send = self.caches.around(scope, send)
+        if is_unseen:
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
             if fastapi_names.TELEMETRY_KEY not in scope and not self._is_unseen.is_measured():

@@ -248,7 +248,7 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     def innermost(self) -> Middleware:
         """What stands inside of the user's middleware: hits need nothing that comes further in."""
-        return Middleware(HitsFirst, hit=self._answering.hit)
+        return Middleware(HitsFirst, hit=self._answering.hit, caches=self._answering.caches)
 
     def _here(self) -> Runtime | None:
         first = self._runtimes.first
@@ -342,7 +342,7 @@ class Millpond(starlette_names.LayeredFastAPI):
             is_scripts=self._given_store is None and not isolated and is_script(scope),
             reads_build=reads_build,
             tracing=self._tracing,
-            is_unseen=self._is_unseen.of_renders,
+            unseen=self._is_unseen,
             clean=self._clean,
             published=self._files.published,
             state=self._runtimes_here().state,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from millpond.app.published import Published
+    from millpond.app.unseen import Unseen
     from millpond.cache.clean_context import CleanContext
     from millpond.config import Config
     from millpond.internals.fastapi_inclusion import EffectiveRoute
@@ -50,8 +51,8 @@ class AppContext:
     reads_build: bool
     """Whether the project's build is served, if there is one."""
     tracing: Tracing
-    is_unseen: Callable[[], bool]
-    """Whether nothing, such as an agent, has to see renders."""
+    unseen: Unseen
+    """What has to see its requests and renders, such as middleware and agents."""
     clean: CleanContext
     """The context in which renders and fills start."""
     published: Published

@@ -35,6 +35,7 @@ from millpond.serve.live import LiveRunner
 from millpond.serve.matching.match_cache import MatchCache
 from millpond.serve.matching.matcher import Matcher
 from millpond.serve.revalidation import RevalidateEndpoint
+from millpond.serve.route_claims import RouteClaims
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -115,6 +116,7 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         soft_timeout=config.cache.soft_timeout,
         eager=0.0 if building is not None else config.cache.eager,
         cache_components=config.cache_components,
+        client_stale=config.cache.client_stale,
         patience=config.cache.render_timeout if building is None else config.build.timeout,
         lease_seconds=config.cache.lease_seconds if building is None else building.lease_seconds,
         profiles=config.profiles(),
@@ -168,7 +170,7 @@ class _Assembly:
     def renderer(self) -> Renderer:
         context, config = self.context, self.context.config
         return Renderer(
-            app=SharedStack(context.app, context.render_middleware, context.is_unseen),
+            app=SharedStack(context.app, context.render_middleware, context.unseen.of_renders),
             project=context.project,
             compat=config.compat,
             expire_time=config.expire_time,
@@ -208,7 +210,8 @@ class _Assembly:
         table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
-        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config))
+        claims = RouteClaims(says_query=config.cache.no_vary_search, reads_query=context.unseen.may_read_queries)
+        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config), claims)
         return Dispatcher(
             matcher=Matcher(
                 table,

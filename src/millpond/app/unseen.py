@@ -31,6 +31,7 @@ class Unseen:
     def __init__(self, app: LayeredFastAPI, call: object, tracing: Tracing) -> None:
         self._app, self._call, self._tracing = app, call, tracing
         self._looks_again, self._unseen, self._unobserved, self._is_measured = 0.0, False, False, True
+        self._may_read_queries = True
 
     def __call__(self) -> bool:
         """Whether nothing has to see requests."""
@@ -47,6 +48,11 @@ class Unseen:
         self._look()
         return self._is_measured
 
+    def may_read_queries(self) -> bool:
+        """Whether code of the user's stands in front of the routes, which may answer by the query, or by a cookie."""
+        self._look()
+        return self._may_read_queries
+
     def _look(self) -> None:
         now = time.monotonic()
         if now >= self._looks_again:
@@ -55,6 +61,9 @@ class Unseen:
             self._is_measured = fastapi_names.is_observed(self._app)
             self._unobserved = not self._is_measured and self._is_unobserved()
             self._unseen = self._unobserved and starlette_names.user_middleware(self._app) == []
+            in_front = starlette_names.known_middleware(self._app)
+            is_subclass = type(self._app).__call__ is not self._call
+            self._may_read_queries = is_subclass or not all(map(_runs_no_other_code, in_front))
 
     def look_again(self) -> None:
         """Look at the next call, whenever that is."""
@@ -93,3 +102,14 @@ def _is_starlettes(middleware: Middleware) -> bool:
     made: object = middleware.cls
     module = getattr(made, "__module__", "")
     return made is not BaseHTTPMiddleware and module.startswith(("starlette.middleware.", "fastapi.middleware."))
+
+
+def _runs_no_other_code(middleware: Middleware) -> bool:
+    """Whether it is one of Starlette's own, and none of its options is a function or an object of the user's."""
+    return _is_starlettes(middleware) and all(map(_is_plain, (*middleware.args, *middleware.kwargs.values())))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bytes | int | float)

@@ -65,6 +65,7 @@ def entry_of(
         rendered_at=rendered_at,
         revalidate=rendered.lifetime.revalidate,
         expire=rendered.lifetime.expire,
+        client_stale=rendered.client_stale,
         tags=(*rendered.tags, *target.own_tags),
         generation=generation,
         build=build,

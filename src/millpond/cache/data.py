@@ -60,6 +60,7 @@ class Filled(NamedTuple):
     tags: tuple[str, ...]
     storable: bool
     short_lived: bool = False
+    client_stale: float | None = None
     came: Came | None = None
     jitter: float | None = None
     """The share of the lifetime by which it may go stale earlier; None: the configuration's."""
@@ -135,6 +136,7 @@ class DataRead(Read):
             generation=run.generation,
             build=_NO_BUILD,
             short_lived=filled.short_lived,
+            client_stale=filled.client_stale,
             came=filled.came,
             jitter=drawn_jitter(self.cache.jitter if filled.jitter is None else filled.jitter, self.key, run.began),
         )
@@ -188,6 +190,8 @@ class DataCache:
     soft_timeout: float = math.inf
     """Seconds that what is stored waits for fresh data, where stale data may be used."""
     cache_components: bool = False
+    client_stale: bool = False
+    """Whether answers tell clients the `stale` of the data that they are made of."""
     profiles: Mapping[str, Profile] = field(default_factory=lambda: dict(BUILT_IN))
     application: ASGIApp | None = None
     """Answers fetches of the application's own paths, in process (D19)."""

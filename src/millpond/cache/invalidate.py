@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from millpond.cache.active_application import endpoint_run, required_cache
 from millpond.cache.given_tags import usable_tags
 from millpond.cache.refresh import runs_begun
+from millpond.cache.told import INVALIDATED
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
@@ -23,7 +24,7 @@ from millpond.render.user_code import user_place
 from millpond.routes.naming.named_path import MAX_PATH, named_by, named_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from millpond.cache.data import DataCache
     from millpond.errors import Place
@@ -159,6 +160,11 @@ class InvalidationOrder(NamedTuple):
         """What looks like a mistake in the paths."""
         return [each.warning for each in self.paths if each.warning is not None]
 
+    @property
+    def tags_of_paths(self) -> list[str]:
+        """The tags of what the paths name."""
+        return list(dict.fromkeys(tag for path in self.paths for tag in path.tags))
+
     def carry_out(self, store: Store, purges: Purges | None, *, expire_after: float | None) -> dict[str, int]:
         """Invalidate the tags and paths; `expire_after` applies to the tags only.
 
@@ -167,8 +173,7 @@ class InvalidationOrder(NamedTuple):
         """
         done = invalidate_tags(store, purges, self.tags, expire_after=expire_after)
         if self.paths:
-            tags = list(dict.fromkeys(tag for path in self.paths for tag in path.tags))
-            done = invalidate_tags(store, purges, tags, expire_after=0)
+            done = invalidate_tags(store, purges, self.tags_of_paths, expire_after=0)
         return {"tags": len(self.tags), "paths": len(self.paths), "generation": done.generation}
 
 
@@ -256,10 +261,20 @@ def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Inv
     kept = list(map(kept_tag, tags))
     if scope is not None:
         scope.own_invalidations.update(dict.fromkeys(kept, done.generation))
+    _tell_answer(scope, kept)
     counted_again = _counted_again(scope)
     if counted_again is not None and kept:
         counted_again.note(cache.store, kept, expire_after, begun)
     return done
+
+
+def _tell_answer(scope: Scope | None, kept: Iterable[str]) -> None:
+    """Have the answer of the request that is answered here say what was invalidated, if it hasn't begun."""
+    endpoint = endpoint_run() if scope is None else None
+    asgi = scope.asgi if isinstance(scope, LiveScope) else None if endpoint is None else endpoint.asgi
+    invalidated: dict[str, None] | None = None if asgi is None else asgi.get(INVALIDATED)
+    if invalidated is not None and len(invalidated) <= MAX_TAGS:  # more don't fit into a header
+        invalidated.update(dict.fromkeys(kept))
 
 
 def _counted_again(scope: Scope | None) -> OwnInvalidations | None:

@@ -51,6 +51,7 @@ def response_tags(*tags: str) -> None:
 def response_life(
     profile: str | None = None,
     *,
+    stale: float | None = None,
     revalidate: float | None = None,
     expire: float | None = None,
     jitter: float | None = None,
@@ -63,6 +64,8 @@ def response_life(
 
     Args:
         profile: the name of a lifetime, such as "hours" (R5.33); or give single ages instead.
+        stale: seconds of age up to which clients may use it without asking: `max-age`. That of a named lifetime is sent
+            with `[cache] client_stale` only. No invalidation reaches clients.
         revalidate: seconds after which the answer is rendered again; math.inf: never; 0: the answer isn't stored, which
             makes the route live.
         expire: seconds after which the answer may no longer be served; math.inf: never.
@@ -77,13 +80,14 @@ def response_life(
         return
     scope = _answering("response_life()", "cache_life()")
     data = cache_of(scope)
-    ages_say_nothing = revalidate is None and expire is None
+    ages_say_nothing = stale is None and revalidate is None and expire is None
     if (profile is None) is ages_say_nothing and not (profile is None and jitter is not None):
         raise UsageError(f"{at(scope.place())}response_life() takes the name of a lifetime, or ages in seconds.")
     try:
         chosen = None if jitter is None else checked_jitter(jitter)
         if profile is None:
-            named = Profile(None, *settled(ages_given(None, revalidate, expire), FOREVER, FOREVER))
+            ages = ages_given(stale, revalidate, expire)
+            named = Profile(ages.get("stale"), *settled(ages, FOREVER, FOREVER))
         else:
             named = profile_named(profile, BUILT_IN if data is None else data.profiles)
     except (InvalidLife, InvalidJitter, UnknownProfile) as error:
@@ -92,7 +96,8 @@ def response_life(
         scope.record_effect("response_life(revalidate=0)")
     elif data is not None and data.cache_components and short_lived(named.lifetime, named.stale):
         scope.record_short_lived("response_life()")
-    scope.learn(named.lifetime, ())
+    is_said = profile is None or (data is not None and data.client_stale)
+    scope.learn(named.lifetime, (), named.stale if is_said else None)
     scope.jitter = widest(scope.jitter, named.jitter if chosen is None else chosen)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.policy.lifetime import FOREVER, Lifetime
+from millpond.policy.lifetime import FOREVER, Lifetime, lower
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 OWN_ANSWER = "millpond.own_answer"
 """The key of an ASGI scope under which the OwnAnswer is found that hears of the answer."""
+
+INVALIDATED = "millpond.invalidated"
+"""The key of an ASGI scope with the tags that its request has invalidated, where caches in front are to hear of them
+by its answer: a dict, as copies of a scope share that."""
 
 
 class Told(NamedTuple):
@@ -20,15 +24,17 @@ class Told(NamedTuple):
     lifetime: Lifetime
     tags: tuple[str, ...]
     short_lived: bool = False
+    client_stale: float | None = None
+    """Seconds for which clients may keep what is made of it."""
 
 
 def joined(several: Sequence[Told]) -> Told:
     """What several fills say together."""
-    lifetime, tags = FOREVER, dict[str, None]()
+    lifetime, tags, client_stale = FOREVER, dict[str, None](), None
     for each in several:
-        lifetime = lifetime.lowered(each.lifetime)
+        lifetime, client_stale = lifetime.lowered(each.lifetime), lower(client_stale, each.client_stale)
         tags.update(dict.fromkeys(each.tags))
-    return Told(lifetime, tuple(tags), any(each.short_lived for each in several))
+    return Told(lifetime, tuple(tags), any(each.short_lived for each in several), client_stale)
 
 
 class FillFailure(Exception):

@@ -103,6 +103,8 @@ def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "entry", f"status {cache['status']}, {cache['age']} s old, {left}"
     revalidate, expire = (duration_cell(cache[name] or None) or "never" for name in ("revalidate", "expire"))
     sooner = "" if cache["stale_after"] == (cache["revalidate"] or None) else f" (stale after {cache['stale_after']} s)"
-    yield "lifetime", f"revalidate {revalidate}{sooner}, expire {expire}"
+    stale = cache["client_stale"]
+    for_clients = "" if stale is None else f", for clients {duration_cell(stale) or '0s'}"
+    yield "lifetime", f"revalidate {revalidate}{sooner}, expire {expire}{for_clients}"
     if cache["tags"]:
         yield "tags", ", ".join(cache["tags"])

@@ -58,6 +58,11 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The largest answer of an upstream that `fetch` reads, decoded; a larger one is an error."""
     max_query_variants: int = 100
     """How many answers of one path are kept for different queries, if the route has `cache_query`."""
+    no_vary_search: bool = True
+    """Whether stored answers have No-Vary-Search, so that browsers and CDNs share them among URLs that differ in
+    parameters of the query that aren't part of the key."""
+    client_stale: bool = False
+    """Whether the `stale` of lifetimes that data has been given is sent as `max-age`, for clients."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
     """Codings in which clients may get answers, where that saves 10 % or more, best first; [] for none."""
     across_builds: Literal["drop", "stale"] = "drop"

@@ -132,16 +132,21 @@ class CdnConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds, in CDN-Cache-Control: the longest that a CDN keeps an answer, even if a purge is lost."""
     max_header_bytes: Bytes = 4096
     """The longest list of keys. An answer whose keys don't fit has a single key instead, which every purge includes."""
+    other_max_age: Seconds = 60.0
+    """Seconds for which caches in front keep what no route answers: 404s of unknown paths, redirects, files of
+    `public/`, `/openapi.json` and the pages of the API's documentation. 0: not at all."""
     purge: list[AnyPurgerConfig] = []
     """The caches that invalidations are sent to."""
 
     def surrogates(self) -> Surrogates:
         """The surrogate headers of answers."""
-        return Surrogates(self.headers, self.cdn_cache_control, self.max_age, self.max_header_bytes)
+        return Surrogates(self.headers, self.cdn_cache_control, self.max_age, self.max_header_bytes, self.other_max_age)
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         yield from not_positive({"cdn.max_age": self.max_age})
+        if self.other_max_age < 0:
+            yield f'"cdn.other_max_age" is {self.other_max_age}; it must be 0 or more.'
         if self.max_age is not None and not self.cdn_cache_control:
             yield '"cdn.max_age" is sent in CDN-Cache-Control; it needs cdn_cache_control = true.'
         if not _MIN_HEADER_BYTES <= self.max_header_bytes <= _MAX_HEADER_BYTES:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -23,7 +24,6 @@ from millpond.internals.untouched import untouched
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from starlette.middleware import Middleware
     from starlette.middleware.base import DispatchFunction
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message
@@ -134,6 +134,17 @@ class LayeredFastAPI(FastAPI):
 
     built_stack: ASGIApp | None = None
     """What `build_middleware_stack` has made last."""
+    added_middleware: list[Middleware]
+    """What was given to the constructor and to `add_middleware`, outermost first."""
+
+    def __init__(self, **options: Any) -> None:
+        self.added_middleware = list(options.get("middleware") or ())
+        super().__init__(**options)
+
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """As FastAPI's."""
+        super().add_middleware(middleware_class, *args, **kwargs)
+        self.added_middleware.insert(0, Middleware(middleware_class, *args, **kwargs))
 
     @abstractmethod
     def innermost(self) -> Middleware:
@@ -155,6 +166,11 @@ class LayeredFastAPI(FastAPI):
 def user_middleware(app: Starlette) -> list[Middleware] | None:
     """The user's middleware, outermost first; None if the name is unknown, so that there may be any."""
     return app.user_middleware if USER_MIDDLEWARE.is_known else None
+
+
+def known_middleware(app: LayeredFastAPI) -> list[Middleware]:
+    """The user's middleware, outermost first: what is in the list, or, if its name is unknown, what was added to it."""
+    return app.user_middleware if USER_MIDDLEWARE.is_known else app.added_middleware
 
 
 def has_own_stack(app: LayeredFastAPI) -> bool:

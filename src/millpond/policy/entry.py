@@ -74,6 +74,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     short_lived: bool = False
     """Whether the lifetime is too short for prerenders (R5.38)."""
     backoff: Backoff | None = None
+    client_stale: float | None = None
+    """Seconds for which clients may keep it without asking; None: nobody has said so."""
     came: Came | None = None
     """Of fetched data; None for other kinds."""
     jitter: float = 0.0

@@ -104,16 +104,23 @@ def canonical_query(names: Sequence[str], query_string: bytes) -> str:
     """The parameters of a query string that `cache_query` allows, in canonical form for the key.
 
     Parameters are in the order of `names`. A value that is repeated counts once, at its last position, as a
-    handler that asks for one value gets the last one. `+` and `%20` are the same.
+    handler that asks for one value gets the last one. `+` and `%20` are the same, and so are a byte beyond ASCII and
+    its escape: browsers send the latter, and caches take both for the same URL.
     """
     if not names or not query_string:
         return ""
     values: dict[str, list[str]] = {name: [] for name in names}
-    given = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    given = parse_qsl(_escaped(query_string), keep_blank_values=True)
     for name, value in list(dict.fromkeys(reversed(given)))[::-1]:
         if name in values:
             values[name].append(value)
     return urlencode(values, doseq=True)
+
+
+def _escaped(query_string: bytes) -> str:
+    if query_string.isascii():
+        return query_string.decode("ascii")
+    return "".join([chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in query_string])
 
 
 def data_key(kind: str, *parts: bytes) -> str:

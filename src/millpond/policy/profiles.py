@@ -19,7 +19,8 @@ class Profile(NamedTuple):
     """Three ages in seconds; None: never."""
 
     stale: float | None
-    """How long a browser may keep the data. Millpond uses it only to recognise short-lived data (R5.38)."""
+    """How long a browser may keep the data: `max-age`, where that is said (R11.14). It also tells short-lived data
+    (R5.38)."""
     revalidate: float | None
     expire: float | None
     jitter: float | None = None

@@ -271,6 +271,14 @@ EVERYTHING = below_tag("/")
 """The built-in tag that every answer has."""
 
 
+def is_narrow(tag: str) -> bool:
+    """Whether a tag is a user's or one path's, rather than that of a route or of everything below a folder.
+
+    The digest of a long path counts as one path's, though it may be that of everything below.
+    """
+    return not is_own(tag) or tag.startswith((_PATH, _DIGEST))
+
+
 def is_own(tag: str) -> bool:
     """Whether it is a built-in tag of routes and paths."""
     return tag.startswith(_OWN)

@@ -13,8 +13,9 @@ from millpond.purge.purger import PurgeOutcome, PurgeRequest, PurgeResponse, Ver
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TAGS_PER_REQUEST = 30
-"""Its documentation says 100 by now; 30 has always worked."""
+_TAGS_PER_REQUEST = 100
+"""The operations that one request may have, on every plan
+(https://developers.cloudflare.com/cache/how-to/purge-cache/)."""
 
 
 class _Error(msgspec.Struct):

@@ -62,6 +62,8 @@ class Rendered:
     """None while serving."""
     jitter: float | None = None
     """The share of the lifetime by which it may go stale earlier; None: the configuration's."""
+    client_stale: float | None = None
+    """Seconds for which clients may keep it; None: nobody has said so."""
 
 
 @dataclass(slots=True)
@@ -254,6 +256,7 @@ class Renderer:
             tags=tuple(scope.tags),
             inputs=scope.inputs,
             jitter=scope.jitter,
+            client_stale=scope.client_stale,
         )
 
 

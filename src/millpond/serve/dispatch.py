@@ -19,6 +19,7 @@ from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.render.target import Target
 from millpond.routes.public.public_file import PublicFile
 from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.fronted.same_for_all import SAME_FOR_ALL
 from millpond.serve.live import ANSWER_ENDPOINT, LiveRequest, at_once
 from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import EarlyAnswer, Matched
@@ -125,6 +126,7 @@ class Dispatcher:
             if isinstance(matched, EarlyAnswer):
                 if matched.location is None:
                     raise HTTPException(matched.status)
+                asgi[SAME_FOR_ALL] = True
                 await send_plain(send, matched.status, [(b"location", matched.location.encode("latin-1"))])
                 return
             if isinstance(matched, PublicFile):
@@ -140,6 +142,7 @@ class Dispatcher:
     async def _answer_with_file(self, file: PublicFile, asgi: Scope, receive: Receive, send: Send) -> None:
         if self.public is None:
             raise HTTPException(404)
+        asgi[SAME_FOR_ALL] = True
         await self.public(file, asgi, receive, send)
 
     async def _answer_declared(self, asgi: Scope, receive: Receive, send: Send) -> None:
@@ -238,7 +241,8 @@ class Dispatcher:
         self._decide(asgi, target, cached.decision, answered)
         if own is not None:
             own.learn(cached.lifetime, cached.entry.tags)
-        await send_cached(asgi, send, cached, self.responses.coded, self.clock, self.hits.surrogates)
+        hits, claims = self.hits, self.hits.claims.of(target.route)
+        await send_cached(asgi, send, cached, self.responses.coded, self.clock, hits.surrogates, claims)
 
     async def _rendered(self, target: Target, *, waits: bool) -> Cached | RenderFailed:
         try:

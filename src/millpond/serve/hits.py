@@ -19,6 +19,7 @@ from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Nego
 from millpond.serve.configured.path_headers import PathHeaders
 from millpond.serve.matching.base_path import sent_path
 from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
+from millpond.serve.route_claims import RouteClaims
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Hits:
         surrogates: Surrogates | None = None,
         root_path: str = "",
         configured: ConfiguredAnswers | None = None,
+        claims: RouteClaims | None = None,
     ) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
@@ -170,6 +172,7 @@ class Hits:
         """Makes the headers for caches in front; None where there are none."""
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self._configured = configured
+        self.claims = claims or RouteClaims(says_query=False)
         self._cors: Cors | None = None
         self.is_unseen: Callable[[], bool] = lambda: True
         """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests; what
@@ -296,8 +299,8 @@ class Hits:
             # It was judged before. Since then only a tag of its own can have made it stale.
             is_fresh = generation == prepared.generation or not is_invalidated(entry, now, self._store.row)
         elif is_short(entry.headers):
-            coded, eager = self._responses.coded, self._responses.eager
-            prepared = PreparedEntry(entry, cached_path.forget, self._volatile, coded, eager)
+            claims, eager = self.claims.of(cached_path.target.route), self._responses.eager
+            prepared = PreparedEntry(entry, cached_path.forget, self._volatile, self._responses.coded, claims, eager)
             is_fresh = self._responses.judge(entry).reason is Reason.FRESH
         else:
             return None

@@ -146,23 +146,13 @@ class PreparedEntry:
         gone: called, with the weak reference, when the entry was freed.
         volatile_table: of the application.
         coded: of the application.
+        claims: what the route says of all its answers.
         eager: the last share of its lifetime in which it is due.
     """
 
     __slots__ = (
-        *(
-            "_coded",
-            "_due_after",
-            "_first",
-            "_oldest",
-            "_others",
-            "_shown",
-            "_volatile_table",
-            "entry",
-            "generation",
-            "mark",
-        ),
-        *("rendered_at", "since", "until", "version", "volatile"),
+        *("_claims", "_coded", "_due_after", "_first", "_oldest", "_others", "_shown", "_volatile_table", "entry"),
+        *("generation", "mark", "rendered_at", "since", "until", "version", "volatile"),
     )
 
     def __init__(
@@ -171,12 +161,13 @@ class PreparedEntry:
         gone: Callable[[weakref.ref[Entry]], None],
         volatile_table: VolatileHeadersTable,
         coded: CodedBodies,
+        claims: Headers = (),
         eager: float = 0.0,
     ) -> None:
         self.entry = weakref.ref(entry, gone)
         self.mark = object()
         """Identifies this entry without holding it."""
-        self._volatile_table, self._coded = volatile_table, coded
+        self._volatile_table, self._coded, self._claims = volatile_table, coded, claims
         self.rendered_at = entry.rendered_at
         self._oldest = oldest_fresh(entry)
         self._due_after = due_after(entry.stale_after, entry.expire, eager)
@@ -230,7 +221,7 @@ class PreparedEntry:
         chosen = self._coded.at_once(entry, negotiation)
         if chosen is None:
             return None
-        lasting = lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates)
+        lasting = lasting_headers(chosen.headers, entry, HIT, self._volatile_table.surrogates, self._claims)
         representation = next((one for one in self.representations.values() if one.is_of(chosen, lasting)), None)
         is_new = representation is None
         if representation is None:

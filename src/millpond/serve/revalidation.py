@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from millpond.cache.invalidate import Expiry, InvalidationOrder, expire_after_of
+from millpond.cache.told import INVALIDATED
 from millpond.config.ranges import too_short
 from millpond.errors import ConfigError, UsageError
 from millpond.serve.sending import send_plain
@@ -112,7 +113,7 @@ class RevalidateEndpoint:
         """
         try:
             self._admit(asgi)
-            answer: Mapping[str, object] = self._invalidate(_decoded(await _body(receive)))
+            answer: Mapping[str, object] = self._invalidate(_decoded(await _body(receive)), asgi)
             status, headers = 200, list[tuple[bytes, bytes]]()
         except _RequestRefused as refusal:
             status, answer, headers = refusal.status, {"error": str(refusal)}, refusal.headers
@@ -135,7 +136,7 @@ class RevalidateEndpoint:
         log.warning("a call to %s had no right secret", self.path)
         raise _RequestRefused(401, "the secret is wrong", [(b"www-authenticate", b"Bearer")])
 
-    def _invalidate(self, body: OrderBody) -> dict[str, object]:
+    def _invalidate(self, body: OrderBody, asgi: Scope) -> dict[str, object]:
         profile = Expiry(expire=body.profile.expire) if isinstance(body.profile, _Expiry) else body.profile
         try:
             order = InvalidationOrder.of(body.tags, body.paths, body.type, self.names)
@@ -147,6 +148,7 @@ class RevalidateEndpoint:
         for warning in order.warnings:
             log.warning("%s: %s", self.path, warning)
         done = order.carry_out(self.store, self.purges, expire_after=expire_after)
+        asgi.setdefault(INVALIDATED, {}).update(dict.fromkeys((*order.tags, *order.tags_of_paths)))
         return {**done, "warnings": order.warnings} if order.warnings else {**done}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from millpond.cache.coding.coded_bodies import CodedBodies
     from millpond.cache.responses import Cached
     from millpond.policy.decision import Decision
-    from millpond.policy.entry import Entry
+    from millpond.policy.entry import Entry, Headers
     from millpond.policy.freshness import Clock
     from millpond.policy.http.reply import Reply
     from millpond.policy.http.surrogate import Surrogates
@@ -42,13 +42,19 @@ async def send_plain(
 
 
 async def send_cached(
-    scope: Scope, send: Send, cached: Cached, coded: CodedBodies, clock: Clock, surrogates: Surrogates | None
+    scope: Scope,
+    send: Send,
+    cached: Cached,
+    coded: CodedBodies,
+    clock: Clock,
+    surrogates: Surrogates | None,
+    claims: Headers = (),
 ) -> int:
     """Send an entry: whole, without its body for HEAD, or as 304. Returns the status that was sent."""
     entry = cached.entry
     chosen = await coded.reply(entry, Negotiation.of(scope["headers"]))
     now = clock()
-    headers = headers_of(chosen, entry, cached.decision, now, surrogates)
+    headers = headers_of(chosen, entry, cached.decision, now, surrogates, claims)
     body = b"" if scope["method"] == "HEAD" else chosen.body
     await send({"type": "http.response.start", "status": chosen.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -56,10 +62,10 @@ async def send_cached(
 
 
 def headers_of(
-    chosen: Reply, entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None
+    chosen: Reply, entry: Entry, decision: Decision, now: float, surrogates: Surrogates | None, claims: Headers = ()
 ) -> list[tuple[bytes, bytes]]:
     """All headers of a reply, in the order in which they are sent."""
-    lasting = lasting_headers(chosen.headers, entry, decision, surrogates)
+    lasting = lasting_headers(chosen.headers, entry, decision, surrogates, claims)
     return lasting + volatile_headers(entry, decision, now, surrogates) + length_headers(chosen.status, chosen.body)
 
 

@@ -43,6 +43,7 @@ class _Head(msgspec.Struct, array_like=True):
     short_lived: bool
     came: Came | None
     jitter: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    client_stale: float | None
     size: Annotated[int, msgspec.Meta(ge=0)]
     """Of the body, in bytes. It is deflated if the frame has fewer."""
 
@@ -68,6 +69,7 @@ def encode_frame(entry: Entry) -> bytes:
         entry.short_lived,
         entry.came,
         entry.jitter,
+        entry.client_stale,
         len(entry.body),
     )
     head, body = _encoder.encode(_Head(*fields)), _packed(entry)
@@ -120,6 +122,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         short_lived=head.short_lived,
         came=head.came,
         jitter=head.jitter,
+        client_stale=head.client_stale,
     )
 
 

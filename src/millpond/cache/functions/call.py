@@ -198,7 +198,7 @@ class Call:
         Raises:
             DynamicAccess: the result is too short-lived for a prerender (R5.38), or has `revalidate = 0`.
         """
-        self._contribute(Told(result.lifetime, result.tags, result.short_lived))
+        self._contribute(Told(result.lifetime, result.tags, result.short_lived, result.client_stale))
         if self.is_late and self.scope is not None and isinstance(result, Entry):
             self.scope.limit(lifetime_of_old(result, self.cache.clock()))
         return self._value
@@ -243,6 +243,7 @@ class Call:
             storable=told.lifetime.revalidate != 0 and len(told.tags) <= MAX_TAGS_OF_ONE,
             short_lived=told.short_lived,
             jitter=self._jitter(scope),
+            client_stale=told.client_stale,
         )
 
     def _jitter(self, scope: FillScope) -> float | None:
@@ -272,7 +273,8 @@ class Call:
             cache.observed.note(self.definition.reported(scope.project), scope.inputs, lifetime, tags)
         stale = chosen.get("stale", default.stale)
         is_short_lived = cache.cache_components and short_lived(lifetime, stale)  # for good, not by what was stale
-        return Told(lifetime.lowered(scope.at_most), tags, is_short_lived)
+        client_stale = chosen.get("stale", scope.client_stale)
+        return Told(lifetime.lowered(scope.at_most), tags, is_short_lived, client_stale)
 
     def _chosen(self, scope: FillScope) -> Ages:
         """The ages from the options and from `cache_life`; the lowest wins (R5.34)."""
@@ -294,7 +296,8 @@ class Call:
             return
         if scope.inputs is not None:
             scope.inputs.functions[self.definition.reported(scope.project)] = None
-        scope.learn(told.lifetime, told.tags)
+        is_said = scope.in_function or self.cache.client_stale
+        scope.learn(told.lifetime, told.tags, told.client_stale if is_said else None)
         if told.lifetime.revalidate == 0:
             scope.record_uncached(f"{self.name} with revalidate = 0")
         if told.short_lived:

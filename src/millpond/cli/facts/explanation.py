@@ -258,6 +258,7 @@ def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: f
         "revalidate": whole(entry.revalidate, never=False),
         "expire": whole(entry.expire),
         "stale_after": None if entry.stale_after is None else whole(round(entry.stale_after, 1)),
+        "client_stale": None if entry.client_stale is None else whole(entry.client_stale),
         "tags": [tag for tag in entry.tags if not is_own(tag)],
     }
 

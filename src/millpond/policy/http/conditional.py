@@ -6,6 +6,7 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.http.caching.no_vary_search import NAME as NO_VARY_SEARCH
 from millpond.policy.http.surrogate import CACHE_GROUPS, CDN_CACHE_CONTROL, KEY_HEADERS
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.entry import Headers
 
-_ENTITY_TAG = re.compile(rb'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_ENTITY_TAG = re.compile(rb'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _SENT_WITH_304 = {
     b"cache-control",
     b"content-location",
@@ -23,6 +24,7 @@ _SENT_WITH_304 = {
     b"age",
     b"cache-status",
     b"x-nextjs-cache",
+    NO_VARY_SEARCH,
     # A cache that revalidates takes the new keys from the 304: the tags may have changed though the body hasn't.
     CDN_CACHE_CONTROL.encode(),
     CACHE_GROUPS.encode(),
@@ -44,6 +46,9 @@ class Conditions(NamedTuple):
     """The opaque tags of If-None-Match, without quotes and `W/`, as the comparison is weak (§13.1.2)."""
     anything: bool = False
     """`If-None-Match: *`."""
+    weak: frozenset[bytes] = frozenset()
+    """Those of `tags` that were given as weak ones alone: what the client holds may have other bytes, as the answer in
+    a coding whose validator is weak has."""
     since: bytes | None = None
     """If-Modified-Since; None if there is an If-None-Match, which takes precedence (§13.1.3)."""
 
@@ -60,7 +65,15 @@ class Conditions(NamedTuple):
         candidates = b",".join(lines)
         if candidates.strip() == b"*":
             return cls(anything=True)
-        return cls(frozenset(match[1] for match in _ENTITY_TAG.finditer(candidates)))
+        given = [(match[2], match[1] is None) for match in _ENTITY_TAG.finditer(candidates)]
+        tags = frozenset(tag for tag, _ in given)
+        return cls(tags, weak=tags - {tag for tag, is_strong in given if is_strong})
+
+    def hold_weakly(self, response: Headers) -> bool:
+        """Whether the client holds the validator of this answer as a weak one alone. Names are lower case."""
+        etag = _first(response, b"etag")
+        own = None if etag is None else _ENTITY_TAG.fullmatch(etag.strip())
+        return own is not None and own[2] in self.weak
 
     def hold(self, status: int, response: Headers) -> bool:
         """Whether the client already holds this answer, so that a 304 is sent.
@@ -74,7 +87,7 @@ class Conditions(NamedTuple):
         if self.tags:
             etag = _first(response, b"etag")
             own = _ENTITY_TAG.fullmatch(etag.strip()) if etag is not None else None
-            return own is not None and own[1] in self.tags
+            return own is not None and own[2] in self.tags
         modified = _first(response, b"last-modified")
         return self.since is not None and modified is not None and _not_later(modified, self.since)
 

@@ -35,8 +35,21 @@ VOLATILE = frozenset({b"age", b"cache-status", b"cdn-cache-control", b"x-nextjs-
 """The headers that `volatile_headers` makes."""
 
 
-def cache_control(lifetime: Lifetime) -> bytes:
-    """`s-maxage` and `stale-while-revalidate` for a lifetime (R4.22, K.5)."""
+def cache_control(lifetime: Lifetime, client_stale: float | None = None) -> bytes:
+    """`s-maxage` and `stale-while-revalidate` for a lifetime (R4.22, K.5).
+
+    Args:
+        lifetime: of the answer.
+        client_stale: seconds of age up to which clients may use it without asking, `max-age`; None: it isn't said.
+    """
+    said = _for_shared_caches(lifetime)
+    if client_stale is None or said == UNCACHED:
+        return said
+    expire = YEAR if lifetime.expire is None else lifetime.expire
+    return b"max-age=%d, %b" % (min(client_stale, expire, YEAR), said)
+
+
+def _for_shared_caches(lifetime: Lifetime) -> bytes:
     revalidate, expire = lifetime
     if revalidate is None:
         return b"s-maxage=%d" % YEAR
@@ -93,7 +106,7 @@ def strong_etag(body: bytes) -> bytes:
 
 
 def lasting_headers(
-    own: Headers, entry: Entry, decision: Decision, surrogates: Surrogates | None = None
+    own: Headers, entry: Entry, decision: Decision, surrogates: Surrogates | None = None, claims: Headers = ()
 ) -> list[tuple[bytes, bytes]]:
     """The headers that stay the same while the entry is fresh. The handler's own Cache-Control wins (R4.23).
 
@@ -102,12 +115,16 @@ def lasting_headers(
         entry: the entry that is sent.
         decision: the decision about the request.
         surrogates: the settings for caches in front; None: none are configured.
+        claims: what the route says of all answers that are kept, unless the handler has said it.
     """
     headers = list(own)
+    if claims and keepable(decision):
+        headers += [claim for claim in claims if not has(entry.headers, claim[0])]
     if surrogates is not None and not keepable(decision):
         headers = for_one_request(headers)
     elif not has(entry.headers, b"cache-control"):
-        headers.append((b"cache-control", cache_control(advertised_lifetime(entry, decision))))
+        stale = entry.client_stale if keepable(decision) else None
+        headers.append((b"cache-control", cache_control(advertised_lifetime(entry, decision), stale)))
     if surrogates is not None:
         headers += key_headers(entry.tags, surrogates)
     return headers
@@ -152,12 +169,13 @@ def live_headers(
     without caching headers, as caches may store it heuristically (RFC 9111 §4.2.2), and for one that sets a cookie.
     """
     headers = [(name.lower(), value) for name, value in headers]
-    if decision.action is Action.BYPASS or (fronted and not _meant_for_caches(headers)):
+    if decision.action is Action.BYPASS or (fronted and not is_meant_for_caches(headers)):
         headers = for_one_request(headers)
     return headers + decision_headers(decision)
 
 
-def _meant_for_caches(headers: list[tuple[bytes, bytes]]) -> bool:
+def is_meant_for_caches(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether an application has said itself what caches may do; with a cookie, only to forbid it. Lower-case names."""
     if has(headers, b"set-cookie"):
         return says_private(headers) is not None
     return says_who_may_keep(headers)

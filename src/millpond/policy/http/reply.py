@@ -75,6 +75,8 @@ def choose(entry: Entry, negotiation: Negotiation, available: Sequence[Coding]) 
         for held in dict.fromkeys((coding, None, *available)):
             headers = _headers(entry, held)
             if conditions.hold(entry.status, headers):
+                if held is None and varies_by_dictionary(headers) and conditions.hold_weakly(headers):
+                    headers = _with_weak_validator(headers)
                 return Reply(304, tuple(headers_of_304(headers)), b"")
     return plain(entry) if coding is None else coding
 
@@ -106,8 +108,16 @@ def by_dictionary(entry: Entry, body: bytes) -> Reply:
 
     Its bytes depend on the client's dictionary, so its validator is weak (RFC 9110 §8.8.1); it holds for any coding.
     """
-    headers = [(name, weak(value) if name == b"etag" else value) for name, value in entry.headers]
-    return Reply(entry.status, (*headers, _BY_DICTIONARY), body)
+    return Reply(entry.status, (*_with_weak_validator(entry.headers), _BY_DICTIONARY), body)
+
+
+def _with_weak_validator(headers: Headers) -> Headers:
+    """With the validator of the coding `dcz`.
+
+    A 304 to who holds an answer in it must have that one. With the strong one of the plain body, a cache would take its
+    bytes for those (RFC 9110 §15.4.5, RFC 9111 §4.3.4).
+    """
+    return tuple((name, weak(value) if name == b"etag" else value) for name, value in headers)
 
 
 def in_coding(entry: Entry, coding: Coding, body: bytes) -> Reply:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millpond.policy.http.fields.directives import directives_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -33,13 +35,8 @@ def unshareable(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 def says_private(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """The Cache-Control directive that forbids shared caches to store an answer; None when there is none."""
-    for name, value in headers:
-        if name == b"cache-control":
-            for directive in value.lower().split(b","):
-                word = directive.split(b"=", 1)[0].strip()
-                if word in (b"private", b"no-store"):
-                    return word.decode()
-    return None
+    directives = directives_of(headers)
+    return next((word.decode() for word in directives if word in (b"private", b"no-store")), None)
 
 
 HOP_BY_HOP = {
@@ -56,11 +53,15 @@ HOP_BY_HOP = {
 """Headers of one connection (RFC 9110 §7.6.1)."""
 
 _SET_WHEN_SENT = {b"content-length", b"date", b"age", b"cache-status", b"x-nextjs-cache"}
+_NOT_KEPT = {b"accept-ranges"}
+"""A promise of whoever made the answer, which who keeps it doesn't: a request for a range gets the whole (RFC 9110
+§14.3)."""
 
 
 def kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers to store: lower-case names, without hop-by-hop headers (RFC 9110 §7.6.1) and those set when sent."""
+    """The headers to store: lower-case names, without hop-by-hop headers (RFC 9110 §7.6.1), those set when sent, and
+    what only who made the answer can keep."""
     lowered = [(name.lower(), value) for name, value in headers]
     listed = {part.strip().lower() for name, value in lowered if name == b"connection" for part in value.split(b",")}
-    dropped = HOP_BY_HOP | _SET_WHEN_SENT | listed
+    dropped = HOP_BY_HOP | _SET_WHEN_SENT | _NOT_KEPT | listed
     return tuple((name, value) for name, value in lowered if name not in dropped)

@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.lifetime import YEAR, Lifetime
-from millpond.policy.tags import DIGESTED, digest_of, is_own
+from millpond.policy.tags import DIGESTED, digest_of, is_narrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from millpond.policy.entry import Headers
 
 KEY_HEADERS = {"cache-tag": ",", "surrogate-key": " ", "xkey": " "}
 """The headers that list an answer's keys, with their separators: Cloudflare's, Fastly's and Varnish's."""
@@ -23,6 +25,12 @@ CACHE_GROUPS = "cache-groups"
 
 CDN_CACHE_CONTROL = "cdn-cache-control"
 """RFC 9213: Cache-Control that only CDNs obey."""
+
+CACHE_GROUP_INVALIDATION = b"cache-group-invalidation"
+"""RFC 9875: the same, of groups that the answer to an unsafe request invalidates."""
+
+MOST_GROUPS = 32
+"""RFC 9875 §2 requires every cache to support as many groups of an answer."""
 
 LONGEST_KEY = 32
 """Characters: RFC 9875 §2 requires every cache to accept group names of this length."""
@@ -45,6 +53,8 @@ class Surrogates(NamedTuple):
     """The maximum number of seconds for which a CDN may keep an answer. A shorter lifetime of the answer wins."""
     max_header_bytes: int = 4096
     """The maximum length of a list of keys, in bytes."""
+    other_max_age: float = 60
+    """The seconds for which caches in front keep what no route answers; 0: not at all."""
 
 
 @lru_cache(maxsize=4096)
@@ -68,8 +78,9 @@ def purge_keys(tags: Iterable[str]) -> list[str]:
 def key_headers(tags: tuple[str, ...], surrogates: Surrogates) -> tuple[tuple[bytes, bytes], ...]:
     """The headers with an answer's keys. They depend only on its entry.
 
-    Cache-Groups lists the user's tags only. A cache may drop a whole group when one of its members changes (RFC 9875
-    §2.2.1), and the tags of paths would put every answer into one group with all others.
+    Cache-Groups lists the user's tags and the answer's path only. A cache may drop a whole group when one of its
+    members changes (RFC 9875 §2.2.1), and the tags of routes and folders would put every answer into one group with
+    all others.
     """
     return tuple(
         (name.encode("ascii"), value.encode("ascii"))
@@ -97,16 +108,27 @@ def _fitting_keys(tags: tuple[str, ...], separator: str, max_bytes: int) -> list
     return list(keys)
 
 
-def _groups(tags: tuple[str, ...], surrogates: Surrogates) -> str:
+def group_invalidation(tags: Iterable[str], surrogates: Surrogates) -> Headers:
+    """Cache-Group-Invalidation for what an unsafe request has invalidated; none if no group was (RFC 9875 §3).
+
+    Args:
+        tags: what was invalidated, or the stored form of that.
+        surrogates: names the header Cache-Groups if answers have it.
+    """
+    value = _groups(tags, surrogates, None) if CACHE_GROUPS in surrogates.headers else ""
+    return ((CACHE_GROUP_INVALIDATION, value.encode("ascii")),) if value else ()
+
+
+def _groups(tags: Iterable[str], surrogates: Surrogates, most: int | None = MOST_GROUPS) -> str:
     """As many groups as fit. No purge relies on them, so a missing one only costs an optimisation."""
     groups: dict[str, None] = {}
     length = -len(", ")
     for tag in tags:
         group = f'"{key_of(tag)}"'
-        if is_own(tag) or group in groups:
+        if group in groups or not is_narrow(tag):
             continue
         length += len(", ") + len(group)
-        if length > surrogates.max_header_bytes:
+        if length > surrogates.max_header_bytes or len(groups) == most:
             break
         groups[group] = None
     return ", ".join(groups)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.http.fields.directives import directives_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from millpond.policy.entry import Headers
 
-_DIRECTIVE = re.compile(rb'([!#$%&\'*+.^_`|~0-9a-z-]+)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"|[^\s",]*))?', re.IGNORECASE)
 _MAX_SECONDS = 2**31
 """RFC 9111 §1.2.2: a greater number is this one."""
 _LONGEST = 4096
@@ -49,7 +49,7 @@ def upstream_life(headers: Headers, now: float, *, authorized: bool = False) -> 
         now: when it was asked for, in seconds since the epoch.
         authorized: whether the request had credentials of HTTP (RFC 9111 §3.5).
     """
-    directives = _directives(headers)
+    directives = directives_of(headers)
     refused = _refused(headers, directives, authorized=authorized)
     if refused is not None:
         return UpstreamLife(0, 0, 0, refused)
@@ -97,16 +97,6 @@ def _age(headers: Headers) -> float:
     """Of several the first counts, and one that isn't a number is ignored (RFC 9111 §5.1)."""
     given = next((value for name, value in headers if name == b"age"), b"")
     return _seconds(given.partition(b",")[0].strip()) or 0
-
-
-def _directives(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes | None]:
-    """Of all lines together. Of a directive that is repeated with another value the first counts (RFC 9111 §4.2.1)."""
-    found: dict[bytes, bytes | None] = {}
-    line = b",".join(value for name, value in headers if name == b"cache-control")[:_LONGEST]
-    for match in _DIRECTIVE.finditer(line):
-        value = match[2]
-        found.setdefault(match[1].lower(), None if value is None else value.strip(b'"'))
-    return found
 
 
 def _seconds(value: bytes | None) -> float | None:

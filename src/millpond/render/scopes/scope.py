@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from millpond.errors import Place, StaticOnlyError, UsageError
-from millpond.policy.lifetime import FOREVER, Lifetime
+from millpond.policy.lifetime import FOREVER, Lifetime, lower
 from millpond.render.scopes.dynamic_use import DynamicUse, refusal
 from millpond.render.user_code import user_place
 from millpond.routes.options.guards import asking, running_guard
@@ -68,6 +68,8 @@ class Scope(ABC):
     lifetime: Lifetime = FOREVER
     jitter: float | None = None
     """The share of the lifetime by which what is made here may go stale earlier; None: the configuration's."""
+    client_stale: float | None = None
+    """Seconds for which clients may keep what is made here; None: nobody has said so."""
     tags: dict[str, None] = field(default_factory=dict)
     """In the order in which they were learnt."""
     own_invalidations: dict[str, int] = field(default_factory=dict)
@@ -187,10 +189,17 @@ class Scope(ABC):
             DynamicAccess: in a shared render.
         """
 
-    def learn(self, lifetime: Lifetime, tags: Iterable[str]) -> None:
-        """Data with this lifetime and these tags is used; what is made of it inherits both (R4.17, R6.3)."""
+    def learn(self, lifetime: Lifetime, tags: Iterable[str], client_stale: float | None = None) -> None:
+        """Data with this lifetime and these tags is used; what is made of it inherits both (R4.17, R6.3).
+
+        Args:
+            lifetime: of the data.
+            tags: of the data.
+            client_stale: seconds for which clients may keep it; None: it doesn't say.
+        """
         if self.phase is Phase.HANDLER:
             self.lifetime = self.lifetime.lowered(lifetime)
+            self.client_stale = lower(self.client_stale, client_stale)
             self.tags.update(dict.fromkeys(tags))
 
     def limit(self, lifetime: Lifetime) -> None:

@@ -21,6 +21,7 @@ from millpond.serve.connection.framing import NO_TRAILERS, length_of, origin_for
 from millpond.serve.connection.protocol_bounds import LINGER, bounds_of
 from millpond.serve.connection.tcp import reset, unacknowledged
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
+from millpond.serve.prepared import lines_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -71,6 +72,9 @@ class BoundedProtocol(HttpToolsProtocol):
     """Those that are trusted to name the client, for the access log."""
     round_robin: RoundRobin
     turns: Turns
+
+    refusal_lines: bytes = b""
+    """Of headers that the answers to refused requests have."""
 
     flow: Flow
     caller: Caller
@@ -383,7 +387,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _send_status(self, status: int) -> None:
         if self.transport.is_closing():
             return
-        self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        server = lines_of(self.server_state.default_headers)  # with Date: RFC 9110 §6.6.1
+        end = b"content-length: 0\r\nconnection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], server, self.refusal_lines, end)))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.held = False

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.internals.uvicorn_http import HttpToolsProtocol
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
+from millpond.policy.http.caching.other_answers import refusal_of
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.serve.access.access_log import is_logged, log_hit
@@ -291,6 +292,7 @@ def hit_protocol(bounds: ServerConfig, hits: Hits, proxies: Proxies | None = Non
         "max_piece_bytes": bounds.max_header_bytes // 2,
         "hits": hits,
         "lines": ServerLines(),
+        "refusal_lines": lines_of(refusal_of(hits.surrogates)),
     }
     hits.has_socket = True
     return type("HitProtocol", (HitProtocol,), values)

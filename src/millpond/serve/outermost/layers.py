@@ -21,19 +21,21 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.config import Config
+    from millpond.serve.fronted.telling_caches import TellingCaches
 
 log = logging.getLogger("millpond.serve")
 
 
-def with_configured_headers(app: ASGIApp, config: Config) -> ASGIApp:
+def with_configured_headers(app: ASGIApp, config: Config, caches: TellingCaches | None = None) -> ASGIApp:
     """`app`, wrapped so that every answer to a client has what the configuration says of answers.
 
     Args:
         app: the whole application, with all of its middleware.
         config: without `[[headers]]`, `[[redirects]]` and `[cors]` the application is returned as it is.
+        caches: have redirects tell caches in front what they may do; None: there are none.
     """
     if config.redirects:
-        app = RedirectingApp(app, Redirects(config))
+        app = RedirectingApp(app, Redirects(config), caches)
     if config.cors is not None:
         if config.cors.trusts_anybody:
             log.warning(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import stat
+import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -105,7 +106,8 @@ async def _send(file: PublicFile, found: _Representation, asgi: Scope, receive: 
     headers = {
         "cache-control": CACHE_CONTROL,
         "etag": found.etag,
-        "last-modified": formatdate(found.told.st_mtime, usegmt=True),
+        # Never later than Date (RFC 9110 §8.8.2.1): a file may come from a machine whose clock is fast.
+        "last-modified": formatdate(min(found.told.st_mtime, time.time()), usegmt=True),
     }
     if file.codings:
         headers["vary"] = "accept-encoding"

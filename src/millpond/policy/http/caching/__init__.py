@@ -1,0 +1,1 @@
+"""What answers tell caches: which requests share one, and what is invalidated."""
