@@ -14,6 +14,7 @@ from millpond.serve.answered import ANSWERED, Answered
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE
+from millpond.serve.outermost.coding_app import CodingApp, CodingSend, coding_send
 from millpond.serve.outermost.layers import with_configured_headers
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on
@@ -62,8 +63,10 @@ class Answering:
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
+        self._codings, self._varies = config.live_codings, config.cdn is not None
         configured = with_configured_headers(self._answer, config)
-        self.http = configured if configured == self._answer else TellingApp(configured)
+        is_plain = configured == self._answer
+        self.http = self._answer if is_plain else TellingApp(CodingApp(configured, self._codings, varies=self._varies))
         """Answers HTTP requests."""
         self.websocket = TellingApp(whole)
         """Answers WebSockets."""
@@ -89,11 +92,12 @@ class Answering:
                 scope[fastapi_names.TELEMETRY_KEY], scope[_UNMEASURED] = None, True
             answer = self._answer_by_all
             if outer is None and not is_logged():
-                await self._answer_untold(runtime, scope, receive, send)
+                await self._answer_untold(runtime, scope, receive, self._coding(scope, send))
                 return
         runtime.data.is_asked = True
         asked = Asked.of(scope) if outer is None and is_logged() else None  # middleware may change the path
-        answered = scope[ANSWERED] = Answered(send)
+        coding = self._coding(scope, send)
+        answered = scope[ANSWERED] = Answered(coding)
         failure: BaseException | None = None
         try:
             await answer(runtime, scope, receive, answered)
@@ -103,11 +107,16 @@ class Answering:
         finally:
             # A server's `send` refers to the scope: left in there, it would be garbage that only the collector frees.
             scope.pop(ANSWERED, None)
+            if isinstance(coding, CodingSend) and coding.sent is not None:
+                answered.sent = coding.sent
             if outer is not None:  # of the layers around this, or of another Millpond in which this is mounted
                 scope[ANSWERED], outer.decision = outer, answered.decision
             elif asked is not None:
                 tell(asked, answered, scope, time.perf_counter() - started, failure)
             failure = None  # its traceback refers to this frame
+
+    def _coding(self, scope: Scope, send: Send) -> CodingSend | Send:
+        return coding_send(scope, send, self._codings, varies=self._varies)
 
     async def _answer_untold(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the middleware stack, where nobody hears what was answered."""

@@ -22,6 +22,9 @@ GONE = "millpond.gone"
 CUT_OFF = "millpond.cut_off"
 """The key of a scope that says that the server has cancelled the request, as it shuts down: its client gets 503."""
 
+HAS_END = "millpond.has_end"
+"""The key of a scope that says that the application had declared the length of an answer that is sent without one."""
+
 CLIENT_CLOSED = 499
 """nginx's status, for the access log: the client has gone before it got an answer."""
 
