@@ -191,6 +191,16 @@ class Scope(ABC):
             self.lifetime = self.lifetime.lowered(lifetime)
             self.tags.update(dict.fromkeys(tags))
 
+    def promise_static(self) -> None:  # noqa: B027 - most runs answer one request, or none
+        """What runs here must be static, for a build to succeed."""
+
+    def record_io(self, api: str) -> None:  # noqa: B027 - it matters to prerenders alone
+        """What follows `api` is to be done for each request, where the author needs no request (R10.3).
+
+        Raises:
+            DynamicAccess: in a shared render, with Cache Components.
+        """
+
     def place(self) -> Place | None:
         """The innermost line of the user's own code on the stack."""
         return user_place(sys._getframe(1), self.project)  # noqa: SLF001 - the documented way to a caller's frame
