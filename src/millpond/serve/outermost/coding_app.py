@@ -126,7 +126,7 @@ class CodingSend:
         elif self._is_head:
             headers = coded_headers(headers, coding)
         elif size is None and not self._may_be_file:
-            self._stream, self.sent = coding_stream(coding), 0
+            self._stream, self.sent = coding_stream(coding, is_lean=True), 0
             headers = coded_headers(headers, coding)
         else:
             self._start = coding, {**message, "headers": headers}
