@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -27,7 +28,11 @@ if sys.version_info >= (3, 14):
 else:
     pass
 
+from ponds import route_of
+
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.types import ASGIApp
 
     from millpond import Millpond
@@ -98,14 +103,17 @@ ROUTES = {
     from millpond import StreamingResponse
 
     dynamic = "force-dynamic"
-    seen = asyncio.Event()
+    seen, ended = asyncio.Event(), asyncio.Event()
 
     def GET():
         async def body():
-            for number in range(3):
-                yield f"data: {number}\\n\\n"
-                await seen.wait()
-                seen.clear()
+            try:
+                for number in range(3):
+                    yield f"data: {number}\\n\\n"
+                    await seen.wait()
+                    seen.clear()
+            finally:
+                ended.set()
         return StreamingResponse(body(), media_type="text/event-stream")
     """,
 }
@@ -307,8 +315,9 @@ async def test_two_applications_in_each_other_code_once(project: Project) -> Non
     assert answer.headers.get_list("content-encoding") == ["zstd"]
 
 
-@pytest.mark.parametrize("coding", CODINGS)
-async def test_each_event_arrives_before_the_next_one_is_made(project: Project, coding: str) -> None:
+@asynccontextmanager
+async def events_of(project: Project, coding: str) -> AsyncIterator[tuple[httpx2.Response, Any]]:
+    """The stream of `/events`, over a connection, and the module that sends it."""
     project.routes(ROUTES)
     pond = project.pond()
     (sock,) = bind("127.0.0.1", 0)
@@ -318,18 +327,31 @@ async def test_each_event_arrives_before_the_next_one_is_made(project: Project, 
     task = asyncio.create_task(server.serve([sock]))
     url = f"http://127.0.0.1:{sock.getsockname()[1]}/events"
     async with (
+        asyncio.timeout(20),
         httpx2.AsyncClient() as client,
         client.stream("GET", url, headers={"accept-encoding": coding}) as answer,
     ):
         assert answer.headers["content-encoding"] == coding
-        seen = []
-        async with asyncio.timeout(10):
-            async for text in answer.aiter_text():
-                seen.append(text)
-                next(r for r in pond.file_routes if r.pattern == "/events").module.module.seen.set()
+        yield answer, route_of(pond, "/events").module.module
     server.should_exit = True
     await task
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+async def test_each_event_arrives_before_the_next_one_is_made(project: Project, coding: str) -> None:
+    seen = []
+    async with events_of(project, coding) as (answer, module):
+        async for text in answer.aiter_text():
+            seen.append(text)
+            module.seen.set()
     assert seen == [f"data: {number}\n\n" for number in range(3)]
+
+
+async def test_a_client_that_goes_away_ends_the_stream(project: Project) -> None:
+    async with events_of(project, "br") as (answer, module):
+        await anext(answer.aiter_text())
+        await answer.aclose()
+        await asyncio.wait_for(module.ended.wait(), 10)
 
 
 async def test_a_parent_that_is_fastapi_gets_coded_answers_of_what_is_mounted(project: Project) -> None:
