@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from millpond.render.request.request_api import cookies as cookies
     from millpond.render.request.request_api import draft_mode as draft_mode
     from millpond.render.request.request_api import headers as headers
+    from millpond.render.request.request_api import io as io
+    from millpond.render.request.static_promise import ensure_static as ensure_static
     from millpond.routes.endpoints.static import static as static
     from millpond.routes.naming.built_path import path_of as path_of
     from millpond.routes.options.operation_options import operation as operation
@@ -97,8 +99,10 @@ _HOMES = {
     "connection": "millpond.render.request.request_api",
     "cookies": "millpond.render.request.request_api",
     "draft_mode": "millpond.render.request.request_api",
+    "ensure_static": "millpond.render.request.static_promise",
     "fetch": "millpond.cache.fetching.fetch",
     "headers": "millpond.render.request.request_api",
+    "io": "millpond.render.request.request_api",
     "not_found": "millpond.render.raised_response",
     "operation": "millpond.routes.options.operation_options",
     "path_of": "millpond.routes.naming.built_path",

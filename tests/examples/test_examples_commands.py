@@ -142,6 +142,7 @@ ARGUMENTS = {
     "cache show": ["/"],
     "cron run": ["/cron"],
     "explain": ["/"],
+    "export": ["out", "--dry-run"],
     "revalidate": ["--tag", "none"],
 }
 """What commands can't do without."""

@@ -67,7 +67,10 @@ def made(page: Page, kind: type[FastAPI]) -> tuple[FastAPI, list[tuple[str, str]
 
 
 def client_of(page: Page, ears: Ears) -> TestClient:
-    return TestClient(ears, raise_server_exceptions=False, follow_redirects=False, **page.client)
+    """A client that accepts no coding, unless a page says so: Millpond compresses live answers, FastAPI doesn't."""
+    client = TestClient(ears, raise_server_exceptions=False, follow_redirects=False, **page.client)
+    client.headers.pop("accept-encoding", None)
+    return client
 
 
 @dataclass

@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 
 from millpond.config import ServerConfig, parse_config
 from millpond.errors import ConfigError
+from millpond.serve.outermost.coding_app import CodingApp
 from millpond.serve.processes.addresses import bind
 from millpond.serve.processes.event_loop import default_loop, fastest_loop, run_loop
 from millpond.serve.processes.server import serve
@@ -96,6 +97,26 @@ def test_a_stream_is_told_at_once_and_a_request_beside_it_ends_in_peace(
         run_loop(asyncio.wait_for(run(), 10), loop())
     assert errors(caplog) == []
     assert "1 request within 30 s (server.shutdown_timeout), 1 stream within 0 s" in caplog.text
+
+
+def test_a_coded_answer_whose_length_was_declared_is_no_stream() -> None:
+    piece = b"still water " * 20_000
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % (2 * len(piece)))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0.3)  # longer than streams have
+        await send({"type": "http.response.body", "body": piece})
+
+    async def run() -> None:
+        request = b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\n\r\n"
+        async with stopping(CodingApp(app, ("gzip",), varies=False), SOON, request) as (answer,):
+            sent = await answer
+        assert b"transfer-encoding: chunked" in sent
+        assert sent.endswith(b"\r\n0\r\n\r\n")
+
+    asyncio.run(run())
 
 
 @LOOPS

@@ -134,7 +134,7 @@ class Stored(StoreInspection):
         return iter(self._listed)
 
     def show(self, key: str) -> ListedEntry | None:
-        return next((listed for listed in self._listed if listed.entry.key == key), None)
+        return next((listed for listed in self._listed if listed.entry is not None and listed.entry.key == key), None)
 
     def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
         return iter(())

@@ -15,6 +15,7 @@ from millpond.serve.fronted.telling_caches import TellingCaches
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
 from millpond.serve.matching.base_path import OUTSIDE
+from millpond.serve.outermost.coding_app import CodingApp, CodingSend, coding_send
 from millpond.serve.outermost.layers import with_configured_headers
 from millpond.serve.prepared import HIT
 from millpond.serve.readiness.ready_path import ReadyPath
@@ -65,11 +66,13 @@ class Answering:
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
+        self._codings, self._varies = config.live_codings, config.cdn is not None
         surrogates = None if config.cdn is None else config.cdn.surrogates()
         self.caches = None if surrogates is None else TellingCaches(app, surrogates, is_unseen.may_read_queries)
         """Has answers that don't come from the cache tell caches in front; None: there are none."""
         configured = with_configured_headers(self._answer, config, self.caches)
-        http = configured if configured == self._answer else TellingApp(configured)
+        is_plain = configured == self._answer
+        http = self._answer if is_plain else TellingApp(CodingApp(configured, self._codings, varies=self._varies))
         ready_path = config.server.ready_path
         self.http = http if ready_path is None else ReadyPath(http, ready_path, self._store)
         """Answers HTTP requests."""
@@ -105,11 +108,12 @@ class Answering:
                 scope[fastapi_names.TELEMETRY_KEY], scope[_UNMEASURED] = None, True
             answer = self._answer_by_all
             if outer is None and not is_logged():
-                await self._answer_untold(runtime, scope, receive, send)
+                await self._answer_untold(runtime, scope, receive, self._coding(scope, send))
                 return
         runtime.data.is_asked = True
         asked = Asked.of(scope) if outer is None and is_logged() else None  # middleware may change the path
-        answered = scope[ANSWERED] = Answered(send)
+        coding = self._coding(scope, send)
+        answered = scope[ANSWERED] = Answered(coding)
         failure: BaseException | None = None
         try:
             await answer(runtime, scope, receive, answered)
@@ -119,11 +123,16 @@ class Answering:
         finally:
             # A server's `send` refers to the scope: left in there, it would be garbage that only the collector frees.
             scope.pop(ANSWERED, None)
+            if isinstance(coding, CodingSend) and coding.sent is not None:
+                answered.sent = coding.sent
             if outer is not None:  # of the layers around this, or of another Millpond in which this is mounted
                 scope[ANSWERED], outer.decision = outer, answered.decision
             elif asked is not None:
                 tell(asked, answered, scope, time.perf_counter() - started, failure)
             failure = None  # its traceback refers to this frame
+
+    def _coding(self, scope: Scope, send: Send) -> CodingSend | Send:
+        return coding_send(scope, send, self._codings, varies=self._varies)
 
     async def _answer_untold(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the middleware stack, where nobody hears what was answered."""

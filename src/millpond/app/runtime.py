@@ -180,6 +180,7 @@ class _Assembly:
             state=context.state,
             base_path=context.app.root_path or config.base_path,
             trailing_slash=config.trailing_slash,
+            cache_components=config.cache_components,
         )
 
     @cached_property

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from millpond.policy.entry import Coding
+
 FILE_NAME = "millpond.toml"
 _PYPROJECT = "pyproject.toml"
 
@@ -100,6 +102,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             default = self.cache_life[DEFAULT].profile(default)
         own = {name: life.profile(default) for name, life in self.cache_life.items()}
         return {**BUILT_IN, DEFAULT: default, **own}
+
+    @property
+    def live_codings(self) -> tuple[Coding, ...]:
+        """The codings that live answers may have, best first."""
+        return self.cache.codings if self.server.compress_live else ()
 
 
 def load_config(project: Path) -> Config:

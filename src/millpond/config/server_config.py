@@ -53,16 +53,15 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worker_timeout: SecondsOrNever = 30.0
     """Seconds for which the event loop of a worker may be blocked, and the least that its start may take. A worker that
     takes longer is killed and replaced; only with several workers."""
+    compress_live: bool = True
+    """Whether live answers are compressed, in the codings of `[cache] codings`; under every server."""
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         may_be_0 = ("stream_timeout", "drain_delay")
+        others = (*may_be_0, "ready_path", "compress_live")
         yield from not_positive(
-            {
-                f"server.{name}": getattr(self, name)
-                for name in self.__struct_fields__
-                if name not in (*may_be_0, "ready_path")
-            }
+            {f"server.{name}": getattr(self, name) for name in self.__struct_fields__ if name not in others}
         )
         for name in may_be_0:
             if not getattr(self, name) >= 0:

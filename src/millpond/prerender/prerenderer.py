@@ -18,7 +18,8 @@ from millpond.prerender.plan import is_closed
 from millpond.prerender.route_result import Page, RouteResult
 from millpond.prerender.sharing.team import Alone
 from millpond.render.base_exceptions import contained, result_of
-from millpond.render.candidacy import candidacy
+from millpond.render.candidacy import candidacy, static_promise
+from millpond.render.request.static_promise import broken_promise
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic, refusal, unasked_guard
 from millpond.render.scopes.inputs import merged
 from millpond.render.target import Target
@@ -241,6 +242,9 @@ class Prerenderer:
             )
         if config.forbids_dynamic:
             return self._failure(target, f"  {refusal(ended.use)}")
+        promise = ended.promise or static_promise(target.route.operations["GET"])
+        if promise is not None:
+            return self._failure(target, f"  {broken_promise(promise, ended.use)}")
         if config.forces_static and ended.use.guard is not None:
             option = target.route.place("dynamic")
             return self._failure(target, f"  {unasked_guard(ended.use.guard, ended.use.api, ended.use.place, option)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.render.request.static_promise import broken_promise, promises_static
 from millpond.render.scopes.dynamic_use import DynamicUse, refusal, unasked_guard
 
 if TYPE_CHECKING:
@@ -35,11 +36,23 @@ class Candidacy(NamedTuple):
 def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -> Candidacy:
     """Whether the route's GET is a candidate for static, and why or why not.
 
-    `dynamic = "error"` together with a declared input is a broken promise (R3.15).
+    `dynamic = "error"` together with a declared input is a broken promise (R3.15), and so is `ensure_static()` in the
+    code of a GET that is live.
     """
     get = route.operations.get("GET")
     if get is None:
         return Candidacy(False, ModeReason("no GET", None))
+    found = _candidacy(route, get, compat, cache_components=cache_components)
+    promise = None if found.static or found.broken_promise is not None else static_promise(get)
+    return found if promise is None else found._replace(broken_promise=broken_promise(promise, found.why))
+
+
+def static_promise(get: Operation) -> Place | None:
+    """Where a GET is whose own code calls `ensure_static()`; None for every other one."""
+    return get.place if promises_static(get.told.endpoint) else None
+
+
+def _candidacy(route: Route, get: Operation, compat: Compat, *, cache_components: bool) -> Candidacy:
     refused = _refused(route, get)
     if refused is not None:
         return Candidacy(False, refused, _endless(route, get))

@@ -114,6 +114,7 @@ class Renderer:
     """The prefix of every path: the `root_path` of a render."""
     trailing_slash: bool = False
     """Whether the paths of route files end in a slash."""
+    cache_components: bool = False
 
     async def shared(self, target: Target, *, at_build: bool = False) -> Rendered:
         """Run GET for everybody, with a made-up request that is tracked as the route's config says (A.2).
@@ -186,7 +187,7 @@ class Renderer:
         if scope.dynamic_use is None and len(scope.tags) > MAX_TAGS_OF_ONE:
             scope.dynamic_use = DynamicUse(f"an answer with more than {MAX_TAGS_OF_ONE} tags", None)
         if scope.dynamic_use is not None:
-            raise NotStatic(scope.dynamic_use)
+            raise NotStatic(scope.dynamic_use, promise=scope.static_promise)
         return self._rendered(scope, collector, target)
 
     def shared_scope(self, target: Target, *, at_build: bool) -> SharedScope:
@@ -199,6 +200,7 @@ class Renderer:
             compat=self.compat,
             attachments=self.attachments,
             inputs=Inputs() if at_build else None,
+            cache_components=self.cache_components,
         )
 
     def live_scope(self, target: Target, method: str, asgi: MutableMapping[str, Any], draft: DraftState) -> LiveScope:

@@ -24,6 +24,9 @@ CUT_OFF = "millpond.cut_off"
 DRAINING = "millpond.draining"
 """The key of a scope that says that the server is about to stop accepting connections."""
 
+HAS_END = "millpond.has_end"
+"""The key of a scope that says that the application had declared the length of an answer that is sent without one."""
+
 CLIENT_CLOSED = 499
 """nginx's status, for the access log: the client has gone before it got an answer."""
 

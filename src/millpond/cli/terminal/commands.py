@@ -22,6 +22,7 @@ _COMMANDS = {
     "start": "Serve the build.",
     "routes": "List the routes.",
     "explain": "Explain what a GET of a path returns, and why.",
+    "export": "Write the static answers of the build as files, for object stores and servers of files.",
     "openapi": "Print the OpenAPI document, without a server.",
     "cache": "Inspect the cache, and drop entries.",
     "cron": "List the crons with their last runs, or run one now.",
@@ -33,6 +34,7 @@ _COMMANDS = {
 _ARGUMENTS = {
     **dict.fromkeys(("dev", "build", "start", "routes", "openapi"), "[MODULE:APP]"),
     "explain": "[MODULE:APP] PATH",
+    "export": "DIR",
     "completion": "[SHELL]",
 }
 """Where the application may be named without an option."""

@@ -32,17 +32,24 @@ _IDENTITY_QUALITY = 0.0005
 """The quality of `identity` where the client doesn't name it: acceptable, but any coding that it names is preferred."""
 
 
+_OF_BYTES = frozenset({b"content-digest", b"content-md5", b"digest", b"repr-digest"})
+"""Headers that hold a digest of the body in its coding (RFC 9530): whoever changes the bytes makes it wrong."""
+
+
 def compressible(status: int, headers: Headers, size: int) -> bool:
-    """Whether to try to compress an answer: a compressible type, no coding, no `no-transform` (RFC 9111 §5.2.2.6)."""
-    if status != 200 or size < SMALLEST:
-        return False
+    """Whether to try to compress an answer that is stored; `size`: bytes of its body."""
+    return status == 200 and size >= SMALLEST and of_codable_kind(headers)
+
+
+def of_codable_kind(headers: Headers) -> bool:
+    """Whether an answer may have a coding: a compressible type, no coding, no `no-transform` (RFC 9111 §5.2.2.6)."""
     kind = b""
     for name, given in headers:  # a list may span several lines
         value = given.lower()
         if name == b"content-type":
             kind = value.partition(b";")[0].strip()
         is_coded = name == b"content-encoding" and value.strip() not in (b"", b"identity")
-        if is_coded or (name == b"cache-control" and b"no-transform" in value):
+        if is_coded or name in _OF_BYTES or (name == b"cache-control" and b"no-transform" in value):
             return False
     return _TYPES.fullmatch(kind) is not None
 

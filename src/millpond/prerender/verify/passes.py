@@ -100,7 +100,7 @@ class _Pass:
                 return result_of(self._task)
             if self._scope.dynamic_use is None:
                 raise RenderTimeoutError(self._too_late())
-            raise NotStatic(self._scope.dynamic_use)
+            raise NotStatic(self._scope.dynamic_use, promise=self._scope.static_promise)
         finally:
             await cancel_all(self._task, self._started, _CLEAN_UP)
 

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from millpond.render.request.access import refuse_in_function, refuse_in_shared_work
 from millpond.render.request.cookies import Cookies
 from millpond.render.request.tracked_mappings import tracked
-from millpond.render.scopes.scope import required
+from millpond.render.scopes.scope import current, required
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -80,6 +80,20 @@ def connection() -> Connection:
         UsageError: outside of a handler.
     """
     required("connection()").require_operation("connection()").require_live("connection()")
+    return Connection()
+
+
+def io() -> Connection:
+    """Declare that what follows is to be done for each request: it reads the clock, say, or a database driver that
+    doesn't wait, and needs no request.
+
+    With Cache Components calling it makes a GET live (R10.3). Everywhere else it does nothing: in cached functions,
+    whose result is kept anyway, in live runs, without Cache Components, and outside of handlers. So a library may call
+    it. `await` before it is optional.
+    """
+    scope = current()
+    if scope is not None:
+        scope.record_io("io()")
     return Connection()
 
 

@@ -37,9 +37,13 @@ class DynamicAccess(BaseException):
 class NotStatic(Exception):
     """A shared render has no answer for everybody: tells the caller of the renderer why."""
 
-    def __init__(self, use: DynamicUse, *, unshareable: bool = False, intercepted: bool = False) -> None:
+    def __init__(
+        self, use: DynamicUse, *, unshareable: bool = False, intercepted: bool = False, promise: Place | None = None
+    ) -> None:
         super().__init__(str(use))
         self.use = use
+        self.promise = promise
+        """Where `ensure_static()` was called before."""
         self.unshareable = unshareable
         """The answer's own headers forbid sharing it (a cookie, `private`): what is stored for the path is invalid."""
         self.intercepted = intercepted

@@ -206,6 +206,16 @@ class Scope(ABC):
         """Stale data is used: what is made of it lives no longer than this, whatever it says of itself."""
         self.learn(lifetime, ())
 
+    def promise_static(self) -> None:  # noqa: B027 - most runs answer one request, or none
+        """What runs here must be static, for a build to succeed."""
+
+    def record_io(self, api: str) -> None:  # noqa: B027 - it matters to prerenders alone
+        """What follows `api` is to be done for each request, where the author needs no request (R10.3).
+
+        Raises:
+            DynamicAccess: in a shared render, with Cache Components.
+        """
+
     def place(self) -> Place | None:
         """The innermost line of the user's own code on the stack."""
         return user_place(sys._getframe(1), self.project)  # noqa: SLF001 - the documented way to a caller's frame

@@ -49,6 +49,9 @@ class SharedScope(OperationScope):
     method: str = "GET"
     at_build: bool
     """Or while serving."""
+    cache_components: bool = False
+    static_promise: Place | None = None
+    """Where `ensure_static()` was called."""
     dynamic_use: DynamicUse | None = None
     """The first use that made the answer dynamic."""
     use_after_error: DynamicUse | None = None
@@ -124,6 +127,14 @@ class SharedScope(OperationScope):
             self._record_after_error(api)
         else:
             self.end(api)
+
+    def promise_static(self) -> None:
+        if self.is_prerender:
+            self.static_promise = self.static_promise or self.place()
+
+    def record_io(self, api: str) -> None:
+        if self.cache_components:
+            self.record_access(api)
 
     def record_foreign_access(self, api: str) -> None:
         """A visitor's request isn't empty, so `force-static` makes no difference."""

@@ -13,7 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from millpond.messages import counted
-from millpond.serve.answered import CUT_OFF
+from millpond.serve.answered import CUT_OFF, HAS_END
 from millpond.serve.connection.tcp import UNKNOWN_LENGTH, reset
 from millpond.serve.sending import send_plain
 
@@ -118,7 +118,8 @@ class GracefulShutdown:
         for connection in self._state.connections:
             cycle = getattr(connection, "cycle", None)
             endless = getattr(cycle, "chunked_encoding", False) or _ends_with_connection(cycle)
-            if endless and not getattr(cycle, "response_complete", True):
+            has_end = HAS_END in getattr(cycle, "scope", ())
+            if endless and not has_end and not getattr(cycle, "response_complete", True):
                 yield connection
 
     def _close_streams(self) -> None:

@@ -1,0 +1,1 @@
+"""Content codings of live answers; those of stored answers are judged by `http/coding`."""
