@@ -15,7 +15,7 @@ import httpx2
 import msgspec
 from cyclopts import Parameter
 
-from millpond.cache.invalidate import InvalidationOrder, expire_after_of
+from millpond.cache.invalidation_order import InvalidationOrder, expire_after_of
 from millpond.cli.facts.stored import cache_of
 from millpond.cli.project import project_of
 from millpond.cli.terminal.console import errors_as_json, output, print_json, print_warning

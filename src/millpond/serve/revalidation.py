@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from millpond.cache.invalidate import Expiry, InvalidationOrder, expire_after_of
+from millpond.cache.invalidation_order import Expiry, InvalidationOrder, expire_after_of
 from millpond.config.ranges import too_short
 from millpond.errors import ConfigError, UsageError
 from millpond.serve.sending import send_plain
