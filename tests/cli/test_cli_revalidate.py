@@ -103,6 +103,8 @@ def test_the_report_says_how_many_and_which_generation(shop: Shop) -> None:
         "paths": 1,
         "generation": 3,
         "warnings": [],
+        "via": "lmdb",
+        "where": str(shop.folder / ".millpond" / "cache"),
     }
 
 
@@ -170,7 +172,7 @@ def test_with_the_cache_in_memory_the_way_is_through_the_server(
 ) -> None:
     done = Shop(project, capsys, '[cache]\nstore = "memory"\n').revalidate("--tag", "stock")
     assert done.code == 1
-    assert "`millpond revalidate --url` reaches it there" in done.err
+    assert "only [revalidate_endpoint] reaches it there. Give the server's URL: `millpond revalidate --url`" in done.err
 
 
 @contextmanager

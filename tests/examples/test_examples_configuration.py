@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from document_tables import DOCS, REFERENCE, REPOSITORY, codes, name_of, table
 
+from millpond.cache.invalidation_order import OrderBody
 from millpond.config import STORES, CacheLife, CdnConfig, Config, CronConfig, HeaderConfig, RedirectConfig
 from millpond.config.cdn_config import AnyPurgerConfig, PurgerConfig
-from millpond.serve.revalidation import OrderBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

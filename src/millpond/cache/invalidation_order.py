@@ -6,7 +6,9 @@ Nothing of FastAPI's is imported here, as scripts and workers invalidate without
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+
+import msgspec
 
 from millpond.errors import UsageError
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
@@ -45,6 +47,30 @@ class Invalidation(NamedTuple):
     """The store's generation afterwards. Earlier renders are invalidated; later ones are not."""
     purge: int = 0
     """The number of the purge in caches in front, for `purged`; 0: none are configured."""
+
+
+class ExpiryBody(msgspec.Struct, forbid_unknown_fields=True):
+    """An `Expiry` in JSON."""
+
+    expire: float
+
+
+class OrderBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """An order as it is sent: the body of a request to `[revalidate_endpoint]`."""
+
+    tags: list[str] = []
+    paths: list[str] = []
+    type: Literal["route", "page", "layout"] | None = None
+    """For the paths, as in `revalidate_path`."""
+    profile: str | ExpiryBody | None = None
+    """For the tags, as in `revalidate_tag`."""
+    expire: float | None = None
+
+    def expire_after(self, profiles: Mapping[str, Profile]) -> float | None:
+        """As `expire_after_of`, which it raises the errors of."""
+        given = self.profile
+        profile = Expiry(expire=given.expire) if isinstance(given, ExpiryBody) else given
+        return expire_after_of(profiles, profile, self.expire)
 
 
 class InvalidationOrder(NamedTuple):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from millpond.config.cdn_config import BAN, CloudflareConfig, FastlyConfig, VarnishConfig
 from millpond.errors import ConfigError
+from millpond.policy.webhooks.standard_webhooks import PREFIX, secret_of
 from millpond.purge.cloudflare import CloudflarePurger
 from millpond.purge.delivery import Delivery
 from millpond.purge.fastly import FastlyPurger
 from millpond.purge.purges import Purges
 from millpond.purge.varnish import VarnishPurger
-from millpond.purge.webhook import PREFIX, WebhookPurger, secret_of
+from millpond.purge.webhook import WebhookPurger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -24,7 +24,7 @@ from millpond.stores.lmdb.layout import (
 )
 from millpond.stores.lmdb.lock import LockTimeout, WriteLock
 from millpond.stores.lmdb.open_transaction import Writing
-from millpond.stores.lmdb.store_folder import DATA, StoreFolder, unusable
+from millpond.stores.lmdb.store_folder import DATA, StoreFolder, refuse_missing, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,9 @@ def max_bytes_in(map_bytes: int, max_tags: int) -> int:
     return max(map_bytes // 16, (map_bytes - map_bytes_for(0, max_tags)) // 4)
 
 
-def open_environment(path: Path, map_bytes: int, now: float, patience: float | None = None) -> Environment:
+def open_environment(
+    path: Path, map_bytes: int, now: float, patience: float | None = None, *, creates: bool = True
+) -> Environment:
     """The environment of a folder, for reading and writing; pass it to `release` when done.
 
     Args:
@@ -61,11 +63,12 @@ def open_environment(path: Path, map_bytes: int, now: float, patience: float | N
         map_bytes: the maximum size of the file; a process that already has it open may have set another.
         now: seconds since the epoch.
         patience: seconds to wait for other processes that are opening it; None: as long as at a start.
+        creates: whether a file is made, where there is none or none that can be used.
 
     Raises:
-        StoreError: the folder or its file can't be used.
+        StoreError: the folder or its file can't be used; or there is none, and none is created.
     """
-    return _shared(path, lambda: _open_to_write(path, map_bytes, now, patience), readonly=False)
+    return _shared(path, lambda: _open_to_write(path, map_bytes, now, patience, creates=creates), readonly=False)
 
 
 def open_to_read(path: Path) -> Environment:
@@ -112,7 +115,9 @@ def _identity(path: Path) -> tuple[int, int]:
     return (about.st_dev, about.st_ino)
 
 
-def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | None) -> Environment:
+def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | None, *, creates: bool) -> Environment:
+    if not creates:
+        refuse_missing(path)
     folder = StoreFolder(path)
     try:
         with folder.opening(patience):
@@ -120,7 +125,7 @@ def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | Non
             if _identity(path) in _opened:  # with other lock files: a process must not open a data file twice
                 folder.break_up()
             if folder.claim(patience):
-                opened = _open_alone(folder, map_bytes, now)
+                opened = _open_alone(folder, map_bytes, now) if creates else _open_alone_as_is(folder, map_bytes, now)
             else:
                 opened = _open_as_is(folder, patience=patience)
         opened.reap()
@@ -148,6 +153,23 @@ def _open_alone(folder: StoreFolder, map_bytes: int, now: float) -> Environment:
         opened = _made(folder, map_bytes, now)
     if opened is None:
         raise StoreError(f"{folder.data} can't be made anew; another program writes to it.")
+    folder.join()
+    return opened
+
+
+def _open_alone_as_is(folder: StoreFolder, map_bytes: int, now: float) -> Environment:
+    """The file as it is there: what isn't good is left to a start of the application, which serves without it."""
+    reason = folder.distrust()
+    try:
+        opened = None if reason is not None else _made(folder, map_bytes, now)
+    except lmdb.Error as error:
+        if not is_damage(error):
+            raise
+        reason, opened = str(error), None
+    if reason is not None:
+        raise StoreError.of("damaged", f"{folder.data} can't be used: {reason}. Start the application to recreate it.")
+    if opened is None:
+        raise StoreError.of("layout", f"{folder.data} was written by another version of Millpond, or isn't a store.")
     folder.join()
     return opened
 
@@ -197,7 +219,9 @@ def _open_as_is(folder: StoreFolder, *, readonly: bool = False, patience: float 
     if layout != LAYOUT:
         env.close()
         lock.close()
-        raise StoreError(f"the store in {folder.path} is in use by another version of Millpond; stop that one first.")
+        raise StoreError.of(
+            "layout", f"the store in {folder.path} is in use by another version of Millpond; stop that one first."
+        )
     return Environment(folder, env, tables, lock)
 
 
