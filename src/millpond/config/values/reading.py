@@ -161,7 +161,9 @@ def _tagged(options: list[Any], value: object, place: str, root: Table) -> dict[
 def _refuse(kind: Any, value: object, place: str) -> Any:
     # What should be a text may be a secret in a wrong place: only what kind of value it is, is said.
     what = _kind(value) if _options(kind)[0] is str else _shown(value)
-    raise InvalidValue(f'"{place}" is {what}; it must be {_allowed(kind, place)}.{_meant(value, _names(kind))}')
+    raise InvalidValue(
+        f'"{place}" is {what}; it must be {_allowed(kind, place)}.{_meant(value, _names(_options(kind)[0]))}'
+    )
 
 
 def _allowed(kind: Any, key: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -103,7 +102,7 @@ def secret_of(text: str) -> bytes | None:
     """The bytes of a secret as it is written; None when it isn't one."""
     try:
         secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
     return secret if text.startswith(PREFIX) and len(secret) >= _MIN_SECRET_BYTES else None
 
@@ -115,7 +114,7 @@ def _hmac(secret: bytes, signed: bytes) -> str:
 def _ed25519_bytes(text: str, prefix: str) -> bytes:
     try:
         raw = base64.b64decode(text.removeprefix(prefix), validate=True)
-    except binascii.Error:
+    except ValueError:
         raw = b""
     if len(raw) != _ED25519_BYTES:
         raise UnusableSecret(f'"{prefix}" must be followed by {_ED25519_BYTES} bytes as base64')
