@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class AsyncClient:
     """`Client` with methods to await. They run in threads, so one client serves any number of event loops.
 
-    A call that is cancelled may still take place. It works with asyncio and with Trio.
+    A call that is cancelled may still take place.
     """
 
     def __init__(

@@ -139,8 +139,12 @@ def _encoded(order: OrderBody) -> bytes:
 
 
 def _shown(url: str) -> str:
-    """A URL without a password, and without a query, which may hold a secret."""
-    return urlunsplit((*urlsplit(url)[:1], urlsplit(url).netloc.rpartition("@")[2], urlsplit(url).path, "", ""))
+    """A URL without a password, and without a query, which may hold a secret; empty where it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _refusal(where: str, status: int, headers: httpx2.Headers, message: str | None) -> UnreachedError:

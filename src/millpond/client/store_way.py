@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,6 @@ from millpond.stores.factory import invalidation_of, store_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import Any
 
     from millpond.cache.invalidation_order import OrderBody
     from millpond.config import Config
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 PURGE_SECONDS = 30.0
 """How long the caches in front are waited for."""
 
-_environment = threading.Lock()
-"""Held while the variables of env files are set: threads would take them from one another."""
+_in_use = threading.RLock()
+"""Held while the variables of env files are set, which threads would take from one another, and while a store's file
+is open: a process that is forked then could never open it. So a fork waits, for as long as a call takes."""
+os.register_at_fork(before=_in_use.acquire, after_in_parent=_in_use.release, after_in_child=_in_use.release)
 
 
 @contextlib.contextmanager
@@ -45,7 +47,7 @@ def environment_of(project: Path | None, config: Config) -> Iterator[None]:
     if project is None:
         yield
         return
-    with _environment, env_files_read(project, config.app.env_files):
+    with _in_use, env_files_read(project, config.app.env_files):
         yield
 
 
@@ -68,12 +70,14 @@ class StoreWay:
         names, unless = project_names(self.project, self.app_dir, self.config) if order.paths else (None, "")
         checked = InvalidationOrder.of(order.tags, order.paths, order.type, names)
         expire_after = order.expire_after(self.config.profiles())
+        purges = self._purges()
+
+        def invalidate() -> dict[str, int]:
+            with self._opened(seconds) as store:
+                return checked.carry_out(store, purges, expire_after=expire_after)
+
         try:
-            store, purges = self._opened(seconds)
-            with store:
-                done = _told_in_front(
-                    lambda: checked.carry_out(store, purges, expire_after=expire_after), purges, self.purge_seconds
-                )
+            done = _told_in_front(invalidate, purges, self.purge_seconds)
         except StoreError as error:
             raise UnreachedError.of(error.reason or "failed", str(error)) from error
         return Reached(
@@ -83,9 +87,19 @@ class StoreWay:
             warnings=[warning + unless for warning in checked.warnings],
         )
 
-    def _opened(self, seconds: float) -> tuple[StoreInvalidation, Purges | None]:
-        """The store, and the purges of the caches in front: no server sends them for an invalidation from here."""
-        cache, cdn = self.config.cache, self.config.cdn
+    def _purges(self) -> Purges | None:
+        """The purges of the caches in front: no server sends them for an invalidation from here."""
+        cdn = self.config.cdn
+        if cdn is None or not cdn.purge:
+            return None
+        from millpond.purge.configured import purges_of  # imported late: few projects need it
+
+        with environment_of(self.project, self.config):
+            return purges_of(cdn.purge, self.config.expire_time, time.time)
+
+    @contextlib.contextmanager
+    def _opened(self, seconds: float) -> Iterator[StoreInvalidation]:
+        cache = self.config.cache
         if cache.kind == "memory":
             raise UnreachedError.of(
                 "memory",
@@ -93,20 +107,19 @@ class StoreWay:
                 "serves, and only [revalidate_endpoint] reaches it there. Give the server's URL: `millpond revalidate "
                 "--url`, or MILLPOND_URL or url= for millpond.client.",
             )
-        with environment_of(self.project, self.config):
-            purges = None
-            if cdn is not None and cdn.purge:
-                from millpond.purge.configured import purges_of  # imported late: few projects need it
-
-                purges = purges_of(cdn.purge, self.config.expire_time, time.time)
-            return invalidation_of(self.project, cache, seconds, creates=self.creates), purges
+        with contextlib.ExitStack() as stack:
+            if cache.kind == "lmdb":
+                stack.enter_context(_in_use)
+            with environment_of(self.project, self.config):
+                store = invalidation_of(self.project, cache, seconds, creates=self.creates)
+            yield stack.enter_context(store)
 
     def _where(self) -> str:
         cache = self.config.cache
         return str(parse_store_url(cache.store) if cache.kind == "valkey" else store_folder(self.project, cache))
 
 
-def _told_in_front(invalidate: Callable[[], dict[str, Any]], purges: Purges | None, seconds: float) -> dict[str, Any]:
+def _told_in_front(invalidate: Callable[[], dict[str, int]], purges: Purges | None, seconds: float) -> dict[str, int]:
     """The result of `invalidate`, when all caches in front have acknowledged the purges that it has queued.
 
     Raises:
@@ -115,7 +128,7 @@ def _told_in_front(invalidate: Callable[[], dict[str, Any]], purges: Purges | No
     if purges is None:
         return invalidate()
 
-    async def told() -> dict[str, Any]:
+    async def told() -> dict[str, int]:
         purges.begin()
         try:
             done = invalidate()

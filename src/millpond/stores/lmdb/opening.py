@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -27,13 +28,18 @@ from millpond.stores.lmdb.open_transaction import Writing
 from millpond.stores.lmdb.store_folder import DATA, StoreFolder, refuse_missing, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _ENGINE = 0  # LMDB 0.9, whose file format `Environment` relies on
 _MAX_READERS = 1024
 _ROOM_BESIDE, _ROOM_PER_TAG = 32 * 1024 * 1024, 1024
 _PATIENCE_SECONDS = 10.0
+
+
+class OutsiderWrites(LockTimeout):
+    """Another program than Millpond is in a write transaction, and a thread of this process waits for its end."""
+
 
 _opened: dict[tuple[int, int], Environment] = {}
 _opening = threading.Lock()
@@ -97,7 +103,10 @@ def _shared(path: Path, make: Callable[[], Environment], *, readonly: bool) -> E
             try:
                 found = make()
             except lmdb.Error as error:
-                raise StoreError(f"the store in {path} can't be opened: {error}.") from error
+                message = f"the store in {path} can't be opened: {error}."
+                raise (
+                    StoreError.of("locked", message) if isinstance(error, LockTimeout) else StoreError(message)
+                ) from error
             _opened[found.file] = found
         found.last_transaction()
         if found.readonly and not readonly:
@@ -177,23 +186,38 @@ def _open_alone_as_is(folder: StoreFolder, map_bytes: int, now: float) -> Enviro
 def _made(folder: StoreFolder, map_bytes: int, now: float) -> Environment | None:
     """The environment, with leftover leases cleared; None if the file has another layout."""
     env = _engine(folder, map_size=map_bytes, readonly=False)
+    with _closed_on_failure(env):
+        try:
+            meta = env.open_db(b"meta", create=False)
+            with env.begin() as txn:
+                layout = txn.get(LAYOUT_KEY, db=meta)
+        except lmdb.NotFoundError:
+            layout = None if env.stat()["entries"] else LAYOUT  # no table at all: it was just created
+        if layout != LAYOUT:
+            env.close()
+            return None
+        with env.begin(write=True) as txn:
+            tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
+            txn.drop(tables.leases, delete=False)  # no other process has it open, so no lease is held
+            if txn.get(STATE_KEY, db=tables.meta) is None:
+                _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
+            if folder.may_have_former:
+                announce(Writing(txn, tables, State()))
+        return Environment(folder, env, tables, WriteLock(folder.data, folder.engine_lock, readonly=False))
+
+
+@contextlib.contextmanager
+def _closed_on_failure(env: lmdb.Environment, lock: WriteLock | None = None) -> Iterator[None]:
+    """Close an environment that can't be used: as long as it is open, nothing can open its file again."""
     try:
-        meta = env.open_db(b"meta", create=False)
-        with env.begin() as txn:
-            layout = txn.get(LAYOUT_KEY, db=meta)
-    except lmdb.NotFoundError:
-        layout = None if env.stat()["entries"] else LAYOUT  # no table at all: it was just created
-    if layout != LAYOUT:
+        yield
+    except OutsiderWrites:
+        raise  # a thread waits in it, and it may not be closed
+    except BaseException:
         env.close()
-        return None
-    with env.begin(write=True) as txn:
-        tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
-        txn.drop(tables.leases, delete=False)  # no other process has it open, so no lease is held
-        if txn.get(STATE_KEY, db=tables.meta) is None:
-            _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
-        if folder.may_have_former:
-            announce(Writing(txn, tables, State()))
-    return Environment(folder, env, tables, WriteLock(folder.data, folder.engine_lock, readonly=False))
+        if lock is not None:
+            lock.close()
+        raise
 
 
 def _begin(writing: Writing, now: float, *, lost: bool) -> None:
@@ -209,19 +233,19 @@ def _begin(writing: Writing, now: float, *, lost: bool) -> None:
 def _open_as_is(folder: StoreFolder, *, readonly: bool = False, patience: float | None = None) -> Environment:
     """Open with the map size that the first process chose: it must be the same for all."""
     env = _engine(folder, map_size=0, readonly=readonly)
-    lock = WriteLock(folder.data, folder.engine_lock, readonly=readonly)
-    try:
-        tables = _tables(env, lock, _PATIENCE_SECONDS if patience is None else patience)
-        with env.begin() as txn:
-            layout = txn.get(LAYOUT_KEY, db=tables.meta)
-    except lmdb.NotFoundError:
-        layout = None
-    if layout != LAYOUT:
-        env.close()
-        lock.close()
-        raise StoreError.of(
-            "layout", f"the store in {folder.path} is in use by another version of Millpond; stop that one first."
-        )
+    with _closed_on_failure(env):
+        lock = WriteLock(folder.data, folder.engine_lock, readonly=readonly)
+    with _closed_on_failure(env, lock):
+        try:
+            tables = _tables(env, lock, _PATIENCE_SECONDS if patience is None else patience)
+            with env.begin() as txn:
+                layout = txn.get(LAYOUT_KEY, db=tables.meta)
+        except lmdb.NotFoundError:
+            layout = None
+        if layout != LAYOUT:
+            raise StoreError.of(
+                "layout", f"the store in {folder.path} is in use by another version of Millpond; stop that one first."
+            )
     return Environment(folder, env, tables, lock)
 
 
@@ -232,6 +256,7 @@ def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
 
     Raises:
         LockTimeout: another process doesn't end its write transaction.
+        OutsiderWrites: and it isn't Millpond's.
     """
     names = Tables._fields
     if env.flags()["readonly"]:
@@ -245,7 +270,7 @@ def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> 
     """Check that no other program is in a write transaction without holding Millpond's lock.
 
     Raises:
-        LockTimeout: one is.
+        OutsiderWrites: one is.
     """
 
     def write_nothing() -> None:
@@ -258,7 +283,7 @@ def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> 
     meeting.start()
     meeting.join(patience)
     if meeting.is_alive():
-        raise LockTimeout("another process has been in a write transaction for too long")
+        raise OutsiderWrites("another process has been in a write transaction for too long")
 
 
 def _engine(folder: StoreFolder, *, map_size: int, readonly: bool) -> lmdb.Environment:
