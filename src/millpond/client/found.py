@@ -15,7 +15,9 @@ from millpond.errors import UnreachedError, UsageError
 if TYPE_CHECKING:
     from millpond.client.reached import Way
 
-PROJECT, URL, SECRET = "MILLPOND_PROJECT", "MILLPOND_URL", "MILLPOND_SECRET"
+PROJECT = "MILLPOND_PROJECT"
+URL = "MILLPOND_URL"
+SECRET = "MILLPOND_SECRET"  # noqa: S105 - the variable's name
 """The environment variables: a project's folder; a server's URL, or that of its endpoint; the endpoint's secret."""
 
 _STATE, _APP = ".millpond", "app"

@@ -77,6 +77,7 @@ def _secret(name: str, kind: str) -> str:
     if not secret or not (secret.isascii() and secret.isprintable()):
         raise ConfigError(
             f"[[cdn.purge]] {kind} takes its secret from the environment variable {name}, which "
-            f"{'can be no header' if secret else 'is not set'}; set it for the server, and for `millpond revalidate`."
+            f"{'can be no header' if secret else 'is not set'}; set it for the server, and for `millpond revalidate` "
+            "and millpond.client."
         )
     return secret
