@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from millpond.errors import StaticOnlyError as StaticOnlyError
     from millpond.errors import StoreError as StoreError
     from millpond.errors import UnexpectedExitError as UnexpectedExitError
+    from millpond.errors import UnreachedError as UnreachedError
     from millpond.errors import UnreadBodyError as UnreadBodyError
     from millpond.errors import UnsendableError as UnsendableError
     from millpond.errors import UsageError as UsageError
@@ -88,6 +89,7 @@ _HOMES = {
     "StoreError": "millpond.errors",
     "StreamingResponse": "starlette.responses",
     "UnexpectedExitError": "millpond.errors",
+    "UnreachedError": "millpond.errors",
     "UnreadBodyError": "millpond.errors",
     "UnsendableError": "millpond.errors",
     "UsageError": "millpond.errors",

@@ -6,7 +6,7 @@ raised, the second one what to do: docs/reference.md has both as a table.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Self, TypeAlias
 
 __all__ = [
     "AddressError",
@@ -26,6 +26,7 @@ __all__ = [
     "StaticOnlyError",
     "StoreError",
     "UnexpectedExitError",
+    "UnreachedError",
     "UnreadBodyError",
     "UnsendableError",
     "UsageError",
@@ -41,6 +42,12 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+StoreReason: TypeAlias = Literal["missing", "layout", "damaged", "read-only", "locked", "unreachable", "refused"]
+UnreachedReason: TypeAlias = (
+    StoreReason | Literal["project", "memory", "redirected", "endpoint", "timeout", "limited", "failed"]
+)
 
 
 class MillpondError(Exception):
@@ -175,6 +182,34 @@ class StoreError(MillpondError):
 
     Mend what the message names. An invalidation that raises it may not hold: repeat it.
     """
+
+    reason: StoreReason | None = None
+    """The kind of trouble, where an invalidation from outside of a server has to tell it."""
+
+    @classmethod
+    def of(cls, reason: StoreReason, message: str) -> Self:
+        """One with a reason."""
+        error = cls(message)
+        error.reason = reason
+        return error
+
+
+class UnreachedError(MillpondError):
+    """An invalidation by `millpond.client` or `millpond revalidate` has reached no cache, or isn't known to have.
+
+    Mend what the message names, and call again: that an invalidation takes place twice does no harm.
+    """
+
+    reason: UnreachedReason = "unreachable"
+    """Why, for code: `memory` and `project` are mistakes of the configuration; `locked`, `timeout` and `unreachable`
+    may pass."""
+
+    @classmethod
+    def of(cls, reason: UnreachedReason, message: str) -> Self:
+        """One with a reason."""
+        error = cls(message)
+        error.reason = reason
+        return error
 
 
 class PurgeError(MillpondError):

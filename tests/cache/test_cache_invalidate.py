@@ -9,7 +9,7 @@ import pytest
 from upstreams import upstream
 
 from millpond import revalidate_path, revalidate_tag, update_tag
-from millpond.cache.invalidate import Invalidation
+from millpond.cache.invalidation_order import Invalidation
 from millpond.errors import UsageError
 from ponds import Project, cache_of
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond import path_of, revalidate_path, static
-from millpond.cache.invalidate import Invalidation
+from millpond.cache.invalidation_order import Invalidation
 from millpond.errors import UsageError
 from millpond.routes.naming.route_names import NamedRoute, RouteNames
 from ponds import Running, client_of

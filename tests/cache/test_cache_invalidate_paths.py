@@ -8,7 +8,7 @@ import pytest
 from upstreams import upstream
 
 from millpond import revalidate_path
-from millpond.cache.invalidate import Invalidation
+from millpond.cache.invalidation_order import Invalidation
 from millpond.errors import UsageError
 from millpond.policy.tags import is_own
 from millpond.stores.frame import encode_frame

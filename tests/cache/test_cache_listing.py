@@ -18,7 +18,7 @@ from ponds import client_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from millpond.cache.invalidate import Invalidation
+    from millpond.cache.invalidation_order import Invalidation
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli_project import ITEMS, LIVE, RAISES, STATIC, call, execute, spawn
-from millpond.prerender.build_manifest import OUTPUT
+from millpond.config.project.build_output import OUTPUT
 
 if TYPE_CHECKING:
     from ponds import Project

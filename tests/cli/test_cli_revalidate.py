@@ -97,12 +97,14 @@ def test_a_running_server_sees_it_at_its_next_request(shop: Shop, path: str, arg
 def test_the_report_says_how_many_and_which_generation(shop: Shop) -> None:
     assert shop.revalidate("--tag", "stock").out == "1 tag invalidated; the generation is 1\n"
     both = shop.revalidate("--tag", "a", "--tag", "b", "--path", "/items/1")
-    assert both.out == "2 tags and 1 path invalidated; the generation is 3\n"
+    assert both.out == "2 tags and 1 path invalidated; the generation is 2\n"
     assert shop.revalidate("--path", "/items/1", "--json").facts == {
         "tags": 0,
         "paths": 1,
-        "generation": 4,
+        "generation": 3,
         "warnings": [],
+        "via": "lmdb",
+        "where": str(shop.folder / ".millpond" / "cache"),
     }
 
 
@@ -170,7 +172,7 @@ def test_with_the_cache_in_memory_the_way_is_through_the_server(
 ) -> None:
     done = Shop(project, capsys, '[cache]\nstore = "memory"\n').revalidate("--tag", "stock")
     assert done.code == 1
-    assert "`millpond revalidate --url` reaches it there" in done.err
+    assert "only [revalidate_endpoint] reaches it there. Give the server's URL: `millpond revalidate --url`" in done.err
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_what_an_address_answers_that_isnt_a_success_is_one_line(
 def test_a_server_that_doesnt_answer_in_time_may_have_invalidated(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millpond.cli.revalidate._TIMEOUT", 0.2)
+    monkeypatch.setattr("millpond.cli.revalidate.TIMEOUT", 0.2)
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as listener:  # nobody accepts
         address = f"http://127.0.0.1:{listener.server_port}"
         done = revalidate(project, capsys, "--tag", "stock", "--url", address)

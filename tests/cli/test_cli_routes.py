@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli_project import ITEMS, LIVE, STATIC, call
-from millpond.prerender.build_manifest import OUTPUT
+from millpond.config.project.build_output import OUTPUT
 
 if TYPE_CHECKING:
     import pytest

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from cli_project import ITEMS, STATIC, address_in, call, execute, spawn
-from millpond.prerender.build_manifest import OUTPUT
+from millpond.config.project.build_output import OUTPUT
 
 if TYPE_CHECKING:
     import subprocess

@@ -40,7 +40,8 @@ COMPLETE: dict[str, Any] = {
     "cron": {"path": "/a", "schedule": "* * * * *"},
     "headers": {"source": "/a", "name": "X-A", "value": "b"},
     "redirects": {"source": "/a", "destination": "/b"},
-    "revalidate_endpoint": {"secret_env": "A"},
+    "revalidate_endpoint": {"secret_env": "A", "preset": "bearer", "tags": ["a"], "paths": ["/a"]},
+    "map": {"tags": ["a"], "paths": ["/a"]},
     "cdn": {"headers": ["xkey", "surrogate-key", "cache-tag"], "cdn_cache_control": True},
     "cors": {"allow_origins": ["*"]},
     "varnish": {"kind": "varnish", "addresses": ["http://a"]},
@@ -73,7 +74,7 @@ def values_with(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     name, *rest = path
     if not rest:
         return {name: value}
-    if name in ("cron", "headers", "redirects", "purge"):
+    if name in ("cron", "headers", "redirects", "purge", "map"):
         return {name: [{**COMPLETE[rest[0]], **values_with(tuple(rest[1:]), value)}]}
     return {name: {**COMPLETE.get(name, {}), **values_with(tuple(rest), value)}}
 

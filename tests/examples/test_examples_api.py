@@ -14,7 +14,7 @@ from documents import blocks
 
 import millpond
 from millpond import errors
-from millpond.cache.invalidate import Invalidation
+from millpond.cache.invalidation_order import Invalidation
 from millpond.policy.allowance import InputKind
 from millpond.policy.decision import Action, Reason
 from millpond.policy.profiles import BUILT_IN

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from document_tables import DOCS, REFERENCE, REPOSITORY, codes, name_of, table
 
+from millpond.cache.invalidation_order import OrderBody
 from millpond.config import STORES, CacheLife, CdnConfig, Config, CronConfig, HeaderConfig, RedirectConfig
 from millpond.config.cdn_config import AnyPurgerConfig, PurgerConfig
-from millpond.serve.revalidation import OrderBody
+from millpond.config.values.reading import ONE_OR_MORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +28,15 @@ REQUIRED = "required"
 def keys_of(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(key, default) of a table, and of the tables in it. A list of tables is one key; what is in it is told apart."""
     for field in msgspec.structs.fields(kind):
-        inner = [each for each in (field.type, *get_args(field.type)) if is_table(each)]
+        one_or_more = ONE_OR_MORE in getattr(field.type, "__metadata__", ())
+        of = get_args(field.type)[0] if one_or_more else field.type
+        inner = [each for each in (of, *get_args(of)) if is_table(each)]
         default = REQUIRED if field.required else field.default
         if field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
-        if get_origin(field.type) is dict:
+        if get_origin(field.type) is dict and inner:
             yield from keys_of(inner[0], f"{prefix}{field.name}.NAME.")
-        elif inner and get_origin(field.type) is tuple:
+        elif inner and get_origin(of) is tuple and not one_or_more:
             yield f"[[{prefix}{field.name}]]", None
         elif inner:
             yield from keys_of(inner[0], f"{prefix}{field.name}.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from millpond.prerender.build_manifest import OUTPUT, read_manifest
+from millpond.config.project.build_output import OUTPUT
+from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.frozen_environment import drift, fingerprint
 
 if TYPE_CHECKING:

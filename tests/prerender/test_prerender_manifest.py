@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from millpond.config.project.build_output import OUTPUT
 from millpond.errors import BuildError
-from millpond.prerender.build_manifest import OUTPUT, BuildManifest, read_entries, read_manifest, write_build
+from millpond.prerender.build_manifest import BuildManifest, read_entries, read_manifest, write_build
 from millpond.stores.frame import FRAME_VERSION
 from ponds import NOON, Project, cache_of, start
 

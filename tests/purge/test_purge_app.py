@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cdns import Cdn
 
-    from millpond.cache.invalidate import Invalidation
+    from millpond.cache.invalidation_order import Invalidation
     from ponds import Project
 
 pytestmark = pytest.mark.anyio

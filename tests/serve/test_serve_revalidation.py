@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond.errors import ConfigError
-from millpond.serve.revalidation import MAX_BODY_BYTES, TokenBucket
+from millpond.serve.revalidation import MAX_BODY_BYTES
+from millpond.serve.webhooks.token_bucket import TokenBucket
 from ponds import Clock, Project, Running, start
 
 if TYPE_CHECKING:

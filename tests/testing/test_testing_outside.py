@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient as PlainTestClient
 
 from millpond import Millpond
-from millpond.testing import TestClient
+from millpond.errors import UsageError
+from millpond.testing import TestClient, sign_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,6 +159,30 @@ def test_a_test_that_sets_the_secret_tests_the_endpoint(
         headers = {"authorization": "Bearer correct-horse-battery-staple-of-a-test"}
         assert client.post("/hook", headers=headers, json={"tags": ["posts"]}).status_code == 200
         assert client.get("/posts").headers["x-nextjs-cache"] == "MISS"
+
+
+WEBHOOK = f'{ENDPOINT}preset = "sanity"\ntags = ["{{kind}}s"]\n'
+
+
+def test_a_test_signs_the_calls_of_webhooks(project: Project, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "correct-horse-battery-staple-of-a-test"
+    with made(app_of(project, WEBHOOK)) as client:
+        call = sign_webhook("sanity", {"kind": "post"}, secret, path="/hook")
+        assert client.post("/hook", headers=call.headers, content=call.content).status_code == 401
+    monkeypatch.setenv("HOOK_TOKEN", secret)
+    with made(app_of(project, WEBHOOK)) as client:
+        works(client)
+        assert client.post("/hook", headers=call.headers, content=call.content).json()["tags"] == 1
+        assert client.get("/posts").headers["x-nextjs-cache"] == "MISS"
+
+
+@pytest.mark.parametrize(
+    ("preset", "secret", "says"),
+    [("sanitty", "x" * 16, "the preset is 'sanitty'"), ("standard-webhooks", "x" * 16, "the secret is none of preset")],
+)
+def test_what_cant_be_signed_is_a_usage_error(preset: Any, secret: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        sign_webhook(preset, {}, secret)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from msgspec.structs import replace
 
 from millpond.cache.active_application import OfApplication, activate, deactivate
 from millpond.cache.data import DataCache
@@ -34,16 +30,19 @@ from millpond.serve.layers.render_stack import SharedStack, live_stack
 from millpond.serve.live import LiveRunner
 from millpond.serve.matching.match_cache import MatchCache
 from millpond.serve.matching.matcher import Matcher
-from millpond.serve.revalidation import RevalidateEndpoint
+from millpond.serve.revalidation_endpoints import revalidation_endpoints
 from millpond.serve.route_claims import RouteClaims
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp
 
     from millpond.app.context import AppContext
     from millpond.app.served_build import ServedBuild
     from millpond.purge.purges import Purges
     from millpond.routes.metadata_inventory import MetadataInventory
+    from millpond.serve.revalidation_endpoints import Endpoint
     from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
 
@@ -207,7 +206,7 @@ class _Assembly:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         context, config = self.context, self.context.config
-        endpoint = self._endpoint()
+        endpoints = self._endpoints()
         table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
@@ -217,7 +216,7 @@ class _Assembly:
             matcher=Matcher(
                 table,
                 config,
-                None if endpoint is None else endpoint.path,
+                endpoints.keys(),
                 context.published.files,
                 self.served.draft_secret or "",
             ),
@@ -229,7 +228,7 @@ class _Assembly:
             hits=hits,
             match_cache=MatchCache(config.server, root_path, is_on=not context.development),
             public=context.published.answers,
-            endpoint=endpoint,
+            endpoints=endpoints,
             tracing=context.tracing,
             live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),
         )
@@ -244,14 +243,10 @@ class _Assembly:
             fronted=self.context.config.cdn is not None,
         )
 
-    def _endpoint(self) -> RevalidateEndpoint | None:
-        """The revalidate endpoint; None in a build, which needs no secrets. In a test it needs none, and knows none."""
-        settings = self.context.config.revalidate_endpoint
-        if settings is None or not self.served.is_served:
-            return None
-        if self.context.isolated and settings.secret_env is not None and not os.environ.get(settings.secret_env):
-            settings = replace(settings, secret=secrets.token_urlsafe(32), secret_env=None)
-        return RevalidateEndpoint.of(settings, self.data)
+    def _endpoints(self) -> Mapping[str, Endpoint]:
+        """Those that invalidate; none in a build, which needs no secrets. In a test they need none, and know none."""
+        configs = self.context.config.revalidate_endpoint if self.served.is_served else ()
+        return revalidation_endpoints(configs, self.data, may_lack=self.context.isolated)
 
     def purges(self) -> Purges | None:
         """The purges of caches in front; None in a build, in development and in tests: none has their answers."""

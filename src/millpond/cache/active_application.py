@@ -123,7 +123,7 @@ def required_cache(function: str) -> DataCache:
     _refuse_ambiguous(function)
     raise UsageError(
         f"no application runs in this process, so {function} has no cache to work on; "
-        "outside of the server, use `millpond revalidate`."
+        "outside of the server, use millpond.client or `millpond revalidate`."
     )
 
 

@@ -3,56 +3,35 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING
 
 from millpond.cache.active_application import endpoint_run, required_cache
 from millpond.cache.given_tags import usable_tags
+from millpond.cache.invalidation_order import expire_after_of, invalidate_tags
 from millpond.cache.refresh import runs_begun
 from millpond.cache.told import INVALIDATED
 from millpond.errors import UsageError
 from millpond.messages import at
-from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
-from millpond.policy.tags import MAX_TAGS, checked_tags, kept_tag
+from millpond.policy.tags import MAX_TAGS, kept_tag
 from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.own_invalidations import OwnInvalidations
 from millpond.render.scopes.scope import Phase, current
 from millpond.render.user_code import user_place
-from millpond.routes.naming.named_path import MAX_PATH, named_by, named_path
+from millpond.routes.naming.named_path import named_by, named_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from millpond.cache.data import DataCache
+    from millpond.cache.invalidation_order import Expiry, Invalidation
     from millpond.errors import Place
-    from millpond.policy.profiles import Profile
-    from millpond.purge.purges import Purges
     from millpond.render.scopes.scope import Scope
-    from millpond.routes.naming.named_path import NamedPath, PathType
-    from millpond.routes.naming.route_names import RouteNames
-    from millpond.stores.contract import Store
+    from millpond.routes.naming.named_path import PathType
 
 log = logging.getLogger("millpond.cache")
-
-
-class Expiry(TypedDict):
-    """The inline form of a profile (R6.6): seconds for which older answers may still be served as stale."""
-
-    expire: float
-
-
-class Invalidation(NamedTuple):
-    """The result of an invalidation."""
-
-    tags: int
-    """The number of invalidated tags; 0 if the tag or path was invalid (there was a warning)."""
-    generation: int
-    """The store's generation afterwards. Earlier renders are invalidated; later ones are not."""
-    purge: int = 0
-    """The number of the purge in caches in front, for `purged`; 0: none are configured."""
 
 
 def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Invalidation:
@@ -113,97 +92,6 @@ def revalidate_path(path: str, /, type: PathType | None = None, **params: object
         log.warning("%srevalidate_path(): %s", at(_place()), named.warning)
     done = _invalidate(cache, *named.tags, expire_after=0)
     return done._replace(tags=min(1, len(named.tags)))
-
-
-class InvalidationOrder(NamedTuple):
-    """An invalidation from outside of handlers: by the webhook endpoint, or on the command line."""
-
-    tags: list[str]
-    paths: list[NamedPath]
-    """What the paths name; they expire at once."""
-
-    @classmethod
-    def of(
-        cls,
-        tags: Sequence[str],
-        paths: Sequence[str],
-        type: PathType | None,  # noqa: A002 - as above
-        names: RouteNames | None = None,
-    ) -> InvalidationOrder:
-        """Validate all tags and paths. Unlike in a handler, an invalid one is an error: such callers don't see the log.
-
-        Args:
-            tags: any strings.
-            paths: as `revalidate_path` takes them, without values.
-            type: for the paths.
-            names: of the application's routes; None: they aren't known here, so no path is said to have none.
-
-        Raises:
-            UsageError: a tag or a path is invalid; or there are too many for one call, as the store writes a row for
-                each of them in one transaction.
-        """
-        good, problems = checked_tags(tags)
-        if len(paths) > MAX_TAGS:
-            problems.append(f"{len(paths)} paths are over {MAX_TAGS}; name fewer in one call")
-        if problems:
-            raise UsageError("; ".join(problems))
-        read = [named_path(path, type, names) for path in paths]
-        for path, each in zip(paths, read, strict=True):
-            if len(path) > MAX_PATH:
-                raise UsageError(f"revalidate_path(): a path of {len(path)} characters is over {MAX_PATH}.")
-            if not each.tags:
-                raise UsageError(f"revalidate_path(): {each.warning}.")
-        return cls(good, read)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What looks like a mistake in the paths."""
-        return [each.warning for each in self.paths if each.warning is not None]
-
-    @property
-    def tags_of_paths(self) -> list[str]:
-        """The tags of what the paths name."""
-        return list(dict.fromkeys(tag for path in self.paths for tag in path.tags))
-
-    def carry_out(self, store: Store, purges: Purges | None, *, expire_after: float | None) -> dict[str, int]:
-        """Invalidate the tags and paths; `expire_after` applies to the tags only.
-
-        Returns:
-            The number of tags, the number of paths, and the generation afterwards.
-        """
-        done = invalidate_tags(store, purges, self.tags, expire_after=expire_after)
-        if self.paths:
-            done = invalidate_tags(store, purges, self.tags_of_paths, expire_after=0)
-        return {"tags": len(self.tags), "paths": len(self.paths), "generation": done.generation}
-
-
-def expire_after_of(
-    profiles: Mapping[str, Profile], profile: str | Expiry | None, expire: float | None
-) -> float | None:
-    """Seconds for which older answers may still be served as stale; 0: not at all; None: no limit.
-
-    Raises:
-        UsageError: the profile is unknown or the age invalid; or there are both a profile and an age.
-    """
-    if profile is not None and expire is not None:
-        raise UsageError("revalidate_tag(): give a profile or expire, not both.")
-    try:
-        if isinstance(profile, str):
-            return profile_named(profile, profiles).expire
-        if profile is None:
-            return 0 if expire is None else _seconds(expire)
-        return _seconds(profile["expire"])
-    except (UnknownProfile, InvalidLife) as error:
-        raise UsageError(f"revalidate_tag(): {error}") from None
-    except (KeyError, TypeError):
-        raise UsageError(
-            f'revalidate_tag(): the profile is {profile!r}; give a name, or {{"expire": seconds}}.'
-        ) from None
-
-
-def _seconds(expire: float) -> float | None:
-    seconds = ages_given(expire=expire)["expire"]
-    return None if math.isinf(seconds) else seconds
 
 
 def _cache_for(function: str) -> DataCache:
@@ -289,26 +177,6 @@ def _counted_again(scope: Scope | None) -> OwnInvalidations | None:
         return None
     scope.counted_again = scope.counted_again or OwnInvalidations(scope.handled or scope.asgi, runs_begun)
     return scope.counted_again
-
-
-def invalidate_tags(
-    store: Store, purges: Purges | None, tags: Sequence[str], *, expire_after: float | None
-) -> Invalidation:
-    """Invalidate tags in the store, then in the caches in front. All invalidations go through this function.
-
-    The order matters: a cache in front may request a new answer as soon as it is purged.
-
-    Args:
-        store: the store.
-        purges: the purges of caches in front; None: none are configured.
-        tags: valid tags, or tags of a `NamedPath`.
-        expire_after: seconds for which older entries may still be served as stale; 0: not at all; None: no limit.
-    """
-    if not tags:
-        return Invalidation(0, store.generation())
-    generation = store.invalidate(map(kept_tag, tags), expire_after=expire_after)
-    announced = purges.announce(tags, expire_after=expire_after) if purges is not None else 0
-    return Invalidation(len(tags), generation, announced)
 
 
 async def purged(*invalidations: Invalidation, timeout: float | None = 30.0) -> None:  # noqa: ASYNC109 - it is public API

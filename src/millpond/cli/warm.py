@@ -15,8 +15,9 @@ from millpond.cli.terminal.options import HERE, Json, Which
 from millpond.cli.terminal.progress_bar import ProgressBar
 from millpond.cli.warming.inside import inside_of
 from millpond.cli.warming.sources import MOST_READ, Sources
+from millpond.config.project.build_output import OUTPUT
 from millpond.errors import BuildError, UsageError
-from millpond.prerender.build_manifest import OUTPUT, read_manifest
+from millpond.prerender.build_manifest import read_manifest
 from millpond.serve.logs import configure_logs
 from millpond.serve.processes.event_loop import run_loop
 from millpond.warm.asked_path import NotAsked, origin_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -17,13 +17,13 @@ from millpond.config.cache_config import CacheConfig
 from millpond.config.cdn_config import CdnConfig
 from millpond.config.cron_config import CronConfig
 from millpond.config.dev_config import DevConfig
-from millpond.config.endpoint_config import RevalidateEndpointConfig
+from millpond.config.endpoint_config import RevalidateEndpointConfig, endpoint_problems
 from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_folder, not_a_prefix, not_positive
 from millpond.config.server_config import ServerConfig
 from millpond.config.values.quantities import SecondsOrNever
-from millpond.config.values.reading import read_table
+from millpond.config.values.reading import ONE_OR_MORE, read_table
 from millpond.errors import ConfigError
 from millpond.messages import in_one_line
 from millpond.policy.compat import Compat
@@ -59,7 +59,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build: BuildConfig = BuildConfig()
     server: ServerConfig = ServerConfig()
     dev: DevConfig = DevConfig()
-    revalidate_endpoint: RevalidateEndpointConfig | None = None
+    revalidate_endpoint: Annotated[tuple[RevalidateEndpointConfig, ...], ONE_OR_MORE] = ()
     cdn: CdnConfig | None = None
     cron: tuple[CronConfig, ...] = ()
     headers: tuple[HeaderConfig, ...] = ()
@@ -81,10 +81,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.profiles()
         except InvalidLife as error:
             yield f"in [cache_life]: {error}"
-        tables = (
-            *(self.app, self.cache, self.build, self.server, self.dev),
-            *(self.revalidate_endpoint, self.cdn, self.cors),
-        )
+        else:
+            yield from endpoint_problems(self.revalidate_endpoint, self.profiles())
+        tables = (self.app, self.cache, self.build, self.server, self.dev, self.cdn, self.cors)
         for table in (*tables, *self.cron):
             if table is not None:
                 yield from table.problems()

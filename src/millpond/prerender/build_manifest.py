@@ -7,13 +7,13 @@ import os
 import secrets
 import time
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from millpond.config.ownership import READ, whose
+from millpond.config.project.build_output import MANIFEST, OUTPUT
 from millpond.errors import BuildError, Place
 from millpond.prerender.input_records import FunctionRecord, InputRecord
 from millpond.prerender.plan import Plan
@@ -23,16 +23,13 @@ from millpond.stores.frame import FRAME_VERSION, decode_frame, encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from millpond.policy.entry import Entry
     from millpond.routes.route_contract import Route
 
 VERSION = version("millpond")
 
-OUTPUT = Path(".millpond") / "build"
-"""The output folder within a project; it may be copied to other machines."""
-
-_MANIFEST = "manifest.json"
 _LENGTH = 8  # bytes in front of each frame
 _UNDER_WAY_SECONDS = 3600
 """The age from which a file that no manifest names is what a build left behind when it was killed."""
@@ -143,8 +140,8 @@ def write_build(project: Path, manifest: BuildManifest, entries: Iterable[Entry]
         BuildError: the folder can't be written.
     """
     output = project / OUTPUT
-    former = output / _MANIFEST
-    fresh = output / f"{_MANIFEST}-{manifest.build}"
+    former = output / MANIFEST
+    fresh = output / f"{MANIFEST}-{manifest.build}"
     try:
         output.mkdir(mode=0o700, parents=True, exist_ok=True)
         keep = {*_names(manifest), *_named_by(former)}
@@ -189,7 +186,7 @@ def _sweep(output: Path, keep: set[str]) -> None:
     """Remove what builds left behind; what is young may be of one that is under way."""
     youngest = time.time() - _UNDER_WAY_SECONDS
     for path in output.iterdir():
-        if path.name in keep or path.name == _MANIFEST:
+        if path.name in keep or path.name == MANIFEST:
             continue
         with contextlib.suppress(FileNotFoundError):  # another build, under way, has just renamed it
             if path.stat().st_mtime < youngest:
@@ -202,7 +199,7 @@ def read_manifest(project: Path) -> BuildManifest | None:
     Raises:
         BuildError: it can't be read, or another version of Millpond made it.
     """
-    path = project / OUTPUT / _MANIFEST
+    path = project / OUTPUT / MANIFEST
     try:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())

@@ -6,10 +6,11 @@ import hmac
 import os
 from typing import TYPE_CHECKING
 
+from millpond.config.project.build_output import OUTPUT
 from millpond.errors import Place
 from millpond.observe.environment_variables import EVERY_VARIABLE
 from millpond.policy.allowance import InputKind
-from millpond.prerender.build_manifest import OUTPUT, key_name
+from millpond.prerender.build_manifest import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from millpond.config.cdn_config import BAN, CloudflareConfig, FastlyConfig, VarnishConfig
 from millpond.errors import ConfigError
+from millpond.policy.webhooks.standard_webhooks import PREFIX, secret_of
 from millpond.purge.cloudflare import CloudflarePurger
 from millpond.purge.delivery import Delivery
 from millpond.purge.fastly import FastlyPurger
 from millpond.purge.purges import Purges
 from millpond.purge.varnish import VarnishPurger
-from millpond.purge.webhook import PREFIX, WebhookPurger, secret_of
+from millpond.purge.webhook import WebhookPurger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,6 +77,7 @@ def _secret(name: str, kind: str) -> str:
     if not secret or not (secret.isascii() and secret.isprintable()):
         raise ConfigError(
             f"[[cdn.purge]] {kind} takes its secret from the environment variable {name}, which "
-            f"{'can be no header' if secret else 'is not set'}; set it for the server, and for `millpond revalidate`."
+            f"{'can be no header' if secret else 'is not set'}; set it for the server, and for `millpond revalidate` "
+            "and millpond.client."
         )
     return secret

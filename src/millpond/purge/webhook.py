@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,16 +11,11 @@ import msgspec
 
 from millpond.policy.http.surrogate import purge_keys
 from millpond.policy.tags import Named, named
+from millpond.policy.webhooks.standard_webhooks import signature
 from millpond.purge.purger import PurgeRequest, PurgeResponse, Verdict, by_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-PREFIX = "whsec_"
-"""Begins a secret."""
-
-_MIN_SECRET_BYTES = 24
-"""Bytes, by the specification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +62,3 @@ class WebhookPurger:
 
     def verdict(self, response: PurgeResponse, now: float) -> Verdict:
         return by_status(response, now)
-
-
-def signature(secret: bytes, identity: str, time: str, body: bytes) -> str:
-    """`v1,` and the HMAC-SHA256 of `id.timestamp.body`, in base64."""
-    signed = b".".join((identity.encode("ascii"), time.encode("ascii"), body))
-    return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode("ascii")
-
-
-def secret_of(text: str) -> bytes | None:
-    """The bytes of a secret as it is written; None when it isn't one."""
-    try:
-        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
-        return None
-    return secret if text.startswith(PREFIX) and len(secret) >= _MIN_SECRET_BYTES else None

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from millpond.serve.matching.match_cache import MatchCache
     from millpond.serve.matching.matcher import Matcher
     from millpond.serve.public.public_answers import PublicAnswers
-    from millpond.serve.revalidation import RevalidateEndpoint
+    from millpond.serve.revalidation_endpoints import Endpoint
 
 _ADDED_LATE = ModeReason("declared after the start")
 _LIVE = Decision(Action.LIVE, Reason.LIVE_ROUTE)
@@ -71,7 +71,8 @@ class Dispatcher:
     hits: Hits
     """Paths that were answered from the cache, which need no matching."""
     match_cache: MatchCache
-    endpoint: RevalidateEndpoint | None = None
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    """Those that invalidate, by their paths."""
     public: PublicAnswers | None = None
     """Answers with the files of `public/`; None where there is no such folder."""
     live_decision: Decision = _LIVE
@@ -146,8 +147,8 @@ class Dispatcher:
         await self.public(file, asgi, receive, send)
 
     async def _answer_declared(self, asgi: Scope, receive: Receive, send: Send) -> None:
-        if self.endpoint is not None and self.matcher.is_endpoint(asgi):
-            await self.endpoint(asgi, receive, send)
+        if self.endpoints and (path := self.matcher.endpoint_of(asgi)) is not None:
+            await self.endpoints[path](asgi, receive, send)
             return
         if asgi.get(OUTSIDE):
             raise HTTPException(404)

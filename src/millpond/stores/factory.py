@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
-    from millpond.stores.maintenance_contract import StoreInspection, StoreMaintenance
+    from millpond.stores.maintenance_contract import StoreInspection, StoreInvalidation, StoreMaintenance
     from millpond.stores.valkey.store import ValkeyStore
 
 
@@ -115,6 +115,30 @@ def maintenance_of(project: Path, cache: CacheConfig) -> StoreMaintenance:
     with LmdbInspection(store_folder(project, cache)):
         pass
     return LmdbMaintenance(store_folder(project, cache), cache.bytes_in(cache.kind))
+
+
+def invalidation_of(project: Path, cache: CacheConfig, patience: float, *, creates: bool) -> StoreInvalidation:
+    """The same, open for invalidating.
+
+    Args:
+        project: its folder.
+        cache: what its configuration says.
+        patience: seconds to wait for another process that is opening the store, or for a server's answer.
+        creates: make the store, where there is none yet: the first start will know of the invalidation.
+
+    Raises:
+        ConfigError: as `chosen_store`.
+        StoreError: there is no store, or it can't be used; its `reason` says why.
+    """
+    if cache.kind == "valkey":
+        address = shared_address(cache)
+        with needing_client(address):
+            from millpond.stores.valkey.maintenance import ValkeyInvalidation
+        seconds = min(patience, cache.store_timeout)
+        return ValkeyInvalidation(address, prefix_of(project, cache), seconds, creates=creates)
+    from millpond.stores.lmdb.maintenance import LmdbInvalidation
+
+    return LmdbInvalidation(store_folder(project, cache), cache.bytes_in(cache.kind), patience, creates=creates)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Inspecting a store from outside of a server, and dropping entries from it: for the command line."""
+"""Inspecting a store from outside of a server, dropping entries from it, and invalidating in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -102,3 +102,18 @@ class StoreMaintenance(OpenedStore, Protocol):
 
         One that was rendered anew meanwhile stays.
         """
+
+
+class StoreInvalidation(OpenedStore, Protocol):
+    """A store that is open for invalidating: one call from a script or a worker, which serves nobody.
+
+    It is opened for the call, so it is never shared by threads, event loops or forked processes.
+    """
+
+    @abstractmethod
+    def generation(self) -> int:
+        """The counter, as `Store.generation`."""
+
+    @abstractmethod
+    def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
+        """As `Store.invalidate`: it holds in every process that shares the store when it returns."""

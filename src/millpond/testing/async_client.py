@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from millpond.cache.invalidate import Expiry
+    from millpond.cache.invalidation_order import Expiry
     from millpond.render.candidacy import ModeReason
     from millpond.routes.naming.named_path import PathType
     from millpond.testing.moved_clock import Clock

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond.app.rehearsal import Rehearsal
-from millpond.cache.invalidate import InvalidationOrder, expire_after_of
+from millpond.cache.invalidation_order import InvalidationOrder, expire_after_of
 from millpond.errors import UsageError
 from millpond.messages import counted
 from millpond.routes.naming.route_names import RouteNames
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx2
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from millpond.cache.invalidate import Expiry
+    from millpond.cache.invalidation_order import Expiry
     from millpond.render.candidacy import ModeReason
     from millpond.routes.naming.named_path import PathType
 

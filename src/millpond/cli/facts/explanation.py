@@ -11,6 +11,7 @@ from urllib.parse import quote
 from rich.filesize import decimal
 from starlette.routing import Match
 
+from millpond.cli.facts.configured_routes import why_endpoint
 from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redirected_path
 from millpond.errors import StoreError
 from millpond.messages import one_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from millpond.app import Millpond
     from millpond.cli.facts.declared_routes import DeclaredRoute
+    from millpond.config import RevalidateEndpointConfig
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.prerender.build_manifest import BuildManifest
@@ -108,11 +110,10 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         return explanation
     shared = shared_fingerprints(manifest, app.config.cache)
     plans = plans_of(manifest, app.own_routes, shared) if manifest else await _unbuilt(app)
-    endpoint = app.config.revalidate_endpoint
-    prefix = None if endpoint is None else endpoint.path
-    matcher = Matcher(plan_table(plans), app.config, prefix, public=app.published.files)
-    if endpoint is not None and matcher.is_endpoint(asgi):
-        return _webhook(explanation, endpoint.path)
+    endpoints = {each.path: each for each in app.config.revalidate_endpoint}
+    matcher = Matcher(plan_table(plans), app.config, endpoints.keys(), public=app.published.files)
+    if (endpoint := matcher.endpoint_of(asgi)) is not None:
+        return _webhook(explanation, endpoints[endpoint])
     matched = matcher.match(asgi)
     if isinstance(matched, EarlyAnswer):
         return _refused(explanation, matched)
@@ -156,9 +157,9 @@ def _refused(explanation: Explanation, refused: EarlyAnswer) -> Explanation:
     return explanation
 
 
-def _webhook(explanation: Explanation, path: str) -> Explanation:
-    explanation.route, explanation.methods, explanation.mode, explanation.status = path, ["POST"], "live", 405
-    explanation.rule = "405 for GET: the configuration's [revalidate_endpoint] takes POST"
+def _webhook(explanation: Explanation, endpoint: RevalidateEndpointConfig) -> Explanation:
+    explanation.route, explanation.methods, explanation.mode, explanation.status = endpoint.path, ["POST"], "live", 405
+    explanation.rule = f"405 for GET: the configuration's {why_endpoint(endpoint)} takes POST"
     return explanation
 
 

@@ -12,10 +12,10 @@ from millpond.app.hints.project_hints import nothing_to_serve
 from millpond.app.served_build import environment_log
 from millpond.cli.project import open_project, run_project
 from millpond.cli.terminal.console import print_error, replace_unprintable
+from millpond.config.project.build_output import OUTPUT
 from millpond.cron.scheduler import Scheduler
 from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
-from millpond.prerender.build_manifest import OUTPUT
 from millpond.prerender.frozen_environment import drift
 from millpond.routes.deferred.unloaded_routes import known_routes
 from millpond.serve.layers.failures import LoggedFailures

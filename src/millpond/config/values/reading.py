@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from enum import Enum
-from typing import Any, Literal, TypeAlias, TypeGuard, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, Union, get_args, get_origin
 
 import msgspec
 
@@ -20,6 +20,16 @@ _TOO_MANY = 2**31
 _WHOLE = f"a whole number below {_TOO_MANY}"
 
 Table: TypeAlias = type[msgspec.Struct]
+
+
+class Written(Enum):
+    """How else a value may be written."""
+
+    ONE_OR_MORE = "a list with one item may be written as that item"
+
+
+ONE_OR_MORE = Written.ONE_OR_MORE
+"""Marks a tuple: `Annotated[tuple[str, ...], ONE_OR_MORE]` takes "A" and ["A", "B"]."""
 
 
 class InvalidValue(Exception):
@@ -87,6 +97,10 @@ def _value(kind: Any, value: object, place: str, root: Table) -> Any:
     if quantity is not None:
         found = amount(value, quantity)
         return found if found is not None else _refuse(kind, value, place)
+    if _is_one_or_more(kind):
+        item = get_args(get_args(kind)[0])[0]
+        one = not isinstance(value, list | tuple)
+        return [_value(item, value, place, root)] if one else _list(kind, item, value, place, root)
     options = _options(kind)
     if len(options) > 1 and all(_is_table(option) for option in options):
         return _tagged(options, value, place, root)
@@ -147,13 +161,17 @@ def _tagged(options: list[Any], value: object, place: str, root: Table) -> dict[
 def _refuse(kind: Any, value: object, place: str) -> Any:
     # What should be a text may be a secret in a wrong place: only what kind of value it is, is said.
     what = _kind(value) if _options(kind)[0] is str else _shown(value)
-    raise InvalidValue(f'"{place}" is {what}; it must be {_allowed(kind, place)}.{_meant(value, _names(kind))}')
+    raise InvalidValue(
+        f'"{place}" is {what}; it must be {_allowed(kind, place)}.{_meant(value, _names(_options(kind)[0]))}'
+    )
 
 
 def _allowed(kind: Any, key: str) -> str:
     quantity = _quantity(kind)
     if quantity is not None:
         return quantity.value
+    if _is_one_or_more(kind):
+        return f"{_allowed(get_args(get_args(kind)[0])[0], key)}, or a list of such"
     option = _options(kind)[0]
     if names := _names(option):
         return one_of(names)
@@ -163,6 +181,8 @@ def _allowed(kind: Any, key: str) -> str:
             return f"a list of tables, each written [[{key}]]"
         names = _names(get_args(option)[0])
         return f"a list of {one_of(names)}" if names else 'a list of texts, such as ["…", "…"]'
+    if origin is dict and not _tables_in(option):
+        return f'a table of names and values, such as {key.rpartition(".")[2]} = {{ name = "value" }}'
     if origin is dict:
         return f"a table of tables, each written [{key}.NAME]"
     if _is_table(option):
@@ -182,6 +202,10 @@ def _quantity(kind: Any) -> Quantity | None:
             if isinstance(each, Quantity):
                 return each
     return None
+
+
+def _is_one_or_more(kind: Any) -> bool:
+    return get_origin(kind) is Annotated and ONE_OR_MORE in kind.__metadata__
 
 
 def _options(kind: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.matching.request_path import below_root, refusal, with_right_slashes, without_dots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from starlette.types import Scope
 
@@ -48,8 +48,8 @@ class Matcher:
 
     table: Table[Plan]
     config: Config
-    endpoint: str | None = None
-    """The canonical path of the revalidate endpoint, which no route may take."""
+    endpoints: Collection[str] = ()
+    """The canonical paths of the endpoints that invalidate, which no route may take."""
     public: PublicFiles | None = None
     """The files of `public/`; None where there are none."""
     draft_secret: str = field(default="", repr=False)
@@ -72,7 +72,7 @@ class Matcher:
             segments = split(raw)
         except MalformedPath:
             return EarlyAnswer(400) if self._find(split_leniently(raw), query) else None
-        if canonical(segments) == self.endpoint:
+        if self.endpoints and canonical(segments) in self.endpoints:
             return None
         found = self._file(segments) or self._find(segments, query, scope)
         undotted = without_dots(scope)
@@ -97,15 +97,16 @@ class Matcher:
             found.append(match.route)
         return found
 
-    def is_endpoint(self, scope: Scope) -> bool:
-        """Whether a request that matches no route is for the revalidate endpoint."""
-        raw = self._below(scope) if self.endpoint is not None else None
+    def endpoint_of(self, scope: Scope) -> str | None:
+        """Which endpoint that invalidates a request is for that matches no route; None: none."""
+        raw = self._below(scope) if self.endpoints else None
         if raw is None:
-            return False
+            return None
         try:
-            return canonical(split(raw)) == self.endpoint
+            path = canonical(split(raw))
         except MalformedPath:
-            return False
+            return None
+        return path if path in self.endpoints else None
 
     def _below(self, scope: Scope) -> bytes | None:
         """The path below the application; None outside of it."""

@@ -49,8 +49,7 @@ def refuse_taken(config: Config, claims: Iterable[Claim]) -> None:
     wanted = config.server.ready_path
     if wanted is None:
         return
-    endpoint = config.revalidate_endpoint
-    own = () if endpoint is None else ((endpoint.path, "[revalidate_endpoint]"),)
+    own = ((endpoint.path, "[revalidate_endpoint]") for endpoint in config.revalidate_endpoint)
     for path, who in (*own, *claims):
         if (path.rstrip("/") or "/") == wanted:
             raise ConfigError(

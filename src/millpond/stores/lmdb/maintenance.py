@@ -1,4 +1,4 @@
-"""Drops entries from the embedded store for the command line, whether it is in use or not."""
+"""Drops entries from the embedded store, and invalidates in it, from outside of a server, in use or not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import tag_rows as lmdb_tags
 from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.lmdb.transactions import Transactions
-from millpond.stores.maintenance_contract import StoreMaintenance
+from millpond.stores.maintenance_contract import StoreInvalidation, StoreMaintenance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from millpond.stores.lmdb.open_transaction import Writing
@@ -70,6 +71,34 @@ class LmdbMaintenance(StoreMaintenance):
             return len(going)
 
         return self._transactions.write_surely(work, "remove entries")
+
+
+class LmdbInvalidation(StoreInvalidation):
+    """A store that is open for invalidating; a context manager.
+
+    Args:
+        folder: the folder of the store.
+        max_bytes: the limit for the sum of its entries' sizes.
+        patience: seconds to wait for another process that is opening it.
+        creates: make the file, where there is none, or none that can be used; as a server does at its start.
+
+    Raises:
+        StoreError: there is none, or its folder or file can't be used; `reason` says why.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, patience: float, *, creates: bool) -> None:
+        self._transactions = Transactions(folder, time.monotonic)
+        self._transactions.open(max_bytes, time.time(), patience=patience, creates=creates)
+
+    def close(self) -> None:
+        self._transactions.close()
+
+    def generation(self) -> int:
+        with self._transactions.reading() as reading:
+            return reading.state().generation
+
+    def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
+        return self._transactions.invalidate(tags, time.time(), expire_after)
 
 
 def _is(unwanted: Unwanted, at: Reading | Writing, key: bytes) -> bool:

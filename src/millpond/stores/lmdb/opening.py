@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -24,16 +25,21 @@ from millpond.stores.lmdb.layout import (
 )
 from millpond.stores.lmdb.lock import LockTimeout, WriteLock
 from millpond.stores.lmdb.open_transaction import Writing
-from millpond.stores.lmdb.store_folder import DATA, StoreFolder, unusable
+from millpond.stores.lmdb.store_folder import DATA, StoreFolder, refuse_missing, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _ENGINE = 0  # LMDB 0.9, whose file format `Environment` relies on
 _MAX_READERS = 1024
 _ROOM_BESIDE, _ROOM_PER_TAG = 32 * 1024 * 1024, 1024
 _PATIENCE_SECONDS = 10.0
+
+
+class OutsiderWrites(LockTimeout):
+    """Another program than Millpond is in a write transaction, and a thread of this process waits for its end."""
+
 
 _opened: dict[tuple[int, int], Environment] = {}
 _opening = threading.Lock()
@@ -53,7 +59,9 @@ def max_bytes_in(map_bytes: int, max_tags: int) -> int:
     return max(map_bytes // 16, (map_bytes - map_bytes_for(0, max_tags)) // 4)
 
 
-def open_environment(path: Path, map_bytes: int, now: float, patience: float | None = None) -> Environment:
+def open_environment(
+    path: Path, map_bytes: int, now: float, patience: float | None = None, *, creates: bool = True
+) -> Environment:
     """The environment of a folder, for reading and writing; pass it to `release` when done.
 
     Args:
@@ -61,11 +69,12 @@ def open_environment(path: Path, map_bytes: int, now: float, patience: float | N
         map_bytes: the maximum size of the file; a process that already has it open may have set another.
         now: seconds since the epoch.
         patience: seconds to wait for other processes that are opening it; None: as long as at a start.
+        creates: whether a file is made, where there is none or none that can be used.
 
     Raises:
-        StoreError: the folder or its file can't be used.
+        StoreError: the folder or its file can't be used; or there is none, and none is created.
     """
-    return _shared(path, lambda: _open_to_write(path, map_bytes, now, patience), readonly=False)
+    return _shared(path, lambda: _open_to_write(path, map_bytes, now, patience, creates=creates), readonly=False)
 
 
 def open_to_read(path: Path) -> Environment:
@@ -94,7 +103,10 @@ def _shared(path: Path, make: Callable[[], Environment], *, readonly: bool) -> E
             try:
                 found = make()
             except lmdb.Error as error:
-                raise StoreError(f"the store in {path} can't be opened: {error}.") from error
+                message = f"the store in {path} can't be opened: {error}."
+                raise (
+                    StoreError.of("locked", message) if isinstance(error, LockTimeout) else StoreError(message)
+                ) from error
             _opened[found.file] = found
         found.last_transaction()
         if found.readonly and not readonly:
@@ -112,7 +124,9 @@ def _identity(path: Path) -> tuple[int, int]:
     return (about.st_dev, about.st_ino)
 
 
-def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | None) -> Environment:
+def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | None, *, creates: bool) -> Environment:
+    if not creates:
+        refuse_missing(path)
     folder = StoreFolder(path)
     try:
         with folder.opening(patience):
@@ -120,7 +134,7 @@ def _open_to_write(path: Path, map_bytes: int, now: float, patience: float | Non
             if _identity(path) in _opened:  # with other lock files: a process must not open a data file twice
                 folder.break_up()
             if folder.claim(patience):
-                opened = _open_alone(folder, map_bytes, now)
+                opened = _open_alone(folder, map_bytes, now) if creates else _open_alone_as_is(folder, map_bytes, now)
             else:
                 opened = _open_as_is(folder, patience=patience)
         opened.reap()
@@ -152,26 +166,58 @@ def _open_alone(folder: StoreFolder, map_bytes: int, now: float) -> Environment:
     return opened
 
 
+def _open_alone_as_is(folder: StoreFolder, map_bytes: int, now: float) -> Environment:
+    """The file as it is there: what isn't good is left to a start of the application, which serves without it."""
+    reason = folder.distrust()
+    try:
+        opened = None if reason is not None else _made(folder, map_bytes, now)
+    except lmdb.Error as error:
+        if not is_damage(error):
+            raise
+        reason, opened = str(error), None
+    if reason is not None:
+        raise StoreError.of("damaged", f"{folder.data} can't be used: {reason}. Start the application to recreate it.")
+    if opened is None:
+        raise StoreError.of("layout", f"{folder.data} was written by another version of Millpond, or isn't a store.")
+    folder.join()
+    return opened
+
+
 def _made(folder: StoreFolder, map_bytes: int, now: float) -> Environment | None:
     """The environment, with leftover leases cleared; None if the file has another layout."""
     env = _engine(folder, map_size=map_bytes, readonly=False)
+    with _closed_on_failure(env):
+        try:
+            meta = env.open_db(b"meta", create=False)
+            with env.begin() as txn:
+                layout = txn.get(LAYOUT_KEY, db=meta)
+        except lmdb.NotFoundError:
+            layout = None if env.stat()["entries"] else LAYOUT  # no table at all: it was just created
+        if layout != LAYOUT:
+            env.close()
+            return None
+        with env.begin(write=True) as txn:
+            tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
+            txn.drop(tables.leases, delete=False)  # no other process has it open, so no lease is held
+            if txn.get(STATE_KEY, db=tables.meta) is None:
+                _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
+            if folder.may_have_former:
+                announce(Writing(txn, tables, State()))
+        return Environment(folder, env, tables, WriteLock(folder.data, folder.engine_lock, readonly=False))
+
+
+@contextlib.contextmanager
+def _closed_on_failure(env: lmdb.Environment, lock: WriteLock | None = None) -> Iterator[None]:
+    """Close an environment that can't be used: as long as it is open, nothing can open its file again."""
     try:
-        meta = env.open_db(b"meta", create=False)
-        with env.begin() as txn:
-            layout = txn.get(LAYOUT_KEY, db=meta)
-    except lmdb.NotFoundError:
-        layout = None if env.stat()["entries"] else LAYOUT  # no table at all: it was just created
-    if layout != LAYOUT:
+        yield
+    except OutsiderWrites:
+        raise  # a thread waits in it, and it may not be closed
+    except BaseException:
         env.close()
-        return None
-    with env.begin(write=True) as txn:
-        tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
-        txn.drop(tables.leases, delete=False)  # no other process has it open, so no lease is held
-        if txn.get(STATE_KEY, db=tables.meta) is None:
-            _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
-        if folder.may_have_former:
-            announce(Writing(txn, tables, State()))
-    return Environment(folder, env, tables, WriteLock(folder.data, folder.engine_lock, readonly=False))
+        if lock is not None:
+            lock.close()
+        raise
 
 
 def _begin(writing: Writing, now: float, *, lost: bool) -> None:
@@ -187,17 +233,19 @@ def _begin(writing: Writing, now: float, *, lost: bool) -> None:
 def _open_as_is(folder: StoreFolder, *, readonly: bool = False, patience: float | None = None) -> Environment:
     """Open with the map size that the first process chose: it must be the same for all."""
     env = _engine(folder, map_size=0, readonly=readonly)
-    lock = WriteLock(folder.data, folder.engine_lock, readonly=readonly)
-    try:
-        tables = _tables(env, lock, _PATIENCE_SECONDS if patience is None else patience)
-        with env.begin() as txn:
-            layout = txn.get(LAYOUT_KEY, db=tables.meta)
-    except lmdb.NotFoundError:
-        layout = None
-    if layout != LAYOUT:
-        env.close()
-        lock.close()
-        raise StoreError(f"the store in {folder.path} is in use by another version of Millpond; stop that one first.")
+    with _closed_on_failure(env):
+        lock = WriteLock(folder.data, folder.engine_lock, readonly=readonly)
+    with _closed_on_failure(env, lock):
+        try:
+            tables = _tables(env, lock, _PATIENCE_SECONDS if patience is None else patience)
+            with env.begin() as txn:
+                layout = txn.get(LAYOUT_KEY, db=tables.meta)
+        except lmdb.NotFoundError:
+            layout = None
+        if layout != LAYOUT:
+            raise StoreError.of(
+                "layout", f"the store in {folder.path} is in use by another version of Millpond; stop that one first."
+            )
     return Environment(folder, env, tables, lock)
 
 
@@ -208,6 +256,7 @@ def _tables(env: lmdb.Environment, lock: WriteLock, patience: float) -> Tables:
 
     Raises:
         LockTimeout: another process doesn't end its write transaction.
+        OutsiderWrites: and it isn't Millpond's.
     """
     names = Tables._fields
     if env.flags()["readonly"]:
@@ -221,7 +270,7 @@ def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> 
     """Check that no other program is in a write transaction without holding Millpond's lock.
 
     Raises:
-        LockTimeout: one is.
+        OutsiderWrites: one is.
     """
 
     def write_nothing() -> None:
@@ -234,7 +283,7 @@ def _meet_outsiders(env: lmdb.Environment, lock: WriteLock, patience: float) -> 
     meeting.start()
     meeting.join(patience)
     if meeting.is_alive():
-        raise LockTimeout("another process has been in a write transaction for too long")
+        raise OutsiderWrites("another process has been in a write transaction for too long")
 
 
 def _engine(folder: StoreFolder, *, map_size: int, readonly: bool) -> lmdb.Environment:

@@ -324,16 +324,8 @@ class LmdbStore:
             StoreError: the disk is full, the file is damaged, or another process holds the write lock too long; nothing
                 was invalidated.
         """
-        named = dict.fromkeys(tags)
         self._follow()
-        generation = self._transactions.write_surely(
-            lambda writing: lmdb_tags.invalidate(writing, named, self._clock(), expire_after),
-            "invalidate",
-        )
-        # Other processes may not have noticed yet that the file was replaced.
-        if (unsettled := self._transactions.environment.settled_at - time.monotonic()) > 0:
-            time.sleep(unsettled)
-        return generation
+        return self._transactions.invalidate(tags, self._clock(), expire_after)
 
     async def acquire(self, key: str, seconds: float) -> Lease | None:
         """A lease of `key` for `seconds`, or None while another holder's has not expired.

@@ -71,8 +71,7 @@ class StoreFolder:
         Raises:
             StoreError: there is none, or it has to be repaired first.
         """
-        if not _is_there(path / DATA):
-            raise StoreError(f"there is no store in {path}; start the application once to make it.")
+        refuse_missing(path)
         folder = cls(path)
         reason = folder.distrust() if folder.is_last() else folder.broken()
         if reason is not None:
@@ -103,7 +102,7 @@ class StoreFolder:
                     return
             finally:
                 os.close(folder)
-        raise StoreError(f"{self.path} is being opened by another process, which seems to hang; end that one first.")
+        raise StoreError.of("locked", f"{self.path} is being opened by a process that hangs; end that one first.")
 
     def claim(self, patience: float | None = None) -> bool:
         """Lock the folder, and return whether this process is alone with it; if so, it must call `join`."""
@@ -123,7 +122,7 @@ class StoreFolder:
             raise StoreError(
                 f"the store in {self.path} is damaged, and in use; stop all processes that use it, and start again."
             )
-        raise StoreError(f"{self.path} is locked by another process that only reads it; end that one first.")
+        raise StoreError.of("locked", f"{self.path} is locked by a process that only reads it; end that one first.")
 
     def break_up(self) -> None:
         """Abandon the set of files; processes that have them open notice, and switch to the new set (`is_in_place`)."""
@@ -301,16 +300,21 @@ class StoreFolder:
         return [str(_identity_at(path)[1]) for path in (self.data, self.engine_lock)]
 
 
+def refuse_missing(path: Path) -> None:
+    """Raises StoreError: the folder has no store."""
+    if not _is_there(path / DATA):
+        raise StoreError.of("missing", f"there is no store in {path}; start the application once to make it.")
+
+
 def unusable(path: Path, error: OSError) -> StoreError:
     """The error for a folder that can't be used."""
-    about = whose(path, (DATA, ENGINE_LOCK, LOCK)) if error.errno in _REFUSALS else ""
-    return StoreError(
+    is_refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    about = whose(path, (DATA, ENGINE_LOCK, LOCK)) if is_refused else ""
+    message = (
         f"the store can't be opened in {path}: {error.strerror or error}. Make that folder writable for the user that "
         f"runs the application, or configure another one.{about}"
     )
-
-
-_REFUSALS = (errno.EACCES, errno.EPERM)
+    return StoreError.of("read-only", message) if is_refused else StoreError(message)
 
 
 def _make(path: Path) -> None:

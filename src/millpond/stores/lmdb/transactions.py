@@ -8,12 +8,14 @@ import functools
 import logging
 import math
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 
 from millpond.errors import StoreError
 from millpond.stores.lmdb import entries as lmdb_entries
+from millpond.stores.lmdb import tag_rows
 from millpond.stores.lmdb.environment import FileReplaced, is_damage
 from millpond.stores.lmdb.file_replacement import succeed
 from millpond.stores.lmdb.layout import STATE_KEY, State
@@ -22,9 +24,10 @@ from millpond.stores.lmdb.open_transaction import Reading, Writing
 from millpond.stores.lmdb.opening import map_bytes_for, open_environment, release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from millpond.errors import StoreReason
     from millpond.stores.lmdb.environment import Environment
     from millpond.stores.lmdb.file_replacement import Predecessor
 
@@ -76,8 +79,18 @@ class Transactions:
     def not_open(self) -> StoreError:
         return StoreError(f"the store in {self.folder} is not open; start the application that it belongs to.")
 
-    def open(self, max_bytes: int, now: float, max_tags: int = MAX_TAGS) -> None:
+    def open(
+        self,
+        max_bytes: int,
+        now: float,
+        max_tags: int = MAX_TAGS,
+        *,
+        patience: float | None = None,
+        creates: bool = True,
+    ) -> None:
         """Open the folder's file, with room for what `max_bytes` and `max_tags` allow; `now`: since the epoch.
+
+        `patience` and `creates` are as in `open_environment`.
 
         Raises:
             StoreError: the folder or its file can't be used, or it is open already.
@@ -85,7 +98,8 @@ class Transactions:
         if self._environment is not None:
             raise StoreError(f"the store in {self.folder} is open already; give each application a store of its own.")
         self._sizes, self.since = (max_bytes, max_tags), 0
-        self._environment = open_environment(self.folder, map_bytes_for(max_bytes, max_tags), now)
+        map_bytes = map_bytes_for(max_bytes, max_tags)
+        self._environment = open_environment(self.folder, map_bytes, now, patience, creates=creates)
 
     def close(self) -> None:
         """Close the file; does nothing if it isn't open."""
@@ -232,10 +246,31 @@ class Transactions:
         except lmdb.Error as error:
             raise self.refusal(what, error) from error
 
+    def invalidate(self, tags: Iterable[str], now: float, expire_after: float | None) -> int:
+        """Count one invalidation of all `tags`, and return its generation once it holds in every process.
+
+        Args:
+            tags: any strings.
+            now: seconds since the epoch.
+            expire_after: as in `Store.invalidate`.
+
+        Raises:
+            StoreError: the transaction failed; nothing was invalidated.
+        """
+        named = dict.fromkeys(tags)
+        generation = self.write_surely(lambda at: tag_rows.invalidate(at, named, now, expire_after), "invalidate")
+        # Other processes may not have noticed yet that the file was replaced.
+        if (unsettled := self.environment.settled_at - time.monotonic()) > 0:
+            time.sleep(unsettled)
+        return generation
+
     def refusal(self, what: str, error: lmdb.Error) -> StoreError:
         """The StoreError for an operation that failed."""
         self.failed(error)
-        return StoreError(f"the store in {self.folder} can't {what}: {error}.")
+        reason: StoreReason = (
+            "locked" if isinstance(error, LockTimeout) else "damaged" if is_damage(error) else "refused"
+        )
+        return StoreError.of(reason, f"the store in {self.folder} can't {what}: {error}.")
 
     def failed(self, error: lmdb.Error) -> None:
         """Log a failed transaction, at most once a minute; mark a damaged file for replacement at the next start."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
 
     from millpond.config.store_url import StoreAddress
+    from millpond.errors import StoreReason
     from millpond.stores.valkey.entry_index import FoundEntry
 
 T = TypeVar("T")
@@ -49,16 +50,17 @@ class Visitor(OpenedStore):
     Args:
         address, prefix: whose state it is.
         timeout: seconds for each exchange.
+        creates: begin the application's state, where the server has none.
 
     Raises:
-        StoreError: the server can't be asked, or has nothing of the application.
+        StoreError: the server can't be asked, or has nothing of the application; `reason` says which.
     """
 
-    def __init__(self, address: StoreAddress, prefix: str, timeout: float) -> None:
+    def __init__(self, address: StoreAddress, prefix: str, timeout: float, *, creates: bool = False) -> None:
         self._address, self.layout = address, Layout(prefix, "")
         self._loop_thread = LoopThread()
         try:
-            self.session = self.call(self._begin(timeout))
+            self.session = self.call(self._begin(timeout, creates=creates))
         except BaseException:
             self._loop_thread.stop()
             raise
@@ -72,12 +74,13 @@ class Visitor(OpenedStore):
         """The row of a tag, as the store's users see it."""
         return self.call(self._row(tag))
 
-    async def _begin(self, seconds: float) -> Session:
+    async def _begin(self, seconds: float, *, creates: bool) -> Session:
         server = ValkeyClient(self._address, seconds)
-        if not await server.command("EXISTS", self.layout.state[0]):
+        if not creates and not await server.command("EXISTS", self.layout.state[0]):
             await server.close()
-            raise StoreError(
-                f"there is no store with this prefix at {self._address}; start the application once to make it."
+            raise StoreError.of(
+                "missing",
+                f"there is no store with this prefix at {self._address}; start the application once to make it.",
             )
         session = Session(server, self.layout, time.time)
         await session.attach(ResumePoint())
@@ -108,7 +111,8 @@ class Visitor(OpenedStore):
         try:
             return self._loop_thread.call(work)
         except (Unreachable, CommandRefused) as error:
-            raise StoreError(f"the store at {self._address} can't be asked: {error}.") from error
+            reason: StoreReason = "refused" if isinstance(error, CommandRefused) else "unreachable"
+            raise StoreError.of(reason, f"the store at {self._address} can't be asked: {error}.") from error
 
 
 class ValkeyInspection(Visitor, StoreInspection):

@@ -1,16 +1,20 @@
-"""Dropping entries from a shared store from outside of a server: for the command line."""
+"""Dropping entries from a shared store, and invalidating in it, from outside of a server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.stores.maintenance_contract import StoreMaintenance
+from millpond.stores.maintenance_contract import StoreInvalidation, StoreMaintenance
+from millpond.stores.valkey.acks import Acks
 from millpond.stores.valkey.client import gathered
 from millpond.stores.valkey.entry_index import index_of, read
 from millpond.stores.valkey.inspection import Visitor
 from millpond.stores.valkey.scripts import DROP
+from millpond.stores.valkey.tag_rows import invalidate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from millpond.stores.maintenance_contract import Unwanted
     from millpond.stores.valkey.entry_index import FoundEntry
 
@@ -52,3 +56,20 @@ class ValkeyMaintenance(Visitor, StoreMaintenance):
         if server.is_cluster:
             await gathered(server.command("UNLINK", layout.frame(name)) for name in dropped)
         return dropped
+
+
+class ValkeyInvalidation(Visitor, StoreInvalidation):
+    """A shared store, open for invalidating; see `Visitor`. Rows over the limit are pruned by a process that serves."""
+
+    def generation(self) -> int:
+        return self.call(self._generation())
+
+    def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
+        named = dict.fromkeys(tags)
+        return self.call(self._invalidate(named, expire_after))
+
+    async def _generation(self) -> int:
+        return int(await self.session.server.command("HGET", self.layout.state[0], "generation") or 0)
+
+    async def _invalidate(self, tags: Iterable[str], expire_after: float | None) -> int:
+        return (await invalidate(self.session, Acks(self.session), tags, expire_after)).generation
