@@ -13,7 +13,8 @@ from millpond.serve.access.telling_app import TellingApp, tell
 from millpond.serve.answered import ANSWERED, Answered
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
-from millpond.serve.matching.base_path import OUTSIDE
+from millpond.serve.matching.base_path import OUTSIDE, follow_into_base_path
+from millpond.serve.matching.rewriting import note_arrival
 from millpond.serve.outermost.layers import with_configured_headers
 from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on
@@ -62,6 +63,7 @@ class Answering:
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
+        self._base_path = config.base_path
         configured = with_configured_headers(self._answer, config)
         self.http = configured if configured == self._answer else TellingApp(configured)
         """Answers HTTP requests."""
@@ -84,6 +86,7 @@ class Answering:
                 return
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
+            note_arrival(scope)
             if fastapi_names.TELEMETRY_KEY not in scope and not self._is_unseen.is_measured():
                 # Else FastAPI looks for providers of telemetry at each request, which takes as long as a hit.
                 scope[fastapi_names.TELEMETRY_KEY], scope[_UNMEASURED] = None, True
@@ -138,6 +141,7 @@ class Answering:
     async def at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What stands in front of FastAPI's router, inside of all middleware."""
         runtime = self._here() or await self._start(scope)
+        follow_into_base_path(scope, self._base_path)
         if scope["type"] == "websocket":
             if scope.get(OUTSIDE):
                 await send({"type": "websocket.close", "code": 1000, "reason": ""})  # as Starlette's router

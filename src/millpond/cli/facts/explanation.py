@@ -15,6 +15,7 @@ from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redire
 from millpond.messages import one_of
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
+from millpond.policy.request.path_spelling import decoded
 from millpond.policy.tags import is_own
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
@@ -24,7 +25,7 @@ from millpond.render.target import Target
 from millpond.routes.endpoints.matched_path import matched_path
 from millpond.routes.public.public_file import METHODS, PublicFile
 from millpond.serve.configured.redirects import Redirects
-from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
+from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.policy.http.header_size import header_size
-from millpond.serve.matching.base_path import sent_path
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -24,28 +23,28 @@ _BYTES_PER_SEGMENT, _BYTES_PER_MATCH = 60, 800
 
 @dataclass(frozen=True, slots=True)
 class MatchCache:
-    """The matches of one table of routes, by paths as they were sent."""
+    """The matches of one table of routes, by paths as they were sent and as middleware has rewritten them."""
 
     bounds: ServerConfig
     root_path: str = ""
     """The prefix that every path of the application has; with another one, a path isn't remembered."""
     is_on: bool = True
     """Whether anything is remembered. Not in development: a file of `public/` may come and take a path."""
-    _matches: BoundedDict[bytes, tuple[str, Matched]] = field(
+    _matches: BoundedDict[tuple[bytes, str], Matched] = field(
         default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
     )
-    """By the path as it was sent: its decoded form, which middleware may have rewritten, and the match."""
+    """By `raw_path` and `path`: both together tell the path, whichever of them middleware has rewritten."""
 
     def get(self, asgi: Scope) -> Matched | None:
         """The match of a request; None where the request must be parsed and matched."""
         path: bytes = asgi.get("raw_path") or b""
-        found = self._matches.get(path)
-        if found is None or found[0] != asgi["path"] or asgi.get("root_path", "") != self.root_path:
+        found = self._matches.get((path, asgi["path"]))
+        if found is None or asgi.get("root_path", "") != self.root_path:
             return None
         bounds = self.bounds
-        if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
+        if max(len(path), len(asgi["path"])) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
             return None
-        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found[1]
+        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found
 
     def remember(self, asgi: Scope, matched: Matched) -> None:
         """Remember a match that depends on the path alone, and whose parameters no handler can change.
@@ -59,13 +58,12 @@ class MatchCache:
             or not by_path
             or not self.is_on
             or asgi.get("root_path", "") != self.root_path
-            or sent_path(asgi) != path
-            or len(path) > _MAX_PATH_BYTES
+            or len(path) + len(asgi["path"]) > 2 * _MAX_PATH_BYTES
             or plan.caches(target.path)
         ):
             return
         if not all(type(value) is str for value in target.params.values()):
             return
         copies = 3  # of the path: as it was sent, canonical, and in segments
-        size = copies * len(path) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
-        self._matches.keep(path, (asgi["path"], matched), size)
+        size = copies * max(len(path), len(asgi["path"])) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
+        self._matches.keep((path, asgi["path"]), matched, size)
