@@ -12,21 +12,24 @@ if TYPE_CHECKING:
 _SEPARATOR = "\0"  # neither a file name nor an encoded path can contain it
 _MAX_LENGTH, _KEPT_LENGTH = 256, 200
 _CUT = "…"  # no encoded path or query can contain it
+_CONTENT = "#"  # neither can this
 
 
-def response_key(route_file: str, path: str, query: str = "") -> str:
+def response_key(route_file: str, path: str, query: str = "", content: str = "") -> str:
     """The key of a route's answer.
 
-    Method, headers, cookies, host, protocol and the rest of the query are not part of the key: a static render can't
-    see them. Visitors choose paths and queries, and keys are held in many places, so a path or query over 256
-    characters is shortened to its beginning and a digest.
+    Headers, cookies, host, protocol and the rest of the query are not part of the key: a static render can't see them.
+    Visitors choose paths and queries, and keys are held in many places, so a path or query over 256 characters is
+    shortened to its beginning and a digest.
 
     Args:
         route_file: the file of the route; with it, two routes never share an entry.
         path: the canonical encoded path.
         query: the result of `canonical_query`.
+        content: the digest of the content of a QUERY; empty for GET.
     """
-    return _SEPARATOR.join(("response", route_file, _bounded(path), _bounded(query)))
+    asked = f"{_bounded(query)}{_CONTENT}{content}" if content else _bounded(query)
+    return _SEPARATOR.join(("response", route_file, _bounded(path), asked))
 
 
 def path_in(key: str) -> str | None:

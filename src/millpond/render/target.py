@@ -13,7 +13,8 @@ from millpond.routes.path import canonical, readable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from millpond.routes.route_contract import Params, Route
+    from millpond.policy.request.query_content import QueryContent
+    from millpond.routes.route_contract import Operation, Params, Route
 
 
 _LONGEST_LABEL = 200
@@ -29,10 +30,22 @@ class Target:
     params: Params
     query: str = ""
     """The part of the query that `cache_query` names, in canonical form."""
+    content: QueryContent | None = None
+    """What a QUERY asks for; None: GET is meant."""
 
     @classmethod
     def of(cls, route: Route, segments: Sequence[str], params: Params, query_string: bytes = b"") -> Target:
         return cls(route, tuple(segments), params, canonical_query(route.cache_query, query_string))
+
+    @property
+    def method(self) -> str:
+        """The method whose answer is meant."""
+        return "GET" if self.content is None else "QUERY"
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that makes the answer."""
+        return self.route.operations[self.method]
 
     @cached_property
     def path(self) -> str:
@@ -71,4 +84,5 @@ class Target:
     @cached_property
     def key(self) -> str:
         """The key of the route's answer for this path (R4.12)."""
-        return response_key(self.route.origin, self.path, self.query)
+        content = "" if self.content is None else self.content.digest
+        return response_key(self.route.origin, self.path, self.query, content)

@@ -18,11 +18,12 @@ from millpond.render.request.tracked_asgi_scope import guarded, plain_value
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.render.target import Target
 from millpond.routes.public.public_file import PublicFile
-from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.answered import ANSWERED, CLIENT_CLOSED, Answered
 from millpond.serve.live import ANSWER_ENDPOINT, LiveRequest, at_once
 from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import EarlyAnswer, Matched
 from millpond.serve.prepared import HIT
+from millpond.serve.queries import QUERY, ClientGone, Queries
 from millpond.serve.sending import pass_on, send_cached, send_plain
 from millpond.serve.span import Tracing
 from millpond.serve.told_route import tell_route, told_route
@@ -73,6 +74,8 @@ class Dispatcher:
     endpoint: RevalidateEndpoint | None = None
     public: PublicAnswers | None = None
     """Answers with the files of `public/`; None where there is no such folder."""
+    queries: Queries = field(default_factory=lambda: Queries(0, is_on=False))
+    """Which answers to QUERY are stored."""
     live_decision: Decision = _LIVE
     """The decision of live answers: because of the route, or because nothing is cached in development."""
     tracing: Tracing = field(default_factory=Tracing)
@@ -198,9 +201,18 @@ class Dispatcher:
         if answered.own_answer is not None:  # told before anything can fail
             answered.own_answer.learn(FOREVER, target.own_tags)
         decision = self.live_decision
-        if method == "GET" and draft and plan.static and (plan.closed or plan.caches(target.path)):
+        cached = method == "GET" and plan.caches(target.path)
+        if method == QUERY and operation is not None:
+            try:
+                query = await self.queries.asked(target, operation, asgi, receive, bypasses=draft)
+            except ClientGone:
+                answered.status = CLIENT_CLOSED
+                return
+            if query is not None:
+                (target, receive), cached = query, True
+        if method == "GET" and draft and plan.static and (plan.closed or cached):
             decision = _DRAFT
-        elif method == "GET" and plan.caches(target.path):
+        elif cached:
             try:
                 await self._answer_from_cache(target, asgi, send, answered)
                 return
@@ -224,7 +236,7 @@ class Dispatcher:
     async def _answer_from_cache(self, target: Target, asgi: Scope, send: Send, answered: Answered) -> None:
         """Raises NotStatic: the route turned dynamic; Exception: what the handler raised in a render."""
         found = self.responses.hit(target.key)
-        if found is not None and target.route.is_told_by_path:
+        if found is not None and target.content is None and target.route.is_told_by_path:
             self.hits.learn(asgi, target)
         own = answered.own_answer
         cached = found or await self._rendered(target, waits=own is not None and own.wants_fresh)
