@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import http_sf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +127,12 @@ def test_a_type_is_taken_or_not() -> None:
     assert not MediaType("text/plain").is_one_of(["application/json"])
     assert not JSON.is_one_of(["application/x-www-form-urlencoded", "multipart/form-data"])
     assert MediaType("application/sql").is_one_of(["application/sql"])
+
+
+@given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1), min_size=1))
+def test_what_accept_query_lists_is_parsed_again(accepted: list[str]) -> None:
+    parsed: Any = http_sf.parse(accept_query(accepted), tltype="list")
+    assert [str(value) for value, _ in parsed] == accepted
 
 
 def test_accept_query_is_a_structured_list() -> None:

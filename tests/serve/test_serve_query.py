@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond import Millpond
-from millpond.testing import TestClient
+from millpond.testing import TestClient, assert_hit, assert_miss
 from ponds import Project, Running, cache_of, client_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ ROUTES = {
     ),
     "/items/[id]": LIVE + "def QUERY(id: str, search: Search): return [id, search.term]\n",
 }
+
+
+USER = (
+    LIVE + "from fastapi import Header\ndef QUERY(search: list[int], x_user: Annotated[str, Header()]): return x_user\n"
+)
 
 
 async def query(running: Running, path: str, **options: Any) -> httpx2.Response:
@@ -136,8 +141,17 @@ async def test_cors_preflights_may_allow_it(project: Project) -> None:
 def test_a_test_client_sends_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.routes(ROUTES)
     monkeypatch.chdir(project.folder)
+    project.routes(
+        {"/cached": "cache_query_body = True\n" + ROUTES["/raw"], "/one": "cache_query_body = True\n" + USER}
+    )
     with TestClient(Millpond()) as client:
         assert client.request("QUERY", "/model", json={"term": "a"}).json() == ["a", 10, 1]
+        assert_miss(client.request("QUERY", "/cached", json=[1]))
+        assert_hit(client.request("QUERY", "/cached", json=[1]))
+        with pytest.raises(AssertionError, match='not HIT: declares header "x-user"'):
+            assert_hit(client.request("QUERY", "/one", json=[1], headers={"x-user": "ann"}))
+        with pytest.raises(AssertionError, match="QUERY is live by default"):
+            assert_hit(client.request("QUERY", "/model", json={"term": "a"}))
 
 
 async def test_guards_of_folders_stand_in_front_of_it(project: Project) -> None:

@@ -151,6 +151,41 @@ async def test_it_goes_stale_and_is_rendered_again_with_its_body(project: Projec
         assert said(await query(running, "/search", {"term": "b"})) == (["b", 10, 2], "STALE")
 
 
+async def test_what_a_dependency_says_of_tags_and_lifetime_counts(project: Project) -> None:
+    said_by = (
+        "from millpond import response_life, response_tags\n"
+        "def tags(search: Search): response_tags(f'by:{search.term}')\n"
+        "def QUERY(search: Search, _: Annotated[None, Depends(tags)]):\n"
+        "    RUNS.append(1)\n    response_life(revalidate=5)\n    return len(RUNS)\n"
+    )
+    project.routes({"/": FRESH + said_by})
+    async with project.started() as running:
+        for term in ("a", "b"):
+            answer = await query(running, "/", {"term": term})
+            assert answer.headers["cache-control"].startswith("s-maxage=5,")
+        revalidate_tag("by:a", {"expire": 0})
+        assert said(await query(running, "/", {"term": "b"})) == (2, "HIT")
+        assert said(await query(running, "/", {"term": "a"})) == (3, "MISS")
+
+
+async def test_a_folder_may_say_it_for_all_below(project: Project) -> None:
+    project.routes({"/a": FRESH.replace("cache_query_body = True", "") + "def QUERY(search: Search): return 1\n"})
+    project.write({"app/router.py": "cache_query_body = True\n"})
+    async with project.started() as running:
+        assert [said(await query(running, "/a", {"term": "a"}))[1] for _ in range(2)] == ["MISS", "HIT"]
+
+
+async def test_a_reason_is_logged_once_for_a_route_and_not_for_each_body(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.routes({"/": FRESH + PERSONAL["a header"]})
+    async with project.started() as running:
+        for number in range(5):
+            await query(running, "/", {"term": str(number)})
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "millpond.cache"]
+    assert "QUERY / isn't stored: its answer depends on more than the body: request.headers" in line
+
+
 async def test_invalidations_reach_by_path_and_by_tag(project: Project) -> None:
     project.routes(ROUTES)
     async with project.serving() as running:

@@ -61,7 +61,8 @@ DEFAULT = PrivateName(
 DEPENDANT = PrivateName(
     "fastapi.routing",
     "APIRoute.dependant",
-    "a handler's inputs are found by running it, its route is made twice, and live operations go " + _SLOW,
+    "a handler's inputs are found by running it, its route is made twice, Accept-Query isn't sent, and live operations "
+    "go " + _SLOW,
     sample=_route,
 )
 ITEM_TYPE = PrivateName(

@@ -87,8 +87,8 @@ class FileRoute(Route):
 
     @property
     def digest(self) -> str:
-        get = self.operations.get("GET")
-        return self.module.digest if get is None else guarded_digest(self.module.digest, get.guards)
+        cached = self.operations.get("GET") or self.operations.get("QUERY")
+        return self.module.digest if cached is None else guarded_digest(self.module.digest, cached.guards)
 
     @cached_property
     def accepted_queries(self) -> tuple[str, ...]:

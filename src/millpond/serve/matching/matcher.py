@@ -155,6 +155,8 @@ class Matcher:
 
     def _led_inside(self, scope: Scope, query: bytes) -> EarlyAnswer | None:
         """The redirect of a path outside of `base_path` whose dot segments lead to a route inside."""
+        if rewritten_from(scope) is not None:
+            return None
         try:
             undotted = without_dots(scope)
         except MalformedPath:
