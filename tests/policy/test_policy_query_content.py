@@ -126,7 +126,10 @@ def test_a_type_is_taken_or_not() -> None:
     assert MediaType("application/vnd.a+json").is_one_of(["application/json"])
     assert not MediaType("text/plain").is_one_of(["application/json"])
     assert not JSON.is_one_of(["application/x-www-form-urlencoded", "multipart/form-data"])
-    assert MediaType("application/sql").is_one_of(["application/sql"])
+    assert MediaType("application/sql").is_one_of(["Application/SQL; version=1"])
+    assert MediaType("text/plain").is_one_of(["text/*"])
+    assert not MediaType("textual/plain").is_one_of(["text/*"])
+    assert MediaType("text/plain").is_one_of(["a/b", "*/*"])
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1), min_size=1))

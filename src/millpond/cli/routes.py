@@ -12,6 +12,7 @@ from millpond.cli.terminal.console import errors_as_json, output, print_json, pr
 from millpond.cli.terminal.options import HERE, AppName, Json, Which
 from millpond.prerender.build_report import route_facts
 from millpond.prerender.build_table import legend, public_cell, route_table
+from millpond.prerender.review.unstored_queries import unstored_queries
 from millpond.render.candidacy import candidacy, query_candidacy
 from millpond.routes.options.lonely_routers import lonely_hints
 from millpond.routes.public.public_file import METHODS
@@ -37,6 +38,7 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         listed = sorted([*of_files, *others], key=lambda each: str(each["pattern"]))
         public = app.published.listing
         notes += [warning for route in app.own_routes for warning in route.warnings]
+        notes += unstored_queries(app.own_routes)
         notes += app.published.warnings(app.routes)
     notes += lonely_hints(app.app_dir, app.project)
     notes += hints(app)

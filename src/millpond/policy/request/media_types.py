@@ -51,10 +51,17 @@ class MediaType(NamedTuple):
         return None if found is None else found.strip('"').lower()
 
     def is_one_of(self, accepted: Sequence[str]) -> bool:
-        """Whether a handler that takes `accepted` takes this: of JSON it takes all kinds. Without any, it takes all."""
-        return not accepted or any(
-            self.name == each.lower() or each == "*/*" or (self.is_json and _is_json(each.lower())) for each in accepted
-        )
+        """Whether a handler that takes `accepted`, media ranges, takes this. Without any, it takes all.
+
+        Of JSON it takes all kinds. Parameters make no difference.
+        """
+        names = [each.partition(";")[0].strip().lower() for each in accepted]
+        return not names or any(self._is_in(name) for name in names)
+
+    def _is_in(self, name: str) -> bool:
+        if name.endswith("/*"):
+            return name == "*/*" or self.name.startswith(name[:-1])
+        return self.name == name or (self.is_json and _is_json(name))
 
 
 def media_type(values: Sequence[bytes]) -> MediaType:
