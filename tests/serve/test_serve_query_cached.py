@@ -15,7 +15,7 @@ from ponds import SWR_60, Project, Running, cache_of, client_of, turns
 
 if TYPE_CHECKING:
     import httpx2
-    from starlette.types import Message
+    from starlette.types import Message, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
 
@@ -358,6 +358,26 @@ async def test_middleware_mounts_and_base_path_make_no_difference(project: Proje
                 assert said(await query(client, "/m/shop/search", {"term": "a"})) == (["a", 10, 1], expected)
             for expected in ("HIT", "HIT"):
                 assert said(await query(running, "/shop/search", {"term": "a"})) == (["a", 10, 1], expected)
+
+
+async def test_middleware_may_make_a_post_a_query(project: Project) -> None:
+    """For clients and proxies that don't know the method."""
+
+    class Overriding(InPlace):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if dict(scope["headers"]).get(b"x-http-method-override") == b"QUERY":
+                scope["method"] = "QUERY"
+            await self.app(scope, receive, send)
+
+    project.routes(ROUTES)
+    async with project.started() as running:
+        running.pond.add_middleware(Overriding)
+        override = {"x-http-method-override": "QUERY"}
+        for expected in ("MISS", "HIT"):
+            answer = await running.post("/search", json={"term": "a"}, headers=override)
+            assert said(answer) == (["a", 10, 1], expected)
+        assert said(await query(running, "/search", {"term": "a"})) == (["a", 10, 1], "HIT")
+        assert (await running.post("/search", json={"term": "a"})).status_code == 405
 
 
 async def test_an_editor_in_draft_mode_is_answered_live(project: Project) -> None:
