@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from cli_project import call
+from cli_project import call, execute
 from engines import Engine
 from many_workers import PATIENCE, PID, started
 
@@ -60,6 +60,10 @@ def test_workers_share_the_answers_to_each_body(
         assert client.delete("/search").status_code == 200
         for expected in ("MISS", *["HIT"] * 5):
             assert [asked(body) for body in ("a", ["a"], {"a": 1})] == [expected] * 3
+    if store == "lmdb":
+        listed = execute("cache", "ls", "--dir", str(project.folder), "--json").facts["entries"]
+        assert [(each["method"], each["path"]) for each in listed] == [("QUERY", "/search")] * 3
+        assert "QUERY /search" in execute("cache", "ls", "--dir", str(project.folder)).out
 
 
 def test_the_socket_parses_it_and_refuses_what_is_no_method(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.policy.key import folders_in, path_in, response_key
+from millpond.policy.key import folders_in, method_in, path_in, response_key
 from millpond.policy.request.media_types import (
     InvalidMediaType,
     MediaType,
@@ -84,6 +84,7 @@ def test_a_key_with_content_is_no_key_of_a_get() -> None:
     assert plain != asked
     assert asked != response_key("app/a/route.py", "/a", "q=1%2300ff")
     assert (path_in(asked), folders_in(asked)) == (path_in(plain), folders_in(plain)) == ("/a", "/a")
+    assert (method_in(asked), method_in(plain), method_in("fetch\0x")) == ("QUERY", "GET", None)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,14 @@ def path_in(key: str) -> str | None:
     return None if parts is None else parts[1]
 
 
+def method_in(key: str) -> str | None:
+    """The method that an answer's key is for: GET, or QUERY; None for other kinds of keys."""
+    parts = _parts(key)
+    if parts is None:
+        return None
+    return "QUERY" if _CONTENT in parts[2] else "GET"
+
+
 def folders_in(key: str) -> str:
     """The folders of the route file in an answer's key, as a pattern with groups; "/" for other kinds of keys."""
     parts = _parts(key)
