@@ -53,8 +53,9 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_query_variants: int = 100
     """How many answers of one path are kept for different queries, if the route has `cache_query` or
     `cache_query_body`."""
-    max_query_body_bytes: Bytes = 64 * 1024
-    """The largest content of a QUERY in a route with `cache_query_body`; a larger one is answered 413."""
+    max_query_body_bytes: Bytes = 16 * 1024
+    """The largest content of a QUERY in a route with `cache_query_body`; a larger one is answered 413. A refresh that
+    waits for its turn holds it, and thousands may wait."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
     """Codings in which clients may get answers, where that saves 10 % or more, best first; [] for none."""
     render_timeout: SecondsOrNever = 60.0
