@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.policy.http.header_size import header_size
+from millpond.serve.matching.base_path import sent_path
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -30,21 +31,32 @@ class MatchCache:
     """The prefix that every path of the application has; with another one, a path isn't remembered."""
     is_on: bool = True
     """Whether anything is remembered. Not in development: a file of `public/` may come and take a path."""
-    _matches: BoundedDict[tuple[bytes, str], Matched] = field(
+    _matches: BoundedDict[bytes, tuple[str, Matched]] = field(
         default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
     )
-    """By `raw_path` and `path`: both together tell the path, whichever of them middleware has rewritten."""
+    """By the path as it was sent: its decoded form, and the match."""
+    _rewritten: BoundedDict[tuple[bytes, str], Matched] = field(
+        default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
+    )
+    """Of paths that middleware has rewritten, by `raw_path` and `path`: both together tell the path."""
 
     def get(self, asgi: Scope) -> Matched | None:
         """The match of a request; None where the request must be parsed and matched."""
         path: bytes = asgi.get("raw_path") or b""
-        found = self._matches.get((path, asgi["path"]))
-        if found is None or asgi.get("root_path", "") != self.root_path:
+        found = self._matches.get(path)
+        length = len(path)
+        if found is not None and found[0] == asgi["path"]:
+            matched = found[1]
+        elif self._rewritten and (path, asgi["path"]) in self._rewritten:
+            matched, length = self._rewritten[path, asgi["path"]], max(length, len(asgi["path"]))
+        else:
             return None
         bounds = self.bounds
-        if max(len(path), len(asgi["path"])) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
+        if asgi.get("root_path", "") != self.root_path or length + len(asgi.get("query_string", b"")) > (
+            bounds.max_path_bytes
+        ):
             return None
-        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found
+        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else matched
 
     def remember(self, asgi: Scope, matched: Matched) -> None:
         """Remember a match that depends on the path alone, and whose parameters no handler can change.
@@ -66,4 +78,7 @@ class MatchCache:
             return
         copies = 3  # of the path: as it was sent, canonical, and in segments
         size = copies * max(len(path), len(asgi["path"])) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
-        self._matches.keep((path, asgi["path"]), matched, size)
+        if sent_path(asgi) == path:
+            self._matches.keep(path, (asgi["path"], matched), size)
+        else:
+            self._rewritten.keep((path, asgi["path"]), matched, size)
