@@ -57,8 +57,8 @@ class Server:
         for line in self.process.stderr or ():
             self.said.append(line)
 
-    def get(self, path: str) -> httpx2.Response:
-        return self._client.get(path)
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx2.Response:
+        return self._client.get(path, headers=headers)
 
     def stream(self, path: str) -> AbstractContextManager[httpx2.Response]:
         """An answer whose body hasn't been read."""

@@ -137,7 +137,7 @@ async def test_a_connection_that_fails_is_tried_again_as_often_as_said(
     error: type[httpx2.TransportError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("millpond.cache.fetching.upstream._FIRST_PAUSE", 0.001)
-    for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
+    for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "QUERY"):
         assert await attempts(error, 2, retries=2, method=method) == ("3", 3)
     assert await attempts(error, 3, retries=2) == (error.__name__, 3)
 

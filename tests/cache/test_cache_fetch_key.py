@@ -49,6 +49,7 @@ SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cache or revalidate": ({}, {"revalidate": 10, "cache": None}),
     "fragment": ({"path": "/x#a"}, {"path": "/x#b"}),
     "timeout": ({"timeout": 1}, {"timeout": 2}),
+    "QUERY": ({"method": "QUERY", "json": {"a": 1}}, {"method": "query", "json": {"a": 1}}),
 }
 DIFFERENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "header value": ({"headers": {"a": "1"}}, {"headers": {"a": "2"}}),
@@ -60,6 +61,12 @@ DIFFERENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "path case": ({"path": "/x"}, {"path": "/X"}),
     "body": ({"method": "POST", "content": "a"}, {"method": "POST", "content": "b"}),
     "json": ({"method": "POST", "json": {"a": 1}}, {"method": "POST", "json": {"a": 2}}),
+    "body of a QUERY": ({"method": "QUERY", "content": "a"}, {"method": "QUERY", "content": "b"}),
+    "type of a QUERY": (
+        {"method": "QUERY", "content": "a", "headers": {"content-type": "a/a"}},
+        {"method": "QUERY", "content": "a", "headers": {"content-type": "a/b"}},
+    ),
+    "QUERY or POST": ({"method": "QUERY", "content": "a"}, {"method": "POST", "content": "a"}),
     "json or text": ({"method": "POST", "json": {"a": 1}}, {"method": "POST", "content": '{"a":1}'}),
 }
 

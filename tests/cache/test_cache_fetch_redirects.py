@@ -54,6 +54,15 @@ async def test_a_call_says_what_becomes_of_redirects(project: Project, cache: di
             assert await asked(running, there, redirect="error", **cache) == [200, there, None, 0]
 
 
+async def test_a_query_keeps_its_method_and_its_body(project: Project) -> None:
+    project.routes({"/": ROUTE})
+    async with upstream() as source, project.started() as running:
+        source.redirects = {"/a": "/b"}  # by 302, after which a POST becomes a GET
+        for method, expected in (("QUERY", ("QUERY", b"[1]")), ("POST", ("GET", b""))):
+            assert (await asked(running, source.url + "/a", method=method, json=[1]))[0] == 200
+            assert (source.seen[-1].method, source.seen[-1].body) == expected
+
+
 def elsewhere(request: httpx2.Request) -> httpx2.Response:
     if request.url.host == "inside":
         return httpx2.Response(302, headers={"location": "http://outside/secret"})

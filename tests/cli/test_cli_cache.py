@@ -97,6 +97,7 @@ def test_ls_as_json_has_all_facts(pond: Pond) -> None:
     assert facts == {
         "key": "response\0app/items/[id]/route.py\0/items/1\0",
         "kind": "response",
+        "method": "GET",
         "route": "/items/[id]",
         "path": "/items/1",
         "status": 200,

@@ -121,3 +121,31 @@ def test_no_workers_at_all_are_refused(project: Project, capsys: pytest.CaptureF
     done = call(project.folder, capsys, "start", "--dir", str(project.folder), "--workers", "0")
     assert done.code == 2
     assert "--workers" in done.err
+
+
+TENANTS = """
+from millpond import Millpond
+
+app = Millpond("app")
+
+
+@app.middleware("http")
+async def by_host(request, call_next):
+    tenant = request.headers["host"].split(".")[0]
+    request.scope["path"] = f"/{tenant}{request.scope['path']}"
+    return await call_next(request)
+"""
+
+
+def test_workers_with_one_cache_tell_the_tenants_of_one_path_apart(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.routes({"/[tenant]/[page]": "revalidate = 60\ndef GET(tenant, page): return [tenant, page]\n"})
+    project.write({"app/[tenant]/pid/route.py": PID, "main.py": TENANTS, "millpond.toml": '[cache]\nstore = "lmdb"\n'})
+    build(project, capsys)
+    with started(project) as server:
+        server.pids(2)
+        for expected in ("MISS", *["HIT"] * 8):
+            for tenant in ("one", "two"):
+                answer = server.get("/a%2Fb", headers={"host": f"{tenant}.example"})
+                assert (answer.json(), answer.headers["x-nextjs-cache"]) == ([tenant, "a/b"], expected)

@@ -43,6 +43,7 @@ DOCUMENTED: dict[str, str] = {
     "fastapi.exception_handlers": "http_exception_handler request_validation_exception_handler",
     "fastapi.exceptions": "RequestValidationError",
     "fastapi.testclient": "TestClient",
+    "fastapi.openapi.utils": "get_openapi",
     "fastapi.routing": "APIRoute RouteContext iter_route_contexts",
     "fastapi.sse": "EventSourceResponse ServerSentEvent",
     "httptools": "*",

@@ -210,9 +210,9 @@ def test_a_personal_call_that_asks_for_it_is_cached(call: FetchCall, compat: Com
     assert kept(asking, compat, None, route=0) == FOREVER
 
 
-def test_get_and_head_are_not_personal() -> None:
-    assert not FetchCall().personal
-    assert not FetchCall(method="HEAD").personal
+def test_safe_methods_are_not_personal() -> None:
+    for method in ("GET", "HEAD", "QUERY"):
+        assert not FetchCall(method=method).personal
     assert FetchCall(method="DELETE").personal
 
 

@@ -54,6 +54,16 @@ def warnings(project: Path, source: str) -> list[str]:
             "def GET(): ...\ndef TRACE(): ...",
             f"app/route.py:2: TRACE answers no requests; route files answer {', '.join(METHODS)}.",
         ),
+        (
+            "def GET(): ...\nasync def PROPFIND(): ...",
+            f"app/route.py:2: PROPFIND answers no requests; route files answer {', '.join(METHODS)}.",
+        ),
+        ("def GET(): ...\nasync def QUREY(): ...", "app/route.py:2: QUREY answers no requests; did you mean QUERY?"),
+        ("def GET(): ...\nasync def query(): ...", "app/route.py:2: query answers no requests; write QUERY."),
+        (
+            "cache_query_body = True\ndef GET(): ...",
+            "app/route.py:1: cache_query_body does nothing without QUERY; define it, or leave the option out.",
+        ),
     ],
 )
 def test_a_name_that_looks_like_a_mistake_is_warned_about(tmp_path: Path, source: str, warning: str) -> None:

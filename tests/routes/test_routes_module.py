@@ -24,7 +24,7 @@ def refusal(project: Path, source: str) -> str:
 
 def test_methods_are_found_in_upper_case_only(tmp_path: Path) -> None:
     module = load_one(tmp_path, "def GET(): ...\nasync def POST(): ...\ndef QUERY(): ...\ndef put(): ...\n")
-    assert list(module.functions) == ["GET", "POST"]
+    assert list(module.functions) == ["GET", "POST", "QUERY"]
     assert inspect.iscoroutinefunction(module.functions["POST"])
 
 

@@ -14,7 +14,8 @@ from millpond.serve.answered import ANSWERED, Answered
 from millpond.serve.fronted.telling_caches import TellingCaches
 from millpond.serve.layers.short_cut import ShortCut, raising
 from millpond.serve.live import DISPATCHED, at_once
-from millpond.serve.matching.base_path import OUTSIDE
+from millpond.serve.matching.base_path import OUTSIDE, follow_into_base_path
+from millpond.serve.matching.rewriting import note_arrival
 from millpond.serve.outermost.coding_app import CodingApp, CodingSend, coding_send
 from millpond.serve.outermost.layers import with_configured_headers
 from millpond.serve.prepared import HIT
@@ -66,6 +67,7 @@ class Answering:
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
         self._is_unseen, self._render_middleware = is_unseen, render_middleware
+        self._base_path = config.base_path
         self._codings, self._varies = config.live_codings, config.cdn is not None
         surrogates = None if config.cdn is None else config.cdn.surrogates()
         self.caches = None if surrogates is None else TellingCaches(app, surrogates, is_unseen.may_read_queries)
@@ -103,6 +105,7 @@ class Answering:
         if is_unseen:
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
+            note_arrival(scope)
             if fastapi_names.TELEMETRY_KEY not in scope and not self._is_unseen.is_measured():
                 # Else FastAPI looks for providers of telemetry at each request, which takes as long as a hit.
                 scope[fastapi_names.TELEMETRY_KEY], scope[_UNMEASURED] = None, True
@@ -163,6 +166,7 @@ class Answering:
     async def at_the_router(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What stands in front of FastAPI's router, inside of all middleware."""
         runtime = self._here() or await self._start(scope)
+        follow_into_base_path(scope, self._base_path)
         if scope["type"] == "websocket":
             if scope.get(OUTSIDE):
                 await send({"type": "websocket.close", "code": 1000, "reason": ""})  # as Starlette's router

@@ -20,6 +20,7 @@ from millpond.app.construction.former_names import gone
 from millpond.app.construction.instrumentation import Instrumentation
 from millpond.app.context import AppContext
 from millpond.app.development import adjusted, in_development
+from millpond.app.documents.query_operations import DescribedFastAPI
 from millpond.app.endpoints import Endpoints
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_script, is_test
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from millpond.serve.hits import Hits
 
 
-class Millpond(starlette_names.LayeredFastAPI):
+class Millpond(DescribedFastAPI):
     """A FastAPI application, with the routes of a folder: static, fresh or live.
 
     Everything that FastAPI's class has means what it means there. The routes of the files come before those that are
@@ -127,8 +128,6 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     if not TYPE_CHECKING:  # which would take them for attributes
         fastapi, add_outer_middleware = gone("fastapi"), gone("add_outer_middleware")
-
-    # What is declared
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -258,8 +257,6 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     async def _start(self, scope: Scope | None) -> Runtime:
         return await self._runtimes_here().begin(self._context(scope, serves=True))
-
-    # When it runs
 
     async def registered(self) -> None:
         """Await what an async `register` of instrumentation.py awaits; requests, lifespans and builds do so first.

@@ -30,6 +30,7 @@ from millpond.serve.layers.render_stack import SharedStack, live_stack
 from millpond.serve.live import LiveRunner
 from millpond.serve.matching.match_cache import MatchCache
 from millpond.serve.matching.matcher import Matcher
+from millpond.serve.queries import Queries
 from millpond.serve.revalidation_endpoints import revalidation_endpoints
 from millpond.serve.route_claims import RouteClaims
 
@@ -230,6 +231,7 @@ class _Assembly:
             public=context.published.answers,
             endpoints=endpoints,
             tracing=context.tracing,
+            queries=Queries(config.cache.max_query_body_bytes, is_on=not context.development),
             live_decision=Decision(Action.LIVE, Reason.DEVELOPMENT if context.development else Reason.LIVE_ROUTE),
         )
 

@@ -14,6 +14,7 @@ from millpond.policy.http.headers import has, strong_etag
 from millpond.policy.http.sendable import BODILESS, fault
 from millpond.policy.http.storing import kept_headers, unshareable
 from millpond.policy.lifetime import drawn_jitter
+from millpond.policy.request.media_types import with_accept_query
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def entry_of(
         NotStatic: its headers forbid sharing it between clients (D5).
         UnsendableError: it can't be written as HTTP; see `millpond.policy.http.sendable`.
     """
-    place = target.route.operations["GET"].place
+    place = target.operation.place
     # Check all headers: `Connection` may list Set-Cookie, which drops that from the entry. It still sets a cookie.
     refusal = unshareable((name.lower(), value) for name, value in rendered.headers)
     if refusal is not None:
@@ -57,6 +58,7 @@ def entry_of(
     body = b"" if rendered.status in BODILESS else bytes(memoryview(rendered.body))
     if 200 <= rendered.status < 300 and not has(headers, b"etag"):
         headers += ((b"etag", strong_etag(body)),)
+    headers = with_accept_query(headers, target.route.accepted_queries)
     return Entry(
         key=target.key,
         status=rendered.status,
@@ -99,7 +101,7 @@ class LostBody(NamedTuple):
         log.warning(
             "%s: the answer of %s has the status %d, which allows no body, and a body of %d bytes: it is left out. "
             "Return Response(status_code=%d).",
-            target.route.operations["GET"].place,
+            target.operation.place,
             target.readable,
             self.status,
             self.size,

@@ -72,7 +72,7 @@ class RenderSpans:
             background: whether it is a refresh that nobody waits for.
         """
         span = self._tracer.start_span(
-            f"render GET {target.route.pattern}",
+            f"render {target.method} {target.route.pattern}",
             context=trace.set_span_in_context(INVALID_SPAN),
             kind=SpanKind.INTERNAL,
             attributes={ROUTE: path_of(target), "url.path": target.label, "millpond.render.background": background},
@@ -95,7 +95,7 @@ def _tell_sentry(target: Target) -> None:
     sentry: Any = sys.modules.get(SENTRY)
     if not hasattr(sentry, "get_isolation_scope"):
         return
-    request = {"method": "GET", "url": f"http://{SERVER[0]}:{SERVER[1]}{target.label}"}
+    request = {"method": target.method, "url": f"http://{SERVER[0]}:{SERVER[1]}{target.label}"}
 
     def add_request(event: dict[str, Any], hint: object) -> dict[str, Any]:
         del hint

@@ -149,6 +149,8 @@ class Responses:
     """Paths that turned dynamic: until when they run live, and why. Bounded, as visitors choose the paths."""
     _warned: set[str] = field(default_factory=set)
     """Route files that were warned about dropped bodies."""
+    _queried: set[str] = field(default_factory=set)
+    """Route files whose QUERY was said to be live: clients choose bodies, and each may be another attempt."""
 
     def __post_init__(self) -> None:
         self.renders = TimedRenders(self.renderer, self.clock, self.render_timeout, self.max_overdue_renders)
@@ -229,6 +231,19 @@ class Responses:
 
     def turned_dynamic(self, target: Target, use: DynamicUse, level: int = logging.WARNING) -> None:
         """Run a path that was static at build live for `LIVE_SECONDS`; `level` is how the log calls it."""
+        self._live.keep(target.key, (self.clock() + LIVE_SECONDS, use))
+        if target.content is not None:
+            level = logging.DEBUG if target.route.source in self._queried else level
+            self._queried.add(target.route.source)
+            log.log(
+                level,
+                "QUERY %s isn't stored: its answer depends on more than the body: %s. It runs live for now. Leave "
+                "cache_query_body out of %s, or keep other request data out of QUERY and of render middleware.",
+                target.label,
+                use,
+                target.route.source,
+            )
+            return
         log.log(
             level,
             "%s was static at build, and now its answer depends on the request: %s. It runs live for now. "
@@ -237,7 +252,6 @@ class Responses:
             use,
             target.route.live_remedy,
         )
-        self._live.keep(target.key, (self.clock() + LIVE_SECONDS, use))
 
     def warn_of_lost_body(self, rendered: Rendered, target: Target) -> None:
         """Warn, once per route file, about a body that is dropped because the answer's status allows none."""
@@ -309,7 +323,7 @@ class _AnswerRead(Read):
         Any client can cause refusals such as 400 and 403, by a path that nobody listed or by its query. They are worth
         a warning only where the handler has answered well before, or where there is one path.
         """
-        asked = self._target.query or self._target.route.params
+        asked = self._target.query or self._target.content is not None or self._target.route.params
         if 400 <= status < 500 and asked and self._responses.store.peek(self._target.key) is None:
             return logging.DEBUG
         return logging.WARNING
@@ -320,7 +334,8 @@ class _AnswerRead(Read):
 
     def surplus(self, entry: Entry) -> Iterable[str]:
         target = self._target
-        return self._responses.variants.stored(target.path, entry.key) if target.query else ()
+        is_variant = target.query or target.content is not None
+        return self._responses.variants.stored(target.path, entry.key) if is_variant else ()
 
 
 def _decision(judgement: Judgement) -> Decision:

@@ -12,7 +12,8 @@ from millpond.cli.terminal.console import errors_as_json, output, print_json, pr
 from millpond.cli.terminal.options import HERE, AppName, Json, Which
 from millpond.prerender.build_report import route_facts
 from millpond.prerender.build_table import legend, public_cell, route_table
-from millpond.render.candidacy import candidacy
+from millpond.prerender.review.unstored_queries import unstored_queries
+from millpond.render.candidacy import candidacy, query_candidacy
 from millpond.routes.options.lonely_routers import lonely_hints
 from millpond.routes.public.public_file import METHODS
 
@@ -37,6 +38,7 @@ def routes(named: AppName = None, /, *, which: Which = HERE, json: Json = False)
         listed = sorted([*of_files, *others], key=lambda each: str(each["pattern"]))
         public = app.published.listing
         notes += [warning for route in app.own_routes for warning in route.warnings]
+        notes += unstored_queries(app.own_routes)
         notes += app.published.warnings(app.routes)
     notes += lonely_hints(app.app_dir, app.project)
     notes += hints(app)
@@ -54,7 +56,15 @@ def _facts(app: Millpond, route: Route, records: dict[str, RouteRecord]) -> dict
     record = records.get(route.origin)
     edited = record is None or record.digest != route.digest
     facts = _by_file(app, route) if record is None or edited else _by_build(record)
-    return {"pattern": route.pattern, "methods": route.methods, **facts}
+    return {"pattern": route.pattern, "methods": route.methods, **facts, **_of_query(route)}
+
+
+def _of_query(route: Route) -> dict[str, Any]:
+    """Whether answers to QUERY are stored, where the route has it, and why."""
+    if "QUERY" not in route.operations:
+        return {}
+    chosen = query_candidacy(route)
+    return {"query": {"mode": "static" if chosen.static else "live", "why": str(chosen.why)}}
 
 
 def _by_build(record: RouteRecord) -> dict[str, Any]:
@@ -74,6 +84,13 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
     }
 
 
+def _why(facts: dict[str, Any]) -> str:
+    why = f"{facts['why']} · {facts['place']}" if facts["place"] else str(facts["why"])
+    if facts.get("query", {}).get("mode") == "static":
+        why += f"; QUERY stored by its body: {facts['query']['why']}"
+    return why
+
+
 def _report(listed: list[dict[str, Any]], fastapis: list[str], public: PublicListing) -> None:
     console = output()
     rows = [
@@ -81,7 +98,7 @@ def _report(listed: list[dict[str, Any]], fastapis: list[str], public: PublicLis
             f"{facts['glyph']} {facts['pattern']}",
             ", ".join(facts["methods"]),
             facts["file"] or "",
-            f"{facts['why']} · {facts['place']}" if facts["place"] else facts["why"],
+            _why(facts),
         )
         for facts in listed
     ]

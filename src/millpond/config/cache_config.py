@@ -57,7 +57,11 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_fetch_bytes: Bytes = 32 * 1024 * 1024
     """The largest answer of an upstream that `fetch` reads, decoded; a larger one is an error."""
     max_query_variants: int = 100
-    """How many answers of one path are kept for different queries, if the route has `cache_query`."""
+    """How many answers of one path are kept for different queries, if the route has `cache_query` or
+    `cache_query_body`."""
+    max_query_body_bytes: Bytes = 16 * 1024
+    """The largest content of a QUERY in a route with `cache_query_body`; a larger one is answered 413. A refresh that
+    waits for its turn holds it, and thousands may wait."""
     no_vary_search: bool = True
     """Whether stored answers have No-Vary-Search, so that browsers and CDNs share them among URLs that differ in
     parameters of the query that aren't part of the key."""
@@ -107,6 +111,7 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.max_data_bytes": self.max_data_bytes,
                 "cache.max_fetch_bytes": self.max_fetch_bytes,
                 "cache.max_query_variants": self.max_query_variants,
+                "cache.max_query_body_bytes": self.max_query_body_bytes,
                 "cache.render_timeout": self.render_timeout,
                 "cache.max_overdue_renders": self.max_overdue_renders,
                 "cache.refreshes_at_once": self.refreshes_at_once,

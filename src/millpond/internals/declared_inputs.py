@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel
 
-from millpond.internals.fastapi_names import FORM, dependant_of
+from millpond.internals.fastapi_names import FILE, FORM, dependant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +46,31 @@ def declared(route: APIRoute) -> Iterator[Declared]:
     for index, dependency in enumerate(dependant.dependencies[:listed]):
         yield from (found._replace(listed=index) for found in _declared(dependency, dependant.call))
     yield from _declared(dataclasses.replace(dependant, dependencies=dependant.dependencies[listed:]))
+
+
+def accepted_types(route: APIRoute) -> tuple[str, ...]:
+    """The media types of bodies that a route declares to take; empty if it declares none, or FastAPI's name is unknown.
+
+    Those that its `openapi_extra` lists come before what FastAPI finds in the signature.
+    """
+    body = (route.openapi_extra or {}).get("requestBody")
+    content = body.get("content") if isinstance(body, dict) else None
+    if isinstance(content, dict) and content:
+        return tuple(content)
+    dependant = dependant_of(route)
+    infos = [] if dependant is None else list(_bodies(dependant))
+    if any(isinstance(info, FILE) for info in infos):
+        return ("multipart/form-data",)
+    if any(isinstance(info, FORM) for info in infos):
+        return ("application/x-www-form-urlencoded", "multipart/form-data")
+    return tuple(dict.fromkeys(info.media_type for info in infos))
+
+
+def _bodies(dependant: Dependant) -> Iterator[Any]:
+    for field in dependant.body_params:
+        yield field.field_info
+    for dependency in dependant.dependencies:
+        yield from _bodies(dependency)
 
 
 def _declared(dependant: Dependant, by: Callable[..., Any] | None = None) -> Iterator[Declared]:

@@ -61,7 +61,8 @@ DEFAULT = PrivateName(
 DEPENDANT = PrivateName(
     "fastapi.routing",
     "APIRoute.dependant",
-    "a handler's inputs are found by running it, its route is made twice, and live operations go " + _SLOW,
+    "a handler's inputs are found by running it, its route is made twice, Accept-Query isn't sent, and live operations "
+    "go " + _SLOW,
     sample=_route,
 )
 ITEM_TYPE = PrivateName(
@@ -119,7 +120,7 @@ INCLUSION_KEYS = ("fastapi", "effective_route_context")
 SOURCES = ("path_params", "query_params", "header_params", "cookie_params")
 """Where parameters are read from, as attributes of a Dependant."""
 _REQUEST = ("request_param_name", "http_connection_param_name")
-FORM, _PATH = type(fastapi.Form()), type(fastapi.Path())
+FILE, FORM, _PATH = type(fastapi.File()), type(fastapi.Form()), type(fastapi.Path())
 _ENCODED = (
     *(bytes, datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID),
     *(ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network, re.Pattern),

@@ -38,7 +38,7 @@ class FetchCall:
     @property
     def personal(self) -> bool:
         """Whether the answer may be meant for one user: the call has credentials, or an unsafe method (R5.7)."""
-        return bool(self.header_names & _PERSONAL_HEADERS) or self.method not in ("GET", "HEAD")
+        return bool(self.header_names & _PERSONAL_HEADERS) or self.method not in ("GET", "HEAD", "QUERY")
 
 
 @dataclass(frozen=True, slots=True)

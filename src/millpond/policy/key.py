@@ -15,21 +15,24 @@ _CUT = "…"  # no encoded path or query can contain it
 _RESPONSE = "response"
 _SHARED = f"{_RESPONSE}@"
 """How the keys of answers begin that builds with the same fingerprint of their route share."""
+_CONTENT = "#"  # neither can this
 
 
-def response_key(route_file: str, path: str, query: str = "") -> str:
+def response_key(route_file: str, path: str, query: str = "", content: str = "") -> str:
     """The key of a route's answer.
 
-    Method, headers, cookies, host, protocol and the rest of the query are not part of the key: a static render can't
-    see them. Visitors choose paths and queries, and keys are held in many places, so a path or query over 256
-    characters is shortened to its beginning and a digest.
+    Headers, cookies, host, protocol and the rest of the query are not part of the key: a static render can't see them.
+    Visitors choose paths and queries, and keys are held in many places, so a path or query over 256 characters is
+    shortened to its beginning and a digest.
 
     Args:
         route_file: the file of the route; with it, two routes never share an entry.
         path: the canonical encoded path.
         query: the result of `canonical_query`.
+        content: the digest of the content of a QUERY; empty for GET.
     """
-    return _SEPARATOR.join((_RESPONSE, route_file, _bounded(path), _bounded(query)))
+    asked = f"{_bounded(query)}{_CONTENT}{content}" if content else _bounded(query)
+    return _SEPARATOR.join((_RESPONSE, route_file, _bounded(path), asked))
 
 
 def shared_key(key: str, fingerprint: str) -> str:
@@ -69,12 +72,20 @@ def path_in(key: str) -> str | None:
 def query_in(key: str) -> str:
     """The canonical query in an answer's key (a long one is shortened); empty for other kinds of keys."""
     parts = _parts(key)
-    return "" if parts is None else parts[2]
+    return "" if parts is None else parts[2].partition(_CONTENT)[0]
 
 
 def is_shortened(text: str) -> bool:
     """Whether a path or a query in a key was too long for it: what is left can't be asked for."""
     return _CUT in text
+
+
+def method_in(key: str) -> str | None:
+    """The method that an answer's key is for: GET, or QUERY; None for other kinds of keys."""
+    parts = _parts(key)
+    if parts is None:
+        return None
+    return "QUERY" if _CONTENT in parts[2] else "GET"
 
 
 def folders_in(key: str) -> str:

@@ -49,6 +49,8 @@ class SegmentConfig:
     dynamic_params: bool | None = None
     cache_query: tuple[str, ...] = ()
     """The query parameters that are part of the cache key; a static GET can read no others."""
+    cache_query_body: bool = False
+    """Whether answers to QUERY are stored, with the body of the request as part of the key."""
     max_duration: int | None = None
     """Seconds; a hint for platforms, which the server itself doesn't enforce (R11.15)."""
     frozen_ok: tuple[Allowance, ...] = ()
@@ -60,7 +62,7 @@ class SegmentConfig:
     @property
     def needs_guards(self) -> bool:
         """Whether part of the request is free to read, so that a guard's reads must be told from a handler's."""
-        return self.forces_static or bool(self.cache_query)
+        return self.forces_static or bool(self.cache_query) or self.cache_query_body
 
     @property
     def forces_static(self) -> bool:
@@ -156,6 +158,7 @@ _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "fetch_cache": _choice(FetchCache),
     "dynamic_params": _boolean,
     "cache_query": _names,
+    "cache_query_body": _boolean,
     "max_duration": _whole_number,
     "frozen_ok": _allowances,
     "compression_dictionary": _dictionary,

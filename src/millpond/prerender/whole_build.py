@@ -25,6 +25,7 @@ from millpond.prerender.frozen_inputs import frozen_failures, idle_allowances
 from millpond.prerender.input_records import functions_of, inputs_of
 from millpond.prerender.review.refused_crons import refused_crons
 from millpond.prerender.review.unasked_guards import unasked_guards
+from millpond.prerender.review.unstored_queries import unstored_queries
 from millpond.prerender.sources.built_sources import config_digest, sources_of
 from millpond.routes.deferred.start_record import made_with, start_record
 
@@ -102,6 +103,7 @@ class WholeBuild:
         warnings += [warning for result in results for warning in result.warnings]
         warnings += idle_allowances(self.routes, manifest.routes)
         warnings += unasked_guards(result.plan for result in results)
+        warnings += unstored_queries(result.plan.route for result in results)
         warnings += self.hints()
         warnings += crew.warnings if crew is not None else ()
         return Built(manifest, failures, warnings, time.perf_counter() - started)

@@ -63,13 +63,28 @@ def _candidacy(route: Route, get: Operation, compat: Compat, *, cache_components
     return _unguarded(route, get, wanted) if route.config.forces_static else _undeclared(route, get, wanted)
 
 
+def query_candidacy(route: Route) -> Candidacy:
+    """Whether answers to the route's QUERY are stored, which `cache_query_body` asks for, and why or why not."""
+    query = route.operations.get("QUERY")
+    if query is None:
+        return Candidacy(False, ModeReason("no QUERY", None))
+    if not route.config.cache_query_body:
+        return Candidacy(False, ModeReason("QUERY is live by default", query.place))
+    config = route.config
+    if config.forces_dynamic or config.never_cached or query.sends_events:
+        return Candidacy(False, _refused(route, query) or ModeReason("live", query.place))
+    return _undeclared(route, query, Candidacy(True, ModeReason("cache_query_body", route.place("cache_query_body"))))
+
+
 def undeclarable(route: Route, get: Operation) -> DeclaredInput | None:
     """The first declared input that isn't part of the key; a guard is asked each time, as a token may be revoked."""
     known = route.config.cache_query
-    return next(
-        (each for each in get.declared if each.guard is not None or each.kind != "query" or each.name not in known),
-        None,
-    )
+    body = ("body", "form") if get.method == "QUERY" and route.config.cache_query_body else ()
+    for each in get.declared:
+        is_key = each.kind in body or (each.kind == "query" and each.name in known)
+        if each.guard is not None or not is_key:
+            return each
+    return None
 
 
 def _undeclared(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:
@@ -79,7 +94,8 @@ def _undeclared(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:
         place = needed.place or (get.place if needed.guard is None else needed.guard.place)
         broken = refusal(DynamicUse(needed.api, place)) if route.config.forbids_dynamic else None
         return Candidacy(False, ModeReason(f"declares {needed.api}", place), broken)
-    if route.params and route.lister is None:  # the build sees none of its renders
+    is_unseen = get.method == "QUERY" or (bool(route.params) and route.lister is None)
+    if is_unseen:  # the build sees none of its renders
         for guard in get.guards:
             if guard.takes_request:
                 broken = refusal(DynamicUse(guard.name, guard.place)) if route.config.forbids_dynamic else None

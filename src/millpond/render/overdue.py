@@ -87,7 +87,7 @@ class TimedRenders:
 
     def _refuse_if_too_many(self, target: Target) -> None:
         of_route = sum(left.route == _named(target) for left in self._overdue.values())
-        full = len(self._overdue) >= self.most and target.route.operations["GET"].threaded
+        full = len(self._overdue) >= self.most and target.operation.threaded
         if full or of_route >= self._most_of_one:
             raise OverdueError(self._message())
 

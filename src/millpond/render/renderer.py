@@ -169,7 +169,7 @@ class Renderer:
         scope.tags.update(dict.fromkeys(target.route.tags))
         token = enter(scope)
         try:
-            await self.app(self._asgi_scope(scope, target), _empty_body(), collector.send)
+            await self.app(self._asgi_scope(scope, target), _sending(target), collector.send)
         except CANCELLATION:
             raise
         except Exception as error:
@@ -193,6 +193,7 @@ class Renderer:
     def shared_scope(self, target: Target, *, at_build: bool) -> SharedScope:
         """The scope for one shared render of `target`."""
         return SharedScope(
+            method=target.method,
             at_build=at_build,
             target=target,
             segment=target.route.config,
@@ -222,13 +223,13 @@ class Renderer:
         return f"{quote(self.base_path, safe=_SAFE)}{target.path}{slash}"
 
     def _asgi_scope(self, scope: SharedScope, target: Target) -> dict[str, Any]:
-        get = target.route.operations["GET"]
+        operation = target.operation
         slash = last_slash(target.segments, self.trailing_slash and target.route.follows_trailing_slash)
         asgi: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
-            "method": "GET",
+            "method": target.method,
             "scheme": "http",
             "server": SERVER,
             "client": None,
@@ -236,13 +237,13 @@ class Renderer:
             "path": f"{self.base_path}/{'/'.join(target.segments)}{slash}",
             "raw_path": self.sent_path(target).encode("ascii"),
             "query_string": target.query.encode("ascii"),
-            "headers": [],
+            "headers": [] if target.content is None else target.content.headers,
             "state": dict(self.state),
             "path_params": dict(target.params),
-            OPERATION: tolerating_failed_background(get.app),
+            OPERATION: tolerating_failed_background(operation.app),
             SHARED_RENDER: scope,
         }
-        say_route(asgi, get.told)
+        say_route(asgi, operation.told)
         return asgi
 
     def _rendered(self, scope: SharedScope, collector: _Collector, target: Target) -> Rendered:
@@ -264,8 +265,10 @@ class Renderer:
 
 def _unanswered(scope: SharedScope, target: Target) -> str:
     if scope.operation_reached:  # what was sent inside, and by which of them, isn't known any more
-        get = target.route.operations["GET"].place
-        return f"{get}: no response was sent, neither by what GET returned nor by middleware around it; send one."
+        return (
+            f"{target.operation.place}: no response was sent, neither by what {target.method} returned nor by "
+            "middleware around it; send one."
+        )
     name, place = scope.innermost_middleware or ("the application", None)
     return f"{at(place)}{name} ended without sending a response; it must send or pass on one."
 
@@ -273,7 +276,7 @@ def _unanswered(scope: SharedScope, target: Target) -> str:
 def _intercepted(scope: SharedScope, did: str) -> NotStatic:
     """The outcome of a render whose operation never ran: what middleware did isn't the route's answer."""
     name, place = scope.innermost_middleware or ("the application", None)
-    return NotStatic(DynamicUse(f"{name} {did} in place of GET", place), intercepted=True)
+    return NotStatic(DynamicUse(f"{name} {did} in place of {scope.method}", place), intercepted=True)
 
 
 def tolerating_failed_background(operation: ASGIApp) -> ASGIApp:
@@ -297,8 +300,9 @@ def tolerating_failed_background(operation: ASGIApp) -> ASGIApp:
     return app
 
 
-def _empty_body() -> Receive:
-    """A `receive` with an empty body, and a client that never disconnects."""
+def _sending(target: Target) -> Receive:
+    """A `receive` with the body that is asked with, none for GET, and a client that never disconnects."""
+    body = b"" if target.content is None else target.content.body
     sent = False
 
     async def receive() -> Message:
@@ -306,6 +310,6 @@ def _empty_body() -> Receive:
         if sent:
             await asyncio.get_running_loop().create_future()
         sent = True
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     return receive

@@ -13,7 +13,8 @@ from millpond.routes.path import canonical, readable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from millpond.routes.route_contract import Params, Route
+    from millpond.policy.request.query_content import QueryContent
+    from millpond.routes.route_contract import Operation, Params, Route
 
 
 _LONGEST_LABEL = 200
@@ -31,6 +32,8 @@ class Target:
     """The part of the query that `cache_query` names, in canonical form."""
     fingerprint: str = ""
     """Of the route, where builds share its answers; see `shared_key`."""
+    content: QueryContent | None = None
+    """What a QUERY asks for; None: GET is meant."""
 
     @classmethod
     def of(
@@ -43,6 +46,16 @@ class Target:
     ) -> Target:
         query = canonical_query(route.cache_query, query_string)
         return cls(route, tuple(segments), params, query, fingerprint)
+
+    @property
+    def method(self) -> str:
+        """The method whose answer is meant."""
+        return "GET" if self.content is None else "QUERY"
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that makes the answer."""
+        return self.route.operations[self.method]
 
     @cached_property
     def path(self) -> str:
@@ -86,4 +99,5 @@ class Target:
     @property
     def unshared_key(self) -> str:
         """The same without the fingerprint: the answer's key in the output of a build."""
-        return response_key(self.route.origin, self.path, self.query)
+        content = "" if self.content is None else self.content.digest
+        return response_key(self.route.origin, self.path, self.query, content)

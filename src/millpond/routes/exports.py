@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from types import ModuleType
 
-METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "QUERY")
 """The functions of a route file that answer requests (R1.19)."""
 
 STATIC_PARAMS = "generate_static_params"
@@ -29,7 +29,25 @@ CAMEL_CASE = {
 }
 """Names that Next.js has, and ours."""
 _ABSENT = {"runtime", "preferred_region", "preferredRegion"}
-_UNANSWERED = {"CONNECT", "QUERY", "TRACE"}
+_UNANSWERED = frozenset(
+    {
+        *("ACL", "BIND", "CHECKIN", "CHECKOUT", "CONNECT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY"),
+        *(
+            "MKCALENDAR",
+            "MKCOL",
+            "MKREDIRECTREF",
+            "MKWORKSPACE",
+            "MOVE",
+            "ORDERPATCH",
+            "PROPFIND",
+            "PROPPATCH",
+            "PURGE",
+        ),
+        *("REBIND", "REPORT", "SEARCH", "TRACE", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE"),
+        "UPDATEREDIRECTREF",
+    }
+)
+"""Other methods of HTTP: those that are registered and whose names a function can have, and PURGE."""
 _LIKENESS = 0.85
 
 
@@ -52,6 +70,9 @@ def warnings_of(tree: ast.Module, module: ModuleType, file: str) -> tuple[str, .
         for name, line in own.items()
         if (sentence := _mistake(name, values[name], values)) is not None
     ]
+    if values.get("cache_query_body") is True and "QUERY" not in values:
+        place = Place(file, own.get("cache_query_body"))
+        found.append(f"{place}: cache_query_body does nothing without QUERY; define it, or leave the option out.")
     if not any(method in values for method in METHODS):
         found.append(f"{file}: no method is defined, so every request is answered 405; define GET or another method.")
     return tuple(found)

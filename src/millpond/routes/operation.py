@@ -183,6 +183,7 @@ class FileOperation(Operation):
     guards: tuple[Guard, ...] = ()
     """The dependencies that the application, folders and its `@operation` list."""
     tells_guards: bool = False
+    accepted: tuple[str, ...] = ()
 
     @property
     def own_id(self) -> str | None:
@@ -266,8 +267,9 @@ def make_operation(
         for each in declared_inputs.declared(api_route)
     )
     streams = generates_answer(function)
-    tells = method == "GET" and module.config.needs_guards and api_route.tell(guards)
-    return FileOperation(method, module, api_route, tuple(declared), streams, place, guards, tells)
+    tells = method in ("GET", "QUERY") and module.config.needs_guards and api_route.tell(guards)
+    accepted = declared_inputs.accepted_types(api_route) if method == "QUERY" else ()
+    return FileOperation(method, module, api_route, tuple(declared), streams, place, guards, tells, accepted)
 
 
 def _options(module: RouteModule, method: str, router: APIRouter, own: Mapping[str, Any]) -> dict[str, Any]:

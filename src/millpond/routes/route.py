@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 from millpond.errors import RouteModuleError
@@ -86,8 +87,12 @@ class FileRoute(Route):
 
     @property
     def digest(self) -> str:
-        get = self.operations.get("GET")
-        return self.module.digest if get is None else guarded_digest(self.module.digest, get.guards)
+        cached = self.operations.get("GET") or self.operations.get("QUERY")
+        return self.module.digest if cached is None else guarded_digest(self.module.digest, cached.guards)
+
+    @cached_property
+    def accepted_queries(self) -> tuple[str, ...]:
+        return self.operations["QUERY"].accepted if "QUERY" in self.methods else ()
 
     @property
     def allow(self) -> str:

@@ -107,6 +107,8 @@ class Operation(ABC):
     or at the operation itself. Nobody uses their values."""
     tells_guards: bool = False
     """Whether it tells which of its guards a request has passed: where the request isn't tracked in full."""
+    accepted: tuple[str, ...] = ()
+    """The media types of bodies that it takes, where it declares that; only of a QUERY."""
     hides_body: bool = True
     """Whether a GET or HEAD gets no body (R1.29)."""
 
@@ -194,6 +196,11 @@ class Route(ABC):
     @abstractmethod
     def operations(self) -> Mapping[str, Operation]:
         """By method."""
+
+    @property
+    def accepted_queries(self) -> tuple[str, ...]:
+        """The media types with which it can be asked by QUERY (RFC 10008 §3); empty where none is declared."""
+        return ()
 
     @property
     @abstractmethod

@@ -18,12 +18,13 @@ from millpond.render.request.tracked_asgi_scope import guarded, plain_value
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.render.target import Target
 from millpond.routes.public.public_file import PublicFile
-from millpond.serve.answered import ANSWERED, Answered
+from millpond.serve.answered import ANSWERED, CLIENT_CLOSED, Answered
 from millpond.serve.fronted.same_for_all import SAME_FOR_ALL
 from millpond.serve.live import ANSWER_ENDPOINT, LiveRequest, at_once
 from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import EarlyAnswer, Matched
 from millpond.serve.prepared import HIT
+from millpond.serve.queries import QUERY, ClientGone, Queries
 from millpond.serve.sending import pass_on, send_cached, send_plain
 from millpond.serve.span import Tracing
 from millpond.serve.told_route import tell_route, told_route
@@ -75,6 +76,8 @@ class Dispatcher:
     """Those that invalidate, by their paths."""
     public: PublicAnswers | None = None
     """Answers with the files of `public/`; None where there is no such folder."""
+    queries: Queries = field(default_factory=lambda: Queries(0, is_on=False))
+    """Which answers to QUERY are stored."""
     live_decision: Decision = _LIVE
     """The decision of live answers: because of the route, or because nothing is cached in development."""
     tracing: Tracing = field(default_factory=Tracing)
@@ -203,9 +206,18 @@ class Dispatcher:
         if answered.own_answer is not None:  # told before anything can fail
             answered.own_answer.learn(FOREVER, target.own_tags)
         decision = self.live_decision
-        if method == "GET" and draft and plan.static and (plan.closed or plan.caches(target.path)):
+        cached = method == "GET" and plan.caches(target.path)
+        if method == QUERY and operation is not None:
+            try:
+                query = await self.queries.asked(target, operation, asgi, receive, bypasses=draft)
+            except ClientGone:
+                answered.status = CLIENT_CLOSED
+                return
+            if query is not None:
+                (target, receive), cached = query, True
+        if method == "GET" and draft and plan.static and (plan.closed or cached):
             decision = _DRAFT
-        elif method == "GET" and plan.caches(target.path):
+        elif cached:
             try:
                 await self._answer_from_cache(target, asgi, send, answered)
                 return
@@ -233,7 +245,7 @@ class Dispatcher:
         found = self.responses.hit(target.key, waits=waits)
         if found is not None:
             self.responses.ahead(target, found.entry)
-            if target.route.is_told_by_path:
+            if target.content is None and target.route.is_told_by_path:
                 self.hits.learn(asgi, target)
         cached = found or await self._rendered(target, waits=waits)
         if isinstance(cached, RenderFailed):

@@ -64,7 +64,7 @@ class CachedPath:
         self.target = target
         self.key = target.key
         self.path = path
-        """Decoded: where middleware has rewritten `path`, it is another one's."""
+        """Decoded, as middleware may have rewritten it: where it is another one now, the answer is another path's."""
         self._told: ToldRoute | None = None
         self.heads = heads
         """Whether HEAD is answered like GET."""
@@ -181,6 +181,8 @@ class Hits:
         self.has_socket = False
         """Whether Millpond's own server has these, so that nobody wraps the application."""
         self._cached_paths: BoundedDict[bytes, CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
+        self._rewritten: BoundedDict[tuple[bytes, str], CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
+        """Of requests whose path middleware has rewritten, by `raw_path` and `path`; the socket doesn't know them."""
         self._requests: BoundedDict[bytes, HitRequest] = BoundedDict(_MAX_REQUESTS, _MAX_REQUESTS_BYTES)
         self._copied_bytes = 0
         self.recall = self._requests.get
@@ -199,13 +201,12 @@ class Hits:
     def learn(self, asgi: Scope, target: Target) -> None:
         """Remember the path of a request that was answered from the cache."""
         path: bytes | None = asgi.get("raw_path")
-        if (
-            not path
-            or asgi.get("root_path", "") != self.root_path
-            or sent_path(asgi) != path
-            or len(path) > _MAX_PATH_BYTES
-            or path in self._cached_paths
-        ):
+        if not path or asgi.get("root_path", "") != self.root_path or len(path) > _MAX_PATH_BYTES:
+            return
+        if sent_path(asgi) != path:
+            self._learn_rewritten(path, asgi, target)
+            return
+        if path in self._cached_paths:
             return
         queried = bool(target.route.cache_query)
         if queried and asgi.get("query_string"):
@@ -218,6 +219,20 @@ class Hits:
         heads = target.route.method_for("HEAD") == "GET"
         cached_path = CachedPath(target, asgi["path"], heads=heads, queried=queried, added=added)
         self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
+
+    def _learn_rewritten(self, path: bytes, asgi: Scope, target: Target) -> None:
+        """As `learn`, of a request whose path middleware has rewritten: the same path as sent may lead elsewhere, too.
+
+        So it is never known by the path as it was sent alone, and only what is inside of the middleware asks for it.
+        """
+        shown: str = asgi["path"]
+        queried = bool(target.route.cache_query)
+        if len(shown) > _MAX_PATH_BYTES or (path, shown) in self._rewritten or (queried and asgi.get("query_string")):
+            return
+        heads = target.route.method_for("HEAD") == "GET"
+        cached_path = CachedPath(target, shown, heads=heads, queried=queried)
+        size = len(path) + len(shown) + len(cached_path.key) + _OVERHEAD
+        self._rewritten.keep((path, shown), cached_path, size)
 
     def recognise(self, cors: Cors | None) -> None:
         """Answer at the socket as the application's only middleware does; None: there is none, or others, too."""
@@ -234,6 +249,9 @@ class Hits:
         for path, cached_path in list(self._cached_paths.items()):
             cached_path.retire()
             self._cached_paths.forget(path)
+        for both, cached_path in list(self._rewritten.items()):
+            cached_path.retire()
+            self._rewritten.forget(both)
 
     def remember(self, data: bytes, request: HitRequest) -> None:
         """Remember that the parser found `data` to be `request` and nothing else."""
@@ -250,14 +268,16 @@ class Hits:
             self._copied_bytes = size
 
     def _forget_representations(self) -> None:
-        for cached_path in self._cached_paths.values():
+        for cached_path in (*self._cached_paths.values(), *self._rewritten.values()):
             cached_path.prepared = None
 
     def lookup(self, asgi: Scope) -> tuple[CachedPath, Negotiation] | None:
         """The CachedPath of a request and what it negotiates; None where a hit can't answer it."""
         path: bytes = asgi.get("raw_path") or b""
         cached_path = self.cached_path(path)
-        if cached_path is None or cached_path.path != asgi["path"] or asgi.get("root_path", "") != self.root_path:
+        if cached_path is None or cached_path.path != asgi["path"]:
+            cached_path = self._rewritten.get((path, asgi["path"]))
+        if cached_path is None or asgi.get("root_path", "") != self.root_path:
             return None
         method: str = asgi["method"]
         if method != "GET" and not (method == "HEAD" and cached_path.heads):

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from millpond.errors import Place, UnsendableError
 from millpond.policy.http.headers import live_headers
+from millpond.policy.request.media_types import accept_query
 from millpond.render.base_exceptions import as_exception, is_cancellation
 from millpond.render.renderer import OPERATION, SERVER
 from millpond.render.request.client_messages import CLIENT_MESSAGES, ClientMessages
@@ -104,7 +105,8 @@ class LiveRun:
 
     def _sending(self, scope: Scope, send: Send) -> LiveSend:
         name, decision = self.request.target.route.source, self.request.decision
-        return LiveSend(send, scope["method"], decision, fronted=self.runner.fronted, name=name)
+        accepted = self.request.target.route.accepted_queries
+        return LiveSend(send, scope["method"], decision, fronted=self.runner.fronted, name=name, accepted=accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,9 @@ class LiveRunner:
 
     async def _answer_without(self, request: LiveRequest, asgi: Scope, receive: Receive, send: Send) -> None:
         """Raises HTTPException: 405, for the application's exception handlers."""
-        allow = {"allow": request.target.route.allow}
+        allow, accepted = {"allow": request.target.route.allow}, request.target.route.accepted_queries
+        if accepted:
+            allow["accept-query"] = accept_query(accepted).decode("ascii")
         if asgi["method"] != "OPTIONS":  # caches may store a 405 that says nothing about it (RFC 9110 §15.1)
             headers = live_headers([], request.decision, fronted=self.fronted)
             told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}

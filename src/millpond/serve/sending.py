@@ -10,8 +10,11 @@ from millpond.errors import UnsendableError
 from millpond.policy.http.headers import lasting_headers, live_headers, volatile_headers
 from millpond.policy.http.reply import Negotiation
 from millpond.policy.http.sendable import BODILESS, fault, length_headers, unframed
+from millpond.policy.request.media_types import with_accept_query
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.cache.coding.coded_bodies import CodedBodies
@@ -181,14 +184,26 @@ class FramedSend:
 class LiveSend(FramedSend):
     """The `send` of a live run, which adds the headers that tell why the answer is live."""
 
-    def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str) -> None:
-        """`fronted`: there are caches in front, which must be told not to store it; `name`: the route's file."""
+    def __init__(
+        self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str, accepted: Sequence[str] = ()
+    ) -> None:
+        """Send as the answer of one route.
+
+        Args:
+            send: sends to the client.
+            method: of the request.
+            decision: why it is live.
+            fronted: there are caches in front, which must be told not to store it.
+            name: the route's file.
+            accepted: the media types with which it can be asked by QUERY.
+        """
         super().__init__(send, method, name)
         self._decision = decision
-        self._fronted = fronted
+        self._fronted, self._accepted = fronted, accepted
 
     def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        return live_headers(headers, self._decision, fronted=self._fronted)
+        told = live_headers(headers, self._decision, fronted=self._fronted)
+        return [*with_accept_query(tuple(told), self._accepted)] if self._accepted else told
 
 
 class WebSocketSend:

@@ -182,9 +182,10 @@ class Stage:
         """Note why a live answer is live, for the messages of assertions."""
         for each in (*response.history, response):
             if is_live(each):
-                each.extensions[WHY] = self._known_reason(each.request.url.raw_path.decode("ascii"))
+                request = each.request
+                each.extensions[WHY] = self._known_reason(request.url.raw_path.decode("ascii"), request.method)
 
-    def _known_reason(self, url: str) -> ModeReason | None:
+    def _known_reason(self, url: str, method: str) -> ModeReason | None:
         pond, scope = pond_for(self.app, url, self._root_path)
         runtime = self._rehearsal.latest(pond)
         matched = None if runtime is None else runtime.dispatcher.matcher.match(scope)
@@ -192,4 +193,4 @@ class Stage:
             matched = endpoint_matched(runtime, scope)
         if runtime is None or not isinstance(matched, Matched):
             return None
-        return known_reason(pond, runtime, matched)
+        return known_reason(pond, runtime, matched, method)

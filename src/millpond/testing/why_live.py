@@ -10,7 +10,7 @@ from starlette.routing import Match
 from millpond.errors import UsageError
 from millpond.policy.http.storing import storable_status
 from millpond.prerender.plan import plan_taking
-from millpond.render.candidacy import ModeReason
+from millpond.render.candidacy import ModeReason, query_candidacy
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.render.target import Target
 from millpond.routes.endpoints.matched_path import matched_path
@@ -56,11 +56,14 @@ def endpoint_matched(runtime: Runtime, scope: Scope) -> Matched | None:
     return Matched(plan, Target.of(plan.route, taken.segments, taken.params, query_string, plan.fingerprint))
 
 
-def known_reason(pond: Millpond, runtime: Runtime, matched: Matched) -> ModeReason | None:
-    """Why a GET is live, if that is known without a render."""
+def known_reason(pond: Millpond, runtime: Runtime, matched: Matched, method: str = "GET") -> ModeReason | None:
+    """Why a GET, or a QUERY, is live, if that is known without a render."""
     plan, target, _ = matched
     if pond.development:
         return ModeReason("in development nothing is cached")
+    if method == "QUERY":
+        chosen = query_candidacy(plan.route)
+        return None if chosen.static else chosen.why
     if plan.caches(target.path):
         use = runtime.responses.live_use(target.key)
         return None if use is None else ModeReason(use.api, use.place)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from millpond.serve.matching.base_path import encoded
+from millpond.policy.request.path_spelling import encoded
 
 _TEXT = re.compile(
     r"\d\d:\d\d:\d\d {1,4}\S+ {1,40}(?P<status>\d{3}) {1,12}(?:-|[\d.]+) ms {1,12}\d+ B {1,4}(?P<cache>\S+) {1,9}"

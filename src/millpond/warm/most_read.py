@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from millpond.policy.key import is_shortened, path_in, query_in
+from millpond.policy.key import is_shortened, method_in, path_in, query_in
 from millpond.warm.asked_path import NotAsked, asked_path
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _counted(inspection: StoreInspection, goes_on: Callable[[], bool]) -> Iterat
         if not goes_on():
             return
         entry = listed.entry
-        if entry is None or entry.kind != "response" or not 200 <= entry.status < 300:
+        if entry is None or method_in(entry.key) != "GET" or not 200 <= entry.status < 300:
             continue
         path, query = path_in(entry.key), query_in(entry.key)
         if path is not None and not is_shortened(path + query):

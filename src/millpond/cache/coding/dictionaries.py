@@ -73,7 +73,13 @@ def announced(entry: Entry, target: Target, sent_path: Callable[[Target], str], 
     """
     chosen = target.route.config.compression_dictionary
     size = len(entry.body)
-    if not chosen or not codings or size > MAX_BYTES or not compressible(entry.status, entry.headers, size):
+    if (
+        not chosen
+        or target.content is not None
+        or not codings
+        or size > MAX_BYTES
+        or not compressible(entry.status, entry.headers, size)
+    ):
         return entry
     match = chosen if isinstance(chosen, str) else pattern_for(sent_path(target))
     headers = (*with_vary(entry.headers), (b"vary", AVAILABLE), use_header(match))

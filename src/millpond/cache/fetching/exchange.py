@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from millpond.render.scopes.scope import Scope
 
 _CONDITIONS = ("if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range")
-_CACHEABLE = ("GET", "HEAD")
+_CACHEABLE = ("GET", "HEAD", "QUERY")
 
 
 class SharedAnswer(NamedTuple):

@@ -28,8 +28,8 @@ Redirect: TypeAlias = Literal["follow", "manual", "error"]
 _NO_AUTH = httpx2.Auth()
 """Replaces the client's auth, which `send` applies itself."""
 
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-"""Methods that may be sent again when it isn't known whether they have arrived (RFC 9110 §9.2.2)."""
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
+"""Methods that may be sent again when it isn't known whether they have arrived (RFC 9110 §9.2.2, RFC 10008 §2)."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 """Seconds before a request is sent again; each pause is up to twice as long as the one before."""
 

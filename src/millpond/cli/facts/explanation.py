@@ -17,17 +17,19 @@ from millpond.errors import StoreError
 from millpond.messages import one_of
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
+from millpond.policy.request.path_spelling import decoded
 from millpond.policy.tags import is_own
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.fingerprints.shared_answers import shared_fingerprints
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
+from millpond.render.candidacy import query_candidacy
 from millpond.render.target import Target
 from millpond.routes.endpoints.matched_path import matched_path
 from millpond.routes.public.public_file import METHODS, PublicFile
 from millpond.serve.configured.redirects import Redirects
-from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
+from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 from millpond.serve.matching.request_path import below_root
 from millpond.stores.factory import inspection_of
@@ -191,6 +193,10 @@ def _answered(
     explanation.params, explanation.methods = dict(target.shown_params), route.methods
     explanation.why = plan.why.text
     explanation.place = None if plan.why.place is None else str(plan.why.place)
+    if "QUERY" in route.operations:
+        queried = query_candidacy(route)
+        stored = "stored, with the body as part of the key" if queried.static else "run for each request"
+        explanation.notes.append(f"QUERY is {stored}: {queried.why}")
     if "GET" not in route.operations:
         explanation.mode, explanation.status = "live", 405
         explanation.rule = f"405 for GET, with Allow: {route.allow}"

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from millpond.errors import BuildError, UsageError
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, age_of, judge
-from millpond.policy.key import fingerprint_in, folders_in, is_shared, path_in
+from millpond.policy.key import fingerprint_in, folders_in, is_shared, method_in, path_in
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.build_report import whole
@@ -106,6 +106,7 @@ def facts_of(
         **facts,
         "key": entry.key,
         "kind": entry.kind,
+        "method": method_in(entry.key),
         "route": _route_of(entry),
         "path": path_in(entry.key),
         "status": entry.status,
@@ -123,7 +124,8 @@ def facts_of(
 
 _UNREADABLE: dict[str, Any] = {
     "id": None,
-    **dict.fromkeys(("key", "kind", "route", "path", "status", "size", "age", "revalidate", "expire", "stale_after")),
+    **dict.fromkeys(("key", "kind", "method", "route", "path", "status", "size", "age")),
+    **dict.fromkeys(("revalidate", "expire", "stale_after")),
     "state": DAMAGED,
     "reason": DAMAGED,
     **dict.fromkeys(("ttl", "generation", "hits")),
@@ -157,8 +159,9 @@ def _route_of(entry: Entry) -> str | None:
 
 def entry_row(facts: dict[str, Any]) -> list[str]:
     """An entry as a row of the table: name, kind, size, age, state, lifetime, generation, hits, id, tags."""
+    asked = f"QUERY {facts['path']}" if facts["method"] == "QUERY" else facts["path"]
     return [
-        facts["path"] or printed_key(facts["key"] or DAMAGED),
+        asked or printed_key(facts["key"] or DAMAGED),
         facts["kind"] or "",
         human_size(facts["size"]),
         "" if facts["age"] is None else duration_cell(facts["age"]) or "0s",
@@ -173,7 +176,7 @@ def entry_row(facts: dict[str, Any]) -> list[str]:
 
 def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """An entry in full: one label and one text per line."""
-    for label in ("path", "route", "kind", "status"):
+    for label in ("path", "method", "route", "kind", "status"):
         if facts[label] is not None:
             yield label, str(facts[label])
     if facts["key"] is not None:

@@ -248,6 +248,12 @@ class GuardedRequest(GuardedConnection, Request):
 
 
 _QUERY = frozenset({"request.query_params", "request.url.query"})
+_BODY = frozenset({"request.receive", "request.stream()", "request.body()", "request.json()", "request.form()"})
+_HEADERS_OF_BODY = frozenset({"content-type", "content-length"})
+
+
+def _is_of_body(header: object) -> bool:
+    return isinstance(header, str) and header.lower() in _HEADERS_OF_BODY
 
 
 class TrackedRequest(GuardedRequest):
@@ -259,6 +265,8 @@ class TrackedRequest(GuardedRequest):
         self.refuse(api, key)
         if api in _QUERY and self._tracking.query_is_key:
             return  # the query that is visible here is part of the key
+        if (api in _BODY or (api == "request.headers" and _is_of_body(key))) and self._tracking.body_is_key:
+            return
         if not read_by_tracer(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
             self._tracking.record_access(named(api, key))
 

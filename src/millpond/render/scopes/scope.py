@@ -250,15 +250,20 @@ class OperationScope(Scope):
 
     def asking_guards(self) -> AbstractContextManager[None]:
         """What is around the operation's handler, so that reads of its guards are known as theirs."""
-        if self.method != "GET" or not self.segment.needs_guards:
+        if self.method not in ("GET", "QUERY") or not self.segment.needs_guards:
             return nullcontext()
-        get = self.target.route.operations["GET"]
-        return asking(get.guards) if get.tells_guards else nullcontext()
+        operation = self.target.route.operations[self.method]
+        return asking(operation.guards) if operation.tells_guards else nullcontext()
 
     @property
     def query_is_key(self) -> bool:
         """Whether the query that is visible here is part of the key, so that reading it is fine."""
         return bool(self.segment.cache_query)
+
+    @property
+    def body_is_key(self) -> bool:
+        """Whether the body that is visible here is part of the key, with its type."""
+        return False
 
     @property
     @abstractmethod

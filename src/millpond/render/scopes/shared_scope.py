@@ -109,6 +109,11 @@ class SharedScope(OperationScope):
         return bool(self.segment.cache_query) and self._guard() is None
 
     @property
+    def body_is_key(self) -> bool:
+        """Not for guards, as with the query."""
+        return self.target.content is not None and self._guard() is None
+
+    @property
     def route_revalidate(self) -> float | None:
         return self.lifetime.revalidate if self.is_prerender else 0
 
@@ -180,7 +185,8 @@ class SharedScope(OperationScope):
     def _handlers_cookies(self, api: str) -> NoReturn:
         where = self.place()
         raise UsageError(
-            f"{f'{where}: ' if where else ''}{api} in a static GET: its answer is stored and sent to everybody; "
+            f"{f'{where}: ' if where else ''}{api} in a static {self.method}: "
+            "its answer is stored and sent to everybody; "
             'set cookies in a live route (dynamic = "force-dynamic") or in a POST.'
         )
 
@@ -193,7 +199,7 @@ class SharedScope(OperationScope):
 
     def _guard(self) -> Guard | None:
         """The listed dependency that runs here."""
-        return running_guard(self.target.route.operations["GET"].guards)
+        return running_guard(self.target.operation.guards)
 
     def _record_after_error(self, api: str) -> None:
         self.use_after_error = self.use_after_error or self._use_of(api)

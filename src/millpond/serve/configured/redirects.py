@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.http.moved_paths import MovedPaths
+from millpond.policy.request.path_spelling import encoded
 from millpond.routes.path import MalformedPath, dot_redirect, is_deeper, split
-from millpond.serve.matching.base_path import encoded
 from millpond.serve.matching.request_path import below_application
 
 if TYPE_CHECKING:

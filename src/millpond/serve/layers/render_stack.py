@@ -61,7 +61,7 @@ class SharedStack:
         Its operation may be one that has run already, and gives what it has returned or raised.
         """
         render: SharedScope = scope[SHARED_RENDER]
-        direct = render.target.route.operations["GET"].direct
+        direct = render.target.operation.direct
         if direct is None or self._has_middleware or render.at_build or not self._is_unseen():
             return scope
         request = Request(tracked_asgi_scope(scope), receive, send)

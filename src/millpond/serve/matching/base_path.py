@@ -7,7 +7,8 @@ done before FastAPI sees a request: it finds a scope as a server with that prefi
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+
+from millpond.policy.request.path_spelling import decoded, encoded, spelled
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -15,28 +16,19 @@ if TYPE_CHECKING:
 OUTSIDE = "millpond.outside"
 """The key of an ASGI scope that says whether its path is outside of `base_path`; missing if nobody has looked yet."""
 
-_SAFE = "/!$&'()*+,;=:@~"
-
-
-def encoded(path: str) -> bytes:
-    """A decoded path, percent-encoded."""
-    return quote(path, safe=_SAFE, errors="surrogateescape").encode("ascii")
-
 
 def sent_path(scope: Scope) -> bytes:
-    """The path as the client sent it, or as middleware has rewritten it: `path` counts where the two differ.
+    """The encoded path: as the client sent it, or as middleware has rewritten it.
 
-    A server that doesn't tell how the path was sent has decoded it: then a percent sign in it is one.
+    `path` counts where the two differ, since Starlette matches by it, and middleware seldom touches `raw_path`. What of
+    `path` is still the client's keeps the spelling in which it was sent. A server that doesn't tell how the path was
+    sent has decoded it: then a percent sign in it is one.
     """
     raw: bytes | None = scope.get("raw_path")
     path: str = scope["path"]
-    return raw if raw and decoded(raw) == path else encoded(path)
-
-
-def decoded(raw: bytes) -> str:
-    """The `path` that servers make of an encoded one."""
-    text = raw.decode("latin-1")
-    return unquote(text) if b"%" in raw else text
+    if not raw:
+        return encoded(path)
+    return raw if decoded(raw) == path else spelled(path, raw)
 
 
 def is_at_or_below(raw: bytes, prefix: bytes) -> bool:
@@ -60,3 +52,9 @@ def enter_base_path(scope: Scope, root_path: str, base_path: str) -> None:
         scope[OUTSIDE] = False
     else:
         scope[OUTSIDE] = True
+
+
+def follow_into_base_path(scope: Scope, base_path: str) -> None:
+    """Let a request that came from outside of `base_path` in, if middleware has rewritten its path to one inside."""
+    if scope.get(OUTSIDE):
+        enter_base_path(scope, scope.get("root_path", ""), base_path)

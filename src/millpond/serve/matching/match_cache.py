@@ -24,7 +24,7 @@ _BYTES_PER_SEGMENT, _BYTES_PER_MATCH = 60, 800
 
 @dataclass(frozen=True, slots=True)
 class MatchCache:
-    """The matches of one table of routes, by paths as they were sent."""
+    """The matches of one table of routes, by paths as they were sent and as middleware has rewritten them."""
 
     bounds: ServerConfig
     root_path: str = ""
@@ -34,18 +34,29 @@ class MatchCache:
     _matches: BoundedDict[bytes, tuple[str, Matched]] = field(
         default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
     )
-    """By the path as it was sent: its decoded form, which middleware may have rewritten, and the match."""
+    """By the path as it was sent: its decoded form, and the match."""
+    _rewritten: BoundedDict[tuple[bytes, str], Matched] = field(
+        default_factory=lambda: BoundedDict(_MAX_MATCHES, _MAX_BYTES)
+    )
+    """Of paths that middleware has rewritten, by `raw_path` and `path`: both together tell the path."""
 
     def get(self, asgi: Scope) -> Matched | None:
         """The match of a request; None where the request must be parsed and matched."""
         path: bytes = asgi.get("raw_path") or b""
         found = self._matches.get(path)
-        if found is None or found[0] != asgi["path"] or asgi.get("root_path", "") != self.root_path:
+        length = len(path)
+        if found is not None and found[0] == asgi["path"]:
+            matched = found[1]
+        elif self._rewritten and (path, asgi["path"]) in self._rewritten:
+            matched, length = self._rewritten[path, asgi["path"]], max(length, len(asgi["path"]))
+        else:
             return None
         bounds = self.bounds
-        if len(path) + len(asgi.get("query_string", b"")) > bounds.max_path_bytes:
+        if asgi.get("root_path", "") != self.root_path or length + len(asgi.get("query_string", b"")) > (
+            bounds.max_path_bytes
+        ):
             return None
-        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else found[1]
+        return None if header_size(asgi["headers"]) > bounds.max_header_bytes else matched
 
     def remember(self, asgi: Scope, matched: Matched) -> None:
         """Remember a match that depends on the path alone, and whose parameters no handler can change.
@@ -59,13 +70,15 @@ class MatchCache:
             or not by_path
             or not self.is_on
             or asgi.get("root_path", "") != self.root_path
-            or sent_path(asgi) != path
-            or len(path) > _MAX_PATH_BYTES
+            or len(path) + len(asgi["path"]) > 2 * _MAX_PATH_BYTES
             or plan.caches(target.path)
         ):
             return
         if not all(type(value) is str for value in target.params.values()):
             return
         copies = 3  # of the path: as it was sent, canonical, and in segments
-        size = copies * len(path) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
-        self._matches.keep(path, (asgi["path"], matched), size)
+        size = copies * max(len(path), len(asgi["path"])) + _BYTES_PER_SEGMENT * len(target.segments) + _BYTES_PER_MATCH
+        if sent_path(asgi) == path:
+            self._matches.keep(path, (asgi["path"], matched), size)
+        else:
+            self._rewritten.keep((path, asgi["path"]), matched, size)

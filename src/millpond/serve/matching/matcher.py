@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.policy.draft_mode import is_draft
 from millpond.render.target import Target
-from millpond.routes.path import MalformedPath, canonical, split, split_leniently
+from millpond.routes.path import MalformedPath, canonical, dot_redirect, slash_redirect, split, split_leniently
 from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.matching.request_path import below_root, refusal, with_right_slashes, without_dots
+from millpond.serve.matching.rewriting import rewritten_from
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from millpond.routes.public.public_file import PublicFile
     from millpond.routes.public.public_folder import PublicFiles
     from millpond.routes.table import Match, Table
+    from millpond.serve.matching.rewriting import ClientsPath
 
 
 class EarlyAnswer(NamedTuple):
@@ -75,6 +77,9 @@ class Matcher:
         if self.endpoints and canonical(segments) in self.endpoints:
             return None
         found = self._file(segments) or self._find(segments, query, scope)
+        clients = rewritten_from(scope)
+        if clients is not None:
+            return self._of_rewritten(raw, found, clients)
         undotted = without_dots(scope)
         if undotted is not None and (found or self._leads_to_a_route(undotted, scope)):
             return _redirect(undotted, query)
@@ -82,6 +87,23 @@ class Matcher:
             return None
         target = with_right_slashes(raw, scope, self.config)
         return found if target is None else _redirect(target, query)
+
+    def _of_rewritten(
+        self, raw: bytes, found: Matched | PublicFile | None, clients: ClientsPath
+    ) -> Matched | PublicFile | EarlyAnswer | None:
+        """What a rewritten path leads to. A client is redirected where its own path needs it, too.
+
+        Dot segments that the client hasn't sent lead nowhere.
+        """
+        if found is None:
+            return None
+        if dot_redirect(raw) is not None:
+            undotted = clients.without_dots()
+            return EarlyAnswer(404) if undotted is None else _redirect(undotted, clients.query)
+        if slash_redirect(raw, self.config.trailing_slash) is None:
+            return found
+        target = clients.with_right_slashes(self.config.trailing_slash)
+        return found if target is None else _redirect(target, clients.query)
 
     def declining(self, scope: Scope) -> list[Plan]:
         """The routes that match a path and don't want it, before the one that answers it."""
@@ -134,6 +156,8 @@ class Matcher:
 
     def _led_inside(self, scope: Scope, query: bytes) -> EarlyAnswer | None:
         """The redirect of a path outside of `base_path` whose dot segments lead to a route inside."""
+        if rewritten_from(scope) is not None:
+            return None
         try:
             undotted = without_dots(scope)
         except MalformedPath:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millpond.policy.http.header_size import header_size
+from millpond.policy.request.path_spelling import decoded, encoded
 from millpond.routes.path import dot_redirect, is_deeper, slash_redirect
-from millpond.serve.matching.base_path import OUTSIDE, decoded, encoded, is_at_or_below, sent_path
+from millpond.serve.matching.base_path import OUTSIDE, is_at_or_below, sent_path
 
 if TYPE_CHECKING:
     from starlette.types import Scope
