@@ -46,7 +46,8 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
     refusal = unshareable((name.lower(), value) for name, value in rendered.headers)
     if refusal is not None:
         raise NotStatic(DynamicUse(refusal, place), unshareable=True)
-    headers = kept_headers(rendered.headers)
+    variation = target.route.variation
+    headers = with_vary(kept_headers(rendered.headers), () if variation is None else variation.vary)
     wrong = fault(rendered.status, headers)
     if wrong is not None:
         raise UnsendableError(f"{place}: the answer of {target.readable} can't be sent: {wrong}.")
@@ -62,7 +63,7 @@ def entry_of(rendered: Rendered, target: Target, *, rendered_at: float, generati
         rendered_at=rendered_at,
         revalidate=rendered.lifetime.revalidate,
         expire=rendered.lifetime.expire,
-        tags=(*rendered.tags, *target.own_tags),
+        tags=(*rendered.tags, *target.tags_of_host(rendered.tags), *target.own_tags),
         generation=generation,
         build=build,
     )

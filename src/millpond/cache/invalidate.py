@@ -7,6 +7,7 @@ import math
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import Repr
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from millpond.cache.active_application import endpoint_run, required_cache
@@ -15,12 +16,14 @@ from millpond.cache.refresh import runs_begun
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
-from millpond.policy.tags import MAX_TAGS, checked_tags, kept_tag
+from millpond.policy.tags import MAX_TAGS, checked_tags, host_tag, kept_tag
+from millpond.policy.variants.request_host import normal_host
 from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.own_invalidations import OwnInvalidations
 from millpond.render.scopes.scope import Phase, current
 from millpond.render.user_code import user_place
-from millpond.routes.naming.named_path import MAX_PATH, named_by, named_path
+from millpond.routes.naming.built_path import has_parameter
+from millpond.routes.naming.named_path import FUNCTION, MAX_PATH, named_by, named_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +57,9 @@ class Invalidation(NamedTuple):
     """The number of the purge in caches in front, for `purged`; 0: none are configured."""
 
 
-def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Invalidation:
+def revalidate_tag(
+    tag: str, profile: str | Expiry | None = None, *, expire: float | None = None, host: str | None = None
+) -> Invalidation:
     """Invalidate every answer and all data with `tag`.
 
     When it returns, it has taken effect in every process that shares the cache. You can call it anywhere: in handlers,
@@ -65,40 +70,55 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
         profile: how long older answers may still be served as stale while they are rendered again: the name of a
             lifetime such as "max", whose `expire` is used, or `{"expire": seconds}`. None: not at all (R6.5).
         expire: the same in seconds; `expire=0` is short for `{"expire": 0}`.
+        host: only answers for this host, of routes with `cache_host`, and the data that they use; None: all.
 
     Raises:
-        UsageError: the profile is unknown (R6.11) or the age invalid; or you call it inside a cached function (R6.16)
+        UsageError: the profile is unknown (R6.11), the age invalid or the host none; or you call it inside a cached function (R6.16)
             or without an application in this process.
     """
     cache = _cache_for("revalidate_tag()")
     with _told_with_place():
         expire_after = expire_after_of(cache.profiles, profile, expire)
-    return _invalidate(cache, *_usable(tag, "revalidate_tag()"), expire_after=expire_after)
+        host = _host("revalidate_tag()", host)
+    return _invalidate(cache, *_for_host(_usable(tag, "revalidate_tag()"), host), expire_after=expire_after)
 
 
-def update_tag(tag: str) -> Invalidation:
+def update_tag(tag: str, *, host: str | None = None) -> Invalidation:
     """Invalidate every answer and all data with `tag`: the next reader waits for fresh data (D31).
 
+    Args:
+        tag: the tag.
+        host: as for `revalidate_tag`.
+
     Raises:
-        UsageError: you call it inside a cached function, or without an application in this process.
+        UsageError: the host is none; or you call it inside a cached function, or without an application in this
+            process.
     """
     cache = _cache_for("update_tag()")
-    return _invalidate(cache, *_usable(tag, "update_tag()"), expire_after=0)
+    with _told_with_place():
+        host = _host("update_tag()", host)
+    return _invalidate(cache, *_for_host(_usable(tag, "update_tag()"), host), expire_after=0)
 
 
-def revalidate_path(path: str, /, type: PathType | None = None, **params: object) -> Invalidation:  # noqa: A002 - the original's name
+def revalidate_path(
+    path: str,
+    /,
+    type: PathType | None = None,  # noqa: A002 - the original's name
+    **params: object,
+) -> Invalidation:
     """Invalidate the answers of a path or of a pattern, and the data that they use (R6.4, R6.12; D24).
 
     Give the values of parameters by name where they come from elsewhere, decoded as they are:
-    `revalidate_path("/products/[slug]", slug=slug)`. What names no route is a warning in the log.
+    `revalidate_path("/products/[slug]", slug=slug)`. With `host="a.example"`, only answers for this host are
+    invalidated, of routes with `cache_host`. What names no route is a warning in the log.
 
     Args:
         path: a path such as "/products/7", percent-encoded or not, or a pattern such as "/products/[id]" or
             "/products/{id}"; a trailing slash is ignored, and so are a query and a fragment, with a warning.
         type: None, "route" and "page" mean the path, or every path of the pattern's route; "layout" means these and
             everything below them: `revalidate_path("/", "layout")` invalidates everything.
-        params: the values of the pattern's parameters, all of them or none, as in `path_of`. If one is called `type`,
-            use `path_of`.
+        params: the values of the pattern's parameters, all of them or none, as in `path_of`; and `host`, unless a
+            parameter is called that. If one is called `type`, use `path_of`.
 
     Raises:
         UsageError: the path is no text or has no leading slash, the type is unknown, or the values aren't those of the
@@ -107,11 +127,36 @@ def revalidate_path(path: str, /, type: PathType | None = None, **params: object
     """
     cache = _cache_for("revalidate_path()")
     with _told_with_place():
+        given = params.pop("host", None) if "host" in params and not has_parameter(path, "host") else None
+        host = _host(FUNCTION, given)
         named = named_by(path, type, params, cache.names) if params else named_path(path, type, cache.names)
     if named.warning is not None:
         log.warning("%srevalidate_path(): %s", at(_place()), named.warning)
-    done = _invalidate(cache, *named.tags, expire_after=0)
+    done = _invalidate(cache, *_for_host(named.tags, host), expire_after=0)
     return done._replace(tags=min(1, len(named.tags)))
+
+
+def _host(function: str, host: object) -> str | None:
+    """A host that a call names, as answers have it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if host is None:
+        return None
+    named = normal_host(host) if isinstance(host, str) else None
+    if named is None:
+        raise UsageError(f'{function}: {_short.repr(host)} is no host; give a name such as "a.example".')
+    return named
+
+
+_short = Repr()
+_short.maxstring = _short.maxother = 80
+
+
+def _for_host(tags: Sequence[str], host: str | None) -> tuple[str, ...]:
+    """The tags; those of answers for one host alone, if one is named."""
+    return tuple(tags) if host is None else tuple(host_tag(host, tag) for tag in tags)
 
 
 class InvalidationOrder(NamedTuple):
@@ -120,6 +165,8 @@ class InvalidationOrder(NamedTuple):
     tags: list[str]
     paths: list[NamedPath]
     """What the paths name; they expire at once."""
+    host: str | None = None
+    """The host whose answers are meant; None: all."""
 
     @classmethod
     def of(
@@ -128,6 +175,7 @@ class InvalidationOrder(NamedTuple):
         paths: Sequence[str],
         type: PathType | None,  # noqa: A002 - as above
         names: RouteNames | None = None,
+        host: str | None = None,
     ) -> InvalidationOrder:
         """Validate all tags and paths. Unlike in a handler, an invalid one is an error: such callers don't see the log.
 
@@ -136,9 +184,10 @@ class InvalidationOrder(NamedTuple):
             paths: as `revalidate_path` takes them, without values.
             type: for the paths.
             names: of the application's routes; None: they aren't known here, so no path is said to have none.
+            host: whose answers are meant; None: those of all.
 
         Raises:
-            UsageError: a tag or a path is invalid; or there are too many for one call, as the store writes a row for
+            UsageError: a tag, a path or the host is invalid; or there are too many for one call, as the store writes a row for
                 each of them in one transaction.
         """
         good, problems = checked_tags(tags)
@@ -152,7 +201,7 @@ class InvalidationOrder(NamedTuple):
                 raise UsageError(f"revalidate_path(): a path of {len(path)} characters is over {MAX_PATH}.")
             if not each.tags:
                 raise UsageError(f"revalidate_path(): {each.warning}.")
-        return cls(good, read)
+        return cls(good, read, _host("host", host))
 
     @property
     def warnings(self) -> list[str]:
@@ -165,10 +214,10 @@ class InvalidationOrder(NamedTuple):
         Returns:
             The number of tags, the number of paths, and the generation afterwards.
         """
-        done = invalidate_tags(store, purges, self.tags, expire_after=expire_after)
+        done = invalidate_tags(store, purges, _for_host(self.tags, self.host), expire_after=expire_after)
         if self.paths:
             tags = list(dict.fromkeys(tag for path in self.paths for tag in path.tags))
-            done = invalidate_tags(store, purges, tags, expire_after=0)
+            done = invalidate_tags(store, purges, _for_host(tags, self.host), expire_after=0)
         return {"tags": len(self.tags), "paths": len(self.paths), "generation": done.generation}
 
 

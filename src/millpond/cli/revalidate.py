@@ -53,6 +53,9 @@ def revalidate(
     type: Annotated[  # noqa: A002 - the option's name
         PathType | None, Parameter(help='For paths: "layout" also invalidates everything below.')
     ] = None,
+    host: Annotated[
+        str | None, Parameter(help="Only answers for this host, of routes with cache_host, such as a.example.")
+    ] = None,
     profile: Annotated[
         str | None, Parameter(help="For tags: serve older answers as stale for the expire time of this lifetime.")
     ] = None,
@@ -71,7 +74,7 @@ def revalidate(
 ) -> int:
     """Invalidate tags and paths. Running servers see it at their next request; nothing is rendered before that."""
     with errors_as_json(json):
-        order = _order(tag or [], path or [], type, profile, expire)
+        order = _order(tag or [], path or [], type, profile, expire, host)
         project = project_of(which.entrypoint())
         if url is None:
             report = _through_store(project, order)
@@ -98,21 +101,26 @@ class _Report(msgspec.Struct):
 
 
 def _order(
-    tags: list[str], paths: list[str], kind: PathType | None, profile: str | None, expire: float | None
+    tags: list[str],
+    paths: list[str],
+    kind: PathType | None,
+    profile: str | None,
+    expire: float | None,
+    host: str | None,
 ) -> dict[str, Any]:
     """The invalidation as the JSON body that the endpoint accepts.
 
     Raises:
         UsageError: nothing is named, or the options don't go together.
     """
-    good = InvalidationOrder.of(tags, paths, kind).tags
+    good = InvalidationOrder.of(tags, paths, kind, host=host).tags
     if not good and not paths:
         raise UsageError("name what to invalidate: --tag TAG or --path PATH.")
     if not good and (profile is not None or expire is not None):
         raise UsageError("--profile and --expire are for tags; a path expires now.")
     if not paths and kind is not None:
         raise UsageError("--type is for paths.")
-    order = {"tags": good, "paths": paths, "type": kind, "profile": profile, "expire": expire}
+    order = {"tags": good, "paths": paths, "type": kind, "profile": profile, "expire": expire, "host": host}
     return {name: value for name, value in order.items() if value is not None}
 
 
@@ -122,7 +130,7 @@ def _through_store(project: FoundProject, order: dict[str, Any]) -> _Report:
     declared = _declared(project) if order["paths"] else []
     names = _names(project, declared or []) if order["paths"] else None
     unless = "" if declared is not None else " (no build tells which endpoints have @static)"
-    checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"), names)
+    checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"), names, order.get("host"))
     purges = _purges(about.config)
 
     async def invalidate() -> _Report:

@@ -10,29 +10,39 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SEPARATOR = "\0"  # neither a file name nor an encoded path can contain it
+_PARTS = ("file", "path", "query", "variant")
+"""Of an answer's key; most have no variant."""
 _MAX_LENGTH, _KEPT_LENGTH = 256, 200
 _CUT = "…"  # no encoded path or query can contain it
 
 
-def response_key(route_file: str, path: str, query: str = "") -> str:
+def response_key(route_file: str, path: str, query: str = "", variant: str = "") -> str:
     """The key of a route's answer.
 
-    Method, headers, cookies, host, protocol and the rest of the query are not part of the key: a static render can't
-    see them. Visitors choose paths and queries, and keys are held in many places, so a path or query over 256
+    Method, protocol and the rest of the query are not part of the key: a static render can't see them. Nor are headers,
+    cookies and the host, but for a route that names them. Visitors choose paths and queries, and keys are held in many places, so a path or query over 256
     characters is shortened to its beginning and a digest.
 
     Args:
         route_file: the file of the route; with it, two routes never share an entry.
         path: the canonical encoded path.
         query: the result of `canonical_query`.
+        variant: `Variant.text`; empty where nothing else of a request is part of the key.
     """
-    return _SEPARATOR.join(("response", route_file, _bounded(path), _bounded(query)))
+    parts = ("response", route_file, _bounded(path), _bounded(query))
+    return _SEPARATOR.join((*parts, variant) if variant else parts)
 
 
 def path_in(key: str) -> str | None:
     """The path in an answer's key (a long one is shortened); None for other kinds of keys."""
     parts = _parts(key)
     return None if parts is None else parts[1]
+
+
+def variant_in(key: str) -> str | None:
+    """The host and the values in an answer's key; None where it has none."""
+    parts = _parts(key)
+    return parts[-1] if parts is not None and len(parts) == len(_PARTS) else None
 
 
 def folders_in(key: str) -> str:
@@ -48,7 +58,7 @@ def folders_of(route_file: str) -> str:
 
 def _parts(key: str) -> list[str] | None:
     kind, *parts = key.split(_SEPARATOR)
-    return parts if kind == "response" and len(parts) == len(("file", "path", "query")) else None
+    return parts if kind == "response" and len(parts) in (len(_PARTS) - 1, len(_PARTS)) else None
 
 
 def _bounded(text: str) -> str:

@@ -53,6 +53,8 @@ class PathRecord(msgspec.Struct, frozen=True):
     """How long the render took."""
     inputs: list[int] = []
     """Which of its route's inputs are its."""
+    variant: str = ""
+    """The host and the values that are part of its key, as `Variant.text` has them."""
 
 
 class RouteRecord(msgspec.Struct, frozen=True):
@@ -74,6 +76,8 @@ class RouteRecord(msgspec.Struct, frozen=True):
     expire: float | None
     paths: list[PathRecord]
     inputs: list[InputRecord] = []
+    on_demand_paths: list[str] = []
+    """Listed paths with variants that are rendered at their first request."""
     live_paths: list[str] = []
     """Of a closed route: the paths that exist besides, and are live."""
     start: StartRecord | None = None
@@ -284,7 +288,7 @@ def _plan(route: Route, record: RouteRecord) -> Plan:
         static=record.static,
         on_demand=record.on_demand,
         closed=record.closed,
-        listed=frozenset(path.path for path in record.paths),
+        listed=frozenset({*(path.path for path in record.paths), *record.on_demand_paths}),
         live_paths=frozenset(record.live_paths),
     )
 

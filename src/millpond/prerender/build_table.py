@@ -92,14 +92,15 @@ def _rows(records: Sequence[RouteRecord], public: PublicListing) -> Iterator[Row
         last = position == number - 1
         corner = "─" if number == 1 else "└" if last else "├" if position else "┌"
         parameterised = "[" in record.pattern
-        own = "" if parameterised or not record.paths else _took(record.paths[0].seconds)
+        varied = any(path.variant for path in record.paths)
+        own = "" if parameterised or varied or not record.paths else _took(record.paths[0].seconds)
         yield Row(
             f"{corner} {record.glyph} {record.pattern}{own}",
             duration_cell(record.revalidate),
             duration_cell(record.expire),
             _why(record),
         )
-        if parameterised:
+        if parameterised or varied:
             yield from _children(record, " " if last else "│")
     if public.files:
         yield Row(f"{'└' if records else '─'}   {public.folder}/", why=public_cell(public))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.variants.variant import HOST
 from millpond.render.scopes.dynamic_use import DynamicUse, refusal, unasked_guard
 
 if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.compat import Compat
+    from millpond.policy.segment import SegmentConfig
     from millpond.routes.route_contract import DeclaredInput, Operation, Route
 
 
@@ -52,11 +54,16 @@ def candidacy(route: Route, compat: Compat, *, cache_components: bool = False) -
 
 def undeclarable(route: Route, get: Operation) -> DeclaredInput | None:
     """The first declared input that isn't part of the key; a guard is asked each time, as a token may be revoked."""
-    known = route.config.cache_query
-    return next(
-        (each for each in get.declared if each.guard is not None or each.kind != "query" or each.name not in known),
-        None,
-    )
+    return next((each for each in get.declared if each.guard is not None or not _is_keyed(each, route.config)), None)
+
+
+def _is_keyed(declared: DeclaredInput, config: SegmentConfig) -> bool:
+    """Whether what a signature asks for is part of the key."""
+    if declared.kind == "query":
+        return declared.name in config.cache_query
+    if declared.kind == "header" and declared.name.lower() == HOST:
+        return bool(config.cache_host)
+    return declared.kind in ("header", "cookie") and config.varies_by(declared.kind, declared.name)
 
 
 def _undeclared(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:

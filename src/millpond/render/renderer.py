@@ -230,7 +230,7 @@ class Renderer:
             "path": f"{self.base_path}/{'/'.join(target.segments)}{slash}",
             "raw_path": self.sent_path(target).encode("ascii"),
             "query_string": target.query.encode("ascii"),
-            "headers": [],
+            "headers": [] if target.variant is None else list(target.variant.headers),
             "state": dict(self.state),
             "path_params": dict(target.params),
             OPERATION: tolerating_failed_background(get.app),

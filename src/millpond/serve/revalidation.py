@@ -48,6 +48,8 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     profile: str | _Expiry | None = None
     """For the tags, as in `revalidate_tag`."""
     expire: float | None = None
+    host: str | None = None
+    """The host whose answers are meant; None: all."""
 
 
 class _RequestRefused(Exception):
@@ -138,7 +140,7 @@ class RevalidateEndpoint:
     def _invalidate(self, body: OrderBody) -> dict[str, object]:
         profile = Expiry(expire=body.profile.expire) if isinstance(body.profile, _Expiry) else body.profile
         try:
-            order = InvalidationOrder.of(body.tags, body.paths, body.type, self.names)
+            order = InvalidationOrder.of(body.tags, body.paths, body.type, self.names, body.host)
             expire_after = expire_after_of(self.profiles, profile, body.expire)
         except UsageError as error:
             raise _RequestRefused(400, str(error)) from None

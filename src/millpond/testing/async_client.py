@@ -96,9 +96,10 @@ class AsyncTestClient(httpx2.AsyncClient):
         type: PathType | None = None,  # noqa: A002 - the name of `revalidate_path`
         profile: str | Expiry | None = None,
         expire: float | None = None,
+        host: str | None = None,
     ) -> None:
         """See `TestClient.invalidate`."""
-        self._stage.invalidate(tags, paths, type, profile, expire)
+        self._stage.invalidate(tags, paths, type, profile, expire, host)
 
     async def why_live(self, path: str) -> ModeReason | None:
         """See `TestClient.why_live`."""

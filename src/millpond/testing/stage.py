@@ -146,6 +146,7 @@ class Stage:
         type: PathType | None,  # noqa: A002 - the name of `revalidate_path`
         profile: str | Expiry | None,
         expire: float | None,
+        host: str | None,
     ) -> None:
         """As `millpond revalidate` does.
 
@@ -158,7 +159,7 @@ class Stage:
         with self._rehearsal.present():
             ponds = ponds_in(self.app)
             names = [RouteNames.of(pond.own_routes, pond.config.base_path) for pond in ponds]
-            orders = [InvalidationOrder.of(tags, paths, type, each) for each in names]
+            orders = [InvalidationOrder.of(tags, paths, type, each, host) for each in names]
             for position in range(len(paths)):  # of several applications one has the path
                 warnings = [order.paths[position].warning for order in orders]
                 if warnings and None not in warnings:

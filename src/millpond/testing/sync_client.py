@@ -107,6 +107,7 @@ class TestClient(FastAPITestClient):
         type: PathType | None = None,  # noqa: A002 - the name of `revalidate_path`
         profile: str | Expiry | None = None,
         expire: float | None = None,
+        host: str | None = None,
     ) -> None:
         """Invalidate answers and data, as a webhook or `millpond revalidate` does.
 
@@ -116,11 +117,12 @@ class TestClient(FastAPITestClient):
             type: for the paths, as in `revalidate_path`.
             profile: for the tags, as in `revalidate_tag`.
             expire: for the tags, as in `revalidate_tag`; in seconds.
+            host: only answers for this host; None: all.
 
         Raises:
             UsageError: there are neither tags nor paths, or something about them is invalid.
         """
-        self._stage.invalidate(tags, paths, type, profile, expire)
+        self._stage.invalidate(tags, paths, type, profile, expire, host)
 
     def why_live(self, path: str) -> ModeReason | None:
         """Why a GET is live, as the build table says it; None: it is static or fresh.

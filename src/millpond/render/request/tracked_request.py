@@ -259,6 +259,8 @@ class TrackedRequest(GuardedRequest):
         self.refuse(api, key)
         if api in _QUERY and self._tracking.query_is_key:
             return  # the query that is visible here is part of the key
+        if self._tracking.is_keyed(api, key):
+            return
         if not read_by_tracer(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
             self._tracking.record_access(named(api, key))
 
