@@ -73,8 +73,8 @@ def revalidate_tag(
         host: only answers for this host, of routes with `cache_host`, and the data that they use; None: all.
 
     Raises:
-        UsageError: the profile is unknown (R6.11), the age invalid or the host none; or you call it inside a cached function (R6.16)
-            or without an application in this process.
+        UsageError: the profile is unknown (R6.11), the age invalid or the host none; or you call it inside a cached
+            function (R6.16) or without an application in this process.
     """
     cache = _cache_for("revalidate_tag()")
     with _told_with_place():
@@ -187,8 +187,8 @@ class InvalidationOrder(NamedTuple):
             host: whose answers are meant; None: those of all.
 
         Raises:
-            UsageError: a tag, a path or the host is invalid; or there are too many for one call, as the store writes a row for
-                each of them in one transaction.
+            UsageError: a tag, a path or the host is invalid; or there are too many for one call, as the store writes a
+                row for each of them in one transaction.
         """
         good, problems = checked_tags(tags)
         if len(paths) > MAX_TAGS:

@@ -20,8 +20,8 @@ def response_key(route_file: str, path: str, query: str = "", variant: str = "")
     """The key of a route's answer.
 
     Method, protocol and the rest of the query are not part of the key: a static render can't see them. Nor are headers,
-    cookies and the host, but for a route that names them. Visitors choose paths and queries, and keys are held in many places, so a path or query over 256
-    characters is shortened to its beginning and a digest.
+    cookies and the host, but for a route that names them. Visitors choose paths and queries, and keys are held in many
+    places, so a path or query over 256 characters is shortened to its beginning and a digest.
 
     Args:
         route_file: the file of the route; with it, two routes never share an entry.

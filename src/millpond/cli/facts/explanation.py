@@ -15,11 +15,14 @@ from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redire
 from millpond.messages import one_of
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
+from millpond.policy.http.headers import has
 from millpond.policy.tags import is_own
+from millpond.policy.variants.variation import NoVariant
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
+from millpond.render.renderer import SERVER
 from millpond.render.target import Target
 from millpond.routes.endpoints.matched_path import matched_path
 from millpond.routes.public.public_file import METHODS, PublicFile
@@ -28,8 +31,11 @@ from millpond.serve.matching.base_path import OUTSIDE, decoded, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from millpond.app import Millpond
     from millpond.cli.facts.declared_routes import DeclaredRoute
+    from millpond.policy.entry import Headers
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
 
@@ -49,6 +55,8 @@ class Explanation:
     route: str | None = None
     file: str | None = None
     params: dict[str, str | int | float | list[str]] = field(default_factory=dict)
+    variant: str | None = None
+    """The host and the values that are part of the key; None: nothing is."""
     methods: list[str] = field(default_factory=list)
     mode: str | None = None
     rule: str = ""
@@ -69,8 +77,17 @@ class Explanation:
     notes: list[str] = field(default_factory=list)
 
 
-async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str, now: float) -> Explanation:
+async def explain_path(
+    app: Millpond, manifest: BuildManifest | None, given: str, now: float, headers: Headers = ()
+) -> Explanation:
     """The explanation of `given`, a path or a URL, at `now` (seconds since the epoch).
+
+    Args:
+        app: the application.
+        manifest: of its build; None: there is none.
+        given: what is asked for.
+        now: seconds since the epoch.
+        headers: of the request, with names in lower case; a host among them counts, and else that of a URL.
 
     Raises:
         BuildError: the build is damaged.
@@ -83,7 +100,7 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         "method": "GET",
         "path": decoded(path.encode("ascii")),
         "raw_path": path.encode("ascii"),
-        "headers": [(b"host", host.encode("idna"))] if host else [],
+        "headers": [*([(b"host", host.encode("idna"))] if host and not has(headers, b"host") else []), *headers],
     }
     if app.config.base_path:
         enter_base_path(asgi, "", app.config.base_path)
@@ -112,8 +129,10 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         if taking is None:
             return _unmatched(explanation, app, asgi)
         plan, taken = taking
-        return _answered(explanation, app, manifest, plan, Target.of(plan.route, taken.segments, taken.params), now)
-    return _answered(explanation, app, manifest, matched.plan, matched.target, now)
+        target = Target.of(plan.route, taken.segments, taken.params)
+    else:
+        plan, target = matched.plan, matched.target
+    return _of_variant(explanation, app, manifest, plan, target, now, asgi["headers"])
 
 
 async def _unbuilt(app: Millpond) -> list[Plan]:
@@ -163,6 +182,35 @@ def _declined(plan: Plan) -> str:
     return f"{plan.route.pattern} ({plan.route.place('dynamic_params')}): {why}"
 
 
+def _of_variant(
+    explanation: Explanation,
+    app: Millpond,
+    manifest: BuildManifest | None,
+    plan: Plan,
+    target: Target,
+    now: float,
+    headers: Sequence[tuple[bytes, bytes]],
+) -> Explanation:
+    """The answer for the host and the values of the headers; of a host that isn't named, the first that is listed."""
+    variation = plan.route.variation
+    if variation is None or not plan.caches(target.path):
+        return _answered(explanation, app, manifest, plan, target, now)
+    if variation.host and not has(headers, b"host"):
+        host = next(iter(variation.known_hosts), SERVER[0])
+        headers = [*headers, (b"host", host.encode("ascii"))]
+        explanation.notes.append(f"the host is part of the key: this is the answer for {host}; name another by --host")
+    try:
+        variant = variation.variant_of(variation.selection.of(headers))
+    except NoVariant as refused:
+        explanation.route, explanation.file, explanation.status = plan.route.pattern, plan.route.source, refused.status
+        explanation.rule = f"no route is called: {refused.reason}"
+        if variation.hosts:
+            explanation.rule += f"; hosts lists {', '.join(variation.hosts)}"
+        return explanation
+    explanation.variant = variant.text
+    return _answered(explanation, app, manifest, plan, target.with_variant(variant), now)
+
+
 def _answered(
     explanation: Explanation, app: Millpond, manifest: BuildManifest | None, plan: Plan, target: Target, now: float
 ) -> Explanation:
@@ -181,7 +229,7 @@ def _answered(
         explanation.cache = _cache(app, manifest, target, now)
         fresh = explanation.cache["revalidate"] if explanation.cache["stored"] else bool(route.config.revalidate)
         explanation.mode = "fresh" if fresh else "static"
-        explanation.rule = _stored_rule(explanation, listed=target.path in plan.listed)
+        explanation.rule = _stored_rule(explanation, listed=_is_built(manifest, target))
         if manifest is not None:
             _add_inputs(explanation, manifest, target, cache_components=app.config.cache_components)
     else:
@@ -195,7 +243,8 @@ def _answered(
 def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Target, *, cache_components: bool) -> None:
     """Add the inputs that the build observed for this path, and for the functions that its route calls."""
     record = next(record for record in manifest.routes if record.origin == target.route.origin)
-    path = next((path for path in record.paths if path.path == target.path), None)
+    variant = explanation.variant or ""
+    path = next((path for path in record.paths if (path.path, path.variant) == (target.path, variant)), None)
     inputs = [record.inputs[number] for number in path.inputs] if path is not None else []
     explanation.frozen = [f"{found}{', declared' if found.declared else ''}" for found in inputs if not found.refreshed]
     explanation.refreshed = [str(found) for found in inputs if found.refreshed]
@@ -208,10 +257,21 @@ def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Targe
         explanation.remedies = remedies(silent, cache_components=cache_components)
 
 
+def _is_built(manifest: BuildManifest | None, target: Target) -> bool:
+    """Whether the build has rendered a target, or whether one would, where there is none."""
+    variant = "" if target.variant is None else target.variant.text
+    if manifest is None:
+        variation = target.route.variation
+        return variation is None or target.variant in variation.known(variation.combinations)
+    records = (record for record in manifest.routes if record.origin == target.route.origin)
+    return any(path.path == target.path and path.variant == variant for record in records for path in record.paths)
+
+
 def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
     first = "rendered at build" if listed else "rendered at its first request, and stored"
     again = "; when it goes stale, rendered again in the background" if explanation.mode == "fresh" else ""
-    return f"one answer for everybody: {first}{again}"
+    whom = "everybody" if explanation.variant is None else f"everybody with {explanation.variant}"
+    return f"one answer for {whom}: {first}{again}"
 
 
 def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich.filesize import decimal
 
 from millpond.errors import BuildError, UsageError
 from millpond.policy.freshness import Judgement, age_of, judge
-from millpond.policy.key import folders_in, path_in
+from millpond.policy.key import folders_in, path_in, variant_in
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.build_report import whole
@@ -98,6 +98,7 @@ def facts_of(
         "kind": entry.kind,
         "route": _route_of(entry),
         "path": path_in(entry.key),
+        "variant": variant_in(entry.key),
         "status": entry.status,
         "age": int(age_of(entry, now)),
         "revalidate": whole(entry.revalidate, never=False),
@@ -112,7 +113,7 @@ def facts_of(
 
 _UNREADABLE: dict[str, Any] = {
     "id": None,
-    **dict.fromkeys(("key", "kind", "route", "path", "status", "size", "age", "revalidate", "expire")),
+    **dict.fromkeys(("key", "kind", "route", "path", "variant", "status", "size", "age", "revalidate", "expire")),
     "state": DAMAGED,
     "reason": DAMAGED,
     **dict.fromkeys(("ttl", "generation", "hits")),
@@ -147,7 +148,7 @@ def _route_of(entry: Entry) -> str | None:
 def entry_row(facts: dict[str, Any]) -> list[str]:
     """An entry as a row of the table: name, kind, size, age, state, lifetime, generation, hits, id, tags."""
     return [
-        facts["path"] or printed_key(facts["key"] or DAMAGED),
+        _name_of(facts),
         facts["kind"] or "",
         human_size(facts["size"]),
         "" if facts["age"] is None else duration_cell(facts["age"]) or "0s",
@@ -160,9 +161,16 @@ def entry_row(facts: dict[str, Any]) -> list[str]:
     ]
 
 
+def _name_of(facts: dict[str, Any]) -> str:
+    """The path of an answer, with its variant, or the key of another entry."""
+    if facts["path"] is None:
+        return printed_key(facts["key"] or DAMAGED)
+    return facts["path"] if facts["variant"] is None else f"{facts['path']} [{facts['variant']}]"
+
+
 def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """An entry in full: one label and one text per line."""
-    for label in ("path", "route", "kind", "status"):
+    for label in ("path", "variant", "route", "kind", "status"):
         if facts[label] is not None:
             yield label, str(facts[label])
     if facts["key"] is not None:

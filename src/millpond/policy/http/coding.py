@@ -110,6 +110,16 @@ def varies_by_coding(headers: Headers) -> bool:
     return _varies_by(headers, _ACCEPT_ENCODING)
 
 
+def varies_by_others(headers: Headers) -> bool:
+    """Whether caches are told that the answer depends on more of a request than Accept-Encoding."""
+    return any(
+        member not in (b"", _ACCEPT_ENCODING)
+        for name, value in headers
+        if name == b"vary"
+        for member in _members(value)
+    )
+
+
 def _varies_by(headers: Headers, header: bytes) -> bool:
     return any(name == b"vary" and header in _members(value) for name, value in headers)
 

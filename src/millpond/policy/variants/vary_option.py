@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from millpond.policy.draft_mode import DRAFT_COOKIE
 from millpond.policy.http.cookie_value import is_cookie_name
 from millpond.policy.variants.language import is_language
 from millpond.policy.variants.request_host import listed_host
@@ -76,6 +77,8 @@ def _name(name: str) -> str:
         return lowered
     if name.startswith(COOKIE):
         cookie = name.removeprefix(COOKIE)
+        if cookie == DRAFT_COOKIE:
+            raise ValueError(f'{VARY_ALLOWED}; "{cookie}" is the cookie of draft mode, whose answers no cache keeps')
         if is_cookie_name(cookie) and len(cookie) <= _LONGEST_COOKIE_NAME:
             return name
         raise ValueError(f'{VARY_ALLOWED}; no cookie can be called "{cookie}"')
