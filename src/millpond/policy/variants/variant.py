@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -77,8 +76,3 @@ class Variant:
 
 def _header(name: str) -> str:
     return name.removeprefix(HEADER)
-
-
-def cookie_pattern(name: str) -> re.Pattern[bytes]:
-    """Finds the values of a cookie, without parsing the others: any client can send any cookies."""
-    return re.compile(rb"(?:^|;)[ \t]*%s[ \t]*=[ \t]*([^;]*)" % re.escape(name.encode("ascii")))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from millpond.policy.http.cookie_value import decoded
 from millpond.policy.variants.language import chosen_language
 from millpond.policy.variants.request_host import is_listed, is_pattern, normal_host
-from millpond.policy.variants.variant import COOKIE, HEADER, HOST, LANGUAGE, Variant, cookie_pattern
+from millpond.policy.variants.selected_cookie import SelectedCookie
+from millpond.policy.variants.variant import COOKIE, HEADER, HOST, LANGUAGE, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,34 +40,35 @@ class NoVariant(Exception):
 class Selection:
     """Reads of a request's headers what decides its variant: each hit of such a route does."""
 
-    __slots__ = ("_cookies", "_names", "_sends_cookies")
+    __slots__ = ("_cookies", "_names")
 
     def __init__(self, variation: Variation) -> None:
-        names = {_header_of(name) for name, _ in variation.offered} | ({b"host"} if variation.host else set())
-        cookies = [name.removeprefix(COOKIE) for name, _ in variation.offered if name.startswith(COOKIE)]
-        self._names, self._sends_cookies = frozenset(names), bool(cookies)
         self._cookies = [
-            (name.encode("ascii"), f"{COOKIE}{name}".encode("ascii"), cookie_pattern(name)) for name in cookies
+            SelectedCookie(name.removeprefix(COOKIE)) for name, _ in variation.offered if name.startswith(COOKIE)
         ]
+        names = {_header_of(name) for name, _ in variation.offered} | ({b"host"} if variation.host else set())
+        self._names = frozenset(names)
 
     def of(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """The pairs that decide: equal ones select the same variant. Of a cookie, the last value, as Starlette has it.
+        """The pairs that decide: equal ones select the same variant.
 
         Args:
             headers: names are lower case.
         """
         names = self._names
         found = [pair for pair in headers if pair[0] in names]
-        return self._with_cookies(found) if self._sends_cookies else tuple(found)
+        return self._with_cookies(found) if self._cookies else tuple(found)
 
     def _with_cookies(self, found: list[tuple[bytes, bytes]]) -> Headers:
-        lines = [value for name, value in found if name == b"cookie"]
-        chosen = [pair for pair in found if pair[0] != b"cookie"]
-        for name, label, pattern in self._cookies:
-            for line in reversed(lines):
-                values = pattern.findall(line) if name in line else None
-                if values:
-                    chosen.append((label, values[-1].strip(b" \t")))
+        """The pairs, with the cookies that decide in place of all that a request has."""
+        lines, chosen = [], []
+        for pair in found:
+            (lines if pair[0] == b"cookie" else chosen).append(pair)
+        for cookie in self._cookies:
+            for _, line in reversed(lines):
+                value = cookie.value_in(line)
+                if value is not None:
+                    chosen.append((cookie.label, value))
                     break
         return tuple(chosen)
 
