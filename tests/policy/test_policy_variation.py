@@ -6,6 +6,9 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import cookie_parser
 
 from millpond.policy.key import folders_in, path_in, response_key, variant_in
 from millpond.policy.segment import InvalidOption, SegmentConfig, parse_segment_config
@@ -64,6 +67,17 @@ def test_what_a_request_says_is_normalised() -> None:
 )
 def test_a_cookie_counts_if_it_has_a_listed_value(cookies: list[bytes], theme: str) -> None:
     assert values(*((b"cookie", each) for each in cookies))[1] == theme
+
+
+@given(st.lists(st.text(st.sampled_from("theme=;, \tdarkxl"), max_size=30), min_size=1, max_size=3))
+def test_a_cookie_is_the_one_that_starlette_reads(lines: list[str]) -> None:
+    read: dict[str, str] = {}
+    for line in lines:
+        read |= cookie_parser(line)
+    offered = ["none", "dark", "x", "l"]
+    told = chosen([(b"cookie", line.encode()) for line in lines], cache_vary={"cookie:theme": offered})
+    value = read.get("theme")
+    assert told.values[0][1] == (value if value in offered else "none")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from millpond.policy.variants.variant import COOKIE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class SelectedCookie:
@@ -23,12 +27,20 @@ class SelectedCookie:
         self.label = f"{COOKIE}{name}".encode("ascii")
         """What `cache_vary` calls it."""
 
-    def value_in(self, line: bytes) -> bytes | None:
-        """The last value that a Cookie header has for it, as Starlette reads them; None: it has none."""
-        at = line.find(self._begins)
-        is_usual = at >= 0 and (at == 0 or line[at - 2 : at] == b"; ") and line.find(self._name, at + 1) < 0
-        if is_usual:  # "a=b; name=value", as all browsers write it
-            ends = line.find(b";", at)
-            return line[at + len(self._begins) : None if ends < 0 else ends].strip(b" \t")
-        values = self._anywhere.findall(line) if self._name in line else None
-        return values[-1].strip(b" \t") if values else None
+    def value_in(self, lines: Sequence[bytes]) -> bytes | None:
+        """The last value that Cookie headers have for it, as Starlette reads them; None: they have none.
+
+        Args:
+            lines: the headers' values, one at least.
+        """
+        line, begins = lines[0], self._begins
+        at = line.find(begins)
+        if at >= 0 and len(lines) == 1 and (at == 0 or line[at - 2 : at] == b"; ") and line.count(self._name) == 1:
+            value = line[at + len(begins) :]  # "a=b; name=value", as browsers write it
+            return value if b";" not in value else value.partition(b";")[0].rstrip(b" \t")
+        for line in reversed(lines):
+            values = self._anywhere.findall(line) if self._name in line else None
+            if values:
+                last: bytes = values[-1]
+                return last.strip(b" \t")
+        return None

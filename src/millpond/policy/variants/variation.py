@@ -55,21 +55,22 @@ class Selection:
         Args:
             headers: names are lower case.
         """
-        names = self._names
-        found = [pair for pair in headers if pair[0] in names]
-        return self._with_cookies(found) if self._cookies else tuple(found)
-
-    def _with_cookies(self, found: list[tuple[bytes, bytes]]) -> Headers:
-        """The pairs, with the cookies that decide in place of all that a request has."""
-        lines, chosen = [], []
-        for pair in found:
-            (lines if pair[0] == b"cookie" else chosen).append(pair)
-        for cookie in self._cookies:
-            for _, line in reversed(lines):
-                value = cookie.value_in(line)
+        names, cookies = self._names, self._cookies
+        if not cookies:
+            return tuple([pair for pair in headers if pair[0] in names])
+        chosen: list[tuple[bytes, bytes]] = []
+        lines: list[bytes] = []
+        for pair in headers:
+            if pair[0] in names:
+                if pair[0] == b"cookie":
+                    lines.append(pair[1])
+                else:
+                    chosen.append(pair)
+        if lines:
+            for cookie in cookies:
+                value = cookie.value_in(lines)
                 if value is not None:
                     chosen.append((cookie.label, value))
-                    break
         return tuple(chosen)
 
 
@@ -177,9 +178,7 @@ def _value_of(name: str, offered: tuple[str, ...], selected: Headers) -> str:
     text = ",".join(line.decode("latin-1") for line in lines)
     if name == LANGUAGE:
         return chosen_language(text, offered)
+    text = text.strip(" \t")
     if name.startswith(COOKIE):
-        text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
-        text = decoded(text)
-    else:
-        text = text.strip(" \t")
+        text = decoded(text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text)
     return text if text in offered else offered[0]
