@@ -157,17 +157,18 @@ async def test_a_parameter_that_is_called_host_stays_one(project: Project) -> No
 @pytest.mark.parametrize("host", ["", "a b", "http://a.example", 7, "x" * 500])
 async def test_what_is_no_host_is_refused(project: Project, host: Any) -> None:
     async with serving(project):
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: revalidate_tag("t", host=host),
             lambda: update_tag("t", host=host),
             lambda: revalidate_path("/p/1", host=host),
-        ):
+        ]
+        for call in calls:
             with pytest.raises(UsageError, match=r'is no host; give a name such as "a\.example"'):
                 call()
 
 
 async def test_the_endpoint_takes_a_host(project: Project) -> None:
-    said = {"revalidate_endpoint": {"secret": "a long enough secret"}}
+    said: dict[str, Any] = {"revalidate_endpoint": {"secret": "a long enough secret"}}
     async with serving(project, **said) as running:
         endpoint, headers = running.pond.config.revalidate_endpoint, {"authorization": "Bearer a long enough secret"}
         assert endpoint is not None

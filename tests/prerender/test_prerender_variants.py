@@ -3,7 +3,7 @@ many are kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -152,7 +152,7 @@ async def test_the_configuration_gives_all_routes_their_host(project: Project) -
     })  # fmt: skip
     plain = "revalidate = 60\n" + SAYS
     project.routes({"/x": plain, "/own": "cache_host = False\n" + plain, "/in/x": plain, "/tenant/x": plain})
-    config = {"cache": {"host": True, "hosts": ["a.example", "b.example"]}}
+    config: dict[str, Any] = {"cache": {"host": True, "hosts": ["a.example", "b.example"]}}
     records = await project.built(**config)
     variants = {pattern: [path.variant for path in record.paths] for pattern, record in records.items()}
     both = ["host=a.example", "host=b.example"]

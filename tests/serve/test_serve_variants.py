@@ -251,7 +251,7 @@ async def test_what_is_remembered_by_its_bytes_is_one_variants(project: Project)
     """Thousands of requests in any order, pipelined: each has the answer that its own host and values select."""
     chance = random.Random(7)
     async with served(project) as ways:
-        asked = []
+        asked: list[tuple[str, Any]] = []
         for _ in range(1500):
             host = chance.choice([spelling for each in SPELLINGS.values() for spelling in each])
             language, theme = chance.choice(["", "de", "en;q=0.1, de"]), chance.choice(["", "theme=dark", "a=b"])

@@ -16,10 +16,10 @@ from millpond.testing.assertions import WHY, is_live
 from millpond.testing.errand import ERRAND, Errand
 from millpond.testing.moved_clock import Clock
 from millpond.testing.ponds_inside import pond_for, ponds_in
-from millpond.testing.why_live import endpoint_matched, known_reason, why_live
+from millpond.testing.why_live import endpoint_matched, known_reason, why_live, with_variant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     import httpx2
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -168,14 +168,15 @@ class Stage:
                 expire_after = expire_after_of(pond.config.profiles(), profile, expire)
                 order.carry_out(pond.store, None, expire_after=expire_after)
 
-    async def why_live(self, url: str) -> ModeReason | None:
-        """Why a GET of a path, with its query, is live; None: it isn't.
+    async def why_live(self, url: str, headers: Mapping[str, str] | None = None) -> ModeReason | None:
+        """Why a GET of a path, with its query and headers, is live; None: it isn't.
 
         Raises:
             UsageError: no route answers it.
             Exception: what the handler raised.
         """
         pond, scope = pond_for(self.app, url, self._root_path)
+        scope["headers"] = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         with self._rehearsal.present():
             return await why_live(pond, await pond.runtime(), scope)
 
@@ -183,9 +184,10 @@ class Stage:
         """Note why a live answer is live, for the messages of assertions."""
         for each in (*response.history, response):
             if is_live(each):
-                each.extensions[WHY] = self._known_reason(each.request.url.raw_path.decode("ascii"))
+                each.extensions[WHY] = self._known_reason(each.request)
 
-    def _known_reason(self, url: str) -> ModeReason | None:
+    def _known_reason(self, request: httpx2.Request) -> ModeReason | None:
+        url = request.url.raw_path.decode("ascii")
         pond, scope = pond_for(self.app, url, self._root_path)
         runtime = self._rehearsal.latest(pond)
         matched = None if runtime is None else runtime.dispatcher.matcher.match(scope)
@@ -193,4 +195,5 @@ class Stage:
             matched = endpoint_matched(runtime, scope)
         if runtime is None or not isinstance(matched, Matched):
             return None
-        return known_reason(pond, runtime, matched)
+        headers = [(name.lower(), value) for name, value in request.headers.raw]
+        return known_reason(pond, runtime, with_variant(matched, headers))

@@ -22,7 +22,6 @@ from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
-from millpond.render.renderer import SERVER
 from millpond.render.target import Target
 from millpond.routes.endpoints.matched_path import matched_path
 from millpond.routes.public.public_file import METHODS, PublicFile
@@ -195,18 +194,19 @@ def _of_variant(
     variation = plan.route.variation
     if variation is None or not plan.caches(target.path):
         return _answered(explanation, app, manifest, plan, target, now)
-    if variation.host and not has(headers, b"host"):
-        host = next(iter(variation.known_hosts), SERVER[0])
-        headers = [*headers, (b"host", host.encode("ascii"))]
-        explanation.notes.append(f"the host is part of the key: this is the answer for {host}; name another by --host")
+    named = variation.named(headers)
     try:
-        variant = variation.variant_of(variation.selection.of(headers))
+        variant = variation.variant_of(variation.selection.of(named))
     except NoVariant as refused:
         explanation.route, explanation.file, explanation.status = plan.route.pattern, plan.route.source, refused.status
         explanation.rule = f"no route is called: {refused.reason}"
         if variation.hosts:
             explanation.rule += f"; hosts lists {', '.join(variation.hosts)}"
         return explanation
+    if len(named) > len(headers):
+        explanation.notes.append(
+            f"the host is part of the key: this is the answer for {variant.host}; name another by --host"
+        )
     explanation.variant = variant.text
     return _answered(explanation, app, manifest, plan, target.with_variant(variant), now)
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Offered = tuple[tuple[str, tuple[str, ...]], ...]
 """What `cache_vary` says: by name, the values in the key; the first is the default."""
 
+NOBODYS_HOST = "localhost"
+"""What is taken for the host where nobody names one, and none is listed."""
 _BAD_REQUEST, _MISDIRECTED = 400, 421
 _LONGEST_VALUE = 1024
 """Bytes of one value of a header; a longer one counts as the default."""
@@ -124,6 +126,13 @@ class Variation(NamedTuple):
     def known_hosts(self) -> tuple[str, ...]:
         """The hosts that a build can render for."""
         return tuple(host for host in self.hosts if not is_pattern(host))
+
+    def named(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers of a request that a tool asks about; where they name no host, with the first that is listed."""
+        given = list(headers)
+        if not self.host or any(name == b"host" for name, _ in given):
+            return given
+        return [*given, (b"host", next(iter(self.known_hosts), NOBODYS_HOST).encode("ascii"))]
 
     @property
     def is_finite(self) -> bool:
