@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.datastructures import Headers
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
 
 from declared_in_code import serving as serving_code
-from ponds import cache_of
+from ponds import cache_of, client_of
 
 if TYPE_CHECKING:
     from ponds import Project, Running
@@ -210,8 +214,6 @@ async def test_endpoints_with_static_have_the_same_options(project: Project) -> 
 
 
 async def test_a_mounted_application_has_the_same_answers(project: Project) -> None:
-    from fastapi import FastAPI
-
     project.routes({"/x": route("request.url.hostname")})
     await project.built()
 
@@ -240,11 +242,70 @@ async def test_middleware_sees_hits_of_variants_too(project: Project) -> None:
         seen.append(request.headers["host"])
         return await call_next(request)
 
-    from ponds import client_of
-
     async with pond.lifespan(), client_of(pond) as client:
         for _ in range(2):
             for host in ("a.example", "b.example"):
                 found = await client.get("/x", headers={"host": host})
                 assert (found.json(), cache_of(found)) == (host, "HIT")
     assert seen == ["a.example", "b.example"] * 2
+
+
+TENANT = "cache_host = True\nrevalidate = 60\ndef GET(request):\n    return request.state.tenant\n"
+
+
+class ByRequest:
+    """Reads what it needs from a request object of its own."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["state"]["tenant"] = self.tenant(scope)
+        await self.app(scope, receive, send)
+
+    def tenant(self, scope: Any) -> str | None:
+        return Request(scope).url.hostname
+
+
+class ByHeader(ByRequest):
+    def tenant(self, scope: Any) -> str | None:
+        return Request(scope).headers["host"]
+
+
+class ByOtherHeader(ByRequest):
+    def tenant(self, scope: Any) -> str | None:
+        return Request(scope).headers.get("x-tenant", "nobody")
+
+
+class ByList(ByRequest):
+    def tenant(self, scope: Any) -> str | None:
+        return Headers(scope=scope)["host"].partition(":")[0]
+
+
+class ByDispatch(BaseHTTPMiddleware):
+    async def dispatch(self, request: Request, call_next: Any) -> Any:
+        request.state.tenant = request.headers["host"]
+        return await call_next(request)
+
+
+@pytest.mark.parametrize(
+    ("middleware", "is_static"),
+    [(ByRequest, True), (ByHeader, True), (ByDispatch, True), (ByOtherHeader, False), (ByList, False)],
+)
+async def test_middleware_for_renders_reads_the_key_by_a_request(
+    project: Project, middleware: Any, is_static: bool
+) -> None:
+    """A list of headers doesn't tell which of them are read, so reading it makes the route live, as ever."""
+    project.routes({"/x": TENANT})
+    pond = project.pond()
+    pond.add_render_middleware(middleware)
+    async with pond.lifespan(), client_of(pond) as client:
+        told = []
+        for host in ("a.example", "b.example", "a.example"):
+            found = await client.get("/x", headers={"host": host})
+            told.append((found.json(), cache_of(found)))
+    if middleware is ByOtherHeader:
+        assert told == [("nobody", None)] * 3
+    else:
+        states = ["MISS", "MISS", "HIT"] if is_static else [None] * 3
+        assert told == list(zip(("a.example", "b.example", "a.example"), states, strict=True))

@@ -18,7 +18,13 @@ from starlette.requests import HTTPConnection, Request
 
 from millpond.internals.starlette_names import make_by
 from millpond.render.request.access import is_shared_work, read_by_tracer, refuse_in_function, refuse_in_shared_work
-from millpond.render.request.tracked_asgi_scope import GUARDED, SHARED_RENDER, plain_value, untracked
+from millpond.render.request.tracked_asgi_scope import (
+    GUARDED,
+    SHARED_RENDER,
+    TrackedASGIScope,
+    plain_value,
+    untracked,
+)
 from millpond.render.request.tracked_mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
 from millpond.render.scopes.dynamic_use import named
 
@@ -331,7 +337,14 @@ def guard_requests() -> None:
 
 def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any) -> HTTPConnection:
     del args, kwargs
-    if scope is not None and scope.get(GUARDED):
+    if scope is None:
+        return object.__new__(cls)
+    if cls is Request and isinstance(scope, TrackedASGIScope) and scope.render.has_keys:
+        # Middleware's own: in its headers some are part of the key, and the scope's list doesn't tell which are read.
+        made = object.__new__(TrackedRequest)
+        made._tracking = scope.render
+        return made
+    if scope.get(GUARDED):
         if cls is Request:
             return object.__new__(GuardedRequest)
         cls = _of_kind(GuardedRequest if issubclass(cls, Request) else GuardedConnection, cls)
