@@ -150,6 +150,7 @@ async def test_a_live_run_sees_the_same_values(project: Project, mode: str) -> N
         found = await running.get("/x", headers=headers)
         assert found.json() == ["de", "dark", "b", "dark"]
         assert cache_of(found) in (None, "BYPASS")
+        assert found.headers["vary"] == "accept-language, cookie, x-plan"
         if mode == "development":
             assert (await running.get("/x", headers={"host": "localhost:8000"})).json()[0] == "en"
 

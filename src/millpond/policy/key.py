@@ -30,7 +30,7 @@ def response_key(route_file: str, path: str, query: str = "", variant: str = "")
         variant: `Variant.text`; empty where nothing else of a request is part of the key.
     """
     parts = ("response", route_file, _bounded(path), _bounded(query))
-    return _SEPARATOR.join((*parts, variant) if variant else parts)
+    return _SEPARATOR.join((*parts, _bounded(variant)) if variant else parts)
 
 
 def path_in(key: str) -> str | None:

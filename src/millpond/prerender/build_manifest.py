@@ -15,6 +15,7 @@ import msgspec
 
 from millpond.config.ownership import READ, whose
 from millpond.errors import BuildError, Place
+from millpond.policy.variants.variation import Variation
 from millpond.prerender.input_records import FunctionRecord, InputRecord
 from millpond.prerender.plan import Plan
 from millpond.render.candidacy import ModeReason
@@ -80,6 +81,8 @@ class RouteRecord(msgspec.Struct, frozen=True):
     """Listed paths with variants that are rendered at their first request."""
     live_paths: list[str] = []
     """Of a closed route: the paths that exist besides, and are live."""
+    variation: Variation | None = None
+    """What of a request besides its path and query is part of the key."""
     start: StartRecord | None = None
     """Of a file: what a start has to know of it."""
 

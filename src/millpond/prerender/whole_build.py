@@ -161,6 +161,7 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
         inputs=inputs.records,
         on_demand_paths=sorted(result.demanded),
         live_paths=sorted(plan.live_paths),
+        variation=route.variation,
         start=start_record(route),
     )
 

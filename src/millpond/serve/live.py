@@ -103,8 +103,10 @@ class LiveRun:
             self.runner.warn_of_lost_body(self, method, sending)
 
     def _sending(self, scope: Scope, send: Send) -> LiveSend:
-        name, decision = self.request.target.route.source, self.request.decision
-        return LiveSend(send, scope["method"], decision, fronted=self.runner.fronted, name=name)
+        route, decision = self.request.target.route, self.request.decision
+        varies = None if self.request.target.variant is None else route.variation
+        vary = () if varies is None else varies.vary
+        return LiveSend(send, scope["method"], decision, fronted=self.runner.fronted, name=route.source, vary=vary)
 
 
 @dataclass(frozen=True, slots=True)

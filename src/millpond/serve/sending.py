@@ -7,11 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
+from millpond.policy.http.coding import with_vary
 from millpond.policy.http.headers import lasting_headers, live_headers, volatile_headers
 from millpond.policy.http.reply import Negotiation
 from millpond.policy.http.sendable import BODILESS, fault, length_headers, unframed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.cache.coding.coded_bodies import CodedBodies
@@ -175,14 +178,33 @@ class FramedSend:
 class LiveSend(FramedSend):
     """The `send` of a live run, which adds the headers that tell why the answer is live."""
 
-    def __init__(self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str) -> None:
-        """`fronted`: there are caches in front, which must be told not to store it; `name`: the route's file."""
+    def __init__(
+        self,
+        send: Send,
+        method: str,
+        decision: Decision,
+        *,
+        fronted: bool,
+        name: str,
+        vary: Sequence[bytes] = (),
+    ) -> None:
+        """For one answer.
+
+        Args:
+            send: as `FramedSend`.
+            method: as `FramedSend`.
+            decision: why it is live.
+            fronted: whether there are caches in front, which must be told not to store it.
+            name: the route's file.
+            vary: the headers that select an answer of the route, whatever its handler says.
+        """
         super().__init__(send, method, name)
-        self._decision = decision
+        self._decision, self._vary = decision, vary
         self._fronted = fronted
 
     def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        return live_headers(headers, self._decision, fronted=self._fronted)
+        found = live_headers(headers, self._decision, fronted=self._fronted)
+        return list(with_vary(tuple(found), self._vary)) if self._vary else found
 
 
 class WebSocketSend:

@@ -163,10 +163,10 @@ class Variation(NamedTuple):
         """The names of headers for `Vary`, in lower case. The host is part of the URL, so it needs none."""
         return tuple(dict.fromkeys(_header_of(name) for name, _ in self.offered))
 
-    def __str__(self) -> str:
-        listed = f" ({', '.join(self.hosts)})" if self.hosts else ""
-        host = [f"{HOST}{listed}"] if self.host else []
-        return ", ".join([*host, *(f"{name} ({', '.join(values)})" for name, values in self.offered)])
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """By what is part of the key, its values; no values for a host that may be any."""
+        return {**({HOST: self.hosts} if self.host else {}), **dict(self.offered)}
 
 
 def _header_of(name: str) -> bytes:

@@ -11,7 +11,6 @@ import msgspec
 import pydantic
 import starlette
 
-from millpond.policy.variants.variation import Variation
 from millpond.routes.deferred.inert_source import inert_imports
 from millpond.routes.imports import source_of
 from millpond.routes.options.operation_options import marked_of
@@ -29,8 +28,6 @@ class StartRecord(msgspec.Struct, frozen=True):
     operations: dict[str, str | None]
     """By method: the ids of the operations."""
     cache_query: list[str] = []
-    variation: Variation | None = None
-    """What else of a request is part of the key."""
     inherited_guards: list[str] = []
     """The functions of the dependencies that the application and the folders list, in front of the file's own."""
     imports: list[tuple[str, int, list[str]]] | None = None
@@ -47,7 +44,6 @@ def start_record(route: Route) -> StartRecord | None:
         source=route.module.digest,
         operations={method: each.api_route.operation_id for method, each in route.operations.items()},
         cache_query=list(route.cache_query),
-        variation=route.variation,
         inherited_guards=_inherited(route),
         imports=None if imports is None else [(each.module, each.level, list(each.names)) for each in imports],
     )
