@@ -74,6 +74,7 @@ def test_a_route_says_what_it_is_where_and_why() -> None:
             "place": "app/a/route.py:3",
             "revalidate": 60,
             "expire": 3600,
+            "varies": {},
             "frozen": [],
             "refreshed": [],
         }

@@ -257,18 +257,21 @@ _QUERY = frozenset({"request.query_params", "request.url.query"})
 
 
 class TrackedRequest(GuardedRequest):
-    """A request that also records reads on its scope (R3.9). In a shared render it is empty."""
+    """A request that also records reads on its scope (R3.9). In a shared render it has what is part of the key."""
 
-    _tracking: OperationScope
+    @property
+    def _run(self) -> OperationScope:
+        """The run that reads are recorded of: a request of middleware's own belongs to the render that it is in."""
+        tracking: OperationScope = self.plain[SHARED_RENDER] if self._tracking is None else self._tracking
+        return tracking
 
     def record_access(self, api: str, key: object = None) -> None:
         self.refuse(api, key)
-        if api in _QUERY and self._tracking.query_is_key:
-            return  # the query that is visible here is part of the key
-        if self._tracking.is_keyed(api, key):
-            return
+        run = self._run
+        if (api in _QUERY and run.query_is_key) or run.is_keyed(api, key):
+            return  # what is visible here is part of the key
         if not read_by_tracer(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
-            self._tracking.record_access(named(api, key))
+            run.record_access(named(api, key))
 
     # A tracer gets untracked objects, since it may keep them and read them later.
 
@@ -341,9 +344,7 @@ def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any
         return object.__new__(cls)
     if cls is Request and isinstance(scope, TrackedASGIScope) and scope.render.has_keys:
         # Middleware's own: in its headers some are part of the key, and the scope's list doesn't tell which are read.
-        made = object.__new__(TrackedRequest)
-        made._tracking = scope.render
-        return made
+        return object.__new__(TrackedRequest)
     if scope.get(GUARDED):
         if cls is Request:
             return object.__new__(GuardedRequest)
