@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+import time
 import timeit
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,19 @@ if TYPE_CHECKING:
 ROUTE = 'revalidate = 3600\n\n\ndef GET():\n    return {"text": "x" * 1000}\n'
 CORS = parse_config({"cors": {"allow_origins": ["https://pages.example"]}}, "bench/hit_costs.py")
 ORIGIN = b"Origin: https://pages.example\r\n"
+VARIED = {
+    "host": "cache_host = True\n",
+    "vary": 'cache_vary = {"accept-language": ["en", "de"]}\n',
+    "cookie": 'cache_vary = {"cookie:theme": ["light", "dark"]}\n',
+    "all": 'cache_host = True\ncache_vary = {"accept-language": ["en", "de"], "cookie:theme": ["light", "dark"]}\n',
+}
+"""Routes with more in their keys than their path."""
+BROWSER = (
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+    b"Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\nAccept-Language: de-CH,de;q=0.8,en;q=0.5\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\nConnection: keep-alive\r\n"
+)
+THEME = b"Cookie: session=0123456789abcdef; theme=dark\r\n"
 COOKIE = b"Cookie: session=0123456789abcdef\r\n"
 """A request with one isn't remembered, so it is parsed each time."""
 REQUEST = b"GET /hit HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
@@ -134,12 +148,59 @@ async def measure_cors(plain: Millpond, cors: Millpond) -> None:
         print(f"{name:<44} {ours:6.2f} µs / {theirs:.2f} µs = {ours / theirs:.2f}")  # noqa: T201
 
 
+async def measure_variants(pond: Millpond) -> None:
+    """Hits of routes with `cache_host` and `cache_vary`, by plain ones that get the same request."""
+    steps: dict[tuple[str, str], Callable[[], object]] = {}
+    for name in ("hit", *VARIED):
+        for kind, more in {"remembered": BROWSER, "parsed": BROWSER + THEME}.items():
+            request = REQUEST.replace(b"/hit", b"/" + name.encode()).replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n")
+            protocol, transport = connected(pond)
+            scope = _scope_of(request)
+            for _ in range(3):
+                await pond(dict(scope), nothing, nothing)  # the first one may be a miss
+            protocol.data_received(request)
+            if transport.written != 1:
+                raise RuntimeError(f"{name} wasn't a hit at the socket, so something else would be measured")
+            steps[name, kind] = partial(protocol.data_received, request)
+            if kind == "parsed":
+                steps[name, "asgi"] = partial(_run_once, pond, scope)
+    timers = {case: timeit.Timer(step, timer=time.process_time) for case, step in steps.items()}
+    rounds = [{case: timer.timeit(TIMES) for case, timer in timers.items()} for _ in range(ROUNDS)]
+    least = {case: min(each[case] for each in rounds) / TIMES * 1e6 for case in steps}
+    for (name, kind), ours in least.items():
+        if name != "hit":
+            theirs = least["hit", kind]
+            print(f"a hit of {name + ', ' + kind:<35} {ours:6.2f} µs / {theirs:.2f} µs = {ours / theirs:.2f}")  # noqa: T201
+
+
+def _scope_of(request: bytes) -> dict[str, Any]:
+    line, *lines = request.decode().rstrip().split("\r\n")
+    path = line.split()[1]
+    pairs = (each.split(": ", 1) for each in lines)
+    headers = [(name.lower().encode(), value.encode()) for name, value in pairs]
+    return {**SCOPE, "path": path, "raw_path": path.encode(), "headers": headers}
+
+
+def _run_once(pond: Millpond, scope: dict[str, Any]) -> None:
+    """Run a hit, which waits for nothing, to its end."""
+    call = pond(dict(scope), nothing, nothing)
+    try:
+        call.send(None)  # type: ignore[attr-defined]  # a coroutine
+    except StopIteration:
+        return
+    raise RuntimeError("a hit through ASGI has waited for something")
+
+
 def main() -> None:
     access.setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         route = Path(folder) / "app" / "hit" / "route.py"
         route.parent.mkdir(parents=True)
         route.write_text(ROUTE, "utf-8")
+        for name, options in VARIED.items():
+            varied = Path(folder) / "app" / name / "route.py"
+            varied.parent.mkdir()
+            varied.write_text(options + ROUTE, "utf-8")
         asyncio.run(_built_and_measured(Path(folder) / "app"))
 
 
@@ -151,6 +212,7 @@ async def _built_and_measured(app: Path) -> None:
         cors = Millpond(app, config=CORS)
         async with cors.lifespan():
             await measure_cors(pond, cors)
+        await measure_variants(pond)
 
 
 if __name__ == "__main__":

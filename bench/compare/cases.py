@@ -76,6 +76,22 @@ def cors(bench: Bench) -> Case:
     )
 
 
+def variants(bench: Bench) -> Case:
+    """Both sides get the same requests; one with a cookie is parsed each time."""
+    asked = {**BROWSER, "Cookie": "session=0123456789abcdef; theme=dark"}
+    return bench.compare(
+        "Hits with the host, a language or a cookie in the key",
+        bench.entrant("millpond", "tenant", name="millpond-host", title="Millpond, cache_host", headers=BROWSER),
+        bench.entrant("millpond", name="millpond-plain", title="Millpond, plain", headers=BROWSER),
+        bench.entrant("millpond", "themed", name="millpond-vary", title="Millpond, cache_vary", headers=asked),
+        bench.entrant("millpond", name="millpond-cookie", title="Millpond, plain and a cookie", headers=asked),
+        bench.entrant(
+            "millpond-asgi", "themed", name="millpond-asgi-vary", title="Through ASGI, cache_vary", headers=asked
+        ),
+        bench.entrant("millpond-asgi", name="millpond-asgi-cookie", title="Through ASGI, plain", headers=asked),
+    )
+
+
 def access_log(bench: Bench) -> Case:
     return bench.compare(
         "Hits with an access log, and without",
@@ -123,6 +139,7 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "browser": browser,
     "304": not_modified,
     "cors": cors,
+    "variants": variants,
     "log": access_log,
     "keys": ten_thousand_keys,
     "many-keys": many_keys,

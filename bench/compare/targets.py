@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from results import Results
 
 
+_KEYED = {"host": "cache_host", "vary": "cache_vary and a cookie", "asgi-vary": "cache_vary and a cookie, through ASGI"}
+"""What the case of hits with more in their keys compares."""
+
+
 class Target(NamedTuple):
     """One promise, and the figure of this run; None where what it needs wasn't measured."""
 
@@ -34,6 +38,9 @@ def targets(results: Results) -> Iterator[Target]:
     yield Target(
         "a hit with a browser's headers, by a plain one", 1.3, _ratio(results, "browser", "millpond", "millpond-plain")
     )
+    for name, plain in (("host", "plain"), ("vary", "cookie"), ("asgi-vary", "asgi-cookie")):
+        ratio = _ratio(results, "variants", f"millpond-{name}", f"millpond-{plain}")
+        yield Target(f"a hit with {_KEYED[name]}, by a plain one", 1.15, ratio)
     yield Target("a hit with CORS, by a plain one", 1.2, _ratio(results, "cors", "millpond-cors", "millpond-plain"))
     yield Target(
         "a hit, both with an access log, by nginx `return`", 1.4, _ratio(results, "log", "millpond-log", "nginx-log")

@@ -100,6 +100,7 @@ def test_ls_as_json_has_all_facts(pond: Pond) -> None:
         "method": "GET",
         "route": "/items/[id]",
         "path": "/items/1",
+        "variant": None,
         "status": 200,
         "revalidate": 60,
         "expire": 31536000,

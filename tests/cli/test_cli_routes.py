@@ -31,6 +31,7 @@ def test_without_a_build_a_route_is_a_candidate_or_live_by_what_its_file_says(
         "why": 'dynamic = "force-static"',
         "place": "app/route.py:1",
         "by": "file",
+        "varies": {},
     }
     assert (routes["/live"]["mode"], routes["/live"]["glyph"]) == ("live", "λ")
 

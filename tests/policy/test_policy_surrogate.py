@@ -27,8 +27,9 @@ from millpond.policy.http.surrogate import (
     key_of,
     purge_keys,
 )
+from millpond.policy.key import response_key
 from millpond.policy.lifetime import YEAR, Lifetime
-from millpond.policy.tags import EVERYTHING, own_tags, path_tag
+from millpond.policy.tags import EVERYTHING, host_tag, kept_tag, own_tags, path_tag
 
 THEN = 1_000_000.0
 HIT = Decision(Action.HIT, Reason.FRESH, ttl=30)
@@ -37,8 +38,9 @@ OWN = own_tags("/shop/[id]", "/(main)/shop/[id]", "/shop/7")
 
 
 def rendered(**fields: Any) -> Entry:
-    values: dict[str, Any] = {"headers": ((b"content-type", b"text/plain"),), "revalidate": 60, "expire": YEAR}
-    return Entry(key="/a", status=200, body=b"", rendered_at=THEN, **{**values, **fields})
+    values: dict[str, Any] = {"key": "/a", "headers": ((b"content-type", b"text/plain"),)}
+    values |= {"revalidate": 60, "expire": YEAR}
+    return Entry(status=200, body=b"", rendered_at=THEN, **{**values, **fields})
 
 
 def entry_headers(
@@ -343,3 +345,40 @@ def test_no_more_keys_are_made_than_fit(monkeypatch: pytest.MonkeyPatch) -> None
     headers = dict(key_headers(tuple(f"tag {number}" for number in range(10_000)), ALL))
     assert headers[b"cache-tag"] == MANY.encode()
     assert made < 5 * ALL.max_header_bytes / len(key_of("tag 1"))
+
+
+VARIED = {"key": response_key("app/x/route.py", "/x", "", "cookie:theme=dark"), "headers": ((b"vary", b"cookie"),)}
+
+
+@pytest.mark.parametrize("cdn_cache_control", [True, False])
+def test_a_cache_that_ignores_vary_stores_no_answer_with_values_in_its_key(cdn_cache_control: bool) -> None:
+    cloudflare = Surrogates(("cache-tag",), cdn_cache_control=cdn_cache_control)
+    headers = entry_headers(rendered(**VARIED), HIT, THEN, cloudflare)
+    assert one(headers, "cdn-cache-control") == "no-store"
+    assert one(headers, "cache-control") == f"s-maxage=60, stale-while-revalidate={YEAR - 60}"  # for all others
+
+
+@pytest.mark.parametrize(
+    ("surrogates", "fields"),
+    [
+        (Surrogates(("surrogate-key", "xkey"), cdn_cache_control=True), {}),
+        (Surrogates(("cache-tag",), cdn_cache_control=True), {"headers": ((b"vary", b"accept-encoding"),)}),
+        (Surrogates(("cache-tag",), cdn_cache_control=True), {"headers": ()}),
+        (Surrogates(("cache-tag",), cdn_cache_control=True), {"key": response_key("app/x/route.py", "/x")}),
+    ],
+)
+def test_other_answers_are_stored(surrogates: Surrogates, fields: dict[str, Any]) -> None:
+    headers = entry_headers(rendered(**{**VARIED, **fields}), HIT, THEN, surrogates)
+    assert one(headers, "cdn-cache-control") == f"max-age=60, stale-while-revalidate={YEAR - 60}"
+
+
+def test_a_handler_that_speaks_to_cdns_itself_is_believed() -> None:
+    own = {**VARIED, "headers": (*VARIED["headers"], (b"cdn-cache-control", b"max-age=5"))}
+    headers = entry_headers(rendered(**own), HIT, THEN, Surrogates(("cache-tag",)))
+    assert [value for name, value in headers if name == b"cdn-cache-control"] == [b"max-age=5"]
+
+
+def test_the_key_of_one_hosts_answers_is_the_same_in_headers_and_purges() -> None:
+    for tag in (path_tag("/" + "x" * 100), path_tag("/x"), "news"):
+        assert key_of(host_tag("a.example", tag)) == key_of(kept_tag(host_tag("a.example", kept_tag(tag))))
+        assert key_of(host_tag("a.example", tag)) != key_of(tag)

@@ -75,6 +75,7 @@ def test_a_route_says_what_it_is_where_and_why() -> None:
             "revalidate": 60,
             "expire": 3600,
             "fingerprint": None,
+            "varies": {},
             "frozen": [],
             "refreshed": [],
         }

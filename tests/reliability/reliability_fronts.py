@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakSet
 
 from millpond.cache.data import DataCache, DataRead, Filled
-from millpond.cache.responses import Responses, Variants
+from millpond.cache.responses import Responses
+from millpond.cache.variant_bounds import VariantBounds
+from millpond.config import CacheConfig
 from millpond.policy.freshness import ANY_READER
 from millpond.policy.lifetime import Lifetime
 from millpond.render.pending_tasks import drain_tasks
@@ -91,7 +93,12 @@ class ResponsesFront:
 
     def __post_init__(self) -> None:
         self.responses = Responses(
-            self.workshop.store, cast("Renderer", self), self.workshop.clock, "build", PATIENCE, Variants(10)
+            self.workshop.store,
+            cast("Renderer", self),
+            self.workshop.clock,
+            "build",
+            PATIENCE,
+            VariantBounds(CacheConfig()),
         )
 
     async def shared(self, target: Target, *, at_build: bool = False) -> Rendered:

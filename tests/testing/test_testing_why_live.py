@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from millpond import Millpond
 from millpond.errors import UsageError
-from millpond.testing import AsyncTestClient, TestClient, assert_miss
+from millpond.testing import AsyncTestClient, TestClient, assert_hit, assert_live, assert_miss
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -111,3 +111,27 @@ def test_in_development_everything_is_live(project: Project) -> None:
     project.routes(ROUTES)
     client = TestClient(Millpond(project.folder / "app", development=True))
     assert str(client.why_live("/")) == "in development nothing is cached"
+
+
+def test_parts_of_the_key_make_nothing_live(project: Project) -> None:
+    options = "cache_host = True\nhosts = ['a.example', 'b.example']\ncache_vary = {'header:x-plan': ['free', 'pro']}\n"
+    read = "    plan = request.headers['x-plan']\n"
+    live = "    return request.headers['user-agent'] if plan > 'free' and request.url.hostname > 'b' else plan\n"
+    project.routes({"/x": f"revalidate = 60\n{options}def GET(request):\n{read}{live}"})
+    with TestClient(Millpond(project.folder / "app"), base_url="http://b.example") as client:
+        assert client.why_live("/x") is None
+        assert client.why_live("/x", headers={"host": "b.example"}) is None
+        why = client.why_live("/x", headers={"Host": "b.example", "X-Plan": "pro"})
+        assert why is not None
+        assert why.text == 'request.headers["user-agent"]'
+        assert_miss(client.get("/x"))
+        assert_hit(client.get("/x"))
+        assert_miss(client.get("/x", headers={"host": "a.example"}))
+        client.invalidate(paths="/x", host="b.example")
+        assert_hit(client.get("/x", headers={"host": "a.example"}))
+        assert_miss(client.get("/x"))
+        turned = client.get("/x", headers={"x-plan": "pro"})
+        assert_live(turned)
+        with pytest.raises(AssertionError, match="user-agent"):
+            assert_hit(turned)
+        assert client.get("/x", headers={"host": "c.example"}).status_code == 421

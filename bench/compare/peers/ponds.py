@@ -27,7 +27,7 @@ def millpond(scratch: Scratch) -> Peer:
     """What most cases measure."""
     project = _copied(HERE / "pond", scratch.folder / "pond")
     run([_COMMAND, "build"], project, scratch)
-    paths = {name: f"/{name}" for name in ("hit", "live", "slow", "invalidate")}
+    paths = {name: f"/{name}" for name in ("hit", "tenant", "themed", "live", "slow", "invalidate")}
     paths |= {"cold": "/items/", "invalidate-one": "/invalidate/"}
     return _started("millpond", "Millpond", project, paths, scratch, _SILENT, version_of(_COMMAND, "--version"))
 
@@ -36,7 +36,8 @@ def millpond_asgi(scratch: Scratch) -> Peer:
     """The same build, without the short cut at the socket."""
     project = _same_build("pond-asgi", scratch)
     options = ["--server", "asgi", *_SILENT]
-    return _started("millpond-asgi", "Millpond, through ASGI", project, {"hit": "/hit"}, scratch, options)
+    paths = {name: f"/{name}" for name in ("hit", "tenant", "themed")}
+    return _started("millpond-asgi", "Millpond, through ASGI", project, paths, scratch, options)
 
 
 def millpond_cors(scratch: Scratch) -> Peer:

@@ -207,6 +207,7 @@ class Builder:
     def _prerenderer(self, runtime: Runtime, watch: Watch | None, crew: Crew | None) -> Prerenderer:
         context, config = self.context, self.context.config
         return Prerenderer(
+            max_vary_variants=config.cache.max_vary_variants,
             renderer=runtime.renderer,
             compat=config.compat,
             config=config.build,

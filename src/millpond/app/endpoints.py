@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,9 @@ class Endpoints:
         return [route for route in known_routes(self._router) if not is_of_file(route)]
 
     def _make(self, route: EffectiveRoute, mark: StaticMark) -> EndpointRoute:
-        operation = EndpointOperation(route, wrap_handler, self._place_of, needs_guards=mark.config.needs_guards)
+        said, given = mark.config, self._config.cache.route_defaults()
+        config = replace(said, **{name: value for name, value in given.items() if not mark.says(name)})
+        operation = EndpointOperation(route, wrap_handler, self._place_of, needs_guards=config.needs_guards)
         source = operation.place.file
         name = getattr(inspect.unwrap(route.endpoint), "__qualname__", None) or type(route.endpoint).__qualname__
         made = EndpointRoute(
@@ -115,6 +118,7 @@ class Endpoints:
             mark_place=Place(self._shown(mark.file), mark.line),
             digest=self._digest(route.endpoint),
             reach=self._reach,
+            config=config,
         )
         if self._config.cache_components:
             self._refuse_replaced(made)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from millpond.app.deferral.unchanged_routes import Changed, UnchangedRoutes
 from millpond.app.development import explain
 from millpond.app.published import Published
+from millpond.config import FILE_NAME
 from millpond.errors import MillpondError, RouteModuleError
 from millpond.policy.compat import Compat
 from millpond.prerender.build_manifest import read_manifest
@@ -20,6 +21,7 @@ from millpond.routes.deferred.unloaded_routes import UnloadedRoutes, known_route
 from millpond.routes.module import load, refuse_replaced_config
 from millpond.routes.operation import Found, OperationRoute
 from millpond.routes.options.folder_tree import FolderTree
+from millpond.routes.options.folders import Folders
 from millpond.routes.options.stray_options import refuse_in_code
 from millpond.routes.route import broken_route, load_routes
 from millpond.routes.scan import scan
@@ -154,7 +156,7 @@ class FileRoutes:
             unchanged = UnchangedRoutes(
                 self._project,
                 self._app_dir,
-                FolderTree(self._project, self._app_dir, _without_routes(self._router)),
+                FolderTree(self._project, self._app_dir, _without_routes(self._router), _outermost(self._config)),
                 self._loader(files),
                 self._clean,
                 self._lock,
@@ -189,7 +191,7 @@ class FileRoutes:
         load_one = self._loader(files)
         try:
             told = explain()
-            folders = FolderTree(self._project, self._app_dir, self._router)
+            folders = FolderTree(self._project, self._app_dir, self._router, _outermost(config))
             routes = load_routes(files, self._project, self._app_dir, wrap_handler, load_one, folders, told)
             if config.cache_components and told is None:
                 refuse_replaced_config([*folders.loaded, *(route.module for route in routes)])
@@ -260,6 +262,11 @@ def _if_not_replaced(route: FileRoute, told: Explain) -> FileRoute:
     except RouteModuleError as error:
         return broken_route(route.file, told(error), wrap_handler)
     return route
+
+
+def _outermost(config: Config) -> Folders:
+    """What the configuration says for all routes, further out than every folder."""
+    return Folders(given=config.cache.route_defaults(), given_by=FILE_NAME)
 
 
 def _without_routes(router: APIRouter) -> APIRouter:

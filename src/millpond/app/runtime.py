@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.active_application import OfApplication, activate, deactivate
 from millpond.cache.data import DataCache
 from millpond.cache.render_span import RenderSpans
-from millpond.cache.responses import Responses, Variants
+from millpond.cache.responses import Responses
+from millpond.cache.variant_bounds import VariantBounds
 from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
@@ -192,7 +193,7 @@ class _Assembly:
             clock=context.clock,
             build=self.served.build,
             render_timeout=cache.render_timeout,
-            variants=Variants(cache.max_query_variants),
+            variants=VariantBounds(cache),
             lease_seconds=cache.lease_seconds,
             codings=cache.codings,
             max_coded_bytes=cache.local_bytes // 2,

@@ -50,7 +50,8 @@ def entry_of(
     refusal = unshareable((name.lower(), value) for name, value in rendered.headers)
     if refusal is not None:
         raise NotStatic(DynamicUse(refusal, place), unshareable=True)
-    headers = kept_headers(rendered.headers)
+    variation = target.route.variation
+    headers = with_vary(kept_headers(rendered.headers), () if variation is None else variation.vary)
     wrong = fault(rendered.status, headers)
     if wrong is not None:
         raise UnsendableError(f"{place}: the answer of {target.readable} can't be sent: {wrong}.")
@@ -68,7 +69,7 @@ def entry_of(
         revalidate=rendered.lifetime.revalidate,
         expire=rendered.lifetime.expire,
         client_stale=rendered.client_stale,
-        tags=(*rendered.tags, *target.own_tags),
+        tags=(*rendered.tags, *target.tags_of_host(rendered.tags), *target.own_tags),
         generation=generation,
         build=build,
         jitter=drawn_jitter(jitter if rendered.jitter is None else rendered.jitter, target.key, rendered_at),

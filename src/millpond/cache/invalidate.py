@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from millpond.cache.active_application import endpoint_run, required_cache
 from millpond.cache.given_tags import usable_tags
-from millpond.cache.invalidation_order import expire_after_of, invalidate_tags
+from millpond.cache.invalidation_order import expire_after_of, for_host, invalidate_tags, named_host
 from millpond.cache.refresh import runs_begun
 from millpond.cache.told import INVALIDATED
 from millpond.errors import UsageError
@@ -20,7 +20,8 @@ from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.own_invalidations import OwnInvalidations
 from millpond.render.scopes.scope import Phase, current
 from millpond.render.user_code import user_place
-from millpond.routes.naming.named_path import named_by, named_path
+from millpond.routes.naming.built_path import has_parameter
+from millpond.routes.naming.named_path import FUNCTION, named_by, named_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("millpond.cache")
 
 
-def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Invalidation:
+def revalidate_tag(
+    tag: str, profile: str | Expiry | None = None, *, expire: float | None = None, host: str | None = None
+) -> Invalidation:
     """Invalidate every answer and all data with `tag`.
 
     When it returns, it has taken effect in every process that shares the cache. You can call it anywhere: in handlers,
@@ -45,40 +48,55 @@ def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: flo
         profile: how long older answers may still be served as stale while they are rendered again: the name of a
             lifetime such as "max", whose `expire` is used, or `{"expire": seconds}`. None: not at all (R6.5).
         expire: the same in seconds; `expire=0` is short for `{"expire": 0}`.
+        host: only answers for this host, of routes with `cache_host`, and the data that they use; None: all.
 
     Raises:
-        UsageError: the profile is unknown (R6.11) or the age invalid; or you call it inside a cached function (R6.16)
-            or without an application in this process.
+        UsageError: the profile is unknown (R6.11), the age invalid or the host none; or you call it inside a cached
+            function (R6.16) or without an application in this process.
     """
     cache = _cache_for("revalidate_tag()")
     with _told_with_place():
         expire_after = expire_after_of(cache.profiles, profile, expire)
-    return _invalidate(cache, *_usable(tag, "revalidate_tag()"), expire_after=expire_after)
+        host = named_host("revalidate_tag()", host)
+    return _invalidate(cache, *for_host(_usable(tag, "revalidate_tag()"), host), expire_after=expire_after)
 
 
-def update_tag(tag: str) -> Invalidation:
+def update_tag(tag: str, *, host: str | None = None) -> Invalidation:
     """Invalidate every answer and all data with `tag`: the next reader waits for fresh data (D31).
 
+    Args:
+        tag: the tag.
+        host: as for `revalidate_tag`.
+
     Raises:
-        UsageError: you call it inside a cached function, or without an application in this process.
+        UsageError: the host is none; or you call it inside a cached function, or without an application in this
+            process.
     """
     cache = _cache_for("update_tag()")
-    return _invalidate(cache, *_usable(tag, "update_tag()"), expire_after=0)
+    with _told_with_place():
+        host = named_host("update_tag()", host)
+    return _invalidate(cache, *for_host(_usable(tag, "update_tag()"), host), expire_after=0)
 
 
-def revalidate_path(path: str, /, type: PathType | None = None, **params: object) -> Invalidation:  # noqa: A002 - the original's name
+def revalidate_path(
+    path: str,
+    /,
+    type: PathType | None = None,  # noqa: A002 - the original's name
+    **params: object,
+) -> Invalidation:
     """Invalidate the answers of a path or of a pattern, and the data that they use (R6.4, R6.12; D24).
 
     Give the values of parameters by name where they come from elsewhere, decoded as they are:
-    `revalidate_path("/products/[slug]", slug=slug)`. What names no route is a warning in the log.
+    `revalidate_path("/products/[slug]", slug=slug)`. With `host="a.example"`, only answers for this host are
+    invalidated, of routes with `cache_host`. What names no route is a warning in the log.
 
     Args:
         path: a path such as "/products/7", percent-encoded or not, or a pattern such as "/products/[id]" or
             "/products/{id}"; a trailing slash is ignored, and so are a query and a fragment, with a warning.
         type: None, "route" and "page" mean the path, or every path of the pattern's route; "layout" means these and
             everything below them: `revalidate_path("/", "layout")` invalidates everything.
-        params: the values of the pattern's parameters, all of them or none, as in `path_of`. If one is called `type`,
-            use `path_of`.
+        params: the values of the pattern's parameters, all of them or none, as in `path_of`; and `host`, unless a
+            parameter is called that. If one is called `type`, use `path_of`.
 
     Raises:
         UsageError: the path is no text or has no leading slash, the type is unknown, or the values aren't those of the
@@ -87,10 +105,12 @@ def revalidate_path(path: str, /, type: PathType | None = None, **params: object
     """
     cache = _cache_for("revalidate_path()")
     with _told_with_place():
+        given = params.pop("host", None) if "host" in params and not has_parameter(path, "host") else None
+        host = named_host(FUNCTION, given)
         named = named_by(path, type, params, cache.names) if params else named_path(path, type, cache.names)
     if named.warning is not None:
         log.warning("%srevalidate_path(): %s", at(_place()), named.warning)
-    done = _invalidate(cache, *named.tags, expire_after=0)
+    done = _invalidate(cache, *for_host(named.tags, host), expire_after=0)
     return done._replace(tags=min(1, len(named.tags)))
 
 

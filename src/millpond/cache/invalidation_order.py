@@ -6,13 +6,15 @@ Nothing of FastAPI's is imported here, as scripts and workers invalidate without
 from __future__ import annotations
 
 import math
+from reprlib import Repr
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 import msgspec
 
 from millpond.errors import UsageError
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, profile_named
-from millpond.policy.tags import MAX_TAGS, checked_tags, kept_tag
+from millpond.policy.tags import MAX_TAGS, checked_tags, host_tag, kept_tag
+from millpond.policy.variants.request_host import normal_host
 from millpond.routes.naming.named_path import MAX_PATH, named_path
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     profile: str | ExpiryBody | None = None
     """For the tags, as in `revalidate_tag`."""
     expire: float | None = None
+    host: str | None = None
+    """The host whose answers are meant; None: all."""
 
     def expire_after(self, profiles: Mapping[str, Profile]) -> float | None:
         """As `expire_after_of`, which it raises the errors of."""
@@ -73,12 +77,37 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         return expire_after_of(profiles, profile, self.expire)
 
 
+def named_host(function: str, host: object) -> str | None:
+    """A host that a call names, as answers have it; None: none is named.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if host is None:
+        return None
+    named = normal_host(host) if isinstance(host, str) else None
+    if named is None:
+        raise UsageError(f'{function}: {_short.repr(host)} is no host; give a name such as "a.example".')
+    return named
+
+
+_short = Repr()
+_short.maxstring = _short.maxother = 80
+
+
+def for_host(tags: Sequence[str], host: str | None) -> tuple[str, ...]:
+    """The tags; those of answers for one host alone, if one is named."""
+    return tuple(tags) if host is None else tuple(host_tag(host, tag) for tag in tags)
+
+
 class InvalidationOrder(NamedTuple):
     """An invalidation from outside of handlers: by the webhook endpoint, or on the command line."""
 
     tags: list[str]
     paths: list[NamedPath]
     """What the paths name; they expire at once."""
+    host: str | None = None
+    """The host whose answers are meant; None: all."""
 
     @classmethod
     def of(
@@ -87,6 +116,7 @@ class InvalidationOrder(NamedTuple):
         paths: Sequence[str],
         type: PathType | None,  # noqa: A002 - as above
         names: RouteNames | None = None,
+        host: str | None = None,
     ) -> InvalidationOrder:
         """Validate all tags and paths. Unlike in a handler, an invalid one is an error: such callers don't see the log.
 
@@ -95,10 +125,11 @@ class InvalidationOrder(NamedTuple):
             paths: as `revalidate_path` takes them, without values.
             type: for the paths.
             names: of the application's routes; None: they aren't known here, so no path is said to have none.
+            host: whose answers are meant; None: those of all.
 
         Raises:
-            UsageError: a tag or a path is invalid; or there are too many for one call, as the store writes a row for
-                each of them in one transaction.
+            UsageError: a tag, a path or the host is invalid; or there are too many for one call, as the store writes a
+                row for each of them in one transaction.
         """
         good, problems = checked_tags(tags)
         if len(paths) > MAX_TAGS:
@@ -111,7 +142,7 @@ class InvalidationOrder(NamedTuple):
                 raise UsageError(f"revalidate_path(): a path of {len(path)} characters is over {MAX_PATH}.")
             if not each.tags:
                 raise UsageError(f"revalidate_path(): {each.warning}.")
-        return cls(good, read)
+        return cls(good, read, named_host("host", host))
 
     @property
     def warnings(self) -> list[str]:
@@ -131,12 +162,12 @@ class InvalidationOrder(NamedTuple):
         Returns:
             The number of tags, the number of paths, and the generation afterwards.
         """
-        path_tags = self.tags_of_paths
+        tags, path_tags = for_host(self.tags, self.host), for_host(self.tags_of_paths, self.host)
         if expire_after == 0 or not self.tags or not path_tags:
             after = expire_after if self.tags else 0
-            done = invalidate_tags(store, purges, [*self.tags, *path_tags], expire_after=after)
+            done = invalidate_tags(store, purges, [*tags, *path_tags], expire_after=after)
         else:
-            invalidate_tags(store, purges, self.tags, expire_after=expire_after)
+            invalidate_tags(store, purges, tags, expire_after=expire_after)
             done = invalidate_tags(store, purges, path_tags, expire_after=0)
         return {"tags": len(self.tags), "paths": len(self.paths), "generation": done.generation}
 

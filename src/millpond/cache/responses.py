@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextvars import Context
 
+    from millpond.cache.variant_bounds import VariantBounds
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
     from millpond.render.renderer import Rendered, Renderer
@@ -44,11 +44,6 @@ log = logging.getLogger("millpond.cache")
 LIVE_SECONDS = 10.0
 """How long a path that turned dynamic runs live before a shared render is attempted again."""
 _MOST_LIVE_PATHS = 10_000
-
-_MAX_VARIANTS_BYTES = 16 * 1024 * 1024
-"""The limit for all paths and keys together, as visitors choose both."""
-_VARIANT_OVERHEAD = 300
-"""Bytes that a path or key takes in addition to its text."""
 
 
 FAILURE = "__millpond_failure__"
@@ -73,7 +68,7 @@ class RenderFailed(Exception):
     """
 
     def __init__(self, target: Target, error: Exception, context: Context) -> None:
-        super().__init__(target.label)
+        super().__init__(target.variant_label)
         self._target, self._error, self._context = target, error, context
         self._traceback = error.__traceback__
         self._failure = SharedFailure()
@@ -124,7 +119,7 @@ class Responses:
     build: str
     render_timeout: float
     """Seconds for one render."""
-    variants: Variants
+    variants: VariantBounds
     lease_seconds: float = LEASE_SECONDS
     codings: Sequence[Coding] = ()
     """Content codings in which clients may get answers, best first."""
@@ -248,7 +243,7 @@ class Responses:
             level,
             "%s was static at build, and now its answer depends on the request: %s. It runs live for now. "
             "%s, or keep request data out of GET and of render middleware.",
-            target.label,
+            target.variant_label,
             use,
             target.route.live_remedy,
         )
@@ -267,7 +262,7 @@ class _AnswerRead(Read):
         self._responses, self._target, self.waits = responses, target, waits
         spans = responses.spans
         self._caused_by = cause() if spans.are_made() else None
-        self.key, self.name, self.group = target.key, target.label, target.route.origin
+        self.key, self.name, self.group = target.key, target.variant_label, target.route.origin
 
     def judge(self, entry: Entry) -> Judgement:
         return self._responses.judge(entry)
@@ -309,7 +304,7 @@ class _AnswerRead(Read):
             log.log(
                 self._level(entry.status),
                 "rendering %s answered %d, which is not stored",
-                target.label,
+                target.variant_label,
                 entry.status,
             )
             return Made(entry, Fate.BACK_OFF)
@@ -333,9 +328,7 @@ class _AnswerRead(Read):
         return Fate.REMOVE if isinstance(error, NotStatic) and error.unshareable else Fate.BACK_OFF
 
     def surplus(self, entry: Entry) -> Iterable[str]:
-        target = self._target
-        is_variant = target.query or target.content is not None
-        return self._responses.variants.stored(target.path, entry.key) if is_variant else ()
+        return self._responses.variants.stored(self._target, entry.key)
 
 
 def _decision(judgement: Judgement) -> Decision:
@@ -363,11 +356,11 @@ def _just_rendered(obtained: Obtained) -> Cached:
 def _log_failure(target: Target, error: Exception) -> None:
     # The first two get no traceback: it would show nothing of the handler.
     if isinstance(error, OverdueError):
-        log.error("rendering %s (%s) failed: %s", target.label, target.route.source, error)
+        log.error("rendering %s (%s) failed: %s", target.variant_label, target.route.source, error)
     elif isinstance(error, UnsendableError):
         log.error("%s", error)
     else:
-        log.error("rendering %s (%s) failed", target.label, target.route.source, exc_info=error)
+        log.error("rendering %s (%s) failed", target.variant_label, target.route.source, exc_info=error)
 
 
 def _report(key: str, error: BaseException) -> None:
@@ -375,41 +368,3 @@ def _report(key: str, error: BaseException) -> None:
         error.log()
     elif not isinstance(error, NotStatic):  # that has been logged, with the route
         log.error("refreshing %s failed", key, exc_info=error)
-
-
-class Variants:
-    """The variants of each path that this process has stored, least recently rendered first."""
-
-    def __init__(self, most: int, most_bytes: int = _MAX_VARIANTS_BYTES) -> None:
-        """Start without any variants.
-
-        Args:
-            most: the maximum number of variants per path; up to a thousand times as many paths are remembered.
-            most_bytes: the maximum size of all remembered paths and keys, in bytes.
-        """
-        self._most, self._most_bytes = most, most_bytes
-        self._paths: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
-        self._bytes = 0
-
-    def stored(self, path: str, key: str) -> list[str]:
-        """Record that the variant `key` of `path` was stored; returns the keys of the variants to remove for it."""
-        if path not in self._paths:
-            self._paths[path] = OrderedDict()
-            self._bytes += len(path) + _VARIANT_OVERHEAD
-        variants = self._paths[path]
-        self._paths.move_to_end(path)
-        if key not in variants:
-            self._bytes += len(key) + _VARIANT_OVERHEAD
-        variants[key] = None
-        variants.move_to_end(key)
-        surplus = [self._forget(variants) for _ in range(len(variants) - self._most)]
-        while len(self._paths) > self._most * 1000 or (self._bytes > self._most_bytes and len(self._paths) > 1):
-            forgotten, forgotten_variants = self._paths.popitem(last=False)
-            self._bytes -= len(forgotten) + _VARIANT_OVERHEAD
-            surplus += [self._forget(forgotten_variants) for _ in range(len(forgotten_variants))]
-        return surplus
-
-    def _forget(self, variants: OrderedDict[str, None]) -> str:
-        key, _ = variants.popitem(last=False)
-        self._bytes -= len(key) + _VARIANT_OVERHEAD
-        return key

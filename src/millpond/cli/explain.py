@@ -29,16 +29,28 @@ def explain(
         str,
         Parameter(help="A path, such as /products/oak-chair, or a URL; before it, the application may be named."),
     ],
+    host: Annotated[
+        str | None, Parameter(help="The host of the request, such as a.example, for routes with cache_host.")
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        Parameter(
+            name=("--header", "-H"),
+            negative="",
+            help='A header of the request, such as "accept-language: de"; may be given more than once.',
+        ),
+    ] = None,
     which: Which = HERE,
     json: Json = False,
 ) -> int:
     """Explain what a GET of a path returns, and why: the matching route, and the cache's answer by the build."""
     named, asked = _told(path)
+    headers = _headers(host, header or [])
     with errors_as_json(json):
         app = open_project(which.entrypoint(named))
         manifest, notes = build_of(app)
         with prints_on_stderr():
-            explanation = run_project(app, explain_path(app, manifest, asked, time.time()))
+            explanation = run_project(app, explain_path(app, manifest, asked, time.time(), headers))
     explanation.notes += notes
     if explanation.status == NOT_FOUND:
         explanation.notes += hints(app)
@@ -63,6 +75,24 @@ def _told(words: tuple[str, ...]) -> tuple[str | None, str]:
     return (before[0] if before else None), path
 
 
+def _headers(host: str | None, lines: list[str]) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of a request, with names in lower case.
+
+    Raises:
+        CycloptsError: one isn't written as NAME: VALUE, or can't be sent.
+    """
+    headers = [] if host is None else [("host", host)]
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise CycloptsError(f'-H takes NAME: VALUE, such as "accept-language: de", not "{line}"')
+        headers.append((name.strip().lower(), value.strip()))
+    try:
+        return tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in headers)
+    except UnicodeEncodeError:
+        raise CycloptsError("a header has characters that can't be sent; encode them") from None
+
+
 def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
     """The explanation as lines, each a label and a text."""
     yield "path", explanation.path
@@ -74,6 +104,8 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
         yield "route", f"{explanation.route}  ({explanation.file})" if explanation.file else explanation.route
     for name, value in explanation.params.items():
         yield "param", f"{name} = {value!r}"
+    if explanation.variant is not None:
+        yield "variant", explanation.variant
     if explanation.methods:
         yield "methods", ", ".join(explanation.methods)
     yield "GET", explanation.rule if explanation.mode is None else f"{explanation.mode}, {explanation.rule}"

@@ -33,6 +33,9 @@ def revalidate(
     type: Annotated[  # noqa: A002 - the option's name
         PathType | None, Parameter(help='For paths: "layout" also invalidates everything below.')
     ] = None,
+    host: Annotated[
+        str | None, Parameter(help="Only answers for this host, of routes with cache_host, such as a.example.")
+    ] = None,
     profile: Annotated[
         str | None, Parameter(help="For tags: serve older answers as stale for the expire time of this lifetime.")
     ] = None,
@@ -51,7 +54,7 @@ def revalidate(
 ) -> int:
     """Invalidate tags and paths. Running servers see it at their next request; nothing is rendered before that."""
     with errors_as_json(json):
-        order = _order(tag or [], path or [], type, profile, expire)
+        order = _order(tag or [], path or [], type, profile, expire, host)
         way = _way(project_of(which.entrypoint()), url, secret_env)
         report = tried(lambda seconds: way.carry_out(order, seconds), TIMEOUT, RETRIES)
     if json:
@@ -66,21 +69,26 @@ def revalidate(
 
 
 def _order(
-    tags: list[str], paths: list[str], kind: PathType | None, profile: str | None, expire: float | None
+    tags: list[str],
+    paths: list[str],
+    kind: PathType | None,
+    profile: str | None,
+    expire: float | None,
+    host: str | None,
 ) -> OrderBody:
     """The invalidation.
 
     Raises:
         UsageError: nothing is named, or the options don't go together.
     """
-    good = InvalidationOrder.of(tags, paths, kind).tags
+    good = InvalidationOrder.of(tags, paths, kind, host=host).tags
     if not good and not paths:
         raise UsageError("name what to invalidate: --tag TAG or --path PATH.")
     if not good and (profile is not None or expire is not None):
         raise UsageError("--profile and --expire are for tags; a path expires now.")
     if not paths and kind is not None:
         raise UsageError("--type is for paths.")
-    return OrderBody(tags=good, paths=paths, type=kind, profile=profile, expire=expire)
+    return OrderBody(tags=good, paths=paths, type=kind, profile=profile, expire=expire, host=host)
 
 
 def _way(project: FoundProject, url: str | None, secret_env: str | None) -> Way:

@@ -10,8 +10,8 @@ from millpond.cli.facts.declared_routes import declared_routes
 from millpond.cli.project import build_of, open_project
 from millpond.cli.terminal.console import errors_as_json, output, print_json, print_table, print_warning
 from millpond.cli.terminal.options import HERE, AppName, Json, Which
-from millpond.prerender.build_report import route_facts
-from millpond.prerender.build_table import legend, public_cell, route_table
+from millpond.prerender.build_report import route_facts, varied
+from millpond.prerender.build_table import legend, public_cell, route_table, varies_line
 from millpond.prerender.review.unstored_queries import unstored_queries
 from millpond.render.candidacy import candidacy, query_candidacy
 from millpond.routes.options.lonely_routers import lonely_hints
@@ -81,14 +81,17 @@ def _by_file(app: Millpond, route: Route) -> dict[str, Any]:
         "why": chosen.why.text,
         "place": None if chosen.why.place is None else str(chosen.why.place),
         "by": "code" if route.segments is None else "file",
+        "varies": varied(route.variation),
     }
 
 
 def _why(facts: dict[str, Any]) -> str:
+    """The reason with its place, and on a line of its own what the key has besides path and query."""
     why = f"{facts['why']} · {facts['place']}" if facts["place"] else str(facts["why"])
     if facts.get("query", {}).get("mode") == "static":
         why += f"; QUERY stored by its body: {facts['query']['why']}"
-    return why
+    parts = facts.get("varies") if facts["mode"] != "live" else None
+    return f"{why}\n{varies_line(parts)}" if parts else why
 
 
 def _report(listed: list[dict[str, Any]], fastapis: list[str], public: PublicListing) -> None:

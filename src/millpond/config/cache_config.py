@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -12,6 +12,7 @@ from millpond.config.store_url import EXAMPLES, InvalidStoreUrl, is_store_url, p
 from millpond.config.values.quantities import Bytes, Seconds, SecondsOrNever, Share
 from millpond.messages import one_of
 from millpond.policy.entry import Coding
+from millpond.policy.variants.vary_option import parse_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,15 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters of the query that aren't part of the key."""
     client_stale: bool = False
     """Whether the `stale` of lifetimes that data has been given is sent as `max-age`, for clients."""
+    host: bool = False
+    """Whether the request's host is part of the key of every static route, as with `cache_host = True` in each."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that there are, for routes with `cache_host` that don't say it themselves; empty: any."""
+    max_host_variants: int = 1000
+    """How many answers of one path are kept for different hosts, if the route has `cache_host` and not all hosts are
+    listed."""
+    max_vary_variants: int = 100
+    """How many answers of one path are kept for different values of `cache_vary`; more combinations aren't built."""
     codings: tuple[Coding, ...] = ("zstd", "br", "gzip")
     """Codings in which clients may get answers, where that saves 10 % or more, best first; [] for none."""
     across_builds: Literal["drop", "stale"] = "drop"
@@ -112,6 +122,8 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "cache.max_fetch_bytes": self.max_fetch_bytes,
                 "cache.max_query_variants": self.max_query_variants,
                 "cache.max_query_body_bytes": self.max_query_body_bytes,
+                "cache.max_host_variants": self.max_host_variants,
+                "cache.max_vary_variants": self.max_vary_variants,
                 "cache.render_timeout": self.render_timeout,
                 "cache.max_overdue_renders": self.max_overdue_renders,
                 "cache.refreshes_at_once": self.refreshes_at_once,
@@ -123,6 +135,19 @@ class CacheConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 yield f'"cache.{name}" is {seconds}; it must be 0 or more.'
         yield from self._store_problems()
         yield from self._prefix_problems()
+        try:
+            self.route_defaults()
+        except ValueError as error:
+            yield f'"cache.hosts" takes {error}.'
+
+    def route_defaults(self) -> dict[str, Any]:
+        """The options of the segment config that hold for all routes that don't say them themselves.
+
+        Raises:
+            ValueError: a host isn't one.
+        """
+        host = {"cache_host": True} if self.host else {}
+        return {**host, "hosts": parse_hosts(self.hosts)} if self.hosts else host
 
     def _store_problems(self) -> Iterator[str]:
         if self.kind != "valkey":

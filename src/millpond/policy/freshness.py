@@ -10,7 +10,7 @@ from millpond.policy.decision import Reason
 from millpond.policy.entry import Backoff
 from millpond.policy.key import is_shared
 from millpond.policy.lifetime import Lifetime
-from millpond.policy.tags import Cleanliness, TagRow, judge_tags
+from millpond.policy.tags import Cleanliness, TagRow, host_tag, judge_tags, kept_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,6 +58,15 @@ class Reader(NamedTuple):
     takes_paused: bool = False
     """Whether, though it waits, it takes stale data whose refresh has failed, until that is tried again: what is made
     of it then lives no longer than that."""
+    host: str | None = None
+    """The host that the reader answers for: invalidations of the entry's tags for that host alone count, too."""
+
+    def tags_of(self, entry: Entry) -> tuple[str, ...]:
+        """All tags by which an entry may be invalid to this reader."""
+        tags = entry.tags + self.tags if self.tags else entry.tags
+        if self.host is None:
+            return tags
+        return (*tags, *(kept_tag(host_tag(self.host, tag)) for tag in entry.tags))
 
 
 ANY_READER = Reader()
@@ -97,7 +106,7 @@ def judge(
         eager: the last share of its lifetime in which a fresh entry is due.
     """
     revalidate = entry.stale_after if reader.revalidate is None else reader.revalidate * (1 - entry.jitter)
-    tags = entry.tags + reader.tags if reader.tags else entry.tags
+    tags = reader.tags_of(entry)
     age = age_of(entry, now)
     left = None if revalidate is None else math.floor(revalidate - age)
     stale = -1 if left is None else min(left, -1)
@@ -156,7 +165,7 @@ def is_invalidated(
         row_of: returns the row of a tag, or None if there is none.
         reader: the reader's own limits.
     """
-    tags = entry.tags + reader.tags
+    tags = reader.tags_of(entry)
     if _invalidated_by(reader, entry, tags) is not None:
         return True
     return judge_tags(tags, entry.generation, row_of, now).cleanliness is not Cleanliness.CLEAN

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SEPARATOR = "\0"  # neither a file name nor an encoded path can contain it
+_PARTS = ("file", "path", "query", "variant")
+"""Of an answer's key; most have no variant."""
 _MAX_LENGTH, _KEPT_LENGTH = 256, 200
 _CUT = "…"  # no encoded path or query can contain it
 _RESPONSE = "response"
@@ -18,21 +20,23 @@ _SHARED = f"{_RESPONSE}@"
 _CONTENT = "#"  # neither can this
 
 
-def response_key(route_file: str, path: str, query: str = "", content: str = "") -> str:
+def response_key(route_file: str, path: str, query: str = "", content: str = "", variant: str = "") -> str:
     """The key of a route's answer.
 
-    Headers, cookies, host, protocol and the rest of the query are not part of the key: a static render can't see them.
-    Visitors choose paths and queries, and keys are held in many places, so a path or query over 256 characters is
-    shortened to its beginning and a digest.
+    Protocol and the rest of the query are not part of the key: a static render can't see them. Nor are headers, cookies
+    and the host, but for a route that names them. Visitors choose paths and queries, and keys are held in many places,
+    so a path or query over 256 characters is shortened to its beginning and a digest.
 
     Args:
         route_file: the file of the route; with it, two routes never share an entry.
         path: the canonical encoded path.
         query: the result of `canonical_query`.
         content: the digest of the content of a QUERY; empty for GET.
+        variant: `Variant.text`; empty where nothing else of a request is part of the key.
     """
     asked = f"{_bounded(query)}{_CONTENT}{content}" if content else _bounded(query)
-    return _SEPARATOR.join((_RESPONSE, route_file, _bounded(path), asked))
+    parts = (_RESPONSE, route_file, _bounded(path), asked)
+    return _SEPARATOR.join((*parts, _bounded(variant)) if variant else parts)
 
 
 def shared_key(key: str, fingerprint: str) -> str:
@@ -88,6 +92,12 @@ def method_in(key: str) -> str | None:
     return "QUERY" if _CONTENT in parts[2] else "GET"
 
 
+def variant_in(key: str) -> str | None:
+    """The host and the values in an answer's key; None where it has none."""
+    parts = _parts(key)
+    return parts[-1] if parts is not None and len(parts) == len(_PARTS) else None
+
+
 def folders_in(key: str) -> str:
     """The folders of the route file in an answer's key, as a pattern with groups; "/" for other kinds of keys."""
     parts = _parts(key)
@@ -102,7 +112,7 @@ def folders_of(route_file: str) -> str:
 def _parts(key: str) -> list[str] | None:
     kind, *parts = key.split(_SEPARATOR)
     is_answer = kind == _RESPONSE or is_shared(key)
-    return parts if is_answer and len(parts) == len(("file", "path", "query")) else None
+    return parts if is_answer and len(parts) in (len(_PARTS) - 1, len(_PARTS)) else None
 
 
 def _bounded(text: str) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from millpond.policy.allowance import Allowance, UnknownAllowance, parse_allowance
+from millpond.policy.variants.variation import Variation
+from millpond.policy.variants.vary_option import parse_hosts, parse_vary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from millpond.policy.variants.variation import Offered
 
 
 _PATH_PATTERN = re.compile(r"/(?:[!-'*-~]*)")
@@ -51,6 +55,12 @@ class SegmentConfig:
     """The query parameters that are part of the cache key; a static GET can read no others."""
     cache_query_body: bool = False
     """Whether answers to QUERY are stored, with the body of the request as part of the key."""
+    cache_host: bool | None = None
+    """Whether the request's host is part of the cache key."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that there are, with `cache_host`; empty: any."""
+    cache_vary: Offered = ()
+    """The values of a language, of cookies and of headers that are part of the cache key."""
     max_duration: int | None = None
     """Seconds; a hint for platforms, which the server itself doesn't enforce (R11.15)."""
     frozen_ok: tuple[Allowance, ...] = ()
@@ -62,7 +72,20 @@ class SegmentConfig:
     @property
     def needs_guards(self) -> bool:
         """Whether part of the request is free to read, so that a guard's reads must be told from a handler's."""
-        return self.forces_static or bool(self.cache_query) or self.cache_query_body
+        keyed = bool(self.cache_query) or self.cache_query_body or self.variation is not None
+        return self.forces_static or keyed
+
+    @property
+    def variation(self) -> Variation | None:
+        """What else of a request is part of the key; None: nothing."""
+        if not self.cache_host and not self.cache_vary:
+            return None
+        return Variation(bool(self.cache_host), self.hosts if self.cache_host else (), self.cache_vary)
+
+    def varies_by(self, kind: Literal["header", "cookie"], name: str) -> bool:
+        """Whether `cache_vary` has a header or a cookie; names of headers are compared without case."""
+        wanted = {f"cookie:{name}"} if kind == "cookie" else {f"header:{name.lower()}", name.lower()}
+        return any(offered in wanted for offered, _ in self.cache_vary)
 
     @property
     def forces_static(self) -> bool:
@@ -137,6 +160,16 @@ def _names(name: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _parsed(parse: Callable[[object], Any]) -> Callable[[str, object], Any]:
+    def parse_option(name: str, value: object) -> Any:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise InvalidOption(name, value, str(error)) from None
+
+    return parse_option
+
+
 def _allowances(name: str, value: object) -> tuple[Allowance, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise InvalidOption(name, value, 'a tuple of inputs, such as ("clock", "env:APP_NAME")')
@@ -159,6 +192,9 @@ _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "dynamic_params": _boolean,
     "cache_query": _names,
     "cache_query_body": _boolean,
+    "cache_host": _boolean,
+    "hosts": _parsed(parse_hosts),
+    "cache_vary": _parsed(parse_vary),
     "max_duration": _whole_number,
     "frozen_ok": _allowances,
     "compression_dictionary": _dictionary,

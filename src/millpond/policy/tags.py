@@ -112,7 +112,7 @@ MAX_TAGS_OF_ONE = 10_000
 dropped, it would survive their invalidation."""
 
 _OWN = "\0"  # prefix of the built-in tags of routes; a user's tag can't have it
-_ROUTE, _PATH, _BELOW = f"{_OWN}route:", f"{_OWN}path:", f"{_OWN}below:"
+_ROUTE, _PATH, _BELOW, _HOST = f"{_OWN}route:", f"{_OWN}path:", f"{_OWN}below:", f"{_OWN}host:"
 
 LONGEST_NAME = 64
 """Characters. In the built-in tags, a longer path is replaced by a digest."""
@@ -220,21 +220,48 @@ def below_tag(prefix: str) -> str:
     return f"{_BELOW}{prefix}"
 
 
+def host_tag(host: str, tag: str) -> str:
+    """The tag that answers for one host have besides `tag`, so that it can be invalidated for that host alone.
+
+    Args:
+        host: as `normal_host` returns it.
+        tag: of a user's, or a built-in one.
+    """
+    return f"{_HOST}{host} {tag.removeprefix(_OWN)}" if tag.startswith(_OWN) else f"{_HOST}{host}  {tag}"
+
+
+def of_host(tag: str) -> tuple[str, str] | None:
+    """The host and the tag that `host_tag` has joined; None for other tags, and for digests."""
+    if not tag.startswith(_HOST):
+        return None
+    host, _, inner = tag.removeprefix(_HOST).partition(" ")
+    return host, inner[1:] if inner.startswith(" ") else f"{_OWN}{inner}"
+
+
 def kept_tag(tag: str) -> str:
-    """The form of a tag in entries and stores: a digest for the built-in tag of a long path, else the tag itself.
+    """The form of a tag in entries and stores: a digest for a long path or host, else the tag itself.
 
     Purges still get the full tag, with the path in it. Patterns of routes are never digested: their length is that of
     the project's own folders.
     """
+    tag = _with_kept_tag(tag)
     kind, colon, name = tag.partition(":")
-    if len(name) <= LONGEST_NAME or f"{kind}{colon}" not in (_PATH, _BELOW):
+    if len(name) <= LONGEST_NAME or f"{kind}{colon}" not in (_PATH, _BELOW, _HOST):
         return tag
     return _DIGEST + _digest(tag).hexdigest()
 
 
+def _with_kept_tag(tag: str) -> str:
+    """A host's tag with the stored form of the tag in it, which is all that answers know; others as they are."""
+    joined = of_host(tag)
+    return tag if joined is None else host_tag(joined[0], kept_tag(joined[1]))
+
+
 def digest_of(tag: str) -> str:
     """The digest of a tag, for places that can't hold the tag itself; the same for a tag and for its stored form."""
-    return tag.removeprefix(_OWN) if tag.startswith(_DIGEST) else DIGESTED + _digest(tag).hexdigest()
+    if tag.startswith(_DIGEST):
+        return tag.removeprefix(_OWN)
+    return DIGESTED + _digest(_with_kept_tag(tag)).hexdigest()
 
 
 def _digest(text: str) -> blake2b:
@@ -253,8 +280,10 @@ class Named(Enum):
     ROUTE = "route"
     PATH = "path"
     BELOW = "below"
+    HOST = "host"
+    """A host, and a tag of its answers."""
     KEY = "key"
-    """The digest of a long path's tag, from which the path can't be recovered."""
+    """The digest of a long path's tag, or of a host's, from which neither can be recovered."""
 
 
 def named(tag: str) -> tuple[Named, str]:

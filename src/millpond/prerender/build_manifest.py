@@ -15,6 +15,7 @@ import msgspec
 from millpond.config.ownership import READ, whose
 from millpond.config.project.build_output import MANIFEST, OUTPUT
 from millpond.errors import BuildError, Place
+from millpond.policy.variants.variation import Variation
 from millpond.prerender.input_records import FunctionRecord, InputRecord
 from millpond.prerender.plan import Plan
 from millpond.render.candidacy import ModeReason
@@ -50,6 +51,8 @@ class PathRecord(msgspec.Struct, frozen=True):
     """How long the render took."""
     inputs: list[int] = []
     """Which of its route's inputs are its."""
+    variant: str = ""
+    """The host and the values that are part of its key, as `Variant.text` has them."""
 
 
 class RouteRecord(msgspec.Struct, frozen=True):
@@ -71,8 +74,12 @@ class RouteRecord(msgspec.Struct, frozen=True):
     expire: float | None
     paths: list[PathRecord]
     inputs: list[InputRecord] = []
+    on_demand_paths: list[str] = []
+    """Listed paths with variants that are rendered at their first request."""
     live_paths: list[str] = []
     """Of a closed route: the paths that exist besides, and are live."""
+    variation: Variation | None = None
+    """What of a request besides its path and query is part of the key."""
     start: StartRecord | None = None
     """Of a file: what a start has to know of it."""
     fingerprint: str = ""
@@ -295,7 +302,7 @@ def _plan(route: Route, record: RouteRecord, fingerprint: str) -> Plan:
         static=record.static,
         on_demand=record.on_demand,
         closed=record.closed,
-        listed=frozenset(path.path for path in record.paths),
+        listed=frozenset({*(path.path for path in record.paths), *record.on_demand_paths}),
         live_paths=frozenset(record.live_paths),
         fingerprint=fingerprint,
     )

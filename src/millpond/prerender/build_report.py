@@ -9,6 +9,7 @@ from millpond.errors import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from millpond.policy.variants.variation import Variation
     from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
     from millpond.prerender.failure import Failure
     from millpond.prerender.input_records import InputRecord
@@ -67,8 +68,14 @@ def route_facts(record: RouteRecord) -> dict[str, Any]:
         "revalidate": whole(record.revalidate, never=False) if record.static else None,
         "expire": whole(record.expire),
         "fingerprint": record.fingerprint or None,
+        "varies": varied(record.variation),
         **_input_facts(record.inputs),
     }
+
+
+def varied(variation: Variation | None) -> dict[str, list[str]]:
+    """By what is part of the key, its values: none for a host that may be any."""
+    return {} if variation is None else {name: list(values) for name, values in variation.parts.items()}
 
 
 def _input_facts(inputs: Sequence[InputRecord]) -> dict[str, list[dict[str, Any]]]:

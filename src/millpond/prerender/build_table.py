@@ -12,7 +12,7 @@ from millpond.messages import counted
 from millpond.policy.lifetime import YEAR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from millpond.prerender.build_manifest import BuildManifest, PathRecord, RouteRecord
     from millpond.routes.public.public_folder import PublicListing
@@ -28,6 +28,8 @@ LEGEND = {
 
 _SUBJECTS = 3
 """Frozen inputs that a route's row names."""
+_VALUES = 5
+"""Values of a part of the key that a route's row names."""
 _GAP = 2
 
 
@@ -92,25 +94,39 @@ def _rows(records: Sequence[RouteRecord], public: PublicListing) -> Iterator[Row
         last = position == number - 1
         corner = "─" if number == 1 else "└" if last else "├" if position else "┌"
         parameterised = "[" in record.pattern
-        own = "" if parameterised or not record.paths else _took(record.paths[0].seconds)
+        varied = any(path.variant for path in record.paths)
+        own = "" if parameterised or varied or not record.paths else _took(record.paths[0].seconds)
         yield Row(
             f"{corner} {record.glyph} {record.pattern}{own}",
             duration_cell(record.revalidate),
             duration_cell(record.expire),
             _why(record),
         )
-        if parameterised:
+        if parameterised or varied:
             yield from _children(record, " " if last else "│")
     if public.files:
         yield Row(f"{'└' if records else '─'}   {public.folder}/", why=public_cell(public))
 
 
 def _why(record: RouteRecord) -> str:
-    """The reason, and on a line of its own what the route froze without saying so."""
+    """The reason, and on lines of their own what its key has besides, and what it froze without saying so."""
     subjects = list(dict.fromkeys(found.subject for found in record.inputs if found.silent))
     rest = f" and {len(subjects) - _SUBJECTS} more" if len(subjects) > _SUBJECTS else ""
     frozen = f"\nfroze: {', '.join(subjects[:_SUBJECTS])}{rest}" if subjects else ""
-    return f"{record.reason}{frozen}"
+    variation = record.variation if record.static else None
+    varies = "" if variation is None else f"\n{varies_line(variation.parts)}"
+    return f"{record.reason}{varies}{frozen}"
+
+
+def varies_line(parts: Mapping[str, Sequence[str]]) -> str:
+    """What a key has besides path and query: `varies by host, cookie:theme (light, dark)`."""
+    shown = [f"{name} ({_some(values)})" if values else name for name, values in parts.items()]
+    return f"varies by {', '.join(shown)}"
+
+
+def _some(values: Sequence[str]) -> str:
+    more = f" and {len(values) - _VALUES} more" if len(values) > _VALUES else ""
+    return f"{', '.join(values[:_VALUES])}{more}"
 
 
 def _children(record: RouteRecord, trunk: str) -> Iterator[Row]:

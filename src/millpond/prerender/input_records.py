@@ -83,25 +83,25 @@ class FunctionRecord(msgspec.Struct, frozen=True):
 
 
 class RouteInputs(NamedTuple):
-    """The inputs of a route, and by path which of them are its."""
+    """The inputs of a route, and by the key of a page which of them are its."""
 
     records: list[InputRecord]
-    by_path: dict[str, list[int]]
+    by_key: dict[str, list[int]]
 
 
 def inputs_of(result: RouteResult) -> RouteInputs:
     """Those of the paths that were rendered. An input is frozen if it is in one of them."""
     found: dict[tuple[object, ...], InputRecord] = {}
-    by_path: dict[str, list[tuple[object, ...]]] = {}
+    by_key: dict[str, list[tuple[object, ...]]] = {}
     for page in result.rendered:
         used = _of_page(page, result.route.config.frozen_ok)
-        by_path[page.target.path] = [record.identity for record in used]
+        by_key[page.target.key] = [record.identity for record in used]
         for record in used:
             if found.setdefault(record.identity, record).refreshed:
                 found[record.identity] = record
     numbers = {identity: number for number, identity in enumerate(found)}
     return RouteInputs(
-        list(found.values()), {path: [numbers[identity] for identity in used] for path, used in by_path.items()}
+        list(found.values()), {key: [numbers[identity] for identity in used] for key, used in by_key.items()}
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.coding.dictionaries import announced
-from millpond.config import ServerConfig
+from millpond.config import CacheConfig, ServerConfig
 from millpond.errors import RenderTimeoutError
 from millpond.policy.http.storing import storable_status
 from millpond.prerender.failure import Failure, failure_message, unset_message
@@ -74,6 +74,8 @@ class Prerenderer:
     """The most segments of a path that a server answers."""
     listing: PathListing | None = None
     """How paths are listed; None: without the application's data."""
+    max_vary_variants: int = CacheConfig().max_vary_variants
+    """The most combinations of values of `cache_vary` that are rendered for one path and host."""
     crew: Crew | None = None
     """Renders with further processes; None: this one renders alone."""
 
@@ -81,7 +83,10 @@ class Prerenderer:
         """Results in the order of `routes`; `progress` is told how many paths are done, and of how many."""
         verified = self.passes is not None
         results = [
-            RouteResult(route, candidacy(route, self.compat, cache_components=verified), verified) for route in routes
+            RouteResult(
+                route, candidacy(route, self.compat, cache_components=verified), self.max_vary_variants, verified
+            )
+            for route in routes
         ]
         found = await asyncio.gather(*(self._targets(result) for result in results))
         table = Table(
@@ -181,12 +186,22 @@ class Prerenderer:
         for path in listed:
             shadow = route.unreachable(path)
             if shadow is None:
-                targets.append(Target.of(route, path.segments, path.params))
+                targets += self._variants(result, Target.of(route, path.segments, path.params))
             else:
                 result.shadowed.append((readable(path.segments), shadow))
         deep = [target for target in targets if len(target.segments) > self.deepest]
         result.failures += [self._failure(target, self._why_unreachable(target)) for target in deep[:1]]
         return [] if deep else targets
+
+    def _variants(self, result: RouteResult, target: Target) -> list[Target]:
+        """What to render for a path; the others of its variants are rendered at their first request."""
+        variation = target.route.variation
+        if variation is None:
+            return [target]
+        known = variation.known(self.max_vary_variants)
+        if not variation.is_finite or variation.combinations > self.max_vary_variants:
+            result.on_demand_paths.add(target.path)
+        return [target.with_variant(variant) for variant in known]
 
     async def _try(self, target: Target, first: FirstPass) -> Page | Failure:
         started, now = time.perf_counter(), self.clock()
@@ -266,7 +281,7 @@ class Prerenderer:
         return f"  {unset}" if unset is not None else failure_message(error, self.project)
 
     def _failure(self, target: Target, message: str) -> Failure:
-        return Failure(target.route.source, target.readable, target.shown_params, message)
+        return Failure(target.route.source, target.readable_variant, target.shown_params, message)
 
 
 def _reached(result: RouteResult, targets: list[Target], table: Table[RouteResult]) -> list[Target]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from millpond.config import CacheConfig
 from millpond.prerender.plan import Plan, is_closed
 from millpond.render.candidacy import ModeReason
 from millpond.routes.exports import STATIC_PARAMS
@@ -40,6 +41,8 @@ class RouteResult:
 
     route: Route
     candidacy: Candidacy
+    max_vary_variants: int = CacheConfig().max_vary_variants
+    """The most combinations of values of `cache_vary` that are rendered for one path and host."""
     verified: bool = False
     """Whether the build looks at what a GET does, as with Cache Components."""
     pages: list[Page] = field(default_factory=list)
@@ -50,10 +53,23 @@ class RouteResult:
     """Paths that other routes answer: not rendered. With the reason."""
     listed: frozenset[str] = frozenset()
     """Canonical paths that the route lists, as far as that matters."""
+    on_demand_paths: set[str] = field(default_factory=set)
+    """Those of them with variants that weren't rendered: for a host that isn't listed, say."""
 
     @property
     def rendered(self) -> list[Page]:
-        return [page for page in self.pages if page.entry is not None]
+        """The pages of paths that are static in all of their variants."""
+        live = self._live
+        return [page for page in self.pages if page.entry is not None and page.target.path not in live]
+
+    @property
+    def _live(self) -> set[str]:
+        return {page.target.path for page in self.pages if page.entry is None}
+
+    @property
+    def demanded(self) -> set[str]:
+        """Listed paths that have variants which are rendered at their first request."""
+        return self.on_demand_paths - self._live
 
     @property
     def plan(self) -> Plan:
@@ -67,7 +83,7 @@ class RouteResult:
         open_ended = static and bool(self.route.params) and not live and not closed
         if self._unseen and open_ended:
             why = ModeReason("not verified, as it lists no path", self.route.place(STATIC_PARAMS))
-        rendered = frozenset(page.target.path for page in self.rendered)
+        rendered = frozenset({*(page.target.path for page in self.rendered), *self.demanded})
         return Plan(
             route=self.route,
             why=why,
@@ -90,7 +106,7 @@ class RouteResult:
             f"{remedy}."
             for path, shadow in never
         ]
-        others = [self._unverified, self._closed_to_all]
+        others = [self._unverified, self._closed_to_all, self._too_many_values]
         return [*shadowed, *(warning for warning in others if warning is not None)]
 
     @property
@@ -106,12 +122,29 @@ class RouteResult:
     def _unverified(self) -> str | None:
         """While serving nobody sees what a GET reads besides the request."""
         plan = self.plan
+        if self._unseen and self.demanded:
+            return (
+                f"{self.route.place('cache_host')}: no host is listed, so no GET of {self.route.pattern} was verified: "
+                "a clock, a random number or a database that it reads outside of @cached would be stored for "
+                "everybody; list at least one in hosts."
+            )
         if not (self._unseen and plan.on_demand):
             return None
         return (
             f"{plan.why.place}: {STATIC_PARAMS} lists no path, so no GET of {self.route.pattern} was verified: a "
             "clock, a random number or a database that it reads outside of @cached would be stored for everybody; "
             "list at least one path."
+        )
+
+    @property
+    def _too_many_values(self) -> str | None:
+        variation = self.route.variation
+        if variation is None or not self.plan.static or variation.combinations <= self.max_vary_variants:
+            return None
+        return (
+            f"{self.route.place('cache_vary')}: cache_vary has {variation.combinations} combinations of values, over "
+            f"the {self.max_vary_variants} of [cache] max_vary_variants: only the first is rendered at build, and at "
+            f"most {self.max_vary_variants} of a path are kept."
         )
 
     @property

@@ -180,7 +180,9 @@ def _record(result: RouteResult, expire_time: float) -> RouteRecord:
         expire=lifetime.expire,
         paths=_path_records(result, inputs),
         inputs=inputs.records,
+        on_demand_paths=sorted(result.demanded),
         live_paths=sorted(plan.live_paths),
+        variation=route.variation,
         start=start_record(route),
     )
 
@@ -203,14 +205,15 @@ def _path_records(result: RouteResult, inputs: RouteInputs) -> list[PathRecord]:
     return [
         PathRecord(
             path=page.target.path,
-            readable=page.target.readable,
+            readable=page.target.readable_variant,
             status=page.entry.status,
             revalidate=page.entry.revalidate,
             expire=page.entry.expire,
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in page.entry.headers},
             tags=[tag for tag in page.entry.tags if not is_own(tag)],
             seconds=page.seconds,
-            inputs=inputs.by_path[page.target.path],
+            inputs=inputs.by_key[page.target.key],
+            variant="" if page.target.variant is None else page.target.variant.text,
         )
         for page in result.rendered
         if page.entry is not None

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.errors import PurgeError
-from millpond.policy.tags import Named, named
+from millpond.policy.tags import Named, named, of_host
 from millpond.purge.purge_client import NoResponse, send_request
 from millpond.purge.purger import PurgeOutcome, Verdict
 from millpond.purge.queue import PurgeQueue
@@ -197,5 +197,8 @@ class Delivery:
 
 
 def _readable(tag: str) -> str:
+    joined = of_host(tag)
+    if joined is not None:
+        return f"{_readable(joined[1])} for {joined[0]}"
     kind, name = named(tag)
     return repr(name) if kind is Named.TAG else f"{kind.value} {name}"

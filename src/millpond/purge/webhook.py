@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from millpond.policy.http.surrogate import purge_keys
-from millpond.policy.tags import Named, named
+from millpond.policy.tags import Named, named, of_host
 from millpond.policy.webhooks.standard_webhooks import signature
 from millpond.purge.purger import PurgeRequest, PurgeResponse, Verdict, by_status
 
@@ -34,20 +34,20 @@ class WebhookPurger:
 
     def request(self, tags: Sequence[str], *, hard: bool, now: float) -> PurgeRequest:
         """A POST of what was invalidated, both as keys and as users name it."""
-        by_kind: dict[Named, list[str]] = {kind: [] for kind in Named}
-        for tag in tags:
-            kind, name = named(tag)
-            by_kind[kind].append(name.encode("utf-8", "replace").decode("utf-8"))  # JSON takes no lone surrogates
+        joined = [of_host(tag) for tag in tags]
+        of_all = [tag for tag, each in zip(tags, joined, strict=True) if each is None]
+        hosts: dict[str, list[str]] = {}
+        for each in joined:
+            if each is not None:
+                hosts.setdefault(each[0], []).append(each[1])
         body = msgspec.json.encode(
             {
                 "type": "cache.invalidated",
                 "data": {
                     "hard": hard,
                     "keys": purge_keys(tags),
-                    "tags": by_kind[Named.TAG],
-                    "paths": by_kind[Named.PATH],
-                    "routes": by_kind[Named.ROUTE],
-                    "below": by_kind[Named.BELOW],
+                    **_by_kind(of_all),
+                    **({"hosts": {host: _by_kind(own) for host, own in hosts.items()}} if hosts else {}),
                 },
             }
         )
@@ -62,3 +62,13 @@ class WebhookPurger:
 
     def verdict(self, response: PurgeResponse, now: float) -> Verdict:
         return by_status(response, now)
+
+
+def _by_kind(tags: Sequence[str]) -> dict[str, list[str]]:
+    """The tags as users name them."""
+    found: dict[Named, list[str]] = {kind: [] for kind in Named}
+    for tag in tags:
+        kind, name = named(tag)
+        found[kind].append(name.encode("utf-8", "replace").decode("utf-8"))  # JSON takes no lone surrogates
+    kinds = {"tags": Named.TAG, "paths": Named.PATH, "routes": Named.ROUTE, "below": Named.BELOW}
+    return {name: found[kind] for name, kind in kinds.items()}

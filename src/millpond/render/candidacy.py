@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.variants.variant import HOST
 from millpond.render.request.static_promise import broken_promise, promises_static
 from millpond.render.scopes.dynamic_use import DynamicUse, refusal, unasked_guard
 
 if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.compat import Compat
+    from millpond.policy.segment import SegmentConfig
     from millpond.routes.route_contract import DeclaredInput, Operation, Route
 
 
@@ -78,13 +80,21 @@ def query_candidacy(route: Route) -> Candidacy:
 
 def undeclarable(route: Route, get: Operation) -> DeclaredInput | None:
     """The first declared input that isn't part of the key; a guard is asked each time, as a token may be revoked."""
-    known = route.config.cache_query
-    body = ("body", "form") if get.method == "QUERY" and route.config.cache_query_body else ()
+    body = get.method == "QUERY" and route.config.cache_query_body
     for each in get.declared:
-        is_key = each.kind in body or (each.kind == "query" and each.name in known)
+        is_key = (body and each.kind in ("body", "form")) or _is_keyed(each, route.config)
         if each.guard is not None or not is_key:
             return each
     return None
+
+
+def _is_keyed(declared: DeclaredInput, config: SegmentConfig) -> bool:
+    """Whether what a signature asks for is part of the key."""
+    if declared.kind == "query":
+        return declared.name in config.cache_query
+    if declared.kind == "header" and declared.name.lower() == HOST:
+        return bool(config.cache_host)
+    return declared.kind in ("header", "cookie") and config.varies_by(declared.kind, declared.name)
 
 
 def _undeclared(route: Route, get: Operation, wanted: Candidacy) -> Candidacy:

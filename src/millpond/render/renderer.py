@@ -237,7 +237,10 @@ class Renderer:
             "path": f"{self.base_path}/{'/'.join(target.segments)}{slash}",
             "raw_path": self.sent_path(target).encode("ascii"),
             "query_string": target.query.encode("ascii"),
-            "headers": [] if target.content is None else target.content.headers,
+            "headers": [
+                *(() if target.variant is None else target.variant.headers),
+                *(() if target.content is None else target.content.headers),
+            ],
             "state": dict(self.state),
             "path_params": dict(target.params),
             OPERATION: tolerating_failed_background(operation.app),

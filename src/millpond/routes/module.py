@@ -119,7 +119,7 @@ def below(module: RouteModule, folders: Folders) -> RouteModule:
 
     A static metadata file has no segment config to begin with.
     """
-    if not folders.routers:
+    if not folders.routers and not folders.given:
         return module
     inherited: dict[str, Place] = {}
     config = module.config

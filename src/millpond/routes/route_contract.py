@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from millpond.errors import Place
     from millpond.policy.compat import Compat
     from millpond.policy.segment import SegmentConfig
+    from millpond.policy.variants.variation import Variation
     from millpond.routes.folder import Segment
     from millpond.routes.options.guards import Guard
 
@@ -191,6 +192,11 @@ class Route(ABC):
     def cache_query(self) -> Sequence[str]:
         """The parameters of the query that are part of an answer's key."""
         return self.config.cache_query
+
+    @property
+    def variation(self) -> Variation | None:
+        """What else of a request is part of an answer's key; None: nothing."""
+        return self.config.variation
 
     @property
     @abstractmethod

@@ -12,6 +12,7 @@ from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import NO_NEGOTIATION
 from millpond.policy.lifetime import FOREVER
+from millpond.policy.variants.variation import NoVariant
 from millpond.prerender.plan import Plan
 from millpond.render.candidacy import ModeReason
 from millpond.render.request.tracked_asgi_scope import guarded, plain_value
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from millpond.cache.responses import Cached, Responses
+    from millpond.policy.entry import Headers
     from millpond.policy.freshness import Clock
     from millpond.policy.http.reply import Negotiation
+    from millpond.policy.variants.variation import Variation
     from millpond.routes.endpoints.endpoint_route import EndpointRoute
     from millpond.serve.hits import CachedPath, Hits
     from millpond.serve.live import LiveRunner, Way
@@ -199,6 +202,9 @@ class Dispatcher:
         answered: Answered = asgi[ANSWERED]
         route = target.route
         method, draft = route.method_for(asgi["method"]), is_draft(asgi["headers"], self.live.draft_secret)
+        if method == "GET" and route.variation is not None:
+            shared = not draft and plan.caches(target.path)
+            target = _variant_of(target, route.variation, plain_value({**asgi}, "headers"), shared=shared)
         operation = None
         if not (plan.static and method == "GET" and not draft and self._are_hits_untold and self._is_hit(plan, target)):
             operation = route.operations.get(method)
@@ -268,3 +274,24 @@ class Dispatcher:
         answered.decision = decision
         if answered.is_clients:
             self.tracing.tell(asgi, target, decision)
+
+
+def _variant_of(target: Target, variation: Variation, headers: Headers, *, shared: bool) -> Target:
+    """What a request asks for, host and values included.
+
+    Args:
+        target: by its path and query.
+        variation: of the route.
+        headers: of the request.
+        shared: whether it is answered for everybody, rather than live.
+
+    Raises:
+        HTTPException: 400 or 421: the request has no host that the route's answers can have.
+    """
+    selected = variation.selection.of(headers)
+    if not shared:
+        return target.with_variant(variation.live_variant_of(selected))
+    try:
+        return target.with_variant(variation.variant_of(selected))
+    except NoVariant as refused:
+        raise HTTPException(refused.status, refused.reason) from None

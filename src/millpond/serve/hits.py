@@ -24,14 +24,15 @@ from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import Scope
 
     from millpond.cache.responses import Responses
     from millpond.config import ServerConfig
-    from millpond.policy.entry import Entry
+    from millpond.policy.entry import Entry, Headers
     from millpond.policy.http.surrogate import Surrogates
+    from millpond.policy.variants.variation import Selection
     from millpond.render.target import Target
     from millpond.routes.route_contract import ToldRoute
     from millpond.serve.access.access_log import LoggedHit
@@ -47,6 +48,8 @@ _MAX_PATHS, _MAX_PATHS_BYTES = 16_384, 16 * 1024 * 1024
 _MAX_PATH_BYTES = 1024
 _MAX_REQUESTS, _MAX_REQUESTS_BYTES = 16_384, 16 * 1024 * 1024
 _MAX_REQUEST_BYTES = 2048
+_MAX_SELECTED_BYTES = 512
+"""Bytes of what selects an answer of a path; clients choose them."""
 _OVERHEAD = 500
 """What a path or a request takes in memory, besides its own bytes."""
 _MAX_COPIED_BYTES = 16 * 1024 * 1024
@@ -56,12 +59,14 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("_told", "added", "heads", "key", "path", "prepared", "queried", "target")
+    __slots__ = ("_told", "added", "heads", "key", "path", "prepared", "queried", "selection", "target")
 
     def __init__(
         self, target: Target, path: str, *, heads: bool, queried: bool, added: PathHeaders | None = None
     ) -> None:
         self.target = target
+        self.selection: Selection | None = None
+        """What of a request selects one of the path's answers, which are remembered by it; None: it has one."""
         self.key = target.key
         self.path = path
         """Decoded, as middleware may have rewritten it: where it is another one now, the answer is another path's."""
@@ -81,6 +86,14 @@ class CachedPath:
         if told is None:
             told = self._told = self.target.route.operations["GET"].told
         return told
+
+    @classmethod
+    def varied(cls, target: Target, path: str, selection: Selection, *, heads: bool, queried: bool) -> CachedPath:
+        """A path whose answer depends on more than itself. It is no hit, but leads to those that are."""
+        cached_path = cls(target, path, heads=heads, queried=queried)
+        cached_path.selection = selection
+        cached_path.retire()
+        return cached_path
 
     def retire(self) -> None:
         """From now on no request is a hit by this, also one that was parsed or remembered before."""
@@ -184,6 +197,8 @@ class Hits:
         self._rewritten: BoundedDict[tuple[bytes, str], CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
         """Of requests whose path middleware has rewritten, by `raw_path` and `path`; the socket doesn't know them."""
         self._requests: BoundedDict[bytes, HitRequest] = BoundedDict(_MAX_REQUESTS, _MAX_REQUESTS_BYTES)
+        self._variants: BoundedDict[tuple[bytes, Headers], CachedPath] = BoundedDict(_MAX_PATHS, _MAX_PATHS_BYTES)
+        """Those of paths with several answers, by what selects them."""
         self._copied_bytes = 0
         self.recall = self._requests.get
         """The request that a piece of data was parsed to; None if it isn't remembered."""
@@ -204,9 +219,10 @@ class Hits:
         if not path or asgi.get("root_path", "") != self.root_path or len(path) > _MAX_PATH_BYTES:
             return
         if sent_path(asgi) != path:
-            self._learn_rewritten(path, asgi, target)
+            if target.variant is None:
+                self._learn_rewritten(path, asgi, target)
             return
-        if path in self._cached_paths:
+        if path in self._cached_paths and target.variant is None:
             return
         queried = bool(target.route.cache_query)
         if queried and asgi.get("query_string"):
@@ -218,7 +234,35 @@ class Hits:
             added = self._configured.headers_of(asgi, self._cors)
         heads = target.route.method_for("HEAD") == "GET"
         cached_path = CachedPath(target, asgi["path"], heads=heads, queried=queried, added=added)
-        self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
+        size = len(path) + len(cached_path.key) + _OVERHEAD
+        variation = target.route.variation
+        if target.variant is None or variation is None:
+            self._cached_paths.keep(path, cached_path, size)
+        else:
+            self._learn_variant(path, asgi, cached_path, variation.selection, size)
+
+    def _learn_variant(
+        self, path: bytes, asgi: Scope, cached_path: CachedPath, selection: Selection, size: int
+    ) -> None:
+        selected = selection.of(asgi["headers"])
+        chosen = sum(len(name) + len(value) for name, value in selected)
+        if chosen > _MAX_SELECTED_BYTES:
+            return
+        if path not in self._cached_paths:
+            target, heads, queried = cached_path.target, cached_path.heads, cached_path.queried
+            varied = CachedPath.varied(target, cached_path.path, selection, heads=heads, queried=queried)
+            self._cached_paths.keep(path, varied, len(path) + _OVERHEAD)
+        self._variants.keep((path, selected), cached_path, size + chosen)
+
+    def variant(self, path: bytes, selection: Selection, headers: Sequence[tuple[bytes, bytes]]) -> CachedPath | None:
+        """The answer of a path that a request selects; None: it wasn't given from the cache yet.
+
+        Args:
+            path: without its query.
+            selection: of the path.
+            headers: of the request; names are lower case.
+        """
+        return self._variants.get((path, selection.of(headers)))
 
     def _learn_rewritten(self, path: bytes, asgi: Scope, target: Target) -> None:
         """As `learn`, of a request whose path middleware has rewritten: the same path as sent may lead elsewhere, too.
@@ -252,6 +296,9 @@ class Hits:
         for both, cached_path in list(self._rewritten.items()):
             cached_path.retire()
             self._rewritten.forget(both)
+        for selected, cached_path in list(self._variants.items()):
+            cached_path.retire()
+            self._variants.forget(selected)
 
     def remember(self, data: bytes, request: HitRequest) -> None:
         """Remember that the parser found `data` to be `request` and nothing else."""
@@ -268,7 +315,7 @@ class Hits:
             self._copied_bytes = size
 
     def _forget_representations(self) -> None:
-        for cached_path in (*self._cached_paths.values(), *self._rewritten.values()):
+        for cached_path in (*self._cached_paths.values(), *self._rewritten.values(), *self._variants.values()):
             cached_path.prepared = None
 
     def lookup(self, asgi: Scope) -> tuple[CachedPath, Negotiation] | None:
@@ -294,6 +341,10 @@ class Hits:
                 return None
         if size > self.bounds.max_header_bytes:
             return None
+        if cached_path.selection is not None:
+            cached_path = self.variant(path, cached_path.selection, asgi["headers"])
+            if cached_path is None:
+                return None
         return cached_path, Negotiation.of(asgi["headers"]) if negotiates else NO_NEGOTIATION
 
     def prepared(self, cached_path: CachedPath) -> PreparedEntry | None:

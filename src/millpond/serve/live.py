@@ -104,9 +104,17 @@ class LiveRun:
             self.runner.warn_of_lost_body(self, method, sending)
 
     def _sending(self, scope: Scope, send: Send) -> LiveSend:
-        name, decision = self.request.target.route.source, self.request.decision
-        accepted = self.request.target.route.accepted_queries
-        return LiveSend(send, scope["method"], decision, fronted=self.runner.fronted, name=name, accepted=accepted)
+        route, decision = self.request.target.route, self.request.decision
+        varies = None if self.request.target.variant is None else route.variation
+        return LiveSend(
+            send,
+            scope["method"],
+            decision,
+            fronted=self.runner.fronted,
+            name=route.source,
+            accepted=route.accepted_queries,
+            vary=() if varies is None else varies.vary,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +154,11 @@ class LiveRunner:
         visible = asgi.setdefault("state", {})  # middleware further out sees what the handler keeps there
         if self.renderer.state:
             visible.update({**self.renderer.state, **visible})
+        if target.variant is not None and method == "GET":  # the handler sees here what a static one sees
+            asgi["headers"] = target.variant.normalised(asgi["headers"])
         if scope.has_empty_request:
             scope.visitors = {**asgi, **guarded(asgi)}
-            scope.asgi = asgi = _stub(asgi)
+            scope.asgi = asgi = _stub(asgi, target)
         asgi.update(guarded(asgi))
         asgi[OPERATION], asgi[CLIENT_MESSAGES] = operation.app, messages
         token = enter(scope)
@@ -216,7 +226,8 @@ def _without_body(receive: Receive) -> Receive:
     return bodyless
 
 
-def _stub(asgi: Scope) -> dict[str, Any]:
+def _stub(asgi: Scope, target: Target) -> dict[str, Any]:
     """The request as a `force-static` GET sees it where it runs for each request (R2.16, R3.12)."""
     kept = {name: value for name, value in asgi.items() if name not in ("session", "auth", "user")}
-    return {**kept, "headers": [], "query_string": b"", "server": SERVER, "scheme": "http", "client": None}
+    headers = [] if target.variant is None else list(target.variant.headers)
+    return {**kept, "headers": headers, "query_string": b"", "server": SERVER, "scheme": "http", "client": None}

@@ -100,7 +100,7 @@ class RevalidateEndpoint:
 
     def _invalidate(self, body: OrderBody, asgi: Scope) -> dict[str, object]:
         try:
-            order = InvalidationOrder.of(body.tags, body.paths, body.type, self.names)
+            order = InvalidationOrder.of(body.tags, body.paths, body.type, self.names, body.host)
             expire_after = body.expire_after(self.profiles)
         except UsageError as error:
             raise RequestRefused(400, str(error)) from None

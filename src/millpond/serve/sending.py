@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from millpond.errors import UnsendableError
+from millpond.policy.http.coding import with_vary
 from millpond.policy.http.headers import lasting_headers, live_headers, volatile_headers
 from millpond.policy.http.reply import Negotiation
 from millpond.policy.http.sendable import BODILESS, fault, length_headers, unframed
@@ -185,7 +186,15 @@ class LiveSend(FramedSend):
     """The `send` of a live run, which adds the headers that tell why the answer is live."""
 
     def __init__(
-        self, send: Send, method: str, decision: Decision, *, fronted: bool, name: str, accepted: Sequence[str] = ()
+        self,
+        send: Send,
+        method: str,
+        decision: Decision,
+        *,
+        fronted: bool,
+        name: str,
+        accepted: Sequence[str] = (),
+        vary: Sequence[bytes] = (),
     ) -> None:
         """Send as the answer of one route.
 
@@ -196,14 +205,17 @@ class LiveSend(FramedSend):
             fronted: there are caches in front, which must be told not to store it.
             name: the route's file.
             accepted: the media types with which it can be asked by QUERY.
+            vary: the headers that select an answer of the route, whatever its handler says.
         """
         super().__init__(send, method, name)
-        self._decision = decision
+        self._decision, self._vary = decision, vary
         self._fronted, self._accepted = fronted, accepted
 
     def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         told = live_headers(headers, self._decision, fronted=self._fronted)
-        return [*with_accept_query(tuple(told), self._accepted)] if self._accepted else told
+        if self._accepted:
+            told = [*with_accept_query(tuple(told), self._accepted)]
+        return list(with_vary(tuple(told), self._vary)) if self._vary else told
 
 
 class WebSocketSend:

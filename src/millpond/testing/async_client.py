@@ -96,13 +96,14 @@ class AsyncTestClient(httpx2.AsyncClient):
         type: PathType | None = None,  # noqa: A002 - the name of `revalidate_path`
         profile: str | Expiry | None = None,
         expire: float | None = None,
+        host: str | None = None,
     ) -> None:
         """See `TestClient.invalidate`."""
-        self._stage.invalidate(tags, paths, type, profile, expire)
+        self._stage.invalidate(tags, paths, type, profile, expire, host)
 
-    async def why_live(self, path: str) -> ModeReason | None:
+    async def why_live(self, path: str, headers: Mapping[str, str] | None = None) -> ModeReason | None:
         """See `TestClient.why_live`."""
-        return await self._stage.why_live(path)
+        return await self._stage.why_live(path, headers)
 
     async def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """See `TestClient.settle`."""

@@ -16,10 +16,10 @@ from millpond.testing.assertions import WHY, is_live
 from millpond.testing.errand import ERRAND, Errand
 from millpond.testing.moved_clock import Clock
 from millpond.testing.ponds_inside import pond_for, ponds_in
-from millpond.testing.why_live import endpoint_matched, known_reason, why_live
+from millpond.testing.why_live import endpoint_matched, known_reason, why_live, with_variant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     import httpx2
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -146,6 +146,7 @@ class Stage:
         type: PathType | None,  # noqa: A002 - the name of `revalidate_path`
         profile: str | Expiry | None,
         expire: float | None,
+        host: str | None,
     ) -> None:
         """As `millpond revalidate` does.
 
@@ -158,7 +159,7 @@ class Stage:
         with self._rehearsal.present():
             ponds = ponds_in(self.app)
             names = [RouteNames.of(pond.own_routes, pond.config.base_path) for pond in ponds]
-            orders = [InvalidationOrder.of(tags, paths, type, each) for each in names]
+            orders = [InvalidationOrder.of(tags, paths, type, each, host) for each in names]
             for position in range(len(paths)):  # of several applications one has the path
                 warnings = [order.paths[position].warning for order in orders]
                 if warnings and None not in warnings:
@@ -167,14 +168,15 @@ class Stage:
                 expire_after = expire_after_of(pond.config.profiles(), profile, expire)
                 order.carry_out(pond.store, None, expire_after=expire_after)
 
-    async def why_live(self, url: str) -> ModeReason | None:
-        """Why a GET of a path, with its query, is live; None: it isn't.
+    async def why_live(self, url: str, headers: Mapping[str, str] | None = None) -> ModeReason | None:
+        """Why a GET of a path, with its query and headers, is live; None: it isn't.
 
         Raises:
             UsageError: no route answers it.
             Exception: what the handler raised.
         """
         pond, scope = pond_for(self.app, url, self._root_path)
+        scope["headers"] = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         with self._rehearsal.present():
             return await why_live(pond, await pond.runtime(), scope)
 
@@ -182,10 +184,10 @@ class Stage:
         """Note why a live answer is live, for the messages of assertions."""
         for each in (*response.history, response):
             if is_live(each):
-                request = each.request
-                each.extensions[WHY] = self._known_reason(request.url.raw_path.decode("ascii"), request.method)
+                each.extensions[WHY] = self._known_reason(each.request)
 
-    def _known_reason(self, url: str, method: str) -> ModeReason | None:
+    def _known_reason(self, request: httpx2.Request) -> ModeReason | None:
+        url = request.url.raw_path.decode("ascii")
         pond, scope = pond_for(self.app, url, self._root_path)
         runtime = self._rehearsal.latest(pond)
         matched = None if runtime is None else runtime.dispatcher.matcher.match(scope)
@@ -193,4 +195,5 @@ class Stage:
             matched = endpoint_matched(runtime, scope)
         if runtime is None or not isinstance(matched, Matched):
             return None
-        return known_reason(pond, runtime, matched, method)
+        headers = [(name.lower(), value) for name, value in request.headers.raw]
+        return known_reason(pond, runtime, with_variant(matched, headers), request.method)

@@ -107,6 +107,7 @@ class TestClient(FastAPITestClient):
         type: PathType | None = None,  # noqa: A002 - the name of `revalidate_path`
         profile: str | Expiry | None = None,
         expire: float | None = None,
+        host: str | None = None,
     ) -> None:
         """Invalidate answers and data, as a webhook or `millpond revalidate` does.
 
@@ -116,19 +117,21 @@ class TestClient(FastAPITestClient):
             type: for the paths, as in `revalidate_path`.
             profile: for the tags, as in `revalidate_tag`.
             expire: for the tags, as in `revalidate_tag`; in seconds.
+            host: only answers for this host; None: all.
 
         Raises:
             UsageError: there are neither tags nor paths, or something about them is invalid.
         """
-        self._stage.invalidate(tags, paths, type, profile, expire)
+        self._stage.invalidate(tags, paths, type, profile, expire, host)
 
-    def why_live(self, path: str) -> ModeReason | None:
+    def why_live(self, path: str, headers: Mapping[str, str] | None = None) -> ModeReason | None:
         """Why a GET is live, as the build table says it; None: it is static or fresh.
 
         What the file alone doesn't tell is found out by a render, which isn't stored.
 
         Args:
             path: such as "/search", with its query if there is one.
+            headers: of the request, as far as they are part of the key.
 
         Returns:
             `text`, such as "headers()", and `place`, the file and the line; `str()` of it has both.
@@ -137,7 +140,7 @@ class TestClient(FastAPITestClient):
             UsageError: no route answers the path.
             Exception: what the handler raised.
         """
-        return self._in_loop(lambda: self._stage.why_live(path))
+        return self._in_loop(lambda: self._stage.why_live(path, headers))
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until no refresh and no `after` callback runs; needed with `settles=False` only.

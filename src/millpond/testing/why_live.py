@@ -20,6 +20,8 @@ from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.matcher import EarlyAnswer, Matched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import Scope
 
     from millpond.app import Millpond
@@ -43,7 +45,17 @@ async def why_live(pond: Millpond, runtime: Runtime, scope: Scope) -> ModeReason
         matched = endpoint_matched(runtime, scope)
     if matched is None:
         return _declared(pond, scope)
+    matched = with_variant(matched, scope["headers"])
     return known_reason(pond, runtime, matched) or await _tried(runtime, matched.target)
+
+
+def with_variant(matched: Matched, headers: Iterable[tuple[bytes, bytes]]) -> Matched:
+    """What a request asks for, host and values included; of a host that it doesn't name, the first that is listed."""
+    target, variation = matched.target, matched.target.route.variation
+    if variation is None:
+        return matched
+    variant = variation.live_variant_of(variation.selection.of(variation.named(headers)))
+    return matched._replace(target=target.with_variant(variant))
 
 
 def endpoint_matched(runtime: Runtime, scope: Scope) -> Matched | None:

@@ -106,7 +106,7 @@ class UnchangedRoutes:
         if inherited != start.inherited_guards:
             raise Changed
         imported = self._import_for(file, start)
-        known = KnownRoute(tuple(start.operations), start.cache_query, record.digest)
+        known = KnownRoute(tuple(start.operations), start.cache_query, record.digest, record.variation)
         return DeferredRoute(file, known, functools.partial(self._load, file, start, source, imported), self._lock)
 
     def _import_for(self, file: RouteFile, start: StartRecord) -> KnownImports:

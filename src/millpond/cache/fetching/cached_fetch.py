@@ -99,7 +99,8 @@ class CachedFetch(NamedTuple):
         scope, plan = self.scope, self.plan
         own = dict(scope.own_invalidations)
         tags = (*self.tags, *scope.own_tags)
-        return Reader(plan.revalidate, tags, own, scope.wants_fresh_data, takes_paused=scope.takes_stale_data)
+        waits, takes_paused = scope.wants_fresh_data, scope.takes_stale_data
+        return Reader(plan.revalidate, tags, own, waits, takes_paused=takes_paused, host=scope.host)
 
     def _filled(self, answer: SharedAnswer, authorized: bool) -> Filled:
         lifetime, storable = Lifetime(self.plan.revalidate), answer.status == _STORED_STATUS

@@ -107,7 +107,8 @@ class Call:
         scope = self.scope
         if scope is None:
             return Reader()
-        return Reader(None, scope.own_tags, dict(scope.own_invalidations), scope.wants_fresh_data)
+        own = dict(scope.own_invalidations)
+        return Reader(None, scope.own_tags, own, scope.wants_fresh_data, host=scope.host)
 
     @property
     def soft_timeout(self) -> float:
@@ -211,6 +212,7 @@ class Call:
             cache=cache,
             path="" if caller is None else caller.path,
             own_tags=() if caller is None else caller.own_tags,
+            host=None if caller is None else caller.host,
             is_draft=caller is not None and caller.is_draft,
             for_build=caller is not None and caller.for_build,
             project=caller.project if caller is not None else Path.cwd(),

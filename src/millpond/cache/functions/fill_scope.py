@@ -27,6 +27,7 @@ class FillScope(Scope):
     # Of the caller. It isn't held itself: a task that the function starts would keep the request that came first.
     path: str
     own_tags: tuple[str, ...]
+    host: str | None
     is_draft: bool
     for_build: bool
     chosen_life: dict[str, float] = field(default_factory=dict)

@@ -17,8 +17,10 @@ from millpond.errors import StoreError
 from millpond.messages import one_of
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of, judge
+from millpond.policy.http.headers import has
 from millpond.policy.request.path_spelling import decoded
 from millpond.policy.tags import is_own
+from millpond.policy.variants.variation import NoVariant
 from millpond.prerender.build_manifest import plans_of, read_entries
 from millpond.prerender.build_report import whole
 from millpond.prerender.fingerprints.shared_answers import shared_fingerprints
@@ -35,12 +37,12 @@ from millpond.serve.matching.request_path import below_root
 from millpond.stores.factory import inspection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from millpond.app import Millpond
     from millpond.cli.facts.declared_routes import DeclaredRoute
     from millpond.config import RevalidateEndpointConfig
-    from millpond.policy.entry import Entry
+    from millpond.policy.entry import Entry, Headers
     from millpond.policy.tags import TagRow
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
@@ -61,6 +63,8 @@ class Explanation:
     route: str | None = None
     file: str | None = None
     params: dict[str, str | int | float | list[str]] = field(default_factory=dict)
+    variant: str | None = None
+    """The host and the values that are part of the key; None: nothing is."""
     methods: list[str] = field(default_factory=list)
     mode: str | None = None
     rule: str = ""
@@ -81,8 +85,17 @@ class Explanation:
     notes: list[str] = field(default_factory=list)
 
 
-async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str, now: float) -> Explanation:
+async def explain_path(
+    app: Millpond, manifest: BuildManifest | None, given: str, now: float, headers: Headers = ()
+) -> Explanation:
     """The explanation of `given`, a path or a URL, at `now` (seconds since the epoch).
+
+    Args:
+        app: the application.
+        manifest: of its build; None: there is none.
+        given: what is asked for.
+        now: seconds since the epoch.
+        headers: of the request, with names in lower case; a host among them counts, and else that of a URL.
 
     Raises:
         BuildError: the build is damaged.
@@ -95,7 +108,7 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
         "method": "GET",
         "path": decoded(path.encode("ascii")),
         "raw_path": path.encode("ascii"),
-        "headers": [(b"host", host.encode("idna"))] if host else [],
+        "headers": [*([(b"host", host.encode("idna"))] if host and not has(headers, b"host") else []), *headers],
     }
     if app.config.base_path:
         enter_base_path(asgi, "", app.config.base_path)
@@ -128,8 +141,9 @@ async def explain_path(app: Millpond, manifest: BuildManifest | None, given: str
             return _unmatched(explanation, app, asgi)
         plan, taken = taking
         target = Target.of(plan.route, taken.segments, taken.params, fingerprint=plan.fingerprint)
-        return _answered(explanation, app, manifest, plan, target, now)
-    return _answered(explanation, app, manifest, matched.plan, matched.target, now)
+    else:
+        plan, target = matched.plan, matched.target
+    return _of_variant(explanation, app, manifest, plan, target, now, asgi["headers"])
 
 
 async def _unbuilt(app: Millpond) -> list[Plan]:
@@ -185,6 +199,36 @@ def _declined(plan: Plan) -> str:
     return f"{plan.route.pattern} ({plan.route.place('dynamic_params')}): {why}"
 
 
+def _of_variant(
+    explanation: Explanation,
+    app: Millpond,
+    manifest: BuildManifest | None,
+    plan: Plan,
+    target: Target,
+    now: float,
+    headers: Sequence[tuple[bytes, bytes]],
+) -> Explanation:
+    """The answer for the host and the values of the headers; of a host that isn't named, the first that is listed."""
+    variation = plan.route.variation
+    if variation is None or not plan.caches(target.path):
+        return _answered(explanation, app, manifest, plan, target, now)
+    named = variation.named(headers)
+    try:
+        variant = variation.variant_of(variation.selection.of(named))
+    except NoVariant as refused:
+        explanation.route, explanation.file, explanation.status = plan.route.pattern, plan.route.source, refused.status
+        explanation.rule = f"no route is called: {refused.reason}"
+        if variation.hosts:
+            explanation.rule += f"; hosts lists {', '.join(variation.hosts)}"
+        return explanation
+    if len(named) > len(headers):
+        explanation.notes.append(
+            f"the host is part of the key: this is the answer for {variant.host}; name another by --host"
+        )
+    explanation.variant = variant.text
+    return _answered(explanation, app, manifest, plan, target.with_variant(variant), now)
+
+
 def _answered(
     explanation: Explanation, app: Millpond, manifest: BuildManifest | None, plan: Plan, target: Target, now: float
 ) -> Explanation:
@@ -207,7 +251,7 @@ def _answered(
         explanation.cache = _cache(app, manifest, target, now)
         fresh = explanation.cache["revalidate"] if explanation.cache["stored"] else bool(route.config.revalidate)
         explanation.mode = "fresh" if fresh else "static"
-        explanation.rule = _stored_rule(explanation, listed=target.path in plan.listed)
+        explanation.rule = _stored_rule(explanation, listed=_is_built(manifest, target))
         if manifest is not None:
             _add_inputs(explanation, manifest, target, cache_components=app.config.cache_components)
     else:
@@ -221,7 +265,8 @@ def _answered(
 def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Target, *, cache_components: bool) -> None:
     """Add the inputs that the build observed for this path, and for the functions that its route calls."""
     record = next(record for record in manifest.routes if record.origin == target.route.origin)
-    path = next((path for path in record.paths if path.path == target.path), None)
+    variant = explanation.variant or ""
+    path = next((path for path in record.paths if (path.path, path.variant) == (target.path, variant)), None)
     inputs = [record.inputs[number] for number in path.inputs] if path is not None else []
     explanation.frozen = [f"{found}{', declared' if found.declared else ''}" for found in inputs if not found.refreshed]
     explanation.refreshed = [str(found) for found in inputs if found.refreshed]
@@ -234,10 +279,21 @@ def _add_inputs(explanation: Explanation, manifest: BuildManifest, target: Targe
         explanation.remedies = remedies(silent, cache_components=cache_components)
 
 
+def _is_built(manifest: BuildManifest | None, target: Target) -> bool:
+    """Whether the build has rendered a target, or whether one would, where there is none."""
+    variant = "" if target.variant is None else target.variant.text
+    if manifest is None:
+        variation = target.route.variation
+        return variation is None or target.variant in variation.known(variation.combinations)
+    records = (record for record in manifest.routes if record.origin == target.route.origin)
+    return any(path.path == target.path and path.variant == variant for record in records for path in record.paths)
+
+
 def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
     first = "rendered at build" if listed else "rendered at its first request, and stored"
     again = "; when it goes stale, rendered again in the background" if explanation.mode == "fresh" else ""
-    return f"one answer for everybody: {first}{again}"
+    whom = "everybody" if explanation.variant is None else f"everybody with {explanation.variant}"
+    return f"one answer for {whom}: {first}{again}"
 
 
 def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from millpond.errors import BuildError, UsageError
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, age_of, judge
-from millpond.policy.key import fingerprint_in, folders_in, is_shared, method_in, path_in
+from millpond.policy.key import fingerprint_in, folders_in, is_shared, method_in, path_in, variant_in
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.build_report import whole
@@ -109,6 +109,7 @@ def facts_of(
         "method": method_in(entry.key),
         "route": _route_of(entry),
         "path": path_in(entry.key),
+        "variant": variant_in(entry.key),
         "status": entry.status,
         "age": int(age_of(entry, now)),
         "revalidate": whole(entry.revalidate, never=False),
@@ -124,7 +125,7 @@ def facts_of(
 
 _UNREADABLE: dict[str, Any] = {
     "id": None,
-    **dict.fromkeys(("key", "kind", "method", "route", "path", "status", "size", "age")),
+    **dict.fromkeys(("key", "kind", "method", "route", "path", "variant", "status", "size", "age")),
     **dict.fromkeys(("revalidate", "expire", "stale_after")),
     "state": DAMAGED,
     "reason": DAMAGED,
@@ -159,9 +160,8 @@ def _route_of(entry: Entry) -> str | None:
 
 def entry_row(facts: dict[str, Any]) -> list[str]:
     """An entry as a row of the table: name, kind, size, age, state, lifetime, generation, hits, id, tags."""
-    asked = f"QUERY {facts['path']}" if facts["method"] == "QUERY" else facts["path"]
     return [
-        asked or printed_key(facts["key"] or DAMAGED),
+        _name_of(facts),
         facts["kind"] or "",
         human_size(facts["size"]),
         "" if facts["age"] is None else duration_cell(facts["age"]) or "0s",
@@ -174,9 +174,17 @@ def entry_row(facts: dict[str, Any]) -> list[str]:
     ]
 
 
+def _name_of(facts: dict[str, Any]) -> str:
+    """The path of an answer, with its variant, or the key of another entry."""
+    if facts["path"] is None:
+        return printed_key(facts["key"] or DAMAGED)
+    asked = f"QUERY {facts['path']}" if facts["method"] == "QUERY" else str(facts["path"])
+    return asked if facts["variant"] is None else f"{asked} [{facts['variant']}]"
+
+
 def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """An entry in full: one label and one text per line."""
-    for label in ("path", "method", "route", "kind", "status"):
+    for label in ("path", "variant", "method", "route", "kind", "status"):
         if facts[label] is not None:
             yield label, str(facts[label])
     if facts["key"] is not None:

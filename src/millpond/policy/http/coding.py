@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from millpond.policy.entry import Coding, Headers
 
 C = TypeVar("C", bound=str)
+
+_ACCEPT_ENCODING = b"accept-encoding"
 
 SMALLEST = 256
 """Bytes. A shorter body isn't compressed: it fits into one packet either way."""
@@ -104,14 +106,29 @@ def weak(etag: bytes) -> bytes:
     return etag if etag.startswith(b"W/") else b"W/" + etag
 
 
-def with_vary(headers: Headers) -> Headers:
-    """The headers with `Vary: Accept-Encoding`, for an answer that exists in several codings (RFC 9110 §12.5.5)."""
-    return headers if varies_by_coding(headers) else (*headers, (b"vary", b"accept-encoding"))
+def with_vary(headers: Headers, names: Iterable[bytes] = (_ACCEPT_ENCODING,)) -> Headers:
+    """The headers with a `Vary` that has `names`, in lower case (RFC 9110 §12.5.5); by default, for several codings."""
+    missing = [name for name in names if not _varies_by(headers, name)]
+    return (*headers, (b"vary", b", ".join(missing))) if missing else headers
 
 
 def varies_by_coding(headers: Headers) -> bool:
     """Whether caches are told that the answer depends on Accept-Encoding."""
-    return any(name == b"vary" and b"accept-encoding" in _members(value) for name, value in headers)
+    return _varies_by(headers, _ACCEPT_ENCODING)
+
+
+def varies_by_others(headers: Headers) -> bool:
+    """Whether caches are told that the answer depends on more of a request than Accept-Encoding."""
+    return any(
+        member not in (b"", _ACCEPT_ENCODING)
+        for name, value in headers
+        if name == b"vary"
+        for member in _members(value)
+    )
+
+
+def _varies_by(headers: Headers, header: bytes) -> bool:
+    return any(name == b"vary" and header in _members(value) for name, value in headers)
 
 
 def _members(value: bytes) -> list[bytes]:

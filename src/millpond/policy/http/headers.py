@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.decision import Action, Reason
 from millpond.policy.freshness import age_of
+from millpond.policy.http.coding import varies_by_others
 from millpond.policy.http.storing import says_private
-from millpond.policy.http.surrogate import cdn_cache_control, key_headers
+from millpond.policy.http.surrogate import IGNORES_VARY, cdn_cache_control, key_headers
+from millpond.policy.key import variant_in
 from millpond.policy.lifetime import YEAR, Lifetime
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ CACHING_HEADERS = {
     b"x-accel-expires",
 }
 """The headers that tell caches whether, and for how long, they may keep an answer."""
+
+_OF_CDNS = frozenset({b"cdn-cache-control", b"cloudflare-cdn-cache-control"})
 
 VOLATILE = frozenset({b"age", b"cache-status", b"cdn-cache-control", b"x-nextjs-cache"})
 """The headers that `volatile_headers` makes."""
@@ -137,10 +141,22 @@ def volatile_headers(
     headers, age = decision_headers(decision), age_of(entry, now)
     if surrogates is not None or decision.action in (Action.HIT, Action.STALE):
         headers.insert(0, (b"age", b"%d" % age))
-    if surrogates is not None and _has_cdn_cache_control(entry, decision, surrogates):
+    if surrogates is not None and _is_mixed_up(entry, surrogates):
+        headers.append((b"cdn-cache-control", b"no-store"))
+    elif surrogates is not None and _has_cdn_cache_control(entry, decision, surrogates):
         value_for_cdns = cdn_cache_control(advertised_lifetime(entry, decision), age, surrogates.max_age)
         headers.append((b"cdn-cache-control", value_for_cdns))
     return headers
+
+
+def _is_mixed_up(entry: Entry, surrogates: Surrogates) -> bool:
+    """Whether the cache in front ignores the `Vary` by which an answer's variants are told apart (`cache_vary`).
+
+    A handler that says itself what CDNs do knows better.
+    """
+    if IGNORES_VARY not in surrogates.headers or variant_in(entry.key) is None or not varies_by_others(entry.headers):
+        return False
+    return not any(name in _OF_CDNS for name, _ in entry.headers)
 
 
 def _has_cdn_cache_control(entry: Entry, decision: Decision, surrogates: Surrogates) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 KEY_HEADERS = {"cache-tag": ",", "surrogate-key": " ", "xkey": " "}
 """The headers that list an answer's keys, with their separators: Cloudflare's, Fastly's and Varnish's."""
 
+IGNORES_VARY = "cache-tag"
+"""The header of Cloudflare, which tells answers apart by their URL alone: of `Vary` it obeys Accept-Encoding only."""
+
 CACHE_GROUPS = "cache-groups"
 """RFC 9875: a structured field, a list of strings."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.answer import LostBody
     from millpond.policy.entry import Entry
+    from millpond.policy.variants.variant import Variant
     from millpond.render.scopes.dynamic_use import DynamicUse
     from millpond.render.scopes.inputs import Inputs
     from millpond.routes.route_contract import Params, Route
@@ -36,6 +37,7 @@ class TargetName(NamedTuple):
     origin: str
     segments: tuple[str, ...]
     params: Params
+    variant: Variant | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class BuildPart:
         places: int,
     ) -> BuildPart:
         """One for the routes and targets that this process has found."""
-        names = [TargetName(target.route.origin, target.segments, target.params) for target in targets]
+        names = [TargetName(each.route.origin, each.segments, each.params, each.variant) for each in targets]
         return cls(build, names, {route.origin: route.digest for route in routes}, live_paths, processes, places)
 
     def targets_of(self, routes: Sequence[Route]) -> list[Target]:
@@ -80,7 +82,9 @@ class BuildPart:
         other = next((origin for origin, digest in self.digests.items() if found.get(origin) != digest), None)
         if other is not None:
             raise BuildError(f"{other} isn't what it was when the build began.")
-        return [Target.of(by_origin[name.origin], name.segments, name.params) for name in self.targets]
+        return [
+            Target(by_origin[name.origin], name.segments, name.params, variant=name.variant) for name in self.targets
+        ]
 
 
 class _SentPage(NamedTuple):

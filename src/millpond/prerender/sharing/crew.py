@@ -214,7 +214,9 @@ class Crew(Team):
         process.end(0.0)
 
     def _what_happened(self, process: _Process, why: str) -> str:
-        under_way = [self._targets[position].readable for position in self._folder.pages(process.number).under_way()]
+        under_way = [
+            self._targets[position].readable_variant for position in self._folder.pages(process.number).under_way()
+        ]
         more = len(under_way) - _NAMED
         named = ", ".join([*under_way[:_NAMED], *([f"{more} more"] if more > 0 else [])])
         during = f" while it rendered {named}" if named else ""

@@ -33,14 +33,16 @@ class Cookies(Mapping[str, str]):
         return self
         yield
 
-    def _values(self) -> dict[str, str]:
+    def _values(self, name: object = None) -> dict[str, str]:
         # Whoever reads may belong to another run than the one that called `cookies()`.
         refuse = refuse_in_function if self._scope.request is None else refuse_in_shared_work
         refuse("cookies()")
+        if self._scope.has_keys and not self._scope.is_keyed("cookies()", name):
+            self._scope.require_live("cookies()")
         return self._scope.visible_cookies
 
     def __getitem__(self, name: str) -> str:
-        return self._values()[name]
+        return self._values(name)[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values())

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 class RequestHeaders(Headers):
     """What `headers()` returns: read-only. Awaiting it has no effect."""
 
+    def __init__(self, raw: list[tuple[bytes, bytes]], scope: OperationScope) -> None:
+        super().__init__(raw=raw)
+        self._scope = scope
+
     def record_access(self, key: object) -> None:
+        scope = self._scope
+        if scope.has_keys:
+            if not scope.is_keyed("headers()", key):
+                scope.require_live("headers()")
+            if scope.request is None:  # made up: nothing in it is a visitor's
+                refuse_in_function("headers()", key)
+                return
         if Headers.__len__(self):  # under force-static there is nothing to protect
             refuse_in_shared_work("headers()", key)  # the reader may belong to another run
 
@@ -41,34 +52,38 @@ class Connection:
 def headers() -> RequestHeaders:
     """The headers of the current request; empty under `force-static`. `await` before it is optional.
 
-    Makes a GET live (R3.9).
+    Makes a GET live (R3.9); but headers that `cache_vary` names are part of the key, and can be read by a static one.
 
     Raises:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
     scope = required("headers()").require_operation("headers()")
-    scope.require_live("headers()")
-    return RequestHeaders(raw=_visible_headers(scope))
+    if not scope.has_keys:
+        scope.require_live("headers()")
+    return RequestHeaders(_visible_headers(scope), scope)
 
 
 def _visible_headers(scope: OperationScope) -> list[tuple[bytes, bytes]]:
     if scope.has_empty_request or scope.request is None:
-        return []
+        variant = scope.target.variant
+        return [] if variant is None else list(variant.headers)
     return list(scope.request.scope["headers"])
 
 
 def cookies() -> Cookies:
     """The cookies of the current request; it can also set some with the answer. `await` before it is optional.
 
-    Makes a GET live (R3.9); under `force-static` there are none.
+    Makes a GET live (R3.9); under `force-static` there are none. Cookies that `cache_vary` names are part of the key,
+    and can be read by a static GET.
 
     Raises:
         StaticOnlyError: in a live GET of a route with `dynamic = "error"` (R2.17).
         UsageError: outside of a handler.
     """
     scope = required("cookies()").require_operation("cookies()")
-    scope.require_live("cookies()")
+    if not scope.has_keys:
+        scope.require_live("cookies()")
     return Cookies(scope)
 
 

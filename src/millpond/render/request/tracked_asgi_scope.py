@@ -140,7 +140,7 @@ class TrackedASGIScope(dict[str, Any]):
 
     def __init__(self, scope: dict[str, Any], render: SharedScope) -> None:
         super().__init__(scope)
-        self._render = render
+        self.render = render
         state = scope.get("state")
         if type(state) is dict and render.target.route.shares_request_state:
             self["state"] = StateKeys(state, render)
@@ -173,14 +173,14 @@ class TrackedASGIScope(dict[str, Any]):
     def __contains__(self, key: object) -> bool:
         found = super().__contains__(key)
         if not found:
-            record_absent(self._render, "request.scope", key)
+            record_absent(self.render, "request.scope", key)
         return found
 
     def _on_key(self, key: str) -> None:
         if key in _API_OF_KEY:
-            _record(self._render, key)
+            _record(self.render, key)
         elif not super().__contains__(key):
-            record_absent(self._render, "request.scope", key)
+            record_absent(self.render, "request.scope", key)
 
 
 def guarded(scope: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,13 @@ from starlette.requests import HTTPConnection, Request
 
 from millpond.internals.starlette_names import make_by
 from millpond.render.request.access import is_shared_work, read_by_tracer, refuse_in_function, refuse_in_shared_work
-from millpond.render.request.tracked_asgi_scope import GUARDED, SHARED_RENDER, plain_value, untracked
+from millpond.render.request.tracked_asgi_scope import (
+    GUARDED,
+    SHARED_RENDER,
+    TrackedASGIScope,
+    plain_value,
+    untracked,
+)
 from millpond.render.request.tracked_mappings import TrackedCookies, TrackedHeaders, TrackedQuery, TrackedState
 from millpond.render.scopes.dynamic_use import named
 
@@ -257,18 +263,23 @@ def _is_of_body(header: object) -> bool:
 
 
 class TrackedRequest(GuardedRequest):
-    """A request that also records reads on its scope (R3.9). In a shared render it is empty."""
+    """A request that also records reads on its scope (R3.9). In a shared render it has what is part of the key."""
 
-    _tracking: OperationScope
+    @property
+    def _run(self) -> OperationScope:
+        """The run that reads are recorded of: a request of middleware's own belongs to the render that it is in."""
+        tracking: OperationScope = self.plain[SHARED_RENDER] if self._tracking is None else self._tracking
+        return tracking
 
     def record_access(self, api: str, key: object = None) -> None:
         self.refuse(api, key)
-        if api in _QUERY and self._tracking.query_is_key:
-            return  # the query that is visible here is part of the key
-        if (api in _BODY or (api == "request.headers" and _is_of_body(key))) and self._tracking.body_is_key:
+        run = self._run
+        if (api in _QUERY and run.query_is_key) or run.is_keyed(api, key):
+            return  # what is visible here is part of the key
+        if (api in _BODY or (api == "request.headers" and _is_of_body(key))) and run.body_is_key:
             return
         if not read_by_tracer(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller's frame
-            self._tracking.record_access(named(api, key))
+            run.record_access(named(api, key))
 
     # A tracer gets untracked objects, since it may keep them and read them later.
 
@@ -337,7 +348,12 @@ def guard_requests() -> None:
 
 def _new(cls: type[HTTPConnection], scope: Any = None, *args: Any, **kwargs: Any) -> HTTPConnection:
     del args, kwargs
-    if scope is not None and scope.get(GUARDED):
+    if scope is None:
+        return object.__new__(cls)
+    if cls is Request and isinstance(scope, TrackedASGIScope) and scope.render.has_keys:
+        # Middleware's own: in its headers some are part of the key, and the scope's list doesn't tell which are read.
+        return object.__new__(TrackedRequest)
+    if scope.get(GUARDED):
         if cls is Request:
             return object.__new__(GuardedRequest)
         cls = _of_kind(GuardedRequest if issubclass(cls, Request) else GuardedConnection, cls)

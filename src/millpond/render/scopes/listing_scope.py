@@ -33,6 +33,11 @@ class ListingScope(Scope):
         return ()
 
     @property
+    def host(self) -> None:
+        """The paths are those of all hosts."""
+        return
+
+    @property
     def is_draft(self) -> bool:
         return False
 

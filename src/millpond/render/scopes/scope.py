@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from millpond.render.target import Target
 
 
+_COOKIES, _HEADERS = ("request.cookies", "cookies()"), ("request.headers", "headers()")
+"""What messages call the mappings of a request."""
+
+
 class Phase(Enum):
     """How far a run has come."""
 
@@ -88,6 +92,11 @@ class Scope(ABC):
     @abstractmethod
     def own_tags(self) -> tuple[str, ...]:
         """The tags that the answer has by its path; data that it reads is checked against them, too (R6.4)."""
+
+    @property
+    @abstractmethod
+    def host(self) -> str | None:
+        """The host that is answered for, where that is part of the answer's key."""
 
     @property
     @abstractmethod
@@ -241,6 +250,10 @@ class OperationScope(Scope):
         return self.target.own_tags
 
     @property
+    def host(self) -> str | None:
+        return self.target.host
+
+    @property
     def has_empty_request(self) -> bool:
         """Whether `force-static` gives GET an empty request, wherever it runs (R3.12 to R3.14; D3)."""
         if self.method != "GET" or not self.segment.forces_static:
@@ -264,6 +277,23 @@ class OperationScope(Scope):
     def body_is_key(self) -> bool:
         """Whether the body that is visible here is part of the key, with its type."""
         return False
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether some headers or cookies may be part of the key, so that each read must be looked at."""
+        return self.target.variant is not None
+
+    def is_keyed(self, api: str, key: object) -> bool:
+        """Whether what is read through `api` is part of the key, so that reading it is fine.
+
+        Args:
+            api: what messages call a mapping of the request.
+            key: what is read of it.
+        """
+        variant = self.target.variant
+        if variant is None or not isinstance(key, str):
+            return False
+        return key in variant.cookies if api in _COOKIES else api in _HEADERS and key.lower() in variant.header_names
 
     @property
     @abstractmethod

@@ -77,7 +77,7 @@ class SharedScope(OperationScope):
 
     @property
     def visible_cookies(self) -> dict[str, str]:
-        return {}
+        return {} if self.target.variant is None else self.target.variant.cookies
 
     @property
     def is_draft(self) -> bool:
@@ -107,6 +107,10 @@ class SharedScope(OperationScope):
     def query_is_key(self) -> bool:
         """Not for guards: a token may be revoked."""
         return bool(self.segment.cache_query) and self._guard() is None
+
+    def is_keyed(self, api: str, key: object) -> bool:
+        """Not for guards, as with the query."""
+        return OperationScope.is_keyed(self, api, key) and self._guard() is None
 
     @property
     def body_is_key(self) -> bool:

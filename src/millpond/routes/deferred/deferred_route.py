@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from millpond.policy.variants.variation import Variation
     from millpond.routes.scan import RouteFile
 
 
@@ -24,6 +25,8 @@ class KnownRoute:
     """The parameters of the query that are part of an answer's key."""
     digest: str
     """As `Route.digest`."""
+    variation: Variation | None = None
+    """What else of a request is part of the key."""
 
 
 class _OfLoaded:
@@ -94,6 +97,10 @@ class DeferredRoute(FileRoute):
     @property
     def cache_query(self) -> Sequence[str]:
         return self._known.cache_query
+
+    @property
+    def variation(self) -> Variation | None:
+        return self._known.variation
 
     @property
     def methods(self) -> list[str]:

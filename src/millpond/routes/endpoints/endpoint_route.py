@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from millpond.policy.segment import OPTION_NAMES
 from millpond.routes.endpoints.bracketed_path import spellings
 from millpond.routes.endpoints.listed_paths import listed_paths
 from millpond.routes.endpoints.matched_path import matched_path, segments_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from millpond.routes.endpoints.static import StaticMark
     from millpond.routes.route_contract import Operation, Params
 
-_OPTIONS = ("dynamic", "revalidate", "dynamic_params", "fetch_cache", "frozen_ok", "generate_static_params")
+_OPTIONS = (*OPTION_NAMES, "generate_static_params")
 
 
 class EndpointRoute(Route):
@@ -39,6 +40,7 @@ class EndpointRoute(Route):
         mark_place: where `@static` stands.
         digest: of the file.
         reach: looks for routes in front of it.
+        config: what `@static` says, with what the configuration says for all routes; None: the former alone.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class EndpointRoute(Route):
         mark_place: Place,
         digest: str,
         reach: Reach,
+        config: SegmentConfig | None = None,
     ) -> None:
         self.route, self.mark = route, mark
+        self._config = mark.config if config is None else config
         self._operations: Mapping[str, Operation] = {"GET": get}
         self._origin, self._source, self._mark_place = origin, source, mark_place
         self._digest = guarded_digest(digest, get.guards)
@@ -87,7 +91,7 @@ class EndpointRoute(Route):
 
     @property
     def config(self) -> SegmentConfig:
-        return self.mark.config
+        return self._config
 
     @property
     def segments(self) -> None:

@@ -34,6 +34,9 @@ _OPTIONS = (
     "dynamic",
     "dynamic_params",
     "cache_query",
+    "cache_host",
+    "hosts",
+    "cache_vary",
     "fetch_cache",
     "frozen_ok",
     "compression_dictionary",
@@ -54,6 +57,12 @@ class StaticMark:
     file: str
     """Absolute."""
     line: int
+    said: frozenset[str] = frozenset()
+    """The names of the segment config that it gives."""
+
+    def says(self, name: str) -> bool:
+        """Whether it gives an option of the segment config."""
+        return name in self.said
 
 
 @overload
@@ -67,6 +76,9 @@ def static(
     tags: Iterable[str] = (),
     params: ParamsList | Callable[[], ParamsList | Awaitable[ParamsList]] | None = None,
     cache_query: Sequence[str] = (),
+    cache_host: bool | None = None,
+    hosts: Sequence[str] = (),
+    cache_vary: Mapping[str, Sequence[str]] | None = None,
     dynamic: Literal["auto", "force-static", "error", "force-dynamic"] | None = None,
     dynamic_params: bool | None = None,
     fetch_cache: str | None = None,
@@ -83,6 +95,9 @@ def static(
     tags: Iterable[str] = (),
     params: ParamsList | Callable[[], ParamsList | Awaitable[ParamsList]] | None = None,
     cache_query: Sequence[str] = (),
+    cache_host: bool | None = None,
+    hosts: Sequence[str] = (),
+    cache_vary: Mapping[str, Sequence[str]] | None = None,
     dynamic: str | None = None,
     dynamic_params: bool | None = None,
     fetch_cache: str | None = None,
@@ -106,6 +121,10 @@ def static(
         params: the parameters of the paths to render at build: a list of dicts, with values as the path's convertors
             take them, or a function, sync or async, that returns one. Others are rendered at their first request.
         cache_query: the query parameters that are part of the key; no others can be read.
+        cache_host: True: the request's host is part of the key, and can be read as `request.url.hostname`.
+        hosts: the hosts that there are, with `cache_host`; others are 421.
+        cache_vary: finite values of a language, cookies and headers that are part of the key, and can be read, such as
+            `{"accept-language": ["en", "de"]}`; others count as the first.
         dynamic: as in a route file (R2.16): "force-static" gives the endpoint an empty request, "error" refuses reads
             of the request at build, "force-dynamic" makes the route live.
         dynamic_params: False: paths that `params` doesn't list are 404 (R2.19).
@@ -123,6 +142,9 @@ def static(
         "tags": tags,
         "params": params,
         "cache_query": cache_query,
+        "cache_host": cache_host,
+        "hosts": hosts,
+        "cache_vary": cache_vary,
         "dynamic": dynamic,
         "dynamic_params": dynamic_params,
         "fetch_cache": fetch_cache,
@@ -225,7 +247,8 @@ def _mark(given: Mapping[str, Any], frame: FrameType) -> StaticMark:
     shown = [f"{name}={value!r}" for name, value in said.items()]
     shown += [f"tags={list(tags)!r}"] if tags else []
     shown += ["params=…"] if params is not None else []
-    return StaticMark(config, tags, params, f"@static({', '.join(shown)})", frame.f_code.co_filename, frame.f_lineno)
+    written, code = f"@static({', '.join(shown)})", frame.f_code
+    return StaticMark(config, tags, params, written, code.co_filename, frame.f_lineno, frozenset(said))
 
 
 def _tags(given: object, place: Place) -> tuple[str, ...]:
@@ -256,6 +279,8 @@ def _contradiction(config: SegmentConfig, tags: tuple[str, ...], params: object)
             "tags": bool(tags),
             "params": params is not None,
             "cache_query": bool(config.cache_query),
+            "cache_host": bool(config.cache_host),
+            "cache_vary": bool(config.cache_vary),
         }
         other = next((name for name, is_given in others.items() if is_given), None)
         if other is not None:

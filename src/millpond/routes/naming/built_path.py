@@ -83,6 +83,12 @@ def check_text(function: str, path: object) -> None:
         raise UsageError(f'{function}: {_kind(path)} is no path: give text such as "/products/7".')
 
 
+def has_parameter(route: object, name: str) -> bool:
+    """Whether a text is a pattern with a parameter of this name."""
+    found = PARAMETER.finditer(bracketed(route)) if isinstance(route, str) else ()
+    return name in {identifier(each["any"] or each["many"] or each["one"]) for each in found}
+
+
 class _Values:
     """The values of a call, as the parts of its pattern ask for them."""
 

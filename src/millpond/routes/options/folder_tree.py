@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -25,13 +26,16 @@ class FolderTree:
         project: the project's folder.
         app_dir: the folder of the routes.
         router: the application's; by default, one without options.
+        outermost: what the configuration says for all routes.
     """
 
-    def __init__(self, project: Path, app_dir: Path, router: APIRouter | None = None) -> None:
-        self._project, self._app_dir = project, app_dir
+    def __init__(
+        self, project: Path, app_dir: Path, router: APIRouter | None = None, outermost: Folders = NO_FOLDERS
+    ) -> None:
+        self._project, self._app_dir, self._outermost = project, app_dir, outermost
         self._router = APIRouter() if router is None else router
         self._loaded: dict[RouterPath, RouterModule] = {}
-        self._above: dict[tuple[RouterPath, ...], tuple[Folders, APIRouter]] = {(): (NO_FOLDERS, self._router)}
+        self._above: dict[tuple[RouterPath, ...], tuple[Folders, APIRouter]] = {(): (outermost, self._router)}
 
     @property
     def loaded(self) -> Iterable[RouterModule]:
@@ -46,7 +50,7 @@ class FolderTree:
         """
         known = self._above.get(file.routers)
         if known is None:
-            folders = Folders(tuple(self._load(each) for each in file.routers))
+            folders = replace(self._outermost, routers=tuple(self._load(each) for each in file.routers))
             known = self._above[file.routers] = folders, router_below(self._router, folders)
         return known
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from millpond.errors import Place
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from millpond.errors import Place
     from millpond.policy.segment import SegmentConfig
     from millpond.routes.options.router_file import RouterModule
 
@@ -26,6 +27,10 @@ class Folders:
     """The `router.py` files above one route, outermost first."""
 
     routers: tuple[RouterModule, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What the configuration says for all routes: values by the names of the segment config."""
+    given_by: str = ""
+    """The file of the configuration, for messages."""
 
     @property
     def gives_tags(self) -> bool:
@@ -44,8 +49,10 @@ class Folders:
             defined: the names that it defines; those hold.
         """
         inherited = [(name, router) for name, router in self.defaults() if name not in defined]
-        changes: dict[str, Any] = {name: getattr(router.config, name) for name, router in inherited}
-        places = {name: router.place(name) for name, router in inherited}
+        changes = {name: value for name, value in self.given.items() if name not in defined}
+        places = {name: Place(self.given_by) for name in changes}
+        changes |= {name: getattr(router.config, name) for name, router in inherited}
+        places |= {name: router.place(name) for name, router in inherited}
         return (dataclasses.replace(own, **changes) if changes else own), places
 
     def digest(self, own: str) -> str:

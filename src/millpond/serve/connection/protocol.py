@@ -169,6 +169,10 @@ class HitProtocol(BoundedProtocol):
         cached_path = self.hits.cached_path(path)
         if cached_path is None or self._needs_asgi or not self._has_host:
             return None
+        if cached_path.selection is not None:
+            cached_path = self.hits.variant(path, cached_path.selection, self.headers)
+            if cached_path is None:
+                return None
         if (question and cached_path.queried) or not self._is_in_bounds():
             return None
         parser = self.parser
