@@ -126,6 +126,7 @@ def stale_at_once(bench: Bench) -> Case:
         f"Hits while {STALE:,} other pages are stale at once, and {_AT_ONCE} clients ask for them",
         bench.entrant(peer, name="millpond", title="Millpond", beside=lambda: asked(stale=True)),
         bench.entrant(peer, name="millpond-fresh", title="Millpond, none stale", beside=lambda: asked(stale=False)),
+        bench.entrant(peer, name="millpond-idle", title="Millpond, nobody asks for others"),
         rounds=min(3, bench.rounds),
         seconds=3 * bench.seconds,  # until most of them have been asked for
     )

@@ -211,3 +211,20 @@ async def test_a_run_that_has_ended_is_freed_without_a_garbage_collection(projec
             assert len(left) <= 1
         finally:
             gc.enable()
+
+
+async def test_with_one_place_a_refresh_that_never_ends_makes_room_after_its_time(project: Project) -> None:
+    project.routes({"/p/[id]": SLOW, "/q": "revalidate = 60\nversion = 1\nasync def GET(): return version"})
+    cache = {"refreshes_at_once": 1, "render_timeout": 0.05}
+    async with project.serving(cache=cache, build={"concurrency": 1}) as served:
+        module = served.module("/p/[id]")
+        module.renders = 40  # none of them ends
+        served.module("/q").version = 2
+        project.clock.move(61)
+        assert await served.cache("/p/1") == "STALE"
+        assert await served.cache("/q") == "STALE"
+        await turns()
+        assert module.running == 1
+        await served.settle()
+        assert await served.body("/q") == "2"
+        assert await served.cache("/p/1") == "HIT"  # the last good answer, until the next attempt

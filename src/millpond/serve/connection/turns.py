@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-MOST_IN_A_TURN = 8
+MOST_IN_A_TURN = 4
 """Requests that begin in one turn of the event loop; with more, the loop would look at its sockets less often."""
 
 
