@@ -42,7 +42,7 @@ class Target:
         fingerprint: str = "",
     ) -> Target:
         query = canonical_query(route.cache_query, query_string)
-        return cls(route, tuple(segments), params, query, fingerprint)
+        return cls(route, tuple(segments), params, query, fingerprint=fingerprint)
 
     @cached_property
     def path(self) -> str:
