@@ -93,7 +93,7 @@ def test_ls_as_json_has_all_facts(pond: Pond) -> None:
     assert facts.pop("size") > 200
     assert 0 <= facts.pop("age") < 60
     assert 0 < facts.pop("ttl") <= 60
-    assert len(facts.pop("build")) == 16
+    assert len(facts.pop("build")) == 20
     assert facts == {
         "key": "response\0app/items/[id]/route.py\0/items/1\0",
         "kind": "response",

@@ -10,7 +10,7 @@ import pytest
 
 from cli_project import call
 from millpond.prerender.fingerprints import installed_versions, project_files
-from millpond.prerender.fingerprints.written_names import Mentions, WrittenNames
+from millpond.prerender.fingerprints.written_names import WrittenNames, reads_by_fields
 from millpond.routes.imports import forget
 
 if TYPE_CHECKING:
@@ -200,9 +200,11 @@ def test_a_variable_that_code_mentions_counts_and_another_does_not(site: Site, m
 def test_variables_that_settings_read_by_the_names_of_fields_are_mentioned(field: str) -> None:
     code = compile(f"class Settings(BaseSettings, env_prefix='SHOP_'):\n    {field}\n", "settings.py", "exec")
     environ = {"SHOP_ANY": "1", "Currency": "2", "OTHER": "3", "HOME": "/", "PATH": "/bin"}
-    written = [WrittenNames.of(code)]
-    assert Mentions(written, ["pydantic_settings"]).variables(environ) == ["Currency", "SHOP_ANY"]
-    assert Mentions(written, ["pydantic"]).variables(environ) == []
+    written = WrittenNames.of(code)
+    assert written.variables(environ, by_fields=True) == {"Currency", "SHOP_ANY"}
+    assert written.variables(environ, by_fields=False) == set()
+    assert reads_by_fields(["pydantic_settings"])
+    assert not reads_by_fields(["pydantic"])
 
 
 def test_a_variable_that_a_page_of_the_build_has_read_under_a_made_up_name_counts(

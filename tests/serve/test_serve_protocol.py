@@ -61,7 +61,7 @@ async def test_a_connection_that_is_closing_gets_nothing_more(project: Project) 
     async with three_ways(project) as ways:
         protocol, wire, state = ways.socket.connect()
         protocol.data_received(GET)
-        protocol.shutdown()
+        protocol.transport.close()
         written = bytes(wire.written)
         protocol.data_received(GET)
         await asyncio.gather(*state.tasks)
@@ -81,6 +81,35 @@ async def test_who_has_just_connected_is_answered_before_the_server_ends(project
             assert b'{"plain":true}' in wire.written
             assert wire.closed
             timers.move(5)
+
+
+async def test_who_uses_its_connection_is_answered_once_more_before_the_server_ends(project: Project) -> None:
+    async with three_ways(project) as ways:
+        for way in (ways.socket, ways.asgi):
+            protocol, wire, timers = connect(way)
+            protocol.data_received(GET)
+            await asyncio.gather(*protocol.server_state.tasks)
+            wire.written.clear()
+            protocol.shutdown()
+            assert not wire.closed
+            protocol.data_received(GET)
+            await asyncio.gather(*protocol.server_state.tasks)
+            assert b"connection: close" in wire.written
+            assert b'{"plain":true}' in wire.written
+            assert wire.closed
+            timers.move(5)
+
+
+async def test_a_connection_that_was_not_used_for_long_is_closed_at_once_when_the_server_ends(
+    project: Project,
+) -> None:
+    async with three_ways(project) as ways:
+        protocol, wire, timers = connect(ways.socket)
+        protocol.data_received(GET)
+        for _ in range(8):
+            timers.move(1)
+        protocol.shutdown()
+        assert wire.closed
 
 
 async def test_who_has_connected_and_asks_nothing_is_left_when_the_server_ends(project: Project) -> None:

@@ -48,7 +48,7 @@ class Target:
         fingerprint: str = "",
     ) -> Target:
         query = canonical_query(route.cache_query, query_string)
-        return cls(route, tuple(segments), params, query, fingerprint)
+        return cls(route, tuple(segments), params, query, fingerprint=fingerprint)
 
     @property
     def method(self) -> str:

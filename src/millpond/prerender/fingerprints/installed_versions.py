@@ -25,6 +25,7 @@ class InstalledVersions:
     """The distributions of this environment, as far as they were asked for."""
 
     _needed: dict[str, frozenset[str]] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
 
     def of(self, packages: Iterable[str]) -> list[str]:
         """Of the distributions that have these packages, and of all that they need: "name version", sorted.
@@ -35,7 +36,13 @@ class InstalledVersions:
         # One that is installed as a link to its source doesn't say which packages it has: its name must do.
         found = {normalised(name) for package in packages for name in self._by_package.get(package, (package,))}
         needed = frozenset[str]().union(*map(self._with_needed, found))
-        return sorted(f"{name} {self._installed[name].version}" for name in needed)
+        return sorted(map(self._with_version, needed))
+
+    def _with_version(self, name: str) -> str:
+        known = self._versions.get(name)
+        if known is None:
+            known = self._versions[name] = f"{name} {self._installed[name].version}"
+        return known
 
     @cached_property
     def python(self) -> str:

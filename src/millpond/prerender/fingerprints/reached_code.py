@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millpond.cache.functions.code.module_sources import code_of, reached_sources
+from millpond.cache.functions.code.module_sources import code_of, project_source
 from millpond.config.project.project_folders import below
 from millpond.prerender.fingerprints.written_names import WrittenNames
 from millpond.prerender.sources.built_sources import is_source
@@ -48,7 +48,6 @@ class ReachedCode:
         return imported - {name.partition(".")[0] for name in self.sources}
 
 
-@dataclass(slots=True)
 class ProjectCode:
     """The modules of a project that are loaded, after all routes were.
 
@@ -57,84 +56,81 @@ class ProjectCode:
         routes: all of the application's.
     """
 
-    project: Path
-    routes: Sequence[Route]
-    _written: dict[str, WrittenNames] = field(default_factory=dict)
+    def __init__(self, project: Path, routes: Sequence[Route]) -> None:
+        self._project, self._routes = project, routes
+        self._sources: dict[str, list[ModuleSource | None]] = {}
+        self._written: dict[str, WrittenNames] = {}
+        self._loaded = {name: file for name, module in list(sys.modules.items()) if (file := _file(module)) is not None}
+        self._by_file = {file: name for name, file in self._loaded.items()}
 
     def of_route(self, route: Route) -> ReachedCode:
         """What one route is made of, besides what stands before all routes."""
-        return _reached(self._modules_of(route))
+        return self._reached(self._named(route))
 
     def before_all(self) -> ReachedCode:
         """What may shape every answer: modules that no route file has imported, and those that make the application."""
-        of_routes = [module for route in self.routes if isinstance(route, FileRoute) for module in _of_file(route)]
-        reached = _reached(of_routes).sources
-        chosen = [
-            module
-            for name, module in self._loaded()
-            if name not in reached or self._makes_application(name) or _is_instrumentation(module, self.project)
-        ]
-        return _reached(module for module in chosen if module not in of_routes)
+        of_routes = {name for route in self._routes if isinstance(route, FileRoute) for name in self._named(route)}
+        reached, instrumentation = self._reached(of_routes).sources, str(self._project / _INSTRUMENTATION)
+        return self._reached(
+            name
+            for name, file in self._of_project()
+            if name not in of_routes
+            and (name not in reached or file == instrumentation or self._makes_application(name))
+        )
 
-    def written(self, code: ReachedCode) -> Iterator[WrittenNames]:
-        """What is written in modules."""
-        for name in code.sources:
-            if name not in self._written:
-                self._written[name] = WrittenNames.of(code_of(name))
-            yield self._written[name]
+    def written(self, name: str) -> WrittenNames:
+        """What is written in a module."""
+        known = self._written.get(name)
+        if known is None:
+            known = self._written[name] = WrittenNames.of(code_of(name))
+        return known
 
-    def _loaded(self) -> Iterator[tuple[str, ModuleType]]:
-        relative_path = below(self.project)
-        for name, module in list(sys.modules.items()):
-            file = _file(module)
-            relative = None if file is None else relative_path(file)
+    def _of_project(self) -> Iterator[tuple[str, str]]:
+        relative_path = below(self._project)
+        for name, file in self._loaded.items():
+            relative = relative_path(file)
             if relative and is_source(relative):
-                yield name, module
+                yield name, file
 
     def _makes_application(self, name: str) -> bool:
-        return any(not _APPLICATIONS.isdisjoint(each.names) for each in self.written(ReachedCode({name: None})))
+        return not _APPLICATIONS.isdisjoint(self.written(name).names)
 
-    def _modules_of(self, route: Route) -> Iterator[ModuleType]:
+    def _named(self, route: Route) -> Iterator[str]:
+        """The modules that say what a route does, and the packages that these are in."""
+        names: list[str | None] = []
         if isinstance(route, FileRoute):
-            yield from _of_file(route)
-            return
-        for operation in route.operations.values():
-            module = sys.modules.get(operation.told.endpoint.__module__)
-            if module is not None:
-                yield from _with_packages(module)
+            names += [self._by_file.get(str(router.path)) for router in route.file.routers]
+            names += [] if route.file.is_answer else [route.module.module.__name__]
+        else:
+            names += [operation.told.endpoint.__module__ for operation in route.operations.values()]
+        for name in names:
+            yield from () if name is None else _with_packages(name)
+
+    def _reached(self, names: Iterable[str]) -> ReachedCode:
+        found: dict[str, ModuleSource | None] = {}
+        waiting, looked_at = list(names), set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in looked_at:
+                continue
+            looked_at.add(name)
+            for source in self._source_of(name):
+                found[name] = source
+                waiting.extend(source.imports if source is not None else ())
+        return ReachedCode(found)
+
+    def _source_of(self, name: str) -> list[ModuleSource | None]:
+        known = self._sources.get(name)
+        if known is None:
+            known = self._sources[name] = project_source(name)
+        return known
 
 
-def _of_file(route: FileRoute) -> Iterator[ModuleType]:
-    """The modules of a route file, of the router files above it, and of the packages that these are in."""
-    if not route.file.is_answer:
-        yield from _with_packages(route.module.module)
-    above = {str(router.path) for router in route.file.routers}
-    if above:
-        for module in list(sys.modules.values()):
-            if _file(module) in above:
-                yield from _with_packages(module)
-
-
-def _with_packages(module: ModuleType) -> Iterator[ModuleType]:
-    names = module.__name__.split(".")
-    for length in range(1, len(names) + 1):
-        found = sys.modules.get(".".join(names[:length]))
-        if found is not None:
-            yield found
-
-
-def _reached(modules: Iterable[ModuleType]) -> ReachedCode:
-    sources: dict[str, ModuleSource | None] = {}
-    for module in modules:
-        if module.__name__ not in sources and _file(module) is not None:
-            sources |= reached_sources(module)
-    return ReachedCode(sources)
+def _with_packages(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:length]) for length in range(1, len(parts) + 1))
 
 
 def _file(module: ModuleType) -> str | None:
     file = getattr(module, "__dict__", {}).get("__file__")  # a lazy module must not be woken
     return file if isinstance(file, str) else None
-
-
-def _is_instrumentation(module: ModuleType, project: Path) -> bool:
-    return _file(module) == str(project / _INSTRUMENTATION)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,11 +25,11 @@ from millpond.prerender.fingerprints.installed_versions import InstalledVersions
 from millpond.prerender.fingerprints.project_files import ProjectFiles
 from millpond.prerender.fingerprints.reached_code import ProjectCode, ReachedCode
 from millpond.prerender.fingerprints.stretched_values import stretched
-from millpond.prerender.fingerprints.written_names import Mentions
+from millpond.prerender.fingerprints.written_names import reads_by_fields
 from millpond.prerender.sources.built_sources import config_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
     from pathlib import Path
 
     from millpond.config import Config
@@ -45,8 +45,8 @@ class _Used(NamedTuple):
     """Some code, and what it mentions."""
 
     code: ReachedCode
-    variables: Sequence[str]
-    files: Collection[str]
+    variables: Set[str] = frozenset()
+    files: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class RouteFingerprints:
     functions: Sequence[FunctionRecord]
     opened: frozenset[str]
     environ: Mapping[str, str]
+    _mentions: dict[tuple[str, bool], tuple[Set[str], Set[str]]] = field(default_factory=dict)
+    """What was found in modules."""
 
     def of(self, records: Sequence[RouteRecord]) -> list[RouteRecord]:
         """The records of all routes, those of static ones with their fingerprints."""
@@ -112,8 +114,18 @@ class RouteFingerprints:
                 yield from function.inputs
 
     def _used(self, code: ReachedCode) -> _Used:
-        mentions = Mentions(self._code.written(code), code.packages)
-        return _Used(code, mentions.variables(self.environ), self._files.mentioned(mentions.parts_of_paths))
+        by_fields = reads_by_fields(code.packages)
+        mentioned = [self._mentioned_in(name, by_fields=by_fields) for name in code.sources]
+        return _Used(code, *(frozenset[str]().union(*each) for each in zip(*mentioned, strict=True)))
+
+    def _mentioned_in(self, module: str, *, by_fields: bool) -> tuple[Set[str], Set[str]]:
+        """The variables and the files that one module mentions."""
+        known = self._mentions.get((module, by_fields))
+        if known is None:
+            written = self._code.written(module)
+            variables = written.variables(self.environ, by_fields=by_fields)
+            known = self._mentions[module, by_fields] = variables, self._files.mentioned(written.parts_of_paths())
+        return known
 
     @cached_property
     def _used_by(self) -> dict[str, _Used]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +23,7 @@ _SUFFIX = re.compile(r"\*?(\.\w+)")
 
 
 class WrittenNames(NamedTuple):
-    """Names and texts of some code."""
+    """Names and texts of the code of one module."""
 
     names: frozenset[str] = frozenset()
     """Its identifiers."""
@@ -42,36 +41,30 @@ class WrittenNames(NamedTuple):
             texts.update(text for text in _texts(part.co_consts) if len(text) <= _LONGEST and "\n" not in text)
         return cls(frozenset(names), frozenset(texts))
 
-
-class Mentions:
-    """What some code may use, as its names are written there.
-
-    Args:
-        written: of all modules.
-        packages: the installed packages that they import.
-    """
-
-    def __init__(self, written: Iterable[WrittenNames], packages: Iterable[str]) -> None:
-        parts = list(written)
-        self._names = frozenset[str]().union(*(part.names for part in parts))
-        self._texts = frozenset[str]().union(*(part.texts for part in parts))
-        self._by_fields = not _READ_BY_FIELDS.isdisjoint(packages)
-
-    @cached_property
-    def parts_of_paths(self) -> frozenset[str]:
+    def parts_of_paths(self) -> set[str]:
         """What may be the name of a file or folder; a suffix such as ".json" for all files with it."""
-        pieces = {piece for text in self._texts for piece in text.split("/")}
+        pieces = {piece for text in self.texts for piece in text.split("/")}
         suffixes = (_SUFFIX.fullmatch(piece) for piece in pieces if piece.startswith((".", "*")))
-        return frozenset(pieces.union(found[1] for found in suffixes if found is not None)) - {"", ".", ".."}
+        return pieces.union(found[1] for found in suffixes if found is not None) - {"", ".", ".."}
 
-    def variables(self, environ: Mapping[str, str]) -> list[str]:
-        """The environment variables that are set and that it may read."""
-        named = environ.keys() & self._texts
-        if self._by_fields:
-            fields = {name.lower() for name in self._names | self._texts}
+    def variables(self, environ: Mapping[str, str], *, by_fields: bool) -> set[str]:
+        """The environment variables that are set and that it may read.
+
+        Args:
+            environ: the environment.
+            by_fields: whether a package derives their names from those of fields; see `reads_by_fields`.
+        """
+        named = environ.keys() & self.texts
+        if by_fields:
+            fields = {name.lower() for name in self.names | self.texts}
             prefixes = tuple(field for field in fields if field.endswith("_") and field.strip("_"))
             named |= {name for name in environ if name.lower() in fields or name.lower().startswith(prefixes)}
-        return sorted(named - _OF_THE_MACHINE)
+        return named - _OF_THE_MACHINE
+
+
+def reads_by_fields(packages: Iterable[str]) -> bool:
+    """Whether code that imports these packages may read variables without writing their names."""
+    return not _READ_BY_FIELDS.isdisjoint(packages)
 
 
 def _parts(code: CodeType) -> Iterator[CodeType]:

@@ -66,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
     max_body_bytes: int | None
     max_connections: int
     linger: float
-    """Seconds that a shutdown leaves to clients that use their connections."""
+    """Seconds that a shutdown leaves to clients that have used their connections."""
     timeouts: Timeouts
     proxies: Proxies | None
     """Those that are trusted to name the client, for the access log."""
@@ -310,7 +310,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().shutdown()
             return
         self._is_last = True
-        self.loop.call_later(self.linger, self._close_if_idle)
+        self.loop.call_later(LINGER if self._is_new() else self.linger, self._close_if_idle)
 
     def _is_new(self) -> bool:
         """Whether nothing has been answered on the connection."""

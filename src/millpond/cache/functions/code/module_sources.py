@@ -94,6 +94,15 @@ def project_digest(names: dict[str, Any]) -> bytes | None:
     return _digests.get(module) or _digests.keep(module, _digest(module))
 
 
+def project_source(name: str) -> list[ModuleSource | None]:
+    """What a module of the project says, in a list, or [None] if that can't be read; nothing for any other name.
+
+    Args:
+        name: perhaps of a module, loaded or not.
+    """
+    return [] if _is_foreign(name) else _source_of(name, "", None)
+
+
 def code_of(name: str) -> CodeType | bytes | None:
     """The code of a module, loaded or not; the content of its file if that has none; None if it can't be read.
 
@@ -112,7 +121,7 @@ def code_of(name: str) -> CodeType | bytes | None:
 
 
 def _digest(module: ModuleType) -> bytes:
-    reached = reached_sources(module)
+    reached = _reached(module)
     unknown = [name for name, source in reached.items() if source is None]
     if unknown:
         log.warning(
@@ -143,7 +152,7 @@ def _own_file(module: ModuleType, package: str) -> str | None:
     return file if _top(module.__name__) == package or is_users_file(os.path.abspath(file)) else None
 
 
-def reached_sources(module: ModuleType) -> dict[str, ModuleSource | None]:
+def _reached(module: ModuleType) -> dict[str, ModuleSource | None]:
     """The project's modules that `module` imports, directly or not, and itself, by name; None: it isn't known."""
     found: dict[str, ModuleSource | None] = {}
     seen, package = _seen.get(module), _top(module.__name__)
