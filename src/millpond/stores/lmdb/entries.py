@@ -36,6 +36,12 @@ def kept(at: Reading | Writing, key: bytes) -> EntryRow | None:
     return None if record is None else EntryRow.unpack(record)
 
 
+def outlives(at: Reading | Writing, seed: Entry) -> bool:
+    """Whether what is stored stays, as it is newer than a seed, and of the same build."""
+    held = kept(at, digest(seed.key))
+    return held is not None and held.build == build_mark(seed) and outlives_seed(held, seed)
+
+
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:
     """Store an entry. It takes the place of the key's former one; a new one is on probation, unless it returns."""
     txn, tables, state = writing
@@ -192,9 +198,3 @@ def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
 def is_kept(held: EntryRow | None, entry: Entry) -> bool:
     """Whether the stored entry is the same render as `entry`."""
     return held is not None and (held.generation, held.rendered_at) == (entry.generation, entry.rendered_at)
-
-
-def is_outlived(at: Reading | Writing, seed: Entry) -> bool:
-    """Whether what is stored is newer than a seed, and of the same build."""
-    held = kept(at, digest(seed.key))
-    return held is not None and held.build == build_mark(seed) and outlives_seed(held, seed)

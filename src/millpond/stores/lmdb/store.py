@@ -269,7 +269,7 @@ class LmdbStore:
                 replace(built, generation=generation_at(built.rendered_at, generation, times)) for built in offered
             ]
             steps = Steps(self._transactions, pauses=False)
-            held = await steps.read_each(seeds, lmdb_entries.is_outlived)
+            held = await steps.read_each(seeds, lmdb_entries.outlives)
             await steps.write_each(
                 [seed for seed, outlived in zip(seeds, held, strict=True) if not outlived], self._seed
             )
@@ -282,7 +282,7 @@ class LmdbStore:
         refused = (
             seed.generation < writing.state.floor
             or lmdb_entries.size_of(seed, frame) > self._room
-            or lmdb_entries.is_outlived(writing, seed)
+            or lmdb_entries.outlives(writing, seed)
         )
         return refused or self._put(writing, seed, frame, self._rows(writing, seed))
 
