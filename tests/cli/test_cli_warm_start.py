@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import signal
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
 from cli_project import ITEMS, call
 from many_workers import PID, is_running, started, until
 from millpond.serve.processes.worker import Warming, Worker
+from started_server import free_port
+from started_server import started as listening
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -125,3 +130,72 @@ def test_the_time_of_a_warming_isnt_that_of_a_start() -> None:
     for _ in range(20):
         worker.look(1.0)
     assert worker.starting == 10
+
+
+GATED = """\
+import asyncio
+from pathlib import Path
+
+dynamic = "force-static"
+GATE = Path(__file__).parents[3] / "gate"
+
+
+def generate_static_params():
+    return []
+
+
+async def GET(id: str):
+    while not GATE.exists():
+        await asyncio.sleep(0.01)
+    return id
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_with_a_ready_path_probes_are_told_that_it_isnt_warm_and_visitors_are_answered(
+    project: Project, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
+    project.routes({"/gated/[id]": GATED, "/items/[id]": ITEMS})
+    sitemap = 'def sitemap():\n    return [{"url": "https://x.example/gated/1"}]\n'
+    project.write({"app/sitemap.py": sitemap, "millpond.toml": '[server]\nready_path = "/healthz"\n'})
+    build(project, capsys)
+    port, log = free_port(), project.folder / "log"
+    command = [sys.executable, "-m", "millpond", "start", "--dir", str(project.folder), "--port", str(port)]
+    with listening([*command, "--workers", str(workers), "--warm", "5"], port, log) as server:
+        probe, page = (f"http://127.0.0.1:{port}{path}" for path in ("/healthz", "/items/1"))
+        for _ in range(5):  # whichever worker is asked
+            answer = httpx2.get(probe, trust_env=False)
+            assert (answer.status_code, answer.json()) == (503, {"ready": False, "missing": ["warm"]})
+        assert httpx2.get(page, trust_env=False).json() == "1"
+        assert "serving build" not in log.read_text("utf-8")
+        (project.folder / "gate").touch()
+        until(lambda: "serving build" in log.read_text("utf-8"))
+        for _ in range(5):
+            assert httpx2.get(probe, trust_env=False).json() == {"ready": True}
+        if workers > 1:  # those that take over are asked when they are warm
+            (project.folder / "gate").unlink()
+            build(project, capsys)
+            server.send_signal(signal.SIGHUP)
+            for _ in range(20):
+                assert httpx2.get(probe, trust_env=False).json() == {"ready": True}
+                time.sleep(0.1)
+            (project.folder / "gate").touch()
+            until(lambda: log.read_text("utf-8").count("serving build") == 2)
+
+
+def test_a_server_that_is_ended_while_it_warms_ends_at_once(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.routes({"/gated/[id]": GATED})
+    sitemap = 'def sitemap():\n    return [{"url": "https://x.example/gated/1"}]\n'
+    config = '[server]\nready_path = "/healthz"\nshutdown_timeout = 1\n'
+    project.write({"app/sitemap.py": sitemap, "millpond.toml": config})
+    build(project, capsys)
+    port, log = free_port(), project.folder / "log"
+    command = [sys.executable, "-m", "millpond", "start", "--dir", str(project.folder), "--port", str(port)]
+    with listening([*command, "--warm", "5"], port, log) as server:
+        began = time.monotonic()
+        server.terminate()
+        assert server.wait(20) == 0
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in log.read_text("utf-8")

@@ -13,7 +13,7 @@ from echo_server import SMALL, echo, talk
 
 from millpond.serve.answered import DRAINING
 from millpond.serve.processes.addresses import bind
-from millpond.serve.processes.drain import Drain, DrainedApp
+from millpond.serve.processes.drain import Drain, SignedApp
 from millpond.serve.processes.server import serve
 from ponds import Clock
 
@@ -92,7 +92,7 @@ async def test_answers_end_their_connections_in_the_second_half_only() -> None:
 
     told: list[bool | None] = []
     sent: list[dict[bytes, bytes]] = []
-    drained = DrainedApp(app, drain)
+    drained = SignedApp(app, drain)
     for moment in (0, 4.9, 5.0):
         clock.now = moment
         await drained({"type": "http"}, receive, send)

@@ -43,7 +43,7 @@ def start(
     warm: Annotated[
         int,
         Parameter(
-            help="Before connections are accepted, render this many of the paths that were read most, or those of the "
+            help="Before the server is ready, render this many of the paths that were read most, or those of the "
             "sitemap; for at most [server] warm_timeout seconds.",
             validator=Number(gte=0, lte=MOST_WARMED),
         ),

@@ -49,7 +49,7 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds from SIGTERM to the end of accepting connections. Meanwhile `ready_path` answers 503, and everything else
     is answered as ever. Only under `millpond start`."""
     warm_timeout: Seconds = 60.0
-    """Seconds for `millpond start --warm`, before the server accepts connections."""
+    """Seconds for `millpond start --warm`, before the server is ready."""
     worker_timeout: SecondsOrNever = 30.0
     """Seconds for which the event loop of a worker may be blocked, and the least that its start may take. A worker that
     takes longer is killed and replaced; only with several workers."""

@@ -23,6 +23,8 @@ CUT_OFF = "millpond.cut_off"
 """The key of a scope that says that the server has cancelled the request, as it shuts down: its client gets 503."""
 DRAINING = "millpond.draining"
 """The key of a scope that says that the server is about to stop accepting connections."""
+WARMING = "millpond.warming"
+"""The key of a scope that says that the server asks for paths, and isn't ready for visitors yet."""
 
 HAS_END = "millpond.has_end"
 """The key of a scope that says that the application had declared the length of an answer that is sent without one."""

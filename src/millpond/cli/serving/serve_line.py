@@ -98,7 +98,8 @@ def _start_workers(serving: ServeTask, address: ListenAddress, workers: int) -> 
                 serving.log_start(report.build, sockets, report.notes, f" with {workers} workers")
 
         others = _InWorker(replace(serving, warm=0))  # they share a store with the first one
-        return run_workers(others, sockets, workers, bounds, started, lead=_InWorker(serving))
+        successor = _InWorker(replace(serving, takes_over=True))
+        return run_workers(others, sockets, workers, bounds, started, lead=_InWorker(serving), successor=successor)
 
 
 @dataclass(frozen=True, slots=True)

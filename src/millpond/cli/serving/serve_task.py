@@ -35,7 +35,9 @@ class ServeTask:
     proxies: Proxies | None
     certificate: Certificate | None
     warm: int = 0
-    """How many paths are asked for before connections are accepted."""
+    """How many paths are asked for before the server is ready."""
+    takes_over: bool = False
+    """Whether others still answer, so that connections aren't accepted before it is warm."""
 
     def log_start(
         self, build: str | None, sockets: Sequence[socket.socket], notes: Sequence[str], how: str = ""

@@ -122,7 +122,9 @@ def _serve(
     async def live() -> None:
         with contextlib.ExitStack() as until_exit:
             async with app.lifespan(), Scheduler(app.jobs(), app.config.server.shutdown_timeout).running():
-                if warm_start is not None:
+                # A probe can be told that the server isn't warm only where it is answered.
+                answers = app.config.server.ready_path is not None and not task.takes_over
+                if warm_start is not None and not answers:
                     await warm_start.run()
                 await serve(
                     LoggedFailures(app),
@@ -134,6 +136,7 @@ def _serve(
                     drain_delay=app.config.server.drain_delay,
                     second_signal_exits=second_signal_exits,
                     started=started,
+                    warm=warm_start.run if warm_start is not None and answers else None,
                 )
                 until_exit.enter_context(repeated_signals(exits=second_signal_exits))
                 log.info("stopping")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from millpond.serve.answered import DRAINING
+from millpond.serve.answered import DRAINING, WARMING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,17 +52,26 @@ class Drain:
         return self._began is not None and self._clock() - self._began >= self.seconds
 
 
-class DrainedApp:
-    """An application that is told of the drain; in its second half every answer ends its connection."""
+class SignedApp:
+    """An application that is told what its server is about, for probes; at the end of a drain connections are ended.
 
-    def __init__(self, app: ASGIApp, drain: Drain) -> None:
-        self._app, self._drain = app, drain
+    Args:
+        app: the application.
+        drain: of the server.
+        is_warming: whether the server accepts connections before it is ready for visitors.
+    """
+
+    def __init__(self, app: ASGIApp, drain: Drain, *, is_warming: bool = False) -> None:
+        self._app, self._drain, self.is_warming = app, drain, is_warming
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._drain.has_begun and scope["type"] == "http":
-            scope[DRAINING] = True
-            if self._drain.closes:
-                send = _ending(send)
+        if scope["type"] == "http":
+            if self.is_warming:
+                scope[WARMING] = True
+            if self._drain.has_begun:
+                scope[DRAINING] = True
+                if self._drain.closes:
+                    send = _ending(send)
         await self._app(scope, receive, send)
 
 

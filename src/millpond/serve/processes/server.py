@@ -18,13 +18,13 @@ from millpond.internals.private_name import tell_unknown
 from millpond.internals.uvicorn_names import differences
 from millpond.serve.processes.addresses import is_unix
 from millpond.serve.processes.descriptors import Descriptors
-from millpond.serve.processes.drain import Drain, DrainedApp
+from millpond.serve.processes.drain import Drain, SignedApp
 from millpond.serve.processes.graceful_shutdown import GracefulShutdown, RunningRequests
 from millpond.serve.processes.process_exit import exit_at_once
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from types import FrameType
 
     from starlette.types import ASGIApp
@@ -53,6 +53,7 @@ async def serve(
     drain_delay: float = 0.0,
     second_signal_exits: bool = False,
     started: Callable[[], None] = lambda: None,
+    warm: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then finish running requests for at most `bounds.shutdown_timeout`.
 
@@ -68,12 +69,14 @@ async def serve(
         certificate: for TLS; None for plain HTTP.
         drain_delay: seconds from SIGTERM until no more connections are accepted.
         second_signal_exits: a second signal exits immediately. Not for the child of a parent that forwards signals.
-        started: called when connections are accepted.
+        started: called when connections are accepted, and `warm` has returned.
+        warm: what is done first; meanwhile `ready_path` says that the server isn't ready.
     """
     if proxies is not None:
         app = proxies.around(app, local_peers=all(map(is_unix, sockets)))
     drain = Drain(drain_delay)
-    requests = RunningRequests(DrainedApp(app, drain) if drain_delay else app)
+    signed = SignedApp(app, drain, is_warming=warm is not None)
+    requests = RunningRequests(signed if drain_delay or warm is not None else app)
     config = uvicorn.Config(
         requests,
         http=protocol_for(bounds, hits, proxies),
@@ -89,9 +92,13 @@ async def serve(
     tell_unknown(uvicorn_names.SERVER)
     if all(name.is_known for name in uvicorn_names.SERVER):
         shutdown = functools.partial(GracefulShutdown, requests, bounds=bounds)
-        server = _Server(config, shutdown, started, drain, hits, second_signal_exits=second_signal_exits)
+        beginning = _Beginning(signed, warm, started)
+        server = _Server(config, shutdown, beginning, drain, hits, second_signal_exits=second_signal_exits)
         await server.serve(list(sockets))
     else:
+        if warm is not None:
+            await warm()
+            signed.is_warming = False
         await _serve_plainly(config, sockets, started)
 
 
@@ -144,6 +151,33 @@ def protocol_for(
     return bounded_protocol(bounds, proxies) if hits is None else hit_protocol(bounds, hits, proxies)
 
 
+class _Beginning:
+    """What is done when connections are accepted, before the server says so."""
+
+    def __init__(
+        self, signed: SignedApp, warm: Callable[[], Awaitable[None]] | None, started: Callable[[], None]
+    ) -> None:
+        self._signed, self._warm, self._started = signed, warm, started
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Do it, in the background if it takes time."""
+        if self._warm is None:
+            self._started()
+        else:
+            self._task = asyncio.create_task(self._run(self._warm))
+
+    async def _run(self, warm: Callable[[], Awaitable[None]]) -> None:
+        await warm()
+        self._signed.is_warming = False
+        self._started()
+
+    def end(self) -> None:
+        """Leave it, where the server ends before it is done."""
+        if self._task is not None:
+            self._task.cancel()
+
+
 class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are known
     """uvicorn's server, but it returns after a signal: a clean shutdown is a success."""
 
@@ -151,14 +185,14 @@ class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are k
         self,
         config: uvicorn.Config,
         shutdown: Callable[[uvicorn_names.ServerState], GracefulShutdown],
-        started: Callable[[], None],
+        beginning: _Beginning,
         drain: Drain,
         hits: Hits | None,
         *,
         second_signal_exits: bool,
     ) -> None:
         super().__init__(config)
-        self._when_started, self._second_signal_exits = started, second_signal_exits
+        self._beginning, self._second_signal_exits = beginning, second_signal_exits
         self._drain, self._hits, self._is_drain_told = drain, hits, False
         self._graceful_shutdown = shutdown(self.server_state)
         self._descriptors = Descriptors(lambda: len(self.server_state.connections))
@@ -166,7 +200,7 @@ class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are k
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._descriptors.replace_tracebacks()
         await super().startup(sockets)
-        self._when_started()
+        self._beginning.begin()
 
     async def on_tick(self, counter: int) -> bool:
         self._descriptors.look()
@@ -184,6 +218,7 @@ class _Server(uvicorn.Server):  # used only if all of uvicorn_names.SERVER are k
             self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._beginning.end()
         with self._graceful_shutdown.in_progress():
             await super().shutdown(sockets)
 

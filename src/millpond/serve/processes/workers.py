@@ -72,8 +72,9 @@ class Workers:
         max_silence: float,
         clock: Callable[[], float] = time.monotonic,
         lead: WorkerTask | None = None,
+        successor: WorkerTask | None = None,
     ) -> None:
-        self._lead = work if lead is None else lead
+        self._lead, self._successor = lead or work, successor or work
         self._work, self._sockets, self._count = work, list(sockets), count
         self._patience, self._when_started = patience, started
         self._max_silence = max_silence
@@ -199,7 +200,7 @@ class Workers:
     def _restart_all(self) -> None:
         """Replace each worker, ending the old one when the new one serves; this is how a new build is deployed."""
         for place, old in enumerate(self.workers):
-            new = self._try_to_begin(self._work if place else self._lead)
+            new = self._try_to_begin(self._work if place else self._successor)
             if new is None:
                 return
             if not self._await([new]):
@@ -333,6 +334,7 @@ def run_workers(
     bounds: ServerConfig,
     started: Callable[[WorkerReport | None], None],
     lead: WorkerTask | None = None,
+    successor: WorkerTask | None = None,
 ) -> int:
     """Run `work` in `count` processes until SIGINT or SIGTERM, and return the exit code.
 
@@ -344,11 +346,13 @@ def run_workers(
         count: the number of processes.
         bounds: how long they may take to end, and how long they may be silent; then those that the first one reports.
         started: called when all of them serve, and again when all have been replaced, with the report of the first.
-        lead: the work of the worker that starts first, or that is the first to replace another after SIGHUP; None: the
-            same as that of the others.
+        lead: the work of the worker that starts first; None: the same as that of the others.
+        successor: that of the first one that replaces another after SIGHUP; None: the same, too.
     """
     with _signals_restored():
-        workers = Workers(work, sockets, count, patience_for(bounds), started, bounds.worker_timeout, lead=lead)
+        workers = Workers(
+            work, sockets, count, patience_for(bounds), started, bounds.worker_timeout, lead=lead, successor=successor
+        )
         try:
             workers.run()
         finally:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from millpond.stores.contract import Store
 
-Missing = Literal["started", "store", "draining"]
-"""What keeps an application from being ready: it hasn't started, its store can't be written to, or it is about to stop
-accepting connections."""
+Missing = Literal["started", "store", "warm", "draining"]
+"""What keeps an application from being ready: it hasn't started, its store can't be written to, `millpond start --warm`
+hasn't asked for all paths, or it is about to stop accepting connections."""
 
 CHECK_INTERVAL = 1.0
 """Seconds for which one look at the store counts: anybody may ask, as often as they like."""

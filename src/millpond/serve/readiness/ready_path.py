@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from millpond.errors import MillpondError
-from millpond.serve.answered import DRAINING
+from millpond.serve.answered import DRAINING, WARMING
 from millpond.serve.matching.base_path import OUTSIDE
 from millpond.serve.matching.request_path import below_root
 from millpond.serve.readiness.readiness import StoreCheck
@@ -65,7 +65,8 @@ class ReadyPath:
         return scope["path"].endswith(self._suffix) and not scope.get(OUTSIDE) and below_root(scope) == self._path
 
     async def _missing(self, scope: Scope) -> list[Missing]:
-        missing: list[Missing] = ["draining"] if scope.get(DRAINING) else []
+        signs: dict[str, Missing] = {WARMING: "warm", DRAINING: "draining"}
+        missing = [sign for key, sign in signs.items() if scope.get(key)]
         try:
             store = await self._store(scope)
         except MillpondError as error:
