@@ -66,7 +66,7 @@ def test_streams_dont_hold_up_the_end_of_a_server_with_workers(
     with started(project) as server, ExitStack() as stack:
         for _ in range(4):
             stream = stack.enter_context(server.stream("/events"))
-            assert next(stream.iter_raw()) == b"data: 1\n\n"
+            assert next(stream.iter_text()) == "data: 1\n\n"
         logged = server.end()  # waits for less than the server would for a request
     assert server.process.returncode == 0
     assert {line["level"] for line in logged} == {"info"}
