@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.serve.dispatch import HitAnswer
+    from millpond.telemetry.request_counts import RequestCounts
 
     Start = Callable[[Scope], Awaitable[Runtime]]
 
@@ -48,6 +49,7 @@ class Answering:
         start: starts it.
         is_unseen: whether anything in the stack has to see requests.
         render_middleware: what stands around live runs, so that these need the stack.
+        counts: where clients' requests count; None: nowhere.
     """
 
     def __init__(
@@ -59,13 +61,14 @@ class Answering:
         start: Start,
         is_unseen: Unseen,
         render_middleware: Sequence[RenderMiddleware],
+        counts: RequestCounts | None,
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
-        self._is_unseen, self._render_middleware = is_unseen, render_middleware
+        self._is_unseen, self._render_middleware, self._counts = is_unseen, render_middleware, counts
         configured = with_configured_headers(self._answer, config)
-        self.http = configured if configured == self._answer else TellingApp(configured)
+        self.http = configured if configured == self._answer else TellingApp(configured, counts)
         """Answers HTTP requests."""
-        self.websocket = TellingApp(whole)
+        self.websocket = TellingApp(whole, counts)
         """Answers WebSockets."""
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,12 +78,7 @@ class Answering:
         if self._is_unseen():
             hit = runtime.dispatcher.hit(scope)
             if hit is not None:
-                status, start, body = hit
-                await send(start)
-                await send(body)
-                if outer is None and is_logged():
-                    answered = Answered.whole(send, status, HIT, len(body["body"]))
-                    tell(Asked.of(scope), answered, scope, time.perf_counter() - started, None)
+                await self._send_hit(hit, scope, send, started, outer)
                 return
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
@@ -88,12 +86,13 @@ class Answering:
                 # Else FastAPI looks for providers of telemetry at each request, which takes as long as a hit.
                 scope[fastapi_names.TELEMETRY_KEY], scope[_UNMEASURED] = None, True
             answer = self._answer_by_all
-            if outer is None and not is_logged():
+            if outer is None and self._counts is None and not is_logged():
                 await self._answer_untold(runtime, scope, receive, send)
                 return
         runtime.data.is_asked = True
         asked = Asked.of(scope) if outer is None and is_logged() else None  # middleware may change the path
         answered = scope[ANSWERED] = Answered(send)
+        answered.counts, is_head = self._counts, scope["method"] == "HEAD"
         failure: BaseException | None = None
         try:
             await answer(runtime, scope, receive, answered)
@@ -104,10 +103,24 @@ class Answering:
             # A server's `send` refers to the scope: left in there, it would be garbage that only the collector frees.
             scope.pop(ANSWERED, None)
             if outer is not None:  # of the layers around this, or of another Millpond in which this is mounted
-                scope[ANSWERED], outer.decision = outer, answered.decision
-            elif asked is not None:
-                tell(asked, answered, scope, time.perf_counter() - started, failure)
+                scope[ANSWERED] = outer
+                outer.told_by(answered)
+            elif asked is not None or self._counts is not None:
+                tell(asked, answered, scope, time.perf_counter() - started, failure, is_head=is_head)
             failure = None  # its traceback refers to this frame
+
+    async def _send_hit(self, hit: HitAnswer, scope: Scope, send: Send, started: float, outer: Answered | None) -> None:
+        status, start, body, route = hit
+        await send(start)
+        await send(body)
+        if outer is not None:  # the dispatcher has told it
+            outer.counts = self._counts
+            return
+        if self._counts is not None:
+            self._counts.tally(route, status, HIT).count += 1
+        if is_logged():
+            answered = Answered.whole(send, status, HIT, len(body["body"]), route)
+            tell(Asked.of(scope), answered, scope, time.perf_counter() - started, None, is_head=False)
 
     async def _answer_untold(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the middleware stack, where nobody hears what was answered."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millpond.routes.metadata_inventory import MetadataInventory
     from millpond.routes.route_contract import Route
     from millpond.serve.span import Tracing
+    from millpond.telemetry.counting import Counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class AppContext:
     reads_build: bool
     """Whether the project's build is served, if there is one."""
     tracing: Tracing
+    counting: Counting | None
+    """None: nothing is counted."""
     is_unseen: Callable[[], bool]
     """Whether nothing, such as an agent, has to see renders."""
     clean: CleanContext

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from millpond.routes.metadata_inventory import MetadataInventory
     from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
+    from millpond.telemetry.request_counts import RequestCounts
 
 log = logging.getLogger("millpond")
 
@@ -133,7 +134,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataC
     parts = _Assembly(context, store, served, data)
     data.purges = parts.purges()
     app, base_path = context.app, context.config.base_path
-    parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch")
+    parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch", parts.counts)
     if parts.data.purges is not None:
         parts.data.purges.begin()
     return Runtime(
@@ -143,7 +144,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataC
         parts.responses,
         parts.dispatcher,
         parts.after_callbacks,
-        InProcess.of(app, parts.dispatcher, base_path, "cron"),
+        InProcess.of(app, parts.dispatcher, base_path, "cron", parts.counts),
         asyncio.get_running_loop(),
     )
 
@@ -156,6 +157,11 @@ class _Assembly:
     store: Store
     served: ServedBuild
     data: DataCache
+
+    @property
+    def counts(self) -> RequestCounts | None:
+        """Where requests count; None: nowhere."""
+        return None if self.context.counting is None else self.context.counting.requests
 
     @cached_property
     def after_callbacks(self) -> AfterCallbacks:
@@ -203,7 +209,7 @@ class _Assembly:
         table = plan_table(self.served.plans)
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
-        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config))
+        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config), self.counts)
         return Dispatcher(
             matcher=Matcher(
                 table,

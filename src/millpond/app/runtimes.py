@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millpond.app.runtime import Runtime
     from millpond.app.served_build import ServedBuild
     from millpond.stores.contract import Store
+    from millpond.telemetry.counting import Counting
 
 _ROUNDS = 3
 """How often what background work has started meanwhile is waited for in turn."""
@@ -47,6 +48,8 @@ class Runtimes:
         in a test."""
         self.state: dict[str, Any] = {}
         """What the application's lifespan yields for `request.state`, while it lasts."""
+        self._counting: Counting | None = None
+        """What counts together with other processes, while anything runs."""
         self._rests = False
         self._lifespans: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
         """How many lifespans are entered in each event loop."""
@@ -84,6 +87,9 @@ class Runtimes:
             if other.is_closed():
                 self._forget(runtime)
         await self._open(self.store_of(context), loop)
+        if context.counting is not None and not context.isolated:
+            self._counting = context.counting
+            self._counting.begin(loop)
         try:
             store = self.store_of(context)
             data = data_cache_of(context, store)
@@ -130,6 +136,9 @@ class Runtimes:
         opened = self._opened
         if opened is not None and not self._runtimes:
             self._opened = None
+            if self._counting is not None:
+                self._counting.end()
+                self._counting = None
             await opened[0].close()
 
     def _forget(self, runtime: Runtime) -> None:

@@ -18,7 +18,7 @@ from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.serve.configured.path_headers import PathHeaders
 from millpond.serve.matching.base_path import sent_path
-from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
+from millpond.serve.prepared import HIT, PreparedEntry, VolatileHeadersTable, is_short
 from millpond.stores.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from millpond.serve.configured.configured_answers import ConfiguredAnswers
     from millpond.serve.configured.cors import Cors
     from millpond.serve.prepared import VolatileHeaders
+    from millpond.telemetry.counters import Tally
+    from millpond.telemetry.request_counts import RequestCounts
 
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at whether anything, such as a tracer, observes requests."""
@@ -122,7 +124,7 @@ class HitRequest:
 
     __slots__ = (
         *("asked", "cached_path", "forwarded", "logged", "method", "negotiation", "origin", "path", "sent"),
-        *("times", "volatile"),
+        *("tally", "times", "volatile"),
     )
 
     def __init__(
@@ -146,6 +148,8 @@ class HitRequest:
         """Of the last answer."""
         self.times = 0
         """How often it was answered with the same volatile headers."""
+        self.tally: tuple[int, Tally] | None = None
+        """The status with which it was answered last, and how often such hits were."""
         self.sent: Sent | None = None
         """What was sent, if it is short and was asked for often within a second: it copies the body."""
 
@@ -160,6 +164,7 @@ class Hits:
         surrogates: Surrogates | None = None,
         root_path: str = "",
         configured: ConfiguredAnswers | None = None,
+        counts: RequestCounts | None = None,
     ) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
@@ -170,6 +175,8 @@ class Hits:
         """Makes the headers for caches in front; None where there are none."""
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self._configured = configured
+        self.counts = counts
+        """Where requests that the server answers count; None: nowhere."""
         self._cors: Cors | None = None
         self.is_unseen: Callable[[], bool] = lambda: True
         """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests; what
@@ -215,6 +222,13 @@ class Hits:
         heads = target.route.method_for("HEAD") == "GET"
         cached_path = CachedPath(target, asgi["path"], heads=heads, queried=queried, added=added)
         self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
+
+    def count(self, request: HitRequest, status: int) -> None:
+        """Count a hit that the server has answered. The next one with that status is one addition to its tally."""
+        if self.counts is not None:
+            tally = self.counts.tally(request.cached_path.target.route.pattern, status, HIT)
+            tally.count += 1
+            request.tally = status, tally
 
     def recognise(self, cors: Cors | None) -> None:
         """Answer at the socket as the application's only middleware does; None: there is none, or others, too."""

@@ -28,6 +28,6 @@ class HitsFirst:
         if hit is None:
             await self._app(scope, receive, send)
         else:
-            _, start, body = hit
+            _, start, body, _ = hit
             await send(start)
             await send(body)

@@ -1,0 +1,58 @@
+"""The counters of one application in one process: what counts, and where all processes add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from millpond.telemetry.counter_files import CounterFiles
+from millpond.telemetry.counters import Counters
+from millpond.telemetry.request_counts import RequestCounts
+
+if TYPE_CHECKING:
+    import asyncio
+    from pathlib import Path
+
+    from millpond.config import MetricsConfig
+    from millpond.telemetry.counters import Series, Value
+
+
+@dataclass(slots=True)
+class Counting:
+    """Counts what one application does.
+
+    Args:
+        folder: where the processes of this host add up.
+    """
+
+    folder: Path
+    counters: Counters = field(default_factory=Counters)
+    requests: RequestCounts = field(init=False)
+    _files: CounterFiles | None = None
+
+    def __post_init__(self) -> None:
+        self.requests = RequestCounts(self.counters)
+
+    @classmethod
+    def of(cls, project: Path, config: MetricsConfig) -> Self | None:
+        """That of a project; None: its configuration turns it off."""
+        return cls(project / config.folder) if config.counters else None
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Count together with the other processes, as long as `loop` runs."""
+        if self._files is None:
+            self._files = CounterFiles(self.folder, self.counters)
+            self._files.open()
+        self._files.keep(loop)
+
+    def end(self) -> None:
+        """Leave what was counted to the processes that go on."""
+        if self._files is not None:
+            self._files.close()
+            self._files = None
+
+    def totals(self) -> dict[Series, Value]:
+        """What all processes of this host have counted, and what is so now."""
+        if self._files is not None:
+            return self._files.totals()
+        return {**self.counters.counted(), **self.counters.gauges()}
