@@ -35,6 +35,10 @@ SHOP = Series(RENDERED_BYTES.name, ("/shop",))
 ALL_PROCESSES = Series(PROCESSES.name, ())
 
 
+class Owner:
+    """Whatever a gauge is about."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "counters"
@@ -108,12 +112,14 @@ def test_threads_lose_nothing() -> None:
 
 
 def test_gauges_are_asked_when_they_are_wanted_and_added_up() -> None:
-    counters, waiting = Counters(), [3.0]
-    counters.gauge(REFRESHES_WAITING, lambda: waiting[0])
-    counters.gauge(REFRESHES_WAITING, lambda: 1.0)
+    counters, owner, waiting = Counters(), Owner(), [3.0]
+    counters.gauge(REFRESHES_WAITING, owner, lambda _: waiting[0])
+    counters.gauge(REFRESHES_WAITING, owner, lambda _: 1.0)
     assert counters.gauges() == {Series(REFRESHES_WAITING.name, ()): 4.0}
     waiting[0] = 0.0
     assert counters.gauges() == {Series(REFRESHES_WAITING.name, ()): 1.0}
+    del owner
+    assert counters.gauges() == {}
 
 
 def test_names_are_unique_and_have_a_unit_and_a_sentence() -> None:
@@ -147,7 +153,7 @@ def test_whoever_takes_the_place_of_another_goes_on_from_what_it_has_counted(fol
 
 def test_gauges_of_a_process_that_has_ended_do_not_count(folder: Path, files: CounterFiles) -> None:
     counters = Counters()
-    counters.gauge(REFRESHES_WAITING, lambda: 7.0)
+    counters.gauge(REFRESHES_WAITING, counters, lambda _: 7.0)
     other = CounterFiles(folder, counters)
     other.open()
     other.write()

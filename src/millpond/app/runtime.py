@@ -35,6 +35,7 @@ from millpond.serve.live import LiveRunner
 from millpond.serve.matching.match_cache import MatchCache
 from millpond.serve.matching.matcher import Matcher
 from millpond.serve.revalidation import RevalidateEndpoint
+from millpond.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -121,7 +122,13 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         is_scripts=context.is_scripts and (config.cache.kind == "memory" or context.development),
         clean=context.clean,
         blocking=building,
+        counters=counters_of(context),
     )
+
+
+def counters_of(context: AppContext) -> Counters:
+    """Where things count; where the configuration turns that off, nobody looks at them."""
+    return Counters() if context.counting is None else context.counting.counters
 
 
 def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataCache) -> Runtime:
@@ -200,6 +207,7 @@ class _Assembly:
             refreshes_at_once=cache.refreshes_at_once,
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),
+            counters=counters_of(context),
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
+from millpond.cache.counted_render import CountedRender
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
@@ -26,6 +27,8 @@ from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.stores.bounded_dict import BoundedDict
+from millpond.telemetry.counters import Counters
+from millpond.telemetry.instruments import REFRESHES_RUNNING, REFRESHES_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,6 +139,7 @@ class Responses:
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
     spans: RenderSpans = field(default_factory=RenderSpans)
+    counters: Counters = field(default_factory=Counters)
     engine: ReadThrough = field(init=False)
     coded: CodedBodies = field(init=False)
     """The bodies in content codings."""
@@ -155,7 +159,10 @@ class Responses:
             self.lease_seconds,
             self.clean,
             self.refreshes_at_once,
+            self.counters,
         )
+        self.counters.gauge(REFRESHES_RUNNING, self.engine, ReadThrough.running)
+        self.counters.gauge(REFRESHES_WAITING, self.engine, ReadThrough.waiting)
         self.dictionaries = Dictionaries(self.store)
         self.coded = CodedBodies(self.codings, self.max_coded_bytes, self.clean, self.dictionaries)
 
@@ -247,6 +254,14 @@ class _AnswerRead(Read):
 
     async def make(self, run: Run) -> Made:
         """Raises NotStatic: the route turned dynamic, which has been logged; RenderFailed: the render failed."""
+        counted = CountedRender(self._responses.counters, self._target.route.pattern, background=run.background)
+        former = self._responses.store.peek(self.key)
+        with counted:
+            made = await self._make_traced(run)
+            counted.ended(made, former)
+            return made
+
+    async def _make_traced(self, run: Run) -> Made:
         spans = self._responses.spans
         if not spans.are_made():
             return await self._make(run)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from millpond.telemetry.instruments import Kind
 
@@ -85,6 +86,12 @@ class Distribution:
         self._total += spread.total
 
 
+class _Gauge(NamedTuple):
+    instrument: Instrument
+    owner: weakref.ref[Any]
+    read: Callable[[Any], float]
+
+
 class Counters:
     """What one process counts.
 
@@ -96,7 +103,7 @@ class Counters:
         self._most = most
         self._tallies: dict[Series, Tally] = {}
         self._distributions: dict[Series, Distribution] = {}
-        self._gauges: list[tuple[Instrument, Callable[[], float]]] = []
+        self._gauges: list[_Gauge] = []
         self._lock = threading.Lock()
 
     def tally(self, instrument: Instrument, *values: str) -> Tally:
@@ -123,9 +130,9 @@ class Counters:
         with self._lock:
             distribution.observe(value)
 
-    def gauge(self, instrument: Instrument, read: Callable[[], float]) -> None:
-        """Ask `read` whenever the metric is wanted. If several are given for one metric, they are added up."""
-        self._gauges.append((instrument, read))
+    def gauge(self, instrument: Instrument, owner: T, read: Callable[[T], float]) -> None:
+        """Ask `read` about `owner` whenever the metric is wanted, while `owner` exists. Several are added up."""
+        self._gauges.append(_Gauge(instrument, weakref.ref(owner), read))
 
     def counted(self) -> dict[Series, Value]:
         """All that was counted."""
@@ -137,9 +144,12 @@ class Counters:
     def gauges(self) -> dict[Series, float]:
         """What is so now."""
         values: dict[Series, float] = {}
-        for instrument, read in self._gauges:
-            series = Series(instrument.name, ())
-            values[series] = values.get(series, 0.0) + read()
+        for gauge in list(self._gauges):
+            owner, series = gauge.owner(), Series(gauge.instrument.name, ())
+            if owner is None:
+                self._gauges.remove(gauge)
+            else:
+                values[series] = values.get(series, 0.0) + gauge.read(owner)
         return values
 
     def include(self, counted: Iterable[tuple[Series, Value]], instruments: dict[str, Instrument]) -> None:
