@@ -104,6 +104,10 @@ class Counters:
         self._tallies: dict[Series, Tally] = {}
         self._distributions: dict[Series, Distribution] = {}
         self._gauges: list[_Gauge] = []
+        self._included: dict[Series, float] = {}
+        """Of the numbers, what other processes have counted."""
+        self.listener: Callable[[Instrument, float, tuple[str, ...]], None] | None = None
+        """Hears of each value of a histogram."""
         self._lock = threading.Lock()
 
     def tally(self, instrument: Instrument, *values: str) -> Tally:
@@ -129,6 +133,8 @@ class Counters:
         distribution = self.distribution(instrument, *values)
         with self._lock:
             distribution.observe(value)
+        if self.listener is not None:
+            self.listener(instrument, value, values)
 
     def gauge(self, instrument: Instrument, owner: T, read: Callable[[T], float]) -> None:
         """Ask `read` about `owner` whenever the metric is wanted, while `owner` exists. Several are added up."""
@@ -140,6 +146,15 @@ class Counters:
             values: dict[Series, Value] = {series: tally.count for series, tally in self._tallies.items()}
             values.update((series, each.spread()) for series, each in self._distributions.items())
         return values
+
+    def own(self) -> dict[Series, float]:
+        """The numbers that this process has counted itself."""
+        with self._lock:
+            return {
+                series: tally.count - self._included.get(series, 0)
+                for series, tally in self._tallies.items()
+                if tally.count != self._included.get(series, 0)
+            }
 
     def gauges(self) -> dict[Series, float]:
         """What is so now."""
@@ -163,6 +178,7 @@ class Counters:
                     self.distribution(instrument, *series.values).include(value)
             elif instrument.kind is Kind.COUNTER:
                 self.tally(instrument, *series.values).count += value
+                self._included[series] = self._included.get(series, 0) + value
 
     def _made(self, among: dict[Series, T], series: Series, make: Callable[[], T]) -> T:
         values = tuple(value[:_LONGEST_VALUE] for value in series.values)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Self
 
 from millpond.telemetry.counter_files import CounterFiles
 from millpond.telemetry.counters import Counters
+from millpond.telemetry.meters import Meters, is_set_up
 from millpond.telemetry.request_counts import RequestCounts
 
 if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
+
+    from opentelemetry.metrics import MeterProvider
 
     from millpond.config import MetricsConfig
     from millpond.telemetry.counters import Series, Value
@@ -29,6 +32,7 @@ class Counting:
     counters: Counters = field(default_factory=Counters)
     requests: RequestCounts = field(init=False)
     _files: CounterFiles | None = None
+    _meters: Meters | None = None
 
     def __post_init__(self) -> None:
         self.requests = RequestCounts(self.counters)
@@ -37,6 +41,11 @@ class Counting:
     def of(cls, project: Path, config: MetricsConfig) -> Self | None:
         """That of a project; None: its configuration turns it off."""
         return cls(project / config.folder) if config.counters else None
+
+    def tell(self, provider: MeterProvider | None) -> None:
+        """Tell OpenTelemetry, if anybody there listens: the application's provider, or None: the process's."""
+        if self._meters is None and is_set_up(provider):
+            self._meters = Meters(self.counters, provider)
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Count together with the other processes, as long as `loop` runs."""
