@@ -78,7 +78,20 @@ class Answering:
         if self._is_unseen():
             hit = runtime.dispatcher.hit(scope)
             if hit is not None:
-                await self._send_hit(hit, scope, send, started, outer)
+                status, start, body, path = hit
+                await send(start)
+                await send(body)
+                if outer is not None:  # the dispatcher has told it
+                    outer.counts = self._counts
+                    return
+                tally = path.tally
+                if tally is not None and tally[0] == status:
+                    tally[1].count += 1
+                else:
+                    runtime.dispatcher.hits.count(path, status)
+                if is_logged():
+                    answered = Answered.whole(send, status, HIT, len(body["body"]))
+                    tell(Asked.of(scope), answered, scope, time.perf_counter() - started, None, is_head=False)
                 return
             answer = self._answer_by_all if self._render_middleware else self._answer_shortly
         else:
@@ -108,19 +121,6 @@ class Answering:
             elif asked is not None or self._counts is not None:
                 tell(asked, answered, scope, time.perf_counter() - started, failure, is_head=is_head)
             failure = None  # its traceback refers to this frame
-
-    async def _send_hit(self, hit: HitAnswer, scope: Scope, send: Send, started: float, outer: Answered | None) -> None:
-        status, start, body, route = hit
-        await send(start)
-        await send(body)
-        if outer is not None:  # the dispatcher has told it
-            outer.counts = self._counts
-            return
-        if self._counts is not None:
-            self._counts.tally(route, status, HIT).count += 1
-        if is_logged():
-            answered = Answered.whole(send, status, HIT, len(body["body"]), route)
-            tell(Asked.of(scope), answered, scope, time.perf_counter() - started, None, is_head=False)
 
     async def _answer_untold(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the middleware stack, where nobody hears what was answered."""

@@ -56,11 +56,10 @@ class Answered:
         self._headers: Iterable[tuple[bytes, bytes]] = ()
 
     @classmethod
-    def whole(cls, send: Send, status: int, decision: Decision, size: int, route: str) -> Answered:
+    def whole(cls, send: Send, status: int, decision: Decision, size: int) -> Answered:
         """An answer that was sent past this; `size`: bytes of its body."""
         answered = cls(send)
         answered.status, answered.decision, answered.sent, answered.is_complete = status, decision, size, True
-        answered.route = route
         return answered
 
     def told_by(self, inner: Answered) -> None:

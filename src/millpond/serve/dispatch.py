@@ -51,8 +51,8 @@ _TURNED_DYNAMIC = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 _FAILED = Decision(Action.MISS, Reason.COLD, status=500)
 
 
-HitAnswer = tuple[int, "Message", "Message", str]
-"""A hit, ready to be sent, as finding it needs no waiting: the status, the two messages of the answer, the route."""
+HitAnswer = tuple[int, "Message", "Message", "CachedPath"]
+"""A hit, ready to be sent, as finding it needs no waiting: the status, the two messages of the answer, the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Dispatcher:
         status, body = representation.status, b"" if asgi["method"] == "HEAD" else representation.body
         headers = representation.headers(prepared.volatile)
         start = {"type": "http.response.start", "status": status, "headers": headers}
-        return status, start, {"type": "http.response.body", "body": body}, cached_path.target.route.pattern
+        return status, start, {"type": "http.response.body", "body": body}, cached_path
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
         """Answer.

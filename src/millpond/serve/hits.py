@@ -57,7 +57,7 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("_told", "added", "heads", "key", "path", "prepared", "queried", "target")
+    __slots__ = ("_told", "added", "heads", "key", "path", "prepared", "queried", "tally", "target")
 
     def __init__(
         self, target: Target, path: str, *, heads: bool, queried: bool, added: PathHeaders | None = None
@@ -74,6 +74,8 @@ class CachedPath:
         self.added = added
         """What is done to the headers at the socket, in place of the layers around the application."""
         self.prepared: PreparedEntry | None = None
+        self.tally: tuple[int, Tally] | None = None
+        """The status with which it was answered last, and how often such hits were."""
 
     @property
     def told(self) -> ToldRoute:
@@ -124,7 +126,7 @@ class HitRequest:
 
     __slots__ = (
         *("asked", "cached_path", "forwarded", "logged", "method", "negotiation", "origin", "path", "sent"),
-        *("tally", "times", "volatile"),
+        *("times", "volatile"),
     )
 
     def __init__(
@@ -148,8 +150,6 @@ class HitRequest:
         """Of the last answer."""
         self.times = 0
         """How often it was answered with the same volatile headers."""
-        self.tally: tuple[int, Tally] | None = None
-        """The status with which it was answered last, and how often such hits were."""
         self.sent: Sent | None = None
         """What was sent, if it is short and was asked for often within a second: it copies the body."""
 
@@ -223,12 +223,12 @@ class Hits:
         cached_path = CachedPath(target, asgi["path"], heads=heads, queried=queried, added=added)
         self._cached_paths.keep(path, cached_path, len(path) + len(cached_path.key) + _OVERHEAD)
 
-    def count(self, request: HitRequest, status: int) -> None:
-        """Count a hit that the server has answered. The next one with that status is one addition to its tally."""
+    def count(self, cached_path: CachedPath, status: int) -> None:
+        """Count a hit. The next one with that status is one addition to the path's tally."""
         if self.counts is not None:
-            tally = self.counts.tally(request.cached_path.target.route.pattern, status, HIT)
+            tally = self.counts.tally(cached_path.target.route.pattern, status, HIT)
             tally.count += 1
-            request.tally = status, tally
+            cached_path.tally = status, tally
 
     def recognise(self, cors: Cors | None) -> None:
         """Answer at the socket as the application's only middleware does; None: there is none, or others, too."""

@@ -241,11 +241,11 @@ class HitProtocol(BoundedProtocol):
             self.transport.write(sent.data)
         state.total_requests += 1
         self._answers += 1
-        tally = request.tally
+        tally = request.cached_path.tally
         if tally is not None and tally[0] == sent.status:
             tally[1].count += 1
         else:
-            self.hits.count(request, sent.status)
+            self.hits.count(request.cached_path, sent.status)
         if asked is not None:
             client = self.caller.address(request.forwarded)
             seconds = time.perf_counter() - started
