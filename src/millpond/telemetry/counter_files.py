@@ -25,7 +25,7 @@ except ImportError:  # there is none on Windows
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from millpond.telemetry.counters import Counters, Value
@@ -64,10 +64,11 @@ class CounterFiles:
     Args:
         folder: holds them; it is made when it is needed.
         counters: of this process.
+        each_second: called after each time that they are written.
     """
 
-    def __init__(self, folder: Path, counters: Counters) -> None:
-        self._folder, self._counters = folder, counters
+    def __init__(self, folder: Path, counters: Counters, each_second: Callable[[], None] = lambda: None) -> None:
+        self._folder, self._counters, self._each_second = folder, counters, each_second
         self._number: int | None = None
         self._lock: int | None = None
         """The descriptor that keeps others from this process's file."""
@@ -192,6 +193,7 @@ class CounterFiles:
     def _write_and_go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         began = time.perf_counter()
         self.write()
+        self._each_second()
         took = time.perf_counter() - began
         self._timer = loop.call_later(max(WRITE_SECONDS, took / _SHARE_OF_TIME), self._write_and_go_on, loop)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from millpond.telemetry.counter_files import CounterFiles
 from millpond.telemetry.counters import Counters
+from millpond.telemetry.journal import Journal
 from millpond.telemetry.meters import Meters, is_set_up
+from millpond.telemetry.minute_keeper import MinuteKeeper
 from millpond.telemetry.request_counts import RequestCounts
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
     from pathlib import Path
 
     from opentelemetry.metrics import MeterProvider
@@ -31,7 +35,12 @@ class Counting:
     folder: Path
     counters: Counters = field(default_factory=Counters)
     requests: RequestCounts = field(init=False)
+    clock: Callable[[], float] = time.time
+    """Seconds since the epoch."""
+    journal: Journal = field(default_factory=lambda: Journal(None))
+    """What has happened lately."""
     _files: CounterFiles | None = None
+    _keeper: MinuteKeeper | None = None
     _meters: Meters | None = None
 
     def __post_init__(self) -> None:
@@ -50,8 +59,10 @@ class Counting:
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Count together with the other processes, as long as `loop` runs."""
         if self._files is None:
-            self._files = CounterFiles(self.folder, self.counters)
+            self._keeper = MinuteKeeper(self.folder, self.totals, self.clock)
+            self._files = CounterFiles(self.folder, self.counters, self._keeper.tick)
             self._files.open()
+            self.journal = Journal(self.folder)
         self._files.keep(loop)
 
     def end(self) -> None:
@@ -59,6 +70,9 @@ class Counting:
         if self._files is not None:
             self._files.close()
             self._files = None
+        if self._keeper is not None:
+            self._keeper.end()
+            self._keeper = None
 
     def totals(self) -> dict[Series, Value]:
         """What all processes of this host have counted, and what is so now."""
