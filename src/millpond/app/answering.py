@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from millpond.cache.render_failure import FAILURE
 from millpond.internals import fastapi_names, starlette_names
 from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.serve.access.access_log import is_logged
-from millpond.serve.access.asked import Asked
+from millpond.serve.access.asked import LONGEST_PATH, Asked, shown
 from millpond.serve.access.telling_app import TellingApp, tell
 from millpond.serve.answered import ANSWERED, Answered
 from millpond.serve.layers.short_cut import ShortCut, raising
@@ -111,6 +112,7 @@ class Answering:
             await answer(runtime, scope, receive, answered)
         except BaseException as error:
             failure = error
+            self._note_failure(runtime, error, answered, scope)
             raise
         finally:
             # A server's `send` refers to the scope: left in there, it would be garbage that only the collector frees.
@@ -121,6 +123,13 @@ class Answering:
             elif asked is not None or self._counts is not None:
                 tell(asked, answered, scope, time.perf_counter() - started, failure, is_head=is_head)
             failure = None  # its traceback refers to this frame
+
+    @staticmethod
+    def _note_failure(runtime: Runtime, error: BaseException, answered: Answered, scope: Scope) -> None:
+        """Note what a live handler has raised; a shared render has noted it itself."""
+        if runtime.failures is not None and isinstance(error, Exception) and FAILURE not in vars(error):
+            path = shown(scope["path"], LONGEST_PATH)
+            runtime.failures.failed(error, route=answered.route, path=path, served="500")
 
     async def _answer_untold(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the middleware stack, where nobody hears what was answered."""

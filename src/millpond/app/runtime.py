@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from millpond.app.context import AppContext
     from millpond.app.served_build import ServedBuild
     from millpond.purge.purges import Purges
+    from millpond.render.failures.failure_log import FailureLog
     from millpond.routes.metadata_inventory import MetadataInventory
     from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
@@ -65,6 +66,8 @@ class Runtime:
     """Answers the requests of crons."""
     loop: asyncio.AbstractEventLoop
     """The event loop that runs it."""
+    failures: FailureLog | None = None
+    """Hears of handlers that fail; None: nobody does."""
 
     def activate(self) -> None:
         """Make this the application that Millpond's functions use when called outside of handlers."""
@@ -131,14 +134,16 @@ def counters_of(context: AppContext) -> Counters:
     return Counters() if context.counting is None else context.counting.counters
 
 
-def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataCache) -> Runtime:
+def assemble(
+    context: AppContext, store: Store, served: ServedBuild, data: DataCache, failures: FailureLog | None = None
+) -> Runtime:
     """A runtime on `store`, with the cache of `data_cache_of`; call it in the event loop that will run it.
 
     Raises:
         ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
     tell_unknown((*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES))
-    parts = _Assembly(context, store, served, data)
+    parts = _Assembly(context, store, served, data, failures)
     data.purges = parts.purges()
     app, base_path = context.app, context.config.base_path
     parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch", parts.counts)
@@ -153,6 +158,7 @@ def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataC
         parts.after_callbacks,
         InProcess.of(app, parts.dispatcher, base_path, "cron", parts.counts),
         asyncio.get_running_loop(),
+        failures,
     )
 
 
@@ -164,6 +170,7 @@ class _Assembly:
     store: Store
     served: ServedBuild
     data: DataCache
+    failures: FailureLog | None
 
     @property
     def counts(self) -> RequestCounts | None:
@@ -208,6 +215,7 @@ class _Assembly:
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),
             counters=counters_of(context),
+            failures=self.failures,
         )
 
     @cached_property

@@ -11,6 +11,7 @@ from millpond.app.construction.loggers import enable_loggers
 from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_serve
 from millpond.cache.fetching.loop_clients import close_client
+from millpond.render.failures.failure_log import FailureLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,6 +51,7 @@ class Runtimes:
         """What the application's lifespan yields for `request.state`, while it lasts."""
         self._counting: Counting | None = None
         """What counts together with other processes, while anything runs."""
+        self._failures: FailureLog | None = None
         self._rests = False
         self._lifespans: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
         """How many lifespans are entered in each event loop."""
@@ -95,7 +97,7 @@ class Runtimes:
             data = data_cache_of(context, store)
             if self._served is None or self._served[0] is not context.isolated:
                 self._served = context.isolated, await build_to_serve(context, store, data)
-            runtime = assemble(context, store, self._served[1], data)
+            runtime = assemble(context, store, self._served[1], data, self._failures_of(context))
         except BaseException:
             await self._close()
             raise
@@ -107,6 +109,13 @@ class Runtimes:
                 runtime.activate()
         self._on_start(runtime)
         return runtime
+
+    def _failures_of(self, context: AppContext) -> FailureLog | None:
+        """What hears of handlers that fail, in all event loops; None: nobody does."""
+        counting = context.counting
+        if self._failures is None and counting is not None:
+            self._failures = FailureLog(lambda: counting.journal, context.project, context.clock)
+        return self._failures
 
     def rest(self, *, rests: bool) -> None:
         """Whether calls outside of handlers leave these alone, now and when they have started."""

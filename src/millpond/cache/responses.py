@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -16,9 +16,9 @@ from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
 from millpond.cache.counted_render import CountedRender
 from millpond.cache.refresh import Fate, Made, Obtained, Read, ReadThrough, Run
+from millpond.cache.render_failure import RenderFailed
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
-from millpond.errors import OverdueError, UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, judge
 from millpond.policy.http.sendable import stored_fault
@@ -32,10 +32,10 @@ from millpond.telemetry.instruments import REFRESHES_RUNNING, REFRESHES_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from contextvars import Context
 
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
+    from millpond.render.failures.failure_log import FailureLog
     from millpond.render.renderer import Rendered, Renderer
     from millpond.render.scopes.dynamic_use import DynamicUse
     from millpond.render.target import Target
@@ -51,50 +51,6 @@ _MAX_VARIANTS_BYTES = 16 * 1024 * 1024
 """The limit for all paths and keys together, as visitors choose both."""
 _VARIANT_OVERHEAD = 300
 """Bytes that a path or key takes in addition to its text."""
-
-
-FAILURE = "__millpond_failure__"
-"""The attribute of an exception that holds the SharedFailure of the render that has raised it last."""
-
-
-@dataclass(slots=True)
-class SharedFailure:
-    """A failed render; each request that has waited for it raises the same exception."""
-
-    is_logged: bool = False
-    """Whether it is in the log, with its traceback."""
-
-
-class RenderFailed(Exception):
-    """A shared render raised an error or took too long.
-
-    Args:
-        target: what was rendered.
-        error: what was raised.
-        context: the render's context.
-    """
-
-    def __init__(self, target: Target, error: Exception, context: Context) -> None:
-        super().__init__(target.label)
-        self._target, self._error, self._context = target, error, context
-        self._traceback = error.__traceback__
-        self._failure = SharedFailure()
-        self._causes = error.__cause__, error.__context__, error.__suppress_context__
-
-    @property
-    def error(self) -> Exception:
-        """What was raised, for one of those who wait: with the traceback of the render alone, not with theirs.
-
-        Raise it outside of an `except` block: there Python would replace its context.
-        """
-        error = self._error
-        vars(error)[FAILURE] = self._failure
-        error.__cause__, error.__context__, error.__suppress_context__ = self._causes
-        return error.with_traceback(self._traceback)
-
-    def log(self) -> None:
-        """Log it, where nobody waits. In the render's context an error tracker knows whether it has reported it."""
-        self._context.run(_log_failure, self._target, self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +96,8 @@ class Responses:
     """The context that renders begin in."""
     spans: RenderSpans = field(default_factory=RenderSpans)
     counters: Counters = field(default_factory=Counters)
+    failures: FailureLog | None = None
+    """Hears of renders that fail, and of those that work again."""
     engine: ReadThrough = field(init=False)
     coded: CodedBodies = field(init=False)
     """The bodies in content codings."""
@@ -281,7 +239,14 @@ class _AnswerRead(Read):
             responses.turned_dynamic(target, ended.use, level)
             raise
         except Exception as error:
+            if responses.failures is not None:
+                served: Literal["older", "500"] = "older" if run.background else "500"
+                responses.failures.failed(
+                    error, route=target.route.pattern, path=target.path, served=served, key=self.key
+                )
             raise RenderFailed(target, error, context) from error
+        if responses.failures is not None:
+            responses.failures.worked(self.key, target.path)
         responses.warn_of_lost_body(rendered, target)
         if not storable_status(entry.status):
             log.log(
@@ -335,16 +300,6 @@ def _just_rendered(obtained: Obtained) -> Cached:
     # same holds if it was invalidated meanwhile: they would take it for fresh.
     lasting = obtained.stored and after.tag is None
     return Cached(entry if lasting else msgspec.structs.replace(entry, revalidate=0, expire=None), decision)
-
-
-def _log_failure(target: Target, error: Exception) -> None:
-    # The first two get no traceback: it would show nothing of the handler.
-    if isinstance(error, OverdueError):
-        log.error("rendering %s (%s) failed: %s", target.label, target.route.source, error)
-    elif isinstance(error, UnsendableError):
-        log.error("%s", error)
-    else:
-        log.error("rendering %s (%s) failed", target.label, target.route.source, exc_info=error)
 
 
 def _report(key: str, error: BaseException) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
-from millpond.cache.responses import RenderFailed
+from millpond.cache.render_failure import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import NO_NEGOTIATION

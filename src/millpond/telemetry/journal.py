@@ -66,6 +66,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     frames: tuple[Frame, ...] = ()
     served: Literal["", "older", "500"] = ""
     """Of a failure: what clients got."""
+    count: int = 1
+    """How often it has happened since the last such event."""
     origin: Origin | Literal[""] = ""
     name: str = ""
     """Who did it, of an origin that has names."""
@@ -125,7 +127,7 @@ class Journal:
         return found
 
     def _newest_first(self) -> Iterator[Event]:
-        yield from sorted(self._memory, key=lambda event: event.at, reverse=True)
+        yield from reversed(list(self._memory))
         for path in self._paths():
             try:
                 lines = path.read_bytes().splitlines()
