@@ -11,6 +11,7 @@ from millpond.telemetry.counters import Counters
 from millpond.telemetry.journal import Journal
 from millpond.telemetry.meters import Meters, is_set_up
 from millpond.telemetry.minute_keeper import MinuteKeeper
+from millpond.telemetry.minutes import Minutes
 from millpond.telemetry.request_counts import RequestCounts
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from millpond.config import MetricsConfig
     from millpond.telemetry.counters import Series, Value
+    from millpond.telemetry.minutes import Minute
 
 
 @dataclass(slots=True)
@@ -73,6 +75,10 @@ class Counting:
         if self._keeper is not None:
             self._keeper.end()
             self._keeper = None
+
+    def minutes(self, since: float) -> list[Minute]:
+        """A minute's figures of this host, those that have ended after a time; seconds since the epoch."""
+        return Minutes(self.folder).since(since)
 
     def totals(self) -> dict[Series, Value]:
         """What all processes of this host have counted, and what is so now."""
