@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from millpond.dashboard.pages.frame import Page
+    from millpond.dashboard.pages.dashboard_page import DashboardPage
 
 NOW = 1_800_000_000.0
 
@@ -36,7 +36,11 @@ class Operation:
     """An application without requests, and its dashboard."""
 
     def __init__(
-        self, project: Path, secret: bytes | None = None, pages: Mapping[str, Page] | None = None, root_path: str = ""
+        self,
+        project: Path,
+        secret: bytes | None = None,
+        pages: Mapping[str, DashboardPage] | None = None,
+        root_path: str = "",
     ) -> None:
         self.clock = Clock()
         self.counting = Counting(project / "metrics", clock=self.clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from millpond.app.operating.operators import Operators
 from millpond.cache.render_failure import FAILURE
 from millpond.internals import fastapi_names, starlette_names
 from millpond.render.request.tracked_asgi_scope import guarded
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.render.middleware_boundary import RenderMiddleware
     from millpond.serve.dispatch import HitAnswer
-    from millpond.telemetry.request_counts import RequestCounts
+    from millpond.telemetry.counting import Counting
 
     Start = Callable[[Scope], Awaitable[Runtime]]
 
@@ -50,7 +51,11 @@ class Answering:
         start: starts it.
         is_unseen: whether anything in the stack has to see requests.
         render_middleware: what stands around live runs, so that these need the stack.
-        counts: where clients' requests count; None: nowhere.
+        counting: where clients' requests count; None: nowhere.
+        development: whether the application runs in `millpond dev`.
+
+    Raises:
+        ConfigError: operators are to see something, and a package for that is missing.
     """
 
     def __init__(
@@ -62,15 +67,25 @@ class Answering:
         start: Start,
         is_unseen: Unseen,
         render_middleware: Sequence[RenderMiddleware],
-        counts: RequestCounts | None,
+        counting: Counting | None,
+        *,
+        development: bool,
     ) -> None:
         self._app, self._whole, self._here, self._start = app, whole, here, start
-        self._is_unseen, self._render_middleware, self._counts = is_unseen, render_middleware, counts
+        self._is_unseen, self._render_middleware = is_unseen, render_middleware
+        self._counts = counts = None if counting is None else counting.requests
         configured = with_configured_headers(self._answer, config)
-        self.http = configured if configured == self._answer else TellingApp(configured, counts)
+        http = configured if configured == self._answer else TellingApp(configured, counts)
+        operators = None
+        if counting is not None:
+            operators = Operators(config, counting, self._running, development=development)
+        self.http = http if operators is None else operators.in_front_of(http)
         """Answers HTTP requests."""
         self.websocket = TellingApp(whole, counts)
         """Answers WebSockets."""
+
+    async def _running(self, scope: Scope) -> Runtime:
+        return self._here() or await self._start(scope)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()

@@ -114,9 +114,8 @@ class Millpond(starlette_names.LayeredFastAPI):
         self._render_middleware: list[RenderMiddleware] = []
         self._clean, self._runtimes = CleanContext(), Runtimes(self._store_of, self._on_start)
         self._is_unseen = Unseen(self, _CALL, self._tracing)
-        counts = self._counting.requests if self._counting is not None else None
         ways = self._whole, self.config, self._here, self._start, self._is_unseen, self._render_middleware
-        self._answering = Answering(self, *ways, counts)
+        self._answering = Answering(self, *ways, self._counting, development=development)
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )

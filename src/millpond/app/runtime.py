@@ -66,6 +66,9 @@ class Runtime:
     """Answers the requests of crons."""
     loop: asyncio.AbstractEventLoop
     """The event loop that runs it."""
+    served: ServedBuild
+    began: float
+    """When it began; seconds since the epoch."""
     failures: FailureLog | None = None
     """Hears of handlers that fail; None: nobody does."""
 
@@ -158,6 +161,8 @@ def assemble(
         parts.after_callbacks,
         InProcess.of(app, parts.dispatcher, base_path, "cron", parts.counts),
         asyncio.get_running_loop(),
+        served,
+        context.clock(),
         failures,
     )
 

@@ -22,6 +22,7 @@ from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_folder, not_a_prefix, not_positive
 from millpond.config.server_config import ServerConfig
+from millpond.config.telemetry.dashboard_config import DashboardConfig
 from millpond.config.telemetry.metrics_config import MetricsConfig
 from millpond.config.values.quantities import SecondsOrNever
 from millpond.config.values.reading import read_table
@@ -59,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerConfig = ServerConfig()
     dev: DevConfig = DevConfig()
     metrics: MetricsConfig = MetricsConfig()
+    dashboard: DashboardConfig = DashboardConfig()
     revalidate_endpoint: RevalidateEndpointConfig | None = None
     cdn: CdnConfig | None = None
     cron: tuple[CronConfig, ...] = ()
@@ -82,7 +84,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         except InvalidLife as error:
             yield f"in [cache_life]: {error}"
         tables = (
-            *(self.app, self.cache, self.build, self.server, self.dev, self.metrics),
+            *(self.app, self.cache, self.build, self.server, self.dev, self.metrics, self.dashboard),
             *(self.revalidate_endpoint, self.cdn, self.cors),
         )
         for table in (*tables, *self.cron):

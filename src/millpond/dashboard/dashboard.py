@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
-from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, Session, Sessions
-from millpond.dashboard.pages.frame import Viewer
+from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions
+from millpond.dashboard.pages.dashboard_page import Viewer
 from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
 from millpond.dashboard.rendering import STATIC, parts_of, rendered
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from millpond.dashboard.operated import Operated
-    from millpond.dashboard.pages.frame import Page
+    from millpond.dashboard.pages.dashboard_page import DashboardPage
 
 PREFIX = "/_millpond"
 """Where it is."""
@@ -66,12 +66,12 @@ class Dashboard:
         self,
         operated: Operated,
         secret: bytes | None,
-        pages: Mapping[str, Page] | None = None,
+        pages: Mapping[str, DashboardPage] | None = None,
         live_seconds: float = LIVE_SECONDS,
     ) -> None:
         self._operated, self._live_seconds = operated, live_seconds
         self._sessions = None if secret is None else Sessions(secret, operated.clock)
-        self._pages: Mapping[str, Page] = {"": Overview()} if pages is None else pages
+        self._pages: Mapping[str, DashboardPage] = {"": Overview()} if pages is None else pages
         self._failed: list[float] = []
         """When a wrong secret was given."""
 
@@ -152,7 +152,7 @@ class Dashboard:
         response.delete_cookie(SECURE_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
         return response
 
-    async def _act(self, request: Request, page: Page, viewer: Viewer, rest: str) -> Response:
+    async def _act(self, request: Request, page: DashboardPage, viewer: Viewer, rest: str) -> Response:
         form = await self._checked_form(request, viewer)
         where = await page.act(viewer, rest, form)
         if where is None:
@@ -168,7 +168,7 @@ class Dashboard:
             raise _Refused(403, "The form is too old, or from another site. Go back, reload the page, and try again.")
         return form
 
-    def _session(self, request: Request) -> Session | None:
+    def _session(self, request: Request) -> OperatorSession | None:
         cookie = request.cookies.get(SECURE_COOKIE)
         return None if self._sessions is None or cookie is None else self._sessions.known(cookie)
 
@@ -181,7 +181,7 @@ class Dashboard:
         return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _changes(
-        self, request: Request, page: Page, viewer: Viewer, name: str, rest: str
+        self, request: Request, page: DashboardPage, viewer: Viewer, name: str, rest: str
     ) -> AsyncIterator[bytes]:
         """The parts of a page that have changed, as server-sent events named by the ids of the parts."""
         sent: dict[str, str] = {}

@@ -32,9 +32,12 @@ class Counting:
 
     Args:
         folder: where the processes of this host add up.
+        project: the application's folder.
     """
 
     folder: Path
+    project: Path | None = None
+    """The application's folder."""
     counters: Counters = field(default_factory=Counters)
     requests: RequestCounts = field(init=False)
     clock: Callable[[], float] = time.time
@@ -51,7 +54,7 @@ class Counting:
     @classmethod
     def of(cls, project: Path, config: MetricsConfig) -> Self | None:
         """That of a project; None: its configuration turns it off."""
-        return cls(project / config.folder) if config.counters else None
+        return cls(project / config.folder, project) if config.counters else None
 
     def tell(self, provider: MeterProvider | None) -> None:
         """Tell OpenTelemetry, if anybody there listens: the application's provider, or None: the process's."""

@@ -21,7 +21,7 @@ SECURE_COOKIE = "__Host-millpond-dashboard"
 _LONGEST_NAME, _LONGEST_COOKIE = 40, 1024
 
 
-class Session(NamedTuple):
+class OperatorSession(NamedTuple):
     """Who somebody is, and until when."""
 
     name: str
@@ -47,13 +47,13 @@ class Sessions:
         """Whether that is the secret, compared in constant time."""
         return hmac.compare_digest(given.strip().encode("utf-8", "surrogatepass"), self._secret)
 
-    def begun(self, name: str) -> tuple[str, Session]:
+    def begun(self, name: str) -> tuple[str, OperatorSession]:
         """The cookie's value for a new session of somebody, and the session."""
         ends = self._clock() + SESSION_SECONDS
         said = base64.urlsafe_b64encode(json.dumps([shortened(name), int(ends)]).encode()).decode()
         return f"{said}.{self._signed('session', said)}", self._session(said, shortened(name), int(ends))
 
-    def known(self, cookie: str) -> Session | None:
+    def known(self, cookie: str) -> OperatorSession | None:
         """The session of a cookie; None: it is none, or it has ended."""
         said, _, signature = cookie.partition(".")
         if len(cookie) > _LONGEST_COOKIE or not hmac.compare_digest(
@@ -74,12 +74,12 @@ class Sessions:
         return any(hmac.compare_digest(given.encode("utf-8", "surrogatepass"), each) for each in good)
 
     @staticmethod
-    def is_token(session: Session, given: str) -> bool:
+    def is_token(session: OperatorSession, given: str) -> bool:
         """Whether a form of that session sent it."""
         return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), session.token.encode())
 
-    def _session(self, said: str, name: str, ends: float) -> Session:
-        return Session(name, ends, self._signed("form", said))
+    def _session(self, said: str, name: str, ends: float) -> OperatorSession:
+        return OperatorSession(name, ends, self._signed("form", said))
 
     def _signed(self, purpose: str, text: str) -> str:
         digest = hmac.digest(self._key, f"{purpose}:{text}".encode("utf-8", "surrogatepass"), sha256)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.dashboard.figures import charts
 from millpond.dashboard.figures.window import LENGTH, NO_RENDERS, Renders, States, Window
-from millpond.dashboard.pages.frame import Page
+from millpond.dashboard.pages.dashboard_page import DashboardPage
 from millpond.telemetry.counters import Series
 from millpond.telemetry.instruments import REFRESHES_RUNNING, REFRESHES_WAITING, STORE_BYTES, STORE_ENTRIES, STORE_LIMIT
 from millpond.telemetry.minutes import MINUTE
@@ -15,7 +15,7 @@ from millpond.telemetry.minutes import MINUTE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from millpond.dashboard.pages.frame import Viewer
+    from millpond.dashboard.pages.dashboard_page import Viewer
 
 _COSTS, _LATEST = 7, 6
 
@@ -31,7 +31,7 @@ class Cost(NamedTuple):
         return self.renders.spread.total
 
 
-class Overview(Page):
+class Overview(DashboardPage):
     """The first page."""
 
     template = "overview.html"

@@ -13,7 +13,7 @@ from millpond.telemetry.instruments import PROCESSES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from millpond.dashboard.access.sessions import Session
+    from millpond.dashboard.access.sessions import OperatorSession
     from millpond.dashboard.operated import Operated
 
 _DAY = 86_400.0
@@ -37,7 +37,7 @@ class Viewer:
 
     base: str
     """The path of the dashboard."""
-    session: Session | None
+    session: OperatorSession | None
     """None where nobody has to log in."""
     operated: Operated
 
@@ -75,7 +75,7 @@ class Viewer:
         }
 
 
-class Page(ABC):
+class DashboardPage(ABC):
     """One page of the dashboard."""
 
     template: str
