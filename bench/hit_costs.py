@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROUTE = 'revalidate = 3600\n\n\ndef GET():\n    return {"text": "x" * 1000}\n'
 CORS = parse_config({"cors": {"allow_origins": ["https://pages.example"]}}, "bench/hit_costs.py")
+UNCOUNTED = parse_config({"metrics": {"counters": False}}, "bench/hit_costs.py")
 ORIGIN = b"Origin: https://pages.example\r\n"
 VARIED = {
     "host": "cache_host = True\n",
@@ -130,6 +131,27 @@ async def measure(pond: Millpond) -> None:
     told("  what it leads to", lambda: hits.lookup(SCOPE))
 
 
+async def measure_counted(counted: Millpond, uncounted: Millpond) -> None:
+    """Hits that are counted, by hits that aren't."""
+    at_socket: dict[bool, Callable[[], object]] = {}
+    for pond in (counted, uncounted):
+        await pond(dict(SCOPE), nothing, nothing)
+        protocol, _ = connected(pond)
+        at_socket[pond is counted] = partial(protocol.data_received, REQUEST)
+    rounds = [{case: timeit.timeit(step, number=TIMES) for case, step in at_socket.items()} for _ in range(ROUNDS * 3)]
+    least = [min(each[case] for each in rounds) / TIMES * 1e6 for case in (True, False)]
+    print(f"{'a counted hit, by one that is not':<44} {least[0]:6.2f} µs / {least[1]:.2f} µs")  # noqa: T201
+    through: dict[bool, float] = {}
+    for _ in range(ROUNDS * 3):
+        for pond in (counted, uncounted):
+            began = timeit.default_timer()
+            for _ in range(TIMES // 4):
+                await pond(SCOPE, nothing, nothing)
+            took = (timeit.default_timer() - began) / (TIMES // 4) * 1e6
+            through[pond is counted] = min(took, through.get(pond is counted, took))
+    print(f"{'  through ASGI':<44} {through[True]:6.2f} µs / {through[False]:.2f} µs")  # noqa: T201
+
+
 async def measure_cors(plain: Millpond, cors: Millpond) -> None:
     """Hits that pages of another origin ask for, by plain ones."""
     asked: dict[tuple[bool, bool], tuple[Callable[[], object], Transport]] = {}
@@ -209,6 +231,9 @@ async def _built_and_measured(app: Path) -> None:
     pond = Millpond(app)
     async with pond.lifespan():
         await measure(pond)
+        uncounted = Millpond(app, config=UNCOUNTED)
+        async with uncounted.lifespan():
+            await measure_counted(pond, uncounted)
         cors = Millpond(app, config=CORS)
         async with cors.lifespan():
             await measure_cors(pond, cors)

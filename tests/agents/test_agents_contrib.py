@@ -11,6 +11,7 @@ from asked import CONVERSATION, conversation, in_process
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import SpanKind
+
 from telemetry import Telemetry, cache_of_span, servers
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from fastapi import FastAPI, Request
 from opentelemetry import trace
 from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 from opentelemetry.trace import SpanKind
-from telemetry import Telemetry
 from twins import pond
+
+from telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,10 +11,10 @@ from asked import CACHED, CONVERSATION, Asked, conversation, in_process, served
 from fastapi import FastAPI
 from opentelemetry.trace import SpanKind
 from server_process import build, server
-from telemetry import Telemetry, cache_of_span, servers
 from twins import ROUTES, pond, twins, write
 
 from millpond.config import parse_config
+from telemetry import Telemetry, cache_of_span, servers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
-from telemetry import Telemetry, cache_of_span
 from twins import pond
 
 from ponds import Running, client_of
+from telemetry import Telemetry, cache_of_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

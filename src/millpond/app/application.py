@@ -23,7 +23,7 @@ from millpond.app.development import adjusted, in_development
 from millpond.app.documents.query_operations import DescribedFastAPI
 from millpond.app.endpoints import Endpoints
 from millpond.app.file_routes import FileRoutes
-from millpond.app.isolation import is_script, is_test
+from millpond.app.isolation import is_isolated, is_script
 from millpond.app.lifespan import entered, failing, serve_lifespan, warn_of_crons
 from millpond.app.rehearsal import rehearsal_here
 from millpond.app.runtimes import Runtimes
@@ -43,6 +43,7 @@ from millpond.serve.matching.base_path import enter_base_path
 from millpond.serve.span import Tracing
 from millpond.serve.validation_errors import validation_error_response
 from millpond.stores.contract import Store
+from millpond.telemetry.counting import Counting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -110,12 +111,12 @@ class Millpond(DescribedFastAPI):
             self.exception_handlers[RequestValidationError] = validation_error_response
         self._given_store, self._own_store, self._clock = store, dict[bool, Store](), clock
         self._tracing = Tracing((fastapi.get("telemetry") or {}).get("tracer_provider"))
+        self._counting = Counting.of(self.project, self.config.metrics)
         self._render_middleware: list[RenderMiddleware] = []
         self._clean, self._runtimes = CleanContext(), Runtimes(self._store_of, self._on_start)
         self._is_unseen = Unseen(self, _CALL, self._tracing)
-        self._answering = Answering(
-            self, self._whole, self.config, self._here, self._start, self._is_unseen, self._render_middleware
-        )
+        ways = self._whole, self.config, self._here, self._start, self._is_unseen, self._render_middleware
+        self._answering = Answering(self, *ways, self._counting, development=development)
         self._files = FileRoutes(
             self.project, self.app_dir, self.config, development=development, router=self.router, clean=self._clean
         )
@@ -316,11 +317,8 @@ class Millpond(DescribedFastAPI):
         return self._here() or await self._start(None)
 
     def _context(self, scope: Scope | None, *, serves: bool = False) -> AppContext:
-        rehearsal, isolated = rehearsal_here(), self.isolated
-        if rehearsal is not None:
-            isolated = True
-        elif isolated is None:
-            isolated = self._given_store is None and is_test(scope)
+        rehearsal = rehearsal_here()
+        isolated = is_isolated(self.isolated, rehearsal, scope, has_store=self._given_store is not None)
         reads_build = not isolated if rehearsal is None else rehearsal.reads_build
         waits = serves and rehearsal is None and reads_build and self._is_unseen.lets_routes_wait()
         files = (self._files.to_serve if waits else self._files.load)()
@@ -339,6 +337,7 @@ class Millpond(DescribedFastAPI):
             is_scripts=self._given_store is None and not isolated and is_script(scope),
             reads_build=reads_build,
             tracing=self._tracing,
+            counting=self._counting,
             unseen=self._is_unseen,
             clean=self._clean,
             published=self._files.published,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from millpond.routes.metadata_inventory import MetadataInventory
     from millpond.routes.route_contract import Route
     from millpond.serve.span import Tracing
+    from millpond.telemetry.counting import Counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class AppContext:
     reads_build: bool
     """Whether the project's build is served, if there is one."""
     tracing: Tracing
+    counting: Counting | None
+    """None: nothing is counted."""
     unseen: Unseen
     """What has to see its requests and renders, such as middleware and agents."""
     clean: CleanContext

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+    from millpond.app.rehearsal import Rehearsal
+
 _RUNNERS = {"unittest.case", "unittest.main", "unittest.runner", "unittest.suite"}
 """Modules of unittest that call tests; `unittest.mock` also wraps functions of programs that run."""
 
@@ -29,6 +31,20 @@ def is_test(scope: Scope | None) -> bool:
     """
     # ASGI demands of each server that it tells the protocol's version; the test client doesn't.
     return (scope is not None and "asgi" not in scope) or _runs_tests() or _was_made_by_pytest()
+
+
+def is_isolated(said: bool | None, rehearsal: Rehearsal | None, scope: Scope | None, *, has_store: bool) -> bool:
+    """Whether an application keeps away from the project's build and store.
+
+    Args:
+        said: `Millpond.isolated`.
+        rehearsal: the one that the running code belongs to.
+        scope: the ASGI scope; None where the application's code asks.
+        has_store: whether the application was given a store.
+    """
+    if rehearsal is not None:
+        return True
+    return (not has_store and is_test(scope)) if said is None else said
 
 
 def is_script(scope: Scope | None) -> bool:

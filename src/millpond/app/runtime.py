@@ -34,6 +34,7 @@ from millpond.serve.matching.matcher import Matcher
 from millpond.serve.queries import Queries
 from millpond.serve.revalidation_endpoints import revalidation_endpoints
 from millpond.serve.route_claims import RouteClaims
+from millpond.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +44,12 @@ if TYPE_CHECKING:
     from millpond.app.context import AppContext
     from millpond.app.served_build import ServedBuild
     from millpond.purge.purges import Purges
+    from millpond.render.failures.failure_log import FailureLog
     from millpond.routes.metadata_inventory import MetadataInventory
     from millpond.serve.revalidation_endpoints import Endpoint
     from millpond.stores.build_store import BuildStore
     from millpond.stores.contract import Store
+    from millpond.telemetry.request_counts import RequestCounts
 
 log = logging.getLogger("millpond")
 
@@ -65,6 +68,11 @@ class Runtime:
     """Answers the requests of crons."""
     loop: asyncio.AbstractEventLoop
     """The event loop that runs it."""
+    served: ServedBuild
+    began: float
+    """When it began; seconds since the epoch."""
+    failures: FailureLog | None = None
+    """Hears of handlers that fail; None: nobody does."""
 
     def activate(self) -> None:
         """Make this the application that Millpond's functions use when called outside of handlers."""
@@ -126,20 +134,28 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         is_scripts=context.is_scripts and (config.cache.kind == "memory" or context.development),
         clean=context.clean,
         blocking=building,
+        counters=counters_of(context),
     )
 
 
-def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataCache) -> Runtime:
+def counters_of(context: AppContext) -> Counters:
+    """Where things count; where the configuration turns that off, nobody looks at them."""
+    return Counters() if context.counting is None else context.counting.counters
+
+
+def assemble(
+    context: AppContext, store: Store, served: ServedBuild, data: DataCache, failures: FailureLog | None = None
+) -> Runtime:
     """A runtime on `store`, with the cache of `data_cache_of`; call it in the event loop that will run it.
 
     Raises:
         ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
     tell_unknown((*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES))
-    parts = _Assembly(context, store, served, data)
+    parts = _Assembly(context, store, served, data, failures)
     data.purges = parts.purges()
     app, base_path = context.app, context.config.base_path
-    parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch")
+    parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch", parts.counts)
     if parts.data.purges is not None:
         parts.data.purges.begin()
     return Runtime(
@@ -149,8 +165,11 @@ def assemble(context: AppContext, store: Store, served: ServedBuild, data: DataC
         parts.responses,
         parts.dispatcher,
         parts.after_callbacks,
-        InProcess.of(app, parts.dispatcher, base_path, "cron"),
+        InProcess.of(app, parts.dispatcher, base_path, "cron", parts.counts),
         asyncio.get_running_loop(),
+        served,
+        context.clock(),
+        failures,
     )
 
 
@@ -162,6 +181,12 @@ class _Assembly:
     store: Store
     served: ServedBuild
     data: DataCache
+    failures: FailureLog | None
+
+    @property
+    def counts(self) -> RequestCounts | None:
+        """Where requests count; None: nowhere."""
+        return None if self.context.counting is None else self.context.counting.requests
 
     @cached_property
     def after_callbacks(self) -> AfterCallbacks:
@@ -203,6 +228,8 @@ class _Assembly:
             eager=cache.eager,
             clean=context.clean,
             spans=RenderSpans(context.tracing.provider),
+            counters=counters_of(context),
+            failures=self.failures,
         )
 
     @cached_property
@@ -213,7 +240,9 @@ class _Assembly:
         surrogates = config.cdn.surrogates() if config.cdn else None
         root_path = context.app.root_path or config.base_path
         claims = RouteClaims(says_query=config.cache.no_vary_search, reads_query=context.unseen.may_read_queries)
-        hits = Hits(self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config), claims)
+        hits = Hits(
+            self.responses, config.server, surrogates, root_path, ConfiguredAnswers.of(config), claims, self.counts
+        )
         return Dispatcher(
             matcher=Matcher(
                 table,

@@ -11,6 +11,7 @@ from millpond.app.construction.loggers import enable_loggers
 from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_serve
 from millpond.cache.fetching.loop_clients import close_client
+from millpond.render.failures.failure_log import FailureLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from millpond.app.runtime import Runtime
     from millpond.app.served_build import ServedBuild
     from millpond.stores.contract import Store
+    from millpond.telemetry.counting import Counting
 
 _ROUNDS = 3
 """How often what background work has started meanwhile is waited for in turn."""
@@ -47,6 +49,9 @@ class Runtimes:
         in a test."""
         self.state: dict[str, Any] = {}
         """What the application's lifespan yields for `request.state`, while it lasts."""
+        self._counting: Counting | None = None
+        """What counts together with other processes, while anything runs."""
+        self._failures: FailureLog | None = None
         self._rests = False
         self._lifespans: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
         """How many lifespans are entered in each event loop."""
@@ -84,12 +89,15 @@ class Runtimes:
             if other.is_closed():
                 self._forget(runtime)
         await self._open(self.store_of(context), loop)
+        if context.counting is not None and not context.isolated:
+            self._counting = context.counting
+            self._counting.begin(loop)
         try:
             store = self.store_of(context)
             data = data_cache_of(context, store)
             if self._served is None or self._served[0] is not context.isolated:
                 self._served = context.isolated, await build_to_serve(context, store, data)
-            runtime = assemble(context, store, self._served[1], data)
+            runtime = assemble(context, store, self._served[1], data, self._failures_of(context))
         except BaseException:
             await self._close()
             raise
@@ -101,6 +109,13 @@ class Runtimes:
                 runtime.activate()
         self._on_start(runtime)
         return runtime
+
+    def _failures_of(self, context: AppContext) -> FailureLog | None:
+        """What hears of handlers that fail, in all event loops; None: nobody does."""
+        counting = context.counting
+        if self._failures is None and counting is not None:
+            self._failures = FailureLog(lambda: counting.journal, context.project, context.clock)
+        return self._failures
 
     def rest(self, *, rests: bool) -> None:
         """Whether calls outside of handlers leave these alone, now and when they have started."""
@@ -130,6 +145,9 @@ class Runtimes:
         opened = self._opened
         if opened is not None and not self._runtimes:
             self._opened = None
+            if self._counting is not None:
+                self._counting.end()
+                self._counting = None
             await opened[0].close()
 
     def _forget(self, runtime: Runtime) -> None:

@@ -26,6 +26,7 @@ from millpond.policy.lifetime import drawn_jitter
 from millpond.policy.profiles import BUILT_IN, Profile
 from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.scopes.attachments import Attachments, ScopeKey
+from millpond.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     import asyncio
@@ -212,6 +213,7 @@ class DataCache:
     """Records which inputs cached functions use during a build; None while serving."""
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that fills begin in."""
+    counters: Counters = field(default_factory=Counters)
     engine: ReadThrough = field(init=False)
     attachments: Attachments = field(default_factory=Attachments)
     """What the scopes of the application's runs carry; by it they find this cache."""
@@ -224,7 +226,9 @@ class DataCache:
 
     def __post_init__(self) -> None:
         self.attachments.attach(DATA_CACHE, self)
-        self.engine = ReadThrough(self.store, self.clock, self.patience, _report, self.lease_seconds, self.clean)
+        self.engine = ReadThrough(
+            self.store, self.clock, self.patience, _report, self.lease_seconds, self.clean, counters=self.counters
+        )
 
     @contextmanager
     def telling(self, place: object, told: Callable[[], Told]) -> Iterator[None]:

@@ -27,6 +27,8 @@ from millpond.policy.precedence import is_superseded
 from millpond.render.base_exceptions import is_cancellation
 from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
+from millpond.telemetry.counters import Counters
+from millpond.telemetry.instruments import COMMITS, LEASE_WAITS, REFRESHES_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +65,7 @@ def _needs_none(judgement: Judgement) -> bool:
     return judgement.fresh and not judgement.due
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class ReadThrough:
     """Reads through one store.
 
@@ -84,6 +86,7 @@ class ReadThrough:
     refreshes_at_once: int | None = None
     """How many background refreshes run at a time in one event loop; None: any number."""
     asked_again: AskedAgain = field(default_factory=AskedAgain)
+    counters: Counters = field(default_factory=Counters)
     _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RefreshQueue[Read]] = field(default_factory=WeakKeyDictionary)
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
@@ -195,7 +198,8 @@ class ReadThrough:
         loop = asyncio.get_running_loop()
         queue = self._queues.get(loop)
         if queue is None:
-            queue = self._queues[loop] = RefreshQueue(self.refreshes_at_once, self._begin_refresh)
+            refused = partial(self.counters.add, REFRESHES_REFUSED, "queue-full")
+            queue = self._queues[loop] = RefreshQueue(self.refreshes_at_once, self._begin_refresh, refused)
         queue.ask(read)
 
     def _begin_refresh(self, read: Read) -> asyncio.Task[Any] | None:
@@ -203,6 +207,14 @@ class ReadThrough:
         if entry is not None and _needs_none(read.judge(entry)):  # somebody has refreshed it while this one waited
             return None
         return self.flights.begin(read.key, lambda: self._run(read, background=True), read.name)
+
+    def running(self) -> int:
+        """How many refreshes run in the background."""
+        return sum(queue.running for queue in self._queues.values())
+
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(map(len, self._queues.values()))
 
     def begin_no_more(self) -> None:
         """Let no refresh begin that waits for its turn in the running event loop, as that is about to end."""
@@ -225,7 +237,12 @@ class ReadThrough:
             enough = _needs_none(judgement) if background or read.waits else judgement.servable
             return _Outcome(entry, stored=True, found=True) if enough else None
 
-        return await under_lease(self.store, read.key, self.patience, make, found, self.lease_seconds)
+        return await under_lease(
+            self.store, read.key, self.patience, make, found, self.lease_seconds, partial(self._waited, read)
+        )
+
+    def _waited(self, read: Read, seconds: float) -> None:
+        self.counters.observe(LEASE_WAITS, seconds, read.key.partition("\0")[0])
 
     async def _make(self, read: Read, lease: Lease | None, *, background: bool) -> _Outcome:
         run = self.new_run(background=background)
@@ -250,6 +267,7 @@ class ReadThrough:
             await self._settle(read, made.fate, run)
             return False
         outcome = await self.store.commit(made.entry, lease, ends=True)
+        self.counters.tally(COMMITS, made.entry.kind, outcome.value).count += 1
         if outcome is Commit.TOO_LARGE:
             log.warning("%s has %d bytes, more than the store accepts: not cached", read.name, made.entry.size)
             await self._settle(read, Fate.REMOVE, run)

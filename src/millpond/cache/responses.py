@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -13,11 +13,12 @@ from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
+from millpond.cache.counted_render import CountedRender
 from millpond.cache.read import Fate, Made, Obtained, Read, Run
 from millpond.cache.refresh import ReadThrough
+from millpond.cache.render_failure import RenderFailed
 from millpond.cache.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
-from millpond.errors import OverdueError, UnsendableError
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, judge
 from millpond.policy.http.sendable import stored_fault
@@ -26,14 +27,16 @@ from millpond.policy.lifetime import FOREVER, Lifetime
 from millpond.render.overdue import MOST_OVERDUE, TimedRenders
 from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.stores.bounded_dict import BoundedDict
+from millpond.telemetry.counters import Counters
+from millpond.telemetry.instruments import REFRESHES_RUNNING, REFRESHES_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from contextvars import Context
 
     from millpond.cache.variant_bounds import VariantBounds
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
+    from millpond.render.failures.failure_log import FailureLog
     from millpond.render.renderer import Rendered, Renderer
     from millpond.render.scopes.dynamic_use import DynamicUse
     from millpond.render.target import Target
@@ -44,50 +47,6 @@ log = logging.getLogger("millpond.cache")
 LIVE_SECONDS = 10.0
 """How long a path that turned dynamic runs live before a shared render is attempted again."""
 _MOST_LIVE_PATHS = 10_000
-
-
-FAILURE = "__millpond_failure__"
-"""The attribute of an exception that holds the SharedFailure of the render that has raised it last."""
-
-
-@dataclass(slots=True)
-class SharedFailure:
-    """A failed render; each request that has waited for it raises the same exception."""
-
-    is_logged: bool = False
-    """Whether it is in the log, with its traceback."""
-
-
-class RenderFailed(Exception):
-    """A shared render raised an error or took too long.
-
-    Args:
-        target: what was rendered.
-        error: what was raised.
-        context: the render's context.
-    """
-
-    def __init__(self, target: Target, error: Exception, context: Context) -> None:
-        super().__init__(target.variant_label)
-        self._target, self._error, self._context = target, error, context
-        self._traceback = error.__traceback__
-        self._failure = SharedFailure()
-        self._causes = error.__cause__, error.__context__, error.__suppress_context__
-
-    @property
-    def error(self) -> Exception:
-        """What was raised, for one of those who wait: with the traceback of the render alone, not with theirs.
-
-        Raise it outside of an `except` block: there Python would replace its context.
-        """
-        error = self._error
-        vars(error)[FAILURE] = self._failure
-        error.__cause__, error.__context__, error.__suppress_context__ = self._causes
-        return error.with_traceback(self._traceback)
-
-    def log(self) -> None:
-        """Log it, where nobody waits. In the render's context an error tracker knows whether it has reported it."""
-        self._context.run(_log_failure, self._target, self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +95,9 @@ class Responses:
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that renders begin in."""
     spans: RenderSpans = field(default_factory=RenderSpans)
+    counters: Counters = field(default_factory=Counters)
+    failures: FailureLog | None = None
+    """Hears of renders that fail, and of those that work again."""
     engine: ReadThrough = field(init=False)
     coded: CodedBodies = field(init=False)
     """The bodies in content codings."""
@@ -157,7 +119,10 @@ class Responses:
             self.lease_seconds,
             self.clean,
             self.refreshes_at_once,
+            counters=self.counters,
         )
+        self.counters.gauge(REFRESHES_RUNNING, self.engine, ReadThrough.running)
+        self.counters.gauge(REFRESHES_WAITING, self.engine, ReadThrough.waiting)
         self.dictionaries = Dictionaries(self.store)
         self.coded = CodedBodies(self.codings, self.max_coded_bytes, self.clean, self.dictionaries)
 
@@ -272,6 +237,14 @@ class _AnswerRead(Read):
 
     async def make(self, run: Run) -> Made:
         """Raises NotStatic: the route turned dynamic, which has been logged; RenderFailed: the render failed."""
+        counted = CountedRender(self._responses.counters, self._target.route.pattern, background=run.background)
+        former = self._responses.store.peek(self.key)
+        with counted:
+            made = await self._make_traced(run)
+            counted.ended(made, former)
+            return made
+
+    async def _make_traced(self, run: Run) -> Made:
         spans = self._responses.spans
         if not spans.are_made():
             return await self._make(run)
@@ -298,7 +271,14 @@ class _AnswerRead(Read):
             responses.turned_dynamic(target, ended.use, level)
             raise
         except Exception as error:
+            if responses.failures is not None:
+                served: Literal["older", "500"] = "older" if run.background else "500"
+                responses.failures.failed(
+                    error, route=target.route.pattern, path=target.path, served=served, key=self.key
+                )
             raise RenderFailed(target, error, context) from error
+        if responses.failures is not None:
+            responses.failures.worked(self.key, target.path)
         responses.warn_of_lost_body(rendered, target)
         if not storable_status(entry.status):
             log.log(
@@ -351,16 +331,6 @@ def _just_rendered(obtained: Obtained) -> Cached:
     # same holds if it was invalidated meanwhile: they would take it for fresh.
     lasting = obtained.stored and after.tag is None
     return Cached(entry if lasting else msgspec.structs.replace(entry, revalidate=0, expire=None), decision)
-
-
-def _log_failure(target: Target, error: Exception) -> None:
-    # The first two get no traceback: it would show nothing of the handler.
-    if isinstance(error, OverdueError):
-        log.error("rendering %s (%s) failed: %s", target.variant_label, target.route.source, error)
-    elif isinstance(error, UnsendableError):
-        log.error("%s", error)
-    else:
-        log.error("rendering %s (%s) failed", target.variant_label, target.route.source, exc_info=error)
 
 
 def _report(key: str, error: BaseException) -> None:

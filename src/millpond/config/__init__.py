@@ -14,6 +14,8 @@ from millpond.config.life_config import CacheLife
 from millpond.config.loading import FILE_NAME, Config, fastapi_entrypoint, load_config, parse_config
 from millpond.config.project.env_files import env_files_read, forget_env_files, read_env_files
 from millpond.config.server_config import ServerConfig
+from millpond.config.telemetry.dashboard_config import DashboardConfig
+from millpond.config.telemetry.metrics_config import MetricsConfig
 
 __all__ = [
     "FILE_NAME",
@@ -26,9 +28,11 @@ __all__ = [
     "Config",
     "CorsConfig",
     "CronConfig",
+    "DashboardConfig",
     "DevConfig",
     "Entrypoint",
     "HeaderConfig",
+    "MetricsConfig",
     "RedirectConfig",
     "RevalidateEndpointConfig",
     "ServerConfig",

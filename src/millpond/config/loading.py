@@ -22,6 +22,8 @@ from millpond.config.life_config import CacheLife
 from millpond.config.ownership import READ, whose
 from millpond.config.ranges import not_a_folder, not_a_prefix, not_positive
 from millpond.config.server_config import ServerConfig
+from millpond.config.telemetry.dashboard_config import DashboardConfig
+from millpond.config.telemetry.metrics_config import MetricsConfig
 from millpond.config.values.quantities import SecondsOrNever
 from millpond.config.values.reading import ONE_OR_MORE, read_table
 from millpond.errors import ConfigError
@@ -59,6 +61,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build: BuildConfig = BuildConfig()
     server: ServerConfig = ServerConfig()
     dev: DevConfig = DevConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    dashboard: DashboardConfig = DashboardConfig()
     revalidate_endpoint: Annotated[tuple[RevalidateEndpointConfig, ...], ONE_OR_MORE] = ()
     cdn: CdnConfig | None = None
     cron: tuple[CronConfig, ...] = ()
@@ -83,7 +87,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield f"in [cache_life]: {error}"
         else:
             yield from endpoint_problems(self.revalidate_endpoint, self.profiles())
-        tables = (self.app, self.cache, self.build, self.server, self.dev, self.cdn, self.cors)
+        tables = (
+            *(self.app, self.cache, self.build, self.server, self.dev, self.metrics, self.dashboard),
+            *(self.cdn, self.cors),
+        )
         for table in (*tables, *self.cron):
             if table is not None:
                 yield from table.problems()

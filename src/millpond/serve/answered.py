@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from millpond.cache.told import OwnAnswer
     from millpond.policy.decision import Decision
+    from millpond.telemetry.request_counts import RequestCounts
 
 ANSWERED = "millpond.answered"
 """The key of an ASGI scope under which whoever answers says so; middleware may copy the scope, but not this object."""
@@ -36,7 +37,10 @@ CLIENT_CLOSED = 499
 class Answered:
     """One request's answer; it is also the `send` that sees the messages of the answer pass."""
 
-    __slots__ = ("_headers", "decision", "is_clients", "is_complete", "own_answer", "send", "sent", "status")
+    __slots__ = (
+        *("_headers", "counts", "decision", "is_clients", "is_complete", "own_answer", "route", "send", "sent"),
+        "status",
+    )
 
     def __init__(self, send: Send, *, is_clients: bool = True, own_answer: OwnAnswer | None = None) -> None:
         self.send = send
@@ -48,6 +52,10 @@ class Answered:
         """The status that the client got; None until the answer has begun."""
         self.decision: Decision | None = None
         """None where no file route answered."""
+        self.route = ""
+        """The pattern of the route that answered; "" where none did, or one that is declared in code."""
+        self.counts: RequestCounts | None = None
+        """Where the request counts: those of the application that it came to; None where it came to none."""
         self.sent = 0
         """Bytes of the body."""
         self.is_complete = False
@@ -60,6 +68,10 @@ class Answered:
         answered = cls(send)
         answered.status, answered.decision, answered.sent, answered.is_complete = status, decision, size, True
         return answered
+
+    def told_by(self, inner: Answered) -> None:
+        """Take over what an application further in has noted about its answer."""
+        self.decision, self.route, self.counts = inner.decision, inner.route, inner.counts
 
     async def __call__(self, message: Message) -> None:
         kind = message["type"]

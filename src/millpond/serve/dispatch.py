@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
-from millpond.cache.responses import RenderFailed
+from millpond.cache.render_failure import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import NO_NEGOTIATION
@@ -56,8 +56,8 @@ _TURNED_DYNAMIC = Decision(Action.LIVE, Reason.TURNED_DYNAMIC)
 _FAILED = Decision(Action.MISS, Reason.COLD, status=500)
 
 
-HitAnswer = tuple[int, "Message", "Message"]
-"""A hit, ready to be sent, as finding it needs no waiting: the status, and the two messages of the answer."""
+HitAnswer = tuple[int, "Message", "Message", "CachedPath"]
+"""A hit, ready to be sent, as finding it needs no waiting: the status, the two messages of the answer, the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Dispatcher:
         status, body = representation.status, b"" if asgi["method"] == "HEAD" else representation.body
         headers = representation.headers(prepared.volatile)
         start = {"type": "http.response.start", "status": status, "headers": headers}
-        return status, start, {"type": "http.response.body", "body": body}
+        return status, start, {"type": "http.response.body", "body": body}, cached_path
 
     async def __call__(self, asgi: Scope, receive: Receive, send: Send, way: Way) -> None:
         """Answer.
@@ -121,7 +121,7 @@ class Dispatcher:
         if hit is None:
             await self.answer(asgi, receive, send, way)
         else:
-            _, start, body = hit
+            _, start, body, _ = hit
             await send(start)
             await send(body)
 
@@ -271,7 +271,7 @@ class Dispatcher:
 
     def _decide(self, asgi: Scope, target: Target, decision: Decision, answered: Answered) -> None:
         """Note the decision before anything is sent: for the access log, and for the span of the request."""
-        answered.decision = decision
+        answered.decision, answered.route = decision, target.route.pattern
         if answered.is_clients:
             self.tracing.tell(asgi, target, decision)
 

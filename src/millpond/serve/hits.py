@@ -18,7 +18,7 @@ from millpond.policy.http.header_size import FIELD_OVERHEAD
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
 from millpond.serve.configured.path_headers import PathHeaders
 from millpond.serve.matching.base_path import sent_path
-from millpond.serve.prepared import PreparedEntry, VolatileHeadersTable, is_short
+from millpond.serve.prepared import HIT, PreparedEntry, VolatileHeadersTable, is_short
 from millpond.serve.route_claims import RouteClaims
 from millpond.stores.bounded_dict import BoundedDict
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from millpond.serve.configured.configured_answers import ConfiguredAnswers
     from millpond.serve.configured.cors import Cors
     from millpond.serve.prepared import VolatileHeaders
+    from millpond.telemetry.counters import Tally
+    from millpond.telemetry.request_counts import RequestCounts
 
 CHECK_INTERVAL = 1.0
 """Seconds between two looks at whether anything, such as a tracer, observes requests."""
@@ -59,7 +61,7 @@ _MAX_COPIED_BYTES = 16 * 1024 * 1024
 class CachedPath:
     """A path as it was sent, which was answered from the cache."""
 
-    __slots__ = ("_told", "added", "heads", "key", "path", "prepared", "queried", "selection", "target")
+    __slots__ = ("_told", "added", "heads", "key", "path", "prepared", "queried", "selection", "tally", "target")
 
     def __init__(
         self, target: Target, path: str, *, heads: bool, queried: bool, added: PathHeaders | None = None
@@ -78,6 +80,8 @@ class CachedPath:
         self.added = added
         """What is done to the headers at the socket, in place of the layers around the application."""
         self.prepared: PreparedEntry | None = None
+        self.tally: tuple[int, Tally] | None = None
+        """The status with which it was answered last, and how often such hits were."""
 
     @property
     def told(self) -> ToldRoute:
@@ -175,6 +179,7 @@ class Hits:
         root_path: str = "",
         configured: ConfiguredAnswers | None = None,
         claims: RouteClaims | None = None,
+        counts: RequestCounts | None = None,
     ) -> None:
         self._responses, self._store = responses, responses.store
         self.clock, self._version = responses.clock, responses.store.version
@@ -186,6 +191,8 @@ class Hits:
         self._volatile = VolatileHeadersTable(surrogates, self._forget_representations)
         self._configured = configured
         self.claims = claims or RouteClaims(says_query=False)
+        self.counts = counts
+        """Where requests that the server answers count; None: nowhere."""
         self._cors: Cors | None = None
         self.is_unseen: Callable[[], bool] = lambda: True
         """Whether nothing in front of the application, such as middleware or a tracer, has to see its requests; what
@@ -277,6 +284,13 @@ class Hits:
         cached_path = CachedPath(target, shown, heads=heads, queried=queried)
         size = len(path) + len(shown) + len(cached_path.key) + _OVERHEAD
         self._rewritten.keep((path, shown), cached_path, size)
+
+    def count(self, cached_path: CachedPath, status: int) -> None:
+        """Count a hit. The next one with that status is one addition to the path's tally."""
+        if self.counts is not None:
+            tally = self.counts.tally(cached_path.target.route.pattern, status, HIT)
+            tally.count += 1
+            cached_path.tally = status, tally
 
     def recognise(self, cors: Cors | None) -> None:
         """Answer at the socket as the application's only middleware does; None: there is none, or others, too."""

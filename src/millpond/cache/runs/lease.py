@@ -27,6 +27,7 @@ async def under_lease(
     make: Callable[[Lease | None], Awaitable[T]],
     found: Callable[[], Awaitable[T | None]],
     seconds: float = LEASE_SECONDS,
+    waited: Callable[[float], None] = lambda seconds: None,
 ) -> T:
     """The result of `make`, or the result of another holder that finished meanwhile.
 
@@ -37,6 +38,7 @@ async def under_lease(
         make: makes the result, and commits it under the lease that it gets.
         found: looks for a result of another holder; None if there is none that can be used.
         seconds: how long the lease lasts if its holder crashes.
+        waited: is told of each wait for another holder, in seconds.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
@@ -48,6 +50,7 @@ async def under_lease(
             return await make(None)
         await store.wait(key, ends - now)
         began, now = now, loop.time()
+        waited(now - began)
         short_waits = short_waits + 1 if now - began < _SHORT_WAIT_SECONDS else 0
         made = await found()
         if made is not None:

@@ -84,10 +84,16 @@ class RefreshQueue(Generic[R]):
     Args:
         at_once: how many run at a time.
         begin: starts one; None if there is nothing to do any more: it runs already, or the entry is fresh.
+        refused: is told that too many wait.
     """
 
-    def __init__(self, at_once: int, begin: Callable[[R], asyncio.Task[Any] | None]) -> None:
-        self._at_once, self._begin = at_once, begin
+    def __init__(
+        self,
+        at_once: int,
+        begin: Callable[[R], asyncio.Task[Any] | None],
+        refused: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._at_once, self._begin, self._refused = at_once, begin, refused
         self._of_one_group = max(1, (at_once + 1) // 2)
         self._running: dict[asyncio.Task[Any], _Running] = {}
         self._keys: set[str] = set()
@@ -100,6 +106,11 @@ class RefreshQueue(Generic[R]):
         """How many wait."""
         return sum(map(len, self._lines.values()))
 
+    @property
+    def running(self) -> int:
+        """How many run."""
+        return len(self._running)
+
     def ask(self, read: R) -> None:
         """Refresh an entry now, or once those that are asked for more often have been."""
         if read.key in self._keys:
@@ -110,6 +121,7 @@ class RefreshQueue(Generic[R]):
             return
         if line is None or read.key not in line:
             if len(self) >= MOST_WAITING:
+                self._refused()
                 return
             line = self._lines.setdefault(read.group, _Line())
         line.ask(read)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from millpond.serve.connection.round_robin import RoundRobin
     from millpond.serve.connection.turns import Turns
     from millpond.serve.forwarded import Proxies
+    from millpond.telemetry.request_counts import RequestCounts
 
 log = logging.getLogger("millpond.serve")
 
@@ -72,6 +73,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """Those that are trusted to name the client, for the access log."""
     round_robin: RoundRobin
     turns: Turns
+    counts: RequestCounts | None = None
+    """Where messages count that are refused before they are requests."""
 
     refusal_lines: bytes = b""
     """Of headers that the answers to refused requests have."""
@@ -368,7 +371,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._send_status(status)
             begun = self._in_message and bool(self.url)
             head = (self.parser.get_method(), self.url, self.headers) if begun else ()
-            self.caller.tell_refusal(status, *head)
+            self.caller.tell_refusal(self.counts, status, *head)
 
     def _refuse_body(self, status: int) -> None:
         """The body of `cycle` can't be read to its end."""

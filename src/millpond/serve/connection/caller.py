@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from millpond.serve.forwarded import Proxies
+    from millpond.telemetry.request_counts import RequestCounts
 
 
 class Caller:
@@ -44,9 +45,16 @@ class Caller:
         return peer if self._proxies is None or not forwarded else self._proxies.named_client(peer, forwarded)
 
     def tell_refusal(
-        self, status: int, method: bytes = b"", url: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        counts: RequestCounts | None,
+        status: int,
+        method: bytes = b"",
+        url: bytes = b"",
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Tell of a message that was refused before it was a request; of the request, as much as was read of it."""
+        if counts is not None:
+            counts.tally("", status, None).count += 1
         if is_logged():
             path = shown(url.partition(b"?")[0].decode("latin-1"), LONGEST_PATH)
             client = self.address(forwarded_for(headers))

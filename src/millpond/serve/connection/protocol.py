@@ -246,6 +246,11 @@ class HitProtocol(BoundedProtocol):
             self.transport.write(sent.data)
         state.total_requests += 1
         self._answers += 1
+        tally = request.cached_path.tally
+        if tally is not None and tally[0] == sent.status:
+            tally[1].count += 1
+        else:
+            self.hits.count(request.cached_path, sent.status)
         if asked is not None:
             client = self.caller.address(request.forwarded)
             seconds = time.perf_counter() - started
@@ -295,6 +300,7 @@ def hit_protocol(bounds: ServerConfig, hits: Hits, proxies: Proxies | None = Non
         **bounds_of(bounds, proxies),
         "max_piece_bytes": bounds.max_header_bytes // 2,
         "hits": hits,
+        "counts": hits.counts,
         "lines": ServerLines(),
         "refusal_lines": lines_of(refusal_of(hits.surrogates)),
     }

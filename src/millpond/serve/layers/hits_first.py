@@ -34,6 +34,6 @@ class HitsFirst:
                 send = self._caches.inside(scope, send)
             await self._app(scope, receive, send)
         else:
-            _, start, body = hit
+            _, start, body, _ = hit
             await send(start)
             await send(body)

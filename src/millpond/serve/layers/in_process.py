@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from millpond.serve.access.served_request import Origin
     from millpond.serve.dispatch import Dispatcher
+    from millpond.telemetry.request_counts import RequestCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,18 @@ class InProcess:
     stack: ASGIApp
     base_path: str
     origin: Origin
+    counts: RequestCounts | None = None
 
     @classmethod
-    def of(cls, app: FastAPI, dispatcher: Dispatcher, base_path: str, origin: Origin) -> InProcess:
-        """The way in for requests of one origin."""
+    def of(
+        cls,
+        app: FastAPI,
+        dispatcher: Dispatcher,
+        base_path: str,
+        origin: Origin,
+        counts: RequestCounts | None = None,
+    ) -> InProcess:
+        """The way in for requests of one origin; `counts`: where they count."""
         handlers = handlers_of(app)
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +58,7 @@ class InProcess:
             await dispatcher(scope, receive, send, at_once)
 
         stack = exception_layer(fastapi_names.with_exit_stack(dispatch, handlers), handlers, app.debug)
-        return cls(stack, base_path, origin)
+        return cls(stack, base_path, origin, counts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, asked = time.perf_counter(), Asked.of(scope) if is_logged() else None
@@ -66,8 +75,10 @@ class InProcess:
             if answered.status is None:
                 await PlainTextResponse("Internal Server Error", 500)(scope, receive, answered)
         finally:
+            seconds, status = time.perf_counter() - started, answered.status or 500
+            if self.counts is not None:
+                self.counts.tally(answered.route, status, answered.decision, self.origin).count += 1
             if asked is not None:
-                seconds, status = time.perf_counter() - started, answered.status or 500
                 asked = asked._replace(client=None)
                 log_request(
                     ServedRequest(

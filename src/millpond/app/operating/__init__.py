@@ -1,0 +1,1 @@
+"""What people who operate an application ask it for: metrics, and the dashboard."""

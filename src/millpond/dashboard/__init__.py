@@ -1,0 +1,1 @@
+"""The dashboard: what the application does, for the people who operate it."""

@@ -1,0 +1,1 @@
+"""Figures: how they are written, and how they are drawn."""

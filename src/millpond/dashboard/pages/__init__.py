@@ -1,0 +1,1 @@
+"""The pages, each from what it needs to know to what its template shows."""

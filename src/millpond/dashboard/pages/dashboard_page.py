@@ -1,0 +1,105 @@
+"""What every page has: who looks, where the other pages are, and what is counted beside their names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from millpond.dashboard.figures.failing import Failing, failing_now
+from millpond.telemetry.counters import Series
+from millpond.telemetry.instruments import PROCESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from millpond.dashboard.access.sessions import OperatorSession
+    from millpond.dashboard.operated import Operated
+
+_DAY = 86_400.0
+
+NAMES = (
+    ("", "Overview"),
+    ("routes", "Routes"),
+    ("entries", "Entries"),
+    ("tags", "Tags"),
+    ("data", "Data"),
+    ("timeline", "Timeline"),
+    ("crons", "Crons"),
+    ("hosts", "Hosts"),
+    ("advice", "Advice"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody who looks at a page."""
+
+    base: str
+    """The path of the dashboard."""
+    session: OperatorSession | None
+    """None where nobody has to log in."""
+    operated: Operated
+
+    @property
+    def name(self) -> str:
+        """Who acts, for the log."""
+        return "developer" if self.session is None else self.session.name
+
+    def failing(self) -> list[Failing]:
+        """What fails now."""
+        operated = self.operated
+        now = operated.clock()
+        return failing_now(operated.counting.journal.latest(now=now), now - _DAY)
+
+    def frame(self, page: str) -> dict[str, Any]:
+        """What the template `frame.html` needs."""
+        operated = self.operated
+        now = operated.clock()
+        failing = sum(len(each.routes) for each in self.failing())
+        processes = operated.counting.totals().get(Series(PROCESSES.name, ()), 1)
+        return {
+            "base": self.base,
+            "site": operated.site,
+            "pages": NAMES,
+            "page": page,
+            "failing_routes": failing,
+            "csrf": "" if self.session is None else self.session.token,
+            "can_log_out": self.session is not None,
+            "build": operated.build[:8],
+            "mode": _mode(operated),
+            "since": operated.since,
+            "processes": processes,
+            "store": operated.config.cache.kind,
+            "now": now,
+        }
+
+
+class DashboardPage(ABC):
+    """One page of the dashboard."""
+
+    template: str
+
+    @abstractmethod
+    async def context(self, viewer: Viewer, rest: str, query: Mapping[str, str]) -> dict[str, Any] | None:
+        """What the template shows; None: there is no such thing.
+
+        Args:
+            viewer: who looks.
+            rest: the path after the page's name.
+            query: of the URL; of several values the last one counts.
+        """
+
+    async def act(self, viewer: Viewer, rest: str, form: Mapping[str, str]) -> str | None:
+        """Do what a form asks for, which was sent from this dashboard; returns the page to go to.
+
+        None: nothing can be sent to this page.
+        """
+        del viewer, rest, form
+        return None
+
+
+def _mode(operated: Operated) -> str:
+    config = operated.config
+    version = f"compat {config.compat}"
+    return f"{version}, Cache Components" if config.cache_components else version

@@ -1,0 +1,92 @@
+"""Templates and static files, from the package. Templates escape whatever they are given."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse
+
+from millpond.dashboard.figures import charts, formats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KINDS = {"css": "text/css", "svg": "image/svg+xml", "js": "text/javascript"}
+_FOLDER = files("millpond.dashboard") / "static"
+
+
+def _read() -> dict[str, tuple[bytes, str]]:
+    found: dict[str, tuple[bytes, str]] = {}
+    for file in _FOLDER.iterdir():
+        stem, _, ending = file.name.rpartition(".")
+        if ending in _KINDS:
+            content = file.read_bytes()
+            found[f"{stem}-{hashlib.sha256(content).hexdigest()[:12]}.{ending}"] = content, _KINDS[ending]
+    return found
+
+
+STATIC = _read()
+"""By names that change with the content: style-0123456789ab.css."""
+
+
+def _static_name(name: str) -> str:
+    stem, _, ending = name.rpartition(".")
+    return next(each for each in STATIC if each.startswith(f"{stem}-") and each.endswith(f".{ending}"))
+
+
+def _time(at: float) -> Markup:
+    return Markup('<time datetime="{}">{}</time>').format(formats.iso(at), formats.clock(at))
+
+
+def _soft(text: str) -> Markup:
+    """A path that may be broken after each slash."""
+    return Markup("<wbr>").join(escape(part) for part in text.replace("/", "/\0").split("\0"))
+
+
+_environment = Environment(
+    loader=PackageLoader("millpond.dashboard"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(
+    count=formats.count,
+    rate=formats.rate,
+    duration=formats.duration,
+    size=formats.size,
+    time=_time,
+    clock=formats.clock,
+    minute=formats.minute,
+    day=formats.day,
+    soft=_soft,
+)
+_environment.globals.update(
+    static={name: _static_name(name) for name in ("style.css", "icon.svg", "live.js")},
+    percent=formats.percent,
+    spark=charts.spark,
+)
+
+
+_environment.globals["parts"] = _environment.get_template("parts.html").module
+"""Macros of all pages: a part of a page that is rendered alone has no imports."""
+
+
+def rendered(template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
+    """A page."""
+    return HTMLResponse(_environment.get_template(template).render(context), status)
+
+
+def parts_of(template: str, context: Mapping[str, Any]) -> dict[str, str]:
+    """The parts of a page that are live, by their ids: the blocks of its template whose names begin with `live_`."""
+    page = _environment.get_template(template)
+    made = page.new_context(dict(context))
+    return {
+        name.removeprefix("live_"): "".join(block(made)).strip()
+        for name, block in page.blocks.items()
+        if name.startswith("live_")
+    }

@@ -1,0 +1,1 @@
+"""Failures of handlers as operators see them: grouped, with the project's own lines, and without secrets."""

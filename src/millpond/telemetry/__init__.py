@@ -1,0 +1,1 @@
+"""What an operator is told: counters, for all processes of a host together."""
