@@ -72,6 +72,34 @@ async def test_a_running_server_sees_a_call_at_its_next_request(
     assert reached.generation == 1
 
 
+TENANTS = """
+    cache_host = True
+    hosts = ["a.example", "b.example"]
+    revalidate = 3600
+
+    def GET(request):
+        return request.url.hostname
+    """
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.revalidate_path("/tenants", host="b.example"),
+        lambda client: client.revalidate_path("/tenants", host="B.example:8000"),
+        lambda client: client.revalidate(paths=["/tenants"], host="b.example"),
+    ],
+)
+async def test_one_host_can_be_named(project: Project, call: Callable[[Client], Reached]) -> None:
+    project.routes({"/tenants": TENANTS})
+    async with served(project) as server:
+        await asyncio.to_thread(call, Client(project.folder))
+        answers = [await server.get("/tenants", headers={"host": f"{host}.example"}) for host in "ab"]
+        assert [answer.headers["x-nextjs-cache"] for answer in answers] == ["HIT", "MISS"]
+    with pytest.raises(UsageError, match="is no host"):
+        Client(project.folder).revalidate_tag("stock", host="no host")
+
+
 async def test_the_functions_find_the_project_above_the_working_directory(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,14 +38,14 @@ class AsyncClient:
         )
 
     async def revalidate_tag(
-        self, tag: str, profile: str | Expiry | None = None, *, expire: float | None = None
+        self, tag: str, profile: str | Expiry | None = None, *, expire: float | None = None, host: str | None = None
     ) -> Reached:
         """See `Client.revalidate_tag`."""
-        return await self.revalidate(tags=[tag], profile=profile, expire=expire)
+        return await self.revalidate(tags=[tag], profile=profile, expire=expire, host=host)
 
-    async def update_tag(self, tag: str) -> Reached:
+    async def update_tag(self, tag: str, *, host: str | None = None) -> Reached:
         """See `Client.update_tag`."""
-        return await self.revalidate(tags=[tag])
+        return await self.revalidate(tags=[tag], host=host)
 
     async def revalidate_path(self, path: str, /, type: PathType | None = None, **params: object) -> Reached:  # noqa: A002 - the original's name
         """See `Client.revalidate_path`."""
@@ -59,11 +59,11 @@ class AsyncClient:
         type: PathType | None = None,  # noqa: A002 - as above
         profile: str | Expiry | None = None,
         expire: float | None = None,
+        host: str | None = None,
     ) -> Reached:
         """See `Client.revalidate`."""
-        return await _in_thread(
-            partial(self._client.revalidate, tags=tags, paths=paths, type=type, profile=profile, expire=expire)
-        )
+        revalidate = partial(self._client.revalidate, tags=tags, paths=paths, type=type)
+        return await _in_thread(partial(revalidate, profile=profile, expire=expire, host=host))
 
 
 async def _in_thread(work: Callable[[], Reached]) -> Reached:

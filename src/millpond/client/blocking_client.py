@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from millpond.cache.invalidation_order import InvalidationOrder, OrderBody, expire_after_of
+from millpond.cache.invalidation_order import InvalidationOrder, OrderBody, expire_after_of, named_host
 from millpond.client.attempts import tried
 from millpond.client.found import found_way
 from millpond.client.store_way import PURGE_SECONDS
 from millpond.errors import UsageError
-from millpond.routes.naming.built_path import NoSuchPath, built_segments
+from millpond.routes.naming.built_path import NoSuchPath, built_segments, has_parameter
 from millpond.routes.naming.named_path import FUNCTION
 from millpond.routes.path import canonical
 
@@ -63,7 +63,9 @@ class Client:
         self._timeout, self._retries, self._purge_timeout = timeout, retries, purge_timeout
         self._way: Way | None = None
 
-    def revalidate_tag(self, tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Reached:
+    def revalidate_tag(
+        self, tag: str, profile: str | Expiry | None = None, *, expire: float | None = None, host: str | None = None
+    ) -> Reached:
         """Invalidate every answer and all data with `tag`; see `millpond.revalidate_tag`.
 
         Args:
@@ -71,6 +73,7 @@ class Client:
             profile: how long older answers may still be served as stale: the name of a lifetime, or
                 `{"expire": seconds}`. None: not at all.
             expire: the same in seconds.
+            host: whose answers are meant, of routes with `cache_host`; None: those of all.
 
         Raises:
             UnreachedError: no cache was reached, or it isn't known whether one was.
@@ -78,11 +81,11 @@ class Client:
             ConfigError: the configuration is wrong, or a secret isn't set.
             PurgeError: it took place, and a cache in front doesn't know.
         """
-        return self.revalidate(tags=[tag], profile=profile, expire=expire)
+        return self.revalidate(tags=[tag], profile=profile, expire=expire, host=host)
 
-    def update_tag(self, tag: str) -> Reached:
+    def update_tag(self, tag: str, *, host: str | None = None) -> Reached:
         """Invalidate every answer and all data with `tag`: the next reader waits for fresh data. It raises the same."""
-        return self.revalidate(tags=[tag])
+        return self.revalidate(tags=[tag], host=host)
 
     def revalidate_path(self, path: str, /, type: PathType | None = None, **params: object) -> Reached:  # noqa: A002 - the original's name
         """Invalidate the answers of a path or of a pattern; see `millpond.revalidate_path`. It raises the same.
@@ -90,14 +93,16 @@ class Client:
         Args:
             path: a path such as "/products/7", or a pattern such as "/products/[id]".
             type: "layout" also means everything below.
-            params: the values of the pattern's parameters, all of them or none.
+            params: the values of the pattern's parameters, all of them or none; and `host`, as in `revalidate_tag`,
+                where the pattern has no parameter of that name.
         """
+        host = params.pop("host", None) if "host" in params and not has_parameter(path, "host") else None
         if params:
             try:
                 path = canonical(built_segments(FUNCTION, path, params))
             except NoSuchPath as error:
                 raise UsageError(f"{FUNCTION}: {error}.") from None
-        return self.revalidate(paths=[path], type=type)
+        return self.revalidate(paths=[path], type=type, host=named_host(FUNCTION, host))
 
     def revalidate(
         self,
@@ -107,6 +112,7 @@ class Client:
         type: PathType | None = None,  # noqa: A002 - as above
         profile: str | Expiry | None = None,
         expire: float | None = None,
+        host: str | None = None,
     ) -> Reached:
         """Invalidate up to 128 tags and 128 paths in one call. It raises the same.
 
@@ -118,16 +124,17 @@ class Client:
             type: for the paths.
             profile: for the tags, as in `revalidate_tag`.
             expire: for the tags.
+            host: whose answers are meant; None: those of all.
         """
         named = [paths] if isinstance(paths, str) else list(paths)
-        good = InvalidationOrder.of(tags, named, type).tags
+        good = InvalidationOrder.of(tags, named, type, host=host).tags
         if not good and not named:
             raise UsageError("name what to invalidate: tags or paths.")
         if not isinstance(profile, str):
             expire_after_of({}, profile, expire)
         elif expire is not None:
             raise UsageError("revalidate_tag(): give a profile or expire, not both.")
-        given = {"tags": good, "paths": named, "type": type, "profile": profile, "expire": expire}
+        given = {"tags": good, "paths": named, "type": type, "profile": profile, "expire": expire, "host": host}
         try:
             order = msgspec.convert(given, OrderBody)
         except msgspec.ValidationError as error:

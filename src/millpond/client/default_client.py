@@ -40,14 +40,16 @@ def configure(
     _configured[:] = [(blocking, awaited)]
 
 
-def revalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Reached:
+def revalidate_tag(
+    tag: str, profile: str | Expiry | None = None, *, expire: float | None = None, host: str | None = None
+) -> Reached:
     """Invalidate every answer and all data with `tag`; see `Client.revalidate_tag`."""
-    return _clients()[0].revalidate_tag(tag, profile, expire=expire)
+    return _clients()[0].revalidate_tag(tag, profile, expire=expire, host=host)
 
 
-def update_tag(tag: str) -> Reached:
+def update_tag(tag: str, *, host: str | None = None) -> Reached:
     """Invalidate every answer and all data with `tag`; see `Client.update_tag`."""
-    return _clients()[0].update_tag(tag)
+    return _clients()[0].update_tag(tag, host=host)
 
 
 def revalidate_path(path: str, /, type: PathType | None = None, **params: object) -> Reached:  # noqa: A002 - the original's name
@@ -62,19 +64,22 @@ def revalidate(
     type: PathType | None = None,  # noqa: A002 - as above
     profile: str | Expiry | None = None,
     expire: float | None = None,
+    host: str | None = None,
 ) -> Reached:
     """Invalidate several tags and paths in one call; see `Client.revalidate`."""
-    return _clients()[0].revalidate(tags=tags, paths=paths, type=type, profile=profile, expire=expire)
+    return _clients()[0].revalidate(tags=tags, paths=paths, type=type, profile=profile, expire=expire, host=host)
 
 
-async def arevalidate_tag(tag: str, profile: str | Expiry | None = None, *, expire: float | None = None) -> Reached:
+async def arevalidate_tag(
+    tag: str, profile: str | Expiry | None = None, *, expire: float | None = None, host: str | None = None
+) -> Reached:
     """`revalidate_tag`, to await."""
-    return await _clients()[1].revalidate_tag(tag, profile, expire=expire)
+    return await _clients()[1].revalidate_tag(tag, profile, expire=expire, host=host)
 
 
-async def aupdate_tag(tag: str) -> Reached:
+async def aupdate_tag(tag: str, *, host: str | None = None) -> Reached:
     """`update_tag`, to await."""
-    return await _clients()[1].update_tag(tag)
+    return await _clients()[1].update_tag(tag, host=host)
 
 
 async def arevalidate_path(path: str, /, type: PathType | None = None, **params: object) -> Reached:  # noqa: A002 - as above
@@ -89,9 +94,10 @@ async def arevalidate(
     type: PathType | None = None,  # noqa: A002 - as above
     profile: str | Expiry | None = None,
     expire: float | None = None,
+    host: str | None = None,
 ) -> Reached:
     """`revalidate`, to await."""
-    return await _clients()[1].revalidate(tags=tags, paths=paths, type=type, profile=profile, expire=expire)
+    return await _clients()[1].revalidate(tags=tags, paths=paths, type=type, profile=profile, expire=expire, host=host)
 
 
 def _clients() -> tuple[Client, AsyncClient]:
