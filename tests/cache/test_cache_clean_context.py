@@ -11,8 +11,8 @@ import pytest
 from millpond.cache.clean_context import CROSSING, CleanContext
 from millpond.policy.compat import Compat
 from millpond.render.scopes.attachments import Attachments
+from millpond.render.scopes.current_scope import current, enter, leave
 from millpond.render.scopes.live_scope import LiveScope
-from millpond.render.scopes.scope import current, enter, leave
 from ponds import route_of, target_of
 
 if TYPE_CHECKING:

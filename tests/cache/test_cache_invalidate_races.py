@@ -32,7 +32,7 @@ async def read():
 {body}
 """
 RENDER = """
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 async def GET():
     current().tags["t"] = None
     return await read()

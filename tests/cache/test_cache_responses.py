@@ -241,7 +241,7 @@ async def test_the_lowest_lifetime_wins(project: Project) -> None:
     project.routes(
         {
             "/": """
-            from millpond.render.scopes.scope import current
+            from millpond.render.scopes.current_scope import current
             from millpond.policy.lifetime import Lifetime
             revalidate = 60
             def GET():

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 GATED = """
 import asyncio
 from millpond import Response
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 gate = asyncio.Event()
 gate.set()
 runs = 0

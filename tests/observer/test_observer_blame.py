@@ -13,8 +13,9 @@ import sqlalchemy
 from millpond.observe.observer import Observer
 from millpond.policy.compat import Compat
 from millpond.render.scopes.attachments import Attachments
+from millpond.render.scopes.current_scope import enter, leave
 from millpond.render.scopes.inputs import Inputs
-from millpond.render.scopes.scope import Phase, enter, leave
+from millpond.render.scopes.scope import Phase
 from millpond.render.scopes.shared_scope import SharedScope
 from millpond.routes.imports import forget
 from ponds import route_of, target_of

@@ -92,7 +92,7 @@ async def test_a_redirect_of_a_static_get_has_the_lifetime_and_the_tags_of_its_r
         {
             "/[id]": """
             from millpond import not_found, redirect
-            from millpond.render.scopes.scope import current
+            from millpond.render.scopes.current_scope import current
             revalidate = 60
             def generate_static_params(): return [{"id": "moved"}, {"id": "gone"}]
             def GET(id):

@@ -13,7 +13,7 @@ from millpond.policy.key import response_key
 from millpond.stores.maintenance_contract import ListedEntry, StoreInspection
 from millpond.warm.bounded_round import OUT_OF_TIME, WarmingLimits, warm_all
 from millpond.warm.most_read import most_read
-from millpond.warm.outcome import Outcome, Tally, Warmed
+from millpond.warm.outcome import Outcome, Warmed, WarmTally
 from millpond.warm.resume import LASTS, Resume
 from ponds import Clock
 
@@ -54,21 +54,21 @@ class Slow:
 
 
 async def test_so_many_are_asked_for_at_a_time() -> None:
-    warms, tally = Slow(), Tally()
+    warms, tally = Slow(), WarmTally()
     await warm_all(warms, PATHS, WarmingLimits(concurrency=3), tally.add)
     assert warms.most == 3
     assert tally.counts == {Outcome.RENDERED: 20}
 
 
 async def test_a_path_that_takes_too_long_fails_and_the_others_go_on() -> None:
-    tally = Tally()
+    tally = WarmTally()
     await warm_all(Slow(), ["/hangs", *PATHS], WarmingLimits(2, timeout=0.05), tally.add)
     assert [(each.path, each.why) for each in tally.failed] == [("/hangs", "it took longer than 0.05 s")]
     assert tally.counts[Outcome.RENDERED] == 20
 
 
 async def test_what_is_left_when_the_time_is_up_is_skipped() -> None:
-    clock, tally = Clock(0.0), Tally()
+    clock, tally = Clock(0.0), WarmTally()
     await warm_all(Slow(clock), PATHS, WarmingLimits(1, time_limit=5), tally.add, clock)
     assert tally.counts == {Outcome.RENDERED: 5, Outcome.SKIPPED: 15}
     assert list(tally.why_skipped()) == [(OUT_OF_TIME, 15)]
@@ -77,7 +77,7 @@ async def test_what_is_left_when_the_time_is_up_is_skipped() -> None:
 
 async def test_where_asking_has_no_point_it_ends_with_the_reason() -> None:
     with pytest.raises(CommandError, match="can't be reached"):
-        await warm_all(Slow(), ["/no-server", *PATHS], WarmingLimits(4), Tally().add)
+        await warm_all(Slow(), ["/no-server", *PATHS], WarmingLimits(4), WarmTally().add)
 
 
 def test_an_interrupted_warming_goes_on_and_one_that_is_done_begins_anew(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from webhook_examples import EXAMPLES, Example
 
 from millpond.policy.tags import MAX_TAGS
 from millpond.policy.webhooks.mapping import EventRule, meaning_of
-from millpond.policy.webhooks.template import Event, InvalidTemplate, Template, TooManyValues, checked_name
+from millpond.policy.webhooks.template import InvalidTemplate, Template, TooManyValues, WebhookEvent, checked_name
 
 POST = {
     "type": "post",
@@ -31,7 +31,7 @@ POST = {
 def filled(text: str, payload: object = POST, **headers: str) -> list[str]:
     return (
         Template.of(text)
-        .filled(Event(payload, {name.replace("_", "-"): value for name, value in headers.items()}))
+        .filled(WebhookEvent(payload, {name.replace("_", "-"): value for name, value in headers.items()}))
         .texts
     )
 
@@ -92,7 +92,7 @@ def test_headers_with_secrets_are_never_tags(name: str) -> None:
 
 
 def test_what_is_missing_is_told_by_its_name_once() -> None:
-    found = Template.of("{missing.name}{type}{missing.name}").filled(Event(POST, {}))
+    found = Template.of("{missing.name}{type}{missing.name}").filled(WebhookEvent(POST, {}))
     assert (found.texts, found.missing) == ([], ["missing.name"])
 
 
@@ -111,7 +111,7 @@ def test_a_value_longer_than_any_path_is_none() -> None:
 
 def test_values_are_encoded_in_paths_with_their_slashes_left() -> None:
     rule = EventRule({}, [], [Template.of("/a/{en-US.title}")])
-    (named,) = meaning_of(Event(POST, {}), [rule]).named
+    (named,) = meaning_of(WebhookEvent(POST, {}), [rule]).named
     assert named.paths == ["/a/Ein%20%7BStuhl%7D%20%C3%BC/50%25%3F%23"]
 
 
@@ -134,7 +134,7 @@ def test_values_are_encoded_in_paths_with_their_slashes_left() -> None:
     ],
 )
 def test_a_rule_is_for_events_that_have_one_of_the_values_of_each_name(when: dict[str, Any], applies: bool) -> None:
-    meaning = meaning_of(Event(POST, {"x-event": "push"}), [EventRule(when, [Template.of("t")], [])])
+    meaning = meaning_of(WebhookEvent(POST, {"x-event": "push"}), [EventRule(when, [Template.of("t")], [])])
     assert [named.tags for named in meaning.named] == ([["t"]] if applies else [])
     assert meaning.notes == ([] if applies else ["the configuration maps no such event"])
 
@@ -144,7 +144,7 @@ def test_all_rules_that_fit_an_event_count_and_duplicates_once() -> None:
         EventRule({}, [Template.of("posts"), Template.of("{type}s")], []),
         EventRule({"type": ["post"]}, [Template.of("{missing}"), Template.of("more")], [], profile="max"),
     ]
-    meaning = meaning_of(Event(POST, {}), rules)
+    meaning = meaning_of(WebhookEvent(POST, {}), rules)
     assert [(named.tags, named.rule.profile) for named in meaning.named] == [(["posts"], None), (["more"], "max")]
     assert meaning.notes == ['there is no value of "missing" in the payload']
 
@@ -154,7 +154,7 @@ def test_the_mapping_of_each_example_gives_what_it_should(example: Example) -> N
     from millpond.config import parse_config
 
     (config,) = parse_config({"revalidate_endpoint": example.table}, "millpond.toml").revalidate_endpoint
-    meaning = meaning_of(Event(msgspec.json.decode(example.payload), example.headers), config.rules())
+    meaning = meaning_of(WebhookEvent(msgspec.json.decode(example.payload), example.headers), config.rules())
     assert [tag for named in meaning.named for tag in named.tags] == example.tags
     assert [path for named in meaning.named for path in named.paths] == example.paths
     assert meaning.notes == []
@@ -168,6 +168,6 @@ JSON = st.recursive(
 
 @given(JSON, st.lists(st.sampled_from(["a", "b", "c", "0", "1", "__class__"]), min_size=1, max_size=4))
 def test_any_payload_gives_texts_and_never_an_error(payload: object, parts: list[str]) -> None:
-    found = Template.of("t:{" + ".".join(parts) + "}").filled(Event(payload, {}))
+    found = Template.of("t:{" + ".".join(parts) + "}").filled(WebhookEvent(payload, {}))
     assert all(text.startswith("t:") and len(text) > 2 for text in found.texts)
     assert bool(found.missing) is not bool(found.texts)

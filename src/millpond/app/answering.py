@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from millpond.app.operating.operators import Operators
-from millpond.cache.render_failure import FAILURE
+from millpond.cache.rendering.render_failure import FAILURE
 from millpond.internals import fastapi_names, starlette_names
 from millpond.render.request.tracked_asgi_scope import guarded
 from millpond.serve.access.access_log import is_logged

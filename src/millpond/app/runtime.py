@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond.cache.active_application import OfApplication, activate, deactivate
 from millpond.cache.data import DataCache
-from millpond.cache.render_span import RenderSpans
+from millpond.cache.rendering.render_span import RenderSpans
 from millpond.cache.responses import Responses
 from millpond.cache.variant_bounds import VariantBounds
 from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from millpond.cache.data import DATA_CACHE
 from millpond.errors import UsageError
 from millpond.render.request.tracked_request import guard_requests
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 from millpond.render.threads import propagate_scopes
 
 if TYPE_CHECKING:

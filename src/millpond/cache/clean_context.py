@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from millpond.render.scopes.scope import detached
+from millpond.render.scopes.current_scope import detached
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -16,9 +16,10 @@ from millpond.cache.told import INVALIDATED
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.tags import MAX_TAGS, kept_tag
+from millpond.render.scopes.current_scope import current
 from millpond.render.scopes.live_scope import LiveScope
 from millpond.render.scopes.own_invalidations import OwnInvalidations
-from millpond.render.scopes.scope import Phase, current
+from millpond.render.scopes.scope import Phase
 from millpond.render.user_code import user_place
 from millpond.routes.naming.built_path import has_parameter
 from millpond.routes.naming.named_path import FUNCTION, named_by, named_path

@@ -21,7 +21,8 @@ from millpond.policy.profiles import (
     short_lived,
     widest,
 )
-from millpond.render.scopes.scope import Phase, required
+from millpond.render.scopes.current_scope import required
+from millpond.render.scopes.scope import Phase
 
 if TYPE_CHECKING:
     from millpond.render.scopes.scope import Scope

@@ -13,11 +13,11 @@ from millpond.cache.answer import LostBody, entry_of, varying
 from millpond.cache.clean_context import CleanContext
 from millpond.cache.coding.coded_bodies import CodedBodies
 from millpond.cache.coding.dictionaries import Dictionaries, announced
-from millpond.cache.counted_render import CountedRender
 from millpond.cache.read import Fate, Made, Obtained, Read, Run
 from millpond.cache.refresh import ReadThrough
-from millpond.cache.render_failure import RenderFailed
-from millpond.cache.render_span import RenderSpans, cause
+from millpond.cache.rendering.counted_render import CountedRender
+from millpond.cache.rendering.render_failure import RenderFailed
+from millpond.cache.rendering.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, judge

@@ -24,7 +24,7 @@ from millpond.warm.asked_path import NotAsked, origin_of
 from millpond.warm.bounded_round import WarmingLimits, warm_all
 from millpond.warm.built_modes import BuiltModes
 from millpond.warm.log_lines import USER_AGENT
-from millpond.warm.outcome import Outcome, Tally
+from millpond.warm.outcome import Outcome, WarmTally
 from millpond.warm.resume import Resume
 from millpond.warm.warm_server import WarmServer
 
@@ -98,7 +98,7 @@ class _Warming:
 
     def __init__(self, sources: Sources, limits: WarmingLimits, *, resume: bool) -> None:
         self._sources, self._limits, self._resumes = sources, limits, resume
-        self.tally, self.resumed = Tally(), 0
+        self.tally, self.resumed = WarmTally(), 0
         self.is_kept = False
         """Whether it can be gone on with when it is interrupted."""
 

@@ -11,7 +11,7 @@ from millpond.errors import UsageError
 from millpond.messages import one_of
 from millpond.metadata.drawing import FORMATS, Picture, drawn, media_type_of
 from millpond.metadata.static_files import REVALIDATED
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 
 if TYPE_CHECKING:
     import os

@@ -15,7 +15,8 @@ from millpond.observe.context_propagation import Submission, Submissions, carrie
 from millpond.observe.stack import is_in_a_loop, is_turn_of_the_loop, outwards
 from millpond.observe.use import connects
 from millpond.policy.allowance import InputKind
-from millpond.render.scopes.scope import Phase, current
+from millpond.render.scopes.current_scope import current
+from millpond.render.scopes.scope import Phase
 from millpond.render.user_code import in_project
 
 if TYPE_CHECKING:

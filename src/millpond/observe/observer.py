@@ -15,9 +15,9 @@ from millpond.observe.files import is_installed, shown
 from millpond.observe.source import source_for
 from millpond.observe.statements import is_housekeeping
 from millpond.policy.allowance import FREEZABLE, InputKind
+from millpond.render.scopes.current_scope import current
 from millpond.render.scopes.dynamic_use import DynamicUse
 from millpond.render.scopes.inputs import Observation
-from millpond.render.scopes.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

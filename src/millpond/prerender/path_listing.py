@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.render.base_exceptions import contained
+from millpond.render.scopes.current_scope import enter, leave
 from millpond.render.scopes.listing_scope import ListingScope
-from millpond.render.scopes.scope import enter, leave
 from millpond.routes.exports import STATIC_PARAMS
 
 if TYPE_CHECKING:

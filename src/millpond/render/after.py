@@ -17,7 +17,8 @@ from anyio.lowlevel import RunVar
 from millpond.errors import UsageError
 from millpond.render.base_exceptions import is_cancellation
 from millpond.render.pending_tasks import PendingTasks
-from millpond.render.scopes.scope import Phase, required
+from millpond.render.scopes.current_scope import required
+from millpond.render.scopes.scope import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from millpond.render.base_exceptions import CANCELLATION, as_exception
 from millpond.render.raised_response import raised_response_in
 from millpond.render.request.client_messages import disconnect_aware
 from millpond.render.request.tracked_request import track
-from millpond.render.scopes.scope import required
+from millpond.render.scopes.current_scope import required
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 from starlette.responses import RedirectResponse, Response
 
 from millpond.errors import UsageError
-from millpond.render.scopes.scope import Phase, required
+from millpond.render.scopes.current_scope import required
+from millpond.render.scopes.scope import Phase
 
 if TYPE_CHECKING:
     from starlette.requests import Request

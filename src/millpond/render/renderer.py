@@ -17,10 +17,10 @@ from millpond.render.after import drop_after
 from millpond.render.base_exceptions import CANCELLATION, as_exception
 from millpond.render.request.tracked_asgi_scope import SHARED_RENDER
 from millpond.render.route_in_scope import say_route
+from millpond.render.scopes.current_scope import enter, leave
 from millpond.render.scopes.dynamic_use import DynamicUse, NotStatic
 from millpond.render.scopes.inputs import Inputs
 from millpond.render.scopes.live_scope import LiveScope
-from millpond.render.scopes.scope import enter, leave
 from millpond.render.scopes.shared_scope import SharedScope
 from millpond.routes.path import last_slash
 from millpond.routes.results.upstream_answers import is_status_error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
-from millpond.cache.render_failure import RenderFailed
+from millpond.cache.rendering.render_failure import RenderFailed
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.draft_mode import is_draft
 from millpond.policy.http.reply import NO_NEGOTIATION
@@ -202,8 +202,8 @@ class Dispatcher:
         answered: Answered = asgi[ANSWERED]
         route = target.route
         method, draft = route.method_for(asgi["method"]), is_draft(asgi["headers"], self.live.draft_secret)
-        if method == "GET" and route.variation is not None:
-            shared = not draft and plan.caches(target.path)
+        if method in ("GET", QUERY) and route.variation is not None:
+            shared = not draft and (plan.caches(target.path) if method == "GET" else self.queries.stores(route))
             target = _variant_of(target, route.variation, plain_value({**asgi}, "headers"), shared=shared)
         operation = None
         if not (plan.static and method == "GET" and not draft and self._are_hits_untold and self._is_hit(plan, target)):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from millpond.policy.decision import Reason
 from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
@@ -396,8 +395,3 @@ class Hits:
             prepared.until = prepared.since  # the next hit is to be seen, too
         cached_path.prepared = prepared
         return prepared
-
-
-def decoded(path: bytes) -> str:
-    """A path as the `path` of an ASGI scope."""
-    return unquote(path.decode("ascii"))

@@ -19,8 +19,8 @@ from millpond.render.base_exceptions import as_exception, is_cancellation
 from millpond.render.renderer import OPERATION, SERVER
 from millpond.render.request.client_messages import CLIENT_MESSAGES, ClientMessages
 from millpond.render.request.tracked_asgi_scope import guarded
+from millpond.render.scopes.current_scope import enter, leave
 from millpond.render.scopes.draft import DraftState
-from millpond.render.scopes.scope import enter, leave
 from millpond.serve.answered import CLIENT_CLOSED
 from millpond.serve.sending import LiveSend
 

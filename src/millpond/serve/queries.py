@@ -70,7 +70,7 @@ class Queries:
             ClientGone: the client has gone.
         """
         kind = _checked(operation, asgi)
-        if bypasses or not self.is_on or not self._is_stored(target.route):
+        if bypasses or not self.stores(target.route):
             return None
         if kind.is_multipart or any(name == b"content-encoding" for name, _ in asgi["headers"]):
             return None
@@ -81,7 +81,10 @@ class Queries:
             dataclasses.replace(target, query=query, content=QueryContent.of(kind, body)), _again(body, receive)
         )
 
-    def _is_stored(self, route: Route) -> bool:
+    def stores(self, route: Route) -> bool:
+        """Whether answers to a route's QUERY are stored."""
+        if not self.is_on:
+            return False
         known = self._stored.get(route.origin)
         if known is None:
             known = self._stored[route.origin] = query_candidacy(route).static

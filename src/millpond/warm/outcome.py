@@ -53,7 +53,7 @@ class Warms(Protocol):
         ...
 
 
-class Tally:
+class WarmTally:
     """The outcomes of a whole warming."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from millpond.cache.render_failure import RenderFailed
+from millpond.cache.rendering.render_failure import RenderFailed
 from millpond.errors import StoreError
 from millpond.policy.decision import Action
 from millpond.prerender.plan import plan_taking

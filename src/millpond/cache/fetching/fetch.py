@@ -28,7 +28,7 @@ from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.fetch_plan import CacheOption, FetchCall, FetchConflict, FetchPlan, FetchSurroundings, plan_fetch
 from millpond.policy.lifetime import Lifetime
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 from millpond.routes.results.passed_on import redacted
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from millpond.cache.fetching.upstream import no_cookies, shared_client
 from millpond.cache.told import OWN_ANSWER
 from millpond.errors import UsageError
 from millpond.render.renderer import SERVER
-from millpond.render.scopes.scope import detached
+from millpond.render.scopes.current_scope import detached
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Send

@@ -9,7 +9,7 @@ import httpx2
 
 from millpond.cache.fetching.own_routes import OwnTransport
 from millpond.cache.told import OWN_ANSWER
-from millpond.render.scopes.scope import detached
+from millpond.render.scopes.current_scope import detached
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

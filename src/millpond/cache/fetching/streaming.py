@@ -24,7 +24,7 @@ from millpond.cache.told import OwnAnswer
 from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.segment import FetchCache
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 from millpond.routes.results.decoded import as_decoded
 from millpond.routes.results.passed_on import redacted
 

@@ -32,9 +32,10 @@ from millpond.policy.profiles import (
 )
 from millpond.policy.segment import FetchCache, SegmentConfig
 from millpond.policy.tags import MAX_TAGS_OF_ONE
+from millpond.render.scopes.current_scope import enter, leave
 from millpond.render.scopes.dynamic_use import DynamicAccess
 from millpond.render.scopes.inputs import Inputs
-from millpond.render.scopes.scope import Phase, enter, leave
+from millpond.render.scopes.scope import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

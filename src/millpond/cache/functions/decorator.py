@@ -16,7 +16,7 @@ from millpond.cache.functions.definition import Definition
 from millpond.cache.functions.life import running_uncached
 from millpond.cache.functions.sync_bridge import SyncRead
 from millpond.cache.told import FillFailure
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 from millpond.routes.module import CACHED_MARK
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from millpond.errors import UsageError
 from millpond.messages import at
 from millpond.policy.lifetime import InvalidJitter, checked_jitter
 from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, ages_of, lowest, profile_named, widest
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

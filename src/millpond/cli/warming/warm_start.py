@@ -10,7 +10,7 @@ from millpond.cli.warming.inside import inside_of
 from millpond.cli.warming.sources import Sources
 from millpond.errors import MillpondError
 from millpond.warm.bounded_round import WarmingLimits, warm_all
-from millpond.warm.outcome import Tally
+from millpond.warm.outcome import WarmTally
 
 if TYPE_CHECKING:
     from millpond.app import Millpond
@@ -45,7 +45,7 @@ class WarmStart:
 
     async def run(self) -> None:
         """Ask for the paths; the application has started."""
-        began, tally = time.monotonic(), Tally()
+        began, tally = time.monotonic(), WarmTally()
         try:
             warms = await inside_of(self._app)
             limit = self._limits.time_limit

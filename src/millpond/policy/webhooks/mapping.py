@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote
 
-from millpond.policy.webhooks.template import Event, Template, texts_of
+from millpond.policy.webhooks.template import Template, WebhookEvent, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ class Meaning(NamedTuple):
     """Why something isn't named that might have been meant."""
 
 
-def meaning_of(event: Event, rules: Iterable[EventRule]) -> Meaning:
+def meaning_of(event: WebhookEvent, rules: Iterable[EventRule]) -> Meaning:
     """What an event means.
 
     Raises:
@@ -68,7 +68,7 @@ def meaning_of(event: Event, rules: Iterable[EventRule]) -> Meaning:
     return Meaning(named, list(notes))
 
 
-def _is_for(rule: EventRule, event: Event) -> bool:
+def _is_for(rule: EventRule, event: WebhookEvent) -> bool:
     return all(any(text in good or ANY in good for text in texts_of(name, event)) for name, good in rule.when.items())
 
 

@@ -31,7 +31,7 @@ class TooManyValues(Exception):
     """A payload names more than one call may invalidate."""
 
 
-class Event(NamedTuple):
+class WebhookEvent(NamedTuple):
     """What a webhook has sent."""
 
     payload: object
@@ -77,7 +77,7 @@ class Template:
         literals[-1] += text[end:]
         return cls(tuple(literals), tuple(names))
 
-    def filled(self, event: Event, write: Callable[[str], str] = str) -> FilledTemplate:
+    def filled(self, event: WebhookEvent, write: Callable[[str], str] = str) -> FilledTemplate:
         """The texts for what an event says.
 
         Args:
@@ -117,7 +117,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-def texts_of(name: str, event: Event) -> list[str]:
+def texts_of(name: str, event: WebhookEvent) -> list[str]:
     """The values of a name, as text and without duplicates: of a list, those of all its items.
 
     Null, an empty text, an object and what is longer than any path are no values.

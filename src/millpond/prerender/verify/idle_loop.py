@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack, cast
 
 from millpond.render.resilient_loop import ResilientLoop
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator, Sized

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import fastapi
 
 from millpond import routes
+from millpond.render.scopes.current_scope import current
 from millpond.render.scopes.dynamic_use import named
-from millpond.render.scopes.scope import Phase, current
+from millpond.render.scopes.scope import Phase
 
 if TYPE_CHECKING:
     from types import FrameType

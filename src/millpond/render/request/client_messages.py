@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from millpond.errors import UnreadBodyError
 from millpond.messages import at
-from millpond.render.scopes.scope import current
+from millpond.render.scopes.current_scope import current
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send

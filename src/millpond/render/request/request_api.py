@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from millpond.render.request.access import refuse_in_function, refuse_in_shared_work
 from millpond.render.request.cookies import Cookies
 from millpond.render.request.tracked_mappings import tracked
-from millpond.render.scopes.scope import current, required
+from millpond.render.scopes.current_scope import current, required
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from millpond.messages import at
-from millpond.render.scopes.scope import required
+from millpond.render.scopes.current_scope import required
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -26,9 +25,8 @@ from millpond.render.user_code import user_place
 from millpond.routes.options.guards import asking, running_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
-    from contextvars import Token
     from pathlib import Path
 
     from starlette.requests import Request
@@ -373,46 +371,3 @@ class OperationScope(Scope):
         self.record_access(api)
         if self.method == "GET" and self.segment.forbids_dynamic and self.phase is Phase.HANDLER:
             raise StaticOnlyError(refusal(DynamicUse(api, self.place())))
-
-
-_current: ContextVar[Scope | None] = ContextVar("millpond_scope", default=None)
-
-
-def current() -> Scope | None:
-    """The scope that this code runs in, if any."""
-    return _current.get()
-
-
-def required(function: str) -> Scope:
-    """The current scope.
-
-    Raises:
-        UsageError: `function` was called outside of a handler.
-    """
-    scope = _current.get()
-    if scope is None:
-        raise UsageError(
-            f"{function} works while a route handler runs, and none does here; "
-            "call it in the handler, or in a function that the handler calls."
-        )
-    return scope
-
-
-def enter(scope: Scope) -> Token[Scope | None]:
-    """Make `scope` the current one in this context; undo it with `leave`."""
-    return _current.set(scope)
-
-
-def leave(token: Token[Scope | None]) -> None:
-    """Undo `enter`."""
-    _current.reset(token)
-
-
-@contextmanager
-def detached() -> Iterator[None]:
-    """Tasks that are created within the block belong to no run: they go on when the run that created them ends."""
-    token = _current.set(None)
-    try:
-        yield
-    finally:
-        _current.reset(token)

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from millpond.internals.uvicorn_http import STATUS_LINE, HttpToolsProtocol
+from millpond.internals.uvicorn_http import HttpToolsProtocol
 from millpond.policy.http.header_size import header_size
 from millpond.serve.connection.caller import Caller
-from millpond.serve.connection.cycle import Flow, disconnect, refuse, refusing, without_chunks
+from millpond.serve.connection.cycle import Flow, disconnect, refuse, refused, refusing, without_chunks
 from millpond.serve.connection.framing import NO_TRAILERS, length_of, origin_form, refusal, with_host, without_upgrade
-from millpond.serve.connection.protocol_bounds import LINGER, bounds_of
+from millpond.serve.connection.protocol_bounds import IN_USE, LINGER, bounds_of
 from millpond.serve.connection.tcp import reset, unacknowledged
 from millpond.serve.connection.timeouts import ClientWait, Timeouts
-from millpond.serve.prepared import lines_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,9 +44,6 @@ _MAX_AT_ONCE = 64
 
 _MAX_HELD_BYTES = 64 * 1024
 """Bytes that are read ahead and not parsed while requests wait, besides the last piece."""
-
-_IN_USE = 5.0
-"""Seconds for which a connection counts as used after its last answer, and one more: see `Timeouts`."""
 
 
 class StopParsing(httptools.HttpParserError):
@@ -321,7 +317,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_in_use(self) -> bool:
         """Whether something was answered lately, so that the client may be about to ask again."""
-        return self.waiting() != self.waits_for or self.loop.time() - self.waits_since < _IN_USE
+        return self.waiting() != self.waits_for or self.loop.time() - self.waits_since < IN_USE
 
     def _close_if_idle(self) -> None:
         if not self._answering() and not self.transport.is_closing():
@@ -390,9 +386,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _send_status(self, status: int) -> None:
         if self.transport.is_closing():
             return
-        server = lines_of(self.server_state.default_headers)  # with Date: RFC 9110 §6.6.1
-        end = b"content-length: 0\r\nconnection: close\r\n\r\n"
-        self.transport.write(b"".join((STATUS_LINE[status], server, self.refusal_lines, end)))
+        self.transport.write(refused(status, self.server_state.default_headers, self.refusal_lines))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.held = False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from millpond.internals.uvicorn_http import FlowControl
+from millpond.internals.uvicorn_http import STATUS_LINE, FlowControl
 from millpond.serve.access.telling_app import TellingApp
 from millpond.serve.answered import GONE, REFUSED
 from millpond.serve.connection.tcp import UNKNOWN_LENGTH, reset
+from millpond.serve.prepared import lines_of
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -23,6 +24,18 @@ class Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self.held:
             super().resume_reading()
+
+
+def refused(status: int, headers: list[tuple[bytes, bytes]], lines: bytes) -> bytes:
+    """The answer to a client that is refused, after which the connection is closed.
+
+    Args:
+        status: of the answer.
+        headers: that the server adds to each answer, Date among them (RFC 9110 §6.6.1).
+        lines: further headers.
+    """
+    end = b"content-length: 0\r\nconnection: close\r\n\r\n"
+    return b"".join((STATUS_LINE[status], lines_of(headers), lines, end))
 
 
 def disconnect(cycle: RequestResponseCycle) -> None:

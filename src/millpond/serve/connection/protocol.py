@@ -20,6 +20,7 @@ from millpond.policy.draft_mode import DRAFT_COOKIE_BYTES
 from millpond.policy.http.caching.other_answers import refusal_of
 from millpond.policy.http.header_size import header_size
 from millpond.policy.http.reply import NEGOTIATION_HEADERS, NO_NEGOTIATION, Negotiation
+from millpond.policy.request.path_spelling import decoded
 from millpond.serve.access.access_log import is_logged, log_hit
 from millpond.serve.access.asked import LONGEST_PATH, Asked, identified, shown
 from millpond.serve.configured.cors import WaitingMiddleware
@@ -27,7 +28,7 @@ from millpond.serve.connection.bounded import BoundedProtocol
 from millpond.serve.connection.framing import is_host
 from millpond.serve.connection.protocol_bounds import bounds_of
 from millpond.serve.forwarded import forwarded_for
-from millpond.serve.hits import HitRequest, Sent, decoded
+from millpond.serve.hits import HitRequest, Sent
 from millpond.serve.prepared import lines_of
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ROOM = 1024
 """Bytes of a request's URL that don't count as its path: scheme, host and base path."""
 
+IN_USE = 5.0
+"""Seconds for which a connection counts as used after its last answer, and one more: see `Timeouts`."""
 LINGER = 1.0
 """Seconds in which a refused client may read the answer, as closing at once would reset the connection before that; and
 in which a client that uses its connection may still send a request, when the server shuts down."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from millpond.cache.render_failure import FAILURE
+from millpond.cache.rendering.render_failure import FAILURE
 from millpond.errors import OverdueError, UnsendableError
 from millpond.messages import at
 from millpond.routes.operation import OperationRoute
@@ -14,7 +14,7 @@ from millpond.serve.matching.base_path import sent_path
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from millpond.cache.render_failure import SharedFailure
+    from millpond.cache.rendering.render_failure import SharedFailure
 
 log = logging.getLogger("millpond.serve")
 

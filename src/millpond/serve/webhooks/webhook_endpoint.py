@@ -14,7 +14,7 @@ from millpond.policy.tags import MAX_TAGS
 from millpond.policy.webhooks.mapping import meaning_of
 from millpond.policy.webhooks.presets import SCHEMES
 from millpond.policy.webhooks.signed_call import BadSignature
-from millpond.policy.webhooks.template import Event, TooManyValues
+from millpond.policy.webhooks.template import TooManyValues, WebhookEvent
 from millpond.serve.webhooks.deliveries import Deliveries
 from millpond.serve.webhooks.endpoint_secrets import secrets_of
 from millpond.serve.webhooks.received import (
@@ -135,7 +135,7 @@ class WebhookEndpoint:
 
     def _orders(self, call: SignedCall) -> tuple[list[tuple[InvalidationOrder, OrderBody]], list[str]]:
         """What a call invalidates, and notes about what it doesn't."""
-        event = Event(_payload(call), {name: values[0][:1024] for name, values in call.headers.items()})
+        event = WebhookEvent(_payload(call), {name: values[0][:1024] for name, values in call.headers.items()})
         try:
             meaning = meaning_of(event, self.rules)
             bodies = [_body(each) for each in meaning.named]

@@ -1,0 +1,1 @@
+"""Renders of answers, as they are traced, counted, and told where they fail."""
