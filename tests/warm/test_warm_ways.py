@@ -153,8 +153,9 @@ async def test_a_stale_answer_is_rendered_anew_before_it_counts(project: Project
         assert await pond.cache("/items/1") == "HIT"
 
 
-async def test_endpoints_in_code_are_warmed_too(project: Project) -> None:
-    pond = project.pond()
+@pytest.mark.parametrize("base_path", ["", "/docs"])
+async def test_endpoints_in_code_are_warmed_too(project: Project, base_path: str) -> None:
+    pond = project.pond(base_path=base_path)
 
     @pond.get("/prices/{id}")
     @static(revalidate=60)
@@ -163,9 +164,12 @@ async def test_endpoints_in_code_are_warmed_too(project: Project) -> None:
 
     async with pond.lifespan():
         warms = await inside_of(pond)
-        assert (await warms.warm("/prices/7")).outcome is Outcome.RENDERED
-        assert (await warms.warm("/prices/7")).outcome is Outcome.HIT
-        assert (await warms.warm("/prices/seven")).outcome is not Outcome.RENDERED
+        assert (await warms.warm(f"{base_path}/prices/7")).outcome is Outcome.RENDERED
+        assert (await warms.warm(f"{base_path}/prices/7")).outcome is Outcome.HIT
+        assert (await warms.warm(f"{base_path}/prices/seven")).outcome is not Outcome.RENDERED
+        if base_path:
+            outside = await warms.warm("/prices/8")
+            assert (outside.outcome, outside.why) == (Outcome.SKIPPED, "it is outside of base_path")
 
 
 async def test_below_a_base_path_whole_paths_are_asked_for(project: Project) -> None:

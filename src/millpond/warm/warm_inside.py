@@ -56,7 +56,9 @@ class WarmInside:
             moved = self._redirects.of(scope)
             location, status = (None, 0) if moved is None else (moved.location, moved.status)
             if location is None:
-                matched = None if scope.get(OUTSIDE) else self._dispatcher.matcher.match(scope)
+                if scope.get(OUTSIDE):
+                    return await self._run(path, scope, "it is outside of base_path")
+                matched = self._dispatcher.matcher.match(scope)
                 if not isinstance(matched, EarlyAnswer):
                     break
                 location, status = matched.location, matched.status
@@ -155,7 +157,7 @@ class WarmInside:
             if size <= most:
                 body.append(part)
 
-        for key in ("root_path", OUTSIDE):  # `InProcess` enters the base path itself
-            scope.pop(key, None)
-        await self._app({**scope, "root_path": ""}, receive, send)
+        # `InProcess` enters the base path itself.
+        fresh = {key: value for key, value in scope.items() if key != OUTSIDE}
+        await self._app({**fresh, "root_path": ""}, receive, send)
         return status, b"".join(body) if size <= most else b""
