@@ -210,6 +210,31 @@ def test_a_configuration_that_makes_no_sense_is_refused(
         project.pond(cache=cache_config)
 
 
+@pytest.mark.parametrize("hosts", ["{'db': 1}", "'a.example'", "[1]", "[]"])
+async def test_hosts_of_another_meaning_are_the_authors_own(project: Project, hosts: str) -> None:
+    project.write({"app/in/router.py": "cache_host = True\n", "app/in/own/router.py": "hosts = {'db': 1}\n"})
+    plain = f"hosts = {hosts}\nrevalidate = 60\ndef GET():\n    return hosts\n"
+    project.routes({"/x": plain})
+    project.routes({"/in/own/y": f"revalidate = 60\n{SAYS}"})
+    records = await project.built(cache={"hosts": ["c.example"]})
+    assert records["/x"].static
+    assert [path.variant for path in records["/in/own/y"].paths] == ["host=c.example"]
+    project.routes({"/x": f"cache_host = True\n{plain}"})
+    with pytest.raises(RouteModuleError, match=r"app/x/route\.py:2: hosts = .* is not allowed"):
+        project.pond()
+    project.routes({"/x": "def GET(): ...\n", "/in/x": plain})
+    with pytest.raises(RouteModuleError, match=r"app/in/x/route\.py:1: hosts = .* is not allowed"):
+        project.pond()
+
+
+async def test_words_that_look_like_hosts_are_no_misspellings(project: Project) -> None:
+    words = "posts = ['a']\nhost = 'x'\nHOSTS = ['y']\nports = [1]\ncosts = 1\n"
+    project.write({"app/router.py": words})
+    project.routes({"/x": f"{words}revalidate = 60\ndef GET():\n    return posts\n"})
+    built = await project.build()
+    assert (built.failures, built.warnings) == ([], [])
+
+
 def test_a_file_that_makes_no_sense_is_refused_with_its_line(project: Project) -> None:
     project.routes({"/x": f"revalidate = 60\ncache_vary = {{'theme': ['a']}}\n{SAYS}"})
     with pytest.raises(RouteModuleError, match=r"app/x/route\.py:2: cache_vary = .* is not allowed"):
