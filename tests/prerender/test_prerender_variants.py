@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from millpond.errors import ConfigError, RouteModuleError
+from millpond.serve.span import Tracing
 from ponds import cache_of
 
 if TYPE_CHECKING:
@@ -171,7 +172,10 @@ async def test_the_configuration_gives_all_routes_their_host(project: Project) -
         assert (await running.get("/robots.txt", headers={"host": "c.example"})).status_code == 200
 
 
-async def test_a_start_after_a_build_knows_the_key_without_loading_the_file(project: Project) -> None:
+async def test_a_start_after_a_build_knows_the_key_without_loading_the_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tracing, "look", lambda self: None)  # other tests load tracers
     source = f"{LISTED}{THEMED}def GET(request):\n    return [request.url.hostname, request.cookies['theme']]\n"
     project.routes({"/x": source})
     await project.built()
@@ -208,6 +212,31 @@ def test_a_configuration_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
         project.pond(cache=cache_config)
+
+
+@pytest.mark.parametrize("hosts", ["{'db': 1}", "'a.example'", "[1]", "[]"])
+async def test_hosts_of_another_meaning_are_the_authors_own(project: Project, hosts: str) -> None:
+    project.write({"app/in/router.py": "cache_host = True\n", "app/in/own/router.py": "hosts = {'db': 1}\n"})
+    plain = f"hosts = {hosts}\nrevalidate = 60\ndef GET():\n    return hosts\n"
+    project.routes({"/x": plain})
+    project.routes({"/in/own/y": f"revalidate = 60\n{SAYS}"})
+    records = await project.built(cache={"hosts": ["c.example"]})
+    assert records["/x"].static
+    assert [path.variant for path in records["/in/own/y"].paths] == ["host=c.example"]
+    project.routes({"/x": f"cache_host = True\n{plain}"})
+    with pytest.raises(RouteModuleError, match=r"app/x/route\.py:2: hosts = .* is not allowed"):
+        project.pond()
+    project.routes({"/x": "def GET(): ...\n", "/in/x": plain})
+    with pytest.raises(RouteModuleError, match=r"app/in/x/route\.py:1: hosts = .* is not allowed"):
+        project.pond()
+
+
+async def test_words_that_look_like_hosts_are_no_misspellings(project: Project) -> None:
+    words = "posts = ['a']\nhost = 'x'\nHOSTS = ['y']\nports = [1]\ncosts = 1\n"
+    project.write({"app/router.py": words})
+    project.routes({"/x": f"{words}revalidate = 60\ndef GET():\n    return posts\n"})
+    built = await project.build()
+    assert (built.failures, built.warnings) == ([], [])
 
 
 def test_a_file_that_makes_no_sense_is_refused_with_its_line(project: Project) -> None:

@@ -212,11 +212,39 @@ OPTION_NAMES = tuple(_PARSERS)
 """The names of all constants of the segment config."""
 
 
+DISTINCTIVE_NAMES = tuple(name for name in OPTION_NAMES if name != "hosts")
+"""Those that nobody gives a variable of another meaning; a name that looks like one of them is a misspelling."""
+
+
 def parse_segment_config(constants: Mapping[str, object]) -> SegmentConfig:
     """Parse a module's constants; names that aren't options are ignored.
+
+    `hosts` is an everyday word: what can't be a list of hosts is a variable of the author's own, unless `cache_host`
+    stands beside it.
 
     Raises:
         InvalidOption: a value is outside the schema, in every compat version (R2.1; D16).
     """
-    values = {name: parse(name, constants[name]) for name, parse in _PARSERS.items() if name in constants}
+    values, problems = _parsed_options(constants)
+    if problems:
+        raise problems[0]
     return SegmentConfig(**values)
+
+
+def invalid_options(constants: Mapping[str, object]) -> list[InvalidOption]:
+    """All that is wrong with a module's constants."""
+    return _parsed_options(constants)[1]
+
+
+def _parsed_options(constants: Mapping[str, object]) -> tuple[dict[str, Any], list[InvalidOption]]:
+    values: dict[str, Any] = {}
+    problems: list[InvalidOption] = []
+    for name, parse in _PARSERS.items():
+        if name not in constants:
+            continue
+        try:
+            values[name] = parse(name, constants[name])
+        except InvalidOption as error:
+            if name in DISTINCTIVE_NAMES or constants.get("cache_host"):
+                problems.append(error)
+    return values, problems

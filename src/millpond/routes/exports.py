@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from millpond.errors import Place
 from millpond.messages import closest
-from millpond.policy.segment import OPTION_NAMES
+from millpond.policy.segment import DISTINCTIVE_NAMES, OPTION_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -159,7 +159,7 @@ def _is_slip(name: str, method: str) -> bool:
 def _mistaken_option(name: str, value: object, values: Mapping[str, object]) -> str | None:
     if value is not None and not isinstance(value, str | int | float):
         return None
-    return _near_miss(name, name.lower(), OPTION_NAMES, values)
+    return _near_miss(name, name.lower(), DISTINCTIVE_NAMES, values)
 
 
 def _near_miss(name: str, spelling: str, known: tuple[str, ...], values: Mapping[str, object]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import inspect
@@ -14,9 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from millpond.errors import Place, RouteModuleError
 from millpond.policy.segment import (
     FORBIDDEN_WITH_CACHE_COMPONENTS,
-    OPTION_NAMES,
-    InvalidOption,
     SegmentConfig,
+    invalid_options,
     parse_segment_config,
 )
 from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
@@ -118,13 +116,19 @@ def below(module: RouteModule, folders: Folders) -> RouteModule:
     """A route file with what the folders above it say. What the file itself defines holds.
 
     A static metadata file has no segment config to begin with.
+
+    Raises:
+        RouteModuleError: the file has `hosts` of another meaning, and a folder or the configuration says `cache_host`.
     """
     if not folders.routers and not folders.given:
         return module
     inherited: dict[str, Place] = {}
     config = module.config
     if not module.file.is_answer:
-        config, inherited = folders.config(config, vars(module.module))
+        exports = vars(module.module)
+        config, inherited = folders.config(config, exports)
+        if config.cache_host and "hosts" in exports:
+            _config({**exports, "cache_host": True}, module.file, module.lines)
     digest = folders.digest(module.digest)
     return dataclasses.replace(module, config=config, folders=folders, inherited=inherited, digest=digest)
 
@@ -161,15 +165,10 @@ def _static_params(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[s
 
 def _config(exports: Mapping[str, Any], file: RouteFile, lines: Mapping[str, int]) -> SegmentConfig:
     """The options; what is wrong with any of them is one message."""
-    with contextlib.suppress(InvalidOption):
-        return parse_segment_config(exports)
-    problems = []
-    for name in OPTION_NAMES:
-        try:
-            parse_segment_config({name: exports[name]} if name in exports else {})
-        except InvalidOption as error:
-            problems.append(f"{Place(file.file, lines.get(name))}: {error}.")
-    raise RouteModuleError("\n".join(problems))
+    problems = [f"{Place(file.file, lines.get(error.name))}: {error}." for error in invalid_options(exports)]
+    if problems:
+        raise RouteModuleError("\n".join(problems))
+    return parse_segment_config(exports)
 
 
 def refuse_replaced_config(modules: Iterable[RouteModule | RouterModule]) -> None:

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 
 from millpond.errors import Place, UsageError
 from millpond.messages import closest
-from millpond.policy.segment import InvalidOption, SegmentConfig, parse_segment_config
+from millpond.policy.segment import SegmentConfig, invalid_options, parse_segment_config
 from millpond.policy.tags import checked_tags
 
 if TYPE_CHECKING:
@@ -235,10 +235,10 @@ def _mark(given: Mapping[str, Any], frame: FrameType) -> StaticMark:
             meant = closest(name, _ALL)
             raise UsageError(f"{place}: @static has no option {name!r}{f'; did you mean {meant}?' if meant else '.'}")
     said = {name: given[name] for name in _OPTIONS if given[name] is not None and given[name] != ()}
-    try:
-        config = parse_segment_config(said)
-    except InvalidOption as error:
-        raise UsageError(f"{place}: @static: {error}.") from None
+    wrong = invalid_options({"cache_host": True, **said})  # here `hosts` is no variable of another meaning
+    if wrong:
+        raise UsageError(f"{place}: @static: {wrong[0]}.")
+    config = parse_segment_config(said)
     tags = _tags(given["tags"], place)
     params = _params(given["params"], place)
     problem = _contradiction(config, tags, params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from millpond.policy.segment import OPTION_NAMES
+from millpond.policy.segment import DISTINCTIVE_NAMES
 from millpond.routes.exports import lines_of
 from millpond.routes.options.option_values import OF_FOLDERS
 from millpond.routes.scan import lonely_routers
@@ -29,4 +29,4 @@ def _says_something(path: Path) -> bool:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return False
-    return bool(lines_of(tree, {*OF_FOLDERS, *OPTION_NAMES}))
+    return bool(lines_of(tree, {*OF_FOLDERS, *DISTINCTIVE_NAMES}))

@@ -11,7 +11,13 @@ from fastapi import APIRouter
 from millpond.errors import Place, RouteModuleError
 from millpond.internals.starlette_names import has_own_lifespan
 from millpond.messages import closest
-from millpond.policy.segment import OPTION_NAMES, InvalidOption, SegmentConfig, parse_segment_config
+from millpond.policy.segment import (
+    DISTINCTIVE_NAMES,
+    OPTION_NAMES,
+    SegmentConfig,
+    invalid_options,
+    parse_segment_config,
+)
 from millpond.routes.exports import CAMEL_CASE, METHODS, STATIC_PARAMS, lines_of, own_lines
 from millpond.routes.imports import import_route, parse_source, read_source
 from millpond.routes.options.operation_options import marked_of
@@ -66,7 +72,8 @@ class RouterModule:
     @property
     def defines(self) -> tuple[str, ...]:
         """The names of the segment config that it defines."""
-        return tuple(name for name in OPTION_NAMES if name in vars(self.module))
+        named = (name for name in OPTION_NAMES if name in vars(self.module))
+        return tuple(name for name in named if name != "hosts" or self.config.hosts)  # else a variable of its own
 
 
 def load_router(file: RouterPath, project: Path, app_dir: Path) -> RouterModule:
@@ -128,11 +135,7 @@ class _Checked:
             problem = problem_of(name, exports.get(name), OF_FOLDERS)
             if problem is not None:
                 found.append(self._at(name, problem))
-        for name in OPTION_NAMES:
-            try:
-                parse_segment_config({name: exports[name]} if name in exports else {})
-            except InvalidOption as error:
-                found.append(self._at(name, str(error)))
+        found += [self._at(error.name, str(error)) for error in invalid_options(exports)]
         if isinstance(router := exports.get(ROUTER), APIRouter) and not _is_anothers(router):
             options = _options_of(router)
             wrong = [problem_of(name, value, OF_FOLDERS) for name, value in options.items()]
@@ -213,7 +216,7 @@ def _misspelled(name: str, value: object, exports: Mapping[str, Any]) -> str | N
         return f"{name} does nothing here; {_ELSEWHERE[name]}"
     if name in CAMEL_CASE:
         return f"{name} does nothing; write {CAMEL_CASE[name]}"
-    guess = closest(name.lower(), [*OF_FOLDERS, *OPTION_NAMES], _LIKENESS)
+    guess = closest(name.lower(), [*OF_FOLDERS, *DISTINCTIVE_NAMES], _LIKENESS)
     return f"{name} does nothing; did you mean {guess}?" if guess and guess not in exports else None
 
 
