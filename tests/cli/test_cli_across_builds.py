@@ -158,3 +158,12 @@ def test_an_invalidation_between_two_builds_ends_what_the_former_one_has_left(sh
     shop.call("revalidate", "--path", "/one/a")
     shop.build("second", one="1", two="2")
     assert shop.ask("/one/a") == ["a 1: MISS"]
+
+
+@pytest.mark.parametrize("shop", ["valkey"], indirect=True)
+def test_published_answers_are_found_by_hosts_that_share_answers(shop: Shop) -> None:
+    shop.build("first", one="1", two="1")
+    shop.call("build", "--publish")
+    for entries in (shop.project.folder / ".millpond/build").glob("entries-*.bin"):
+        entries.unlink()
+    assert shop.ask("/one/listed", "/two/listed") == ["listed 1: HIT", "listed 1: HIT"]
