@@ -24,6 +24,7 @@ _NAMED = ("lmdb", "memory")
 OF_THE_MACHINERY = (
     *("store", "path", "prefix", "password_env", "serve_when_down", "store_timeout", "local_bytes", "max_bytes"),
     *("across_builds", "render_timeout", "max_overdue_renders", "refreshes_at_once", "lease_seconds"),
+    *("jitter", "eager", "soft_timeout", "max_query_body_bytes"),
 )
 """The options that no answer depends on: where answers are kept, and when they are made."""
 
