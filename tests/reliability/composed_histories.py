@@ -158,7 +158,11 @@ class ComposedHistories(RuleBasedStateMachine):
                 await self.over.wait()
 
         self.served = asyncio.create_task(serve())
-        await started.wait()
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait((self.served, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if self.served.done():
+            waiting.cancel()
+            self.served.result()  # why it couldn't start
         self.lasting = asyncio.all_tasks()
 
     def teardown(self) -> None:
