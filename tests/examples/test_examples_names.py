@@ -15,10 +15,8 @@ import fastapi
 import pytest
 import sentry_sdk
 import starlette
-from document_tables import DOCUMENTS, REPOSITORY, codes, headings, name_of, prose, section
+from document_tables import DOCUMENTS, REPOSITORY, codes, name_of, prose
 from documents import blocks
-
-from millpond.cli.terminal.commands import app as command_line
 
 MILLPOND = REPOSITORY / "src" / "millpond"
 FOR_DEVELOPERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "docs" / "design.md"]
@@ -130,15 +128,3 @@ def test_make_has_the_targets_that_a_document_names(document: Path) -> None:
     named = {span.split()[1] for span in codes(prose(document)) if re.match(r"make \w", span)}
     named |= set(re.findall(r"^    make (\w+)", document.read_text("utf-8"), re.MULTILINE))
     assert sorted(named - set(targets)) == []
-
-
-def test_what_the_readme_says_is_not_there_yet_is_not_there() -> None:
-    items = re.findall(r"^- \*\*(.+?)\*\*", section(REPOSITORY / "README.md", "Not yet"), re.MULTILINE)
-    there = [
-        *(heading for document in DOCUMENTS for heading in headings(document)),
-        *(path.stem for path in MILLPOND.rglob("*.py")),
-        *command_line,
-        *(block.text for block in blocks(REPOSITORY / "README.md")),
-    ]
-    words = {item: re.sub(r"s$", "", item.lower()) for item in items}
-    assert {item: name for item, word in words.items() for name in there if word in name.lower()} == {}

@@ -347,7 +347,7 @@ def test_no_more_keys_are_made_than_fit(monkeypatch: pytest.MonkeyPatch) -> None
     assert made < 5 * ALL.max_header_bytes / len(key_of("tag 1"))
 
 
-VARIED = {"key": response_key("app/x/route.py", "/x", "", "cookie:theme=dark"), "headers": ((b"vary", b"cookie"),)}
+VARIED = {"key": response_key("app/x/route.py", "/x", variant="cookie:theme=dark"), "headers": ((b"vary", b"cookie"),)}
 
 
 @pytest.mark.parametrize("cdn_cache_control", [True, False])

@@ -178,7 +178,7 @@ def test_keys_of_other_routes_stay_as_they_are() -> None:
 
 
 def test_a_key_tells_its_path_its_folders_and_its_variant() -> None:
-    key = response_key("app/(main)/x/route.py", "/x", "q=1", "host=a.example&cookie:theme=dark")
+    key = response_key("app/(main)/x/route.py", "/x", "q=1", variant="host=a.example&cookie:theme=dark")
     assert (path_in(key), folders_in(key), variant_in(key)) == ("/x", "/(main)/x", "host=a.example&cookie:theme=dark")
 
 

@@ -150,6 +150,39 @@ def test_whoever_takes_the_place_of_another_goes_on_from_what_it_has_counted(fol
     successor.close()
 
 
+def test_a_process_that_opens_the_files_again_counts_nothing_twice(folder: Path) -> None:
+    counters = Counters()
+    counters.add(RENDERED_BYTES, "/shop", count=2)
+    counters.observe(RENDERS, 0.1, "/shop", "miss", "new")
+    for number in range(4):
+        files = CounterFiles(folder, counters)
+        files.open()
+        totals = files.totals()
+        spread = totals[Series(RENDERS.name, ("/shop", "miss", "new"))]
+        assert totals[SHOP] == 2 + number == counters.own()[SHOP]
+        assert isinstance(spread, Spread)
+        assert spread.number == 1
+        counters.add(RENDERED_BYTES, "/shop")
+        files.close()
+
+
+def test_what_another_process_took_over_meanwhile_is_counted_once(folder: Path) -> None:
+    counters = Counters()
+    counters.add(RENDERED_BYTES, "/shop", count=2)
+    first = CounterFiles(folder, counters)
+    first.open()
+    first.close()
+    second = counting(folder, count=5)
+    again = CounterFiles(folder, counters)
+    again.open()
+    counters.add(RENDERED_BYTES, "/shop")
+    second.write()
+    assert again.totals()[SHOP] == 8
+    assert counters.own()[SHOP] == 3
+    again.close()
+    second.close()
+
+
 def test_gauges_of_a_process_that_has_ended_do_not_count(folder: Path, files: CounterFiles) -> None:
     counters = Counters()
     counters.gauge(REFRESHES_WAITING, counters, lambda _: 7.0)

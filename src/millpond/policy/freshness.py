@@ -126,10 +126,11 @@ def judge(
     paused = _backoff_left(entry, now, row_of, tags)
     pause = 0.0 if reader.waits and not reader.takes_paused else paused
     # A refresh that began before the end, and failed, makes nothing of it: the entry is as fresh as it was.
-    outlives = verdict.cleanliness is Cleanliness.CLEAN and (revalidate is None or age < revalidate)
+    is_former = not is_own and is_earlier(entry.build, build)
+    outlives = not is_former and verdict.cleanliness is Cleanliness.CLEAN and (revalidate is None or age < revalidate)
     if pause > 0 and not outlives:
         return Judgement(True, True, Reason.REFRESH_FAILED, verdict.tag, math.floor(pause))
-    if not is_own and is_earlier(entry.build, build):
+    if is_former:
         return Judgement(True, False, Reason.FORMER_BUILD, verdict.tag, stale)
     if verdict.cleanliness is Cleanliness.STALE:
         return Judgement(True, False, Reason.TAG, verdict.tag, stale)

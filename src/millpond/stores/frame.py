@@ -145,4 +145,4 @@ def _unpacked(stored: bytes, size: int) -> bytes | None:
         body = inflating.decompress(stored, size + 1)
     except zlib.error:
         return None
-    return body if inflating.eof and len(body) == size else None
+    return body if inflating.eof and not inflating.unused_data and len(body) == size else None

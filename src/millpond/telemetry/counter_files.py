@@ -94,6 +94,7 @@ class CounterFiles:
             self._warn(f"{MOST_FILES} processes count in {self._folder}: this one counts for itself")
             return
         self._number, self._lock = claimed
+        self._counters.go_on()
         written = self._read(self._number)
         if written is not None:
             self._counters.include(_series_of(written), BY_NAME)
@@ -109,23 +110,28 @@ class CounterFiles:
             self._timer.cancel()
             self._timer = None
         if self._lock is not None:
-            self.write()
+            counted = self._counters.counted()
+            if self.write():
+                self._counters.leave(counted)
             os.close(self._lock)
             self._lock = self._number = None
 
-    def write(self) -> None:
-        """Write what this process has counted."""
+    def write(self) -> bool:
+        """Write what this process has counted; returns whether the file has it."""
         if self._number is None:
-            return
+            return False
         content = _encoder.encode(_written(self._counters.counted(), self._counters.gauges()))
         if content == self._last:
-            return
-        path, self._last = self._path(self._number), content
+            return True
+        path = self._path(self._number)
         try:
             path.with_suffix(".new").write_bytes(content)
             path.with_suffix(".new").replace(path)
         except OSError as error:
             self._warn(f"{path} can't be written ({error.strerror}): what was counted isn't seen by other processes")
+            return False
+        self._last = content
+        return True
 
     def totals(self) -> dict[Series, Value]:
         """What all processes have counted, as of a second ago, and this one now; gauges of those that run."""

@@ -85,6 +85,11 @@ class Distribution:
         self._buckets = [a + b for a, b in zip(self._buckets, spread.buckets, strict=True)]
         self._total += spread.total
 
+    def exclude(self, spread: Spread) -> None:
+        """Count no more what was observed until then."""
+        self._buckets = [a - b for a, b in zip(self._buckets, spread.buckets, strict=True)]
+        self._total -= spread.total
+
 
 class _Gauge(NamedTuple):
     instrument: Instrument
@@ -105,7 +110,8 @@ class Counters:
         self._distributions: dict[Series, Distribution] = {}
         self._gauges: list[_Gauge] = []
         self._included: dict[Series, float] = {}
-        """Of the numbers, what other processes have counted."""
+        """Of the numbers, what other processes have counted; less what this one has left to others."""
+        self._left: dict[Series, Value] = {}
         self.listener: Callable[[Instrument, float, tuple[str, ...]], None] | None = None
         """Hears of each value of a histogram."""
         self._lock = threading.Lock()
@@ -179,6 +185,21 @@ class Counters:
             elif instrument.kind is Kind.COUNTER:
                 self.tally(instrument, *series.values).count += value
                 self._included[series] = self._included.get(series, 0) + value
+
+    def leave(self, counted: dict[Series, Value]) -> None:
+        """Note what a file has from now on that other processes add up, or go on from."""
+        self._left = counted
+
+    def go_on(self) -> None:
+        """Count anew, without what was left: what this process itself has counted, as it says, stays the same."""
+        with self._lock:
+            for series, value in self._left.items():
+                if isinstance(value, Spread):
+                    self._distributions[series].exclude(value)
+                else:
+                    self._tallies[series].count -= value
+                    self._included[series] = self._included.get(series, 0) - value
+            self._left = {}
 
     def _made(self, among: dict[Series, T], series: Series, make: Callable[[], T]) -> T:
         values = tuple(value[:_LONGEST_VALUE] for value in series.values)

@@ -80,7 +80,8 @@ class WarmInside:
         if taking is None:
             return await self._run(path, scope, "live: no route that has a cache answers it")
         plan, taken = taking
-        target = Target.of(plan.route, taken.segments, taken.params, scope["query_string"])
+        query = scope["query_string"]
+        target = Target.of(plan.route, taken.segments, taken.params, query, fingerprint=plan.fingerprint)
         return await self._warm_target(path, scope, plan, target)
 
     async def read(self, path: str, most: int) -> bytes | None:

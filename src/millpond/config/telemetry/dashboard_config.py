@@ -36,4 +36,5 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if header is not None and not header.replace("-", "").isalnum():
             yield f'"dashboard.user_header" is "{header}"; it must be the name of a header, such as "x-forwarded-user".'
         if self.secret_env is None and (self.users or header is not None):
-            yield "[dashboard] needs secret_env, the name of a variable with the secret that lets people in."
+            name = "dashboard.users" if self.users else "dashboard.user_header"
+            yield f'"{name}" needs "dashboard.secret_env", the name of a variable with the secret that lets people in.'
