@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import lmdb
 from msgspec.structs import replace
 
-from millpond.policy.precedence import is_superseded, outlives_seed
+from millpond.policy.precedence import is_superseded
 from millpond.policy.tags import Cleanliness, generation_at, judge_tags
 from millpond.stores.contract import Commit
-from millpond.stores.frame import decode_frame, encode_frame
+from millpond.stores.frame import encode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
-    from millpond.stores.lmdb.open_transaction import Reading, Writing
+    from millpond.stores.lmdb.open_transaction import Writing
+    from millpond.stores.store_figures import Evicted, StoreFigures
 
 _LOOK_AGAIN_SECONDS = 0.01
 _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
@@ -265,7 +266,7 @@ class LmdbStore:
                 replace(built, generation=generation_at(built.rendered_at, generation, times)) for built in offered
             ]
             steps = Steps(self._transactions, pauses=False)
-            held = await steps.read_each(seeds, _outliving)
+            held = await steps.read_each(seeds, lmdb_entries.outliving)
             await steps.write_each(
                 [seed for seed, outlived in zip(seeds, held, strict=True) if not outlived], self._seed
             )
@@ -278,7 +279,7 @@ class LmdbStore:
         refused = (
             seed.generation < writing.state.floor
             or lmdb_entries.size_of(seed, frame) > self._room
-            or _outliving(writing, seed)
+            or lmdb_entries.outliving(writing, seed)
         )
         return refused or self._put(writing, seed, frame, self._rows(writing, seed))
 
@@ -298,17 +299,20 @@ class LmdbStore:
 
         Each is read in a separate transaction, so that a slow reader pins no pages.
         """
-        with self._transactions.reading() as (txn, tables), txn.cursor(db=tables.kept) as cursor:
-            keys = list(cursor.iternext(keys=True, values=False))
-        return self._walk(keys)
+        return lmdb_entries.walk(self._transactions.reading)
 
-    def _walk(self, keys: list[bytes]) -> Iterator[Entry]:
-        for key in keys:
-            with self._transactions.reading() as (txn, tables):
-                frame = txn.get(key, db=tables.entries)
-            entry = None if frame is None else decode_frame(frame)
-            if entry is not None:
-                yield entry
+    def figures(self) -> StoreFigures | None:
+        """How full it is; None: it isn't open, or can't be read."""
+        return None if self._hits is None else lmdb_entries.figures_of(self._transactions.reading, self._room)
+
+    @property
+    def evicted(self) -> Evicted:
+        """See `Store.evicted`."""
+        return self._transactions.evicted
+
+    @evicted.setter
+    def evicted(self, told: Evicted) -> None:
+        self._transactions.evicted = told
 
     def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
         """Count one invalidation of all `tags` and return its generation; from any thread. See `Store.invalidate`.
@@ -392,9 +396,3 @@ class LmdbStore:
         except lmdb.Error as error:
             self._transactions.failed(error)
             return True
-
-
-def _outliving(at: Reading | Writing, seed: Entry) -> bool:
-    """Whether what is stored is newer than a seed, and of the same build."""
-    held = lmdb_entries.kept(at, digest(seed.key))
-    return held is not None and held.build == build_mark(seed) and outlives_seed(held, seed)
