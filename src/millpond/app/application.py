@@ -380,7 +380,8 @@ class Millpond(starlette_names.LayeredFastAPI):
 
     def jobs(self) -> list[CronJob]:
         """The configured crons, for the process that serves to run; see `millpond.cron.scheduler`."""
-        return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
+        made = self._answer_cron, self.config, self.store, self._clock
+        return [CronJob(cron, *made, told=self._runtimes_here().cron_ended) for cron in self.config.cron]
 
     async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (self._here() or await self._start(scope)).crons(scope, receive, send)

@@ -21,6 +21,7 @@ from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.prerender.plan import plan_table
+from millpond.purge.delivery import untold
 from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.app.context import AppContext
+    from millpond.app.events.event_log import EventLog
     from millpond.app.served_build import ServedBuild
     from millpond.purge.purges import Purges
     from millpond.render.failures.failure_log import FailureLog
@@ -138,7 +140,12 @@ def counters_of(context: AppContext) -> Counters:
 
 
 def assemble(
-    context: AppContext, store: Store, served: ServedBuild, data: DataCache, failures: FailureLog | None = None
+    context: AppContext,
+    store: Store,
+    served: ServedBuild,
+    data: DataCache,
+    failures: FailureLog | None = None,
+    events: EventLog | None = None,
 ) -> Runtime:
     """A runtime on `store`, with the cache of `data_cache_of`; call it in the event loop that will run it.
 
@@ -146,7 +153,7 @@ def assemble(
         ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
     tell_unknown((*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES))
-    parts = _Assembly(context, store, served, data, failures)
+    parts = _Assembly(context, store, served, data, failures, events)
     data.purges = parts.purges()
     app, base_path = context.app, context.config.base_path
     parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch", parts.counts)
@@ -176,6 +183,7 @@ class _Assembly:
     served: ServedBuild
     data: DataCache
     failures: FailureLog | None
+    events: EventLog | None
 
     @property
     def counts(self) -> RequestCounts | None:
@@ -280,4 +288,5 @@ class _Assembly:
             return None
         from millpond.purge.configured import purges_of  # imported late: few projects need it
 
-        return purges_of(config.cdn.purge, config.expire_time, context.clock)
+        told = untold if self.events is None else self.events.purged
+        return purges_of(config.cdn.purge, config.expire_time, context.clock, told)

@@ -49,6 +49,11 @@ class ServedBuild:
     draft_secret: str | None = field(repr=False)
     """The value of the draft mode cookie; None while a build is made: it has no clients."""
 
+    made_at: float | None = None
+    """When the build was made, in seconds since the epoch; None: it is none that `millpond build` has written."""
+    drifted: tuple[str, ...] = ()
+    """A sentence for each environment variable that answers of the build hold, and that differs here."""
+
     @property
     def is_served(self) -> bool:
         """Whether the build is served to clients; otherwise it is being made."""
@@ -88,14 +93,15 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
         if context.routes:
             log.warning("no build in %s: static answers are rendered at their first request", context.project)
         return await _unbuilt(context, data)
-    _check(context, manifest)
+    drifted = _check(context, manifest)
     if context.config.cache.kind == "valkey" and not has_entries(context.project, manifest):
         log.info("build %s has no answers on this host: they come from the store, or are rendered", manifest.build)
     else:
         entries = read_entries(context.project, manifest)
         while part := list(itertools.islice(entries, _SEEDED_AT_ONCE)):  # all of a large build would fill the memory
             await store.seed([*part, *dictionaries_of(part)])
-    return ServedBuild(plans_of(manifest, context.routes), manifest.build, manifest.draft_secret)
+    plans = plans_of(manifest, context.routes)
+    return ServedBuild(plans, manifest.build, manifest.draft_secret, manifest.built_at, drifted)
 
 
 async def build_to_make(context: AppContext, data: DataCache) -> ServedBuild:
@@ -131,8 +137,12 @@ async def _unbuilt(context: AppContext, data: DataCache) -> ServedBuild:
     return ServedBuild(plans, new_build_id(), secrets.token_hex(32))
 
 
-def _check(context: AppContext, manifest: BuildManifest) -> None:
-    """Refuse a build made with another `compat`, and warn about what has changed since it was made."""
+def _check(context: AppContext, manifest: BuildManifest) -> tuple[str, ...]:
+    """Refuse a build made with another `compat`, and warn about what has changed since it was made.
+
+    Returns:
+        What has changed in the environment.
+    """
     if manifest.compat != context.config.compat:
         raise BuildError(
             f'the build was made with compat = "{manifest.compat}", but the configuration now has '
@@ -151,5 +161,7 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
         log.warning("%s was edited after the build; its static answers are from before the edit", file)
     for source in edited_sources(context.project, manifest, context.config):
         log.warning("%s was edited after the build; static answers that use it are from before the edit", source)
-    for sentence in drift(context.project, manifest, os.environ):
+    drifted = tuple(drift(context.project, manifest, os.environ))
+    for sentence in drifted:
         environment_log.warning("%s", sentence)
+    return drifted
