@@ -23,7 +23,7 @@ from millpond.app.development import adjusted, in_development
 from millpond.app.endpoints import Endpoints
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_isolated, is_script
-from millpond.app.lifespan import entered, failing, serve_lifespan, warn_of_crons
+from millpond.app.lifespan import entered, failing, serve_lifespan, warn_at_start
 from millpond.app.rehearsal import rehearsal_here
 from millpond.app.runtimes import Runtimes
 from millpond.app.served_build import store_of
@@ -303,7 +303,7 @@ class Millpond(starlette_names.LayeredFastAPI):
                     failure = error
                 else:
                     if by_a_server and not context.isolated:
-                        warn_of_crons(self.config.cron)
+                        warn_at_start(self.config)
                     yield dict(context.state)
         if context.isolated:  # the next test begins with nothing
             self._own_store.pop(True, None)
