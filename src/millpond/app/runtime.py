@@ -21,7 +21,6 @@ from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.prerender.plan import plan_table
-from millpond.purge.delivery import untold
 from millpond.render.after import AfterCallbacks
 from millpond.render.pending_tasks import drain_tasks
 from millpond.render.renderer import Renderer
@@ -37,6 +36,7 @@ from millpond.serve.matching.match_cache import MatchCache
 from millpond.serve.matching.matcher import Matcher
 from millpond.serve.revalidation import RevalidateEndpoint
 from millpond.telemetry.counters import Counters
+from millpond.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -131,6 +131,7 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         clean=context.clean,
         blocking=building,
         counters=counters_of(context),
+        spans=Spans(context.tracing.provider),
     )
 
 
@@ -288,5 +289,5 @@ class _Assembly:
             return None
         from millpond.purge.configured import purges_of  # imported late: few projects need it
 
-        told = untold if self.events is None else self.events.purged
-        return purges_of(config.cdn.purge, config.expire_time, context.clock, told)
+        told = () if self.events is None else (self.events.purged,)
+        return purges_of(config.cdn.purge, config.expire_time, context.clock, *told)

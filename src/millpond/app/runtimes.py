@@ -13,6 +13,7 @@ from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_serve
 from millpond.cache.fetching.loop_clients import close_client
 from millpond.render.failures.failure_log import FailureLog
+from millpond.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -129,7 +130,7 @@ class Runtimes:
     def _events_of(self, context: AppContext) -> EventLog | None:
         """What hears of evictions, purges, crons and builds, in all event loops; None: nobody does."""
         if self._events is None and context.counting is not None:
-            self._events = EventLog(context.counting, context.clock)
+            self._events = EventLog(context.counting, context.clock, Spans(context.tracing.provider))
         return self._events
 
     def cron_ended(self, cron: CronConfig, run: CronRun) -> None:

@@ -20,6 +20,7 @@ from millpond.cache.runs.flight import Flights
 from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
 from millpond.cache.runs.loop_watch import call_soon_in
 from millpond.cache.runs.refresh_queue import RefreshQueue
+from millpond.cache.runs.store_spans import StoreSpans, kind_in
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
 from millpond.policy.precedence import is_superseded
@@ -28,9 +29,12 @@ from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
 from millpond.telemetry.counters import Counters
 from millpond.telemetry.instruments import COMMITS, LEASE_WAITS, REFRESHES_REFUSED
+from millpond.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from opentelemetry.trace import Link, SpanContext
 
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
@@ -96,6 +100,12 @@ class Read(ABC):
     """What its refreshes share their places with: see `RefreshQueue`."""
     waits: bool = False
     """Whether the reader waits for a fresh entry instead of taking a stale one."""
+    caused_by: Link | None = None
+    """Links to the span in which it is read."""
+    because: Reason = Reason.FRESH
+    """Why a run was needed, where one was."""
+    traced: SpanContext | None = None
+    """The span of the run that has made an entry."""
 
     @abstractmethod
     def judge(self, entry: Entry) -> Judgement:
@@ -171,6 +181,7 @@ class ReadThrough:
     refreshes_at_once: int | None = None
     """How many background refreshes run at a time in one event loop; None: any number."""
     counters: Counters = field(default_factory=Counters)
+    spans: Spans = field(default_factory=Spans)
     _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RefreshQueue[Read]] = field(default_factory=WeakKeyDictionary)
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
@@ -191,11 +202,12 @@ class ReadThrough:
             found = self.at_hand(read)
             if found is not None:
                 return found
-            entry = await self.store.get(read.key)
+            entry = await StoreSpans(self.store, self.spans).get(read.key)
             judgement = self._judge(read, entry)
             if entry is not None and self._serves(read, judgement):
                 return Obtained(entry, judgement)
             read.refuse()
+            read.because = judgement.reason
             outcome, joined = await self.flights.run(read.key, lambda: self._run(read, background=False), read.name)
             after = read.judge(outcome.entry)
             if outcome.found and not after.fresh:  # it is none that this run has made: it is stale, like any other
@@ -244,6 +256,7 @@ class ReadThrough:
             return False
         # While the store can't be reached, a new entry couldn't be stored, and each read would start another run.
         if not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE:
+            read.because = judgement.reason
             if loop is None:
                 self._refresh(read)
             else:
@@ -301,7 +314,8 @@ class ReadThrough:
         )
 
     def _waited(self, read: Read, seconds: float) -> None:
-        self.counters.observe(LEASE_WAITS, seconds, read.key.partition("\0")[0])
+        self.counters.observe(LEASE_WAITS, seconds, kind_in(read.key))
+        StoreSpans(self.store, self.spans).waited(read.key, seconds, read.caused_by)
 
     async def _make(self, read: Read, lease: Lease | None, *, background: bool) -> _Outcome:
         run = self.new_run(background=background)
@@ -325,7 +339,7 @@ class ReadThrough:
         if made.fate is not Fate.REPLACE:
             await self._settle(read, made.fate, run)
             return False
-        outcome = await self.store.commit(made.entry, lease, ends=True)
+        outcome = await StoreSpans(self.store, self.spans).commit(made.entry, lease, read.traced)
         self.counters.tally(COMMITS, made.entry.kind, outcome.value).count += 1
         if outcome is Commit.TOO_LARGE:
             log.warning("%s has %d bytes, more than the store accepts: not cached", read.name, made.entry.size)

@@ -53,6 +53,20 @@ class SentPurge(NamedTuple):
     """Why it failed; empty if it didn't."""
     seconds: float
 
+    @property
+    def name(self) -> str:
+        """What metrics call the outcome."""
+        return "failed" if self.is_repeated else self.outcome.value
+
+    @property
+    def is_done(self) -> bool:
+        return self.outcome is PurgeOutcome.DONE
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it is tried again."""
+        return self.outcome is PurgeOutcome.RETRY
+
 
 def untold(sent: SentPurge) -> None:
     """Tell nobody of a purge."""

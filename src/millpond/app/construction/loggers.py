@@ -18,6 +18,7 @@ LOGGERS = (
     "millpond.render",
     "millpond.serve",
     "millpond.stores",
+    "millpond.telemetry",
     "millpond.testing",
 )
 

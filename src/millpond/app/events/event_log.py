@@ -9,7 +9,6 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from millpond.cron.record import RunOutcome
-from millpond.purge.purger import PurgeOutcome
 from millpond.render.failures.masking import masked
 from millpond.telemetry.instruments import (
     CRONS,
@@ -21,6 +20,7 @@ from millpond.telemetry.instruments import (
     STORE_LIMIT,
 )
 from millpond.telemetry.journal import Event
+from millpond.telemetry.spans import TAGS, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 PAUSE = 60.0
 """Seconds in which evictions, and refusals of one cache in front, are noted once."""
+_MOST_TAGS = 20
 _GAUGES: tuple[tuple[Instrument, Callable[[StoreFigures], int]], ...] = (
     (STORE_BYTES, lambda figures: figures.bytes),
     (STORE_LIMIT, lambda figures: figures.limit),
@@ -50,10 +51,11 @@ class EventLog:
     Args:
         counting: of the application.
         clock: seconds since the epoch.
+        spans: of the application; None: the process's.
     """
 
-    def __init__(self, counting: Counting, clock: Clock) -> None:
-        self._counting, self._clock = counting, clock
+    def __init__(self, counting: Counting, clock: Clock, spans: Spans | None = None) -> None:
+        self._counting, self._clock, self._spans = counting, clock, spans or Spans()
         self._lock = threading.Lock()
         self._noted: dict[str, float] = {}
         """When something was noted last, by what it is."""
@@ -84,15 +86,17 @@ class EventLog:
 
     def purged(self, sent: SentPurge) -> None:
         """A cache in front has answered a purge, or hasn't."""
-        outcome = sent.outcome.value if sent.outcome is not PurgeOutcome.RETRY else "failed"
+        outcome = sent.name
         self._counting.counters.observe(PURGES, sent.seconds, sent.purger, outcome)
-        if sent.outcome is PurgeOutcome.DONE:
+        tags = tuple(masked(tag, os.environ) for tag in sent.tags[:_MOST_TAGS])
+        told = {"millpond.purger": sent.purger, "millpond.outcome": outcome, TAGS: tags, "millpond.hard": sent.hard}
+        self._spans.past("purge", sent.seconds, None, told)
+        if sent.is_done:
             return
         now = self._clock()
         count = self._due(f"purge {sent.purger} {outcome}", now, 1)
         if count:
-            tags = tuple(masked(tag, os.environ) for tag in sent.tags)
-            ending = "it will be tried again" if sent.outcome is PurgeOutcome.RETRY else "it is not tried again"
+            ending = "it will be tried again" if sent.is_repeated else "it is not tried again"
             self._note(
                 Event(
                     at=now,

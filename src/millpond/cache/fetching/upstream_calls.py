@@ -13,6 +13,7 @@ from millpond.render.base_exceptions import is_cancellation
 from millpond.render.scopes.attachments import ScopeKey
 from millpond.telemetry.counters import OTHER
 from millpond.telemetry.instruments import UPSTREAM_CALLS
+from millpond.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +43,11 @@ class UpstreamCalls:
 
     Args:
         counters: of the application.
+        spans: likewise; None: the process's.
     """
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+    def __init__(self, counters: Counters, spans: Spans | None = None) -> None:
+        self._counters, self._spans = counters, spans or Spans()
         self._hosts: set[str] = set()
         self._lock = threading.Lock()
 
@@ -53,8 +55,12 @@ class UpstreamCalls:
     def call(self, request: httpx2.Request) -> Iterator[CalledUpstream]:
         """Around one request."""
         began, called, problem = time.perf_counter(), CalledUpstream(), ""
+        told = {"server.address": request.url.host, "http.request.method": request.method}
         try:
-            yield called
+            with self._spans.below(None, "fetch", told) as span:
+                yield called
+                if called.status is not None:
+                    span.set_attribute("http.response.status_code", called.status)
         except BaseException as error:
             problem = _name_of(error)
             raise
@@ -91,6 +97,6 @@ def upstream_calls(cache: DataCache) -> UpstreamCalls:
     """What counts the requests of one application."""
     calls = cache.attachments.get(_CALLS)
     if calls is None:
-        calls = UpstreamCalls(cache.counters)
+        calls = UpstreamCalls(cache.counters, cache.spans)
         cache.attachments.attach(_CALLS, calls)
     return calls
