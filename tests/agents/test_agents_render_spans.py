@@ -80,11 +80,15 @@ async def test_a_render_says_what_it_renders(project: Project, telemetry: Teleme
         [server], [render] = servers_and_renders(telemetry)
     assert (render.name, render.kind, render.parent) == ("render GET /fresh/[n]", SpanKind.INTERNAL, None)
     assert [link.context for link in render.links] == [server.get_span_context()]
-    assert attributes(render) == {
+    found = attributes(render)
+    assert len(found.pop("millpond.cache.key")) == 32
+    assert found == {
         "http.route": "/fresh/{n}",
         "url.path": "/fresh/1",
         "http.response.status_code": 200,
         "millpond.render.background": False,
+        "millpond.cache.reason": "cold",
+        "millpond.cache.tags": ("route:/fresh/[n]", "path:/fresh/1"),
     }
 
 
@@ -101,6 +105,7 @@ async def test_a_refresh_is_linked_to_the_request_that_found_the_answer_stale(
     assert cache_of_span(server) == ("STALE", "age")
     assert [link.context for link in render.links] == [server.get_span_context()]
     assert attributes(render)["millpond.render.background"] is True
+    assert attributes(render)["millpond.cache.reason"] == "age"
 
 
 async def test_requests_that_share_a_render_share_its_span(project: Project, telemetry: Telemetry) -> None:

@@ -84,7 +84,7 @@ def plain(**options: Any) -> FastAPI:
 def pond(folder: Path, routes: dict[str, str] = ROUTES, **options: Any) -> Millpond:
     """The service with route files, by default ROUTES, which are written to `folder`."""
     write(folder, routes)
-    store = MemoryStore(max_bytes=2**20, clock=options.get("clock", time.time))
+    store = options.pop("store", None) or MemoryStore(max_bytes=2**20, clock=options.get("clock", time.time))
     app = Millpond(folder / "app", store=store, **options)
     declare(app)
     return app

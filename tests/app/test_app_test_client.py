@@ -146,9 +146,8 @@ def test_register_gets_the_application_itself_before_its_routes_are_imported(sho
     assert TestClient(app).get("/seen").json() == "Shop"
 
 
-async def test_a_server_that_runs_no_crons_says_so(shop: Project, caplog: pytest.LogCaptureFixture) -> None:
-    shop.write({"millpond.toml": "[cache]\nstore = 'memory'\n[[cron]]\npath = '/state'\nschedule = '0 * * * *'\n"})
-    app = Millpond("app")
+async def lifespan_of(app: Millpond) -> list[str]:
+    """What a server is told that starts and stops the application."""
     app.isolated = False
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[str] = []
@@ -160,8 +159,24 @@ async def test_a_server_that_runs_no_crons_says_so(shop: Project, caplog: pytest
         sent.append(message["type"])
 
     await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    return sent
+
+
+async def test_a_server_that_runs_no_crons_says_so(shop: Project, caplog: pytest.LogCaptureFixture) -> None:
+    shop.write({"millpond.toml": "[cache]\nstore = 'memory'\n[[cron]]\npath = '/state'\nschedule = '0 * * * *'\n"})
+    assert await lifespan_of(Millpond("app")) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert "this server doesn't run crons, and the configuration has 1 cron: /state. `millpond start`" in caplog.text
+
+
+@pytest.mark.parametrize("is_guarded", [False, True])
+async def test_a_server_says_that_anybody_can_read_the_metrics(
+    shop: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, is_guarded: bool
+) -> None:
+    monkeypatch.setenv("METRICS_SECRET", "0123456789abcdef0123456789abcdef")
+    guard = "secret_env = 'METRICS_SECRET'\n" if is_guarded else ""
+    shop.write({"millpond.toml": f"[cache]\nstore = 'memory'\n[metrics]\npath = '/metrics'\n{guard}"})
+    await lifespan_of(Millpond("app"))
+    assert ("anybody who reaches /metrics can read the metrics" in caplog.text) is not is_guarded
 
 
 def test_a_request_state_of_the_lifespan_is_there_in_declared_endpoints_too(shop: Project) -> None:

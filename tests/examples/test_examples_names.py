@@ -12,17 +12,21 @@ from functools import cache
 from pathlib import Path
 
 import fastapi
+import httpx2
 import pytest
 import sentry_sdk
 import starlette
 from document_tables import DOCUMENTS, REPOSITORY, codes, name_of, prose
 from documents import blocks
 
+from millpond.telemetry.instruments import INSTRUMENTS
+from millpond.telemetry.prometheus_text import prometheus_name
+
 MILLPOND = REPOSITORY / "src" / "millpond"
 FOR_DEVELOPERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "docs" / "design.md"]
 ABOUT_NEXT = ("differences.md", "porting.md", "rules.md")
 """These name functions of Next.js as well."""
-LIBRARIES = (fastapi, starlette, sentry_sdk)
+LIBRARIES = (fastapi, httpx2, starlette, sentry_sdk)
 AN_IDENTIFIER = re.compile(r"(?:\w+\.)*\w*[a-z]\w*_\w+|(?:\w+\.)*[A-Z][a-z]+[A-Z]\w*|[a-z_]+(?:\.\w+)+")
 """A name in snake case or camel case, or one with dots in it."""
 
@@ -104,6 +108,8 @@ def known_names() -> set[str]:
         for token in tokenize.generate_tokens(io.StringIO(file.read_text("utf-8")).readline):
             if token.type in (tokenize.NAME, tokenize.STRING):
                 names.update(re.findall(r"\w+", token.string))
+    for metric in map(prometheus_name, INSTRUMENTS):
+        names.update((metric, f"{metric}_total"))
     for library in LIBRARIES:
         for file in Path(str(library.__file__)).parent.rglob("*.py"):
             names.update(re.findall(r"\w+", file.read_text("utf-8")))

@@ -23,6 +23,7 @@ from ponds import NOON, Clock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from millpond.purge.delivery import SentPurge
     from millpond.purge.purges import Purges
 
 pytestmark = pytest.mark.anyio
@@ -250,6 +251,22 @@ async def test_a_varnish_that_knows_nothing_of_keys_has_not_purged_them() -> Non
         cache.fails = [(200, {})]
         with pytest.raises(PurgeError, match="purged no keys: its VCL needs"):
             await told(purges, "a")
+
+
+async def test_each_call_of_a_cache_is_told_with_what_came_of_it() -> None:
+    calls: list[SentPurge] = []
+    async with cdn() as cache:
+        cache.fails = [(500, {})]
+        config = parse_config({"cdn": {"headers": ["xkey"], "purge": [item("varnish", cache.url)]}}, "millpond.toml")
+        assert config.cdn is not None
+        purges = purges_of(config.cdn.purge, YEAR, time.time, calls.append)
+        purges.begin()
+        await told(purges, "products", path_tag("/shop"))
+        await purges.drain(1)
+    assert [(call.outcome.value, call.why) for call in calls] == [("later", "it answered 500"), ("done", "")]
+    assert {call.purger for call in calls} == {purges._deliveries[0].purger.name}
+    assert "'products'" in calls[0].tags
+    assert all(call.seconds > 0 and call.hard for call in calls)
 
 
 async def test_what_a_refused_call_was_for_is_lost_and_what_comes_later_is_not() -> None:

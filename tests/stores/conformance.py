@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from millpond.stores.contract import Store
+    from millpond.stores.store_figures import Eviction, StoreFigures
 
 BUILD = "build-1"
 NOW = 1_000_000.0
@@ -72,6 +73,15 @@ async def taken(store: Store, key: str, seconds: float = 10) -> Lease:
 async def soon(condition: asyncio.Task[None]) -> None:
     """The end of a task that must come within seconds, or the test fails."""
     await asyncio.wait_for(condition, timeout=5)
+
+
+async def _figures(store: Store, entries: int) -> StoreFigures:
+    """What the store says when it knows of so many entries: one on another machine asks now and then."""
+    for _ in range(200):
+        if (figures := store.figures()) is not None and figures.entries == entries:
+            return figures
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"it doesn't know of {entries} entries")
 
 
 class StoreConformance:
@@ -442,6 +452,45 @@ class StoreConformance:
         assert await store.get("/large") == large
         assert sum(entry.size for entry in store.entries()) <= 1_000_000
         await store.close()
+
+    @pytest.mark.anyio
+    async def test_what_is_evicted_is_told_with_its_age_and_whether_it_was_read(self, world: World) -> None:
+        size = entry_at("/00", body=b"x" * 1000).size
+        store = world.make(10 * size)
+        told: list[Eviction] = []
+        store.evicted = told.extend
+        await store.open()
+        try:
+            await store.commit(entry_at("/00", NOW, body=b"x" * 1000))
+            assert await store.get("/00") is not None
+            for number in range(1, 40):
+                await store.commit(entry_at(f"/{number:02}", NOW + number, body=b"x" * 1000))
+            assert (NOW + 1, False) in told
+            assert len(told) == 40 - len(list(store.entries()))
+            assert len({each.rendered_at for each in told}) == len(told)
+            for _ in range(4):  # each turn costs what was read a read
+                for number in range(40, 80):
+                    await store.get(f"/{number:02}")
+                    await store.commit(entry_at(f"/{number:02}", NOW + number, body=b"x" * 1000))
+                    await store.get(f"/{number:02}")
+            assert any(each.was_read for each in told)
+        finally:
+            await store.close()
+
+    @pytest.mark.anyio
+    async def test_its_figures_say_how_full_it_is(self, world: World) -> None:
+        store = world.make(PLENTY)
+        await store.open()
+        try:
+            empty = await _figures(store, 0)
+            assert (empty.bytes, empty.limit) == (0, PLENTY)
+            entry = entry_at("/a", body=b"x" * 1000)
+            await store.commit(entry)
+            await store.commit(entry_at("/b", body=b"x" * 1000))
+            full = await _figures(store, 2)
+            assert 2 * entry.size <= full.bytes <= 2 * entry.size + 2000
+        finally:
+            await store.close()
 
     @pytest.mark.anyio
     async def test_replacing_an_entry_frees_the_room_of_the_former_one(self, world: World) -> None:

@@ -24,7 +24,7 @@ from millpond.app.documents.query_operations import DescribedFastAPI
 from millpond.app.endpoints import Endpoints
 from millpond.app.file_routes import FileRoutes
 from millpond.app.isolation import is_isolated, is_script
-from millpond.app.lifespan import entered, failing, serve_lifespan, warn_of_crons
+from millpond.app.lifespan import entered, failing, serve_lifespan, warn_at_start
 from millpond.app.rehearsal import rehearsal_here
 from millpond.app.runtimes import Runtimes
 from millpond.app.served_build import store_of
@@ -300,7 +300,7 @@ class Millpond(DescribedFastAPI):
                     failure = error
                 else:
                     if by_a_server and not context.isolated:
-                        warn_of_crons(self.config.cron)
+                        warn_at_start(self.config)
                     yield dict(context.state)
         if context.isolated:  # the next test begins with nothing
             self._own_store.pop(True, None)
@@ -377,7 +377,8 @@ class Millpond(DescribedFastAPI):
 
     def jobs(self) -> list[CronJob]:
         """The configured crons, for the process that serves to run; see `millpond.cron.scheduler`."""
-        return [CronJob(cron, self._answer_cron, self.config, self.store, self._clock) for cron in self.config.cron]
+        made = self._answer_cron, self.config, self.store, self._clock
+        return [CronJob(cron, *made, told=self._runtimes_here().cron_ended) for cron in self.config.cron]
 
     async def _answer_cron(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (self._here() or await self._start(scope)).crons(scope, receive, send)

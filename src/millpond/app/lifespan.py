@@ -13,13 +13,13 @@ from millpond.messages import counted
 from millpond.render.base_exceptions import contained
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
 
-    from millpond.config.cron_config import CronConfig
+    from millpond.config import Config
 
     Whole = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
 
@@ -86,8 +86,11 @@ async def serve_lifespan(whole: Whole, scope: Scope, receive: Receive, send: Sen
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def warn_of_crons(crons: Sequence[CronConfig]) -> None:
-    """Warn that the server that runs the lifespan leaves the configured crons alone."""
+def warn_at_start(config: Config) -> None:
+    """Warn that the server that runs the lifespan leaves the configured crons alone, and who may read the metrics."""
+    for note in config.metrics.notes:
+        log.warning("%s", note)
+    crons = config.cron
     if crons:
         log.warning(
             "this server doesn't run crons, and the configuration has %s: %s. `millpond start` runs them.",

@@ -35,6 +35,7 @@ from millpond.serve.queries import Queries
 from millpond.serve.revalidation_endpoints import revalidation_endpoints
 from millpond.serve.route_claims import RouteClaims
 from millpond.telemetry.counters import Counters
+from millpond.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from millpond.app.context import AppContext
+    from millpond.app.events.event_log import EventLog
     from millpond.app.served_build import ServedBuild
     from millpond.purge.purges import Purges
     from millpond.render.failures.failure_log import FailureLog
@@ -135,6 +137,7 @@ def data_cache_of(context: AppContext, store: Store, building: BuildStore | None
         clean=context.clean,
         blocking=building,
         counters=counters_of(context),
+        spans=Spans(context.tracing.provider),
     )
 
 
@@ -144,7 +147,12 @@ def counters_of(context: AppContext) -> Counters:
 
 
 def assemble(
-    context: AppContext, store: Store, served: ServedBuild, data: DataCache, failures: FailureLog | None = None
+    context: AppContext,
+    store: Store,
+    served: ServedBuild,
+    data: DataCache,
+    failures: FailureLog | None = None,
+    events: EventLog | None = None,
 ) -> Runtime:
     """A runtime on `store`, with the cache of `data_cache_of`; call it in the event loop that will run it.
 
@@ -152,7 +160,7 @@ def assemble(
         ConfigError: the secret of the revalidate endpoint, or of a purger, isn't set.
     """
     tell_unknown((*fastapi_names.NAMES, *fastapi_inclusion.NAMES, *starlette_names.NAMES))
-    parts = _Assembly(context, store, served, data, failures)
+    parts = _Assembly(context, store, served, data, failures, events)
     data.purges = parts.purges()
     app, base_path = context.app, context.config.base_path
     parts.data.application = InProcess.of(app, parts.dispatcher, base_path, "fetch", parts.counts)
@@ -182,6 +190,7 @@ class _Assembly:
     served: ServedBuild
     data: DataCache
     failures: FailureLog | None
+    events: EventLog | None
 
     @property
     def counts(self) -> RequestCounts | None:
@@ -289,4 +298,5 @@ class _Assembly:
             return None
         from millpond.purge.configured import purges_of  # imported late: few projects need it
 
-        return purges_of(config.cdn.purge, config.expire_time, context.clock)
+        told = () if self.events is None else (self.events.purged,)
+        return purges_of(config.cdn.purge, config.expire_time, context.clock, *told)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from millpond.app.construction.loggers import enable_loggers
+from millpond.app.events.event_log import EventLog
 from millpond.app.runtime import assemble, data_cache_of
 from millpond.app.served_build import build_to_serve
 from millpond.cache.fetching.loop_clients import close_client
 from millpond.render.failures.failure_log import FailureLog
+from millpond.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from millpond.app.context import AppContext
     from millpond.app.runtime import Runtime
     from millpond.app.served_build import ServedBuild
+    from millpond.config.cron_config import CronConfig
+    from millpond.cron.record import CronRun
     from millpond.stores.contract import Store
     from millpond.telemetry.counting import Counting
 
@@ -52,6 +56,7 @@ class Runtimes:
         self._counting: Counting | None = None
         """What counts together with other processes, while anything runs."""
         self._failures: FailureLog | None = None
+        self._events: EventLog | None = None
         self._rests = False
         self._lifespans: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
         """How many lifespans are entered in each event loop."""
@@ -94,14 +99,19 @@ class Runtimes:
             self._counting.begin(loop)
         try:
             store = self.store_of(context)
+            events = self._events_of(context)
+            if events is not None:
+                events.watch(store)
             data = data_cache_of(context, store)
             if self._served is None or self._served[0] is not context.isolated:
                 self._served = context.isolated, await build_to_serve(context, store, data)
-            runtime = assemble(context, store, self._served[1], data, self._failures_of(context))
+            runtime = assemble(context, store, self._served[1], data, self._failures_of(context), events)
         except BaseException:
             await self._close()
             raise
         self._runtimes[loop] = runtime
+        if self._counting is not None and events is not None:
+            events.serves(runtime.served)
         self._count()
         if self.first is None:  # what calls Millpond outside of handlers uses this one
             self.first = runtime
@@ -116,6 +126,17 @@ class Runtimes:
         if self._failures is None and counting is not None:
             self._failures = FailureLog(lambda: counting.journal, context.project, context.clock)
         return self._failures
+
+    def _events_of(self, context: AppContext) -> EventLog | None:
+        """What hears of evictions, purges, crons and builds, in all event loops; None: nobody does."""
+        if self._events is None and context.counting is not None:
+            self._events = EventLog(context.counting, context.clock, Spans(context.tracing.provider))
+        return self._events
+
+    def cron_ended(self, cron: CronConfig, run: CronRun) -> None:
+        """A run of a cron has ended, or was skipped."""
+        if self._events is not None:
+            self._events.cron_ended(cron, run)
 
     def rest(self, *, rests: bool) -> None:
         """Whether calls outside of handlers leave these alone, now and when they have started."""

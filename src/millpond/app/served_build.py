@@ -50,6 +50,11 @@ class ServedBuild:
     draft_secret: str | None = field(repr=False)
     """The value of the draft mode cookie; None while a build is made: it has no clients."""
 
+    made_at: float | None = None
+    """When the build was made, in seconds since the epoch; None: it is none that `millpond build` has written."""
+    drifted: tuple[str, ...] = ()
+    """A sentence for each environment variable that answers of the build hold, and that differs here."""
+
     @property
     def is_served(self) -> bool:
         """Whether the build is served to clients; otherwise it is being made."""
@@ -91,7 +96,8 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
         if context.routes:
             log.warning("no build in %s: static answers are rendered at their first request", context.project)
         return await _unbuilt(context, data)
-    is_as_built, fingerprints = _check(context, manifest), shared_fingerprints(manifest, context.config.cache)
+    drifted, is_as_built = _check(context, manifest)
+    fingerprints = shared_fingerprints(manifest, context.config.cache)
     if fingerprints and not is_as_built:
         log.warning("so answers aren't shared with other builds (cache.across_builds) until it is built again")
         fingerprints = {}
@@ -103,7 +109,8 @@ async def build_to_serve(context: AppContext, store: Store, data: DataCache) -> 
         entries = under_shared_keys(read_entries(context.project, manifest), fingerprints)
         while part := list(itertools.islice(entries, _SEEDED_AT_ONCE)):  # all of a large build would fill the memory
             await store.seed([*part, *dictionaries_of(part)])
-    return ServedBuild(plans_of(manifest, context.routes, fingerprints), manifest.build, manifest.draft_secret)
+    plans = plans_of(manifest, context.routes, fingerprints)
+    return ServedBuild(plans, manifest.build, manifest.draft_secret, manifest.built_at, drifted)
 
 
 async def build_to_make(context: AppContext, data: DataCache) -> ServedBuild:
@@ -139,11 +146,11 @@ async def _unbuilt(context: AppContext, data: DataCache) -> ServedBuild:
     return ServedBuild(plans, new_build_id(context.clock()), secrets.token_hex(32))
 
 
-def _check(context: AppContext, manifest: BuildManifest) -> bool:
+def _check(context: AppContext, manifest: BuildManifest) -> tuple[tuple[str, ...], bool]:
     """Refuse a build made with another `compat`, and warn about what has changed since it was made.
 
     Returns:
-        Whether nothing has.
+        What has changed in the environment, and whether nothing has changed at all.
     """
     if manifest.compat != context.config.compat:
         raise BuildError(
@@ -164,7 +171,7 @@ def _check(context: AppContext, manifest: BuildManifest) -> bool:
     sources = edited_sources(context.project, manifest, context.config)
     for source in sources:
         log.warning("%s was edited after the build; static answers that use it are from before the edit", source)
-    drifted = drift(context.project, manifest, os.environ)
+    drifted = tuple(drift(context.project, manifest, os.environ))
     for sentence in drifted:
         environment_log.warning("%s", sentence)
-    return not (edited or sources or drifted)
+    return drifted, not (edited or sources or drifted)

@@ -16,6 +16,7 @@ from millpond.cache.refresh import ReadThrough
 from millpond.cache.runs.caller_runs import CallerRuns
 from millpond.cache.runs.flight_time import FlightOverdue, FlightTimes
 from millpond.cache.runs.lease import LEASE_SECONDS
+from millpond.cache.runs.store_spans import kind_in, told_tags
 from millpond.cache.told import FillFailure, joined
 from millpond.config.cache_config import CacheConfig
 from millpond.errors import CircularWaitError, UsageError
@@ -27,12 +28,14 @@ from millpond.policy.profiles import BUILT_IN, Profile
 from millpond.render.base_exceptions import CANCELLATION
 from millpond.render.scopes.attachments import Attachments, ScopeKey
 from millpond.telemetry.counters import Counters
+from millpond.telemetry.spans import BACKGROUND, KEY, KIND, REASON, TAGS, Spans, digest_of
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from opentelemetry.trace import Span
     from starlette.types import ASGIApp
 
     from millpond.cache.observed import ObservedFunctions
@@ -97,6 +100,7 @@ class DataRead(Read):
         """
         self.cache, self.key, self.name, self.reader, self._fill = cache, key, name, reader, fill
         self.waits = reader.waits
+        self.caused_by = cache.spans.cause()
         self.unreadable: Entry | None = None
         """What the caller can't use, though it is stored."""
 
@@ -114,7 +118,23 @@ class DataRead(Read):
 
     async def make(self, run: Run) -> Made:
         """See `Read`."""
-        return self.made(await self._fill(run.background), run)
+        spans = self.cache.spans
+        if not spans.are_made():
+            return self.made(await self._fill(run.background), run)
+        with self.span_of_fill(run) as span:
+            made = self.made(await self._fill(run.background), run)
+            span.set_attribute(TAGS, told_tags(made.entry.tags))
+            return made
+
+    @contextmanager
+    def span_of_fill(self, run: Run) -> Iterator[Span]:
+        """A span around the call of the upstream, or around the function."""
+        kind = kind_in(self.key)
+        named = {KEY: digest_of(self.key), KIND: kind, REASON: self.because.value, BACKGROUND: run.background}
+        name = f"fill {self.name}" if kind == "function" else f"fill {kind}"
+        with self.cache.spans.shared(name, self.caused_by, named) as span:
+            self.traced = span.get_span_context() if span.is_recording() else None
+            yield span
 
     def after_failure(self, error: BaseException, run: Run) -> Fate:
         """See `Read`. A failing upstream is asked again after a back-off, not at every read."""
@@ -214,6 +234,7 @@ class DataCache:
     clean: CleanContext = field(default_factory=CleanContext)
     """The context that fills begin in."""
     counters: Counters = field(default_factory=Counters)
+    spans: Spans = field(default_factory=Spans)
     engine: ReadThrough = field(init=False)
     attachments: Attachments = field(default_factory=Attachments)
     """What the scopes of the application's runs carry; by it they find this cache."""
@@ -227,7 +248,14 @@ class DataCache:
     def __post_init__(self) -> None:
         self.attachments.attach(DATA_CACHE, self)
         self.engine = ReadThrough(
-            self.store, self.clock, self.patience, _report, self.lease_seconds, self.clean, counters=self.counters
+            self.store,
+            self.clock,
+            self.patience,
+            _report,
+            self.lease_seconds,
+            self.clean,
+            counters=self.counters,
+            spans=self.spans,
         )
 
     @contextmanager

@@ -12,6 +12,8 @@ from millpond.policy.decision import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from opentelemetry.trace import Link, SpanContext
+
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Judgement
 
@@ -67,6 +69,12 @@ class Read(ABC):
     otherwise be as old as it is, and fresh for a whole period."""
     soft_timeout: float = math.inf
     """Seconds that it waits at most where there is a stale entry that may be served."""
+    caused_by: Link | None = None
+    """Links to the span in which it is read."""
+    because: Reason = Reason.FRESH
+    """Why a run was needed, where one was."""
+    traced: SpanContext | None = None
+    """The span of the run that has made an entry."""
 
     @abstractmethod
     def judge(self, entry: Entry) -> Judgement:

@@ -21,6 +21,7 @@ from millpond.cache.runs.flight import Flights
 from millpond.cache.runs.lease import LEASE_SECONDS, under_lease
 from millpond.cache.runs.loop_watch import call_soon_in
 from millpond.cache.runs.refresh_queue import RefreshQueue
+from millpond.cache.runs.store_spans import StoreSpans, kind_in
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, backoff_after_failure
 from millpond.policy.precedence import is_superseded
@@ -29,6 +30,7 @@ from millpond.render.pending_tasks import PendingTasks
 from millpond.stores.contract import Commit
 from millpond.telemetry.counters import Counters
 from millpond.telemetry.instruments import COMMITS, LEASE_WAITS, REFRESHES_REFUSED
+from millpond.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +89,7 @@ class ReadThrough:
     """How many background refreshes run at a time in one event loop; None: any number."""
     asked_again: AskedAgain = field(default_factory=AskedAgain)
     counters: Counters = field(default_factory=Counters)
+    spans: Spans = field(default_factory=Spans)
     _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RefreshQueue[Read]] = field(default_factory=WeakKeyDictionary)
     flights: Flights[_Outcome] = field(init=False)
     _arriving: dict[str, Entry] = field(default_factory=dict)
@@ -107,11 +110,12 @@ class ReadThrough:
             found = self.at_hand(read)
             if found is not None:
                 return found
-            entry = await self.store.get(read.key)
+            entry = await StoreSpans(self.store, self.spans).get(read.key)
             judgement = self._judge(read, entry)
             if entry is not None and self._serves(read, entry, judgement):
                 return Obtained(entry, judgement)
             read.refuse()
+            read.because = judgement.reason
             patience = read.soft_timeout if judgement.servable else math.inf
             try:
                 flown = await self.flights.run_within(patience, read.key, partial(self._run, read), read.name)
@@ -185,6 +189,7 @@ class ReadThrough:
         # While the store can't be reached, a new entry couldn't be stored, and each read would start another run.
         stale = not judgement.fresh and judgement.reason is not Reason.STORE_UNREACHABLE
         if stale or (judgement.due and self.asked_again.note(entry)):
+            read.because = judgement.reason
             if loop is None:
                 self._refresh(read)
             else:
@@ -242,7 +247,8 @@ class ReadThrough:
         )
 
     def _waited(self, read: Read, seconds: float) -> None:
-        self.counters.observe(LEASE_WAITS, seconds, read.key.partition("\0")[0])
+        self.counters.observe(LEASE_WAITS, seconds, kind_in(read.key))
+        StoreSpans(self.store, self.spans).waited(read.key, seconds, read.caused_by)
 
     async def _make(self, read: Read, lease: Lease | None, *, background: bool) -> _Outcome:
         run = self.new_run(background=background)
@@ -266,7 +272,7 @@ class ReadThrough:
         if made.fate is not Fate.REPLACE:
             await self._settle(read, made.fate, run)
             return False
-        outcome = await self.store.commit(made.entry, lease, ends=True)
+        outcome = await StoreSpans(self.store, self.spans).commit(made.entry, lease, read.traced)
         self.counters.tally(COMMITS, made.entry.kind, outcome.value).count += 1
         if outcome is Commit.TOO_LARGE:
             log.warning("%s has %d bytes, more than the store accepts: not cached", read.name, made.entry.size)

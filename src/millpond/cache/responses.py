@@ -19,6 +19,7 @@ from millpond.cache.rendering.counted_render import CountedRender
 from millpond.cache.rendering.render_failure import RenderFailed
 from millpond.cache.rendering.render_span import RenderSpans, cause
 from millpond.cache.runs.lease import LEASE_SECONDS
+from millpond.cache.runs.store_spans import told_tags
 from millpond.policy.decision import Action, Decision, Reason
 from millpond.policy.freshness import Judgement, judge
 from millpond.policy.http.sendable import stored_fault
@@ -29,6 +30,7 @@ from millpond.render.scopes.dynamic_use import NotStatic
 from millpond.stores.bounded_dict import BoundedDict
 from millpond.telemetry.counters import Counters
 from millpond.telemetry.instruments import REFRESHES_RUNNING, REFRESHES_WAITING
+from millpond.telemetry.spans import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,6 +122,7 @@ class Responses:
             self.clean,
             self.refreshes_at_once,
             counters=self.counters,
+            spans=self.spans.inside,
         )
         self.counters.gauge(REFRESHES_RUNNING, self.engine, ReadThrough.running)
         self.counters.gauge(REFRESHES_WAITING, self.engine, ReadThrough.waiting)
@@ -226,7 +229,7 @@ class _AnswerRead(Read):
     def __init__(self, responses: Responses, target: Target, *, waits: bool) -> None:
         self._responses, self._target, self.waits = responses, target, waits
         spans = responses.spans
-        self._caused_by = cause() if spans.are_made() else None
+        self.caused_by = cause() if spans.are_made() else None
         self.key, self.name, self.group = target.key, target.variant_label, target.route.origin
 
     def judge(self, entry: Entry) -> Judgement:
@@ -248,9 +251,11 @@ class _AnswerRead(Read):
         spans = self._responses.spans
         if not spans.are_made():
             return await self._make(run)
-        with spans.around(self._target, self._caused_by, background=run.background) as span:
+        with spans.around(self._target, self.caused_by, background=run.background, because=self.because) as span:
+            self.traced = span.get_span_context() if span.is_recording() else None
             made = await self._make(run)
             span.set_attribute("http.response.status_code", made.entry.status)
+            span.set_attribute(TAGS, told_tags(made.entry.tags))
             return made
 
     async def _make(self, run: Run) -> Made:

@@ -51,6 +51,8 @@ class CronJob:
     clock: Clock
     timer: Callable[[], float] = time.monotonic
     """Seconds, to measure how long a run takes."""
+    told: Callable[[CronConfig, CronRun], None] = lambda cron, run: None
+    """Is told of each run that has ended, was cut short, or was skipped."""
 
     @property
     def key(self) -> str:
@@ -87,6 +89,7 @@ class CronJob:
                 if not self.cron.catch_up:
                     log.warning("%s was due while its last run went on: skipped", self.cron.path)
                     skipped = CronRun(late, RunOutcome.SKIPPED, self.clock(), _whoami())
+                    self.told(self.cron, skipped)
                     await self._commit(record.skipped(skipped), lease)
                     break
                 record, run = await self._run(record, late, lease)
@@ -109,6 +112,7 @@ class CronJob:
 
     async def _end(self, record: CronRecord, run: CronRun, lease: Lease) -> CronRecord:
         record = record.ended(run)
+        self.told(self.cron, run)
         level = logging.INFO if run.outcome is RunOutcome.OK else logging.ERROR
         fields = {"cron": self.cron.schedule, "status": run.status, "seconds": run.seconds}
         log.log(level, "%s: %s", self.cron.path, run.outcome, extra={"fields": fields})
@@ -144,7 +148,9 @@ class CronJob:
             return record
         dead = record.runs[-1]
         log.error("%s: the run before was cut short, as %s ended", self.cron.path, dead.by)
-        return record.ended(replace(dead, outcome=RunOutcome.CUT_SHORT))
+        cut_short = replace(dead, outcome=RunOutcome.CUT_SHORT)
+        self.told(self.cron, cut_short)
+        return record.ended(cut_short)
 
     async def _commit(self, record: CronRecord, lease: Lease) -> bool:
         former = await self.store.get(self.key)

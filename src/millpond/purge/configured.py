@@ -9,27 +9,34 @@ from millpond.config.cdn_config import BAN, CloudflareConfig, FastlyConfig, Varn
 from millpond.errors import ConfigError
 from millpond.policy.webhooks.standard_webhooks import PREFIX, secret_of
 from millpond.purge.cloudflare import CloudflarePurger
-from millpond.purge.delivery import Delivery
+from millpond.purge.delivery import Delivery, untold
 from millpond.purge.fastly import FastlyPurger
 from millpond.purge.purges import Purges
 from millpond.purge.varnish import VarnishPurger
 from millpond.purge.webhook import WebhookPurger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from millpond.config.cdn_config import AnyPurgerConfig, WebhookConfig
     from millpond.policy.freshness import Clock
+    from millpond.purge.delivery import SentPurge
     from millpond.purge.purger import Purger
 
 
-def purges_of(configs: Sequence[AnyPurgerConfig], expire_time: float, clock: Clock) -> Purges:
+def purges_of(
+    configs: Sequence[AnyPurgerConfig],
+    expire_time: float,
+    clock: Clock,
+    told: Callable[[SentPurge], None] = untold,
+) -> Purges:
     """All purgers of a configuration.
 
     Args:
         configs: the items of `[[cdn.purge]]`.
         expire_time: seconds after which no answer may be served.
         clock: seconds since the epoch.
+        told: is told of each request to one of them.
 
     Raises:
         ConfigError: the environment variable of a secret isn't set, or holds none.
@@ -41,6 +48,7 @@ def purges_of(configs: Sequence[AnyPurgerConfig], expire_time: float, clock: Clo
             timeout=config.timeout,
             again_after=config.again_after,
             give_up_after=config.give_up_after,
+            told=told,
         )
         for config in configs
         for purger in _purgers(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,7 +18,7 @@ from millpond.purge.purger import PurgeOutcome, Verdict
 from millpond.purge.queue import PurgeQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import httpx2
 
@@ -40,17 +41,55 @@ class _Loss(NamedTuple):
     why: str
 
 
+class SentPurge(NamedTuple):
+    """One request for a purge, and what came of it."""
+
+    purger: str
+    """The cache's name, without secrets."""
+    tags: Sequence[str]
+    hard: bool
+    outcome: PurgeOutcome
+    why: str
+    """Why it failed; empty if it didn't."""
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """What metrics call the outcome."""
+        return "failed" if self.is_repeated else self.outcome.value
+
+    @property
+    def is_done(self) -> bool:
+        return self.outcome is PurgeOutcome.DONE
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it is tried again."""
+        return self.outcome is PurgeOutcome.RETRY
+
+
+def untold(sent: SentPurge) -> None:
+    """Tell nobody of a purge."""
+
+
 class Delivery:
     """Sends purges to one cache, one request at a time. `add` may be called from any thread, the rest from one loop."""
 
     def __init__(
-        self, purger: Purger, clock: Clock, *, timeout: float, again_after: float, give_up_after: float
+        self,
+        purger: Purger,
+        clock: Clock,
+        *,
+        timeout: float,
+        again_after: float,
+        give_up_after: float,
+        told: Callable[[SentPurge], None] = untold,
     ) -> None:
-        """The times are in seconds, as in `[[cdn.purge]]`."""
+        """The times are in seconds, as in `[[cdn.purge]]`; `told` is told of each request."""
         self.purger = purger
         self.trouble = ""
         """Why the last request failed; empty if it didn't."""
-        self._clock, self._timeout = clock, timeout
+        self._clock, self._timeout, self._told = clock, timeout, told
         self._lock = threading.Lock()
         self._queue = PurgeQueue(purger.max_tags, again_after=again_after, give_up_after=give_up_after)
         self._losses: deque[_Loss] = deque(maxlen=_MAX_LOSSES)
@@ -108,7 +147,11 @@ class Delivery:
             if batch is None:
                 await self._until_due()
             else:
-                self._settle(batch, await self._verdict(client, batch))
+                began = time.perf_counter()
+                verdict = await self._verdict(client, batch)
+                seconds, tags = time.perf_counter() - began, [*map(_readable, batch.items)]
+                self._told(SentPurge(self.purger.name, tags, batch.hard, verdict.outcome, verdict.why, seconds))
+                self._settle(batch, verdict)
 
     async def _until_due(self) -> None:
         with self._lock:

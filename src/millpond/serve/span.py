@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from millpond.cache.rendering.render_span import REASON, ROUTE, path_of
+from millpond.cache.rendering.render_span import ROUTE, path_of
+from millpond.telemetry.spans import REASON
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from millpond.policy.entry import Entry
     from millpond.policy.tags import TagRow
+    from millpond.stores.store_figures import Evicted, StoreFigures
 
 
 class Lease(NamedTuple):
@@ -44,6 +45,9 @@ class Store(Protocol):
     `invalidate` may be called from any thread, in a handler or outside of one, so it isn't a coroutine: it blocks for
     one short transaction. All others may wait.
     """
+
+    evicted: Evicted
+    """Is told what this process has evicted, from any thread; it may neither wait nor raise."""
 
     def is_synced(self) -> bool:
         """Whether this process knows of every invalidation that has returned.
@@ -155,4 +159,8 @@ class Store(Protocol):
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in no particular order."""
+        ...
+
+    def figures(self) -> StoreFigures | None:
+        """How full it is, as far as this process knows without waiting; None: it doesn't know."""
         ...

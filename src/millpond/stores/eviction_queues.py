@@ -23,6 +23,7 @@ class EvictionQueues:
         self._queues: dict[Queue, OrderedDict[str, int]] = {queue: OrderedDict() for queue in Queue}
         self._bytes = dict.fromkeys(Queue, 0)
         self._reads: dict[str, int] = {}
+        self._ever_read: set[str] = set()
         self._evicted: OrderedDict[str, None] = OrderedDict()
 
     @property
@@ -47,23 +48,33 @@ class EvictionQueues:
         reads = self._reads.get(key)
         if reads is not None and reads < MAX_READS:
             self._reads[key] = reads + 1
+            self._ever_read.add(key)
 
     def remove(self, key: str) -> None:
         """Remove a key, if it is there."""
         queue = self._queue_of(key)
         if queue is not None:
             self._bytes[queue] -= self._queues[queue].pop(key)
-            del self._reads[key]
+            self._forget_reads(key)
 
-    def evict(self, spared: str | None = None) -> Iterator[str]:
-        """Remove keys until the rest is within the limit, and yield each; `spared` isn't removed."""
+    def evict(self, spared: str | None = None) -> Iterator[tuple[str, bool]]:
+        """Remove keys until the rest is within the limit, and yield each, with whether it was ever read.
+
+        `spared` isn't removed.
+        """
         while self.bytes > self._max_bytes:
             queue = takes_from(self._bytes[Queue.PROBATION], self._bytes[Queue.MAIN], self._max_bytes)
             found = self._first(queue, spared) or self._first(Queue(1 - queue), spared)
             if found is None:
                 return
+            key = found[1]
+            was_read = key in self._ever_read
             if self._is_evicted(*found):
-                yield found[1]
+                yield key, was_read
+
+    def _forget_reads(self, key: str) -> None:
+        del self._reads[key]
+        self._ever_read.discard(key)
 
     def _queue_of(self, key: str) -> Queue | None:
         return next((queue for queue in Queue if key in self._queues[queue]), None)
@@ -81,7 +92,7 @@ class EvictionQueues:
             self._bytes[Queue.MAIN] += size
             self._reads[key] = left
             return False
-        del self._reads[key]
+        self._forget_reads(key)
         if queue is Queue.PROBATION:
             self._evicted[key] = None
             while len(self._evicted) > len(self._reads):

@@ -15,12 +15,14 @@ from millpond.policy.precedence import is_superseded, outlives_seed
 from millpond.policy.tags import Cleanliness, TagRow, generation_at, invalidated, judge_row, judge_tags
 from millpond.stores.contract import Commit, Lease
 from millpond.stores.eviction_queues import EvictionQueues
+from millpond.stores.store_figures import Eviction, StoreFigures, untold
 from millpond.stores.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from millpond.policy.entry import Entry
+    from millpond.stores.store_figures import Evicted
 
 _READS_REMEMBERED = 4096
 _READS_UNTIL_REPLAY = 1024
@@ -72,6 +74,8 @@ class MemoryStore:
         self._leases: dict[str, _Held] = {}
         self._sweep_at = _LEASES_UNTIL_SWEEP
         self._waiters = Waiters()
+        self.evicted: Evicted = untold
+        """See `Store.evicted`."""
 
     def is_synced(self) -> bool:
         """Always true: this process is the only one."""
@@ -229,6 +233,10 @@ class MemoryStore:
         with self._lock:
             return iter(list(self._entries.values()))
 
+    def figures(self) -> StoreFigures:
+        """How full it is."""
+        return StoreFigures(self._queues.bytes, self._max_bytes, len(self._entries))
+
     # Everything below is called by a holder of the lock.
 
     def _replay_reads(self) -> None:
@@ -241,8 +249,13 @@ class MemoryStore:
         entries[entry.key] = entry
 
     def _evict(self, spared: str | None = None) -> None:
-        for key in self._queues.evict(spared):
-            self._entries.pop(key, None)
+        evictions: list[Eviction] = []
+        for key, was_read in self._queues.evict(spared):
+            entry = self._entries.pop(key, None)
+            if entry is not None:
+                evictions.append(Eviction(entry.rendered_at, was_read))
+        if evictions:
+            self.evicted(evictions)
 
     def _drop(self, key: str) -> None:
         self._queues.remove(key)

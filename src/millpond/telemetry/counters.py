@@ -7,7 +7,7 @@ import weakref
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from millpond.telemetry.instruments import Kind
+from millpond.telemetry.instruments import SHARED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,7 +94,7 @@ class Distribution:
 class _Gauge(NamedTuple):
     instrument: Instrument
     owner: weakref.ref[Any]
-    read: Callable[[Any], float]
+    read: Callable[[Any], float | None]
 
 
 class Counters:
@@ -142,8 +142,11 @@ class Counters:
         if self.listener is not None:
             self.listener(instrument, value, values)
 
-    def gauge(self, instrument: Instrument, owner: T, read: Callable[[T], float]) -> None:
-        """Ask `read` about `owner` whenever the metric is wanted, while `owner` exists. Several are added up."""
+    def gauge(self, instrument: Instrument, owner: T, read: Callable[[T], float | None]) -> None:
+        """Ask `read` about `owner` whenever the metric is wanted, while `owner` exists; None: it isn't known now.
+
+        Several are added up, unless the instrument says that they are about the same.
+        """
         self._gauges.append(_Gauge(instrument, weakref.ref(owner), read))
 
     def counted(self) -> dict[Series, Value]:
@@ -169,8 +172,10 @@ class Counters:
             owner, series = gauge.owner(), Series(gauge.instrument.name, ())
             if owner is None:
                 self._gauges.remove(gauge)
-            else:
-                values[series] = values.get(series, 0.0) + gauge.read(owner)
+                continue
+            value = gauge.read(owner)
+            if value is not None:
+                values[series] = value if series not in values else _both(series, values[series], value)
         return values
 
     def include(self, counted: Iterable[tuple[Series, Value]], instruments: dict[str, Instrument]) -> None:
@@ -215,7 +220,7 @@ def bounds_of(instrument: Instrument) -> tuple[float, ...]:
 
 
 def added(values: Iterable[dict[Series, Value]]) -> dict[Series, Value]:
-    """The values of several processes, added up."""
+    """The values of several processes, added up; of gauges that all of them share, the largest."""
     totals: dict[Series, Value] = {}
     for each in values:
         for series, value in each.items():
@@ -225,5 +230,9 @@ def added(values: Iterable[dict[Series, Value]]) -> dict[Series, Value]:
             elif isinstance(total, Spread) and isinstance(value, Spread):
                 totals[series] = total.plus(value)
             elif not isinstance(total, Spread) and not isinstance(value, Spread):
-                totals[series] = total + value
+                totals[series] = _both(series, total, value)
     return totals
+
+
+def _both(series: Series, one: float, other: float) -> float:
+    return max(one, other) if series.name in SHARED else one + other

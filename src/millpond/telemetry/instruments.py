@@ -29,6 +29,8 @@ class Instrument(NamedTuple):
     """By the Unified Code for Units of Measure, as OpenTelemetry has it: `s`, `By`, `{request}`."""
     attributes: tuple[str, ...]
     description: str
+    shared: bool = False
+    """Of a gauge: all processes of a host look at the same thing, so the largest value counts, and not the sum."""
 
 
 _ROUTE = "http.route"
@@ -84,9 +86,11 @@ EVICTIONS = Instrument(
     ("millpond.entry.read",),
     "Entries that a full store evicted: how old they were, and whether anybody had read them.",
 )
-STORE_BYTES = Instrument("millpond.store.size", Kind.GAUGE, "By", (), "Bytes in the store, as it counts them.")
-STORE_LIMIT = Instrument("millpond.store.limit", Kind.GAUGE, "By", (), "Bytes at which the store evicts.")
-STORE_ENTRIES = Instrument("millpond.store.entries", Kind.GAUGE, "{entry}", (), "Entries in the store.")
+STORE_BYTES = Instrument(
+    "millpond.store.size", Kind.GAUGE, "By", (), "Bytes in the store, as it counts them.", shared=True
+)
+STORE_LIMIT = Instrument("millpond.store.limit", Kind.GAUGE, "By", (), "Bytes at which the store evicts.", shared=True)
+STORE_ENTRIES = Instrument("millpond.store.entries", Kind.GAUGE, "{entry}", (), "Entries in the store.", shared=True)
 LEASE_WAITS = Instrument(
     "millpond.lease.wait.duration",
     Kind.HISTOGRAM,
@@ -122,6 +126,7 @@ DRIFTED = Instrument(
     "{variable}",
     (),
     "Environment variables that answers of the build were made from, and that differ here.",
+    shared=True,
 )
 PROCESSES = Instrument("millpond.processes", Kind.GAUGE, "{process}", (), "Processes of this host that serve.")
 
@@ -147,3 +152,4 @@ INSTRUMENTS = (
     PROCESSES,
 )
 BY_NAME = {instrument.name: instrument for instrument in INSTRUMENTS}
+SHARED = frozenset(instrument.name for instrument in INSTRUMENTS if instrument.shared)

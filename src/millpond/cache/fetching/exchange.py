@@ -14,6 +14,7 @@ from millpond.policy.upstream.validators import matches, renewed_headers, valida
 if TYPE_CHECKING:
     from millpond.cache.fetch_chain import FetchChain
     from millpond.cache.fetching.upstream import Limits, Redirect
+    from millpond.cache.fetching.upstream_calls import UpstreamCalls
     from millpond.cache.told import OwnAnswer, Told
     from millpond.policy.entry import Came, Entry, Headers
     from millpond.render.scopes.scope import Scope
@@ -42,6 +43,8 @@ class Exchange(NamedTuple):
     """The answers of this application that will wait for this one."""
     own: OwnAnswer | None
     """Hears of the answer, if this application gives it."""
+    calls: UpstreamCalls | None = None
+    """Counts the requests that are sent."""
 
     async def answer(self) -> httpx2.Response:
         """A new answer.
@@ -84,7 +87,7 @@ class Exchange(NamedTuple):
 
     async def _sent(self, request: httpx2.Request, limits: Limits) -> httpx2.Response:
         with waited_for_by(self.chain):
-            return await send(self.sender, request, limits, self.redirect)
+            return await send(self.sender, request, limits, self.redirect, self.calls)
 
     def _conditions(self, stored: Entry) -> tuple[tuple[bytes, bytes], ...]:
         request = self.request

@@ -22,6 +22,7 @@ from millpond.cache.fetching.outgoing import (
 from millpond.cache.fetching.own_routes import InProcessTransport, application_for, client_of_own, is_own
 from millpond.cache.fetching.streaming import stream
 from millpond.cache.fetching.upstream import Limits, shared_client
+from millpond.cache.fetching.upstream_calls import upstream_calls
 from millpond.cache.given_tags import usable_tags
 from millpond.cache.told import OwnAnswer
 from millpond.errors import UsageError
@@ -142,7 +143,8 @@ async def fetch(
         sender = client_of_own(InProcessTransport(application_for(url, cached_data), own, max_bytes))
     request = body.request(sender, call.method, url, headers, timeout)
     chain = () if own is None else chain_to(url, scope)
-    exchange = Exchange(sender, request, limits, way, chain, own)
+    calls = None if own is not None or cached_data is None else upstream_calls(cached_data)
+    exchange = Exchange(sender, request, limits, way, chain, own, calls)
     if scope is None or cached_data is None or scope.is_draft:
         return await exchange.answer()  # outside of a handler, or in draft mode: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=cached_data.cache_components)

@@ -20,6 +20,7 @@ from millpond.cache.fetching.outgoing import Body, checked_retries, checked_time
 from millpond.cache.fetching.own_routes import application_for, client_of_own, is_own
 from millpond.cache.fetching.own_stream import StreamingTransport
 from millpond.cache.fetching.upstream import Limits, opened, shared_client
+from millpond.cache.fetching.upstream_calls import upstream_calls
 from millpond.cache.told import OwnAnswer
 from millpond.errors import UsageError
 from millpond.messages import at
@@ -97,7 +98,8 @@ async def stream(
     began = perf_counter()
     try:
         with waited_for_by(chain):
-            answer = await opened(sender, request, limits, way)
+            calls = None if own is not None or cache is None else upstream_calls(cache)
+            answer = await opened(sender, request, limits, way, calls)
         async with aclosing(answer):
             streamed = _streamed(answer, timeout, timedelta(seconds=perf_counter() - began))
             async with aclosing(streamed):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Sequence
 
+    from millpond.cache.fetching.upstream_calls import UpstreamCalls
+
 Redirect: TypeAlias = Literal["follow", "manual", "error"]
 """What becomes of a redirect, as in the fetch standard: another request, the caller's answer, or an error."""
 
@@ -62,9 +64,20 @@ def _authorities() -> ssl.SSLContext:
 
 
 async def send(
-    client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits, redirect: Redirect = "follow"
+    client: httpx2.AsyncClient,
+    request: httpx2.Request,
+    limits: Limits,
+    redirect: Redirect = "follow",
+    calls: UpstreamCalls | None = None,
 ) -> httpx2.Response:
     """The complete answer. Its body is decoded, and its headers match the decoded body.
+
+    Args:
+        client: sends.
+        request: what is sent first.
+        limits: of time and size.
+        redirect: what becomes of redirects.
+        calls: counts each request that is sent; None: the application gives the answer itself, or there is none.
 
     Raises:
         httpx2.ReadTimeout: it took too long. The client's own timeouts only limit single reads, so an upstream that
@@ -74,15 +87,19 @@ async def send(
             error by `redirect`.
     """
     async with _in_time(request, limits.seconds):
-        return await _Sending(client, limits, redirect).whole(request)
+        return await _Sending(client, limits, redirect, calls).whole(request)
 
 
 async def opened(
-    client: httpx2.AsyncClient, request: httpx2.Request, limits: Limits, redirect: Redirect = "follow"
+    client: httpx2.AsyncClient,
+    request: httpx2.Request,
+    limits: Limits,
+    redirect: Redirect = "follow",
+    calls: UpstreamCalls | None = None,
 ) -> httpx2.Response:
     """As `send`, but the body of the last answer hasn't been read, nor decoded: close it."""
     async with _in_time(request, limits.seconds):
-        return await _Sending(client, limits, redirect).opened(request)
+        return await _Sending(client, limits, redirect, calls).opened(request)
 
 
 @asynccontextmanager
@@ -108,8 +125,10 @@ class _Sending:
     single requests only; redirects are followed, and its `auth` is applied, here, within the limits.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, limits: Limits, redirect: Redirect) -> None:
-        self._client, self._max_bytes, self._redirect = client, limits.max_bytes, redirect
+    def __init__(
+        self, client: httpx2.AsyncClient, limits: Limits, redirect: Redirect, calls: UpstreamCalls | None
+    ) -> None:
+        self._client, self._max_bytes, self._redirect, self._calls = client, limits.max_bytes, redirect, calls
         self._retries, self._pause = limits.retries, _FIRST_PAUSE
         self._began = time.perf_counter()
         self._whole: httpx2.Response | None = None
@@ -180,13 +199,21 @@ class _Sending:
         while True:
             self._began = time.perf_counter()
             try:
-                return await self._client.send(request, stream=True, auth=_NO_AUTH, follow_redirects=False)
+                return await self._counted(request)
             except (httpx2.NetworkError, httpx2.RemoteProtocolError):
                 if self._retries <= 0 or request.method not in _IDEMPOTENT or not _is_held(request):
                     raise
             self._retries -= 1
             await asyncio.sleep(random.uniform(self._pause / 2, self._pause))  # noqa: S311 - only spreads callers
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _counted(self, request: httpx2.Request) -> httpx2.Response:
+        if self._calls is None:
+            return await self._client.send(request, stream=True, auth=_NO_AUTH, follow_redirects=False)
+        with self._calls.call(request) as called:
+            answer = await self._client.send(request, stream=True, auth=_NO_AUTH, follow_redirects=False)
+            called.status = answer.status_code
+            return answer
 
     async def _read(self, answer: httpx2.Response) -> httpx2.Response:
         """The answer with its whole body."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import Filled, error_of
+from millpond.cache.functions.counted_fill import CountedFill
 from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.functions.values import Undecodable
 from millpond.cache.told import FillFailure, Told
@@ -136,33 +137,38 @@ class Call:
             UsageError: it says too little of its lifetime for a build (R5.39).
         """
         scope = self._scope_of_fill()
-        with self.cache.telling(self._place, partial(self._told, scope)):
-            token = enter(scope)
-            try:
-                value = await run()
-            finally:
-                leave(token)
-                scope.phase = Phase.AFTER
-            filled = self._finished(scope, value)
-        self._check_life(scope)
-        return filled
+        with self._counted() as counted:
+            with self.cache.telling(self._place, partial(self._told, scope)):
+                token = enter(scope)
+                try:
+                    value = await run()
+                finally:
+                    leave(token)
+                    scope.phase = Phase.AFTER
+                filled = self._finished(scope, value)
+            self._check_life(scope)
+            return counted.ended(filled)
 
     def fill_in_place(self) -> Filled:
         """Like `fill`, but in this thread, also in a clean context."""
 
         def in_clean_context() -> Filled:
             scope = self._scope_of_fill()
-            with self.cache.telling(self._place, partial(self._told, scope)):
-                enter(scope)
-                try:
-                    value = self.run()
-                finally:
-                    scope.phase = Phase.AFTER
-                filled = self._finished(scope, value)
-            self._check_life(scope)
-            return filled
+            with self._counted() as counted:
+                with self.cache.telling(self._place, partial(self._told, scope)):
+                    enter(scope)
+                    try:
+                        value = self.run()
+                    finally:
+                        scope.phase = Phase.AFTER
+                    filled = self._finished(scope, value)
+                self._check_life(scope)
+                return counted.ended(filled)
 
         return self.cache.clean.run(in_clean_context)
+
+    def _counted(self) -> CountedFill:
+        return CountedFill(self.cache.counters, self.definition.qualified_name)
 
     def failed(self, failure: FillFailure) -> BaseException:
         """The function's error, for the caller to raise. What the function told before it counts for the caller, too.

@@ -94,6 +94,11 @@ class Definition:
         return f"{self.function.__qualname__}()"
 
     @property
+    def qualified_name(self) -> str:
+        """The name in metrics and traces."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.function)
 

@@ -136,7 +136,8 @@ class SyncRead(DataRead):
         """Run the function in this thread; `loop` as in `ReadThrough.keep_soon`."""
         engine = self.cache.engine
         run = engine.new_run(background=False)
-        made = self.made(self._call.fill_in_place(), run)
+        with self.span_of_fill(run):
+            made = self.made(self._call.fill_in_place(), run)
         if self.cache.blocking is not None and made.fate is Fate.REPLACE:
             self.cache.blocking.keep(made.entry)
         engine.keep_soon(self, made, run, loop)

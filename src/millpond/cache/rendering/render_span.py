@@ -6,7 +6,9 @@ of the render, as no client's request is there to take it from.
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,10 @@ from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, Status, StatusCode
 
 from millpond.policy.decision import Reason
+from millpond.render.failures.masking import masked
 from millpond.render.renderer import SERVER
 from millpond.render.scopes.dynamic_use import NotStatic
+from millpond.telemetry.spans import BACKGROUND, KEY, REASON, Spans, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +31,6 @@ if TYPE_CHECKING:
 
 SENTRY = "sentry_sdk"
 ROUTE = "http.route"
-REASON = "millpond.cache.reason"
-"""The `detail` of `Cache-Status`. OpenTelemetry has no attributes for caches."""
 
 
 def is_traced() -> bool:
@@ -56,6 +58,8 @@ class RenderSpans:
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
         self._provider = provider
+        self.inside = Spans(provider)
+        """Spans of what a render waits for."""
         self._tracer = trace.get_tracer("millpond", tracer_provider=provider)
 
     def are_made(self) -> bool:
@@ -63,19 +67,26 @@ class RenderSpans:
         return self._provider is not None or is_traced()
 
     @contextmanager
-    def around(self, target: Target, caused_by: Link | None, *, background: bool) -> Iterator[Span]:
+    def around(self, target: Target, caused_by: Link | None, *, background: bool, because: Reason) -> Iterator[Span]:
         """A span of kind INTERNAL, which is the current one within the block: what a handler traces is below it.
 
         Args:
             target: what is rendered.
             caused_by: links to the span of what caused the render.
             background: whether it is a refresh that nobody waits for.
+            because: why it is rendered.
         """
         span = self._tracer.start_span(
             f"render {target.method} {target.route.pattern}",
             context=trace.set_span_in_context(INVALID_SPAN),
             kind=SpanKind.INTERNAL,
-            attributes={ROUTE: path_of(target), "url.path": target.label, "millpond.render.background": background},
+            attributes={
+                ROUTE: path_of(target),
+                "url.path": target.label,
+                KEY: digest_of(target.key),
+                REASON: because.value,
+                BACKGROUND: background,
+            },
             links=None if caused_by is None else [caused_by],
         )
         _tell_sentry(target)
@@ -108,6 +119,8 @@ def _tell_sentry(target: Target) -> None:
 
 
 def _fail(span: Span, error: BaseException) -> None:
-    span.record_exception(error)
+    message = masked(str(error), os.environ)
+    trace_of_error = masked("".join(traceback.format_exception(error)), os.environ)
+    span.record_exception(error, {"exception.message": message, "exception.stacktrace": trace_of_error})
     span.set_attribute("error.type", type(error).__qualname__)
-    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {message}"))

@@ -86,6 +86,7 @@ def _opened(task: ServeTask) -> tuple[Millpond, list[str], BuildManifest | None]
     app = open_project(task.entrypoint, notes.append, serves=True)
     notes += nothing_to_serve(app)
     notes += app.published.warnings(known_routes(app.router))
+    notes += app.config.metrics.notes
     manifest = app.manifest()
     if manifest is None and app.served_routes:
         raise BuildError(f"no build in {app.project / OUTPUT}; run `millpond build` first.")

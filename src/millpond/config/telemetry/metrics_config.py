@@ -25,6 +25,13 @@ class MetricsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The environment variable with the secret that Prometheus sends as `Authorization: Bearer …`; None: anybody who
     reaches the path may read them."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What is said when a server starts."""
+        if self.path is None or self.secret_env is not None:
+            return []
+        return [f'anybody who reaches {self.path} can read the metrics; [metrics] secret_env = "…" guards them.']
+
     def problems(self) -> Iterator[str]:
         """What is wrong with the values."""
         if not self.folder.strip() or "\0" in self.folder:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import lmdb
+
 from millpond.policy.eviction import MAX_READS, Queue, reads_after_turn, takes_from
 from millpond.policy.key import is_shared
 from millpond.policy.precedence import outlives_seed
+from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb.layout import (
     DIGEST_BYTES,
     EntryRow,
@@ -17,11 +20,11 @@ from millpond.stores.lmdb.layout import (
     tag_marks,
     turn,
 )
+from millpond.stores.store_figures import Eviction, StoreFigures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import lmdb
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from millpond.policy.entry import Entry
     from millpond.stores.lmdb.open_transaction import Reading, Writing
@@ -49,7 +52,7 @@ def outlives(at: Reading | Writing, seed: Entry) -> bool:
 
 def put(writing: Writing, entry: Entry, frame: bytes) -> None:
     """Store an entry. It takes the place of the key's former one; a new one is on probation, unless it returns."""
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     key = digest(entry.key)
     former = kept(writing, key)
     state.uses += 1
@@ -88,7 +91,7 @@ def drop(writing: Writing, key: bytes) -> None:
 
 
 def _drop(writing: Writing, key: bytes, known: EntryRow) -> None:
-    txn, tables, _ = writing
+    txn, tables, *_ = writing
     _count(writing, known.queue, -known.size)
     txn.delete(known.turn(key), db=tables.by_place)
     txn.delete(key, db=tables.kept)
@@ -114,7 +117,7 @@ def evict(writing: Writing, max_bytes: int, room: int, turns: int, spared: bytes
     Returns:
         Whether there is room; if not, call it again in another transaction.
     """
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     with txn.cursor(db=tables.by_place) as cursor:
         for _ in range(turns):
             if state.size <= room:
@@ -137,11 +140,12 @@ def _first(cursor: lmdb.Cursor[bytes], queue: Queue, spared: bytes) -> bytes | N
 
 
 def _take_turn(writing: Writing, key: bytes) -> None:
-    txn, tables, state = writing
+    txn, tables, state, evicted = writing
     known = EntryRow.unpack(txn.get(key, b"", db=tables.kept))
     left = reads_after_turn(known.queue, known.reads)
     if left is None:
         _drop(writing, key, known)
+        evicted.append(Eviction(known.rendered_at, was_read=known.hits > 0))
         if known.queue is Queue.PROBATION:
             _remember(writing, key)
         return
@@ -156,7 +160,7 @@ def _take_turn(writing: Writing, key: bytes) -> None:
 
 def _remember(writing: Writing, key: bytes) -> None:
     """Remember an evicted key; as many are remembered as there are entries."""
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     state.places += 1
     txn.put(key, number(state.places), db=tables.ghosts)
     txn.put(number(state.places) + key, b"", db=tables.by_ghost)
@@ -173,7 +177,7 @@ def _remember(writing: Writing, key: bytes) -> None:
 
 def _has_returned(writing: Writing, key: bytes) -> bool:
     """Whether the key is remembered as evicted; from now on it isn't."""
-    txn, tables, _ = writing
+    txn, tables, *_ = writing
     place = txn.get(key, db=tables.ghosts)
     if place is None:
         return False
@@ -189,7 +193,7 @@ def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
         writing: the transaction.
         reads: key -> how often it was read; least recently read first.
     """
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     for name, times in reads.items():
         key = digest(name)
         known = kept(writing, key)
@@ -198,6 +202,35 @@ def note_reads(writing: Writing, reads: Mapping[str, int]) -> None:
         state.uses += 1
         counted = known._replace(use=state.uses, hits=known.hits + times, reads=min(MAX_READS, known.reads + times))
         txn.put(key, counted.pack(), db=tables.kept)
+
+
+def figures_of(reading: Callable[[], AbstractContextManager[Reading]], limit: int) -> StoreFigures | None:
+    """How full the store is, of which `limit` is the byte limit; None: it can't be read, as the next write will say."""
+    try:
+        with reading() as at:
+            return StoreFigures(at.state().size, limit, at.txn.stat(at.tables.kept)["entries"])
+    except lmdb.Error:
+        return None
+
+
+def walk(reading: Callable[[], AbstractContextManager[Reading]]) -> Iterator[Entry]:
+    """Every entry that is there now, in no particular order; those that go meanwhile are left out.
+
+    Args:
+        reading: begins a read transaction: one for each entry, so that a slow reader pins no pages.
+    """
+    with reading() as (txn, tables), txn.cursor(db=tables.kept) as cursor:
+        keys = list(cursor.iternext(keys=True, values=False))
+    return _decoded(reading, keys)
+
+
+def _decoded(reading: Callable[[], AbstractContextManager[Reading]], keys: list[bytes]) -> Iterator[Entry]:
+    for key in keys:
+        with reading() as (txn, tables):
+            frame = txn.get(key, db=tables.entries)
+        entry = None if frame is None else decode_frame(frame)
+        if entry is not None:
+            yield entry
 
 
 def is_kept(held: EntryRow | None, entry: Entry) -> bool:

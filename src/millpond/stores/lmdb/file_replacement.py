@@ -47,7 +47,7 @@ def succeed(writing: Writing, predecessor: Predecessor, file: tuple[int, int], n
     Returns:
         The first generation whose entries are valid.
     """
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     known, mark = SUCCEEDED_KEY + predecessor.identity, b"%d:%d" % file
     happened = txn.get(known, db=tables.meta) == mark
     if happened and state.lost > predecessor.generation:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import lmdb
 
     from millpond.stores.lmdb.layout import Tables
+    from millpond.stores.store_figures import Eviction
 
 
 class Writing(NamedTuple):
@@ -18,6 +19,8 @@ class Writing(NamedTuple):
     txn: lmdb.Transaction[bytes]
     tables: Tables
     state: State
+    evicted: list[Eviction]
+    """What it evicts, to be told when it is committed."""
 
 
 class Reading(NamedTuple):

@@ -200,9 +200,9 @@ def _made(folder: StoreFolder, map_bytes: int, now: float) -> Environment | None
             tables = Tables(*(env.open_db(name.encode(), txn=txn) for name in Tables._fields))
             txn.drop(tables.leases, delete=False)  # no other process has it open, so no lease is held
             if txn.get(STATE_KEY, db=tables.meta) is None:
-                _begin(Writing(txn, tables, State()), now, lost=folder.has_lost())
+                _begin(Writing(txn, tables, State(), []), now, lost=folder.has_lost())
             if folder.may_have_former:
-                announce(Writing(txn, tables, State()))
+                announce(Writing(txn, tables, State(), []))
         return Environment(folder, env, tables, WriteLock(folder.data, folder.engine_lock, readonly=False))
 
 
@@ -221,7 +221,7 @@ def _closed_on_failure(env: lmdb.Environment, lock: WriteLock | None = None) -> 
 
 
 def _begin(writing: Writing, now: float, *, lost: bool) -> None:
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     txn.put(LAYOUT_KEY, LAYOUT, db=tables.meta)
     txn.put(IDENTITY_KEY, secrets.token_hex(8).encode(), db=tables.meta)
     if lost:  # this counts as an invalidation of everything older

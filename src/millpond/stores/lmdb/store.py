@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from millpond.policy.precedence import is_superseded
 from millpond.policy.tags import Cleanliness, generation_at, judge_tags
 from millpond.stores.contract import Commit
-from millpond.stores.frame import decode_frame, encode_frame
+from millpond.stores.frame import encode_frame
 from millpond.stores.lmdb import entries as lmdb_entries
 from millpond.stores.lmdb import leases as lmdb_leases
 from millpond.stores.lmdb import tag_rows as lmdb_tags
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
     from millpond.stores.lmdb.open_transaction import Writing
+    from millpond.stores.store_figures import Evicted, StoreFigures
 
 _LOOK_AGAIN_SECONDS = 0.01
 _READS_PER_COMMIT, _READS_PER_SECOND = 64, 256
@@ -305,17 +306,20 @@ class LmdbStore:
 
         Each is read in a separate transaction, so that a slow reader pins no pages.
         """
-        with self._transactions.reading() as (txn, tables), txn.cursor(db=tables.kept) as cursor:
-            keys = list(cursor.iternext(keys=True, values=False))
-        return self._walk(keys)
+        return lmdb_entries.walk(self._transactions.reading)
 
-    def _walk(self, keys: list[bytes]) -> Iterator[Entry]:
-        for key in keys:
-            with self._transactions.reading() as (txn, tables):
-                frame = txn.get(key, db=tables.entries)
-            entry = None if frame is None else decode_frame(frame)
-            if entry is not None:
-                yield entry
+    def figures(self) -> StoreFigures | None:
+        """How full it is; None: it isn't open, or can't be read."""
+        return None if self._hits is None else lmdb_entries.figures_of(self._transactions.reading, self._room)
+
+    @property
+    def evicted(self) -> Evicted:
+        """See `Store.evicted`."""
+        return self._transactions.evicted
+
+    @evicted.setter
+    def evicted(self, told: Evicted) -> None:
+        self._transactions.evicted = told
 
     def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
         """Count one invalidation of all `tags` and return its generation; from any thread. See `Store.invalidate`.

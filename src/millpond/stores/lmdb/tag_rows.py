@@ -38,7 +38,7 @@ def row_of(at: Reading | Writing, tag: str, lost: int) -> TagRow | None:
 
 def invalidate(writing: Writing, tags: Iterable[str], now: float, expire_after: float | None) -> int:
     """Count one invalidation, and write its rows. Old rows are pruned by `upkeep/pruning.py`."""
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     state.generation += 1
     for tag in tags:
         key = digest(tag)
@@ -53,7 +53,7 @@ def invalidate(writing: Writing, tags: Iterable[str], now: float, expire_after: 
 
 def renew(writing: Writing, key: bytes) -> None:
     """Make the row with that digest the youngest, and no longer condemned: there is an entry that needs it."""
-    txn, tables, _ = writing
+    txn, tables, *_ = writing
     record = txn.get(key, db=tables.tags)
     if record is not None:
         _forget_age(writing, key, record)
@@ -88,7 +88,7 @@ def moments(at: Reading | Writing) -> list[float]:
 
 
 def _record_moment(writing: Writing, now: float) -> None:
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     last = txn.get(number(state.generation - 1), db=tables.journal)
     # If the clock was set back, the moment is too late rather than too early: more seeds count as invalidated.
     moment = now if last is None else max(now, unpack_moment(last))

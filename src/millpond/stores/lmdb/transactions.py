@@ -22,6 +22,7 @@ from millpond.stores.lmdb.layout import STATE_KEY, State
 from millpond.stores.lmdb.lock import LockTimeout
 from millpond.stores.lmdb.open_transaction import Reading, Writing
 from millpond.stores.lmdb.opening import map_bytes_for, open_environment, release
+from millpond.stores.store_figures import untold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from millpond.errors import StoreReason
     from millpond.stores.lmdb.environment import Environment
     from millpond.stores.lmdb.file_replacement import Predecessor
+    from millpond.stores.store_figures import Evicted
 
 T = TypeVar("T")
 
@@ -66,6 +68,8 @@ class Transactions:
         self._moving = threading.Lock()
         self._former: list[tuple[int, Environment]] = []
         self._looks = 0
+        self.evicted: Evicted = untold
+        """Is told of what was evicted, when that is committed."""
         self.since = 0
         """Entries of an earlier generation belong to a former file: they may neither be stored nor served."""
 
@@ -291,13 +295,14 @@ class Transactions:
 
     def _written(self, environment: Environment, work: Callable[[Writing], T], *, surely: bool = False) -> T:
         try:
-            return _transact(environment, work)
+            return _transact(environment, work, self.evicted)
         except lmdb.Error as error:
             if not environment.is_full(error) or (not surely and self._monotonic() < self._try_again_at):
                 raise
         # Only once a minute: if it doesn't help, as while a reader pins old pages, it would evict the whole cache.
         self._try_again_at = self._monotonic() + _SECONDS_BETWEEN_EVICTIONS
-        result = _transact_in_room(environment, work, self._sizes[0], None if surely else _MOST_TURNS)
+        most_turns = None if surely else _MOST_TURNS
+        result = _transact_in_room(environment, work, self._sizes[0], most_turns, self.evicted)
         self._try_again_at = -math.inf
         return result
 
@@ -310,22 +315,28 @@ def _patience() -> float:
     return _SECONDS_ON_A_LOOP
 
 
-def _transact(environment: Environment, work: Callable[[Writing], T]) -> T:
+def _transact(environment: Environment, work: Callable[[Writing], T], evicted: Evicted = untold) -> T:
     with environment.write() as txn:
         environment.lock.note_held()
         environment.check_continued(txn)
         before = txn.get(STATE_KEY, b"", db=environment.tables.meta)
-        writing = Writing(txn, environment.tables, State.unpack(before))
+        writing = Writing(txn, environment.tables, State.unpack(before), [])
         result = work(writing)
         after = writing.state.pack()
         if after != before:
             txn.put(STATE_KEY, after, db=environment.tables.meta)
     environment.lock.note_free()
+    if writing.evicted:
+        evicted(writing.evicted)
     return result
 
 
 def _transact_in_room(
-    environment: Environment, work: Callable[[Writing], T], max_bytes: int, most_turns: int | None
+    environment: Environment,
+    work: Callable[[Writing], T],
+    max_bytes: int,
+    most_turns: int | None,
+    evicted: Evicted,
 ) -> T:
     """Run `work` in a file that had no room for it; evict until it fits, at most an eighth of the entries' bytes.
 
@@ -337,6 +348,7 @@ def _transact_in_room(
         work: writes in the transaction.
         max_bytes: the limit for all entries.
         most_turns: how many entries may have their turn to be evicted, which bounds the time; None: any number.
+        evicted: is told of them.
 
     Raises:
         lmdb.Error: it doesn't fit.
@@ -347,7 +359,8 @@ def _transact_in_room(
     target, turns, taken = size * 7 // 8, 1, 0
     while True:
         try:
-            size = _transact(environment, functools.partial(_evicted, max_bytes=max_bytes, room=target, turns=turns))
+            make_room = functools.partial(_evicted, max_bytes=max_bytes, room=target, turns=turns)
+            size = _transact(environment, make_room, evicted)
         except lmdb.Error as error:
             if turns == 1 or not environment.is_full(error):
                 raise
@@ -355,7 +368,7 @@ def _transact_in_room(
             continue
         _transact(environment, _turn_over)
         try:
-            return _transact(environment, work)
+            return _transact(environment, work, evicted)
         except lmdb.Error as error:
             taken += turns
             over = size <= target or (most_turns is not None and taken >= most_turns)

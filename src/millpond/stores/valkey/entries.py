@@ -11,8 +11,9 @@ from millpond.policy.freshness import CLOCK_TOLERANCE, age_of
 from millpond.policy.tags import generation_at
 from millpond.stores.contract import Commit
 from millpond.stores.frame import decode_frame, encode_frame
+from millpond.stores.store_figures import Eviction, StoreFigures, untold
 from millpond.stores.valkey.acks import registered
-from millpond.stores.valkey.client import gathered
+from millpond.stores.valkey.client import CommandRefused, Unreachable, gathered
 from millpond.stores.valkey.layout import VERSION_BYTES, as_bytes
 from millpond.stores.valkey.mirror import MirroredEntry
 from millpond.stores.valkey.scripts import ANNOUNCE, COMMIT, FETCH, MOMENTS, PUT, REMOVE, WANTED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from millpond.policy.entry import Entry
     from millpond.policy.freshness import Clock
     from millpond.stores.contract import Lease
+    from millpond.stores.store_figures import Evicted
     from millpond.stores.valkey.mirror import Mirror
     from millpond.stores.valkey.session import Session
 
@@ -49,13 +51,19 @@ class Entries:
         mirror: what this process knows.
         max_bytes: what all entries of the application may count together.
         clock: seconds since the epoch.
+        evicted: is told of what had to go.
     """
 
-    def __init__(self, session: Session, mirror: Mirror, max_bytes: int, clock: Clock) -> None:
+    def __init__(
+        self, session: Session, mirror: Mirror, max_bytes: int, clock: Clock, evicted: Evicted = untold
+    ) -> None:
         self._session, self._mirror, self._layout = session, mirror, session.layout
         self._max_bytes, self._clock = max_bytes, clock
         self._together = not session.server.is_cluster
         self._fetching: dict[str, asyncio.Task[Entry | None]] = {}
+        self._evicted = evicted
+        self.figures: StoreFigures | None = None
+        """How full the store was when `measure` asked last."""
 
     async def fetch(self, key: str) -> Entry | None:
         """The entry as the server has it; concurrent calls for one key share one request.
@@ -121,8 +129,10 @@ class Entries:
                 COMMIT, *asked, *facts, *place, len(noted), *noted, *tags, keys=keys
             )
             noted = []
-            if rest and not self._together:
-                await self._unlink(rest[1])
+            if rest and rest[1]:
+                self._evicted([_eviction(life) for life in rest[2]])
+                if not self._together:
+                    await self._unlink(rest[1])
             if outcome != b"no room":
                 break
         if outcome == b"elsewhere":
@@ -186,8 +196,26 @@ class Entries:
             await self._session.server.run(PUT, (self._layout.frame(name),), tombstone)
         return seq, registered(mirrors)
 
+    async def measure(self) -> None:
+        """Ask how full the store is; while the server is down it isn't known."""
+        server, layout = self._session.server, self._layout
+        try:
+            self._session.refuse_when_down()
+            size, entries = await gathered(
+                (server.command("HGET", layout.state[0], "size"), server.command("HLEN", layout.index))
+            )
+        except (Unreachable, CommandRefused):
+            self.figures = None
+            return
+        self.figures = StoreFigures(int(size or 0), self._max_bytes, int(entries))
+
     def _lifetime(self, entry: Entry) -> int:
         """Milliseconds after which the server may drop the frame: nobody is served with it then."""
         longest = float(_LONGEST_OF_ANSWERS if entry.kind == "response" else _LONGEST)
         left = longest if entry.expire is None else entry.expire - age_of(entry, self._clock())
         return int((min(max(left, 0), longest) + _SLACK_SECONDS) * 1000)
+
+
+def _eviction(life: bytes) -> Eviction:
+    rendered_at, hits = life.split(b" ")
+    return Eviction(float(rendered_at), was_read=int(hits) > 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from millpond.errors import StoreError
 from millpond.stores.contract import Commit
+from millpond.stores.store_figures import untold
 from millpond.stores.valkey.acks import Acks
 from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyClient
 from millpond.stores.valkey.entries import Entries
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Clock
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
+    from millpond.stores.store_figures import Evicted, StoreFigures
     from millpond.stores.valkey.layout import IndexedEntry
 
 T = TypeVar("T")
@@ -39,6 +41,7 @@ log = logging.getLogger("millpond.stores")
 MAX_TAGS = 100_000
 """Tag rows kept, where nothing else is said; each process has them all in its memory."""
 _READS_PER_SECOND = 256
+_SECONDS_BETWEEN_MEASUREMENTS = 5
 _ENTRIES_AT_ONCE = 16
 _REMOVALS_REMEMBERED = 10_000
 
@@ -102,6 +105,8 @@ class ValkeyStore:
         self._tasks: set[asyncio.Task[None]] = set()
         self._seeds: list[Entry] = []
         self._removals: dict[str, None] = {}
+        self.evicted: Evicted = untold
+        """See `Store.evicted`."""
 
     # The hit path
 
@@ -168,10 +173,11 @@ class ValkeyStore:
             acks,
             leases,
             TagInvalidations(session, self._mirror, acks, self._max_tags),
-            Entries(session, self._mirror, self._max_bytes, self._clock),
+            Entries(session, self._mirror, self._max_bytes, self._clock, lambda evictions: self.evicted(evictions)),
         )
         self._begin_task(follower.run())
         self._begin_task(self._note_reads(parts))
+        self._begin_task(self._measure(parts))
         await follower.first_try()
         if follower.refusal is not None:
             raise StoreError(f"the store at {self._address} refuses this process: {follower.refusal}.")
@@ -296,6 +302,10 @@ class ValkeyStore:
                 if found.entry is not None and found.entry.generation >= self._mirror.view.floor:
                     yield found.entry
 
+    def figures(self) -> StoreFigures | None:
+        """How full it is, as of some seconds ago; None while that isn't known."""
+        return None if self._parts is None else self._parts.entries.figures
+
     # Invalidations
 
     def invalidate(self, tags: Iterable[str], *, expire_after: float | None = 0) -> int:
@@ -364,6 +374,11 @@ class ValkeyStore:
                 await parts.session.ask(NOTE_READS, *noted)
             except (Unreachable, CommandRefused) as error:
                 log.debug("noting what was read: %s", error)
+
+    async def _measure(self, parts: _Parts) -> None:
+        while True:
+            await parts.entries.measure()
+            await asyncio.sleep(_SECONDS_BETWEEN_MEASUREMENTS if parts.entries.figures else 1)
 
     def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -60,7 +60,7 @@ async def _delete_condemned(steps: Steps) -> None:
 
 
 def _delete(writing: Writing, key: bytes) -> bool:
-    txn, tables, state = writing
+    txn, tables, state, _ = writing
     row = _row(writing, key)
     if row is not None and txn.delete(key, db=tables.condemned):  # otherwise it was renewed since
         txn.delete(key, db=tables.tags)

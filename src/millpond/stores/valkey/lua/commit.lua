@@ -2,7 +2,8 @@
 -- KEYS: the state, lease, and where it is in the same slot (no cluster) the frame's own
 -- ARGV: epoch, nonce, server known, commit|seed, lease's token ('' for none), name, generation, rendered_at, size, build, most bytes,
 --       now, tolerance, milliseconds to live, where frames are, frame, how many reads follow, reads..., tags...
--- Returns: what became of it, version, entries that were evicted; 'no room': ask again, this was one step
+-- Returns: what became of it, version, entries that were evicted, and for each when it was rendered and how often it was
+-- read; 'no room': ask again, this was one step
 local LEASE, FRAME = KEYS[11], KEYS[12]
 local TURNS = 64  -- of entries to be evicted in one step: this bounds the time for which the server does nothing else
 local seeding, token, name, build = ARGV[4] == 'seed', ARGV[5], ARGV[6], ARGV[10]
@@ -57,10 +58,14 @@ local function remember(entry)
   end
 end
 
+local lives = {}  -- of the entries that were evicted: when each was rendered, and its hits
+
 -- Give one entry its turn; true: it was evicted. See policy/eviction.py.
 local function take_turn(victim)
   local on_probation, hits, counted = is_on_probation(victim), reads_of(victim)
   if counted == 0 then
+    local kept = unpack_kept(redis.call('HGET', INDEX, victim))
+    table.insert(lives, string.format('%.17g %.0f', kept.rendered_at, hits))
     forget(victim)
     if on_probation then
       remember(victim)
@@ -115,7 +120,7 @@ end
 local former = redis.call('HGET', INDEX, name)
 local evicted, fits = evict(most - size + (former and unpack_kept(former).size or 0))
 if not fits then
-  return { 'no room', 0, evicted }
+  return { 'no room', 0, evicted, lives }
 end
 local version = redis.call('HINCRBY', STATE, 'version', 1)
 if FRAME then
@@ -133,4 +138,4 @@ set_reads(name, reads_of(name))
 if FRAME then
   record('c', { 'e', name, 'v', number(version) })
 end
-return { 'stored', version, evicted }
+return { 'stored', version, evicted, lives }

@@ -1,0 +1,1 @@
+"""What happens in an application, for those who operate it."""
