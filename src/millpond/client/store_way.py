@@ -68,7 +68,7 @@ class StoreWay:
     def carry_out(self, order: OrderBody, seconds: float) -> Reached:
         """See `Way`."""
         names, unless = project_names(self.project, self.app_dir, self.config) if order.paths else (None, "")
-        checked = InvalidationOrder.of(order.tags, order.paths, order.type, names)
+        checked = InvalidationOrder.of(order.tags, order.paths, order.type, names, order.host)
         expire_after = order.expire_after(self.config.profiles())
         purges = self._purges()
 

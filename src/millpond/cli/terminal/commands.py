@@ -27,6 +27,7 @@ _COMMANDS = {
     "cache": "Inspect the cache, and drop entries.",
     "cron": "List the crons with their last runs, or run one now.",
     "revalidate": "Invalidate tags and paths: older entries are rendered again.",
+    "refresh": "Render tags and paths again now: old answers stay until the new ones are there.",
     "warm": "Ask for the paths that visitors will ask for, so that they find stored answers.",
     "completion": "Print or install the completion of commands and options, for bash, zsh, fish or PowerShell.",
 }
