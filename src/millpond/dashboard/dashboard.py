@@ -10,9 +10,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions
+from millpond.dashboard.acting.acts import Acts
+from millpond.dashboard.acting.confirm_page import Confirm
+from millpond.dashboard.acting.crons_page import Crons
 from millpond.dashboard.pages.dashboard_page import Viewer
+from millpond.dashboard.pages.hosts import Hosts
 from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
+from millpond.dashboard.pages.timeline import Timeline
 from millpond.dashboard.rendering import STATIC, parts_of, rendered
 
 if TYPE_CHECKING:
@@ -71,7 +76,7 @@ class Dashboard:
     ) -> None:
         self._operated, self._live_seconds = operated, live_seconds
         self._sessions = None if secret is None else Sessions(secret, operated.clock)
-        self._pages: Mapping[str, DashboardPage] = {"": Overview()} if pages is None else pages
+        self._pages: Mapping[str, DashboardPage] = _pages(operated) if pages is None else pages
         self._failed: list[float] = []
         """When a wrong secret was given."""
 
@@ -200,6 +205,18 @@ class Dashboard:
 
     def _is_welcome(self, viewer: Viewer) -> bool:
         return self._sessions is None or (viewer.session is not None and self._operated.clock() < viewer.session.ends)
+
+
+def _pages(operated: Operated) -> Mapping[str, DashboardPage]:
+    """All pages, by their names in paths."""
+    acts = Acts(operated)
+    return {
+        "": Overview(),
+        "timeline": Timeline(),
+        "crons": Crons(acts),
+        "hosts": Hosts(),
+        "confirm": Confirm(acts),
+    }
 
 
 def _static(name: str) -> Response:

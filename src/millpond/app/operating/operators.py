@@ -72,8 +72,10 @@ class Operators:
     async def _dashboard_of(self, scope: Scope) -> ASGIApp:
         runtime = await self._runtime(scope)
         if self._dashboard is None or self._dashboard[0] is not runtime:
-            from millpond.dashboard.dashboard import Dashboard  # imported late, with its templates
+            from millpond.cron.job import CronJob  # imported late, as the dashboard is with its templates
+            from millpond.dashboard.dashboard import Dashboard
             from millpond.dashboard.operated import Operated
+            from millpond.warm.warm_inside import WarmInside
 
             project = (self._counting.project or Path()).absolute()
             operated = Operated(
@@ -89,6 +91,11 @@ class Operators:
                 clock=runtime.responses.clock,
                 purges=runtime.data.purges,
                 names=runtime.data.names,
+                warms=WarmInside(runtime.warming, runtime.dispatcher, self._config),
+                crons=[
+                    CronJob(cron, runtime.crons, self._config, runtime.responses.store, runtime.responses.clock)
+                    for cron in self._config.cron
+                ],
             )
             variable = self._config.dashboard.secret_env
             asks = variable is not None and not self._development

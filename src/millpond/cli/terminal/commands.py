@@ -40,10 +40,18 @@ _ARGUMENTS = {
 }
 """Where the application may be named without an option."""
 
+_MODULES = {"completion": "shell.completion", "refresh": "warming.refresh_command"}
+"""The modules of commands that aren't called as these."""
+
 for _name, _help in _COMMANDS.items():
     _usage = {"usage": f"Usage: millpond {_name} [OPTIONS] {_ARGUMENTS[_name]}"} if _name in _ARGUMENTS else {}
-    _module = "millpond.cli.shell.completion" if _name == "completion" else f"millpond.cli.{_name}"
-    app.command(f"{_module}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage)
+    app.command(
+        f"millpond.cli.{_MODULES.get(_name, _name)}:{_name}",
+        name=_name,
+        help=_help,
+        sort_key=list(_COMMANDS).index(_name),
+        **_usage,
+    )
 
 app.command(
     "millpond.cli.shell.completion:install_completion",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from millpond.errors import StoreError
@@ -13,7 +14,7 @@ from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyCli
 from millpond.stores.valkey.entries import Entries
 from millpond.stores.valkey.entry_index import index_of, read
 from millpond.stores.valkey.follower import Follower
-from millpond.stores.valkey.layout import Layout
+from millpond.stores.valkey.layout import Layout, SharingProcess
 from millpond.stores.valkey.leases import Leases
 from millpond.stores.valkey.loop_thread import LoopThread, end_tasks
 from millpond.stores.valkey.mirror import Mirror
@@ -295,6 +296,15 @@ class ValkeyStore:
             for found in self._call(read(server, self._layout, part)):
                 if found.entry is not None and found.entry.generation >= self._mirror.view.floor:
                     yield found.entry
+
+    def sharing(self) -> list[SharingProcess]:
+        """The processes that share the store now, on whatever host.
+
+        Raises:
+            StoreError: the server can't be asked.
+        """
+        found = self._call(self._open()[0].session.server.command("HGETALL", self._layout.mirrors))
+        return sorted(starmap(SharingProcess.of, zip(found[::2], found[1::2], strict=True)))
 
     # Invalidations
 

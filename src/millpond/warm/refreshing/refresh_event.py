@@ -46,7 +46,7 @@ def refresh_event(
     return Event(
         at=at,
         kind="action",
-        text=f"Refreshed {subject_of(order)}",
+        text=f"Refreshed {subject_in_words(order)}",
         detail=" · ".join(details),
         route=routes[0] if len(routes) == 1 else "",
         path=path if len(done.reached.paths) <= 1 else "",
@@ -57,7 +57,7 @@ def refresh_event(
     )
 
 
-def subject_of(order: InvalidationOrder) -> str:
+def subject_in_words(order: InvalidationOrder) -> str:
     """What an order is about, in words."""
     paths = [_path(*named(each.tags[0])) for each in order.paths]
     subjects = [*paths, *(f"tag {tag}" for tag in order.tags)]
