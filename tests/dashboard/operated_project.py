@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from millpond.config import Config
     from millpond.dashboard.pages.dashboard_page import DashboardPage
 
 NOW = 1_800_000_000.0
@@ -41,6 +42,7 @@ class Operation:
         secret: bytes | None = None,
         pages: Mapping[str, DashboardPage] | None = None,
         root_path: str = "",
+        config: Config | None = None,
     ) -> None:
         self.clock = Clock()
         self.counting = Counting(project / "metrics", clock=self.clock)
@@ -49,7 +51,7 @@ class Operation:
         operated = Operated(
             site="shop",
             project=project,
-            config=parse_config({}, "millpond.toml"),
+            config=config or parse_config({}, "millpond.toml"),
             build="0123456789ab",
             since=NOW - 3600,
             development=secret is None,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
-from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions
+from millpond.dashboard.access.operator_names import OperatorNames
+from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions, shortened
 from millpond.dashboard.acting.acts import Acts
 from millpond.dashboard.acting.confirm_page import Confirm
 from millpond.dashboard.acting.crons_page import Crons
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     from millpond.dashboard.operated import Operated
     from millpond.dashboard.pages.dashboard_page import DashboardPage
+
+log = logging.getLogger("millpond.dashboard")
 
 PREFIX = "/_millpond"
 """Where it is."""
@@ -76,6 +81,7 @@ class Dashboard:
     ) -> None:
         self._operated, self._live_seconds = operated, live_seconds
         self._sessions = None if secret is None else Sessions(secret, operated.clock)
+        self._names = OperatorNames(operated.config.dashboard)
         self._pages: Mapping[str, DashboardPage] = _pages(operated) if pages is None else pages
         self._failed: list[float] = []
         """When a wrong secret was given."""
@@ -126,23 +132,29 @@ class Dashboard:
         if self._sessions is None:
             return RedirectResponse(base, 303)
         secure = request.url.scheme == "https"
+        name = self._names.told(request.headers)
+        page = partial(login_page, self._operated.site, base, asks_name=name is None)
+        if name == "":
+            return page("", secure=secure, unnamed=self._operated.config.dashboard.user_header or "", status=403)
         if request.method != "POST":
-            return login_page(self._operated.site, base, self._sessions.login_token(), secure=secure)
+            return page(self._sessions.login_token(), secure=secure)
         form = await _form(request)
         if not secure:
-            token = self._sessions.login_token()
-            return login_page(self._operated.site, base, token, secure=False, status=400)
+            return page(self._sessions.login_token(), secure=False, status=400)
         if not self._sessions.is_login_token(form.get("csrf", "")):
             raise _Refused(403, "The form is too old, or from another site. Go back, reload the page, and try again.")
         now = self._operated.clock()
         self._failed = [at for at in self._failed if now - at < _TRIES_SECONDS]
         if len(self._failed) >= _TRIES:
-            return login_page(self._operated.site, base, "", secure=True, locked=True, status=429)
-        if not self._sessions.is_secret(form.get("secret", "")):
+            return page("", secure=True, locked=True, status=429)
+        name = shortened(form.get("name", "") if name is None else name)
+        is_secret = self._sessions.is_secret(form.get("secret", ""))
+        if not is_secret or not self._names.admits(name):
             self._failed.append(now)
             left, token = _TRIES - len(self._failed), self._sessions.login_token()
-            return login_page(self._operated.site, base, token, secure=True, tries_left=left, status=401)
-        cookie, _ = self._sessions.begun(form.get("name", ""))
+            return page(token, secure=True, tries_left=left, unknown=name if is_secret else "", status=401)
+        log.info("%s has logged in", name)
+        cookie, _ = self._sessions.begun(name)
         response = RedirectResponse(base, 303)
         response.set_cookie(
             SECURE_COOKIE, cookie, int(SESSION_SECONDS), path="/", secure=True, httponly=True, samesite="strict"
@@ -166,16 +178,22 @@ class Dashboard:
 
     async def _checked_form(self, request: Request, viewer: Viewer) -> dict[str, str]:
         form, session = await _form(request), viewer.session
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        if site not in ("same-origin", "none"):
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise _Refused(403, "The form is from another site.")
+        if self._sessions is None and not _is_own(request.headers.get("origin"), request.headers.get("host")):
+            raise _Refused(403, "The form is from another site.")  # where there are no tokens; a proxy may change Host
         if self._sessions is not None and (session is None or not Sessions.is_token(session, form.get("csrf", ""))):
             raise _Refused(403, "The form is too old, or from another site. Go back, reload the page, and try again.")
         return form
 
     def _session(self, request: Request) -> OperatorSession | None:
         cookie = request.cookies.get(SECURE_COOKIE)
-        return None if self._sessions is None or cookie is None else self._sessions.known(cookie)
+        known = None if self._sessions is None or cookie is None else self._sessions.known(cookie)
+        if known is None:
+            return None
+        told = self._names.told(request.headers)
+        name = known.name if told is None else shortened(told)
+        return known._replace(name=name) if told != "" and self._names.admits(name) else None
 
     def _live(self, request: Request, viewer: Viewer) -> Response:
         first, _, rest = request.query_params.get("page", "").partition("/")
@@ -217,6 +235,10 @@ def _pages(operated: Operated) -> Mapping[str, DashboardPage]:
         "hosts": Hosts(),
         "confirm": Confirm(acts),
     }
+
+
+def _is_own(origin: str | None, host: str | None) -> bool:
+    return origin is None or origin.partition("://")[2] == host
 
 
 def _static(name: str) -> Response:
