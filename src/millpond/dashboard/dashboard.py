@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
+from millpond.config.telemetry.dashboard_config import DASHBOARD_PATH
 from millpond.dashboard.access.operator_names import OperatorNames
 from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions, shortened
 from millpond.dashboard.acting.acts import Acts
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millpond.dashboard")
 
-PREFIX = "/_millpond"
-"""Where it is."""
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; connect-src 'self'; script-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -63,7 +62,7 @@ class _Refused(Exception):
 
 
 class Dashboard:
-    """Answers requests below `PREFIX`.
+    """Answers requests below `DASHBOARD_PATH`.
 
     Args:
         operated: the application that it is about.
@@ -87,7 +86,7 @@ class Dashboard:
         """When a wrong secret was given."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; its path is `PREFIX` or below, after `root_path`."""
+        """Answer a request; its path is `DASHBOARD_PATH` or below, after `root_path`."""
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
@@ -99,10 +98,10 @@ class Dashboard:
 
     async def _answer(self, request: Request) -> Response:
         root: str = request.scope.get("root_path", "")
-        name = request.url.path.removeprefix(root).removeprefix(PREFIX).strip("/")
+        name = request.url.path.removeprefix(root).removeprefix(DASHBOARD_PATH).strip("/")
         if name.startswith("static/"):
             return _static(name.removeprefix("static/"))
-        base = root + PREFIX
+        base = root + DASHBOARD_PATH
         if name == "login":
             return await self._login(request, base)
         session = self._session(request)

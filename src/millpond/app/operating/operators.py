@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from millpond.app.operating.metrics_endpoint import MetricsEndpoint
 from millpond.app.operating.operator_paths import OperatorPaths, secret_of
+from millpond.config.telemetry.dashboard_config import DASHBOARD_PATH
 from millpond.telemetry.prometheus_text import need_prometheus
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.dashboard.dashboard import Dashboard
     from millpond.telemetry.counting import Counting
-
-DASHBOARD = "/_millpond"
-"""Where the dashboard is, below `base_path`. A folder with that name has no routes: it begins with `_` (R1.5)."""
 
 
 class Operators:
@@ -58,7 +56,7 @@ class Operators:
             return app
         if metrics.path is not None:
             need_prometheus()
-        path = DASHBOARD if has_dashboard else None
+        path = DASHBOARD_PATH if has_dashboard else None
         return OperatorPaths(app, metrics.path, path, self._metrics_endpoint, self._dashboard_of)
 
     async def _metrics_endpoint(self, scope: Scope) -> ASGIApp:
