@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from millpond.dashboard.acting.acts import Acts
-    from millpond.dashboard.acting.subject import Subject
+    from millpond.dashboard.acting.subject import Subject, SubjectKind
     from millpond.dashboard.pages.dashboard_page import Viewer
 
 _FEW = 1
@@ -28,6 +28,8 @@ _LONGEST_NOTE = 200
 _LARGE_SHARE = 0.25
 """Of the requests that the store can answer; whoever invalidates that many is told."""
 _MOST_FAILING = 5
+_PARENTS: dict[SubjectKind, str] = {"path": "entries", "entry": "entries", "route": "routes", "tag": "tags"}
+"""The pages that each kind of subject is on."""
 
 
 class Choice(NamedTuple):
@@ -74,7 +76,9 @@ class Confirm(DashboardPage):
         return {
             "subject": subject,
             "kind": subject.kind,
+            "below": _PARENTS[subject.kind],
             "name": subject.name,
+            "in_development": operated.development,
             "of": query.get("of", ""),
             "reached": subject.reached,
             "states": states,

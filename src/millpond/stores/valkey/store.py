@@ -110,6 +110,10 @@ class ValkeyStore:
         """Whether this process knows every invalidation that has returned."""
         return self._mirror.is_synced()
 
+    def lost_seconds(self) -> float:
+        """How long `is_synced` hasn't held; 0 while it does."""
+        return self._mirror.lost_touch()
+
     async def is_reachable(self) -> bool:
         """Whether the server answers: as `is_synced`, and without a round trip of its own."""
         return self._mirror.is_synced()
