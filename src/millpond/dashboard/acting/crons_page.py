@@ -88,6 +88,8 @@ class Crons(DashboardPage):
         if job is None:
             return None
         note = "".join(each for each in form.get("note", "") if each.isprintable()).strip()[:_LONGEST_NOTE]
+        if viewer.lost_store() is not None:  # nobody could claim the run
+            return "crons#main"
         try:
             await self._acts.run_cron(job, By(viewer.name, note))
         except AlreadyClaimed:

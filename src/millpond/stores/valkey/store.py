@@ -307,8 +307,8 @@ class ValkeyStore:
         Raises:
             StoreError: the server can't be asked.
         """
-        found = self._call(self._open()[0].session.server.command("HGETALL", self._layout.mirrors))
-        return sorted(starmap(SharingProcess.of, zip(found[::2], found[1::2], strict=True)))
+        found: dict[bytes, bytes] = self._call(self._open()[0].session.server.command("HGETALL", self._layout.mirrors))
+        return sorted(starmap(SharingProcess.of, found.items()))
 
     # Invalidations
 
