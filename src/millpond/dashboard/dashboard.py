@@ -81,7 +81,7 @@ class Dashboard:
         self._operated, self._live_seconds = operated, live_seconds
         self._sessions = None if secret is None else Sessions(secret, operated.clock)
         self._names = OperatorNames(operated.config.dashboard)
-        self._pages: Mapping[str, DashboardPage] = _pages(operated) if pages is None else pages
+        self._pages: Mapping[str, DashboardPage] = pages_of(operated) if pages is None else pages
         self._failed: list[float] = []
         """When a wrong secret was given."""
 
@@ -224,7 +224,7 @@ class Dashboard:
         return self._sessions is None or (viewer.session is not None and self._operated.clock() < viewer.session.ends)
 
 
-def _pages(operated: Operated) -> Mapping[str, DashboardPage]:
+def pages_of(operated: Operated) -> Mapping[str, DashboardPage]:
     """All pages, by their names in paths."""
     acts = Acts(operated)
     return {
