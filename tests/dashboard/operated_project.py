@@ -48,6 +48,7 @@ class Operation:
         self.counting = Counting(project / "metrics", clock=self.clock)
         (project / "metrics").mkdir(exist_ok=True)
         self.counting.journal = Journal(project / "metrics")
+        self.store = MemoryStore(max_bytes=2**20, clock=self.clock)
         operated = Operated(
             site="shop",
             project=project,
@@ -56,7 +57,7 @@ class Operation:
             since=NOW - 3600,
             development=secret is None,
             counting=self.counting,
-            store=MemoryStore(max_bytes=2**20, clock=self.clock),
+            store=self.store,
             plans=list,
             clock=self.clock,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from millpond.dashboard.acting.acts import PROFILE, By, How
 from millpond.dashboard.acting.subject import entry_id, subject_of
@@ -100,7 +100,7 @@ class Confirm(DashboardPage):
 
     async def act(self, viewer: Viewer, rest: str, form: Mapping[str, str]) -> str | None:
         """As `DashboardPage.act`."""
-        name, how = form.get("of", ""), form.get("how", "")
+        name, how = unquote(form.get("of", "")), form.get("how", "")
         back = self.address(rest, name)
         try:
             subject = await subject_of(viewer.operated, rest, name)
