@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from millpond.config import Config
     from millpond.dashboard.pages.dashboard_page import DashboardPage
 
 NOW = 1_800_000_000.0
@@ -42,7 +41,8 @@ class Operation:
         secret: bytes | None = None,
         pages: Mapping[str, DashboardPage] | None = None,
         root_path: str = "",
-        config: Config | None = None,
+        *,
+        config: Mapping[str, object] | None = None,
     ) -> None:
         self.clock = Clock()
         self.counting = Counting(project / "metrics", clock=self.clock)
@@ -52,7 +52,7 @@ class Operation:
         operated = Operated(
             site="shop",
             project=project,
-            config=config or parse_config({}, "millpond.toml"),
+            config=parse_config(dict(config or {}), "millpond.toml"),
             build="0123456789ab",
             since=NOW - 3600,
             development=secret is None,

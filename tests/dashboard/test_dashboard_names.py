@@ -8,8 +8,6 @@ import pytest
 from operated_project import Operation
 from test_dashboard_access import SECRET, log_in
 
-from millpond.config import parse_config
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,8 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 def operation(folder: Path, **dashboard: Any) -> Operation:
-    config = parse_config({"dashboard": {"secret_env": "SECRET", **dashboard}}, "millpond.toml")
-    return Operation(folder, SECRET, config=config)
+    return Operation(folder, SECRET, config={"dashboard": {"secret_env": "SECRET", **dashboard}})
 
 
 async def test_only_users_may_log_in_and_others_are_told_after_the_secret_alone(tmp_path: Path) -> None:

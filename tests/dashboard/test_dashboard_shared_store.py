@@ -61,6 +61,19 @@ async def test_an_act_reaches_answers_in_the_shared_store(shop: Project) -> None
         assert (answer.headers["x-nextjs-cache"], answer.json()["price"]) == ("HIT", 12)
 
 
+async def test_an_entry_of_a_shared_store_is_named_as_the_command_line_does(
+    shop: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_shop(shop) as staff:
+        await staff.log_in()
+        await staff.client.get("/items/1")
+        command = ("cache", "ls", "--json", "--dir", str(shop.folder))
+        listed = (await asyncio.to_thread(call, shop.folder, capsys, *command)).facts["entries"]
+        ids = {entry["path"]: entry["id"] for entry in listed if entry["path"]}
+        page = await staff.page(f"confirm/entry?of={ids['/items/1']}")
+        assert f"millpond cache purge --key {ids['/items/1'][:10]}" in page
+
+
 async def test_while_it_cant_be_reached_pages_say_since_when_and_nothing_is_done(
     shop: Project, own_engine: Engine
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from urllib.parse import quote, unquote, urlencode
 
 from millpond.dashboard.acting.acts import PROFILE, By, How
-from millpond.dashboard.acting.subject import entry_id, subject_of
+from millpond.dashboard.acting.subject import subject_of
 from millpond.dashboard.figures.window import LENGTH, NO_RENDERS, Renders, States, Window
 from millpond.dashboard.pages.dashboard_page import DashboardPage
 from millpond.errors import StoreError
@@ -76,7 +76,7 @@ class Confirm(DashboardPage):
         return {
             "subject": subject,
             "kind": subject.kind,
-            "below": _PARENTS[subject.kind],
+            "parent": _PARENTS[subject.kind],
             "name": subject.name,
             "in_development": operated.development,
             "of": query.get("of", ""),
@@ -147,7 +147,7 @@ def _choices(subject: Subject, *, failing: int = 0, warms: bool = True) -> Itera
         text = "Dropped from the store; what is being rendered now is still stored."
         command = f"millpond cache purge {subject.option}"
         if subject.entry is not None:
-            command = f"millpond cache purge --key {entry_id(subject.entry.key)[:10]}"
+            command = f"millpond cache purge --key {subject.id[:10]}"
         yield Choice("purge", "Purge", text, command)
 
 

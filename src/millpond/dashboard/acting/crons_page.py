@@ -74,7 +74,6 @@ class Crons(DashboardPage):
         return {
             "rows": rows,
             "lost": lost,
-            "below": "crons",
             "asked": rows[0] if asked is not None and rows else None,
             "states": STATES,
             "is_claimed": query.get("claimed") == "1",

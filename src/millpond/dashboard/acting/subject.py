@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from millpond.cache.invalidation_order import InvalidationOrder
 from millpond.errors import UsageError
 from millpond.policy.key import path_in
+from millpond.stores.valkey.layout import Layout
 from millpond.warm.refreshing.reached_entries import ANSWER, ReachedEntries, asked_for, reached_by
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Subject(NamedTuple):
     """Invalidates it."""
     reached: ReachedEntries
     entry: Entry | None = None
+    id: str = ""
+    """Of the entry."""
 
     @property
     def option(self) -> str:
@@ -70,8 +73,25 @@ async def subject_of(operated: Operated, kind: str, name: str) -> Subject | None
 
 
 def entry_id(key: str) -> str:
-    """What `millpond cache ls` calls the entry of a key."""
+    """What `millpond cache ls` calls the entry of a key, unless its store is shared."""
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_ID_BYTES).hexdigest()
+
+
+class _EntryIds:
+    """Names entries as their store does."""
+
+    def __init__(self, *, is_shared: bool) -> None:
+        self._is_shared = is_shared
+        self._layouts: dict[str, Layout] = {}
+
+    def of(self, entry: Entry) -> str:
+        """The id of one; in a shared store it depends on the build, too."""
+        if not self._is_shared:
+            return entry_id(entry.key)
+        layout = self._layouts.get(entry.build)
+        if layout is None:
+            layout = self._layouts[entry.build] = Layout("", entry.build)
+        return layout.name(entry.key)
 
 
 def entries_of(operated: Operated) -> Iterator[Entry]:
@@ -83,14 +103,17 @@ def _entry(operated: Operated, name: str) -> Subject | None:
     wanted = name.lower()
     if len(wanted) < _SHORTEST_ID:
         return None
-    entry = next((each for each in entries_of(operated) if entry_id(each.key).startswith(wanted)), None)
+    ids = _EntryIds(is_shared=operated.config.cache.kind == "valkey")
+    entry = next((each for each in entries_of(operated) if ids.of(each).startswith(wanted)), None)
     if entry is None:
         return None
     path = path_in(entry.key)
     if entry.kind != ANSWER or path is None:
         reached = ReachedEntries()
         reached.add(entry)
-        return Subject("entry", entry.key.replace("\0", " ").strip(), InvalidationOrder([], []), reached, entry)
+        return Subject(
+            "entry", entry.key.replace("\0", " ").strip(), InvalidationOrder([], []), reached, entry, ids.of(entry)
+        )
     order = InvalidationOrder.of([], [path], None, operated.names)
     reached = reached_by(entries_of(operated), order.reached_tags)
-    return Subject("entry", asked_for(entry) or path, order, reached, entry)
+    return Subject("entry", asked_for(entry) or path, order, reached, entry, ids.of(entry))
