@@ -41,20 +41,23 @@ class Operation:
         secret: bytes | None = None,
         pages: Mapping[str, DashboardPage] | None = None,
         root_path: str = "",
+        *,
+        config: Mapping[str, object] | None = None,
     ) -> None:
         self.clock = Clock()
         self.counting = Counting(project / "metrics", clock=self.clock)
         (project / "metrics").mkdir(exist_ok=True)
         self.counting.journal = Journal(project / "metrics")
+        self.store = MemoryStore(max_bytes=2**20, clock=self.clock)
         operated = Operated(
             site="shop",
             project=project,
-            config=parse_config({}, "millpond.toml"),
+            config=parse_config(dict(config or {}), "millpond.toml"),
             build="0123456789ab",
             since=NOW - 3600,
             development=secret is None,
             counting=self.counting,
-            store=MemoryStore(max_bytes=2**20, clock=self.clock),
+            store=self.store,
             plans=list,
             clock=self.clock,
         )

@@ -351,7 +351,6 @@ async def test_development_serves_it_too(project: Project) -> None:
         ({"preset": "sanity", "tags": ["a"], "when": {"a b": "c"}}, '"revalidate_endpoint.when": "a b" is no name'),
         ({"preset": "sanity", "tags": ["a"], "when": {"a": []}}, 'lists no value of "a"'),
         ({"preset": "sanity", "tags": ["a"], "type": "layout"}, "is for paths"),
-        ({"preset": "sanity", "paths": ["/a"], "profile": "max"}, "for tags"),
         (
             {"preset": "sanity", "tags": ["a"], "profile": "mix"},
             '"revalidate_endpoint.profile": there is no lifetime "mix"',

@@ -71,7 +71,7 @@ class Builder:
 
         Raises:
             BuildError: the output can't be written, or another process has ended before its pages were rendered.
-            ConfigError: a route has the path of `[server] ready_path`.
+            ConfigError: a route has a path of operators, such as `[server] ready_path`.
         """
         context = self.context
         refuse_taken(context.config, claims_of(context.app.routes, context.published.listing.files, context.project))

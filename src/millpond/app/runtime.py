@@ -68,6 +68,8 @@ class Runtime:
     after_callbacks: AfterCallbacks
     crons: ASGIApp
     """Answers the requests of crons."""
+    warming: ASGIApp
+    """Answers requests from inside for paths that are to be there."""
     loop: asyncio.AbstractEventLoop
     """The event loop that runs it."""
     served: ServedBuild
@@ -174,6 +176,7 @@ def assemble(
         parts.dispatcher,
         parts.after_callbacks,
         InProcess.of(app, parts.dispatcher, base_path, "cron", parts.counts),
+        InProcess.of(app, parts.dispatcher, base_path, "warm", parts.counts),
         asyncio.get_running_loop(),
         served,
         context.clock(),

@@ -65,7 +65,7 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     type: Literal["route", "page", "layout"] | None = None
     """For the paths, as in `revalidate_path`."""
     profile: str | ExpiryBody | None = None
-    """For the tags, as in `revalidate_tag`."""
+    """As in `revalidate_tag`; for the paths, too."""
     expire: float | None = None
     host: str | None = None
     """The host whose answers are meant; None: all."""
@@ -105,7 +105,7 @@ class InvalidationOrder(NamedTuple):
 
     tags: list[str]
     paths: list[NamedPath]
-    """What the paths name; they expire at once."""
+    """What the paths name."""
     host: str | None = None
     """The host whose answers are meant; None: all."""
 
@@ -154,21 +154,23 @@ class InvalidationOrder(NamedTuple):
         """The tags of what the paths name."""
         return list(dict.fromkeys(tag for path in self.paths for tag in path.tags))
 
-    def carry_out(self, store: Invalidates, purges: Purges | None, *, expire_after: float | None) -> dict[str, int]:
-        """Invalidate the tags and paths; `expire_after` applies to the tags only, as paths expire.
+    @property
+    def reached_tags(self) -> tuple[str, ...]:
+        """The tags that entries have which it reaches, as `invalidate_tags` takes them."""
+        return for_host([*self.tags, *self.tags_of_paths], self.host)
 
-        It is one step, or two where the tags don't expire.
+    def carry_out(self, store: Invalidates, purges: Purges | None, *, expire_after: float | None) -> dict[str, int]:
+        """Invalidate the tags and paths in one step.
+
+        Args:
+            store: the store.
+            purges: the purges of caches in front; None: none are configured.
+            expire_after: as for `invalidate_tags`.
 
         Returns:
             The number of tags, the number of paths, and the generation afterwards.
         """
-        tags, path_tags = for_host(self.tags, self.host), for_host(self.tags_of_paths, self.host)
-        if expire_after == 0 or not self.tags or not path_tags:
-            after = expire_after if self.tags else 0
-            done = invalidate_tags(store, purges, [*tags, *path_tags], expire_after=after)
-        else:
-            invalidate_tags(store, purges, tags, expire_after=expire_after)
-            done = invalidate_tags(store, purges, path_tags, expire_after=0)
+        done = invalidate_tags(store, purges, self.reached_tags, expire_after=expire_after)
         return {"tags": len(self.tags), "paths": len(self.paths), "generation": done.generation}
 
 

@@ -37,11 +37,9 @@ def revalidate(
         str | None, Parameter(help="Only answers for this host, of routes with cache_host, such as a.example.")
     ] = None,
     profile: Annotated[
-        str | None, Parameter(help="For tags: serve older answers as stale for the expire time of this lifetime.")
+        str | None, Parameter(help="Serve older answers as stale for the expire time of this lifetime.")
     ] = None,
-    expire: Annotated[
-        float | None, Parameter(help="For tags: serve older answers as stale for this many seconds.")
-    ] = None,
+    expire: Annotated[float | None, Parameter(help="Serve older answers as stale for this many seconds.")] = None,
     url: Annotated[
         str | None, Parameter(help="Invalidate through the server at this URL, not in the store on this machine.")
     ] = None,
@@ -84,8 +82,6 @@ def _order(
     good = InvalidationOrder.of(tags, paths, kind, host=host).tags
     if not good and not paths:
         raise UsageError("name what to invalidate: --tag TAG or --path PATH.")
-    if not good and (profile is not None or expire is not None):
-        raise UsageError("--profile and --expire are for tags; a path expires now.")
     if not paths and kind is not None:
         raise UsageError("--type is for paths.")
     return OrderBody(tags=good, paths=paths, type=kind, profile=profile, expire=expire, host=host)

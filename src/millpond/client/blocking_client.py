@@ -122,8 +122,8 @@ class Client:
             tags: the tags.
             paths: paths and patterns.
             type: for the paths.
-            profile: for the tags, as in `revalidate_tag`.
-            expire: for the tags.
+            profile: as in `revalidate_tag`; for the paths, too.
+            expire: the same in seconds.
             host: whose answers are meant; None: those of all.
         """
         named = [paths] if isinstance(paths, str) else list(paths)

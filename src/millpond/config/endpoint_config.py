@@ -33,9 +33,9 @@ class EventConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: Literal["route", "page", "layout"] | None = None
     """For the paths, as in `revalidate_path`."""
     profile: str | None = None
-    """For the tags, as in `revalidate_tag`."""
+    """As in `revalidate_tag`; for the paths, too."""
     expire: Seconds | None = None
-    """For the tags: seconds, instead of `profile`."""
+    """Seconds, instead of `profile`."""
 
     def rule(self) -> EventRule:
         """The same, for what is asked about events."""
@@ -59,8 +59,6 @@ class EventConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 yield f'"{place}.when": {error}.'
         if self.type is not None and not self.paths:
             yield f'"{place}.type" is for paths, and there are none.'
-        if (self.profile is not None or self.expire is not None) and not self.tags:
-            yield f'"{place}.profile" and expire are for tags, and there are none; a path expires now.'
         if self.profile is not None and self.expire is not None:
             yield f'"{place}" has a profile and expire; give one of them.'
         try:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
-from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions
+from millpond.config.telemetry.dashboard_config import DASHBOARD_PATH
+from millpond.dashboard.access.operator_names import OperatorNames
+from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions, shortened
+from millpond.dashboard.acting.acts import Acts
+from millpond.dashboard.acting.confirm_page import Confirm
+from millpond.dashboard.acting.crons_page import Crons
 from millpond.dashboard.pages.dashboard_page import Viewer
+from millpond.dashboard.pages.hosts import Hosts
 from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
+from millpond.dashboard.pages.timeline import Timeline
 from millpond.dashboard.rendering import STATIC, parts_of, rendered
 
 if TYPE_CHECKING:
@@ -23,8 +32,8 @@ if TYPE_CHECKING:
     from millpond.dashboard.operated import Operated
     from millpond.dashboard.pages.dashboard_page import DashboardPage
 
-PREFIX = "/_millpond"
-"""Where it is."""
+log = logging.getLogger("millpond.dashboard")
+
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; connect-src 'self'; script-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -53,7 +62,7 @@ class _Refused(Exception):
 
 
 class Dashboard:
-    """Answers requests below `PREFIX`.
+    """Answers requests below `DASHBOARD_PATH`.
 
     Args:
         operated: the application that it is about.
@@ -71,12 +80,13 @@ class Dashboard:
     ) -> None:
         self._operated, self._live_seconds = operated, live_seconds
         self._sessions = None if secret is None else Sessions(secret, operated.clock)
-        self._pages: Mapping[str, DashboardPage] = {"": Overview()} if pages is None else pages
+        self._names = OperatorNames(operated.config.dashboard)
+        self._pages: Mapping[str, DashboardPage] = pages_of(operated) if pages is None else pages
         self._failed: list[float] = []
         """When a wrong secret was given."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; its path is `PREFIX` or below, after `root_path`."""
+        """Answer a request; its path is `DASHBOARD_PATH` or below, after `root_path`."""
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
@@ -88,10 +98,10 @@ class Dashboard:
 
     async def _answer(self, request: Request) -> Response:
         root: str = request.scope.get("root_path", "")
-        name = request.url.path.removeprefix(root).removeprefix(PREFIX).strip("/")
+        name = request.url.path.removeprefix(root).removeprefix(DASHBOARD_PATH).strip("/")
         if name.startswith("static/"):
             return _static(name.removeprefix("static/"))
-        base = root + PREFIX
+        base = root + DASHBOARD_PATH
         if name == "login":
             return await self._login(request, base)
         session = self._session(request)
@@ -121,23 +131,29 @@ class Dashboard:
         if self._sessions is None:
             return RedirectResponse(base, 303)
         secure = request.url.scheme == "https"
+        name = self._names.told(request.headers)
+        page = partial(login_page, self._operated.site, base, asks_name=name is None)
+        if name == "":
+            return page("", secure=secure, unnamed=self._operated.config.dashboard.user_header or "", status=403)
         if request.method != "POST":
-            return login_page(self._operated.site, base, self._sessions.login_token(), secure=secure)
+            return page(self._sessions.login_token(), secure=secure)
         form = await _form(request)
         if not secure:
-            token = self._sessions.login_token()
-            return login_page(self._operated.site, base, token, secure=False, status=400)
+            return page(self._sessions.login_token(), secure=False, status=400)
         if not self._sessions.is_login_token(form.get("csrf", "")):
             raise _Refused(403, "The form is too old, or from another site. Go back, reload the page, and try again.")
         now = self._operated.clock()
         self._failed = [at for at in self._failed if now - at < _TRIES_SECONDS]
         if len(self._failed) >= _TRIES:
-            return login_page(self._operated.site, base, "", secure=True, locked=True, status=429)
-        if not self._sessions.is_secret(form.get("secret", "")):
+            return page("", secure=True, locked=True, status=429)
+        name = shortened(form.get("name", "") if name is None else name)
+        is_secret = self._sessions.is_secret(form.get("secret", ""))
+        if not is_secret or not self._names.admits(name):
             self._failed.append(now)
             left, token = _TRIES - len(self._failed), self._sessions.login_token()
-            return login_page(self._operated.site, base, token, secure=True, tries_left=left, status=401)
-        cookie, _ = self._sessions.begun(form.get("name", ""))
+            return page(token, secure=True, tries_left=left, unknown=name if is_secret else "", status=401)
+        log.info("%s has logged in", name)
+        cookie, _ = self._sessions.begun(name)
         response = RedirectResponse(base, 303)
         response.set_cookie(
             SECURE_COOKIE, cookie, int(SESSION_SECONDS), path="/", secure=True, httponly=True, samesite="strict"
@@ -161,16 +177,22 @@ class Dashboard:
 
     async def _checked_form(self, request: Request, viewer: Viewer) -> dict[str, str]:
         form, session = await _form(request), viewer.session
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        if site not in ("same-origin", "none"):
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise _Refused(403, "The form is from another site.")
+        if self._sessions is None and not _is_own(request.headers.get("origin"), request.headers.get("host")):
+            raise _Refused(403, "The form is from another site.")  # where there are no tokens; a proxy may change Host
         if self._sessions is not None and (session is None or not Sessions.is_token(session, form.get("csrf", ""))):
             raise _Refused(403, "The form is too old, or from another site. Go back, reload the page, and try again.")
         return form
 
     def _session(self, request: Request) -> OperatorSession | None:
         cookie = request.cookies.get(SECURE_COOKIE)
-        return None if self._sessions is None or cookie is None else self._sessions.known(cookie)
+        known = None if self._sessions is None or cookie is None else self._sessions.known(cookie)
+        if known is None:
+            return None
+        told = self._names.told(request.headers)
+        name = known.name if told is None else shortened(told)
+        return known._replace(name=name) if told != "" and self._names.admits(name) else None
 
     def _live(self, request: Request, viewer: Viewer) -> Response:
         first, _, rest = request.query_params.get("page", "").partition("/")
@@ -200,6 +222,22 @@ class Dashboard:
 
     def _is_welcome(self, viewer: Viewer) -> bool:
         return self._sessions is None or (viewer.session is not None and self._operated.clock() < viewer.session.ends)
+
+
+def pages_of(operated: Operated) -> Mapping[str, DashboardPage]:
+    """All pages, by their names in paths."""
+    acts = Acts(operated)
+    return {
+        "": Overview(),
+        "timeline": Timeline(),
+        "crons": Crons(acts),
+        "hosts": Hosts(),
+        "confirm": Confirm(acts),
+    }
+
+
+def _is_own(origin: str | None, host: str | None) -> bool:
+    return origin is None or origin.partition("://")[2] == host
 
 
 def _static(name: str) -> Response:

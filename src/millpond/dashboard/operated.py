@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.config import Config
+    from millpond.cron.job import CronJob
     from millpond.policy.freshness import Clock
     from millpond.prerender.plan import Plan
     from millpond.purge.purges import Purges
     from millpond.routes.naming.route_names import RouteNames
     from millpond.stores.contract import Store
     from millpond.telemetry.counting import Counting
+    from millpond.warm.outcome import Warms
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,6 @@ class Operated:
     clock: Clock
     purges: Purges | None = None
     names: RouteNames | None = None
+    warms: Warms | None = None
+    """Renders paths, for what is refreshed."""
+    crons: Sequence[CronJob] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,21 @@ _environment.globals["parts"] = _environment.get_template("parts.html").module
 """Macros of all pages: a part of a page that is rendered alone has no imports."""
 
 
+_UNREADABLE = re.compile(
+    "[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
+"""What may not stand in HTML (§13.1): controls, lone surrogates and noncharacters."""
+
+
+def _readable(html: str) -> str:
+    return _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", html)
+
+
 def rendered(template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
     """A page."""
-    return HTMLResponse(_environment.get_template(template).render(context), status)
+    return HTMLResponse(_readable(_environment.get_template(template).render(context)), status)
 
 
 def parts_of(template: str, context: Mapping[str, Any]) -> dict[str, str]:
@@ -86,7 +99,7 @@ def parts_of(template: str, context: Mapping[str, Any]) -> dict[str, str]:
     page = _environment.get_template(template)
     made = page.new_context(dict(context))
     return {
-        name.removeprefix("live_"): "".join(block(made)).strip()
+        name.removeprefix("live_"): _readable("".join(block(made)).strip())
         for name, block in page.blocks.items()
         if name.startswith("live_")
     }

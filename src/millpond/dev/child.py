@@ -35,6 +35,7 @@ from millpond.serve.processes.descriptors import raise_limit
 from millpond.serve.processes.event_loop import fastest_loop, run_loop
 from millpond.serve.processes.process_exit import exit_orphaned, exit_process
 from millpond.serve.processes.server import serve
+from millpond.serve.readiness.taken_path import claims_of, reserved_paths, taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,9 @@ def _application(entrypoint: Entrypoint) -> Millpond | ErrorPage:
     if not {500, Exception} & set(app.exception_handlers):  # the user's own page comes first
         app.add_exception_handler(Exception, show)
     of_routes = [warning for route in routes for warning in route.warnings]
-    for warning in (*notes, *of_routes, *app.published.warnings(app.routes), *hints(app)):
+    claims = claims_of(app.routes, app.published.listing.files, app.project)
+    hidden = taken(app.config, claims, reserved_paths(app.config, development=True))
+    for warning in (*notes, *of_routes, *app.published.warnings(app.routes), *hints(app), *hidden):
         log.warning("%s", warning)
     return app
 

@@ -75,6 +75,10 @@ class Store(Protocol):
         """The row of `tag`; None when it was never invalidated, or only before any entry that is still there."""
         ...
 
+    def lost_seconds(self) -> float:
+        """How long `is_synced` hasn't held; 0 while it does."""
+        ...
+
     async def open(self) -> None:
         """Make ready for use; called once per process, after any fork."""
         ...

@@ -81,6 +81,10 @@ class MemoryStore:
         """Always true: this process is the only one."""
         return True
 
+    def lost_seconds(self) -> float:
+        """0: `is_synced` always holds."""
+        return 0.0
+
     async def is_reachable(self) -> bool:
         """Always true."""
         return True

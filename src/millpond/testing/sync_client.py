@@ -115,8 +115,8 @@ class TestClient(FastAPITestClient):
             tags: what `revalidate_tag` takes.
             paths: what `revalidate_path` takes; they expire at once.
             type: for the paths, as in `revalidate_path`.
-            profile: for the tags, as in `revalidate_tag`.
-            expire: for the tags, as in `revalidate_tag`; in seconds.
+            profile: as in `revalidate_tag`; for the paths, too.
+            expire: the same in seconds.
             host: only answers for this host; None: all.
 
         Raises:

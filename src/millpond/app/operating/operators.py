@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from millpond.app.operating.metrics_endpoint import MetricsEndpoint
 from millpond.app.operating.operator_paths import OperatorPaths, secret_of
+from millpond.config.telemetry.dashboard_config import DASHBOARD_PATH
 from millpond.telemetry.prometheus_text import need_prometheus
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.dashboard.dashboard import Dashboard
     from millpond.telemetry.counting import Counting
-
-DASHBOARD = "/_millpond"
-"""Where the dashboard is, below `base_path`. A folder with that name has no routes: it begins with `_` (R1.5)."""
 
 
 class Operators:
@@ -58,7 +56,7 @@ class Operators:
             return app
         if metrics.path is not None:
             need_prometheus()
-        path = DASHBOARD if has_dashboard else None
+        path = DASHBOARD_PATH if has_dashboard else None
         return OperatorPaths(app, metrics.path, path, self._metrics_endpoint, self._dashboard_of)
 
     async def _metrics_endpoint(self, scope: Scope) -> ASGIApp:
@@ -72,8 +70,10 @@ class Operators:
     async def _dashboard_of(self, scope: Scope) -> ASGIApp:
         runtime = await self._runtime(scope)
         if self._dashboard is None or self._dashboard[0] is not runtime:
-            from millpond.dashboard.dashboard import Dashboard  # imported late, with its templates
+            from millpond.cron.job import CronJob  # imported late, as the dashboard is with its templates
+            from millpond.dashboard.dashboard import Dashboard
             from millpond.dashboard.operated import Operated
+            from millpond.warm.warm_inside import WarmInside
 
             project = (self._counting.project or Path()).absolute()
             operated = Operated(
@@ -89,6 +89,11 @@ class Operators:
                 clock=runtime.responses.clock,
                 purges=runtime.data.purges,
                 names=runtime.data.names,
+                warms=WarmInside(runtime.warming, runtime.dispatcher, self._config),
+                crons=[
+                    CronJob(cron, runtime.crons, self._config, runtime.responses.store, runtime.responses.clock)
+                    for cron in self._config.cron
+                ],
             )
             variable = self._config.dashboard.secret_env
             asks = variable is not None and not self._development

@@ -79,7 +79,7 @@ def _opened(task: ServeTask) -> tuple[Millpond, list[str], BuildManifest | None]
 
     Raises:
         BuildError: there is no build, or it can't be served.
-        ConfigError: something else answers `[server] ready_path`.
+        ConfigError: something else answers a path of operators, such as `[server] ready_path`.
         MillpondError: the application is wrong.
     """
     notes: list[str] = []

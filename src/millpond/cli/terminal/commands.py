@@ -27,6 +27,7 @@ _COMMANDS = {
     "cache": "Inspect the cache, and drop entries.",
     "cron": "List the crons with their last runs, or run one now.",
     "revalidate": "Invalidate tags and paths: older entries are rendered again.",
+    "refresh": "Render tags and paths again now: old answers stay until the new ones are there.",
     "warm": "Ask for the paths that visitors will ask for, so that they find stored answers.",
     "completion": "Print or install the completion of commands and options, for bash, zsh, fish or PowerShell.",
 }
@@ -39,10 +40,18 @@ _ARGUMENTS = {
 }
 """Where the application may be named without an option."""
 
+_MODULES = {"completion": "shell.completion", "refresh": "warming.refresh_command"}
+"""The modules of commands that aren't called as these."""
+
 for _name, _help in _COMMANDS.items():
     _usage = {"usage": f"Usage: millpond {_name} [OPTIONS] {_ARGUMENTS[_name]}"} if _name in _ARGUMENTS else {}
-    _module = "millpond.cli.shell.completion" if _name == "completion" else f"millpond.cli.{_name}"
-    app.command(f"{_module}:{_name}", name=_name, help=_help, sort_key=list(_COMMANDS).index(_name), **_usage)
+    app.command(
+        f"millpond.cli.{_MODULES.get(_name, _name)}:{_name}",
+        name=_name,
+        help=_help,
+        sort_key=list(_COMMANDS).index(_name),
+        **_usage,
+    )
 
 app.command(
     "millpond.cli.shell.completion:install_completion",

@@ -1,1 +1,1 @@
-"""What `millpond warm` and `millpond start --warm` share."""
+"""What `millpond warm`, `millpond start --warm` and `millpond refresh` share."""

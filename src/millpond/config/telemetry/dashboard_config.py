@@ -9,6 +9,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+DASHBOARD_PATH = "/_millpond"
+"""Where the dashboard is, below `base_path`. A folder with that name has no routes: it begins with `_` (R1.5)."""
 _LONGEST_NAME = 40
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.config.store_url import parse_store_url
 from millpond.dashboard.figures.failing import Failing, failing_now
 from millpond.telemetry.counters import Series
 from millpond.telemetry.instruments import PROCESSES
@@ -31,6 +32,18 @@ NAMES = (
 )
 
 
+class LostStore(NamedTuple):
+    """A store that can't be reached."""
+
+    where: str
+    since: float
+    """Seconds since the epoch."""
+    at_hand_seconds: float
+    """How long what the processes have at hand is served as stale."""
+    is_over: bool
+    """Whether that time is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Somebody who looks at a page."""
@@ -52,6 +65,16 @@ class Viewer:
         now = operated.clock()
         return failing_now(operated.counting.journal.latest(now=now), now - _DAY)
 
+    def lost_store(self) -> LostStore | None:
+        """The store, if this process can't reach it."""
+        operated = self.operated
+        if operated.store.is_synced():
+            return None
+        cache = operated.config.cache
+        where = str(parse_store_url(cache.store)) if cache.kind == "valkey" else cache.path
+        now, seconds = operated.clock(), operated.store.lost_seconds()
+        return LostStore(where, now - seconds, cache.serve_when_down, seconds >= cache.serve_when_down)
+
     def frame(self, page: str) -> dict[str, Any]:
         """What the template `frame.html` needs."""
         operated = self.operated
@@ -71,6 +94,7 @@ class Viewer:
             "since": operated.since,
             "processes": processes,
             "store": operated.config.cache.kind,
+            "lost_store": self.lost_store(),
             "now": now,
         }
 

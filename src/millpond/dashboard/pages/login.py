@@ -18,6 +18,9 @@ def login_page(
     secure: bool,
     tries_left: int | None = None,
     locked: bool = False,
+    asks_name: bool = True,
+    unknown: str = "",
+    unnamed: str = "",
     status: int = 200,
 ) -> HTMLResponse:
     """The form to log in, or why that isn't possible.
@@ -29,6 +32,9 @@ def login_page(
         secure: whether the connection is encrypted; without that browsers don't keep the cookie.
         tries_left: how many tries are left after a wrong secret.
         locked: too many secrets were wrong.
+        asks_name: whether the form asks who somebody is; else a proxy tells it.
+        unknown: the name that was given, and isn't one of `[dashboard] users`.
+        unnamed: the header in which a proxy was to say who somebody is, and didn't.
         status: of the answer.
     """
     context = {
@@ -38,5 +44,8 @@ def login_page(
         "secure": secure,
         "tries_left": tries_left,
         "locked": locked,
+        "asks_name": asks_name,
+        "unknown": unknown,
+        "unnamed": unnamed,
     }
     return rendered("login.html", context, status)

@@ -24,7 +24,7 @@ class EventRule(NamedTuple):
     type: Literal["route", "page", "layout"] | None = None
     """For the paths, as in `revalidate_path`."""
     profile: str | None = None
-    """For the tags, as in `revalidate_tag`."""
+    """As in `revalidate_tag`; for the paths, too."""
     expire: float | None = None
 
 

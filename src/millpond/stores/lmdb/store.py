@@ -87,6 +87,10 @@ class LmdbStore:
         """Always true: every read sees what any process has committed."""
         return True
 
+    def lost_seconds(self) -> float:
+        """0: `is_synced` always holds."""
+        return 0.0
+
     async def is_reachable(self) -> bool:
         """Whether a small transaction, such as that of an invalidation, can be committed now."""
         return await self._transactions.are_possible()

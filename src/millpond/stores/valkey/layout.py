@@ -23,6 +23,23 @@ VERSION_BYTES = 20
 """A frame has its version before it, in decimal digits."""
 
 
+class SharingProcess(NamedTuple):
+    """A process that has a mirror of the store."""
+
+    name: str
+    """Given when it began."""
+    build: str
+    """That it serves; empty: none."""
+    applied: int
+    """The last record of the journal that it has taken in."""
+
+    @classmethod
+    def of(cls, mirror: bytes, says: bytes) -> SharingProcess:
+        """What the hash of mirrors says of one."""
+        _, applied, build = says.split(b" ")
+        return cls(mirror.decode(), build.decode(), int(applied))
+
+
 class Layout:
     """The keys of one application, as one build sees them.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from millpond.errors import StoreError
@@ -14,7 +15,7 @@ from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyCli
 from millpond.stores.valkey.entries import Entries
 from millpond.stores.valkey.entry_index import index_of, read
 from millpond.stores.valkey.follower import Follower
-from millpond.stores.valkey.layout import Layout
+from millpond.stores.valkey.layout import Layout, SharingProcess
 from millpond.stores.valkey.leases import Leases
 from millpond.stores.valkey.loop_thread import LoopThread, end_tasks
 from millpond.stores.valkey.mirror import Mirror
@@ -113,6 +114,10 @@ class ValkeyStore:
     def is_synced(self) -> bool:
         """Whether this process knows every invalidation that has returned."""
         return self._mirror.is_synced()
+
+    def lost_seconds(self) -> float:
+        """How long `is_synced` hasn't held; 0 while it does."""
+        return self._mirror.lost_touch()
 
     async def is_reachable(self) -> bool:
         """Whether the server answers: as `is_synced`, and without a round trip of its own."""
@@ -305,6 +310,15 @@ class ValkeyStore:
     def figures(self) -> StoreFigures | None:
         """How full it is, as of some seconds ago; None while that isn't known."""
         return None if self._parts is None else self._parts.entries.figures
+
+    def sharing(self) -> list[SharingProcess]:
+        """The processes that share the store now, on whatever host.
+
+        Raises:
+            StoreError: the server can't be asked.
+        """
+        found: dict[bytes, bytes] = self._call(self._open()[0].session.server.command("HGETALL", self._layout.mirrors))
+        return sorted(starmap(SharingProcess.of, found.items()))
 
     # Invalidations
 
