@@ -14,6 +14,7 @@ from millpond.dashboard.pages.dashboard_page import Viewer
 from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
 from millpond.dashboard.rendering import STATIC, parts_of, rendered
+from millpond.dashboard.routed.routes_page import RoutesPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -71,7 +72,7 @@ class Dashboard:
     ) -> None:
         self._operated, self._live_seconds = operated, live_seconds
         self._sessions = None if secret is None else Sessions(secret, operated.clock)
-        self._pages: Mapping[str, DashboardPage] = {"": Overview()} if pages is None else pages
+        self._pages: Mapping[str, DashboardPage] = _pages() if pages is None else pages
         self._failed: list[float] = []
         """When a wrong secret was given."""
 
@@ -115,7 +116,7 @@ class Dashboard:
         found = await page.context(viewer, rest, dict(request.query_params))
         if found is None:
             raise _Refused(404, "There is no such page.")
-        return rendered(page.template, {**viewer.frame(first), **found})
+        return rendered(page.template_for(rest), {**viewer.frame(first), "below": rest, **found})
 
     async def _login(self, request: Request, base: str) -> Response:
         if self._sessions is None:
@@ -190,7 +191,7 @@ class Dashboard:
             found = await page.context(viewer, rest, {})
             if found is None:
                 return
-            for part, html in parts_of(page.template, {**viewer.frame(name), **found}).items():
+            for part, html in parts_of(page.template_for(rest), {**viewer.frame(name), "below": rest, **found}).items():
                 if sent.get(part) != html:
                     if part in sent or part == "updated":
                         data = "\n".join(f"data: {line}" for line in html.splitlines())
@@ -200,6 +201,13 @@ class Dashboard:
 
     def _is_welcome(self, viewer: Viewer) -> bool:
         return self._sessions is None or (viewer.session is not None and self._operated.clock() < viewer.session.ends)
+
+
+def _pages() -> dict[str, DashboardPage]:
+    return {
+        "": Overview(),
+        "routes": RoutesPage(),
+    }
 
 
 def _static(name: str) -> Response:

@@ -47,6 +47,11 @@ def _soft(text: str) -> Markup:
     return Markup("<wbr>").join(escape(part) for part in text.replace("/", "/\0").split("\0"))
 
 
+def _latin(value: bytes) -> str:
+    """A header's name or value."""
+    return value.decode("latin-1")
+
+
 _environment = Environment(
     loader=PackageLoader("millpond.dashboard"),
     autoescape=True,
@@ -64,11 +69,13 @@ _environment.filters.update(
     minute=formats.minute,
     day=formats.day,
     soft=_soft,
+    latin=_latin,
 )
 _environment.globals.update(
     static={name: _static_name(name) for name in ("style.css", "icon.svg", "live.js")},
     percent=formats.percent,
     spark=charts.spark,
+    outcomes={"new": "stored first", "changed": "changed", "unchanged": "the same", "turned-dynamic": "turned live"},
 )
 
 
