@@ -79,7 +79,7 @@ def failure(route: str, path: str, count: int = 1) -> Event:
 async def page_of(operation: Operation, path: str, status: int = 200) -> PageText:
     async with operation.client() as client:
         answer = await client.get(f"/_millpond/{path}")
-        assert answer.status_code == status, answer.text
+        assert answer.status_code == status
         return PageText(answer.text)
 
 

@@ -39,6 +39,7 @@ entries = st.builds(
     build=st.text(max_size=10),
     backoff=st.none() | st.builds(Backoff, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
     came=st.none() | st.builds(Came, times, st.text(max_size=5), st.text(max_size=20), st.lists(hops).map(tuple)),
+    label=st.text(max_size=20),
 )
 
 ENTRY = Entry(
@@ -77,7 +78,7 @@ def test_what_comes_out_is_as_immutable_as_what_went_in() -> None:
 
 def test_these_bytes_are_this_entry_until_the_version_changes() -> None:
     frame = (
-        b"MLPD\x05\x00\x00\x00\x1e\x00\x00\x00\x00\x00\x00\x00\x00\xfd\x22\x4a\xb9"
+        b"MLPD\x07\x00\x00\x00\x1e\x00\x00\x00\x00\x00\x00\x00\x00\xfd\x22\x4a\xb9"
         b"\x9c\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2"
     )
     entry = Entry(key="", status=200, headers=(), body=b"", rendered_at=0.0, revalidate=None, expire=None)
@@ -140,7 +141,7 @@ def version_in(frame: bytes) -> int:
 
 
 def packed_head(size: object, packed: object) -> list[object]:
-    return [*head_of(VARYING), None, size, packed]
+    return [*head_of(VARYING), None, "", size, packed]
 
 
 def test_a_text_takes_less_room_at_rest_and_comes_back_as_it_was() -> None:
@@ -207,7 +208,7 @@ def test_entries_of_one_route_share_what_is_the_same_in_them() -> None:
     assert one.tags[0] is other.tags[0]
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 7, 255])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 5, 6, 255])
 def test_a_frame_of_another_version_is_a_miss(version: int) -> None:
     assert decode_frame(framed(msgspec.msgpack.encode(head_of(ENTRY)), version=version)) is None
 

@@ -59,6 +59,7 @@ class Filled(NamedTuple):
     storable: bool
     short_lived: bool = False
     came: Came | None = None
+    label: str = ""
 
 
 Fill: TypeAlias = "Callable[[bool], Awaitable[Filled]]"
@@ -115,6 +116,7 @@ class DataRead(Read):
             build=_NO_BUILD,
             short_lived=filled.short_lived,
             came=filled.came,
+            label=filled.label,
         )
         return Made(entry, self._fate(filled, run))
 

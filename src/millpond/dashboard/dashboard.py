@@ -15,6 +15,7 @@ from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
 from millpond.dashboard.rendering import STATIC, parts_of, rendered
 from millpond.dashboard.routed.routes_page import RoutesPage
+from millpond.dashboard.stored.entries_page import EntriesPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -207,6 +208,7 @@ def _pages() -> dict[str, DashboardPage]:
     return {
         "": Overview(),
         "routes": RoutesPage(),
+        "entries": EntriesPage(),
     }
 
 

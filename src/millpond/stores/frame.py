@@ -12,9 +12,9 @@ from millpond.policy.entry import Backoff, Came, Entry, EntryKind
 from millpond.policy.http.coding import varies_by_coding
 
 _MAGIC = b"MLPD"
-FRAME_VERSION = 5
+FRAME_VERSION = 7
 """Of the frames, and of what stands in them: an entry with keys or tags of another spelling would never be found."""
-PACKED_VERSION = 6
+PACKED_VERSION = 8
 """Of frames whose body is deflated."""
 _PACKED_SIZES = range(512, 8 * 1024)
 """Bytes of a body that is deflated: in 4 to 30 µs, and in half of that on the way back. A larger one has pages of its
@@ -46,9 +46,10 @@ class _Head(msgspec.Struct, array_like=True):
 
 
 class _FetchedHead(_Head):
-    """That of fetched data. Others end before it."""
+    """That of fetched data, and of functions' results. Others end before it."""
 
     came: Came | None = None
+    label: str = ""
 
 
 class _PackedHead(_FetchedHead):
@@ -85,10 +86,11 @@ def encode_frame(entry: Entry) -> bytes:
     )
     body, packed, version = entry.body, _packed(entry), FRAME_VERSION
     if packed is not None:
-        head = _encoder.encode(_PackedHead(*fields, entry.came, len(body), len(packed)))
+        head = _encoder.encode(_PackedHead(*fields, entry.came, entry.label, len(body), len(packed)))
         body, version = packed, PACKED_VERSION
     else:
-        head = _encoder.encode(_Head(*fields) if entry.came is None else _FetchedHead(*fields, entry.came))
+        plain = entry.came is None and not entry.label
+        head = _encoder.encode(_Head(*fields) if plain else _FetchedHead(*fields, entry.came, entry.label))
     checksum = zlib.crc32(body, zlib.crc32(head))
     return b"".join((_PREFIX.pack(_MAGIC, version, len(head), len(body), checksum), head, body))
 
@@ -139,6 +141,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         backoff=head.backoff,
         short_lived=head.short_lived,
         came=head.came,
+        label=head.label,
     )
 
 

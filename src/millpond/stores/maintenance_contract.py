@@ -81,6 +81,23 @@ class StoreInspection(OpenedStore, Protocol):
         """The entries with these digests, in this order; those that aren't there any more are left out."""
 
     @abstractmethod
+    def listed(self, after: str = "", tag: str = "") -> Iterator[ListedEntry]:
+        """The entries by their digests, one by one.
+
+        Args:
+            after: only those behind this digest, or behind the beginning of one.
+            tag: may leave out entries that haven't got this tag, where the store can tell without reading them.
+        """
+
+    @abstractmethod
+    def named(self, key: str, build: str) -> ListedEntry | None:
+        """The entry of a key, as the servers of a build see it."""
+
+    @abstractmethod
+    def rows(self) -> list[tuple[str, TagRow]]:
+        """Every invalidated tag with its row, except for rows that were pruned."""
+
+    @abstractmethod
     def stats(self) -> StoreStats:
         """The store in numbers, at one moment."""
 

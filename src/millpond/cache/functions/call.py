@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import Filled, error_of
+from millpond.cache.functions.call_label import call_label
 from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.functions.values import Undecodable
 from millpond.cache.told import FillFailure, Told
@@ -219,6 +220,7 @@ class Call:
             tags=told.tags,
             storable=told.lifetime.revalidate != 0 and len(told.tags) <= MAX_TAGS_OF_ONE,
             short_lived=told.short_lived,
+            label=call_label(definition.name, definition.arguments_of(self.args, self.kwargs)),
         )
 
     def _check_life(self, scope: FillScope) -> None:

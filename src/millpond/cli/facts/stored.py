@@ -98,6 +98,7 @@ def facts_of(
         "kind": entry.kind,
         "route": _route_of(entry),
         "path": path_in(entry.key),
+        "label": entry.label or None,
         "status": entry.status,
         "age": int(age_of(entry, now)),
         "revalidate": whole(entry.revalidate, never=False),
@@ -112,7 +113,7 @@ def facts_of(
 
 _UNREADABLE: dict[str, Any] = {
     "id": None,
-    **dict.fromkeys(("key", "kind", "route", "path", "status", "size", "age", "revalidate", "expire")),
+    **dict.fromkeys(("key", "kind", "route", "path", "label", "status", "size", "age", "revalidate", "expire")),
     "state": DAMAGED,
     "reason": DAMAGED,
     **dict.fromkeys(("ttl", "generation", "hits")),
@@ -147,7 +148,7 @@ def _route_of(entry: Entry) -> str | None:
 def entry_row(facts: dict[str, Any]) -> list[str]:
     """An entry as a row of the table: name, kind, size, age, state, lifetime, generation, hits, id, tags."""
     return [
-        facts["path"] or printed_key(facts["key"] or DAMAGED),
+        _name(facts),
         facts["kind"] or "",
         human_size(facts["size"]),
         "" if facts["age"] is None else duration_cell(facts["age"]) or "0s",
@@ -160,9 +161,17 @@ def entry_row(facts: dict[str, Any]) -> list[str]:
     ]
 
 
+def _name(facts: dict[str, Any]) -> str:
+    """The path with the part of the query that is in the key; or what was fetched or called."""
+    if facts["path"] is None:
+        return facts["label"] or printed_key(facts["key"] or DAMAGED)
+    query = facts["key"].split("\0")[3:4]
+    return f"{facts['path']}?{query[0]}" if query and query[0] else str(facts["path"])
+
+
 def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """An entry in full: one label and one text per line."""
-    for label in ("path", "route", "kind", "status"):
+    for label in ("path", "label", "route", "kind", "status"):
         if facts[label] is not None:
             yield label, str(facts[label])
     if facts["key"] is not None:

@@ -11,6 +11,7 @@ from millpond.dashboard.figures.route_hours import render_runs
 from millpond.dashboard.figures.tens import tens
 from millpond.dashboard.routed.fresh_hint import fresh_hint
 from millpond.dashboard.routed.source_lines import source_around
+from millpond.dashboard.stored.entry_body import shown_headers
 from millpond.errors import Place
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.key import response_key
@@ -84,6 +85,7 @@ async def route_context(
         "refreshed": [] if row.record is None else [_shown(each, "") for each in row.record.inputs if each.refreshed],
         "reads": _reads(row),
         "answer": None if entry is None else _answer(entry, operated, now),
+        "headers": [] if entry is None else shown_headers(entry),
         "has_one_path": plan is not None and not plan.route.params,
         "source": source,
         "hint": hint,
