@@ -16,7 +16,7 @@ from millpond.policy.entry import Backoff, Entry
 from millpond.policy.key import data_key, response_key
 from millpond.policy.tags import own_tags
 from millpond.routes.imports import forget
-from millpond.stores.lmdb import inspection
+from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb.store import LmdbStore
 from millpond.telemetry.journal import Event
 
@@ -263,13 +263,13 @@ async def test_a_page_reads_what_it_shows_however_many_entries_there_are(project
     await operation.store.seed(answer(f"/items/{number}") for number in range(3000))
     with pytest.MonkeyPatch.context() as patch:
         read: list[int] = []
-        decode = inspection.decode_frame
+        decode = decode_frame
 
         def counted(frame: bytes) -> Entry | None:
             read.append(len(frame))
             return decode(frame)
 
-        patch.setattr(inspection, "decode_frame", counted)
+        patch.setattr("millpond.stores.lmdb.inspection.decode_frame", counted)
         await page_of(operation, "entries")
         assert len(read) <= ROWS + 1
         read.clear()

@@ -15,7 +15,10 @@ from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
 from millpond.dashboard.rendering import STATIC, parts_of, rendered
 from millpond.dashboard.routed.routes_page import RoutesPage
+from millpond.dashboard.stored.census import Counted
+from millpond.dashboard.stored.data_page import DataPage
 from millpond.dashboard.stored.entries_page import EntriesPage
+from millpond.dashboard.stored.tags_page import TagsPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -205,10 +208,13 @@ class Dashboard:
 
 
 def _pages() -> dict[str, DashboardPage]:
+    counted = Counted()
     return {
         "": Overview(),
         "routes": RoutesPage(),
         "entries": EntriesPage(),
+        "tags": TagsPage(counted),
+        "data": DataPage(counted),
     }
 
 

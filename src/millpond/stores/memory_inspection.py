@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,14 +44,17 @@ class MemoryInspection(StoreInspection):
 
     def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
         """The entries with these digests."""
-        by_digest = dict(self._sorted)
+        by_digest = {digest: key for bucket in self._buckets() for digest, key in bucket}
         return (_listed(self._entries[by_digest[one]]) for one in digests if one in by_digest)
 
     def listed(self, after: str = "", tag: str = "") -> Iterator[ListedEntry]:
         """The entries by their digests; see `StoreInspection`."""
         del tag
-        keys = self._sorted
-        return (_listed(self._entries[key]) for _, key in keys[bisect_right(keys, (after, "\U0010ffff")) :])
+        first = int(after[:2].ljust(2, "0"), 16)
+        for bucket in self._buckets()[first:]:
+            for digest, key in sorted(bucket):
+                if digest > after:
+                    yield _listed(self._entries[key])
 
     def named(self, key: str, build: str) -> ListedEntry | None:
         """The entry of a key."""
@@ -67,10 +69,13 @@ class MemoryInspection(StoreInspection):
         """The store in numbers."""
         return MemoryStats(len(self._entries), self._store.bytes)
 
-    @property
-    def _sorted(self) -> list[tuple[str, str]]:
-        """Digests and keys."""
-        return sorted((digest_of_key(key), key) for key in self._entries)
+    def _buckets(self) -> list[list[tuple[str, str]]]:
+        """Digests and keys, by the first byte: to sort all at once would stop the event loop meanwhile."""
+        buckets: list[list[tuple[str, str]]] = [[] for _ in range(256)]
+        for key in self._entries:
+            digest = digest_of_key(key)
+            buckets[int(digest[:2], 16)].append((digest, key))
+        return buckets
 
 
 def digest_of_key(key: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from millpond.dashboard.figures.built_routes import BuiltRoutes
 from millpond.dashboard.figures.route_hours import route_hours
 from millpond.dashboard.figures.sorting import Sorting
 from millpond.dashboard.figures.window import LENGTH, Window
 from millpond.dashboard.pages.dashboard_page import DashboardPage
-from millpond.dashboard.routed.built_routes import BuiltRoutes
 from millpond.dashboard.routed.route_page import route_context
 from millpond.dashboard.routed.route_row import MODES, route_rows
 from millpond.telemetry.minutes import MINUTE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.key import path_in
-from millpond.policy.tags import Named, is_own, named
+from millpond.policy.tags import Named, is_own
 from millpond.prerender.build_table import duration_cell
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ class EntryView:
         return [] if self.entry is None else [tag for tag in self.entry.tags if not is_own(tag)]
 
     @property
-    def route(self) -> str | None:
-        """The pattern of the route that has rendered it."""
-        if self.entry is None:
+    def origin(self) -> str | None:
+        """Of the route that has rendered it."""
+        if self.entry is None or self.entry.kind != "response":
             return None
-        return next((name for kind, name in map(named, self.entry.tags) if kind is Named.ROUTE), None)
+        return self.entry.key.split("\0")[1]
 
     @property
     def rank(self) -> tuple[int, str]:

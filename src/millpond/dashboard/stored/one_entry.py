@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from millpond.dashboard.pages.dashboard_page import Viewer
     from millpond.dashboard.stored.invalidation_times import TagInvalidated
     from millpond.policy.tags import TagRow
-    from millpond.prerender.plan import Plan
 
 _TAGS = 200
 
@@ -54,31 +53,30 @@ async def entry_context(viewer: Viewer, digest: str) -> dict[str, Any] | None:
     facts = {"view": view, "problem": None, "digest": digest, "generation": operated.store.generation()}
     if entry is None:
         return facts
+    plan = next((plan for plan in operated.plans() if plan.route.origin == view.origin), None)
+    route = None if plan is None else plan.route.pattern
     events = await asyncio.to_thread(operated.counting.journal.latest, now=now)
-    failing = next((cause for cause in viewer.failing() if view.route in cause.routes), None)
+    failing = next((cause for cause in viewer.failing() if route in cause.routes), None)
     return {
         **facts,
         "entry": entry,
-        "plan": _plan(view.route, operated),
+        "plan": plan,
+        "route": route,
         "key": " ".join(entry.key.split("\0")),
         "headers": shown_headers(entry),
         "body": preview_of(entry, visible=operated.development or operated.config.dashboard.bodies),
         "bodies": operated.development or operated.config.dashboard.bodies,
-        "tags": _tags(view, operated, invalidation_times(events, now)),
+        "tags": _tags(view, route, operated, invalidation_times(events, now)),
         "more_tags": max(0, len(entry.tags) - _TAGS),
         "failing": failing if view.state_text.endswith("refresh-failed") else None,
     }
 
 
-def _plan(route: str | None, operated: Operated) -> Plan | None:
-    return next((plan for plan in operated.plans() if plan.route.pattern == route), None)
-
-
-def _tags(view: EntryView, operated: Operated, times: dict[str, TagInvalidated]) -> list[EntryTag]:
+def _tags(view: EntryView, route: str | None, operated: Operated, times: dict[str, TagInvalidated]) -> list[EntryTag]:
     entry = view.entry
     if entry is None:
         return []
-    wholes = whole_tags(view.route or "", folders_in(entry.key), path_in(entry.key) or "")
+    wholes = whole_tags(route or "", folders_in(entry.key), path_in(entry.key) or "")
     found = [
         EntryTag(
             tag,
