@@ -98,9 +98,7 @@ class TagsPage(DashboardPage):
             return {**context, **empty, "problem": str(error)}
         events = await asyncio.to_thread(operated.counting.journal.latest, now=now)
         times = invalidation_times(events, now)
-        rows = await asyncio.to_thread(_rows, census, times, q, place=place)
-        rows.sort(key=SORTS["name"])
-        rows.sort(key=SORTS[sorting.key], reverse=sorting.descends)
+        rows = await asyncio.to_thread(_rows, census, times, q, sorting, place=place)
         begins = int(query["from"]) if query.get("from", "").isdecimal() and len(query["from"]) < 9 else 0
         ends = begins + ROWS
         return {
@@ -128,7 +126,9 @@ def render_seconds(operated: Operated) -> dict[str, float]:
     return found
 
 
-def _rows(census: Census, times: Mapping[str, TagInvalidated], q: str, *, place: bool) -> list[TagRowShown]:
+def _rows(
+    census: Census, times: Mapping[str, TagInvalidated], q: str, sorting: Sorting, *, place: bool
+) -> list[TagRowShown]:
     counts = dict(census.places if place else census.tags)
     for tag in census.rows:
         if is_own(tag) is place:
@@ -138,11 +138,13 @@ def _rows(census: Census, times: Mapping[str, TagInvalidated], q: str, *, place:
             if f"\0{tag}" not in census.places and not is_own(given_tag(tag)):
                 counts.setdefault(tag, TagCount())
     wanted = q.casefold()
-    return [
+    rows = [
         TagRowShown(tag, shown_tag(tag), count, census.rows.get(tag), times.get(shown_tag(tag)))
         for tag, count in counts.items()
         if not wanted or wanted in shown_tag(tag).casefold()
     ]
+    rows.sort(key=SORTS["name"])
+    return sorted(rows, key=SORTS[sorting.key], reverse=sorting.descends)
 
 
 def _useless(census: Census, times: Mapping[str, TagInvalidated], now: float) -> list[UselessInvalidation]:
