@@ -76,7 +76,7 @@ class Parsed:
 
     def __init__(self, html: str) -> None:
         root: Element = html5lib.parse(html, namespaceHTMLElements=False)
-        elements = [element for element in root.iter() if isinstance(element.tag, str)]
+        elements = [element for element in root.iter() if not callable(element.tag)]  # comments are
         self.shape = {(element.tag, tuple(sorted(element.attrib))) for element in elements}
         """The elements and the names of their attributes."""
         named = ("href", "src", "action", "{http://www.w3.org/1999/xlink}href")
@@ -119,9 +119,8 @@ async def fill(operation: Operation, texts: list[str]) -> list[str]:
             served="500",
         )
         journal.note(failure)
-        by = {"origin": "admin", "name": message[:90]}
-        told = Event(at=NOW - 1, kind="invalidation", text=message, tags=(message.lstrip("\0"),), place=message, **by)
-        journal.note(told)
+        told = Event(at=NOW - 1, kind="invalidation", text=message, tags=(message.lstrip("\0"),), place=message)
+        journal.note(replace(told, origin="admin", name=message[:90]))
     operation.counted(
         *((REQUESTS, 1, f"/{path}", "2xx", "hit", "fresh", "client") for path in paths[:20]),
         *((UPSTREAM_CALLS, 0.1, url, "GET", "200") for url in urls[:20]),

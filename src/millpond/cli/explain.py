@@ -32,7 +32,7 @@ def explain(
     which: Which = HERE,
     json: Json = False,
 ) -> int:
-    """Explain what a GET of a path returns, and why: the matching route, and the cache's answer by the build."""
+    """Explain what a GET of a path returns, and why: the matching route, and what the cache would answer."""
     named, asked = _told(path)
     with errors_as_json(json):
         app = open_project(which.entrypoint(named))
@@ -93,7 +93,8 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 
 def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "cache", f"{cache['answer']} ({cache['reason']}), by the entries of the build"
+    tag = f" {cache['tag']}" if cache.get("tag") else ""
+    yield "cache", f"{cache['answer']} ({cache['reason']}{tag}), by {cache['by']}"
     yield "key", cache["key"].replace("\0", " ")
     if not cache["stored"]:
         return

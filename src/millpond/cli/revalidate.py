@@ -17,6 +17,7 @@ from cyclopts import Parameter
 
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
 from millpond.cli.facts.stored import cache_of
+from millpond.cli.facts.unreached import unreached
 from millpond.cli.project import project_of
 from millpond.cli.terminal.console import errors_as_json, output, print_json, print_warning
 from millpond.cli.terminal.options import HERE, Json, Which
@@ -124,6 +125,8 @@ def _through_store(project: FoundProject, order: dict[str, Any]) -> _Report:
     unless = "" if declared is not None else " (no build tells which endpoints have @static)"
     checked = InvalidationOrder.of(order["tags"], order["paths"], order.get("type"), names)
     purges = _purges(about.config)
+    paths = {path: each.tags for path, each in zip(order["paths"], checked.paths, strict=True)}
+    missed = unreached(about.project, about.config.cache, checked.tags, paths)
 
     async def invalidate() -> _Report:
         store = chosen_store(about.project, about.config.cache, None, time.time)
@@ -131,7 +134,7 @@ def _through_store(project: FoundProject, order: dict[str, Any]) -> _Report:
         try:
             async with _acknowledged(purges):
                 done = checked.carry_out(store, purges, expire_after=expire_after)
-                return _Report(**done, warnings=[warning + unless for warning in checked.warnings])
+                return _Report(**done, warnings=[*(each + unless for each in checked.warnings), *missed])
         finally:
             await store.close()
 

@@ -12,12 +12,9 @@ from rich.filesize import decimal
 from starlette.routing import Match
 
 from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redirected_path
+from millpond.cli.facts.stored_answer import stored_answer
 from millpond.messages import one_of
-from millpond.policy.decision import Action, Reason
-from millpond.policy.freshness import age_of, judge
-from millpond.policy.tags import is_own
-from millpond.prerender.build_manifest import plans_of, read_entries
-from millpond.prerender.build_report import whole
+from millpond.prerender.build_manifest import plans_of
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
 from millpond.render.target import Target
@@ -62,7 +59,7 @@ class Explanation:
     remedies: list[str] = field(default_factory=list)
     """How to make a render read the frozen inputs again."""
     cache: dict[str, Any] | None = None
-    """What the cache would answer from the build's entries; None for a live path."""
+    """What the cache would answer, and by what that is known; None for a live path."""
     declined: list[str] = field(default_factory=list)
     """Routes that match the path but decline it."""
     nearest: list[str] = field(default_factory=list)
@@ -178,7 +175,7 @@ def _answered(
         explanation.mode, explanation.status = "static", 404
         explanation.rule = "404: dynamic_params=False, and params doesn't list the path"
     elif plan.caches(target.path):
-        explanation.cache = _cache(app, manifest, target, now)
+        explanation.cache = stored_answer(app, manifest, target, now)
         fresh = explanation.cache["revalidate"] if explanation.cache["stored"] else bool(route.config.revalidate)
         explanation.mode = "fresh" if fresh else "static"
         explanation.rule = _stored_rule(explanation, listed=target.path in plan.listed)
@@ -212,28 +209,6 @@ def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
     first = "rendered at build" if listed else "rendered at its first request, and stored"
     again = "; when it goes stale, rendered again in the background" if explanation.mode == "fresh" else ""
     return f"one answer for everybody: {first}{again}"
-
-
-def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: float) -> dict[str, Any]:
-    """What a server that has just started from the build would answer."""
-    entries = read_entries(app.project, manifest) if manifest is not None else iter(())
-    entry = next((entry for entry in entries if entry.key == target.key), None)
-    facts: dict[str, Any] = {"key": target.key, "stored": entry is not None}
-    if entry is None or manifest is None:
-        return {**facts, "answer": Action.MISS, "reason": Reason.COLD, "revalidate": None, "expire": None, "tags": []}
-    judgement = judge(entry, now, lambda tag: None, manifest.build)
-    stored = Action.HIT if judgement.fresh else Action.STALE
-    return {
-        **facts,
-        "answer": stored if judgement.servable else Action.MISS,
-        "reason": judgement.reason,
-        "status": entry.status,
-        "age": int(age_of(entry, now)),
-        "ttl": judgement.ttl,
-        "revalidate": whole(entry.revalidate, never=False),
-        "expire": whole(entry.expire),
-        "tags": [tag for tag in entry.tags if not is_own(tag)],
-    }
 
 
 def _declared_answer(explanation: Explanation, route: DeclaredRoute | None, match: Match) -> Explanation:
