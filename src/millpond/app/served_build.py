@@ -20,6 +20,7 @@ from millpond.prerender.build_manifest import (
     read_manifest,
 )
 from millpond.prerender.frozen_environment import drift
+from millpond.prerender.later_renders import rendered_since
 from millpond.prerender.path_listing import PathListing
 from millpond.prerender.plan import development_plans, live_plans, unbuilt_plans
 from millpond.prerender.sources.built_sources import edited_sources
@@ -151,5 +152,8 @@ def _check(context: AppContext, manifest: BuildManifest) -> None:
         log.warning("%s was edited after the build; its static answers are from before the edit", file)
     for source in edited_sources(context.project, manifest, context.config):
         log.warning("%s was edited after the build; static answers that use it are from before the edit", source)
-    for sentence in drift(context.project, manifest, os.environ):
+    again = frozenset[str]()
+    if not (context.development or context.isolated):
+        again = rendered_since(context.project, context.config.cache, manifest)
+    for sentence in drift(context.project, manifest, os.environ, again):
         environment_log.warning("%s", sentence)
