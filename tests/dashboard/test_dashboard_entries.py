@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from operated_project import NOW, Operation
 from page_text import PageText
 
+from engines import Engine, engine, settle
 from millpond import Millpond
 from millpond.dashboard.stored import entry_search
 from millpond.dashboard.stored.entry_search import ROWS
@@ -16,6 +17,7 @@ from millpond.policy.entry import Backoff, Entry
 from millpond.policy.key import data_key, response_key
 from millpond.policy.tags import own_tags
 from millpond.routes.imports import forget
+from millpond.stores.factory import chosen_store
 from millpond.stores.frame import decode_frame
 from millpond.stores.lmdb.store import LmdbStore
 from millpond.telemetry.journal import Event
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from millpond.stores.contract import Store
 
+__all__ = ["engine"]
 pytestmark = pytest.mark.anyio
 
 ROUTE = "app/items/[id]/route.py"
@@ -60,18 +62,23 @@ def project(tmp_path: Path) -> Iterator[Path]:
     forget(tmp_path)
 
 
-@pytest.fixture(params=["memory", "lmdb"])
+@pytest.fixture(params=["memory", "lmdb", "valkey"])
 async def operation(project: Path, request: pytest.FixtureRequest) -> AsyncIterator[Operation]:
-    """One with each store that a test can have in its own process."""
-    config: dict[str, object] = {"cache": {"store": request.param}}
+    """One with each kind of store."""
+    cache: dict[str, object] = {"store": request.param}
+    if request.param == "valkey":
+        found: Engine = request.getfixturevalue("engine")
+        client = found.client()
+        client.flushall()
+        settle(client, "dashboard")
+        cache = {"store": found.url, "prefix": "dashboard"}
     routes = Millpond(project / "app").own_routes
-    store: Store | None = None
-    operation = Operation(project, routes=routes, config=config, development=False)
-    if request.param == "lmdb":
-        folder = project / operation.operated.config.cache.path
-        store = LmdbStore(folder, max_bytes=2**26, clock=operation.clock)
-        operation = Operation(project, routes=routes, config=config, development=False, store=store)
+    operation = Operation(project, routes=routes, config={"cache": cache}, development=False)
+    if request.param != "memory":
+        config = operation.operated.config
+        store = chosen_store(project, config.cache, operation.operated.build, operation.clock)
         await store.open()
+        operation = Operation(project, routes=routes, config={"cache": cache}, development=False, store=store)
     await operation.plan()
     yield operation
     await operation.store.close()
