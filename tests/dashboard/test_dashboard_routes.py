@@ -10,6 +10,9 @@ from operated_project import NOW, Operation
 from page_text import PageText
 
 from millpond import Millpond
+from millpond.dashboard.pages.dashboard_page import Viewer
+from millpond.dashboard.rendering import parts_of
+from millpond.dashboard.routed.routes_page import RoutesPage
 from millpond.policy.entry import Entry
 from millpond.policy.key import response_key
 from millpond.routes.imports import forget
@@ -212,3 +215,21 @@ async def test_in_development_a_live_route_says_how_to_make_it_fresh(project: Pa
 @pytest.mark.parametrize("path", ["routes/-/nothing", "routes/prices", "routes/-prices", "routes/-/items/[id"])
 async def test_what_is_no_route_is_404(project: Path, path: str) -> None:
     await page_of(await operation_of(project), path, status=404)
+
+
+async def test_parts_of_a_route_are_live_at_its_own_address(project: Path) -> None:
+    operation = await operation_of(project)
+    async with operation.client() as client:
+        page = (await client.get("/_millpond/routes/-/items/%5Bid%5D")).text
+    assert 'data-live-url="/_millpond/live?page=routes/-/items/%5Bid%5D"' in page
+    viewer, pages = Viewer("/_millpond", None, operation.operated), RoutesPage()
+    found = await pages.context(viewer, "-/items/[id]", {})
+    assert found is not None
+    context = {**viewer.frame("routes"), "below": "-/items/[id]", **found}
+    parts = parts_of(pages.template_for("-/items/[id]"), context)
+    assert parts["error"].endswith("</div>")
+    assert "TypeError" not in parts["error"]
+    operation.counting.journal.note(failure("/items/[id]", "/items/1"))
+    found = await pages.context(viewer, "-/items/[id]", {})
+    assert found is not None
+    assert "TypeError" in parts_of(pages.template_for("-/items/[id]"), {**context, **found})["error"]
