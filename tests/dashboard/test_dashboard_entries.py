@@ -143,6 +143,12 @@ async def test_entries_are_found_by_path_url_tag_kind_and_state(
     assert sorted(row[0] for row in page.rows[1:]) == names
 
 
+async def test_the_entry_of_a_path_comes_first(operation: Operation) -> None:
+    await operation.store.seed(answer(f"/items/1{number}", rendered_at=NOW - 100) for number in range(20))
+    await operation.store.commit(answer("/items/1"))
+    assert (await page_of(operation, "entries?q=/items/1")).first_cells()[0] == "/items/1"
+
+
 async def test_an_entry_is_found_by_the_beginning_of_its_id(operation: Operation) -> None:
     for number in range(200):
         await operation.store.commit(answer(f"/items/{number}"))

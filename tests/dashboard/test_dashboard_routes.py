@@ -6,6 +6,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from operated_project import NOW, Operation
 from page_text import PageText
 
@@ -147,8 +148,11 @@ async def test_a_route_that_is_declared_in_code_is_listed_once_it_was_asked_for(
 async def test_the_last_failure_of_a_route_is_shown_with_folded_libraries(project: Path) -> None:
     operation = await operation_of(project)
     operation.counting.journal.note(failure("/", "/", 54))
-    operation.counting.journal.note(failure("/items/[id]", "/items/1"))
+    elsewhere = failure("/items/[id]", "/items/1")
+    operation.counting.journal.note(replace(elsewhere, frames=(Frame("other.py:1", "f", "x", own=True),)))
     page = await page_of(operation, "routes/-/")
+    assert "54 times" in page.text
+    assert "other.py" not in page.text
     assert "TypeError at shop/prices.py:8" in page.text
     assert "… 2 frames of libraries" in page.text
     assert 'File "shop/prices.py", line 8, in price return x // 100' in page.text
@@ -174,6 +178,8 @@ async def test_a_route_says_what_a_request_gets_now(project: Path) -> None:
     )
     await operation.store.commit(entry)
     page = await page_of(operation, "routes/-/")
+    [link] = [link for link in page.links if "/entries/" in link]
+    assert "content-type: text/plain" in (await page_of(operation, link.removeprefix("/_millpond/"))).text
     assert "Decision hit the answer of" in page.text
     assert "content-type: text/plain" in page.text
     operation.store.invalidate(["products"], expire_after=None)

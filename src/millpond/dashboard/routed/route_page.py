@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.dashboard.figures import charts
-from millpond.dashboard.figures.failing import folded
+from millpond.dashboard.figures.failing import failing_now, folded
 from millpond.dashboard.figures.route_hours import render_runs
 from millpond.dashboard.figures.tens import tens
 from millpond.dashboard.routed.fresh_hint import fresh_hint
 from millpond.dashboard.routed.source_lines import source_around
 from millpond.dashboard.stored.entry_body import shown_headers
-from millpond.errors import Place
+from millpond.dashboard.stored.store_reader import read_store
+from millpond.errors import Place, StoreError
 from millpond.policy.freshness import age_of, judge
 from millpond.policy.key import response_key
 from millpond.policy.tags import is_own
@@ -20,6 +21,7 @@ from millpond.policy.tags import is_own
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from millpond.dashboard.figures.failing import Failing
     from millpond.dashboard.figures.window import Window
     from millpond.dashboard.operated import Operated
     from millpond.dashboard.pages.dashboard_page import Viewer
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from millpond.policy.freshness import Judgement
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.input_records import InputRecord
+    from millpond.stores.maintenance_contract import ListedEntry
 
 _RUNS, _TAGS, _SHOWN = 12, 20, 20
 
@@ -64,7 +67,8 @@ async def route_context(
     operated = viewer.operated
     now = operated.clock()
     plan, times = row.plan, window.times()
-    entry = await _only_entry(row, operated)
+    listed = await _only_entry(row, operated)
+    entry = None if listed is None else listed.entry
     source = (
         []
         if plan is None or not operated.development
@@ -73,7 +77,7 @@ async def route_context(
     hint = None
     if plan is not None and operated.development:
         hint = fresh_hint(plan, cache_components=operated.config.cache_components)
-    cause = row.failing
+    cause = await asyncio.to_thread(_own_failure, row, operated, now)
     return {
         "row": row,
         "meaning": MEANINGS.get((row.mode, row.glyph), "run for each request"),
@@ -86,11 +90,12 @@ async def route_context(
         "reads": _reads(row),
         "answer": None if entry is None else _answer(entry, operated, now),
         "headers": [] if entry is None else shown_headers(entry),
+        "digest": None if listed is None else listed.digest,
         "has_one_path": plan is not None and not plan.route.params,
         "source": source,
         "hint": hint,
         "cause": cause,
-        "others": [] if cause is None else [each for each in cause.routes if each != row.pattern],
+        "others": [] if row.failing is None else [each for each in row.failing.routes if each != row.pattern],
         "traceback": [] if cause is None else folded(cause.event.frames),
         "states": row.states,
         "requests_chart": charts.stacked(row.hour.states, times),
@@ -101,11 +106,25 @@ async def route_context(
     }
 
 
-async def _only_entry(row: RouteRow, operated: Operated) -> Entry | None:
+async def _only_entry(row: RouteRow, operated: Operated) -> ListedEntry | None:
+    """That of a route without parameters."""
     plan = row.plan
     if plan is None or plan.route.params or not plan.static:
         return None
-    return await operated.store.get(response_key(plan.route.origin, row.pattern))
+    key = response_key(plan.route.origin, row.pattern)
+    try:
+        return await read_store(operated, lambda store: store.named(key, operated.build))
+    except StoreError:  # the pages about what is stored say so
+        return None
+
+
+def _own_failure(row: RouteRow, operated: Operated, now: float) -> Failing | None:
+    """Why the route fails, as it was seen there: of one cause each route has a traceback of its own."""
+    if row.failing is None:
+        return None
+    events = operated.counting.journal.latest(now=now)
+    own = failing_now(event for event in events if event.route == row.pattern or event.kind == "deploy")
+    return next((cause for cause in own if cause.place == row.failing.place), row.failing)
 
 
 def _answer(entry: Entry, operated: Operated, now: float) -> AnswerNow:

@@ -71,7 +71,7 @@ class EntriesFound:
 
 
 def found_entries(store: StoreInspection, query: EntryQuery, operated: Operated) -> EntriesFound:
-    """The entries of one page, what needs attention first; it runs in a thread.
+    """The entries of one page, what was named first, then what needs attention; it runs in a thread.
 
     The entry of a path that is given in full, and those whose ids begin with what is given, are found by the index.
     Everything else is looked for among all entries in the order of their digests.
@@ -106,7 +106,7 @@ def found_entries(store: StoreInspection, query: EntryQuery, operated: Operated)
                 names[view.name] = view
     else:
         found.after = ""
-    found.rows.sort(key=_rank)
+    found.rows.sort(key=lambda view: (view.listed.digest not in seen, view.rank))
     if not found.rows and not found.after and query.q:
         close = difflib.get_close_matches(query.q, names, n=_NEAREST)
         found.nearest = [names[name] for name in close]
@@ -150,7 +150,3 @@ def _answering(plans: Sequence[Plan], given: str) -> tuple[Plan | None, Target |
         return None, None
     plan, listed = taken
     return plan, Target.of(plan.route, listed.segments, listed.params, query_string)
-
-
-def _rank(view: EntryView) -> tuple[int, str]:
-    return view.rank
