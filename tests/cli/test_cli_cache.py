@@ -79,7 +79,7 @@ def test_ls_lists_what_the_build_and_the_requests_have_stored(pond: Pond) -> Non
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0].split() == ["Entry", "Kind", "Size", "Age", "State", "Lifetime", "Gen", "Hits", "Id", "Tags"]
-    assert sorted(line.split()[0] for line in lines[1:]) == ["/items/1", "/items/2", "/stock/north", "function"]
+    assert sorted(line.split()[0] for line in lines[1:]) == ["/items/1", "/items/2", "/stock/north", "count()"]
     stock = next(line for line in lines if line.startswith("/stock/north"))
     assert " response " in stock
     assert " fresh " in stock
@@ -101,6 +101,7 @@ def test_ls_as_json_has_all_facts(pond: Pond) -> None:
         "route": "/items/[id]",
         "path": "/items/1",
         "variant": None,
+        "label": None,
         "status": 200,
         "revalidate": 60,
         "expire": 31536000,

@@ -41,6 +41,7 @@ entries = st.builds(
     jitter=st.floats(0, 1, exclude_max=True),
     backoff=st.none() | st.builds(Backoff, times, st.floats(0, 30), st.integers(0, 2**63 - 1)),
     came=st.none() | st.builds(Came, times, st.text(max_size=5), st.text(max_size=20), st.lists(hops).map(tuple)),
+    label=st.text(max_size=20),
 )
 
 ENTRY = Entry(
@@ -79,9 +80,9 @@ def test_what_comes_out_is_as_immutable_as_what_went_in() -> None:
 
 def test_these_bytes_are_this_entry_until_the_version_changes() -> None:
     frame = (
-        b"MLPD\x05\x00\x00\x00\x2c\x00\x00\x00\x00\x00\x00\x00\x00\x24\xb5\x70\x09"
-        b"\xdc\x00\x10\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2"
-        b"\xc0\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\x00"
+        b"MLPD\x06\x00\x00\x00\x2d\x00\x00\x00\x00\x00\x00\x00\x00\x6d\xf4\x36\x9e"
+        b"\xdc\x00\x11\xa0\xa8response\xcc\xc8\x90\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\xc0\x90\x00\xa0\xc0\xc2"
+        b"\xc0\xa0\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xc0\x00"
     )
     entry = Entry(key="", status=200, headers=(), body=b"", rendered_at=0.0, revalidate=None, expire=None)
     assert encode_frame(entry) == frame
@@ -128,6 +129,7 @@ def head_of(entry: Entry) -> list[object]:
         None,
         entry.short_lived,
         None,
+        entry.label,
         entry.jitter,
         entry.client_stale,
         len(entry.body),
@@ -213,7 +215,7 @@ def test_entries_of_one_route_share_what_is_the_same_in_them() -> None:
     assert one.tags[0] is other.tags[0]
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 7, 255])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 5, 6, 255])
 def test_a_frame_of_another_version_is_a_miss(version: int) -> None:
     assert decode_frame(framed(msgspec.msgpack.encode(head_of(ENTRY)), version=version)) is None
 

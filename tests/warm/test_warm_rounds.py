@@ -133,8 +133,14 @@ class Stored(StoreInspection):
     def entries(self) -> Iterator[ListedEntry]:
         return iter(self._listed)
 
-    def show(self, key: str) -> ListedEntry | None:
+    def named(self, key: str, build: str) -> ListedEntry | None:
         return next((listed for listed in self._listed if listed.entry is not None and listed.entry.key == key), None)
+
+    def listed(self, after: str = "", tag: str = "") -> Iterator[ListedEntry]:
+        return iter(self._listed)
+
+    def rows(self) -> list[tuple[str, TagRow]]:
+        return []
 
     def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
         return iter(())

@@ -21,6 +21,7 @@ from millpond.prerender.build_manifest import (
 )
 from millpond.prerender.fingerprints.shared_answers import shared_fingerprints, under_shared_keys
 from millpond.prerender.frozen_environment import drift
+from millpond.prerender.later_renders import rendered_since
 from millpond.prerender.path_listing import PathListing
 from millpond.prerender.plan import development_plans, live_plans, unbuilt_plans
 from millpond.prerender.sources.built_sources import edited_sources
@@ -172,6 +173,10 @@ def _check(context: AppContext, manifest: BuildManifest) -> tuple[tuple[str, ...
     for source in sources:
         log.warning("%s was edited after the build; static answers that use it are from before the edit", source)
     drifted = tuple(drift(context.project, manifest, os.environ))
-    for sentence in drifted:
+    again = frozenset[str]()
+    if drifted and not (context.development or context.isolated):
+        again = rendered_since(context.project, context.config.cache, manifest)
+    told = tuple(drift(context.project, manifest, os.environ, again))
+    for sentence in told:
         environment_log.warning("%s", sentence)
-    return drifted, not (edited or sources or drifted)
+    return told, not (edited or sources or drifted)

@@ -68,6 +68,8 @@ class Filled(NamedTuple):
     came: Came | None = None
     jitter: float | None = None
     """The share of the lifetime by which it may go stale earlier; None: the configuration's."""
+    label: str = ""
+    """What people call it."""
 
 
 def checked_soft_timeout(seconds: float | None, function: str) -> float | None:
@@ -160,6 +162,7 @@ class DataRead(Read):
             client_stale=filled.client_stale,
             came=filled.came,
             jitter=drawn_jitter(self.cache.jitter if filled.jitter is None else filled.jitter, self.key, run.began),
+            label=filled.label,
         )
         return Made(entry, self._fate(filled, run))
 

@@ -43,7 +43,7 @@ def explain(
     which: Which = HERE,
     json: Json = False,
 ) -> int:
-    """Explain what a GET of a path returns, and why: the matching route, and the cache's answer by the build."""
+    """Explain what a GET of a path returns, and why: the matching route, and what the cache would answer."""
     named, asked = _told(path)
     headers = _headers(host, header or [])
     with errors_as_json(json):
@@ -125,8 +125,9 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 
 def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    by = "entries of the build" if cache["build"] is None else f"store, where build {cache['build']} has left it"
-    yield "cache", f"{cache['answer']} ({cache['reason']}), by the {by}"
+    tag = f" {cache['tag']}" if cache.get("tag") else ""
+    left = "" if cache["build"] is None else f", where build {cache['build']} has left it"
+    yield "cache", f"{cache['answer']} ({cache['reason']}{tag}), by {cache['by']}{left}"
     yield "key", cache["key"].replace("\0", " ")
     if not cache["stored"]:
         return

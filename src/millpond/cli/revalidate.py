@@ -8,12 +8,14 @@ import msgspec
 from cyclopts import Parameter
 
 from millpond.cache.invalidation_order import InvalidationOrder, OrderBody
+from millpond.cli.facts.unreached import unreached
 from millpond.cli.project import project_of
 from millpond.cli.terminal.console import errors_as_json, output, print_json, print_warning
 from millpond.cli.terminal.options import HERE, Json, Which
 from millpond.client.attempts import tried
 from millpond.client.blocking_client import RETRIES, TIMEOUT
 from millpond.client.found import endpoint_way
+from millpond.client.project_names import project_names
 from millpond.client.store_way import StoreWay
 from millpond.errors import UsageError
 from millpond.messages import counted
@@ -53,8 +55,10 @@ def revalidate(
     """Invalidate tags and paths. Running servers see it at their next request; nothing is rendered before that."""
     with errors_as_json(json):
         order = _order(tag or [], path or [], type, profile, expire, host)
-        way = _way(project_of(which.entrypoint()), url, secret_env)
+        project = project_of(which.entrypoint())
+        way, missed = _way(project, url, secret_env), [] if url is not None else _missed(project, order)
         report = tried(lambda seconds: way.carry_out(order, seconds), TIMEOUT, RETRIES)
+        report.warnings.extend(missed)
     if json:
         print_json(msgspec.to_builtins(report))
         return 0
@@ -85,6 +89,14 @@ def _order(
     if not paths and kind is not None:
         raise UsageError("--type is for paths.")
     return OrderBody(tags=good, paths=paths, type=kind, profile=profile, expire=expire, host=host)
+
+
+def _missed(project: FoundProject, order: OrderBody) -> list[str]:
+    """What is told of tags and paths that nothing in the project's store has."""
+    names, _ = project_names(project.folder, project.app_dir, project.config) if order.paths else (None, "")
+    checked = InvalidationOrder.of(order.tags, order.paths, order.type, names, order.host)
+    paths = {path: each.tags for path, each in zip(order.paths, checked.paths, strict=True)}
+    return unreached(project.folder, project.config.cache, checked.tags, paths)
 
 
 def _way(project: FoundProject, url: str | None, secret_env: str | None) -> Way:

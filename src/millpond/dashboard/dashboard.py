@@ -23,6 +23,11 @@ from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
 from millpond.dashboard.pages.timeline import Timeline
 from millpond.dashboard.rendering import STATIC, parts_of, rendered
+from millpond.dashboard.routed.routes_page import RoutesPage
+from millpond.dashboard.stored.census import Counted
+from millpond.dashboard.stored.data_page import DataPage
+from millpond.dashboard.stored.entries_page import EntriesPage
+from millpond.dashboard.stored.tags_page import TagsPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -125,7 +130,7 @@ class Dashboard:
         found = await page.context(viewer, rest, dict(request.query_params))
         if found is None:
             raise _Refused(404, "There is no such page.")
-        return rendered(page.template, {**viewer.frame(first), **found})
+        return rendered(page.template_for(rest), {**viewer.frame(first), "below": rest, **found})
 
     async def _login(self, request: Request, base: str) -> Response:
         if self._sessions is None:
@@ -212,7 +217,7 @@ class Dashboard:
             found = await page.context(viewer, rest, {})
             if found is None:
                 return
-            for part, html in parts_of(page.template, {**viewer.frame(name), **found}).items():
+            for part, html in parts_of(page.template_for(rest), {**viewer.frame(name), "below": rest, **found}).items():
                 if sent.get(part) != html:
                     if part in sent or part == "updated":
                         data = "\n".join(f"data: {line}" for line in html.splitlines())
@@ -226,9 +231,13 @@ class Dashboard:
 
 def pages_of(operated: Operated) -> Mapping[str, DashboardPage]:
     """All pages, by their names in paths."""
-    acts = Acts(operated)
+    acts, counted = Acts(operated), Counted()
     return {
         "": Overview(),
+        "routes": RoutesPage(),
+        "entries": EntriesPage(),
+        "tags": TagsPage(counted),
+        "data": DataPage(counted),
         "timeline": Timeline(),
         "crons": Crons(acts),
         "hosts": Hosts(),

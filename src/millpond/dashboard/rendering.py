@@ -6,6 +6,7 @@ import hashlib
 import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -45,13 +46,33 @@ def _time(at: float) -> Markup:
 
 def _soft(text: str) -> Markup:
     """A path that may be broken after each slash."""
-    return Markup("<wbr>").join(escape(part) for part in text.replace("/", "/\0").split("\0"))
+    return Markup("<wbr>").join(escape(_finalized(part)) for part in re.split("(?<=/)", text))
+
+
+def _url_part(text: str) -> str:
+    """A text in a URL, whatever characters it has."""
+    return quote(text, safe="/", errors="replace")
+
+
+_UNSEEN = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
+    **dict.fromkeys((0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
+    **dict.fromkeys((0x200E, 0x200F, 0x061C, 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)), 0xFFFD),
+}
+
+
+def _finalized(value: object) -> object:
+    """What is written into a page: no characters that HTML can't have, or that turn the order of others around."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return value if value.isascii() and value.isprintable() else value.translate(_UNSEEN)
+    return value
 
 
 _environment = Environment(
     loader=PackageLoader("millpond.dashboard"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=_finalized,
     trim_blocks=True,
     lstrip_blocks=True,
 )
@@ -65,11 +86,13 @@ _environment.filters.update(
     minute=formats.minute,
     day=formats.day,
     soft=_soft,
+    urlencode=_url_part,
 )
 _environment.globals.update(
     static={name: _static_name(name) for name in ("style.css", "icon.svg", "live.js")},
     percent=formats.percent,
     spark=charts.spark,
+    outcomes={"new": "stored first", "changed": "changed", "unchanged": "the same", "turned-dynamic": "turned live"},
 )
 
 

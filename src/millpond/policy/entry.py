@@ -80,6 +80,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """Of fetched data; None for other kinds."""
     jitter: float = 0.0
     """The share of `revalidate` by which it goes stale earlier, drawn when it was made."""
+    label: str = ""
+    """What people call it: the method and URL of fetched data, a function with its arguments; "" for other kinds."""
 
     @property
     def lifetime(self) -> Lifetime:
@@ -93,7 +95,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     @property
     def size(self) -> int:
         """Bytes that a bounded store counts for the entry."""
-        size = len(self.key) + len(self.body) + sum(map(len, self.tags)) + 200
+        size = len(self.key) + len(self.body) + sum(map(len, self.tags)) + len(self.label) + 200
         for name, value in self.headers:  # plain loops: each commit asks a few times
             size += len(name) + len(value)
         return size if self.came is None or not self.came.hops else size + _size_of(self.came)

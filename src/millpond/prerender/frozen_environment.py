@@ -10,10 +10,11 @@ from millpond.config.project.build_output import OUTPUT
 from millpond.errors import Place
 from millpond.observe.environment_variables import EVERY_VARIABLE
 from millpond.policy.allowance import InputKind
+from millpond.policy.key import response_key
 from millpond.prerender.build_manifest import key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from millpond.prerender.build_manifest import BuildManifest, RouteRecord
@@ -40,8 +41,17 @@ def fingerprints(
     return {name: fingerprint(key, name, environ.get(name)) for name in sorted(set(_variables(inputs)))}
 
 
-def drift(project: Path, manifest: BuildManifest, environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable whose value isn't the build's, naming the answers that hold it."""
+def drift(
+    project: Path, manifest: BuildManifest, environ: Mapping[str, str], again: Container[str] = frozenset()
+) -> list[str]:
+    """A sentence for each variable whose value isn't the build's, naming the answers that hold it.
+
+    Args:
+        project: the folder of the project.
+        manifest: the build's.
+        environ: the environment of the server.
+        again: the keys of answers that were rendered again after the build (`later_renders.py`), which hold it no more.
+    """
     if not manifest.environment:
         return []
     path = project / OUTPUT / key_name(manifest)
@@ -54,10 +64,12 @@ def drift(project: Path, manifest: BuildManifest, environ: Mapping[str, str]) ->
         for name, former in manifest.environment.items()
         if not hmac.compare_digest(former, fingerprint(key, name, environ.get(name)))
     }
+    holders = {name: list(_holders(manifest, name, again)) for name in changed}
     return [
         f"{name} {change} at build. Until they are rendered again, the build's value is in "
-        f"{', '.join(_holders(manifest, name))}. Build with the server's environment, or read it in a live route."
+        f"{', '.join(holders[name])}. Build with the server's environment, or read it in a live route."
         for name, change in changed.items()
+        if holders[name]
     ]
 
 
@@ -67,17 +79,24 @@ def _change(key: bytes, name: str, former: str, value: str | None) -> str:
     return "is set here, and wasn't" if former == fingerprint(key, name, None) else "isn't what it was"
 
 
-def _holders(manifest: BuildManifest, name: str) -> Iterator[str]:
-    """The routes that have read a variable, and where; functions that have, with the routes that use them."""
+def _holders(manifest: BuildManifest, name: str, again: Container[str]) -> Iterator[str]:
+    """The routes with answers that hold a variable, and where they have read it; functions, and who uses them."""
     for route in manifest.routes:
-        places = [str(Place(*record.place)) for record in route.inputs if name in _variables([record])]
-        if places:
+        numbers = [number for number, record in enumerate(route.inputs) if name in _variables([record])]
+        places = [str(Place(*route.inputs[number].place)) for number in numbers]
+        if places and not _is_rendered_again(route, numbers, again):
             yield f"{route.pattern} ({', '.join(places)})"
     for function in manifest.functions:
         places = [str(Place(*record.place)) for record in function.inputs if name in _variables([record])]
         if places:
             used = f", used by {', '.join(function.routes)}" if function.routes else ""
             yield f"{function.label} ({', '.join(places)}{used})"
+
+
+def _is_rendered_again(route: RouteRecord, numbers: Sequence[int], again: Container[str]) -> bool:
+    """Whether all answers of the build that some of a route's inputs are in were rendered again."""
+    paths = [path for path in route.paths if not set(numbers).isdisjoint(path.inputs)]
+    return bool(paths) and all(response_key(route.origin, path.path) in again for path in paths)
 
 
 def _variables(inputs: Iterable[InputRecord]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from millpond.policy.entry import Backoff, Came, Entry, EntryKind
 from millpond.policy.http.coding import varies_by_coding
 
 _MAGIC = b"MLPD"
-FRAME_VERSION = 5
+FRAME_VERSION = 6
 """Of the frames, and of what stands in them: an entry with keys or tags of another spelling would never be found."""
 _PACKED_SIZES = range(512, 8 * 1024)
 """Bytes of a body that is deflated: in 4 to 30 µs, and in half of that on the way back. A larger one has pages of its
@@ -42,6 +42,7 @@ class _Head(msgspec.Struct, array_like=True):
     backoff: Backoff | None
     short_lived: bool
     came: Came | None
+    label: str
     jitter: Annotated[float, msgspec.Meta(ge=0, lt=1)]
     client_stale: float | None
     size: Annotated[int, msgspec.Meta(ge=0)]
@@ -68,6 +69,7 @@ def encode_frame(entry: Entry) -> bytes:
         entry.backoff,
         entry.short_lived,
         entry.came,
+        entry.label,
         entry.jitter,
         entry.client_stale,
         len(entry.body),
@@ -123,6 +125,7 @@ def decode_frame(frame: bytes) -> Entry | None:
         came=head.came,
         jitter=head.jitter,
         client_stale=head.client_stale,
+        label=head.label,
     )
 
 

@@ -77,12 +77,25 @@ class StoreInspection(OpenedStore, Protocol):
         """Every entry that is there now, those that can't be read included."""
 
     @abstractmethod
-    def show(self, key: str) -> ListedEntry | None:
-        """The entry of a key that several builds use, if there is one."""
-
-    @abstractmethod
     def found(self, digests: Sequence[str]) -> Iterator[ListedEntry]:
         """The entries with these digests, in this order; those that aren't there any more are left out."""
+
+    @abstractmethod
+    def listed(self, after: str = "", tag: str = "") -> Iterator[ListedEntry]:
+        """The entries by their digests, one by one.
+
+        Args:
+            after: only those behind this digest, or behind the beginning of one.
+            tag: may leave out entries that haven't got this tag, where the store can tell without reading them.
+        """
+
+    @abstractmethod
+    def named(self, key: str, build: str) -> ListedEntry | None:
+        """The entry of a key, as the servers of a build see it: its own, or one that builds share."""
+
+    @abstractmethod
+    def rows(self) -> list[tuple[str, TagRow]]:
+        """Every invalidated tag with its row, except for rows that were pruned."""
 
     @abstractmethod
     def stats(self) -> StoreStats:

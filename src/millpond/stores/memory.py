@@ -241,6 +241,16 @@ class MemoryStore:
         """How full it is."""
         return StoreFigures(self._queues.bytes, self._max_bytes, len(self._entries))
 
+    @property
+    def bytes(self) -> int:
+        """What all entries count."""
+        return self._queues.bytes
+
+    def rows(self) -> list[tuple[str, TagRow]]:
+        """Every invalidated tag with its row, except for rows that were pruned."""
+        with self._lock:
+            return list(self._rows.items())
+
     # Everything below is called by a holder of the lock.
 
     def _replay_reads(self) -> None:

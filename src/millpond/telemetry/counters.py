@@ -207,11 +207,17 @@ class Counters:
             self._left = {}
 
     def _made(self, among: dict[Series, T], series: Series, make: Callable[[], T]) -> T:
-        values = tuple(value[:_LONGEST_VALUE] for value in series.values)
+        values = tuple(map(_attribute, series.values))
         with self._lock:
             if len(self._tallies) + len(self._distributions) >= self._most:
                 values = (OTHER,) * len(values)
             return among.setdefault(Series(series.name, values), make())
+
+
+def _attribute(value: str) -> str:
+    """A value that can be written down: bounded, one line, and without lone surrogates, which file names may have."""
+    value = value[:_LONGEST_VALUE].replace("\n", " ")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def bounds_of(instrument: Instrument) -> tuple[float, ...]:

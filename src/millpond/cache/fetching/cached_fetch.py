@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from millpond.cache.data import Filled, error_of
 from millpond.cache.fetching.exchange import learn
 from millpond.cache.fetching.fetch_key import NOT_IN_KEY, key_of
+from millpond.cache.fetching.fetch_label import fetch_label
 from millpond.cache.fetching.fetch_read import FetchRead
 from millpond.cache.fetching.kept_answer import answer_of
 from millpond.cache.fetching.upstream import hooked, late
@@ -118,6 +119,7 @@ class CachedFetch(NamedTuple):
             tags=self.tags,
             storable=storable,
             came=answer.came,
+            label=fetch_label(f"{self.exchange.request.method} {redacted(self.exchange.request.url)}"),
         )
 
     async def _obtained(self, read: FetchRead) -> Obtained:

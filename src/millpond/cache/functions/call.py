@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millpond.cache.data import Filled, error_of
+from millpond.cache.functions.call_label import call_label
 from millpond.cache.functions.counted_fill import CountedFill
 from millpond.cache.functions.fill_scope import FillScope
 from millpond.cache.functions.values import Undecodable
@@ -253,6 +254,7 @@ class Call:
             short_lived=told.short_lived,
             jitter=self._jitter(scope),
             client_stale=told.client_stale,
+            label=call_label(definition.name, definition.arguments_of(self.args, self.kwargs)),
         )
 
     def _jitter(self, scope: FillScope) -> float | None:

@@ -118,6 +118,10 @@ class Definition:
         arguments = self._arguments(self._call_arguments.by_name(args, kwargs))
         return data_key("function", self._identity, self._captured(), arguments)
 
+    def arguments_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
+        """The arguments of a call by name, with defaults."""
+        return self._call_arguments.by_name(args, kwargs)
+
     @functools.cached_property
     def codec(self) -> Codec:
         return codec_of(self.function)

@@ -13,16 +13,12 @@ from starlette.routing import Match
 
 from millpond.cli.facts.configured_routes import why_endpoint
 from millpond.cli.facts.declared_routes import WEBSOCKET, declared_route, redirected_path
-from millpond.errors import StoreError
+from millpond.cli.facts.stored_answer import stored_answer
 from millpond.messages import one_of
-from millpond.policy.decision import Action, Reason
-from millpond.policy.freshness import age_of, judge
 from millpond.policy.http.headers import has
 from millpond.policy.request.path_spelling import decoded
-from millpond.policy.tags import is_own
 from millpond.policy.variants.variation import NoVariant
-from millpond.prerender.build_manifest import plans_of, read_entries
-from millpond.prerender.build_report import whole
+from millpond.prerender.build_manifest import plans_of
 from millpond.prerender.fingerprints.shared_answers import shared_fingerprints
 from millpond.prerender.frozen_inputs import remedies
 from millpond.prerender.plan import plan_table, plan_taking, unbuilt_plans
@@ -34,16 +30,14 @@ from millpond.serve.configured.redirects import Redirects
 from millpond.serve.matching.base_path import OUTSIDE, enter_base_path
 from millpond.serve.matching.matcher import EarlyAnswer, Matcher
 from millpond.serve.matching.request_path import below_root
-from millpond.stores.factory import inspection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from millpond.app import Millpond
     from millpond.cli.facts.declared_routes import DeclaredRoute
     from millpond.config import RevalidateEndpointConfig
-    from millpond.policy.entry import Entry, Headers
-    from millpond.policy.tags import TagRow
+    from millpond.policy.entry import Headers
     from millpond.prerender.build_manifest import BuildManifest
     from millpond.prerender.plan import Plan
 
@@ -78,7 +72,7 @@ class Explanation:
     remedies: list[str] = field(default_factory=list)
     """How to make a render read the frozen inputs again."""
     cache: dict[str, Any] | None = None
-    """What the cache would answer from the build's entries; None for a live path."""
+    """What the cache would answer, and by what that is known; None for a live path."""
     declined: list[str] = field(default_factory=list)
     """Routes that match the path but decline it."""
     nearest: list[str] = field(default_factory=list)
@@ -248,7 +242,7 @@ def _answered(
         explanation.mode, explanation.status = "static", 404
         explanation.rule = "404: dynamic_params=False, and params doesn't list the path"
     elif plan.caches(target.path):
-        explanation.cache = _cache(app, manifest, target, now)
+        explanation.cache = stored_answer(app, manifest, target, now)
         fresh = explanation.cache["revalidate"] if explanation.cache["stored"] else bool(route.config.revalidate)
         explanation.mode = "fresh" if fresh else "static"
         explanation.rule = _stored_rule(explanation, listed=_is_built(manifest, target))
@@ -294,54 +288,6 @@ def _stored_rule(explanation: Explanation, *, listed: bool) -> str:
     again = "; when it goes stale, rendered again in the background" if explanation.mode == "fresh" else ""
     whom = "everybody" if explanation.variant is None else f"everybody with {explanation.variant}"
     return f"one answer for {whom}: {first}{again}"
-
-
-def _cache(app: Millpond, manifest: BuildManifest | None, target: Target, now: float) -> dict[str, Any]:
-    """What a server that has just started from the build would answer."""
-    key = target.unshared_key
-    entries = read_entries(app.project, manifest) if manifest is not None else iter(())
-    entry = next((entry for entry in entries if entry.key == key), None)
-    row_of: Callable[[str], TagRow | None] = _never_invalidated
-    facts: dict[str, Any] = {"key": target.key, "stored": entry is not None, "build": None}
-    if entry is None and target.fingerprint:
-        entry, row_of = _left_in_store(app, target.key)
-        facts = {**facts, "stored": entry is not None, "build": None if entry is None else entry.build}
-    if entry is None or manifest is None:
-        ages = dict.fromkeys(("revalidate", "expire", "stale_after"))
-        return {**facts, "answer": Action.MISS, "reason": Reason.COLD, **ages, "tags": []}
-    judgement = judge(entry, now, row_of, manifest.build)
-    stored = Action.HIT if judgement.fresh else Action.STALE
-    return {
-        **facts,
-        "answer": stored if judgement.servable else Action.MISS,
-        "reason": judgement.reason,
-        "status": entry.status,
-        "age": int(age_of(entry, now)),
-        "ttl": judgement.ttl,
-        "revalidate": whole(entry.revalidate, never=False),
-        "expire": whole(entry.expire),
-        "stale_after": None if entry.stale_after is None else whole(round(entry.stale_after, 1)),
-        "client_stale": None if entry.client_stale is None else whole(entry.client_stale),
-        "tags": [tag for tag in entry.tags if not is_own(tag)],
-    }
-
-
-def _never_invalidated(tag: str) -> None:
-    del tag
-
-
-def _left_in_store(app: Millpond, key: str) -> tuple[Entry | None, Callable[[str], TagRow | None]]:
-    """What builds that share a key have left under it, and the rows of its tags; nothing where no store is kept."""
-    if app.config.cache.kind == "memory":
-        return None, _never_invalidated
-    try:
-        with inspection_of(app.project, app.config.cache) as inspection:
-            found = inspection.show(key)
-            entry = None if found is None else found.entry
-            rows = {tag: inspection.row(tag) for tag in entry.tags} if entry is not None else {}
-            return entry, rows.get
-    except StoreError:  # there is none yet, or it can't be asked: a server begins without it
-        return None, _never_invalidated
 
 
 def _declared_answer(explanation: Explanation, route: DeclaredRoute | None, match: Match) -> Explanation:

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from millpond.errors import BuildError, UsageError
 from millpond.policy.decision import Reason
 from millpond.policy.freshness import Judgement, age_of, judge
-from millpond.policy.key import fingerprint_in, folders_in, is_shared, method_in, path_in, variant_in
+from millpond.policy.key import fingerprint_in, folders_in, is_shared, method_in, path_in, query_in, variant_in
 from millpond.policy.tags import Named, TagRow, is_own, named, whole_tags
 from millpond.prerender.build_manifest import read_manifest
 from millpond.prerender.build_report import whole
@@ -110,6 +110,7 @@ def facts_of(
         "route": _route_of(entry),
         "path": path_in(entry.key),
         "variant": variant_in(entry.key),
+        "label": entry.label or None,
         "status": entry.status,
         "age": int(age_of(entry, now)),
         "revalidate": whole(entry.revalidate, never=False),
@@ -125,7 +126,7 @@ def facts_of(
 
 _UNREADABLE: dict[str, Any] = {
     "id": None,
-    **dict.fromkeys(("key", "kind", "method", "route", "path", "variant", "status", "size", "age")),
+    **dict.fromkeys(("key", "kind", "method", "route", "path", "variant", "label", "status", "size", "age")),
     **dict.fromkeys(("revalidate", "expire", "stale_after")),
     "state": DAMAGED,
     "reason": DAMAGED,
@@ -175,16 +176,19 @@ def entry_row(facts: dict[str, Any]) -> list[str]:
 
 
 def _name_of(facts: dict[str, Any]) -> str:
-    """The path of an answer, with its variant, or the key of another entry."""
+    """The path of an answer, with the part of the query that is in the key, and its variant; or what was fetched or
+    called."""
     if facts["path"] is None:
-        return printed_key(facts["key"] or DAMAGED)
+        return facts["label"] or printed_key(facts["key"] or DAMAGED)
     asked = f"QUERY {facts['path']}" if facts["method"] == "QUERY" else str(facts["path"])
-    return asked if facts["variant"] is None else f"{asked} [{facts['variant']}]"
+    query = query_in(facts["key"])
+    name = f"{asked}?{query}" if query else asked
+    return name if facts["variant"] is None else f"{name} [{facts['variant']}]"
 
 
 def entry_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """An entry in full: one label and one text per line."""
-    for label in ("path", "variant", "method", "route", "kind", "status"):
+    for label in ("path", "variant", "method", "label", "route", "kind", "status"):
         if facts[label] is not None:
             yield label, str(facts[label])
     if facts["key"] is not None:

@@ -17,6 +17,7 @@ from millpond.cron.scheduler import Scheduler
 from millpond.cron.secret import authorization
 from millpond.errors import BuildError, MillpondError, UsageError
 from millpond.prerender.frozen_environment import drift
+from millpond.prerender.later_renders import rendered_since
 from millpond.routes.deferred.unloaded_routes import known_routes
 from millpond.serve.layers.failures import LoggedFailures
 from millpond.serve.processes.event_loop import fastest_loop
@@ -64,7 +65,7 @@ def serve_in_worker(task: ServeTask, sockets: Sequence[socket.socket], started: 
     try:
         app, notes, manifest = _opened(task)
         _refuse_memory(app)
-        changes = [] if manifest is None else list(drift(app.project, manifest, os.environ))
+        changes = [] if manifest is None else _changes(app, manifest)
         report = WorkerReport(None if manifest is None else manifest.build, app.config.server, notes, changes)
         telling = partial(started, Warming(app.config.server.warm_timeout))
         _serve(task, app, sockets, lambda: started(report), second_signal_exits=False, warming=telling)
@@ -94,6 +95,12 @@ def _opened(task: ServeTask) -> tuple[Millpond, list[str], BuildManifest | None]
     known = claims_of(known_routes(app.router), app.published.listing.files, app.project)
     refuse_taken(app.config, (*known, *built))
     return app, notes, manifest
+
+
+def _changes(app: Millpond, manifest: BuildManifest) -> list[str]:
+    """What the environment has in another way than the build, as far as answers hold it."""
+    again = rendered_since(app.project, app.config.cache, manifest)
+    return drift(app.project, manifest, os.environ, again)
 
 
 def _refuse_memory(app: Millpond) -> None:

@@ -87,11 +87,11 @@ def band(minutes: Sequence[Renders], times: Sequence[float]) -> Chart:
     return Chart(columns, ["10 s", "1 s", "0.1 s", "10 ms", "1 ms"], _hours(times))
 
 
-def spark(values: Sequence[float]) -> tuple[str, str]:
-    """The path of a spark line, and that of the area under it."""
+def spark(values: Sequence[float], top: float = 0.0) -> tuple[str, str]:
+    """The path of a spark line, and that of the area under it; `top`: what is highest, if it isn't one of them."""
     if not values:
         return "", ""
-    top, step = max(values) or 1.0, _SPARK_WIDTH / max(len(values) - 1, 1)
+    top, step = top or max(values) or 1.0, _SPARK_WIDTH / max(len(values) - 1, 1)
     points = " ".join(
         f"{number * step:.1f} {_SPARK_HEIGHT - 2 - value / top * (_SPARK_HEIGHT - 4):.1f}"
         for number, value in enumerate(values)

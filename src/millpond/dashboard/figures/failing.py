@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from millpond.telemetry.journal import Event
+    from millpond.telemetry.journal import Event, Frame
 
 
 @dataclass(slots=True)
@@ -61,3 +61,26 @@ def failing_now(events: Iterable[Event], since: float = 0.0) -> list[Failing]:
                 known.answered_500 += event.count
     found = [cause for cause in causes.values() if cause.routes]
     return sorted(found, key=lambda cause: (-len(cause.routes), -cause.last))
+
+
+class ShownFrame(NamedTuple):
+    """A frame of the project's own, or a number of libraries' frames that are folded into one line."""
+
+    frame: Frame | None
+    folded: int = 0
+    is_here: bool = False
+    """Whether it is the innermost own one."""
+
+
+def folded(frames: Sequence[Frame]) -> list[ShownFrame]:
+    """A traceback, outermost frame first."""
+    innermost = max((number for number, frame in enumerate(frames) if frame.own), default=-1)
+    shown: list[ShownFrame] = []
+    for number, frame in enumerate(frames):
+        if frame.own:
+            shown.append(ShownFrame(frame, is_here=number == innermost))
+        elif shown and shown[-1].frame is None:
+            shown[-1] = ShownFrame(None, shown[-1].folded + 1)
+        else:
+            shown.append(ShownFrame(None, 1))
+    return shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.telemetry.counters import BUCKETS, Spread
@@ -87,11 +88,12 @@ class Window:
     def __init__(self, minutes: Sequence[Minute], now: float) -> None:
         self.end = now
         self.start = now - LENGTH * MINUTE
-        self._slots: list[Minute | None] = [None] * LENGTH
+        self.slots: list[Minute | None] = [None] * LENGTH
+        """The minutes; None where nothing is known."""
         for minute in minutes:
             slot = int((minute.at - self.start) // MINUTE)
             if 0 <= slot < LENGTH:
-                self._slots[slot] = minute
+                self.slots[slot] = minute
 
     def times(self) -> list[float]:
         """When each minute began."""
@@ -99,11 +101,11 @@ class Window:
 
     def states(self, route: str | None = None) -> list[States]:
         """What requests got in each minute; of one route, or of all."""
-        return [_states_in(minute, route) for minute in self._slots]
+        return [_states_in(minute, route) for minute in self.slots]
 
     def renders(self, route: str | None = None) -> list[Renders]:
         """What renders took in each minute."""
-        return [_renders_in(minute, route) for minute in self._slots]
+        return [_renders_in(minute, route) for minute in self.slots]
 
     def bytes(self) -> list[float]:
         """Bytes in the store at the end of each minute."""
@@ -117,7 +119,7 @@ class Window:
     def routes(self) -> list[str]:
         """All that were asked for or rendered."""
         found: dict[str, None] = {}
-        for minute in self._slots:
+        for minute in self.slots:
             for values, _ in _series(minute, REQUESTS.name):
                 found[values[0]] = None
             for key in {} if minute is None else minute.spreads.get(RENDERS.name, {}):
@@ -125,7 +127,7 @@ class Window:
         return [route for route in found if route]
 
     def _gauge(self, name: str) -> list[float]:
-        return [0.0 if minute is None else sum(minute.numbers.get(name, {}).values()) for minute in self._slots]
+        return [0.0 if minute is None else sum(minute.numbers.get(name, {}).values()) for minute in self.slots]
 
 
 def _series(minute: Minute | None, name: str) -> Iterator[tuple[list[str], float]]:
@@ -133,25 +135,35 @@ def _series(minute: Minute | None, name: str) -> Iterator[tuple[list[str], float
         yield key.split("\n"), value
 
 
-def _states_in(minute: Minute | None, route: str | None) -> States:
-    states = States()
+def states_by_route(minute: Minute | None) -> dict[str, States]:
+    """What requests got in a minute, by the patterns of their routes."""
+    found: dict[str, States] = {}
     for (of, status, decision, _, origin), number in _series(minute, REQUESTS.name):
-        if origin != CLIENT or (route is not None and of != route):
+        if origin != CLIENT:
             continue
         state = "error" if status == "5xx" else _STATE_OF.get(decision, "live")
         stored = number if state == "error" and decision in _STATE_OF else 0
-        states = states.plus(States(**{state: number, "stored_errors": stored}))
-    return states
+        found[of] = found.get(of, States()).plus(States(**{state: number, "stored_errors": stored}))
+    return found
 
 
-def _renders_in(minute: Minute | None, route: str | None) -> Renders:
-    renders = NO_RENDERS
+def renders_by_series(minute: Minute | None) -> dict[tuple[str, str, str], Renders]:
+    """What renders took in a minute, by route, cause and outcome."""
+    found: dict[tuple[str, str, str], Renders] = {}
     for key, (total, buckets) in {}.items() if minute is None else minute.spreads.get(RENDERS.name, {}).items():
-        of, _, outcome = key.split("\n")
-        if route is not None and of != route:
-            continue
+        of, cause, outcome = key.split("\n")
         spread = Spread(sum(buckets), total, tuple(buckets))
         unchanged = spread.number if outcome == "unchanged" else 0
         failed = spread.number if outcome in ("failed", "timeout") else 0
-        renders = renders.plus(Renders(spread, unchanged, failed))
-    return renders
+        found[of, cause, outcome] = Renders(spread, unchanged, failed)
+    return found
+
+
+def _states_in(minute: Minute | None, route: str | None) -> States:
+    found = states_by_route(minute)
+    return reduce(States.plus, found.values(), States()) if route is None else found.get(route, States())
+
+
+def _renders_in(minute: Minute | None, route: str | None) -> Renders:
+    found = (each for key, each in renders_by_series(minute).items() if route is None or key[0] == route)
+    return reduce(Renders.plus, found, NO_RENDERS)

@@ -114,6 +114,11 @@ class DashboardPage(ABC):
             query: of the URL; of several values the last one counts.
         """
 
+    def template_for(self, rest: str) -> str:
+        """The name of the template: the same for all below the page, unless a page says otherwise."""
+        del rest
+        return self.template
+
     async def act(self, viewer: Viewer, rest: str, form: Mapping[str, str]) -> str | None:
         """Do what a form asks for, which was sent from this dashboard; returns the page to go to.
 

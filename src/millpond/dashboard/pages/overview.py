@@ -6,6 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.dashboard.figures import charts
+from millpond.dashboard.figures.tens import tens
 from millpond.dashboard.figures.window import LENGTH, NO_RENDERS, Renders, States, Window
 from millpond.dashboard.pages.dashboard_page import DashboardPage
 from millpond.telemetry.counters import Series
@@ -72,7 +73,7 @@ class Overview(DashboardPage):
             "waiting": gauge[REFRESHES_WAITING.name],
             "requests_chart": charts.stacked(minutes, window.times()),
             "renders_chart": charts.band(renders, window.times()),
-            "tens": _tens(minutes, window.times()),
+            "tens": tens(minutes, window.times()),
             "costs": [cost for cost in costs if cost.renders.spread.number][:_COSTS],
             "latest": operated.counting.journal.latest(_LATEST, now=now),
         }
@@ -102,11 +103,3 @@ def _worst(window: Window) -> tuple[str, float] | None:
     stale = ((route, _all_states(window.states(route)).stale) for route in window.routes())
     found = max(stale, key=lambda each: each[1], default=None)
     return found if found is not None and found[1] else None
-
-
-def _tens(minutes: Sequence[States], times: Sequence[float]) -> list[tuple[float, float, States]]:
-    """The numbers behind the chart, ten minutes at a time: when they begin and end, and what requests got."""
-    return [
-        (times[start], times[start] + 10 * MINUTE, _all_states(minutes[start : start + 10]))
-        for start in range(0, len(minutes), 10)
-    ]

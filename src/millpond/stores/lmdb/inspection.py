@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+from millpond.policy.key import is_shared
 from millpond.stores.frame import decode_frame
-from millpond.stores.lmdb.layout import IDENTITY_KEY, EntryRow, digest, tag_in, unpack_row
+from millpond.stores.lmdb.layout import IDENTITY_KEY, EntryRow, digest, marks_in, tag_in, tag_marks, unpack_row
 from millpond.stores.lmdb.open_transaction import Reading
 from millpond.stores.lmdb.opening import open_to_read, release
 from millpond.stores.lmdb.tag_rows import row_of
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from millpond.policy.tags import TagRow
+
+_AT_ONCE = 500
+"""Keys that are looked at in one transaction."""
 
 
 class LmdbStats(NamedTuple):
@@ -86,6 +91,31 @@ class LmdbInspection(StoreInspection):
 
     def _found(self, keys: Iterable[bytes]) -> Iterator[ListedEntry]:
         return (found for key in keys if (found := self._find(key)) is not None)
+
+    def listed(self, after: str = "", tag: str = "") -> Iterator[ListedEntry]:
+        """The entries by their digests; see `StoreInspection`. Only those with the mark of the tag are read."""
+        mark = tag_marks((tag,)) if tag else b""
+        start = bytes.fromhex(after[: len(after) // 2 * 2])
+        while True:
+            keys, start = self._keys_behind(start, mark)
+            yield from self._found(keys)
+            if not start:
+                return
+
+    def _keys_behind(self, start: bytes, mark: bytes) -> tuple[list[bytes], bytes]:
+        """Some keys, and behind which the others are; b"": there are no others."""
+        with self._environment.begin() as txn, txn.cursor(db=self._environment.tables.kept) as cursor:
+            if not cursor.set_range(start):
+                return [], b""
+            looked = list(itertools.islice(cursor.iternext(keys=True, values=True), _AT_ONCE + 1))
+        keys = [key for key, record in looked if key > start and (not mark or mark in marks_in(record))]
+        return keys, looked[-1][0] if len(looked) > _AT_ONCE else b""
+
+    def named(self, key: str, build: str) -> ListedEntry | None:
+        """The entry of a key, of this build; or of whichever has left it, if builds share it."""
+        found = self.show(key)
+        is_seen = found is None or found.entry is None or found.entry.build in ("", build) or is_shared(key)
+        return found if is_seen else None
 
     def stats(self) -> LmdbStats:
         """The store in numbers, at one moment."""

@@ -10,7 +10,7 @@ from millpond.policy.tags import TagRow
 from millpond.stores.maintenance_contract import ListedEntry, OpenedStore, StoreInspection
 from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyClient, gathered
 from millpond.stores.valkey.entry_index import index_of, read
-from millpond.stores.valkey.layout import IndexedEntry, Layout, Reads, as_bytes, bucket_of, unpack_row
+from millpond.stores.valkey.layout import IndexedEntry, Layout, Reads, as_bytes, as_text, bucket_of, unpack_row
 from millpond.stores.valkey.loop_thread import LoopThread
 from millpond.stores.valkey.session import ResumePoint, Session
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AT_ONCE = 100
+_AT_ONCE, _ROWS_AT_ONCE = 100, 1000
 
 
 class ValkeyStats(NamedTuple):
@@ -128,11 +128,30 @@ class ValkeyInspection(Visitor, StoreInspection):
         index = self.call(index_of(self.session.server, self.layout))
         yield from self._in_parts([(name, index[name]) for name in digests if name in index])
 
-    def show(self, key: str) -> ListedEntry | None:
-        """The entry of a key that several builds use, if there is one."""
-        name = self.layout.name(key)
+    def listed(self, after: str = "", tag: str = "") -> Iterator[ListedEntry]:
+        """The entries by their digests; see `StoreInspection`. The index has no tags."""
+        del tag
+        index = self.call(index_of(self.session.server, self.layout))
+        yield from self._in_parts([(name, index[name]) for name in sorted(index) if name > after])
+
+    def named(self, key: str, build: str) -> ListedEntry | None:
+        """The entry of a key, of this build; or of whichever has left it, if builds share it."""
+        name = Layout(self.layout.prefix, build).name(key)
         indexed = self.call(self.session.server.command("HGET", self.layout.index, name))
         return None if indexed is None else next(self._in_parts([(name, IndexedEntry.unpack(indexed))]), None)
+
+    def rows(self) -> list[tuple[str, TagRow]]:
+        """Every invalidated tag with its row, except for rows that were merged."""
+        return self.call(self._rows())
+
+    async def _rows(self) -> list[tuple[str, TagRow]]:
+        rows: dict[str, TagRow] = {}
+        cursor = 0
+        while True:
+            cursor, found = await self.session.server.command("HSCAN", self.layout.rows, cursor, "COUNT", _ROWS_AT_ONCE)
+            rows.update((as_text(name), unpack_row(text)) for name, text in found.items())
+            if cursor == 0:
+                return list(rows.items())
 
     def _in_parts(self, index: list[tuple[str, IndexedEntry]]) -> Iterator[ListedEntry]:
         floor = self.call(self.floor())

@@ -51,6 +51,7 @@ class Layout:
     """
 
     def __init__(self, prefix: str, build: str) -> None:
+        self.prefix = prefix
         root = f"{prefix}:v{LAYOUT}"
         self._together = f"{{{root}}}"
         self.state = tuple(f"{self._together}:{key}" for key in _STATE_KEYS)

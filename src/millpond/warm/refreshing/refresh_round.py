@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from millpond.policy.tags import Named, named
 from millpond.warm.asked_path import asked_path
 from millpond.warm.bounded_round import WarmingLimits, warm_all
-from millpond.warm.outcome import Outcome, Tally
+from millpond.warm.outcome import Outcome, WarmTally
 from millpond.warm.refreshing.reached_entries import reached_by
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Refreshed(NamedTuple):
     reached: ReachedEntries
     generation: int
     """The store's, afterwards."""
-    tally: Tally
+    tally: WarmTally
     """What became of each path."""
 
 
@@ -67,7 +67,7 @@ async def refresh(
     tags = order.reached_tags
     reached = await asyncio.to_thread(lambda: reached_by(store.entries(), tags))
     paths = {asked_path(base_path + path): path for path in (*reached.paths, *_named_paths(order, reached.paths))}
-    done, tally = order.carry_out(store, None, expire_after=None), Tally()
+    done, tally = order.carry_out(store, None, expire_after=None), WarmTally()
 
     def told(warmed: Warmed) -> None:
         former = reached.paths.get(paths[warmed.path])

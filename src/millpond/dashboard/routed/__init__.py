@@ -1,0 +1,1 @@
+"""The pages about routes: all of them, and one."""
