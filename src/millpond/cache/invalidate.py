@@ -21,6 +21,7 @@ from millpond.render.scopes.own_invalidations import OwnInvalidations
 from millpond.render.scopes.scope import Phase, current
 from millpond.render.user_code import user_place
 from millpond.routes.naming.named_path import MAX_PATH, named_by, named_path
+from millpond.telemetry.invalidated import ASKED_BY, By, invalidated_by, request_id_in, tell_invalidated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -250,9 +251,9 @@ def _told_with_place() -> Iterator[None]:
 
 
 def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:
-    begun = runs_begun()
-    done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
-    scope = current()
+    begun, scope = runs_begun(), current()
+    with invalidated_by(_by(scope)):
+        done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
     kept = list(map(kept_tag, tags))
     if scope is not None:
         scope.own_invalidations.update(dict.fromkeys(kept, done.generation))
@@ -260,6 +261,22 @@ def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Inv
     if counted_again is not None and kept:
         counted_again.note(cache.store, kept, expire_after, begun)
     return done
+
+
+def _by(scope: Scope | None) -> By:
+    """Which request it is that invalidates, and at which line of it."""
+    place, endpoint = _place(), endpoint_run()
+    asgi = endpoint.asgi if scope is None and endpoint is not None else None
+    if isinstance(scope, LiveScope):
+        asgi = scope.visitors or scope.asgi
+    asgi = asgi or {}
+    is_cron = asgi.get(ASKED_BY) == "cron"
+    return By(
+        "cron" if is_cron else "handler",
+        place="" if place is None else str(place),
+        name=asgi.get("path", "") if is_cron else "",
+        request=request_id_in(asgi.get("headers", ())),
+    )
 
 
 def _counted_again(scope: Scope | None) -> OwnInvalidations | None:
@@ -292,6 +309,7 @@ def invalidate_tags(
     if not tags:
         return Invalidation(0, store.generation())
     generation = store.invalidate(map(kept_tag, tags), expire_after=expire_after)
+    tell_invalidated(store, tags, generation, expire_after)
     announced = purges.announce(tags, expire_after=expire_after) if purges is not None else 0
     return Invalidation(len(tags), generation, announced)
 

@@ -15,6 +15,7 @@ import httpx2
 import msgspec
 from cyclopts import Parameter
 
+from millpond.app.events.event_log import counted_by
 from millpond.cache.invalidate import InvalidationOrder, expire_after_of
 from millpond.cli.facts.stored import cache_of
 from millpond.cli.project import project_of
@@ -129,8 +130,9 @@ def _through_store(project: FoundProject, order: dict[str, Any]) -> _Report:
         store = chosen_store(about.project, about.config.cache, None, time.time)
         await store.open()
         try:
-            async with _acknowledged(purges):
-                done = checked.carry_out(store, purges, expire_after=expire_after)
+            with counted_by("cli", about.project, about.config.metrics, store, time.time):
+                async with _acknowledged(purges):
+                    done = checked.carry_out(store, purges, expire_after=expire_after)
                 return _Report(**done, warnings=[warning + unless for warning in checked.warnings])
         finally:
             await store.close()

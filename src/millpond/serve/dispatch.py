@@ -26,6 +26,7 @@ from millpond.serve.prepared import HIT
 from millpond.serve.sending import pass_on, send_cached, send_plain
 from millpond.serve.span import Tracing
 from millpond.serve.told_route import tell_route, told_route
+from millpond.telemetry.invalidated import By, invalidated_by, request_id_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +145,8 @@ class Dispatcher:
 
     async def _answer_declared(self, asgi: Scope, receive: Receive, send: Send) -> None:
         if self.endpoint is not None and self.matcher.is_endpoint(asgi):
-            await self.endpoint(asgi, receive, send)
+            with invalidated_by(By("endpoint", request=request_id_in(asgi["headers"]))):
+                await self.endpoint(asgi, receive, send)
             return
         if asgi.get(OUTSIDE):
             raise HTTPException(404)

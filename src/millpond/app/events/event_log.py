@@ -5,39 +5,49 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from millpond.cron.record import RunOutcome
+from millpond.policy.tags import Named, named
 from millpond.render.failures.masking import masked
+from millpond.telemetry.counting import Counting
 from millpond.telemetry.instruments import (
     CRONS,
     DRIFTED,
     EVICTIONS,
+    INVALIDATIONS,
     PURGES,
     STORE_BYTES,
     STORE_ENTRIES,
     STORE_LIMIT,
 )
+from millpond.telemetry.invalidated import By, invalidated_by, listen
 from millpond.telemetry.journal import Event
 from millpond.telemetry.spans import TAGS, Spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from millpond.app.served_build import ServedBuild
+    from millpond.config import MetricsConfig
     from millpond.config.cron_config import CronConfig
     from millpond.cron.record import CronRun
     from millpond.policy.freshness import Clock
     from millpond.purge.delivery import SentPurge
     from millpond.stores.contract import Store
     from millpond.stores.store_figures import Eviction, StoreFigures
-    from millpond.telemetry.counting import Counting
     from millpond.telemetry.instruments import Instrument
+    from millpond.telemetry.invalidated import Invalidated
+    from millpond.telemetry.journal import Origin
 
 PAUSE = 60.0
 """Seconds in which evictions, and refusals of one cache in front, are noted once."""
 _MOST_TAGS = 20
+_MOST_PER_SECOND = 20
+"""Invalidations that are noted: the journal is bounded, and has other things in it."""
 _GAUGES: tuple[tuple[Instrument, Callable[[StoreFigures], int]], ...] = (
     (STORE_BYTES, lambda figures: figures.bytes),
     (STORE_LIMIT, lambda figures: figures.limit),
@@ -46,7 +56,7 @@ _GAUGES: tuple[tuple[Instrument, Callable[[StoreFigures], int]], ...] = (
 
 
 class EventLog:
-    """Hears of evictions, purges, crons and builds, from any thread.
+    """Hears of invalidations, evictions, purges, crons and builds, from any thread.
 
     Args:
         counting: of the application.
@@ -61,6 +71,9 @@ class EventLog:
         """When something was noted last, by what it is."""
         self._since: dict[str, int] = {}
         """How often it has happened since."""
+        self._latest: deque[float] = deque(maxlen=_MOST_PER_SECOND)
+        """When the latest invalidations were noted."""
+        self._unnoted = 0
         self._store: Store | None = None
         self._served: ServedBuild | None = None
 
@@ -69,6 +82,7 @@ class EventLog:
         if self._store is store:
             return
         self._store, store.evicted = store, self.evicted
+        listen(store, self.invalidated)
         for instrument, value in _GAUGES:
             self._counting.counters.gauge(instrument, store, _reader(value))
 
@@ -83,6 +97,45 @@ class EventLog:
             text = f"the store is full: {count} {'entry' if count == 1 else 'entries'} evicted"
             detail = f"of the last {len(evictions)}, {unread} had never been read"
             self._note(Event(at=now, kind="eviction", text=text, detail=detail, count=count))
+
+    def invalidated(self, told: Invalidated) -> None:
+        """Tags or paths were invalidated. Of very many a second, some are noted with the number of the others."""
+        by, hard = told.by, told.expire_after == 0
+        names = [named(tag) for tag in told.tags]
+        for kind, _ in names:
+            what = "tag" if kind is Named.TAG else "path"
+            self._counting.counters.add(INVALIDATIONS, by.origin, what, "hard" if hard else "soft")
+        count = 0 if by.is_noted else self._within_budget()
+        if count:
+            first = [_readable(*each) for each in names[:_MOST_TAGS]]
+            more = f" and {len(names) - len(first)} more" if len(names) > len(first) else ""
+            self._note(
+                Event(
+                    at=self._clock(),
+                    kind="invalidation",
+                    text=f"{', '.join(first)}{more}",
+                    detail="" if hard else _soft(told.expire_after),
+                    tags=tuple(first),
+                    generation=told.generation,
+                    hard=hard,
+                    place=by.place,
+                    origin=by.origin,
+                    name=by.name,
+                    request=by.request,
+                    count=count,
+                )
+            )
+
+    def _within_budget(self) -> int:
+        """How many invalidations an event stands for now; 0: too many were noted within a second, so it waits."""
+        now = self._clock()
+        with self._lock:
+            self._unnoted += 1
+            if len(self._latest) == _MOST_PER_SECOND and 0 <= now - self._latest[0] < 1:
+                return 0
+            self._latest.append(now)
+            count, self._unnoted = self._unnoted, 0
+            return count
 
     def purged(self, sent: SentPurge) -> None:
         """A cache in front has answered a purge, or hasn't."""
@@ -171,9 +224,39 @@ class EventLog:
         self._counting.journal.note(event)
 
 
+def _readable(kind: Named, name: str) -> str:
+    name = masked(name, os.environ)
+    return name if kind is Named.TAG else f"{kind.value}:{name}"
+
+
+def _soft(expire_after: float | None) -> str:
+    limit = "" if expire_after is None else f" for {expire_after:g} s"
+    return f"older answers are served as stale{limit}"
+
+
 def _reader(value: Callable[[StoreFigures], int]) -> Callable[[Store], float | None]:
     def read(store: Store) -> float | None:
         figures = store.figures()
         return None if figures is None else value(figures)
 
     return read
+
+
+@contextlib.contextmanager
+def counted_by(origin: Origin, project: Path, config: MetricsConfig, store: Store, clock: Clock) -> Iterator[None]:
+    """Within the block a process that doesn't serve counts what it invalidates in a store.
+
+    Args:
+        origin: who invalidates.
+        project: its folder.
+        config: whether anything is counted, and where.
+        store: open.
+        clock: seconds since the epoch.
+    """
+    counting = Counting.of(project, config)
+    if counting is None:
+        yield
+        return
+    with counting.at_once(), invalidated_by(By(origin)):
+        EventLog(counting, clock).watch(store)
+        yield
