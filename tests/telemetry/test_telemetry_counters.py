@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
+import random
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -189,7 +189,7 @@ def test_sums_do_not_fall_when_a_process_is_killed_and_another_takes_its_place(
     successor.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"\xc1", b"\x83\xa7version\x01", os.urandom(100)])
+@pytest.mark.parametrize("content", [b"", b"\xc1", b"\x83\xa7version\x01", random.Random(7).randbytes(100)])
 def test_a_file_that_nobody_can_read_counts_as_none(folder: Path, files: CounterFiles, content: bytes) -> None:
     (folder / "9.counters").write_bytes(content)
     (folder / "notes.counters").write_bytes(content)

@@ -33,7 +33,7 @@ class By(NamedTuple):
     """Whether whoever does it notes it in the journal itself, with more than is known here."""
 
 
-class Invalidated(NamedTuple):
+class ToldInvalidation(NamedTuple):
     """One invalidation that has taken effect."""
 
     tags: Sequence[str]
@@ -43,7 +43,7 @@ class Invalidated(NamedTuple):
     by: By
 
 
-Told: TypeAlias = "Callable[[Invalidated], None]"
+Told: TypeAlias = "Callable[[ToldInvalidation], None]"
 
 _listening: WeakKeyDictionary[object, Told] = WeakKeyDictionary()
 _by: ContextVar[By | None] = ContextVar("millpond_invalidated_by", default=None)
@@ -68,7 +68,7 @@ def tell_invalidated(store: object, tags: Sequence[str], generation: int, expire
     """Tell whoever listens. Where nothing else was said, it is code of the application that invalidates."""
     told = _listening.get(store)
     if told is not None:
-        told(Invalidated(tags, generation, expire_after, _by.get() or By("handler")))
+        told(ToldInvalidation(tags, generation, expire_after, _by.get() or By("handler")))
 
 
 def request_id_in(headers: Iterable[tuple[bytes, bytes]]) -> str:

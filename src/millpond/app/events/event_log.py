@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from millpond.stores.contract import Store
     from millpond.stores.store_figures import Eviction, StoreFigures
     from millpond.telemetry.instruments import Instrument
-    from millpond.telemetry.invalidated import Invalidated
+    from millpond.telemetry.invalidated import ToldInvalidation
     from millpond.telemetry.journal import Origin
 
 PAUSE = 60.0
@@ -98,7 +98,7 @@ class EventLog:
             detail = f"of the last {len(evictions)}, {unread} had never been read"
             self._note(Event(at=now, kind="eviction", text=text, detail=detail, count=count))
 
-    def invalidated(self, told: Invalidated) -> None:
+    def invalidated(self, told: ToldInvalidation) -> None:
         """Tags or paths were invalidated. Of very many a second, some are noted with the number of the others."""
         by, hard = told.by, told.expire_after == 0
         names = [named(tag) for tag in told.tags]
