@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli_project import execute
 from millpond.app.events.event_log import EventLog
@@ -15,11 +19,10 @@ from millpond.stores.memory import MemoryStore
 from millpond.telemetry.counting import Counting
 from millpond.telemetry.instruments import INVALIDATIONS
 from millpond.telemetry.invalidated import By, invalidated_by, listen, request_id_in, tell_invalidated
+from millpond.telemetry.journal import Journal
 from ponds import NOON, Clock
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from millpond.telemetry.journal import Event
     from ponds import Project, Running
 
@@ -137,6 +140,23 @@ def test_secrets_in_tags_are_masked_and_other_request_ids_left_out(
     for hostile in (b"a\nb", b"<script>", b"x" * 129, b"", os.urandom(16)):
         assert request_id_in([(b"x-request-id", hostile)]) == ""
     assert request_id_in([(b"cookie", b"session=1"), (b"x-request-id", b"a-1")]) == "a-1"
+
+
+@given(tags=st.lists(st.text(max_size=40), min_size=1, max_size=30), name=st.text(max_size=200))
+def test_whatever_is_in_tags_and_names_each_event_stays_one_line_and_no_label_has_it(
+    tags: list[str], name: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store, counting = MemoryStore(max_bytes=1000, clock=lambda: NOON), Counting(Path(folder))
+        counting.journal = Journal(Path(folder))
+        EventLog(counting, lambda: NOON).watch(store)
+        with invalidated_by(By("admin", place=name, name=name)):
+            tell_invalidated(store, tags, 1, 60)
+            tell_invalidated(store, ["next"], 2, 0)
+        assert [event.generation for event in counting.journal.latest()] == [2, 1]
+        assert len((Path(folder) / "events.jsonl").read_bytes().splitlines()) == 2
+        values = {value for series in counting.counters.counted() for value in series.values}
+        assert values <= {"admin", "tag", "path", "soft", "hard"}
 
 
 def test_who_notes_it_elsewhere_is_counted_and_not_noted_twice(tmp_path: Path) -> None:
