@@ -102,6 +102,14 @@ def access_log(bench: Bench) -> Case:
     )
 
 
+def counters(bench: Bench) -> Case:
+    return bench.compare(
+        "Hits with counters, and without",
+        bench.entrant("millpond-uncounted"),
+        bench.entrant("millpond", title="Millpond, which counts"),
+    )
+
+
 def live(bench: Bench) -> Case:
     return bench.compare(
         "Live: a handler runs for each request and gives the kilobyte as data",
@@ -141,6 +149,7 @@ CASES: dict[str, Callable[[Bench], Case]] = {
     "cors": cors,
     "variants": variants,
     "log": access_log,
+    "counters": counters,
     "keys": ten_thousand_keys,
     "many-keys": many_keys,
     "misses": misses,

@@ -47,6 +47,9 @@ def targets(results: Results) -> Iterator[Target]:
     )
     yield Target("a hit with the access log, by one without", 1.5, _ratio(results, "log", "millpond-log", "millpond"))
     yield Target(
+        "a hit with counters, by one without", 1.03, _ratio(results, "counters", "millpond", "millpond-uncounted")
+    )
+    yield Target(
         "a hit on 10,000 paths at random, by one path", 1.5, _ratio(results, "keys", "millpond", "millpond-one")
     )
     yield Target("a 304, by a hit", 1.0, _ratio(results, "304", "millpond", "millpond-hit"))

@@ -228,6 +228,14 @@ def test_a_file_that_nobody_can_read_counts_as_none(folder: Path, files: Counter
     assert files.totals() == {ALL_PROCESSES: 1}
 
 
+def test_what_one_process_has_told_the_next_one_tells_as_well(folder: Path, files: CounterFiles) -> None:
+    other = counting(folder)
+    assert files.totals()[ALL_PROCESSES] == 2
+    other._counters.add(RENDERED_BYTES, "/shop", count=5)
+    assert other.totals()[SHOP] == 6
+    assert files.totals()[SHOP] == 6
+
+
 def test_where_nothing_can_be_written_a_process_counts_for_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

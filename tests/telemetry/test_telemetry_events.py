@@ -82,6 +82,16 @@ def test_evictions_count_by_age_and_are_noted_once_a_minute(log: EventLog, count
     assert observed(counting, EVICTIONS) == {("no",): 130, ("yes",): 130}
 
 
+def test_what_one_process_of_the_host_has_noted_the_others_leave(tmp_path: Path, clock: Clock) -> None:
+    counting = Counting(tmp_path)
+    logs = [EventLog(counting, clock) for _ in range(4)]
+    for _ in range(70):
+        for log in logs:
+            log.evicted([Eviction(NOON, was_read=False)])
+        clock.move(1)
+    assert 2 <= len(counting.journal.latest()) <= 3
+
+
 def test_a_clock_that_was_set_back_does_not_silence_evictions(log: EventLog, counting: Counting, clock: Clock) -> None:
     log.evicted([Eviction(NOON, was_read=False)])
     clock.move(-3600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from peers.node_servers import next_js, nitro
-from peers.ponds import millpond, millpond_asgi, millpond_cors, millpond_log, millpond_many
+from peers.ponds import millpond, millpond_asgi, millpond_cors, millpond_log, millpond_many, millpond_uncounted
 from peers.uvicorn_servers import bare_protocol, cashews, fastapi, fastapi_plain, litestar, raw_asgi
 from peers.web_servers import nginx, varnish
 
@@ -20,6 +20,7 @@ PEERS: dict[str, Callable[[Scratch], Peer]] = {
     "millpond-cors": millpond_cors,
     "millpond-log": millpond_log,
     "millpond-many": millpond_many,
+    "millpond-uncounted": millpond_uncounted,
     "bare-protocol": bare_protocol,
     "raw-asgi": raw_asgi,
     "nginx": nginx,

@@ -53,6 +53,14 @@ def millpond_log(scratch: Scratch) -> Peer:
     return _started("millpond-log", "Millpond, with its access log", project, {"hit": "/hit"}, scratch, [])
 
 
+def millpond_uncounted(scratch: Scratch) -> Peer:
+    """The same build, without counters."""
+    project = _same_build("pond-uncounted", scratch)
+    (project / "millpond.toml").write_text("[metrics]\ncounters = false\n")
+    title = "Millpond, counters = false"
+    return _started("millpond-uncounted", title, project, {"hit": "/hit"}, scratch, _SILENT)
+
+
 def millpond_many(scratch: Scratch) -> Peer:
     """A build with many pages."""
     project = _copied(HERE / "pond", scratch.folder / "pond-many")

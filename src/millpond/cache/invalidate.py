@@ -23,6 +23,7 @@ from millpond.render.scopes.scope import Phase
 from millpond.render.user_code import user_place
 from millpond.routes.naming.built_path import has_parameter
 from millpond.routes.naming.named_path import FUNCTION, named_by, named_path
+from millpond.telemetry.invalidated import ASKED_BY, By, invalidated_by, request_id_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -164,9 +165,9 @@ def _told_with_place() -> Iterator[None]:
 
 
 def _invalidate(cache: DataCache, *tags: str, expire_after: float | None) -> Invalidation:
-    begun = runs_begun()
-    done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
-    scope = current()
+    begun, scope = runs_begun(), current()
+    with invalidated_by(_by(scope)):
+        done = invalidate_tags(cache.store, cache.purges, tags, expire_after=expire_after)
     kept = list(map(kept_tag, tags))
     if scope is not None:
         scope.own_invalidations.update(dict.fromkeys(kept, done.generation))
@@ -184,6 +185,22 @@ def _tell_answer(scope: Scope | None, kept: Iterable[str]) -> None:
     invalidated: dict[str, None] | None = None if asgi is None else asgi.get(INVALIDATED)
     if invalidated is not None and len(invalidated) <= MAX_TAGS:  # more don't fit into a header
         invalidated.update(dict.fromkeys(kept))
+
+
+def _by(scope: Scope | None) -> By:
+    """Which request it is that invalidates, and at which line of it."""
+    place, endpoint = _place(), endpoint_run()
+    asgi = endpoint.asgi if scope is None and endpoint is not None else None
+    if isinstance(scope, LiveScope):
+        asgi = scope.visitors or scope.asgi
+    asgi = asgi or {}
+    is_cron = asgi.get(ASKED_BY) == "cron"
+    return By(
+        "cron" if is_cron else "handler",
+        place="" if place is None else str(place),
+        name=asgi.get("path", "") if is_cron else "",
+        request=request_id_in(asgi.get("headers", ())),
+    )
 
 
 def _counted_again(scope: Scope | None) -> OwnInvalidations | None:

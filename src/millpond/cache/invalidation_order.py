@@ -16,6 +16,7 @@ from millpond.policy.profiles import InvalidLife, UnknownProfile, ages_given, pr
 from millpond.policy.tags import MAX_TAGS, checked_tags, host_tag, kept_tag
 from millpond.policy.variants.request_host import normal_host
 from millpond.routes.naming.named_path import MAX_PATH, named_path
+from millpond.telemetry.invalidated import tell_invalidated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -219,5 +220,6 @@ def invalidate_tags(
     if not tags:
         return Invalidation(0, store.generation())
     generation = store.invalidate(map(kept_tag, tags), expire_after=expire_after)
+    tell_invalidated(store, tags, generation, expire_after)
     announced = purges.announce(tags, expire_after=expire_after) if purges is not None else 0
     return Invalidation(len(tags), generation, announced)

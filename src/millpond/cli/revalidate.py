@@ -102,4 +102,4 @@ def _missed(project: FoundProject, order: OrderBody) -> list[str]:
 def _way(project: FoundProject, url: str | None, secret_env: str | None) -> Way:
     if url is not None:
         return endpoint_way(url, None, secret_env, project.folder, project.config)
-    return StoreWay(project.folder, project.app_dir, project.config, creates=True)
+    return StoreWay(project.folder, project.app_dir, project.config, creates=True, origin="cli")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millpond.cache.invalidation_log import counted_by
 from millpond.cache.invalidation_order import InvalidationOrder
 from millpond.client.project_names import project_names
 from millpond.client.reached import Reached
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from millpond.config import Config
     from millpond.purge.purges import Purges
     from millpond.stores.maintenance_contract import StoreInvalidation
+    from millpond.telemetry.journal import Origin
 
 PURGE_SECONDS = 30.0
 """How long the caches in front are waited for."""
@@ -64,6 +66,8 @@ class StoreWay:
     """Whether a store is made where there is none: its first server will know of the invalidation."""
     purge_seconds: float = PURGE_SECONDS
     """How long to wait until the caches in front have acknowledged their purges."""
+    origin: Origin = "client"
+    """Who invalidates, as the journal tells it."""
 
     def carry_out(self, order: OrderBody, seconds: float) -> Reached:
         """See `Way`."""
@@ -73,7 +77,10 @@ class StoreWay:
         purges = self._purges()
 
         def invalidate() -> dict[str, int]:
-            with self._opened(seconds) as store:
+            with (
+                self._opened(seconds) as store,
+                counted_by(self.origin, self.project, self.config.metrics, store, time.time),
+            ):
                 return checked.carry_out(store, purges, expire_after=expire_after)
 
         try:

@@ -29,6 +29,7 @@ from millpond.serve.queries import QUERY, ClientGone, Queries
 from millpond.serve.sending import pass_on, send_cached, send_plain
 from millpond.serve.span import Tracing
 from millpond.serve.told_route import tell_route, told_route
+from millpond.telemetry.invalidated import By, invalidated_by, request_id_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +155,8 @@ class Dispatcher:
 
     async def _answer_declared(self, asgi: Scope, receive: Receive, send: Send) -> None:
         if self.endpoints and (path := self.matcher.endpoint_of(asgi)) is not None:
-            await self.endpoints[path](asgi, receive, send)
+            with invalidated_by(By("endpoint", request=request_id_in(asgi["headers"]))):
+                await self.endpoints[path](asgi, receive, send)
             return
         if asgi.get(OUTSIDE):
             raise HTTPException(404)

@@ -98,6 +98,7 @@ class CounterFiles:
         written = self._read(self._number)
         if written is not None:
             self._counters.include(_series_of(written), BY_NAME)
+        self.write()  # now it counts as a process, too
 
     def keep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write each second, in that event loop."""
@@ -134,7 +135,12 @@ class CounterFiles:
         return True
 
     def totals(self) -> dict[Series, Value]:
-        """What all processes have counted, as of a second ago, and this one now; gauges of those that run."""
+        """What all processes have counted, as of a second ago, and this one now; gauges of those that run.
+
+        What is told is written before: otherwise the next answer, of another process, might have less of this one, and
+        whoever reads it would take that for a restart.
+        """
+        self.write()
         counted: list[dict[Series, Value]] = [self._counters.counted()]
         gauges: list[dict[Series, Value]] = [{**self._counters.gauges()}]
         running = 1

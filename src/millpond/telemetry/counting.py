@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -16,7 +17,7 @@ from millpond.telemetry.request_counts import RequestCounts
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from opentelemetry.metrics import MeterProvider
@@ -78,6 +79,17 @@ class Counting:
         if self._keeper is not None:
             self._keeper.end()
             self._keeper = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[Self]:
+        """Within the block a command counts, and notes, beside the processes that serve."""
+        files = CounterFiles(self.folder, self.counters)
+        files.open()
+        self.journal = Journal(self.folder)
+        try:
+            yield self
+        finally:
+            files.close()
 
     def minutes(self, since: float) -> list[Minute]:
         """A minute's figures of this host, those that have ended after a time; seconds since the epoch."""

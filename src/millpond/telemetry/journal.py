@@ -30,7 +30,7 @@ _LONGEST_TEXT = 1000
 _MOST_TAGS, _MOST_FRAMES = 20, 30
 
 EventKind = Literal["invalidation", "failure", "recovery", "deploy", "eviction", "purge", "cron", "start", "action"]
-Origin = Literal["handler", "endpoint", "cli", "cron", "admin"]
+Origin = Literal["handler", "endpoint", "client", "cli", "cron", "admin"]
 
 
 class Frame(msgspec.Struct, frozen=True, omit_defaults=True):

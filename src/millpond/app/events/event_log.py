@@ -8,7 +8,9 @@ import threading
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from millpond.cache.invalidation_log import InvalidationLog
 from millpond.cron.record import RunOutcome
+from millpond.messages import counted
 from millpond.render.failures.masking import masked
 from millpond.telemetry.instruments import (
     CRONS,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from millpond.telemetry.instruments import Instrument
 
 PAUSE = 60.0
-"""Seconds in which evictions, and refusals of one cache in front, are noted once."""
+"""Seconds in which evictions, refusals of one cache in front, and failures of one cron are noted once."""
 _MOST_TAGS = 20
 _GAUGES: tuple[tuple[Instrument, Callable[[StoreFigures], int]], ...] = (
     (STORE_BYTES, lambda figures: figures.bytes),
@@ -46,7 +48,7 @@ _GAUGES: tuple[tuple[Instrument, Callable[[StoreFigures], int]], ...] = (
 
 
 class EventLog:
-    """Hears of evictions, purges, crons and builds, from any thread.
+    """Hears of invalidations, evictions, purges, crons and builds, from any thread.
 
     Args:
         counting: of the application.
@@ -61,6 +63,7 @@ class EventLog:
         """When something was noted last, by what it is."""
         self._since: dict[str, int] = {}
         """How often it has happened since."""
+        self._invalidations = InvalidationLog(counting, clock)
         self._store: Store | None = None
         self._served: ServedBuild | None = None
 
@@ -69,6 +72,7 @@ class EventLog:
         if self._store is store:
             return
         self._store, store.evicted = store, self.evicted
+        self._invalidations.hear(store)
         for instrument, value in _GAUGES:
             self._counting.counters.gauge(instrument, store, _reader(value))
 
@@ -80,7 +84,7 @@ class EventLog:
         count = self._due("eviction", now, len(evictions))
         if count:
             unread = sum(not each.was_read for each in evictions)
-            text = f"the store is full: {count} {'entry' if count == 1 else 'entries'} evicted"
+            text = f"the store is full: {counted(count, 'entry', 'entries')} evicted"
             detail = f"of the last {len(evictions)}, {unread} had never been read"
             self._note(Event(at=now, kind="eviction", text=text, detail=detail, count=count))
 
@@ -115,10 +119,15 @@ class EventLog:
             self._counting.counters.observe(CRONS, run.seconds, cron.path, run.outcome.value)
         if run.outcome in (RunOutcome.OK, RunOutcome.RUNNING):
             return
+        now = self._clock()
+        count = self._due(f"cron {cron.path} {run.outcome}", now, 1)
+        if not count:
+            return
         status = "" if run.status is None else f" ({run.status})"
         self._note(
             Event(
-                at=self._clock(),
+                at=now,
+                count=count,
                 kind="cron",
                 text=f"{cron.path}: {run.outcome}{status}",
                 detail=f'"{cron.schedule}", by {run.by}',
@@ -135,8 +144,9 @@ class EventLog:
         self._served = served
         if served.made_at is not None and self._is_first(served.build):
             routes = len(served.plans)
-            text = f"build {served.build} is served: {routes} {'route' if routes == 1 else 'routes'}"
-            detail = f"{len(served.drifted)} frozen environment variables differ here" if served.drifted else ""
+            text = f"build {served.build} is served: {counted(routes, 'route')}"
+            drifted = len(served.drifted)
+            detail = f"frozen environment variables that differ here: {drifted}" if drifted else ""
             self._note(Event(at=self._clock(), kind="deploy", text=text, detail=detail))
 
     def drifted(self) -> int | None:
@@ -146,7 +156,7 @@ class EventLog:
     def _is_first(self, build: str) -> bool:
         """Whether no other process of this host has served the build, since another one was served."""
         folder = self._counting.folder
-        mark = folder / f"served-{blake2b(build.encode(), digest_size=8).hexdigest()}"
+        mark = folder / f"served-{_short(build)}"
         try:
             mark.touch(exist_ok=False)
         except OSError:  # it is there, or the folder can't be written: then nothing can be noted in it
@@ -165,10 +175,29 @@ class EventLog:
             if last is not None and 0 <= now - last < PAUSE:
                 return 0
             self._noted[what] = now
+            if self._is_noted_elsewhere(what, now):
+                return 0
             return self._since.pop(what)
+
+    def _is_noted_elsewhere(self, what: str, now: float) -> bool:
+        """Whether another process of this host has noted it lately; if not, none will for a while."""
+        mark = self._counting.folder / f"noted-{_short(what)}"
+        try:
+            if 0 <= now - mark.stat().st_mtime < PAUSE:
+                return True
+        except OSError:
+            pass  # there is none yet
+        with contextlib.suppress(OSError):  # a folder that can't be written has no journal either
+            mark.touch()
+            os.utime(mark, (now, now))
+        return False
 
     def _note(self, event: Event) -> None:
         self._counting.journal.note(event)
+
+
+def _short(name: str) -> str:
+    return blake2b(name.encode(), digest_size=8).hexdigest()
 
 
 def _reader(value: Callable[[StoreFigures], int]) -> Callable[[Store], float | None]:

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from millpond.telemetry.journal import Event
 
 _HOUR = 3600.0
-_ORIGINS = {"handler": "a handler", "endpoint": "the endpoint", "cli": "CLI", "cron": "a cron", "admin": "admin"}
+_ORIGINS = {
+    "handler": "a handler",
+    "endpoint": "the endpoint",
+    "client": "millpond.client",
+    "cli": "CLI",
+    "cron": "a cron",
+    "admin": "admin",
+}
 
 
 class TagInvalidated(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from millpond.telemetry.invalidated import REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 LONGEST_PATH = 2048
 LONGEST_AGENT = 256
 """Characters of a path, and of a User-Agent; the rest is cut off, and marked by an ellipsis."""
-
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}")
-"""UUIDs, ULIDs, hashes, trace ids. Any client may send one, so it may be nothing else."""
 
 
 class Asked(NamedTuple):
@@ -46,7 +44,7 @@ def identified(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, str 
     for name, value in headers:
         if name == b"user-agent" and agent is None:
             agent = shown(value[: LONGEST_AGENT + 1].decode("latin-1"), LONGEST_AGENT)
-        elif name == b"x-request-id" and request_id is None and _REQUEST_ID.fullmatch(value):
+        elif name == b"x-request-id" and request_id is None and REQUEST_ID.fullmatch(value):
             request_id = value.decode("ascii")
     return agent, request_id
 

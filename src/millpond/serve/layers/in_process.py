@@ -19,6 +19,7 @@ from millpond.serve.layers.failures import log_failure
 from millpond.serve.layers.render_stack import exception_layer, handlers_of
 from millpond.serve.live import at_once
 from millpond.serve.matching.base_path import enter_base_path
+from millpond.telemetry.invalidated import ASKED_BY
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -63,7 +64,7 @@ class InProcess:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, asked = time.perf_counter(), Asked.of(scope) if is_logged() else None
         answered = scope[ANSWERED] = Answered(send, is_clients=False, own_answer=scope.get(OWN_ANSWER))
-        scope[fastapi_names.TELEMETRY_KEY] = None
+        scope[fastapi_names.TELEMETRY_KEY], scope[ASKED_BY] = None, self.origin
         if self.base_path:
             enter_base_path(scope, "", self.base_path)
         try:
