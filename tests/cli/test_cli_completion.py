@@ -40,7 +40,7 @@ def test_bash_completes_commands_options_and_values(script: str, tmp_path: Path)
     commands = proposed(script, tmp_path, "millpond", "")
     assert {"new", "dev", "build", "start", "routes", "completion"} <= set(commands)
     assert "--install-completion" in proposed(script, tmp_path, "millpond", "--")
-    assert proposed(script, tmp_path, "millpond", "re") == ["revalidate"]
+    assert proposed(script, tmp_path, "millpond", "re") == ["refresh", "revalidate"]
     assert {"ls", "show", "purge", "prune"} <= set(proposed(script, tmp_path, "millpond", "cache", ""))
     assert proposed(script, tmp_path, "millpond", "start", "--ssl-k") == ["--ssl-keyfile", "--ssl-keyfile-password"]
     assert proposed(script, tmp_path, "millpond", "start", "--log-format", "") == ["json", "text"]

@@ -88,6 +88,9 @@ def shop(project: Project, capsys: pytest.CaptureFixture[str]) -> Shop:
         ("/items/1", ["--path", "/items/2"], "HIT"),
         ("/items/1", ["--path", "/items/[id]"], "MISS"),
         ("/items/1", ["--path", "/", "--type", "layout"], "MISS"),
+        ("/items/1", ["--path", "/items/1", "--profile", "max"], "STALE"),
+        ("/items/1", ["--path", "/items/[id]", "--expire", "60"], "STALE"),
+        ("/items/1", ["--path", "/items/1", "--tag", "other", "--profile", "max"], "STALE"),
     ],
 )
 def test_a_running_server_sees_it_at_its_next_request(shop: Shop, path: str, arguments: list[str], then: str) -> None:

@@ -106,6 +106,16 @@ async def test_what_there_is_not_is_a_404(staff: Staff, path: str) -> None:
     assert (await staff.client.get(f"/_millpond/{path}")).status_code == 404
 
 
+async def test_the_log_names_who_did_what_in_one_line(staff: Staff, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "millpond.dashboard"):
+        await staff.send("confirm/tag?of=a%0Aroot: nothing happened", {"how": "soft", "note": "why\n not"})
+    said = [record.getMessage() for record in caplog.records if record.name == "millpond.dashboard"]
+    assert len(said) == 1
+    assert said[0].startswith("ops: Tag a\\nroot: nothing happened invalidated softly (max), generation 1")
+    assert said[0].endswith("“why not”)")
+    assert "\n" not in said[0]
+
+
 async def test_nobody_acts_from_elsewhere(staff: Staff) -> None:
     fields = {"of": "/items/1", "how": "hard"}
     assert (await staff.client.post("/_millpond/confirm/path", data=fields)).status_code == 403

@@ -143,6 +143,7 @@ ARGUMENTS = {
     "cron run": ["/cron"],
     "explain": ["/"],
     "export": ["out", "--dry-run"],
+    "refresh": ["--tag", "none"],
     "revalidate": ["--tag", "none"],
 }
 """What commands can't do without."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from millpond.render.failures.failure_log import PAUSE, FailureLog
 from millpond.render.failures.masking import masked
-from millpond.telemetry.journal import Event, Journal
+from millpond.telemetry.journal import Event, Journal, JournalPosition
 
 if TYPE_CHECKING:
     from ponds import Project
@@ -47,6 +47,31 @@ class Log:
 
     def events(self) -> list[Event]:
         return self.journal.latest()[::-1]
+
+
+def test_what_failed_in_one_process_works_again_in_another(tmp_path: Path) -> None:
+    one, other = Log(), Log()
+    one.journal = other.journal = Journal(tmp_path)
+    one.fail(key="a")
+    other.failures.worked("a", "/shop")
+    one.now += 1
+    one.failures.worked("a", "/shop")
+    assert [event.kind for event in one.events()] == ["failure", "recovery"], "it is told once"
+    one.now = other.now = 2000.0
+    one.fail(key="a")
+    other.failures.worked("b", "/another")
+    assert [event.kind for event in one.events()][2:] == ["failure"]
+
+
+def test_of_a_long_journal_the_end_alone_is_read_and_then_what_is_new(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for number in range(5000):
+        journal.note(Event(at=number, kind="start", text="x" * 500))
+    events, position = journal.appended(JournalPosition())
+    assert 1000 < len(events) < 3000
+    assert events[-1].at == 4999
+    journal.note(Event(at=5000, kind="start", text="y"))
+    assert [event.text for event in journal.appended(position)[0]] == ["y"]
 
 
 def test_one_cause_is_noted_once_a_minute_with_how_often_it_came_up() -> None:

@@ -277,7 +277,8 @@ class _AnswerRead(Read):
             raise
         except Exception as error:
             if responses.failures is not None:
-                served: Literal["older", "500"] = "older" if run.background else "500"
+                # Who waits for a fresh answer, as a refresh does, is no visitor: visitors keep the old one.
+                served: Literal["older", "500"] = "older" if run.background or self.waits else "500"
                 responses.failures.failed(
                     error, route=target.route.pattern, path=target.path, served=served, key=self.key
                 )

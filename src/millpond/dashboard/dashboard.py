@@ -18,7 +18,7 @@ from millpond.dashboard.acting.acts import Acts
 from millpond.dashboard.acting.confirm_page import Confirm
 from millpond.dashboard.acting.crons_page import Crons
 from millpond.dashboard.pages.dashboard_page import Viewer
-from millpond.dashboard.pages.hosts import Hosts
+from millpond.dashboard.pages.hosts_page import Hosts
 from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
 from millpond.dashboard.pages.timeline import Timeline

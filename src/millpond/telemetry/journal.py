@@ -11,12 +11,12 @@ import logging
 import os
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 log = logging.getLogger("millpond.telemetry")
@@ -25,6 +25,8 @@ MOST_EVENTS = 10_000
 KEPT_SECONDS = 7 * 24 * 3600.0
 _MOST_BYTES = 8 * 1024 * 1024
 """Of one of the two files."""
+_MOST_READ = 1024 * 1024
+"""Bytes that `appended` reads."""
 _LONGEST_LINE = 16 * 1024
 _LONGEST_TEXT = 1000
 _MOST_TAGS, _MOST_FRAMES = 20, 30
@@ -79,6 +81,13 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
 
 
+class JournalPosition(NamedTuple):
+    """Up to where a journal was read."""
+
+    inode: int = 0
+    size: int = 0
+
+
 class Journal:
     """The events of one application on one host.
 
@@ -126,6 +135,27 @@ class Journal:
                 break
         return found
 
+    def appended(self, after: JournalPosition) -> tuple[list[Event], JournalPosition]:
+        """What all processes have noted since a position, oldest first, and the position now. It reads that alone.
+
+        After another file has begun, what is left of the former one is skipped, and so is what is long ago.
+        """
+        if self._folder is None:
+            return [], after
+        try:
+            with self._paths()[0].open("rb") as file:
+                known = os.fstat(file.fileno())
+                start = after.size if after.inode == known.st_ino and after.size <= known.st_size else 0
+                start = max(start, known.st_size - _MOST_READ)
+                if start == known.st_size:
+                    return [], JournalPosition(known.st_ino, start)
+                file.seek(start)
+                read = file.read()
+        except OSError:
+            return [], after
+        whole = read[: read.rfind(b"\n") + 1]
+        return list(_decoded(whole.splitlines())), JournalPosition(known.st_ino, start + len(whole))
+
     def _newest_first(self) -> Iterator[Event]:
         yield from reversed(list(self._memory))
         for path in self._paths():
@@ -133,9 +163,7 @@ class Journal:
                 lines = path.read_bytes().splitlines()
             except OSError:
                 continue
-            for line in reversed(lines):
-                with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):  # a line that was cut off
-                    yield _decoder.decode(line)
+            yield from _decoded(reversed(lines))
 
     def _paths(self) -> Sequence[Path]:
         """The current file, and the former one."""
@@ -156,6 +184,12 @@ class Journal:
             os.write(descriptor, line + b"\n")
         finally:
             os.close(descriptor)
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[Event]:
+    for line in lines:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):  # a line that was cut off
+            yield _decoder.decode(line)
 
 
 def _bounded(event: Event) -> Event:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from millpond.messages import counted
+from millpond.messages import counted, in_one_line
 from millpond.policy.profiles import profile_named
 from millpond.telemetry.journal import Event
 from millpond.warm.refreshing.refresh_event import refresh_event, subject_in_words
@@ -90,7 +90,8 @@ class Acts:
         event = await act()
         self._operated.counting.journal.note(event)
         fields = {"by": by.name, "note": by.note}
-        log.info("%s: %s (%s)", by.name, event.text, event.detail or "done", extra={"fields": fields})
+        told = in_one_line(f"{event.text} ({event.detail or 'done'})")
+        log.info("%s: %s", by.name, told, extra={"fields": fields})
 
     def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)

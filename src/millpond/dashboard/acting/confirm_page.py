@@ -141,7 +141,7 @@ def _choices(subject: Subject, *, failing: int = 0, warms: bool = True) -> Itera
         if several:
             text = "The next request of each path waits."
             if failing:
-                text += f" The {failing} that {'fails' if failing == 1 else 'fail'} answer 500."
+                text += " The one that fails answers 500." if failing == 1 else f" The {failing} that fail answer 500."
         yield Choice("hard", "Invalidate hard", text, f"millpond revalidate {subject.option}")
     if reached.keys:
         text = "Dropped from the store; what is being rendered now is still stored."

@@ -76,6 +76,7 @@ class Crons(DashboardPage):
             "lost": lost,
             "asked": rows[0] if asked is not None and rows else None,
             "states": STATES,
+            "in_development": viewer.operated.development,
             "is_claimed": query.get("claimed") == "1",
             "who": viewer.name,
             "longest_note": _LONGEST_NOTE,

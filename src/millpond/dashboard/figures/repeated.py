@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from millpond.telemetry.journal import Event
 
 
-class Told(NamedTuple):
+class TimelineLine(NamedTuple):
     """One line of the timeline."""
 
     event: Event
@@ -20,7 +20,7 @@ class Told(NamedTuple):
     """When the first one was noted; seconds since the epoch."""
 
 
-def told(events: Iterable[Event], most: int) -> tuple[list[Told], float | None]:
+def told(events: Iterable[Event], most: int) -> tuple[list[TimelineLine], float | None]:
     """Lines for events, and the time before which the next page begins.
 
     A failure that goes on is told where it was last, until something ends it: between a failure and an earlier one of
@@ -30,14 +30,14 @@ def told(events: Iterable[Event], most: int) -> tuple[list[Told], float | None]:
         events: newest first.
         most: lines at most. Events of one moment are on one page.
     """
-    lines: list[Told] = []
+    lines: list[TimelineLine] = []
     going_on: dict[tuple[str, ...], int] = {}
     for event in events:
         key = (event.error, event.place, event.route, event.path, event.served)
         at = going_on.get(key) if event.kind == "failure" else None
         if at is not None:
             line = lines[at]
-            lines[at] = Told(line.event, line.times + event.count, event.at)
+            lines[at] = TimelineLine(line.event, line.times + event.count, event.at)
             continue
         if len(lines) >= most and event.at < lines[-1].event.at:
             return lines, lines[-1].event.at
@@ -47,5 +47,5 @@ def told(events: Iterable[Event], most: int) -> tuple[list[Told], float | None]:
             going_on.clear()
         elif event.kind == "recovery":
             going_on = {key: at for key, at in going_on.items() if key[2] != event.route}
-        lines.append(Told(event, event.count, event.at))
+        lines.append(TimelineLine(event, event.count, event.at))
     return lines, None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from millpond.render.failures.failure_event import failure_event
-from millpond.telemetry.journal import Event
+from millpond.telemetry.journal import Event, JournalPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from millpond.telemetry.journal import Journal
 
+LOOK_SECONDS = 2.0
+"""Between two looks at what other processes have noted."""
+_DAY = 86_400.0
 PAUSE = 60.0
 """Seconds in which one cause of one route is noted once."""
 _MOST_CAUSES, _MOST_FAILING = 1000, 10_000
@@ -50,6 +53,9 @@ class FailureLog:
         self._noted: OrderedDict[_Cause, _Noted] = OrderedDict()
         self._failing: OrderedDict[str, str] = OrderedDict()
         """Keys whose last render failed, and their routes."""
+        self._elsewhere: OrderedDict[str, str] = OrderedDict()
+        """Paths that failed in whatever process, as far as the journal tells, and their routes."""
+        self._read, self._read_at = JournalPosition(), 0.0
         self._lock = threading.Lock()
 
     def failed(
@@ -78,11 +84,32 @@ class FailureLog:
 
     def worked(self, key: str, path: str) -> None:
         """An answer was made: it is told if the last try had failed."""
-        if not self._failing:  # nearly always
-            return
+        now = self._clock()
         with self._lock:
+            if abs(now - self._read_at) >= LOOK_SECONDS:
+                self._look(now)
+            if not self._failing and not self._elsewhere:  # nearly always
+                return
             route = self._failing.pop(key, None)
-            others = route is not None and route in self._failing.values()
+            route = self._elsewhere.pop(path, None) or route
+            others = route is not None and (route in self._failing.values() or route in self._elsewhere.values())
         if route is not None and not others:
             text = f"{path} is rendered again"
-            self._journal().note(Event(at=self._clock(), kind="recovery", text=text, route=route, path=path))
+            self._journal().note(Event(at=now, kind="recovery", text=text, route=route, path=path))
+
+    def _look(self, now: float) -> None:
+        """Learn what has failed in other processes, and what works again."""
+        self._read_at = now
+        events, self._read = self._journal().appended(self._read)
+        for event in events:
+            if event.kind == "recovery":
+                for known in (self._elsewhere, self._failing):
+                    for name in [name for name, route in known.items() if route == event.route]:
+                        del known[name]
+            elif event.kind == "deploy":
+                self._elsewhere.clear()
+            elif event.kind == "failure" and event.path and event.at > now - _DAY:
+                self._elsewhere[event.path] = event.route
+                self._elsewhere.move_to_end(event.path)
+                if len(self._elsewhere) > _MOST_FAILING:
+                    self._elsewhere.popitem(last=False)
