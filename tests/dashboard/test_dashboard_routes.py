@@ -231,7 +231,7 @@ async def test_parts_of_a_route_are_live_at_its_own_address(project: Path) -> No
     viewer, pages = Viewer("/_millpond", None, operation.operated), RoutesPage()
     found = await pages.context(viewer, "-/items/[id]", {})
     assert found is not None
-    context = {**viewer.frame("routes"), "below": "-/items/[id]", **found}
+    context = {**viewer.frame("routes"), "below": "-/items/[id]", "acts": False, **found}
     parts = parts_of(pages.template_for("-/items/[id]"), context)
     assert parts["error"].endswith("</div>")
     assert "TypeError" not in parts["error"]
