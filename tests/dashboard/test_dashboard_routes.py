@@ -212,6 +212,11 @@ async def test_in_development_a_live_route_says_how_to_make_it_fresh(project: Pa
     operation = await operation_of(project, development=True)
     page = await page_of(operation, "routes/-/prices")
     assert '+ revalidate = 3_600 + cache_query = ("category",)' in page.text
+    assert "async def" not in page.text
+    assert "1 def GET(category: str):" in page.text
+    fresh = await page_of(operation, "routes/-/")
+    assert "○ fresh" in fresh.text
+    assert "Make it fresh" not in fresh.text
     page = await page_of(operation, "routes/-/me")
     assert "It declares header" in page.text
     assert "+ revalidate" not in page.text
