@@ -9,7 +9,7 @@ import httpx2
 from millpond.config import parse_config
 from millpond.dashboard.dashboard import Dashboard
 from millpond.dashboard.operated import Operated
-from millpond.prerender.plan import Plan, unbuilt_plans
+from millpond.prerender.plan import Plan, development_plans, unbuilt_plans
 from millpond.stores.memory import MemoryStore
 from millpond.telemetry.counters import Counters
 from millpond.telemetry.counting import Counting
@@ -76,8 +76,9 @@ class Operation:
         self.root_path = root_path
 
     async def plan(self) -> None:
-        """Decide about the routes, as a server without a build does."""
-        self.plans = await unbuilt_plans(self.routes, self.operated.config.compat)
+        """Decide about the routes, as a server without a build does, or one for development."""
+        decide = development_plans if self.operated.development else unbuilt_plans
+        self.plans = await decide(self.routes, self.operated.config.compat)
 
     def counted(self, *values: tuple[Instrument, float, *tuple[str, ...]], ago: float = 30.0) -> None:
         """Write down a minute in which something was counted."""

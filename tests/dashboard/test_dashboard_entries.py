@@ -304,3 +304,17 @@ async def test_a_search_ends_in_time_and_goes_on_where_it_has_ended(
         following = [link for link in page.links if "after=" in link]
         where = following[0].removeprefix("/_millpond/") if following else ""
     assert (seen, pages > 2) == (["/items/299"], True)
+
+
+async def test_without_its_store_pages_say_so(project: Path) -> None:
+    config = {"cache": {"store": "valkey://127.0.0.1:1", "store_timeout": 0.2}}
+    operation = Operation(project, config=config, development=False)
+    store = chosen_store(project, operation.operated.config.cache, "0123456789ab", operation.clock)
+    routes = Millpond(project / "app").own_routes
+    operation = Operation(project, routes=routes, config=config, development=False, store=store)
+    await operation.plan()
+    for page in ("entries", "entries?q=/items/1", "tags", "data", f"entries/{'0' * 32}"):
+        found = await page_of(operation, page)
+        assert "The store can\N{RIGHT SINGLE QUOTATION MARK}t be read" in found.text
+        assert "127.0.0.1:1" in found.text
+    assert "What a request gets now" in (await page_of(operation, "routes/-/")).text

@@ -212,6 +212,11 @@ async def test_in_development_a_live_route_says_how_to_make_it_fresh(project: Pa
     operation = await operation_of(project, development=True)
     page = await page_of(operation, "routes/-/prices")
     assert '+ revalidate = 3_600 + cache_query = ("category",)' in page.text
+    assert "async def" not in page.text
+    assert "1 def GET(category: str):" in page.text
+    fresh = await page_of(operation, "routes/-/")
+    assert "○ fresh" in fresh.text
+    assert "Make it fresh" not in fresh.text
     page = await page_of(operation, "routes/-/me")
     assert "It declares header" in page.text
     assert "+ revalidate" not in page.text
@@ -231,7 +236,7 @@ async def test_parts_of_a_route_are_live_at_its_own_address(project: Path) -> No
     viewer, pages = Viewer("/_millpond", None, operation.operated), RoutesPage()
     found = await pages.context(viewer, "-/items/[id]", {})
     assert found is not None
-    context = {**viewer.frame("routes"), "below": "-/items/[id]", **found}
+    context = {**viewer.frame("routes"), "below": "-/items/[id]", "acts": False, **found}
     parts = parts_of(pages.template_for("-/items/[id]"), context)
     assert parts["error"].endswith("</div>")
     assert "TypeError" not in parts["error"]

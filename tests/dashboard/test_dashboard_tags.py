@@ -10,6 +10,7 @@ from operated_project import NOW, Operation
 from page_text import PageText
 from test_dashboard_entries import answer, fetched
 
+from millpond.dashboard.pages.overview import Overview
 from millpond.dashboard.stored import census as counted
 from millpond.policy.key import data_key
 from millpond.telemetry.instruments import FUNCTION_FILLS, UPSTREAM_CALLS
@@ -161,3 +162,14 @@ async def test_results_of_a_function_are_one_line(operation: Operation) -> None:
     async with operation.client() as client:
         link = next(link for link in page.links if "kind=function" in link)
         assert "price_range(category=2)" in PageText((await client.get(link)).text).text
+
+
+async def test_where_acts_are_possible_pages_lead_to_the_question(operation: Operation) -> None:
+    await operation.store.commit(tagged("/items/1", "items"))
+    without = await page_of(operation, "tags?q=items")
+    assert not any("confirm" in link for link in without.links)
+    operation.dashboard._pages = {**operation.dashboard._pages, "confirm": Overview()}
+    assert "/_millpond/confirm/tag?of=items" in (await page_of(operation, "tags?q=items")).links
+    entry = next(link for link in (await page_of(operation, "entries")).links if "/entries/" in link)
+    page = await page_of(operation, entry.removeprefix("/_millpond/"))
+    assert f"/_millpond/confirm/entry?of={entry.rpartition('/')[2]}" in page.links

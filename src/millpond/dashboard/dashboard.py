@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -130,7 +130,12 @@ class Dashboard:
         found = await page.context(viewer, rest, dict(request.query_params))
         if found is None:
             raise _Refused(404, "There is no such page.")
-        return rendered(page.template_for(rest), {**viewer.frame(first), "below": rest, **found})
+        return rendered(page.template_for(rest), {**await self._frame(viewer, first, rest), **found})
+
+    async def _frame(self, viewer: Viewer, name: str, rest: str) -> dict[str, Any]:
+        """What all templates get: where the page is, and whether there is one that asks before something is done."""
+        frame = await asyncio.to_thread(viewer.frame, name)  # it reads a week of events
+        return {**frame, "below": rest, "acts": "confirm" in self._pages}
 
     async def _login(self, request: Request, base: str) -> Response:
         if self._sessions is None:
@@ -217,7 +222,9 @@ class Dashboard:
             found = await page.context(viewer, rest, {})
             if found is None:
                 return
-            for part, html in parts_of(page.template_for(rest), {**viewer.frame(name), "below": rest, **found}).items():
+            for part, html in parts_of(
+                page.template_for(rest), {**await self._frame(viewer, name, rest), **found}
+            ).items():
                 if sent.get(part) != html:
                     if part in sent or part == "updated":
                         data = "\n".join(f"data: {line}" for line in html.splitlines())

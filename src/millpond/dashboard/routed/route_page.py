@@ -69,11 +69,11 @@ async def route_context(
     plan, times = row.plan, window.times()
     listed = await _only_entry(row, operated)
     entry = None if listed is None else listed.entry
-    source = (
-        []
-        if plan is None or not operated.development
-        else await asyncio.to_thread(source_around, plan.why.place, operated.project)
-    )
+    get = None if plan is None else plan.route.operations.get("GET")
+    place = plan.why.place if plan is not None and plan.why.place is not None else None if get is None else get.place
+    source = []
+    if operated.development:
+        source = await asyncio.to_thread(source_around, place, operated.project)
     hint = None
     if plan is not None and operated.development:
         hint = fresh_hint(plan, cache_components=operated.config.cache_components)
@@ -93,6 +93,7 @@ async def route_context(
         "digest": None if listed is None else listed.digest,
         "has_one_path": plan is not None and not plan.route.params,
         "source": source,
+        "source_place": "" if place is None else str(place),
         "hint": hint,
         "cause": cause,
         "others": [] if row.failing is None else [each for each in row.failing.routes if each != row.pattern],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from millpond.dashboard.figures.built_routes import BuiltRoutes
@@ -12,13 +13,16 @@ from millpond.dashboard.figures.window import LENGTH, Window
 from millpond.dashboard.pages.dashboard_page import DashboardPage
 from millpond.dashboard.routed.route_page import route_context
 from millpond.dashboard.routed.route_row import MODES, route_rows
+from millpond.render.candidacy import candidacy
 from millpond.telemetry.minutes import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from millpond.dashboard.operated import Operated
     from millpond.dashboard.pages.dashboard_page import Viewer
     from millpond.dashboard.routed.route_row import RouteRow
+    from millpond.prerender.plan import Plan
 
 SORTS: Mapping[str, Callable[[RouteRow], Any]] = {
     "path": lambda row: row.pattern,
@@ -60,7 +64,16 @@ class RoutesPage(DashboardPage):
         now = operated.clock()
         window = Window(operated.counting.minutes(now - (LENGTH + 1) * MINUTE), now)
         records = self._built.records(operated)
-        return route_rows(operated.plans(), records, route_hours(window), viewer.failing(), window), window
+        return route_rows(_plans(operated), records, route_hours(window), viewer.failing(), window), window
+
+
+def _plans(operated: Operated) -> Sequence[Plan]:
+    """The routes as they are decided; in development, where all run live, as a build would attempt them."""
+    plans, config = operated.plans(), operated.config
+    if not operated.development:
+        return plans
+    chosen = (candidacy(plan.route, config.compat, cache_components=config.cache_components) for plan in plans)
+    return [replace(plan, static=choice.static) for plan, choice in zip(plans, chosen, strict=True)]
 
 
 def _listed(rows: Sequence[RouteRow], query: Mapping[str, str]) -> dict[str, Any]:

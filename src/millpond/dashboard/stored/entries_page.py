@@ -12,6 +12,7 @@ from millpond.dashboard.stored.entry_view import KINDS, STATES
 from millpond.dashboard.stored.one_entry import entry_context
 from millpond.dashboard.stored.store_reader import read_store
 from millpond.errors import StoreError
+from millpond.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,11 +38,12 @@ class EntriesPage(DashboardPage):
         def work(store: StoreInspection) -> tuple[StoreStats, EntriesFound]:
             return store.stats(), found_entries(store, asked, operated)
 
+        is_memory = isinstance(operated.store, MemoryStore)  # in development, whatever is configured
         context = {
             "query": asked,
             "kinds": KINDS,
             "states": STATES,
-            "max_bytes": operated.config.cache.bytes_in(operated.config.cache.kind),
+            "max_bytes": operated.config.cache.bytes_in("memory" if is_memory else operated.config.cache.kind),
             "problem": None,
         }
         try:

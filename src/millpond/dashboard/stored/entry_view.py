@@ -106,7 +106,7 @@ def name_of(entry: Entry) -> str:
     """What people call an entry: the path with its query, the URL that was fetched, the function that was called."""
     path = path_in(entry.key)
     kind, *parts = entry.key.split("\0")
-    if path is None and kind == "response" and len(parts) > 1:
+    if path is None and entry.kind == "response" and len(parts) > 1:
         path = parts[1]
     if path is None:
         return (entry.label or " ".join([kind, *parts]))[:_LONGEST_NAME]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.dashboard.figures.failing import failing_now
 from millpond.dashboard.stored.entry_body import preview_of, shown_headers
 from millpond.dashboard.stored.entry_view import EntryView, shown_tag
 from millpond.dashboard.stored.invalidation_times import invalidation_times
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from millpond.dashboard.stored.invalidation_times import TagInvalidated
     from millpond.policy.tags import TagRow
 
-_TAGS = 200
+_TAGS, _DAY = 200, 86_400.0
 
 
 class EntryTag(NamedTuple):
@@ -56,7 +57,7 @@ async def entry_context(viewer: Viewer, digest: str) -> dict[str, Any] | None:
     plan = next((plan for plan in operated.plans() if plan.route.origin == view.origin), None)
     route = None if plan is None else plan.route.pattern
     events = await asyncio.to_thread(operated.counting.journal.latest, now=now)
-    failing = next((cause for cause in viewer.failing() if route in cause.routes), None)
+    failing = next((cause for cause in failing_now(events, now - _DAY) if route in cause.routes), None)
     return {
         **facts,
         "entry": entry,
