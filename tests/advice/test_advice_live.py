@@ -175,3 +175,23 @@ async def test_a_health_check_says_that_it_is_meant(planted: Planted) -> None:
     planted.routes({"/health": "advise_ok = ('live-reads-nothing',)\n\n\ndef GET():\n    return 'ok'\n"})
     await asked(planted, "/health")
     assert await planted.advice() == []
+
+
+async def test_a_cookie_with_a_value_for_each_visitor_is_no_waste(planted: Planted) -> None:
+    source = "from millpond import cookies\n\n\nasync def GET():\n    return cookies().get('cart', '')\n"
+    planted.routes({"/cart": source})
+    async with planted.visited() as running:
+        for number in range(REQUESTS):
+            await running.get("/cart", headers={"cookie": f"cart={number}"})
+    assert await planted.advice() == []
+
+
+async def test_a_cookie_with_few_values_is_told_whatever_other_cookies_visitors_have(planted: Planted) -> None:
+    source = "from millpond import cookies\n\n\nasync def GET():\n    return cookies().get('theme', '')\n"
+    planted.routes({"/page": source})
+    async with planted.visited() as running:
+        for number in range(REQUESTS):
+            await running.get(
+                "/page", headers={"cookie": f"visitor={number}; theme={'dark' if number % 2 else 'light'}"}
+            )
+    assert told(await planted.advice()) == {("live-one-header", "app/page/route.py:4")}

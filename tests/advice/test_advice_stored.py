@@ -83,10 +83,18 @@ async def test_answers_that_are_read_again_are_no_waste(planted: Planted) -> Non
 
 
 async def test_a_query_parameter_with_too_many_values(planted: Planted) -> None:
-    source = (
-        'revalidate = 3600\ncache_query = ("page", "session")\n\n\ndef GET(page: str = '1', session: str = ''):\n    return page\n'
+    planted.routes(
+        {
+            "/list": """\
+                revalidate = 3600
+                cache_query = ("page", "session")
+
+
+                def GET(page: str = "1", session: str = ""):
+                    return page
+                """
+        }
     )
-    planted.routes({"/list": source})
     await once_each(planted, *(f"/list?page={number % 3}&session={number}" for number in range(40)))
     [found] = await planted.advice()
     assert (found.kind, found.place, found.figure) == ("many-variants", "app/list/route.py:2", 40)
@@ -139,6 +147,25 @@ async def test_a_tag_of_a_family_that_is_used_is_no_mistake(planted: Planted) ->
     await once_each(planted, "/items")
     planted.note(kind="invalidation", tags=("product:2",), origin="handler", place="app/items/route.py:1", hard=True)
     assert await planted.advice() == []
+
+
+async def test_a_tag_whose_answers_are_not_stored_now_is_no_mistake(planted: Planted) -> None:
+    fetched = TAGGED.format(tag="review:1").replace('dynamic = "force-static"', "revalidate = 60")
+    parameter = "def GET(id: str):"
+    planted.routes(
+        {"/items": TAGGED.format(tag="product:1"), "/reviews/[id]": fetched.replace("def GET():", parameter)}
+    )
+    await once_each(planted, "/items")
+    planted.note(kind="invalidation", tags=("review:7",), origin="handler", place="app/items/route.py:1", hard=True)
+    assert await planted.advice() == []
+
+
+async def test_a_tag_that_is_written_nowhere(planted: Planted) -> None:
+    planted.routes({"/items": TAGGED.format(tag="product:1"), "/admin": "def POST():\n    revalidate_tag('prices')\n"})
+    await once_each(planted, "/items")
+    planted.note(kind="invalidation", tags=("prices",), origin="handler", place="app/admin/route.py:2", hard=True)
+    [found] = await planted.advice()
+    assert (found.kind, found.place) == ("unused-tag", "app/admin/route.py:2")
 
 
 TAGGED = """\

@@ -163,6 +163,8 @@ class SeenInvalidation(NamedTuple):
     place: str
     last: float
     """Seconds since the epoch."""
+    given: str = ""
+    """Where something is given the tag, or one of its family, whether it is stored now or not."""
 
 
 class SeenFailure(NamedTuple):

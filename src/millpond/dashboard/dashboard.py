@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, OperatorSession, Sessions
+from millpond.dashboard.pages.advice_page import AdvicePage
 from millpond.dashboard.pages.dashboard_page import Viewer
 from millpond.dashboard.pages.login import login_page
 from millpond.dashboard.pages.overview import Overview
@@ -71,7 +72,7 @@ class Dashboard:
     ) -> None:
         self._operated, self._live_seconds = operated, live_seconds
         self._sessions = None if secret is None else Sessions(secret, operated.clock)
-        self._pages: Mapping[str, DashboardPage] = {"": Overview()} if pages is None else pages
+        self._pages: Mapping[str, DashboardPage] = {"": Overview(), "advice": AdvicePage()} if pages is None else pages
         self._failed: list[float] = []
         """When a wrong secret was given."""
 

@@ -62,8 +62,8 @@ LIVE_EQUAL = Instrument(
     Kind.COUNTER,
     "{request}",
     (_ROUTE, "millpond.when"),
-    "Live GETs with the path, query and credentials of another: one that ran at the same time (together), or, of the "
-    "sampled ones, one of the last (again).",
+    "Live GETs that were equal to another: with its path, query and credentials at the same time (together), or, of "
+    "the sampled ones, with the path, query and all that was read of one of the last (again).",
 )
 SLOW_FETCHES = Instrument(
     "millpond.fetch.overdue",

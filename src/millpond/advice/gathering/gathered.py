@@ -35,6 +35,8 @@ class StoredNow:
     entries: Iterable[ListedEntry]
     row_of: Callable[[str], TagRow | None]
     bytes: int
+    most: int | None = None
+    """Entries to look at; None: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,11 @@ def observed(sources: Sources, stored: StoredNow | None) -> Observed:
     lines = SourceLines(
         project, [*(route.file for route in routes), *(file for file in of_build if file.endswith(".py"))]
     )
-    invalidations = [each for each in seen_invalidations(sources.events) if each.last >= now - DAY]
+    invalidations = [
+        each._replace(given=lines.given(each.tag))
+        for each in seen_invalidations(sources.events)
+        if each.last >= now - DAY
+    ]
     knows_tags = kept is not None and kept.all_tags
     named = {each.tag for each in invalidations}
     return Observed(
@@ -115,7 +121,7 @@ def _kept(sources: Sources, stored: StoredNow) -> Kept:
         stored.row_of,
         codes=bool(sources.config.cache.codings),
     )
-    return looking.over(stored.entries)
+    return looking.over(stored.entries, stored.most)
 
 
 def _tags(kept: Kept, origins: Mapping[str, str], named: set[str], lines: SourceLines) -> dict[str, SeenTag]:

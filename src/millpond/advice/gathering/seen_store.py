@@ -88,9 +88,12 @@ class StoredPass:
         self._answers = 0
         self._crons: dict[str, Entry] = {}
 
-    def over(self, entries: Iterable[ListedEntry]) -> Kept:
-        """All that they tell."""
-        for found in entries:
+    def over(self, entries: Iterable[ListedEntry], most: int | None = None) -> Kept:
+        """All that they tell, or the first ones."""
+        for number, found in enumerate(entries):
+            if number == most:
+                self._has_all_tags = False
+                break
             if found.entry is not None:
                 self._look(found.entry, found.size, found.hits)
         return Kept(

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _MAX_BYTES = 1024 * 1024
+_INVALIDATING = ("revalidate_tag(", "update_tag(")
 _CONFIGS = ("millpond.toml", "pyproject.toml")
 
 
@@ -27,10 +28,18 @@ class SourceLines:
 
     def quoted(self, text: str) -> str:
         """The first place of a string literal; "" where there is none."""
-        literals = f'"{text}"', f"'{text}'"
+        return self._first((f'"{text}"', f"'{text}'"), ())
+
+    def given(self, tag: str) -> str:
+        """The first place where something is given a tag, or one of its family; "" where there is none."""
+        family, colon, _ = tag.partition(":")
+        begins = (f'"{family}:', f"'{family}:") if colon else ()
+        return self._first((f'"{tag}"', f"'{tag}'", *begins), _INVALIDATING)
+
+    def _first(self, wanted: Sequence[str], without: Sequence[str]) -> str:
         for file in self._files:
             for number, line in enumerate(self._of(file), 1):
-                if any(each in line for each in literals):
+                if any(each in line for each in wanted) and not any(each in line for each in without):
                     return f"{file}:{number}"
         return ""
 

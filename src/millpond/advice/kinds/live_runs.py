@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _FEWEST_SAMPLED, _FEWEST_EQUAL = 20, 10
 _REPEATED = 0.25
-"""The share of requests that were equal to one of the last from which storing by query pays."""
+"""The share of requests that were equal to one of the last, by all that was read, from which storing pays."""
 _LISTED = {
     "accept-language": '{"accept-language": ["en", "de"]}',
 }
@@ -31,7 +31,8 @@ def live_reads(seen: Observed) -> Iterator[Advised]:
         if not reads:
             yield _reading_nothing(seen, route)
         elif len(reads) == 1 and next(iter(reads)).startswith(("header ", "cookie ")):
-            yield from _reading_one(seen, route, next(iter(reads)))
+            if traffic.again >= _REPEATED * traffic.sampled:
+                yield from _reading_one(seen, route, next(iter(reads)))
         elif all(read == "query" or read.startswith("query ") for read in reads):
             names = sorted(read.partition(" ")[2] for read in reads if read != "query")
             if names and ("query" not in reads) and traffic.again >= _REPEATED * traffic.sampled:
@@ -71,8 +72,9 @@ def _reading_one(seen: Observed, route: SeenRoute, read: str) -> Iterator[Advise
         title=f"A live route that reads one {kind} only",
         routes=(route.pattern,),
         place=route.place(*_LIVE_OPTIONS, "GET"),
-        text=f"Of the request it reads {kind} {name}, and nothing else, by {figure(traffic.sampled)} requests that "
-        "were looked at. If that has a few values, make them part of the key: there is one stored answer for each.",
+        text=f"Of the request it reads {kind} {name}, and nothing else; {figure(traffic.again)} of "
+        f"{figure(traffic.sampled)} requests that were looked at had the same value as one of the last. If it has few "
+        "values, make them part of the key: there is one stored answer for each.",
         change=(*_live_option(route), *added, Change("+", "revalidate = 60")),
         figure=live,
         unit="live runs an hour",

@@ -30,8 +30,8 @@ def unused_tags(seen: Observed) -> Iterator[Advised]:
         if near is None and colon:
             like = closest(family, families, _LIKENESS)
             near = None if like is None else f"{like}:{each.tag.partition(':')[2]}"
-        if near is None and not seen.answers:
-            continue  # nothing is stored at all
+        if near is None and (each.given or not seen.answers):
+            continue  # what has it isn't stored now
         remedy = f"Answers have {near}." if near else "Give it to what should end with it, or leave the call out."
         yield Advised(
             kind=AdviceKind.UNUSED_TAG,

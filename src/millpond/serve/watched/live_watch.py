@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from starlette.requests import cookie_parser
+
 from millpond.telemetry.instruments import LIVE_EQUAL, LIVE_READS, LIVE_SAMPLED
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from millpond.render.scopes.live_scope import LiveScope
     from millpond.telemetry.counters import Counters, Tally
 
-ALL_OF_FIRST, LATER_ONES = 128, 15
-"""The first runs of a route in a process are sampled; then one of sixteen (the mask of a number's last bits)."""
+ALL_OF_FIRST, LATER_ONES = 128, 63
+"""The first runs of a route in a process are sampled; then one of 64 (the mask of a number's last bits)."""
 _MOST_READS = 24
 """Names of one route. What code reads may come from the request, so that there is no end of names."""
 _LONGEST_READ = 60
@@ -36,6 +38,7 @@ class _Running(NamedTuple):
 
     watched: _WatchedRoute
     asked: tuple[bytes, bytes]
+    headers: Iterable[tuple[bytes, bytes]]
     scope: LiveScope
 
 
@@ -81,21 +84,22 @@ class LiveWatch:
             watched.together.count += 1
         if runs <= ALL_OF_FIRST or not runs & LATER_ONES:
             scope.reads = set()
-            digest = hash((asked, _personal(headers)))
+        return _Running(watched, asked, headers, scope)
+
+    def ended(self, running: _Running) -> None:
+        """It has ended."""
+        watched, asked, headers, scope = running
+        watched.running.pop(asked, None)
+        if scope.reads is None:
+            return
+        watched.sampled.count += 1
+        digest = _digest(asked, headers, scope.reads)
+        if digest is not None:
             if digest in watched.lately:
                 watched.again.count += 1
             elif len(watched.lately) >= _REMEMBERED:
                 del watched.lately[next(iter(watched.lately))]
             watched.lately[digest] = None
-        return _Running(watched, asked, scope)
-
-    def ended(self, running: _Running) -> None:
-        """It has ended."""
-        watched, asked, scope = running
-        watched.running.pop(asked, None)
-        if scope.reads is None:
-            return
-        watched.sampled.count += 1
         for read in scope.reads:
             tally = watched.reads.get(read)
             if tally is None:
@@ -104,6 +108,21 @@ class LiveWatch:
                 if named != OTHER_READS:
                     watched.reads[read] = tally
             tally.count += 1
+
+
+def _digest(asked: tuple[bytes, bytes], headers: Iterable[tuple[bytes, bytes]], reads: Iterable[str]) -> int | None:
+    """Of the path, the query and the values that were read; None: more was read than values, or none was there."""
+    values: list[object] = []
+    for read in sorted(reads):
+        group, _, name = read.partition(" ")
+        if group == "header" and name:
+            values += [value for each, value in headers if each == name.encode("utf-8", "replace")] or [None]
+        elif group == "cookie" and name:
+            given = b"; ".join(value for each, value in headers if each == b"cookie").decode("latin-1")
+            values.append(cookie_parser(given).get(name))
+        elif group != "query":
+            return None
+    return None if values and not any(values) else hash((asked, tuple(values)))
 
 
 def _personal(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
