@@ -29,7 +29,8 @@ def live_reads(seen: Observed) -> Iterator[Advised]:
             continue
         reads = set(traffic.reads) | {f"{kind} {name}" for kind, name in route.declared}
         if not reads:
-            yield _reading_nothing(seen, route)
+            if traffic.again >= _REPEATED * traffic.sampled:
+                yield _reading_nothing(seen, route)
         elif len(reads) == 1 and next(iter(reads)).startswith(("header ", "cookie ")):
             if traffic.again >= _REPEATED * traffic.sampled:
                 yield from _reading_one(seen, route, next(iter(reads)))

@@ -40,6 +40,8 @@ def scanned_paths(seen: Observed) -> Iterator[Advised]:
 
 def never_read(seen: Observed) -> Iterator[Advised]:
     """Routes whose answers are rendered once for each reader."""
+    if sum(route.traffic.total for route in seen.routes) < _FEWEST:
+        return  # nobody reads anything
     for route in seen.routes:
         answers = route.answers
         unread = answers.unread - answers.unread_missing - answers.unread_keyed

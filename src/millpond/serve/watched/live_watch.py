@@ -113,6 +113,7 @@ class LiveWatch:
 def _digest(asked: tuple[bytes, bytes], headers: Iterable[tuple[bytes, bytes]], reads: Iterable[str]) -> int | None:
     """Of the path, the query and the values that were read; None: more was read than values, or none was there."""
     values: list[object] = []
+    path, query = asked
     for read in sorted(reads):
         group, _, name = read.partition(" ")
         if group == "header" and name:
@@ -122,7 +123,9 @@ def _digest(asked: tuple[bytes, bytes], headers: Iterable[tuple[bytes, bytes]], 
             values.append(cookie_parser(given).get(name))
         elif group != "query":
             return None
-    return None if values and not any(values) else hash((asked, tuple(values)))
+    if values and not any(values):
+        return None
+    return hash((path, query if any(read.startswith("query") for read in reads) else b"", tuple(values)))
 
 
 def _personal(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
