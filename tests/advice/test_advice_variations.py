@@ -26,12 +26,13 @@ def planted(tmp_path: Path) -> Planted:
     return planted_in(tmp_path / "project")
 
 
-async def asked(planted: Planted, path: str, times: int = 30, seconds: float = 0.0, **headers: str) -> None:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+async def asked(
+    planted: Planted, path: str, times: int = 30, seconds: float = 0.0, headers: dict[str, str] | None = None
+) -> None:
     async with planted.visited() as running:
         for _ in range(times):
             planted.clock.move(seconds)
-            await running.get(path, headers=named)
+            await running.get(path, headers=headers)
             await running.settle()
 
 
@@ -47,7 +48,7 @@ async def test_with_cache_components_a_live_route_that_reads_nothing(planted: Pl
         "from millpond import connection\n\n\nasync def GET(request):\n    {}\n    return request.headers['accept']\n"
     )
     planted.routes({"/one": source.format("pass")})
-    await asked(planted, "/one", accept="text/html")
+    await asked(planted, "/one", headers={"accept": "text/html"})
     assert told(await planted.advice()) == {("live-one-header", "app/one/route.py:4")}
 
 
@@ -99,7 +100,7 @@ async def test_other_ways_to_declare_one_value(planted: Planted, signature: str,
                 """
         }
     )
-    await asked(planted, "/one", **sent)
+    await asked(planted, "/one", headers=sent)
     assert told(await planted.advice()) == {("live-one-header", planted.line("app/one/route.py", "def GET"))}
 
 

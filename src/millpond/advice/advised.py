@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from millpond.policy.advice_kind import AdviceKind
+    from millpond.policy.advice.advice_kind import AdviceKind
 
 
 class Change(NamedTuple):

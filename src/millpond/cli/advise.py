@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from millpond.advice.gathering.from_disk import left_behind
-from millpond.advice.gathering.gathered import Sources, StoredNow, observed
-from millpond.advice.ranking import advise as advice_about
+from millpond.advice.gathering.gathered import KnownSources, StoredNow, observed
+from millpond.advice.ranked_advice import advise as advice_about
 from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
 from millpond.cli.terminal.console import errors_as_json, output, print_json, print_warning
 from millpond.cli.terminal.options import HERE, AppName, Json, Which
@@ -62,7 +62,7 @@ def advice_about_project(
     if not config.metrics.counters:
         notes.append("[metrics] counters = false: what requests and renders cost isn't known")
     left = left_behind(app.project / config.metrics.folder, now)
-    sources = Sources(
+    sources = KnownSources(
         project=app.project,
         config=config,
         plans=plans,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from millpond.policy.advice_kind import AdviceKind, UnknownAdvice, parse_advice_kind
+from millpond.policy.advice.advice_kind import AdviceKind, UnknownAdvice, parse_advice_kind
 from millpond.policy.allowance import Allowance, UnknownAllowance, parse_allowance
 from millpond.policy.variants.variation import Variation
 from millpond.policy.variants.vary_option import parse_hosts, parse_vary

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from millpond.advice.gathering.gathered import Sources, StoredNow
+from millpond.advice.gathering.gathered import KnownSources, StoredNow
 from millpond.advice.gathering.seen_traffic import DAY
 from millpond.errors import BuildError
 from millpond.prerender.build_manifest import read_manifest
@@ -30,7 +30,7 @@ _MOST_ENTRIES = 100_000
 
 def sources_of(
     project: Path, config: Config, plans: Sequence[Plan], counting: Counting, build: str, now: float
-) -> Sources:
+) -> KnownSources:
     """Where what is known comes from.
 
     Args:
@@ -41,7 +41,7 @@ def sources_of(
         build: the id of the build that is served.
         now: seconds since the epoch.
     """
-    return Sources(
+    return KnownSources(
         project=project,
         config=config,
         plans=plans,

@@ -11,7 +11,7 @@ from millpond.advice.gathering.seen_routes import seen_routes
 from millpond.advice.gathering.seen_store import StoredPass
 from millpond.advice.gathering.seen_traffic import DAY, seen_counts
 from millpond.advice.gathering.source_lines import SourceLines
-from millpond.advice.observed import Observed, SeenAnswers, SeenStore, SeenTag, SeenTraffic
+from millpond.advice.observation import Observed, SeenAnswers, SeenStore, SeenTag, SeenTraffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ class StoredNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class KnownSources:
     """Where all of it comes from."""
 
     project: Path
@@ -57,7 +57,7 @@ class Sources:
     """Seconds since the epoch."""
 
 
-def observed(sources: Sources, stored: StoredNow | None) -> Observed:
+def observed(sources: KnownSources, stored: StoredNow | None) -> Observed:
     """What is known.
 
     Args:
@@ -112,7 +112,7 @@ def observed(sources: Sources, stored: StoredNow | None) -> Observed:
     )
 
 
-def _kept(sources: Sources, stored: StoredNow) -> Kept:
+def _kept(sources: KnownSources, stored: StoredNow) -> Kept:
     manifest = sources.manifest
     looking = StoredPass(
         None if manifest is None else manifest.build,

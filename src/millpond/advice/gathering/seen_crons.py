@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from millpond.advice.observed import SeenCron
+from millpond.advice.observation import SeenCron
 from millpond.config.schedule import Schedule
 from millpond.cron.record import key_of, record_in
 from millpond.prerender.review.refused_crons import refused_crons

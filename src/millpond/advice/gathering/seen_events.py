@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from millpond.advice.observed import SeenFailure, SeenInvalidation
+from millpond.advice.observation import SeenFailure, SeenInvalidation
 from millpond.policy.tags import is_own
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def seen_invalidations(events: Iterable[Event]) -> list[SeenInvalidation]:
 
 
 @dataclass(slots=True)
-class _Cause:
+class _FailureCause:
     latest: Event
     since: float
     count: int = 0
@@ -54,7 +54,7 @@ def seen_failures(events: Iterable[Event], since: float) -> list[SeenFailure]:
         events: newest first.
         since: seconds since the epoch; earlier failures were another build's, or nobody has asked since.
     """
-    causes: dict[tuple[str, str], _Cause] = {}
+    causes: dict[tuple[str, str], _FailureCause] = {}
     for event in reversed(list(events)):
         if event.at < since:
             continue
@@ -62,7 +62,7 @@ def seen_failures(events: Iterable[Event], since: float) -> list[SeenFailure]:
             for cause in causes.values():
                 cause.routes.pop(event.route, None)
         elif event.kind == "failure" and event.route:
-            cause = causes.setdefault((event.error, event.place), _Cause(event, event.at))
+            cause = causes.setdefault((event.error, event.place), _FailureCause(event, event.at))
             if not cause.routes:
                 cause.since, cause.count = event.at, 0
             cause.latest, cause.count = event, cause.count + event.count
@@ -70,7 +70,7 @@ def seen_failures(events: Iterable[Event], since: float) -> list[SeenFailure]:
     return [_told(cause) for cause in causes.values() if cause.routes]
 
 
-def _told(cause: _Cause) -> SeenFailure:
+def _told(cause: _FailureCause) -> SeenFailure:
     event = cause.latest
     own = [frame.source for frame in event.frames if frame.own and frame.place == event.place]
     return SeenFailure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millpond.advice.observed import FrozenInput, SeenRoute
+from millpond.advice.observation import FrozenInput, SeenRoute
 from millpond.errors import Place
 from millpond.policy.allowance import InputKind
 from millpond.policy.compat import Compat

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
-from millpond.advice.observed import QueryValues, SeenAnswers
+from millpond.advice.observation import QueryValues, SeenAnswers
 from millpond.policy.freshness import age_of
 from millpond.policy.http.coding import compressible, pays
 from millpond.policy.key import is_shared, origin_in, path_in, query_in, variant_in

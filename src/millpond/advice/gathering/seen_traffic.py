@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from millpond.advice.observed import Rendered, SeenTraffic, SlowFetch
+from millpond.advice.observation import SeenRenders, SeenTraffic, SlowFetch
 from millpond.serve.watched.live_watch import TOGETHER
 from millpond.telemetry.counters import Spread
 from millpond.telemetry.instruments import (
@@ -94,7 +94,7 @@ def _summed(counted: Iterable[Counted], seconds: float) -> SeenCounts:
                     routes[route].requests[decision, reason, status] += number
             case RENDERS.name, (route, cause, outcome):
                 known = routes[route].renders
-                known[cause, outcome] = known.get((cause, outcome), Rendered()).plus(Rendered(number, total))
+                known[cause, outcome] = known.get((cause, outcome), SeenRenders()).plus(SeenRenders(number, total))
             case LIVE_SAMPLED.name, (route,):
                 routes[route].sampled += number
             case LIVE_READS.name, (route, read):

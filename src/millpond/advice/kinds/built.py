@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from millpond.advice.advised import Advised, Change
 from millpond.advice.numbers import figure
-from millpond.policy.advice_kind import AdviceKind
+from millpond.policy.advice.advice_kind import AdviceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from millpond.advice.observed import Observed, SeenRoute
+    from millpond.advice.observation import Observed, SeenRoute
 
 _UNSTORED = ("uncached", "no-store", "no-cache", "private", "revalidate = 0", "short-lived", "Set-Cookie", "cookie")
 """What the reasons of routes say that are live because of what they read, or answer."""

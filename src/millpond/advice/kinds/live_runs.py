@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from millpond.advice.advised import Advised, Change
 from millpond.advice.numbers import figure
-from millpond.policy.advice_kind import AdviceKind
+from millpond.policy.advice.advice_kind import AdviceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from millpond.advice.observed import Observed, SeenRoute
+    from millpond.advice.observation import Observed, SeenRoute
 
 _FEWEST_SAMPLED, _FEWEST_EQUAL = 20, 10
 _REPEATED = 0.25

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from millpond.advice.advised import Advised, Change
 from millpond.advice.numbers import figure, size, span
-from millpond.policy.advice_kind import AdviceKind
+from millpond.policy.advice.advice_kind import AdviceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from millpond.advice.observed import Observed
+    from millpond.advice.observation import Observed
 
 _FEWEST_SLOW = 3
 _FULL, _FEWEST_EVICTED = 0.8, 10

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from millpond.advice.advised import Advised, Change
 from millpond.advice.numbers import figure
 from millpond.messages import closest, counted
-from millpond.policy.advice_kind import AdviceKind
+from millpond.policy.advice.advice_kind import AdviceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from millpond.advice.observed import Observed, SeenInvalidation
+    from millpond.advice.observation import Observed, SeenInvalidation
 
 _FEWEST_ANSWERS, _FEWEST_ROUTES, _SHARE = 20, 3, 0.9
 """Answers and routes that there are, and the share of them that a tag has from which it is broad."""

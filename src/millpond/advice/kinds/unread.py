@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from millpond.advice.advised import Advised, Change
 from millpond.advice.numbers import figure, size
-from millpond.policy.advice_kind import AdviceKind
+from millpond.policy.advice.advice_kind import AdviceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from millpond.advice.observed import Observed, SeenRoute
+    from millpond.advice.observation import Observed, SeenRoute
 
 _FEWEST, _SHARE = 20, 0.8
 """Answers, and their share of those of the route, from which it is told."""

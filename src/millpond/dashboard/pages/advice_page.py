@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from millpond.advice.gathering.from_server import sources_of, stored_in
 from millpond.advice.gathering.gathered import observed
-from millpond.advice.ranking import advise
+from millpond.advice.ranked_advice import advise
 from millpond.dashboard.pages.dashboard_page import DashboardPage
 from millpond.errors import StoreError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from millpond.advice.advised import Advised
-    from millpond.advice.gathering.gathered import Sources
+    from millpond.advice.gathering.gathered import KnownSources
     from millpond.dashboard.operated import Operated
     from millpond.dashboard.pages.dashboard_page import Viewer
 
@@ -59,7 +59,7 @@ class AdvicePage(DashboardPage):
             return made
 
 
-def _made(operated: Operated, sources: Sources) -> tuple[Sequence[Advised], str]:
+def _made(operated: Operated, sources: KnownSources) -> tuple[Sequence[Advised], str]:
     """The advice, and why something couldn't be looked at."""
     try:
         with stored_in(operated.project, operated.config, operated.store) as stored:

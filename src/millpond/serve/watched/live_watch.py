@@ -33,7 +33,7 @@ _PERSONAL = (b"accept-language", b"authorization", b"cookie", b"host")
 TOGETHER, AGAIN, OTHER_READS = "together", "again", "_OTHER"
 
 
-class _Running(NamedTuple):
+class _LiveGet(NamedTuple):
     """A live GET that is under way."""
 
     watched: _WatchedRoute
@@ -69,7 +69,7 @@ class LiveWatch:
         self._counters = counters
         self._routes: dict[str, _WatchedRoute] = {}
 
-    def begun(self, asgi: Scope, scope: LiveScope, route: str) -> _Running:
+    def begun(self, asgi: Scope, scope: LiveScope, route: str) -> _LiveGet:
         """A GET begins; its ASGI scope is the client's yet."""
         watched = self._routes.get(route)
         if watched is None:
@@ -84,9 +84,9 @@ class LiveWatch:
             watched.together.count += 1
         if runs <= ALL_OF_FIRST or not runs & LATER_ONES:
             scope.reads = set()
-        return _Running(watched, asked, headers, scope)
+        return _LiveGet(watched, asked, headers, scope)
 
-    def ended(self, running: _Running) -> None:
+    def ended(self, running: _LiveGet) -> None:
         """It has ended."""
         watched, asked, headers, scope = running
         watched.running.pop(asked, None)

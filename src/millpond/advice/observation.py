@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from millpond.policy.segment import SegmentConfig
 
 
-class Rendered(NamedTuple):
+class SeenRenders(NamedTuple):
     """Renders of one route that ended alike."""
 
     number: float = 0
     seconds: float = 0.0
     """The sum."""
 
-    def plus(self, other: Rendered) -> Rendered:
+    def plus(self, other: SeenRenders) -> SeenRenders:
         """Both together."""
-        return Rendered(self.number + other.number, self.seconds + other.seconds)
+        return SeenRenders(self.number + other.number, self.seconds + other.seconds)
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class SeenTraffic:
 
     requests: defaultdict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
     """Of clients, by the decision, its reason and the class of the status."""
-    renders: dict[tuple[str, str], Rendered] = field(default_factory=dict)
+    renders: dict[tuple[str, str], SeenRenders] = field(default_factory=dict)
     """By cause and outcome."""
     sampled: float = 0
     """Live GETs whose reads were noted."""
@@ -52,9 +52,9 @@ class SeenTraffic:
             number for (each, why, _), number in self.requests.items() if each == action and reason in (None, why)
         )
 
-    def rendered(self, *outcomes: str, cause: str | None = None) -> Rendered:
+    def rendered(self, *outcomes: str, cause: str | None = None) -> SeenRenders:
         """Renders with one of these outcomes; all of them where none is given."""
-        found = Rendered()
+        found = SeenRenders()
         for (each, outcome), rendered in self.renders.items():
             if cause in (None, each) and (not outcomes or outcome in outcomes):
                 found = found.plus(rendered)

@@ -19,7 +19,7 @@ from millpond.advice.kinds.unread import many_variants, never_read, scanned_path
 
 if TYPE_CHECKING:
     from millpond.advice.advised import Advised
-    from millpond.advice.observed import Observed, SeenRoute
+    from millpond.advice.observation import Observed, SeenRoute
 
 _KINDS = (
     failing_refreshes,
