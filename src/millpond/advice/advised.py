@@ -12,7 +12,7 @@ class Change(NamedTuple):
     """One line of what to change."""
 
     sign: str
-    """ "+": add it, "-": take it out, "": it stays, and shows where."""
+    """ "+": add it, "-": take it out, "!": it fails, "": it stays, and shows where."""
     text: str
     note: str = ""
 
@@ -35,5 +35,7 @@ class Advised(NamedTuple):
     note: str
     risks: bool = False
     """Whether clients get what is wrong; otherwise it only costs."""
+    tags: tuple[str, ...] = ()
+    """The tags that it is about."""
     weight: float = 0.0
     """By which pieces are ranked: requests an hour that are at risk, or thousandths of seconds of work an hour."""

@@ -108,6 +108,7 @@ def _facts(each: Advised) -> dict[str, Any]:
         "risk": each.risks,
         "title": each.title,
         "routes": each.routes,
+        "tags": each.tags,
         "place": each.place,
         "text": each.text,
         "change": [change._asdict() for change in each.change],
@@ -135,7 +136,8 @@ def _lines(number: int, each: Advised) -> Iterator[str]:
     figure = f"{each.figure:,.0f}" if each.figure >= 10 or each.figure == int(each.figure) else f"{each.figure:.1f}"
     yield f"{number}. {'risk' if each.risks else 'cost'}: {each.title} ({each.kind})"
     yield f"   {figure} {each.unit}, {each.note}"
-    yield f"   {' · '.join(filter(None, (', '.join(each.routes), each.place)))}"
+    where = ", ".join(each.routes), ", ".join(each.tags), each.place
+    yield f"   {' · '.join(filter(None, where))}"
     yield f"   {each.text}"
     for change in each.change:
         note = f"   # {change.note}" if change.note else ""

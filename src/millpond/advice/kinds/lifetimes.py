@@ -93,7 +93,7 @@ def long_lifetimes(seen: Observed) -> Iterator[Advised]:
             unit="requests an hour",
             note=f"got data of up to {span(now)} ago",
             risks=True,
-            weight=seen.hourly(route.traffic.decided("STALE".lower())) + 1,
+            weight=seen.hourly(route.traffic.decided("stale")) + 1,
         )
     yield from _stale_tags(seen)
 
@@ -119,6 +119,7 @@ def _stale_tags(seen: Observed) -> Iterator[Advised]:
             figure=stale,
             unit="answers",
             note=f"stale for {span(seen.now - each.last)}",
+            tags=(each.tag,),
             risks=True,
             weight=stale,
         )

@@ -34,7 +34,7 @@ def failing_refreshes(seen: Observed) -> Iterator[Advised]:
             text=f"It has failed {figure(failure.times)} times in {span(max(1, seen.now - failure.since))}, with the "
             f"same {failure.error}: {failure.message}. Nothing is to be invalidated: a hard invalidation would make "
             "older answers a 500. Correct the data, or let this line take it.",
-            change=(Change("", failure.source or "…", f"{failure.error}: {failure.message}"),),
+            change=(Change("!", failure.source or "…", f"{failure.error}: {failure.message}"),),
             figure=seen.hourly(older) if older else failure.times,
             unit="requests an hour" if older else "failures",
             note="got an older answer" if older else "of renders and requests",

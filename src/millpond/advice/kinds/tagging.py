@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 _FEWEST_ANSWERS, _FEWEST_ROUTES, _SHARE = 20, 3, 0.9
 """Answers and routes that there are, and the share of them that a tag has from which it is broad."""
 _LIKENESS = 0.75
+_ORIGINS = {
+    "handler": "by a handler",
+    "endpoint": "by the endpoint",
+    "cli": "on the command line",
+    "cron": "by a cron",
+    "admin": "in the dashboard",
+}
 
 
 def unused_tags(seen: Observed) -> Iterator[Advised]:
@@ -44,7 +51,7 @@ def unused_tags(seen: Observed) -> Iterator[Advised]:
             figure=each.times,
             unit="invalidation" if each.times == 1 else "invalidations",
             note="that reached nothing",
-            risks=True,
+            tags=(each.tag,),
             weight=each.times,
         )
 
@@ -78,6 +85,7 @@ def broad_tags(seen: Observed) -> Iterator[Advised]:
             figure=had.answers,
             unit="answers",
             note=f"made stale {figure(times)} times",
+            tags=(tag,),
             weight=1000 * seen.hourly(times) * had.answers * mean + seen.hourly(times) * had.answers,
         )
 
@@ -87,7 +95,8 @@ def _times(each: SeenInvalidation) -> str:
 
 
 def _by(each: SeenInvalidation) -> str:
-    return " ".join(filter(None, (f"by the {each.origin}" if each.origin else "", each.name))) or "by somebody"
+    said = _ORIGINS.get(each.origin, "by somebody")
+    return f"{said}, {each.name}" if each.name else said
 
 
 def _call(each: SeenInvalidation, tag: str) -> str:
