@@ -34,6 +34,7 @@ from millpond.serve.matching.matcher import Matcher
 from millpond.serve.queries import Queries
 from millpond.serve.revalidation_endpoints import revalidation_endpoints
 from millpond.serve.route_claims import RouteClaims
+from millpond.serve.watched.live_watch import LiveWatch
 from millpond.telemetry.counters import Counters
 from millpond.telemetry.spans import Spans
 
@@ -285,6 +286,7 @@ class _Assembly:
             self.served.draft_secret or "",
             secure_cookies=not self.context.development,
             fronted=self.context.config.cdn is not None,
+            watch=None if self.context.counting is None else LiveWatch(self.context.counting.counters),
         )
 
     def _endpoints(self) -> Mapping[str, Endpoint]:

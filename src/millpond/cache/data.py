@@ -238,6 +238,8 @@ class DataCache:
     """The context that fills begin in."""
     counters: Counters = field(default_factory=Counters)
     spans: Spans = field(default_factory=Spans)
+    overdue: set[str] = field(default_factory=set)
+    """Keys of fetches whose upstream took longer than the data stays fresh, until the next call says where it is."""
     engine: ReadThrough = field(init=False)
     attachments: Attachments = field(default_factory=Attachments)
     """What the scopes of the application's runs carry; by it they find this cache."""

@@ -17,6 +17,7 @@ from millpond.dashboard.access.sessions import SECURE_COOKIE, SESSION_SECONDS, O
 from millpond.dashboard.acting.acts import Acts
 from millpond.dashboard.acting.confirm_page import Confirm
 from millpond.dashboard.acting.crons_page import Crons
+from millpond.dashboard.pages.advice_page import AdvicePage
 from millpond.dashboard.pages.dashboard_page import Viewer
 from millpond.dashboard.pages.hosts_page import Hosts
 from millpond.dashboard.pages.login import login_page
@@ -245,6 +246,7 @@ def pages_of(operated: Operated) -> Mapping[str, DashboardPage]:
         "entries": EntriesPage(),
         "tags": TagsPage(counted),
         "data": DataPage(counted),
+        "advice": AdvicePage(),
         "timeline": Timeline(),
         "crons": Crons(acts),
         "hosts": Hosts(),

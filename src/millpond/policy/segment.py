@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from millpond.policy.advice.advice_kind import AdviceKind, UnknownAdvice, parse_advice_kind
 from millpond.policy.allowance import Allowance, UnknownAllowance, parse_allowance
 from millpond.policy.variants.variation import Variation
 from millpond.policy.variants.vary_option import parse_hosts, parse_vary
@@ -65,6 +66,8 @@ class SegmentConfig:
     """Seconds; a hint for platforms, which the server itself doesn't enforce (R11.15)."""
     frozen_ok: tuple[Allowance, ...] = ()
     """Inputs that the answer is meant to keep as they were at build time."""
+    advise_ok: tuple[AdviceKind, ...] = ()
+    """Kinds of advice that the author doesn't want: what they are about is meant."""
     compression_dictionary: bool | str = False
     """Whether clients keep an answer to have later ones compressed by it (RFC 9842): those of the same path, or of the
     paths that match a URL pattern."""
@@ -179,6 +182,15 @@ def _allowances(name: str, value: object) -> tuple[Allowance, ...]:
         raise InvalidOption(name, value, f"inputs, and {error}") from None
 
 
+def _advice_kinds(name: str, value: object) -> tuple[AdviceKind, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise InvalidOption(name, value, 'a tuple of kinds of advice, such as ("live-reads-nothing",)')
+    try:
+        return tuple(parse_advice_kind(item) for item in value)
+    except UnknownAdvice as error:
+        raise InvalidOption(name, value, f"kinds of advice, and {error}") from None
+
+
 def _dictionary(name: str, value: object) -> bool | str:
     if isinstance(value, bool) or (isinstance(value, str) and _PATH_PATTERN.fullmatch(value)):
         return value
@@ -197,6 +209,7 @@ _PARSERS: dict[str, Callable[[str, object], Any]] = {
     "cache_vary": _parsed(parse_vary),
     "max_duration": _whole_number,
     "frozen_ok": _allowances,
+    "advise_ok": _advice_kinds,
     "compression_dictionary": _dictionary,
 }
 

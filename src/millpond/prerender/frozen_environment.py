@@ -52,18 +52,11 @@ def drift(
         environ: the environment of the server.
         again: the keys of answers that were rendered again after the build (`later_renders.py`), which hold it no more.
     """
-    if not manifest.environment:
-        return []
-    path = project / OUTPUT / key_name(manifest)
     try:
-        key = path.read_bytes()
+        changed = changed_variables(project, manifest, environ)
     except OSError as error:
+        path = project / OUTPUT / key_name(manifest)
         return [f"{path} can't be read ({error.strerror}): whether the environment is the build's can't be told."]
-    changed = {
-        name: _change(key, name, former, environ.get(name))
-        for name, former in manifest.environment.items()
-        if not hmac.compare_digest(former, fingerprint(key, name, environ.get(name)))
-    }
     holders = {name: list(_holders(manifest, name, again)) for name in changed}
     return [
         f"{name} {change} at build. Until they are rendered again, the build's value is in "
@@ -71,6 +64,22 @@ def drift(
         for name, change in changed.items()
         if holders[name]
     ]
+
+
+def changed_variables(project: Path, manifest: BuildManifest, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables whose value isn't the build's, and how they differ: "isn't what it was".
+
+    Raises:
+        OSError: the key of the fingerprints can't be read.
+    """
+    if not manifest.environment:
+        return {}
+    key = (project / OUTPUT / key_name(manifest)).read_bytes()
+    return {
+        name: _change(key, name, former, environ.get(name))
+        for name, former in manifest.environment.items()
+        if not hmac.compare_digest(former, fingerprint(key, name, environ.get(name)))
+    }
 
 
 def _change(key: bytes, name: str, former: str, value: str | None) -> str:

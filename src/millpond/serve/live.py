@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from millpond.render.target import Target
     from millpond.routes.route_contract import Operation
     from millpond.serve.answered import Answered
+    from millpond.serve.watched.live_watch import LiveWatch
 
 log = logging.getLogger("millpond.serve")
 
@@ -129,6 +130,8 @@ class LiveRunner:
     secure_cookies: bool
     fronted: bool = False
     """There are caches in front (`[cdn]`)."""
+    watch: LiveWatch | None = None
+    """Counts what GETs read; None: nothing is counted."""
     _warned: set[Place] = field(default_factory=set)
     """Handlers whose bodies were dropped with a warning, as their status forbids one."""
 
@@ -148,6 +151,9 @@ class LiveRunner:
         method = operation.method
         state = DraftState(request.draft, self.draft_secret, self.secure_cookies)
         scope = self.renderer.live_scope(target, method, asgi, state)
+        watched = None
+        if self.watch is not None and asgi["method"] == "GET":
+            watched = self.watch.begun(asgi, scope, target.route.pattern)
         if method in ("GET", "HEAD") and operation.hides_body:
             receive = _without_body(receive)  # R1.29
         messages = ClientMessages(receive)
@@ -166,6 +172,8 @@ class LiveRunner:
             await request.way(LiveRun(self, request, operation), asgi, messages.receive, send)
         finally:
             leave(token)
+            if watched is not None and self.watch is not None:
+                self.watch.ended(watched)
             if scope.counted_again is not None:
                 scope.counted_again.finish(has_background=scope.has_background)
             if request.answered.own_answer is not None:

@@ -50,6 +50,10 @@ class EvictionQueues:
             self._reads[key] = reads + 1
             self._ever_read.add(key)
 
+    def reads(self) -> dict[str, int]:
+        """How often each key was read since it joined its queue; at most `MAX_READS`."""
+        return dict(self._reads)
+
     def remove(self, key: str) -> None:
         """Remove a key, if it is there."""
         queue = self._queue_of(key)

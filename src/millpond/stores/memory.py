@@ -251,6 +251,12 @@ class MemoryStore:
         with self._lock:
             return list(self._rows.items())
 
+    def reads(self) -> dict[str, int]:
+        """How often each entry was read since it joined its queue; about, and up to the number that eviction counts."""
+        with self._lock:
+            self._replay_reads()
+            return self._queues.reads()
+
     # Everything below is called by a holder of the lock.
 
     def _replay_reads(self) -> None:

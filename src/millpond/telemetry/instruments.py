@@ -49,6 +49,31 @@ RENDERS = Instrument(
     (_ROUTE, "millpond.cause", "millpond.outcome"),
     "Renders of static and fresh routes while serving.",
 )
+LIVE_SAMPLED = Instrument(
+    "millpond.live.sampled", Kind.COUNTER, "{request}", (_ROUTE,), "Live GETs whose reads of the request were noted."
+)
+LIVE_READS = Instrument(
+    "millpond.live.reads",
+    Kind.COUNTER,
+    "{request}",
+    (_ROUTE, "millpond.read"),
+    "Of the sampled live GETs: those that read this part of the request.",
+)
+LIVE_EQUAL = Instrument(
+    "millpond.live.equal",
+    Kind.COUNTER,
+    "{request}",
+    (_ROUTE, "millpond.when"),
+    "Live GETs that were equal to another: with its path, query and credentials at the same time (together), or, of "
+    "the sampled ones, with the path, query and all that was read of one of the last (again).",
+)
+SLOW_FETCHES = Instrument(
+    "millpond.fetch.overdue",
+    Kind.COUNTER,
+    "{fetch}",
+    (_ROUTE, "code.file.path", "code.line.number"),
+    "Fetches whose upstream took longer than its data stays fresh.",
+)
 RENDERED_BYTES = Instrument(
     "millpond.render.body.size", Kind.COUNTER, "By", (_ROUTE,), "Bytes of the bodies that were rendered."
 )
@@ -133,6 +158,10 @@ PROCESSES = Instrument("millpond.processes", Kind.GAUGE, "{process}", (), "Proce
 INSTRUMENTS = (
     REQUESTS,
     RENDERS,
+    LIVE_SAMPLED,
+    LIVE_READS,
+    LIVE_EQUAL,
+    SLOW_FETCHES,
     RENDERED_BYTES,
     REFRESHES_RUNNING,
     REFRESHES_WAITING,

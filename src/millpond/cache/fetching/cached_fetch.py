@@ -19,7 +19,9 @@ from millpond.policy.decision import Reason
 from millpond.policy.freshness import Reader, age_of, lifetime_of_old
 from millpond.policy.lifetime import Lifetime
 from millpond.policy.upstream.upstream_life import upstream_life
+from millpond.render.scopes.scope import OperationScope
 from millpond.routes.results.passed_on import redacted
+from millpond.telemetry.instruments import SLOW_FETCHES
 
 if TYPE_CHECKING:
     import httpx2
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from millpond.render.scopes.scope import Scope
 
 _STORED_STATUS = 200
+_MOST_OVERDUE = 1000
+"""Keys of one process of which the place of a call is looked for."""
 
 
 class CachedFetch(NamedTuple):
@@ -53,6 +57,8 @@ class CachedFetch(NamedTuple):
         key = await key_of(exchange.sender, request, self.call.header_names, exchange.redirect, ones_own=self.ones_own)
         for name in NOT_IN_KEY:
             request.headers.pop(name, None)  # an upstream must not put one caller's trace into a shared answer
+        if key[0] in self.data.overdue:
+            self._count_overdue(key[0])
         read = self._read(*key)
         found = await self._obtained(read)
         if found.late or found.judgement.reason is Reason.REFRESH_FAILED:
@@ -74,6 +80,19 @@ class CachedFetch(NamedTuple):
         for method, url in followed:
             await hooked(sender, sender.build_request(method, url))
 
+    def _count_overdue(self, key: str) -> None:
+        """Count that the upstream has taken longer than its data stays fresh: the flight doesn't know the call."""
+        self.data.overdue.discard(key)
+        place, scope = self.scope.place(), self.scope
+        if place is not None:
+            route = scope.target.route.pattern if isinstance(scope, OperationScope) else ""
+            self.data.counters.add(SLOW_FETCHES, route, place.file, str(place.line))
+
+    def _note_time(self, key: str, answer: SharedAnswer) -> None:
+        fresh, overdue = self.plan.revalidate, self.data.overdue
+        if fresh and answer.came.seconds > fresh and self.exchange.own is None and len(overdue) < _MOST_OVERDUE:
+            overdue.add(key)
+
     def _read(self, key: str, authorized: bool) -> FetchRead:
         exchange, plan, data = self.exchange, self.plan, self.data
         name = f"{exchange.request.method} {redacted(exchange.request.url)}"
@@ -89,7 +108,9 @@ class CachedFetch(NamedTuple):
             async with data.flight_times.running(key, name, exchange.limits.seconds, background=background):
                 read.replaces = stored = await data.store.get(key)
                 invalidated = stored is not None and read.is_invalidated(stored)
-                return self._filled(await exchange.shared_answer(stored, invalidated=invalidated), authorized)
+                answer = await exchange.shared_answer(stored, invalidated=invalidated)
+                self._note_time(key, answer)
+                return self._filled(answer, authorized)
 
         read = FetchRead(data, key, name, self._reader(), fill, by_upstream=plan.by_upstream, authorized=authorized)
         if not self.scope.for_build:

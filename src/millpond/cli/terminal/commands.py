@@ -22,6 +22,7 @@ _COMMANDS = {
     "start": "Serve the build.",
     "routes": "List the routes.",
     "explain": "Explain what a GET of a path returns, and why.",
+    "advise": "Say what costs more than it gives, and what is at risk, with the line to change.",
     "export": "Write the static answers of the build as files, for object stores and servers of files.",
     "openapi": "Print the OpenAPI document, without a server.",
     "cache": "Inspect the cache, and drop entries.",
@@ -33,7 +34,7 @@ _COMMANDS = {
 }
 
 _ARGUMENTS = {
-    **dict.fromkeys(("dev", "build", "start", "routes", "openapi"), "[MODULE:APP]"),
+    **dict.fromkeys(("dev", "build", "start", "routes", "advise", "openapi"), "[MODULE:APP]"),
     "explain": "[MODULE:APP] PATH",
     "export": "DIR",
     "completion": "[SHELL]",

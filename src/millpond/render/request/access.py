@@ -7,6 +7,7 @@ make of it would go to other visitors.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from millpond import routes
 from millpond.render.scopes.current_scope import current
 from millpond.render.scopes.dynamic_use import named
 from millpond.render.scopes.scope import Phase
+from millpond.render.scopes.told_read import told_read
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -59,8 +61,12 @@ def refuse_in_shared_work(api: str, key: object = None) -> None:
         DynamicAccess: a shared render does.
     """
     reader = current()
-    if reader is not None and reader.for_others:
+    if reader is None:
+        return
+    if reader.for_others:
         reader.record_foreign_access(named(api, key))
+    elif reader.reads is not None and not read_by_tracer(sys._getframe(1)):  # noqa: SLF001 - the documented way
+        reader.note(told_read(api, key))
 
 
 def read_by_tracer(frame: FrameType | None) -> bool:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from millpond.errors import UsageError
 from millpond.policy.http.cookie_value import encoded, is_cookie_attribute, is_cookie_name
 from millpond.render.request.access import refuse_in_function, refuse_in_shared_work
+from millpond.render.scopes.told_read import told_read
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -36,7 +37,9 @@ class Cookies(Mapping[str, str]):
     def _values(self, name: object = None) -> dict[str, str]:
         # Whoever reads may belong to another run than the one that called `cookies()`.
         refuse = refuse_in_function if self._scope.request is None else refuse_in_shared_work
-        refuse("cookies()")
+        with self._scope.unnoted():
+            refuse("cookies()")
+        self._scope.note(told_read("cookies()", name))
         if self._scope.has_keys and not self._scope.is_keyed("cookies()", name):
             self._scope.require_live("cookies()")
         return self._scope.visible_cookies

@@ -68,7 +68,8 @@ def _visible_headers(scope: OperationScope) -> list[tuple[bytes, bytes]]:
     if scope.has_empty_request or scope.request is None:
         variant = scope.target.variant
         return [] if variant is None else list(variant.headers)
-    return list(scope.request.scope["headers"])
+    with scope.unnoted():  # each is noted when it is read
+        return list(scope.request.scope["headers"])
 
 
 def cookies() -> Cookies:

@@ -12,6 +12,7 @@ from millpond.policy.http.cookie_value import decoded
 from millpond.render.scopes.draft import DraftState
 from millpond.render.scopes.scope import OperationScope, Phase
 from millpond.render.scopes.set_cookies import SetCookies
+from millpond.render.scopes.told_read import told_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -49,7 +50,8 @@ class LiveScope(OperationScope):
 
     @property
     def visible_cookies(self) -> dict[str, str]:
-        brought = {name: decoded(value) for name, value in self.request.cookies.items()}
+        with self.unnoted():  # what is read of these is noted by whoever shows them
+            brought = {name: decoded(value) for name, value in self.request.cookies.items()}
         values = {**brought, **self._set_cookies.written}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -84,14 +86,18 @@ class LiveScope(OperationScope):
         return False
 
     def record_access(self, api: str) -> None:
-        del api
         self._used_request = True
+        self.note(told_call(api))
 
     def record_foreign_access(self, api: str) -> None:
         """Whatever comes of it goes to this visitor alone."""
 
     def record_effect(self, api: str) -> None:
         """It takes effect once for each request, as the handler means it."""
+        self.note(api)
+
+    def record_io(self, api: str) -> None:
+        self.note(api)
 
     def record_uncached(self, api: str) -> None:
         """The answer isn't stored."""
@@ -112,7 +118,7 @@ class LiveScope(OperationScope):
         """Exception handlers may read the request."""
 
     def _handlers_cookies(self, api: str) -> SetCookies:
-        del api
+        self.note(api)
         return self._set_cookies
 
     def set_draft(self, api: str, *, enabled: bool) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -25,7 +25,7 @@ from millpond.render.user_code import user_place
 from millpond.routes.options.guards import asking, running_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -78,6 +78,8 @@ class Scope(ABC):
     """Tag -> generation, of what this run has invalidated: it reads its own writes (R6.19)."""
     counted_again: OwnInvalidations | None = None
     """The same, for those whose commit follows; None: it has invalidated nothing, or does nothing at its end."""
+    reads: set[str] | None = None
+    """What a live run has read of the request, as `told_read` has it; None: it is in no sample."""
     inputs: Inputs | None = None
     """What was used besides the request; None where no observer is installed."""
 
@@ -222,6 +224,20 @@ class Scope(ABC):
         Raises:
             DynamicAccess: in a shared render, with Cache Components.
         """
+
+    def note(self, read: str | None) -> None:
+        """Something of the visitor's own request is read; None: nothing that matters."""
+        if self.reads is not None and read is not None:
+            self.reads.add(read)
+
+    @contextmanager
+    def unnoted(self) -> Iterator[None]:
+        """Within the block nothing is noted: all of something is taken, of which the author reads a part."""
+        reads, self.reads = self.reads, None
+        try:
+            yield
+        finally:
+            self.reads = reads
 
     def place(self) -> Place | None:
         """The innermost line of the user's own code on the stack."""

@@ -39,6 +39,7 @@ _OPTIONS = (
     "cache_vary",
     "fetch_cache",
     "frozen_ok",
+    "advise_ok",
     "compression_dictionary",
 )
 """Those of the segment config."""
@@ -83,6 +84,7 @@ def static(
     dynamic_params: bool | None = None,
     fetch_cache: str | None = None,
     frozen_ok: Sequence[str] = (),
+    advise_ok: Sequence[str] = (),
     compression_dictionary: bool | str | None = None,
 ) -> Callable[[F], F]: ...
 
@@ -102,6 +104,7 @@ def static(
     dynamic_params: bool | None = None,
     fetch_cache: str | None = None,
     frozen_ok: Sequence[str] = (),
+    advise_ok: Sequence[str] = (),
     compression_dictionary: bool | str | None = None,
     **unknown: Never,
 ) -> Any:
@@ -130,6 +133,7 @@ def static(
         dynamic_params: False: paths that `params` doesn't list are 404 (R2.19).
         fetch_cache: the default of `fetch` in the endpoint, as in a route file (R5.6).
         frozen_ok: inputs that the answers are meant to keep as they were at build, as in a route file.
+        advise_ok: kinds of advice that `millpond advise` leaves out, as in a route file.
         compression_dictionary: clients keep an answer to have later ones compressed by it (RFC 9842): True, those of
             the same path; a pattern such as "/items/*", those of all paths that match it.
 
@@ -149,6 +153,7 @@ def static(
         "dynamic_params": dynamic_params,
         "fetch_cache": fetch_cache,
         "frozen_ok": frozen_ok,
+        "advise_ok": advise_ok,
         "compression_dictionary": compression_dictionary,
         **unknown,
     }

@@ -306,10 +306,7 @@ class LmdbStore:
             raise self._transactions.refusal("remove an entry", error) from error
 
     def entries(self) -> Iterator[Entry]:
-        """Every current entry, in no particular order; those dropped during the iteration are left out.
-
-        Each is read in a separate transaction, so that a slow reader pins no pages.
-        """
+        """Every current entry, in no particular order; those dropped during the iteration are left out."""
         return lmdb_entries.walk(self._transactions.reading)
 
     def figures(self) -> StoreFigures | None:

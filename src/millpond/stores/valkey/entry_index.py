@@ -9,13 +9,13 @@ from millpond.stores.valkey.client import gathered
 from millpond.stores.valkey.layout import VERSION_BYTES, IndexedEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
     from millpond.policy.entry import Entry
     from millpond.stores.valkey.client import ValkeyClient
     from millpond.stores.valkey.layout import Layout
 
-_NAMES_AT_ONCE = 1000
+_NAMES_AT_ONCE, _ENTRIES_AT_ONCE = 1000, 16
 
 
 class FoundEntry(NamedTuple):
@@ -55,3 +55,23 @@ async def read(server: ValkeyClient, layout: Layout, indexed: Iterable[tuple[str
         return FoundEntry(name, kept, decode_frame((frame or b"")[VERSION_BYTES:]), frame is not None)
 
     return await gathered(one(name, kept) for name, kept in indexed)
+
+
+def walk(
+    call: Callable[[Coroutine[Any, Any, list[FoundEntry]]], list[FoundEntry]],
+    server: ValkeyClient,
+    layout: Layout,
+    indexed: Sequence[tuple[str, IndexedEntry]],
+) -> Iterator[Entry]:
+    """The entries of the index that are still there, and can be read.
+
+    Args:
+        call: runs a coroutine where the server is asked, and waits for its result.
+        server: the server.
+        layout: of the application's keys.
+        indexed: what was in the index.
+    """
+    for start in range(0, len(indexed), _ENTRIES_AT_ONCE):
+        for found in call(read(server, layout, indexed[start : start + _ENTRIES_AT_ONCE])):
+            if found.entry is not None:
+                yield found.entry

@@ -13,7 +13,7 @@ from millpond.stores.store_figures import untold
 from millpond.stores.valkey.acks import Acks
 from millpond.stores.valkey.client import CommandRefused, Unreachable, ValkeyClient
 from millpond.stores.valkey.entries import Entries
-from millpond.stores.valkey.entry_index import index_of, read
+from millpond.stores.valkey.entry_index import index_of, walk
 from millpond.stores.valkey.follower import Follower
 from millpond.stores.valkey.layout import Layout, SharingProcess
 from millpond.stores.valkey.leases import Leases
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from millpond.policy.tags import TagRow
     from millpond.stores.contract import Lease
     from millpond.stores.store_figures import Evicted, StoreFigures
-    from millpond.stores.valkey.layout import IndexedEntry
 
 T = TypeVar("T")
 
@@ -43,7 +42,6 @@ MAX_TAGS = 100_000
 """Tag rows kept, where nothing else is said; each process has them all in its memory."""
 _READS_PER_SECOND = 256
 _SECONDS_BETWEEN_MEASUREMENTS = 5
-_ENTRIES_AT_ONCE = 16
 _REMOVALS_REMEMBERED = 10_000
 
 
@@ -298,14 +296,9 @@ class ValkeyStore:
             StoreError: the server can't be asked.
         """
         server = self._open()[0].session.server
-        return self._walk(server, sorted(self._call(index_of(server, self._layout)).items()))
-
-    def _walk(self, server: ValkeyClient, indexed: list[tuple[str, IndexedEntry]]) -> Iterator[Entry]:
-        for start in range(0, len(indexed), _ENTRIES_AT_ONCE):
-            part = indexed[start : start + _ENTRIES_AT_ONCE]
-            for found in self._call(read(server, self._layout, part)):
-                if found.entry is not None and found.entry.generation >= self._mirror.view.floor:
-                    yield found.entry
+        indexed = sorted(self._call(index_of(server, self._layout)).items())
+        found = walk(self._call, server, self._layout, indexed)
+        return (entry for entry in found if entry.generation >= self._mirror.view.floor)
 
     def figures(self) -> StoreFigures | None:
         """How full it is, as of some seconds ago; None while that isn't known."""

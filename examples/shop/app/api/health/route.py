@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shop.db import open_session
 
 dynamic = "force-dynamic"
+advise_ok = ("live-reads-nothing",)
 
 
 def GET() -> JSONResponse:

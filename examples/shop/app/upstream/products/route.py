@@ -13,6 +13,7 @@ from shop.db import session
 from shop.models import Product
 
 dynamic = "force-dynamic"  # who calls it caches; were it static, there would be two caches to invalidate
+advise_ok = ("live-query",)
 
 
 def GET(opened: Annotated[Session, Depends(session)], *, featured: bool = False) -> list[dict[str, object]]:
