@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _READS_PER_COMMIT = 64
 _SLACK_SECONDS = 60
+_SECONDS_BETWEEN_MEASUREMENTS = 5
 """How long frames stay after they expired."""
 _DAY = 24 * 3600
 _LONGEST_OF_ANSWERS, _LONGEST = 30 * _DAY, 400 * _DAY
@@ -195,6 +196,12 @@ class Entries:
             tombstone = (version, _TOMBSTONE_SECONDS * 1000, b"")
             await self._session.server.run(PUT, (self._layout.frame(name),), tombstone)
         return seq, registered(mirrors)
+
+    async def keep_measured(self) -> None:
+        """Ask again and again how full the store is."""
+        while True:
+            await self.measure()
+            await asyncio.sleep(_SECONDS_BETWEEN_MEASUREMENTS if self.figures else 1)
 
     async def measure(self) -> None:
         """Ask how full the store is; while the server is down it isn't known."""

@@ -41,7 +41,6 @@ log = logging.getLogger("millpond.stores")
 MAX_TAGS = 100_000
 """Tag rows kept, where nothing else is said; each process has them all in its memory."""
 _READS_PER_SECOND = 256
-_SECONDS_BETWEEN_MEASUREMENTS = 5
 _REMOVALS_REMEMBERED = 10_000
 
 
@@ -180,7 +179,7 @@ class ValkeyStore:
         )
         self._begin_task(follower.run())
         self._begin_task(self._note_reads(parts))
-        self._begin_task(self._measure(parts))
+        self._begin_task(parts.entries.keep_measured())
         await follower.first_try()
         if follower.refusal is not None:
             raise StoreError(f"the store at {self._address} refuses this process: {follower.refusal}.")
@@ -381,11 +380,6 @@ class ValkeyStore:
                 await parts.session.ask(NOTE_READS, *noted)
             except (Unreachable, CommandRefused) as error:
                 log.debug("noting what was read: %s", error)
-
-    async def _measure(self, parts: _Parts) -> None:
-        while True:
-            await parts.entries.measure()
-            await asyncio.sleep(_SECONDS_BETWEEN_MEASUREMENTS if parts.entries.figures else 1)
 
     def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
