@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _READS_PER_COMMIT = 64
 _SLACK_SECONDS = 60
-_SECONDS_BETWEEN_MEASUREMENTS = 5
 """How long frames stay after they expired."""
+_SECONDS_BETWEEN_MEASUREMENTS = 5
 _DAY = 24 * 3600
 _LONGEST_OF_ANSWERS, _LONGEST = 30 * _DAY, 400 * _DAY
 """Seconds that frames stay at most. Answers go with their build; what a yearly cron did is remembered for a year."""
