@@ -152,6 +152,28 @@ def test_a_server_keeps_serving_the_old_answer_until_the_new_one_is_there(shop: 
     assert asyncio.run(seen()) == [("HIT", 10), ("HIT", 11), ("HIT", 11), ("HIT", 12)]
 
 
+@pytest.mark.parametrize("config", ['base_path = "/docs"\n', "trailing_slash = true\n"])
+@pytest.mark.parametrize("path", ["/items/1", "/items/[id]", "/list"])
+def test_paths_are_named_without_base_path_and_slash(shop: Shop, config: str, path: str) -> None:
+    shop.project.write({"millpond.toml": config})
+    assert shop.call("build").code == 0
+    done = shop.call("refresh", "--path", path, "--json")
+    assert (done.code, done.facts["failed"], done.facts["skipped"]) == (0, [], []), done.out
+    assert done.facts["rendered"] == (2 if path == "/items/[id]" else 1)
+
+
+def test_answers_of_header_values_are_left_to_the_next_request(shop: Shop) -> None:
+    varied = (
+        'cache_vary = {"accept-language": ["de", "en"]}\ndynamic = "force-static"\n\n\ndef GET():\n    return "hi"\n'
+    )
+    shop.project.routes({"/varied": varied})
+    assert shop.call("build").code == 0
+    assert shop.call("refresh", "--path", "/list").code == 0  # opens the store, so that the build's answers are in it
+    done = shop.call("refresh", "--path", "/varied", "--json")
+    assert (done.code, done.facts["rendered"], done.facts["left"]) == (0, 0, 2), done.facts
+    assert shop.states("/varied") == {"stale"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -196,3 +196,14 @@ def test_a_shared_store_that_nobody_has_used_is_said_to_be_none(
     done = pond.cache("ls")
     assert done.code == 1
     assert f"there is no store with this prefix at {engine.url}; start the application once" in done.err
+
+
+def test_a_refresh_renders_into_the_shared_store(
+    project: Project, capsys: pytest.CaptureFixture[str], engine: Engine
+) -> None:
+    pond = Pond(project, capsys, engine)
+    pond.build()
+    assert pond.ask("/items/1") == ["HIT"]
+    done = pond.call("refresh", "--path", "/items/[id]", "--json")
+    assert (done.code, done.facts["rendered"], done.facts["generation"]) == (0, 2, 1)
+    assert pond.ask("/items/1", "/items/2") == ["HIT", "HIT"]

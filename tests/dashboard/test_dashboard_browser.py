@@ -11,10 +11,12 @@ from shop_project import CONFIG, PRICES, TICK
 from watched_browser import ServedShop, Visit, installed_browser, served_shop
 
 from cli_project import execute
+from engines import Engine, settle, soon
 from millpond.dashboard.acting.subject import entry_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -67,14 +69,13 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedShop]:
-    folder = tmp_path_factory.mktemp("shop")
+def built_shop(folder: Path, config: str = CONFIG) -> Path:
+    """A project with a route that fails, built."""
     files = {
         "app/items/[id]/route.py": PRICES,
         "app/tick/route.py": TICK,
         "app/failing/[id]/route.py": FAILING,
-        "millpond.toml": CONFIG,
+        "millpond.toml": config,
         "price.txt": "10",
     }
     for name, text in files.items():
@@ -82,6 +83,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedShop]:
         (folder / name).write_text(text, "utf-8")
     built = execute("build", "--dir", str(folder), DASHBOARD_SECRET="x" * 32)
     assert built.code == 0, built.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedShop]:
+    folder = built_shop(tmp_path_factory.mktemp("shop"))
     log = tmp_path_factory.mktemp("log") / "server.log"
     with served_shop(folder, log, dict(os.environ)) as shop:
         for path in ("/items/1", "/items/1", "/items/2", "/failing/1", "/tick"):
@@ -274,3 +281,25 @@ def test_logging_out_ends_the_session(browser: Browser, shop: ServedShop) -> Non
         assert visit.page.url.endswith("/login")
     finally:
         visit.context.close()
+
+
+def test_with_a_shared_store_each_worker_is_a_process_of_it_and_sees_what_is_done(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with Engine() as engine:
+        settle(engine.client(), "shop")
+        config = f'[cache]\nstore = "{engine.url}"\nprefix = "shop"\n{CONFIG}'
+        folder = built_shop(tmp_path / "shop", config)
+        with served_shop(folder, tmp_path / "server.log", dict(os.environ)) as shop:
+            visit = Visit(browser, shop)
+            visit.log_in()
+            page = visit.page
+            assert soon(lambda: "2 processes share the store" in visit.go("hosts").locator("main").inner_text())
+            assert (visit.widest(), page.evaluate(CONTRAST)) == ("", [])
+            (folder / "price.txt").write_text("15")
+            page = visit.go("confirm/tag?of=prices")
+            page.get_by_role("button", name="Confirm").click()
+            page.wait_for_url(re.compile("timeline"))
+            assert {shop.client.get("/items/1").json()["price"] for _ in range(8)} == {15}
+            assert visit.wrong() == []
+            visit.context.close()

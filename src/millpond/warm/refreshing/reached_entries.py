@@ -26,6 +26,8 @@ class ReachedEntries:
     """How many there are of each kind."""
     paths: dict[str, int] = field(default_factory=dict)
     """What makes the answers anew: encoded, with the query, without the base path; and the status of each."""
+    answered: set[str] = field(default_factory=set)
+    """The paths that have answers, without queries."""
     keys: list[str] = field(default_factory=list)
     routes: dict[str, None] = field(default_factory=dict)
     """The patterns of the answers' routes."""
@@ -52,6 +54,7 @@ class ReachedEntries:
         if entry.kind != ANSWER:
             return
         self.routes.update((name, None) for kind, name in map(named, entry.tags) if kind is Named.ROUTE)
+        self.answered.add(path_in(entry.key) or "")
         path = asked_for(entry)
         if path is None:
             self.unasked += 1

@@ -12,7 +12,7 @@ from millpond.warm.outcome import Outcome, WarmTally
 from millpond.warm.refreshing.reached_entries import reached_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from millpond.cache.invalidation_order import Invalidates, InvalidationOrder
     from millpond.policy.entry import Entry
@@ -66,7 +66,7 @@ async def refresh(
     """
     tags = order.reached_tags
     reached = await asyncio.to_thread(lambda: reached_by(store.entries(), tags))
-    paths = {asked_path(base_path + path): path for path in (*reached.paths, *_named_paths(order, reached.paths))}
+    paths = {asked_path(base_path + path): path for path in (*reached.paths, *_named_paths(order, reached.answered))}
     done, tally = order.carry_out(store, None, expire_after=None), WarmTally()
 
     def told(warmed: Warmed) -> None:
@@ -82,9 +82,8 @@ async def refresh(
     return Refreshed(reached, done["generation"], tally)
 
 
-def _named_paths(order: InvalidationOrder, reached: Iterable[str]) -> Iterator[str]:
-    """The paths that are named themselves, unless an answer of theirs is reached, with whatever query."""
-    without_query = {path.partition("?")[0] for path in reached}
+def _named_paths(order: InvalidationOrder, answered: Collection[str]) -> Iterator[str]:
+    """The paths that are named themselves, and have no answer of any query, host or value yet."""
     for kind, name in map(named, order.tags_of_paths):
-        if kind is Named.PATH and name not in without_query:
+        if kind is Named.PATH and name not in answered:
             yield name
