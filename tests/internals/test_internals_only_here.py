@@ -73,7 +73,9 @@ DOCUMENTED: dict[str, str] = {
     "rich.text": "Text",
     "starlette.applications": "Starlette",
     "opentelemetry": "trace",
-    "opentelemetry.trace": "INVALID_SPAN Link Span SpanKind Status StatusCode TracerProvider",
+    "opentelemetry.context": "Context",
+    "opentelemetry.trace": "INVALID_SPAN Link NonRecordingSpan Span SpanContext SpanKind Status StatusCode "
+    "TracerProvider",
     "starlette": "*",
     "starlette.background": "BackgroundTask",
     "starlette.concurrency": "run_in_threadpool",
