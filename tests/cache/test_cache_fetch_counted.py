@@ -108,6 +108,16 @@ async def test_a_redirect_and_each_retry_are_requests_of_their_own(project: Proj
         }
 
 
+async def test_a_redirect_of_the_application_to_another_host_is_a_request_to_that(project: Project) -> None:
+    moved = "from millpond import redirect\ndynamic = 'force-dynamic'\nURL = ''\ndef GET(): redirect(URL)\n"
+    project.routes({"/": LIVE, "/moved": moved})
+    async with upstream() as source, project.started() as running:
+        running.module("/moved").URL = f"{source.url}/new"
+        running.module("/").URL = "/moved"
+        assert await running.body("/") == '"/new 1"'
+        assert counts(running, UPSTREAM_CALLS) == {("127.0.0.1", "GET", "200"): 1}
+
+
 async def test_an_upstream_that_does_not_answer_in_time_counts_as_cancelled(project: Project) -> None:
     project.routes({"/": LIVE})
     async with upstream() as source, project.started() as running:

@@ -130,7 +130,7 @@ def test_commands_tell_what_a_former_build_has_left(shop: Shop) -> None:
     shop.build("second", one="1", two="2")
     explained = shop.call("explain", "/one/a", "--json").facts["cache"]
     assert (explained["answer"], explained["reason"], explained["build"]) == ("STALE", "former-build", first["build"])
-    assert f"STALE (former-build), by the store, where build {first['build']} has left it" in (
+    assert f"STALE (former-build), by the running store, where build {first['build']} has left it" in (
         shop.call("explain", "/one/a").out
     )
     cold = shop.call("explain", "/two/a", "--json").facts["cache"]

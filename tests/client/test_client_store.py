@@ -21,6 +21,7 @@ import millpond.client
 import other_users
 from millpond.client import AsyncClient, Client, Reached, UnreachedError, configure
 from millpond.errors import ConfigError, UsageError
+from millpond.routes.imports import forget
 from millpond.stores.lmdb.layout import LAYOUT_KEY
 from millpond.stores.lmdb.store import LmdbStore
 from ponds import Project
@@ -285,6 +286,7 @@ def test_a_folder_that_may_not_be_written_is_told() -> None:
         done = subprocess.run(
             [sys.executable, "-c", OTHER_USER, folder], capture_output=True, text=True, timeout=30, check=False, cwd="/"
         )
+        forget(project.folder)
     assert done.stdout.startswith("read-only the store can't be opened in "), done.stderr
 
 

@@ -85,8 +85,10 @@ DOCUMENTED: dict[str, str] = {
     "rich.text": "Text",
     "starlette.applications": "Starlette",
     "opentelemetry": "metrics trace",
+    "opentelemetry.context": "Context",
     "opentelemetry.metrics": "CallbackOptions Histogram MeterProvider Observation",
-    "opentelemetry.trace": "INVALID_SPAN Link Span SpanKind Status StatusCode TracerProvider",
+    "opentelemetry.trace": "INVALID_SPAN Link NonRecordingSpan Span SpanContext SpanKind Status StatusCode "
+    "TracerProvider",
     "starlette": "*",
     "starlette.background": "BackgroundTask",
     "starlette.concurrency": "run_in_threadpool",

@@ -65,7 +65,7 @@ def test_sighup_leaves_a_worker_alone_whose_successor_cant_start(
 def test_where_the_system_gives_no_process_those_that_serve_stay(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_left(workers: Workers) -> Worker:
+    def none_left(workers: Workers, work: WorkerTask | None = None) -> Worker:
         raise OSError(11, "Resource temporarily unavailable")
 
     with supervisor(Limited(tmp_path / "trace", 2)) as workers:

@@ -13,6 +13,7 @@ from millpond.cli.facts.explanation import explain_path
 from millpond.cli.project import build_of, open_project, prints_on_stderr, run_project
 from millpond.cli.terminal.console import errors_as_json, print_json, print_labelled
 from millpond.cli.terminal.options import HERE, Json, Which
+from millpond.policy.decision import Reason
 from millpond.prerender.build_table import duration_cell
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 def _cache_lines(cache: dict[str, Any]) -> Iterator[tuple[str, str]]:
     tag = f" {cache['tag']}" if cache.get("tag") else ""
-    left = "" if cache["build"] is None else f", where build {cache['build']} has left it"
+    left = f", where build {cache['build']} has left it" if cache["reason"] == Reason.FORMER_BUILD else ""
     yield "cache", f"{cache['answer']} ({cache['reason']}{tag}), by {cache['by']}{left}"
     yield "key", cache["key"].replace("\0", " ")
     if not cache["stored"]:

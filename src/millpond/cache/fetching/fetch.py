@@ -137,14 +137,14 @@ async def fetch(
     body = Body(json, content, data, files).checked()
     own = OwnAnswer() if is_own(url) else None
     way = redirect_of(redirect, client if own is None else None)
+    calls = None if cached_data is None else upstream_calls(cached_data)
     if own is None:
         sender = client or shared_client()
     else:
-        sender = client_of_own(InProcessTransport(application_for(url, cached_data), own, max_bytes))
+        sender = client_of_own(InProcessTransport(application_for(url, cached_data), own, max_bytes, calls))
     request = body.request(sender, call.method, url, headers, timeout)
     chain = () if own is None else chain_to(url, scope)
-    calls = None if own is not None or cached_data is None else upstream_calls(cached_data)
-    exchange = Exchange(sender, request, limits, way, chain, own, calls)
+    exchange = Exchange(sender, request, limits, way, chain, own, calls if own is None else None)
     if scope is None or cached_data is None or scope.is_draft:
         return await exchange.answer()  # outside of a handler, or in draft mode: uncached (R5.4)
     plan = _planned(call, request.url, scope, cache_components=cached_data.cache_components)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope as ASGIScope
 
     from millpond.cache.data import DataCache
+    from millpond.cache.fetching.upstream_calls import UpstreamCalls
     from millpond.cache.told import OwnAnswer
 
 ORIGIN = httpx2.URL(f"http://{SERVER[0]}:{SERVER[1]}")
@@ -53,14 +54,22 @@ class OwnTransport(httpx2.AsyncBaseTransport, ABC):
     asks for credentials.
     """
 
-    def __init__(self, application: ASGIApp) -> None:
-        self.application = application
+    def __init__(self, application: ASGIApp, calls: UpstreamCalls | None = None) -> None:
+        self.application, self._calls = application, calls
         self._has_left = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
         self._has_left = self._has_left or (url.scheme, url.host, url.port) != (ORIGIN.scheme, ORIGIN.host, ORIGIN.port)
-        return await (_sent_outside(request) if self._has_left else self._inside(request))
+        return await (self._outside(request) if self._has_left else self._inside(request))
+
+    async def _outside(self, request: httpx2.Request) -> httpx2.Response:
+        if self._calls is None:
+            return await _sent_outside(request)
+        with self._calls.call(request) as called:
+            answer = await _sent_outside(request)
+            called.status = answer.status_code
+            return answer
 
     @abstractmethod
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:
@@ -81,10 +90,13 @@ class InProcessTransport(OwnTransport):
         application: answers.
         answer: hears what the answer tells of itself.
         max_bytes: the longest body.
+        calls: counts the requests that redirects lead to other hosts.
     """
 
-    def __init__(self, application: ASGIApp, answer: OwnAnswer, max_bytes: int) -> None:
-        super().__init__(application)
+    def __init__(
+        self, application: ASGIApp, answer: OwnAnswer, max_bytes: int, calls: UpstreamCalls | None = None
+    ) -> None:
+        super().__init__(application, calls)
         self._answer, self._max_bytes = answer, max_bytes
 
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
     from starlette.types import Scope as ASGIScope
 
+    from millpond.cache.fetching.upstream_calls import UpstreamCalls
     from millpond.cache.told import OwnAnswer
 
 
@@ -26,10 +27,11 @@ class StreamingTransport(OwnTransport):
     Args:
         application: answers.
         answer: hears what the answer tells of itself.
+        calls: counts the requests that redirects lead to other hosts.
     """
 
-    def __init__(self, application: ASGIApp, answer: OwnAnswer) -> None:
-        super().__init__(application)
+    def __init__(self, application: ASGIApp, answer: OwnAnswer, calls: UpstreamCalls | None = None) -> None:
+        super().__init__(application, calls)
         self._answer = answer
 
     async def _inside(self, request: httpx2.Request) -> httpx2.Response:

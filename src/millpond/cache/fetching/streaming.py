@@ -87,10 +87,11 @@ async def stream(
     limits = Limits(checked_timeout(timeout), max_bytes, checked_retries(retries))
     way = redirect_of(redirect, client if own is None else None)
     body = Body(json, content, data, files).checked()
+    calls = None if cache is None else upstream_calls(cache)
     if own is None:
         sender = client or shared_client()
     else:
-        sender = client_of_own(StreamingTransport(application_for(url, cache), own))
+        sender = client_of_own(StreamingTransport(application_for(url, cache), own, calls))
     request = body.request(sender, method, url, headers, timeout)
     chain = () if own is None else chain_to(url, scope)
     if scope is not None:
@@ -98,8 +99,7 @@ async def stream(
     began = perf_counter()
     try:
         with waited_for_by(chain):
-            calls = None if own is not None or cache is None else upstream_calls(cache)
-            answer = await opened(sender, request, limits, way, calls)
+            answer = await opened(sender, request, limits, way, calls if own is None else None)
         async with aclosing(answer):
             streamed = _streamed(answer, timeout, timedelta(seconds=perf_counter() - began))
             async with aclosing(streamed):

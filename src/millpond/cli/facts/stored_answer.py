@@ -55,7 +55,7 @@ def stored_answer(app: Millpond, manifest: BuildManifest | None, target: Target,
     stored = Action.HIT if judgement.fresh else Action.STALE
     return {
         **facts,
-        "build": None if entry.build == manifest.build else entry.build,
+        "build": entry.build if kept.by == STORE else None,
         "answer": stored if judgement.servable else Action.MISS,
         "reason": judgement.reason,
         "tag": None if judgement.tag is None else judgement.tag.lstrip("\0"),
