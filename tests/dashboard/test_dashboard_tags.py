@@ -153,7 +153,7 @@ async def test_results_of_a_function_are_one_line(operation: Operation) -> None:
     for number in range(3):
         key, label = data_key("function", b"%d" % number), f"price_range(category={number})"
         await operation.store.commit(fetched("", key=key, kind="function", label=label, tags=("prices",)))
-    operation.counted((FUNCTION_FILLS, 0.2, "price_range", "filled"))
+    operation.counted((FUNCTION_FILLS, 0.2, "shop.upstream.price_range", "ok"))
     page = await page_of(operation, "data")
     row = next(row for row in page.rows if row[0].startswith("price_range()"))
     assert row[1:3] == ["3", "1m / 1h"]

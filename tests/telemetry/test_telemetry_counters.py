@@ -23,6 +23,7 @@ from millpond.telemetry.instruments import (
     REFRESHES_WAITING,
     RENDERED_BYTES,
     RENDERS,
+    REQUESTS,
 )
 
 if TYPE_CHECKING:
@@ -271,3 +272,10 @@ def test_ages_and_durations_have_buckets_of_their_own() -> None:
 
 def test_values_of_different_kinds_are_not_mixed() -> None:
     assert added([{SHOP: 1}, {SHOP: Spread(1, 1.0, (1,))}, {SHOP: 2}]) == {SHOP: 3}
+
+
+def test_values_of_attributes_are_one_line_that_can_be_written() -> None:
+    counters = Counters()
+    counters.add(REQUESTS, "/a\nb\udcff", *("x" * 300,) * 4)
+    [series] = counters.counted()
+    assert series.values == ("/a b?", *("x" * 200,) * 4)

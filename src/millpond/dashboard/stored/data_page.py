@@ -136,11 +136,11 @@ def _upstreams(census: Census, minutes: Iterable[Minute], sorting: Sorting) -> l
 def _functions(census: Census, minutes: Iterable[Minute], manifest: BuildManifest | None) -> Iterable[ShownFunction]:
     fills: dict[str, dict[str, Spread]] = {}
     for (name, outcome), spread in _spreads(minutes, FUNCTION_FILLS).items():
-        by_outcome = fills.setdefault(_function_name(name), {})
+        by_outcome = fills.setdefault(_function_name(name).rpartition(".")[2], {})
         by_outcome[outcome] = by_outcome[outcome].plus(spread) if outcome in by_outcome else spread
     built = {} if manifest is None else {_function_name(each.name): each for each in manifest.functions}
     for name, count in list(census.functions.items()):
-        spreads, record = fills.get(name, {}), built.get(name)
+        spreads, record = fills.get(name.rpartition(".")[2], {}), built.get(name)
         whole = reduce(Spread.plus, spreads.values()) if spreads else None
         frozen = [] if record is None else [f"{each.subject} · {Place(*each.place)}" for each in record.inputs]
         yield ShownFunction(

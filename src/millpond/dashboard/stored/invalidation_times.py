@@ -55,7 +55,6 @@ def invalidation_times(events: Iterable[Event], now: float) -> dict[str, TagInva
 
 
 def by_whom(event: Event) -> str:
-    """Who did it."""
-    who = event.route or _ORIGINS.get(event.origin, "unknown") if event.origin == "handler" else None
-    who = who or _ORIGINS.get(event.origin, "not known")
+    """Who did it: a handler by its route, others by what they are."""
+    who = event.route if event.origin == "handler" and event.route else _ORIGINS.get(event.origin, "not known")
     return f"{who}, {event.name}" if event.name else who
