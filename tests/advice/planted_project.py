@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from declared_in_code import declare
 from millpond import Millpond
 from millpond.cli.advise import advice_about_project
 from millpond.config import parse_config
@@ -27,6 +28,9 @@ HOUR = 3600.0
 class Planted(Project):
     """A project with an embedded store, or a shared one, and counters on disk."""
 
+    code = ""
+    """What its main.py declares; "": there is none."""
+
     def embedded(self, **said: Any) -> Millpond:
         """A Millpond of the files as they are now."""
         forget(self.folder)
@@ -36,6 +40,8 @@ class Planted(Project):
         store = chosen_store(self.folder, config.cache, None if manifest is None else manifest.build, self.clock)
         pond = Millpond(self.folder / "app", config=config, store=store, clock=self.clock)
         pond.served_routes  # noqa: B018 - mistakes in route files are raised here
+        if self.code:
+            declare(self, pond, self.code)
         assert pond._counting is not None
         pond._counting.clock = lambda: 0.0  # no minute ends: the totals count
         return pond
