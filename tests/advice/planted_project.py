@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from declared_in_code import declare
 from millpond import Millpond
 from millpond.cli.advise import advice_about_project
 from millpond.config import parse_config
 from millpond.prerender.build_manifest import plans_of, read_manifest
 from millpond.prerender.plan import unbuilt_plans
 from millpond.routes.imports import forget
-from millpond.stores.factory import store_folder
-from millpond.stores.lmdb.store import LmdbStore
+from millpond.stores.factory import chosen_store
 from millpond.telemetry.journal import Event, Journal
 from ponds import Project, Running, client_of
 
@@ -26,21 +26,22 @@ HOUR = 3600.0
 
 
 class Planted(Project):
-    """A project with an embedded store, and counters on disk."""
+    """A project with an embedded store, or a shared one, and counters on disk."""
+
+    code = ""
+    """What its main.py declares; "": there is none."""
 
     def embedded(self, **said: Any) -> Millpond:
         """A Millpond of the files as they are now."""
         forget(self.folder)
         (self.folder / "app").mkdir(exist_ok=True)
         config = parse_config({**self.config, **said}, "millpond.toml")
-        store = LmdbStore(
-            store_folder(self.folder, config.cache),
-            max_bytes=config.cache.bytes_in("lmdb"),
-            clock=self.clock,
-            local_bytes=2**20,
-        )
+        manifest = read_manifest(self.folder)
+        store = chosen_store(self.folder, config.cache, None if manifest is None else manifest.build, self.clock)
         pond = Millpond(self.folder / "app", config=config, store=store, clock=self.clock)
         pond.served_routes  # noqa: B018 - mistakes in route files are raised here
+        if self.code:
+            declare(self, pond, self.code)
         assert pond._counting is not None
         pond._counting.clock = lambda: 0.0  # no minute ends: the totals count
         return pond

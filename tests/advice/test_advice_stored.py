@@ -160,6 +160,13 @@ async def test_a_tag_whose_answers_are_not_stored_now_is_no_mistake(planted: Pla
     assert await planted.advice() == []
 
 
+async def test_an_invalidated_path_is_no_tag(planted: Planted) -> None:
+    planted.routes({"/items": TAGGED.format(tag="product:1")})
+    await once_each(planted, "/items")
+    planted.note(kind="invalidation", tags=("path:/items", "route:/gone", "key:mp-1"), origin="cli", hard=True)
+    assert await planted.advice() == []
+
+
 async def test_a_tag_that_is_written_nowhere(planted: Planted) -> None:
     planted.routes({"/items": TAGGED.format(tag="product:1"), "/admin": "def POST():\n    revalidate_tag('prices')\n"})
     await once_each(planted, "/items")

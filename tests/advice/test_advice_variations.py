@@ -42,6 +42,33 @@ async def test_a_metadata_file_that_is_drawn_again_and_stays_the_same(planted: P
     assert told(await planted.advice()) == {("short-lifetime", "app/robots.py:1")}
 
 
+DECLARED = """
+@app.get("/stock/{name}")
+@static(revalidate=5OPTIONS)
+async def stock(name: str):
+    return name
+"""
+
+
+async def test_an_endpoint_in_code_is_told_with_its_decorator(planted: Planted) -> None:
+    planted.code = DECLARED.replace("OPTIONS", "")
+    await asked(planted, "/stock/a", 25, 6)
+    assert told(await planted.advice()) == {("short-lifetime", planted.line("main.py", "@static"))}
+
+
+async def test_an_endpoint_in_code_says_that_it_is_meant(planted: Planted) -> None:
+    planted.code = DECLARED.replace("OPTIONS", ", advise_ok=['short-lifetime']")
+    await asked(planted, "/stock/a", 25, 6)
+    assert await planted.advice() == []
+
+
+async def test_a_folder_says_that_it_is_meant(planted: Planted) -> None:
+    planted.write({"app/router.py": "advise_ok = ('short-lifetime',)\n"})
+    planted.routes({"/stock": "revalidate = 5\n\n\ndef GET():\n    return 3\n"})
+    await asked(planted, "/stock", 25, 6)
+    assert await planted.advice() == []
+
+
 async def test_with_cache_components_a_live_route_that_reads_nothing(planted: Planted) -> None:
     planted.config = {"cache_components": True}
     source = (

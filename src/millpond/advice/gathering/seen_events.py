@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millpond.advice.observation import SeenFailure, SeenInvalidation
-from millpond.policy.tags import is_own
+from millpond.policy.tags import Named, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from millpond.telemetry.journal import Event
 
+_OF_PATHS = tuple(f"{kind.value}:" for kind in Named if kind is not Named.TAG)
+"""How events write the built-in tags, of routes and paths."""
 _MOST = 1000
 """Tags and places that are told apart; those that came first are."""
 
@@ -32,7 +34,7 @@ def seen_invalidations(events: Iterable[Event]) -> list[SeenInvalidation]:
             known = found.get(key)
             if known is not None:
                 found[key] = known._replace(times=known.times + event.count)
-            elif len(found) < _MOST and not is_own(tag):
+            elif len(found) < _MOST and not is_own(tag) and not tag.startswith(_OF_PATHS):
                 found[key] = SeenInvalidation(
                     tag, event.count, event.hard, event.origin, event.name, event.place, event.at
                 )

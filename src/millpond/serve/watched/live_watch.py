@@ -6,7 +6,7 @@ of the first ones of each route, and of some later ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.requests import cookie_parser
 
@@ -30,16 +30,11 @@ _REMEMBERED = 256
 _PERSONAL = (b"accept-language", b"authorization", b"cookie", b"host")
 """Headers by which answers to the same path and query usually differ."""
 
+_Headers: TypeAlias = "Iterable[tuple[bytes, bytes]]"
+LiveGet: TypeAlias = "tuple[_WatchedRoute, tuple[bytes, bytes], _Headers, LiveScope]"
+"""One that is under way: its route, its path and query, its headers and its scope; a plain tuple costs the least."""
+
 TOGETHER, AGAIN, OTHER_READS = "together", "again", "_OTHER"
-
-
-class _LiveGet(NamedTuple):
-    """A live GET that is under way."""
-
-    watched: _WatchedRoute
-    asked: tuple[bytes, bytes]
-    headers: Iterable[tuple[bytes, bytes]]
-    scope: LiveScope
 
 
 class _WatchedRoute:
@@ -69,7 +64,7 @@ class LiveWatch:
         self._counters = counters
         self._routes: dict[str, _WatchedRoute] = {}
 
-    def begun(self, asgi: Scope, scope: LiveScope, route: str) -> _LiveGet:
+    def begun(self, asgi: Scope, scope: LiveScope, route: str) -> LiveGet:
         """A GET begins; its ASGI scope is the client's yet."""
         watched = self._routes.get(route)
         if watched is None:
@@ -84,9 +79,9 @@ class LiveWatch:
             watched.together.count += 1
         if runs <= ALL_OF_FIRST or not runs & LATER_ONES:
             scope.reads = set()
-        return _LiveGet(watched, asked, headers, scope)
+        return watched, asked, headers, scope
 
-    def ended(self, running: _LiveGet) -> None:
+    def ended(self, running: LiveGet) -> None:
         """It has ended."""
         watched, asked, headers, scope = running
         watched.running.pop(asked, None)
