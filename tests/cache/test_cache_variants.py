@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.cache.variant_bounds import Variants
+from millpond.cache.rendering.variant_bounds import Variants
 
 
 def test_the_variant_that_was_rendered_least_recently_has_to_go() -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakSet
 
 from millpond.cache.data import DataCache, DataRead, Filled
+from millpond.cache.rendering.variant_bounds import VariantBounds
 from millpond.cache.responses import Responses
-from millpond.cache.variant_bounds import VariantBounds
 from millpond.config import CacheConfig
 from millpond.policy.freshness import ANY_READER
 from millpond.policy.lifetime import Lifetime

@@ -129,7 +129,8 @@ class Limited:
 
         async def serve() -> None:
             ending = asyncio.Event()
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, ending.set)
             started()
             await ending.wait()
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from millpond.cache.active_application import OfApplication, activate, deactivate
 from millpond.cache.data import DataCache
 from millpond.cache.rendering.render_span import RenderSpans
+from millpond.cache.rendering.variant_bounds import VariantBounds
 from millpond.cache.responses import Responses
-from millpond.cache.variant_bounds import VariantBounds
 from millpond.internals import fastapi_inclusion, fastapi_names, starlette_names
 from millpond.internals.private_name import tell_unknown
 from millpond.policy.decision import Action, Decision, Reason

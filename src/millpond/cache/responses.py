@@ -35,7 +35,7 @@ from millpond.telemetry.spans import TAGS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from millpond.cache.variant_bounds import VariantBounds
+    from millpond.cache.rendering.variant_bounds import VariantBounds
     from millpond.policy.entry import Coding, Entry
     from millpond.policy.freshness import Clock
     from millpond.render.failures.failure_log import FailureLog

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millpond.advice.gathering.quoted_lines import SourceLines
 from millpond.advice.gathering.seen_crons import seen_crons
 from millpond.advice.gathering.seen_events import seen_failures, seen_invalidations
 from millpond.advice.gathering.seen_routes import seen_routes
 from millpond.advice.gathering.seen_store import StoredPass
 from millpond.advice.gathering.seen_traffic import DAY, seen_counts
-from millpond.advice.gathering.source_lines import SourceLines
 from millpond.advice.observation import Observed, SeenAnswers, SeenStore, SeenTag, SeenTraffic
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from millpond.prerender.review.refused_crons import refused_crons
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from millpond.advice.gathering.source_lines import SourceLines
+    from millpond.advice.gathering.quoted_lines import SourceLines
     from millpond.config import CronConfig
     from millpond.policy.entry import Entry
     from millpond.prerender.plan import Plan

@@ -29,7 +29,7 @@ _MISSING = (404, 410)
 
 
 @dataclass(slots=True)
-class _Kept:
+class _RouteEntries:
     """What is known of the answers of one route while they are looked at."""
 
     answers: SeenAnswers = field(default_factory=SeenAnswers)
@@ -81,7 +81,7 @@ class StoredPass:
     ) -> None:
         self._build, self._built_at, self._now, self._row_of = build, built_at, now, row_of
         self._codes = codes
-        self._routes: defaultdict[str, _Kept] = defaultdict(_Kept)
+        self._routes: defaultdict[str, _RouteEntries] = defaultdict(_RouteEntries)
         self._tags: dict[str, tuple[int, set[str], int]] = {}
         self._rows: dict[str, TagRow | None] = {}
         self._has_all_tags = True
@@ -130,7 +130,7 @@ class StoredPass:
         if self._codes and answers.tried_codings < _TRIED_OF_ROUTE:
             _try_coding(answers, entry)
 
-    def _add_key(self, entry: Entry, kept: _Kept) -> None:
+    def _add_key(self, entry: Entry, kept: _RouteEntries) -> None:
         query, variant = query_in(entry.key), variant_in(entry.key)
         if len(kept.paths) < _MOST_PATHS:
             kept.paths.add(hash(path_in(entry.key)))
@@ -183,7 +183,7 @@ def _try_coding(answers: SeenAnswers, entry: Entry) -> None:
         answers.coded_bytes += len(entry.body)
 
 
-def _summary(kept: _Kept) -> SeenAnswers:
+def _summary(kept: _RouteEntries) -> SeenAnswers:
     answers = kept.answers
     answers.paths, answers.variants = len(kept.paths), len(kept.variants)
     answers.queries = [QueryValues(name, len(values)) for name, values in kept.values.items()]

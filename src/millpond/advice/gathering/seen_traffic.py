@@ -31,7 +31,7 @@ _WITHOUT_MINUTES = 3600.0
 """Seconds that totals are taken for where no minute is known: they are less than an hour old, or nobody knows."""
 
 
-class Counted(NamedTuple):
+class SeenSeries(NamedTuple):
     """One value that was counted: the metric, its attributes, the number, and of a histogram the sum."""
 
     name: str
@@ -50,24 +50,24 @@ class SeenCounts(NamedTuple):
     evicted_read: float
 
 
-def in_minutes(minutes: Iterable[Minute]) -> Iterator[Counted]:
+def in_minutes(minutes: Iterable[Minute]) -> Iterator[SeenSeries]:
     """What was counted in some minutes."""
     for minute in minutes:
         for name, numbers in minute.numbers.items():
             for key, number in numbers.items():
-                yield Counted(name, tuple(key.split("\n")), number)
+                yield SeenSeries(name, tuple(key.split("\n")), number)
         for name, spreads in minute.spreads.items():
             for key, (total, buckets) in spreads.items():
-                yield Counted(name, tuple(key.split("\n")), sum(buckets), total)
+                yield SeenSeries(name, tuple(key.split("\n")), sum(buckets), total)
 
 
-def in_totals(totals: Mapping[Series, Value]) -> Iterator[Counted]:
+def in_totals(totals: Mapping[Series, Value]) -> Iterator[SeenSeries]:
     """What was counted in all."""
     for (name, values), value in totals.items():
         if isinstance(value, Spread):
-            yield Counted(name, values, value.number, value.total)
+            yield SeenSeries(name, values, value.number, value.total)
         else:
-            yield Counted(name, values, value)
+            yield SeenSeries(name, values, value)
 
 
 def seen_counts(minutes: Sequence[Minute], totals: Mapping[Series, Value], since: float) -> SeenCounts:
@@ -83,7 +83,7 @@ def seen_counts(minutes: Sequence[Minute], totals: Mapping[Series, Value], since
     return _summed(in_minutes(late) if minutes else in_totals(totals), max(seconds, MINUTE))
 
 
-def _summed(counted: Iterable[Counted], seconds: float) -> SeenCounts:
+def _summed(counted: Iterable[SeenSeries], seconds: float) -> SeenCounts:
     routes: defaultdict[str, SeenTraffic] = defaultdict(SeenTraffic)
     slow: defaultdict[tuple[str, str], float] = defaultdict(float)
     evictions: defaultdict[str, float] = defaultdict(float)

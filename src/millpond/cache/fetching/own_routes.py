@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from millpond.cache.fetching.decoding import too_large
+from millpond.cache.fetching.content.decoding import too_large
 from millpond.cache.fetching.upstream import no_cookies, shared_client
 from millpond.cache.told import OWN_ANSWER
 from millpond.errors import UsageError

@@ -14,7 +14,7 @@ import httpx2
 from millpond.cache.active_application import cache_of
 from millpond.cache.data import MAX_FETCH_BYTES
 from millpond.cache.fetch_chain import chain_to, waited_for_by
-from millpond.cache.fetching.decoding import decoded
+from millpond.cache.fetching.content.decoding import decoded
 from millpond.cache.fetching.exchange import learn
 from millpond.cache.fetching.outgoing import Body, checked_retries, checked_timeout, redirect_of
 from millpond.cache.fetching.own_routes import application_for, client_of_own, is_own

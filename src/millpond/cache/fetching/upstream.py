@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import httpx2
 
-from millpond.cache.fetching.decoding import decoded
+from millpond.cache.fetching.content.decoding import decoded
 from millpond.cache.fetching.loop_clients import client_of_loop
 from millpond.routes.results.decoded import as_decoded
 from millpond.routes.results.passed_on import redacted

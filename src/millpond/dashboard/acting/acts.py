@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from millpond.messages import counted, in_one_line
 from millpond.policy.profiles import profile_named
+from millpond.telemetry.invalidated import By, invalidated_by
 from millpond.telemetry.journal import Event
 from millpond.warm.refreshing.refresh_event import refresh_event, subject_in_words
 from millpond.warm.refreshing.refresh_round import refresh
@@ -28,7 +29,7 @@ PATIENCE = 5.0
 """Seconds for which the browser waits for an act; then it goes on by itself."""
 
 
-class By(NamedTuple):
+class ActedBy(NamedTuple):
     """Who acts, and why."""
 
     name: str
@@ -47,13 +48,13 @@ class Acts:
         self._operated, self._patience = operated, patience
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    async def carry_out(self, how: How, subject: Subject, by: By) -> None:
+    async def carry_out(self, how: How, subject: Subject, by: ActedBy) -> None:
         """Do it, and note it. It goes on if it takes longer than somebody likes to wait.
 
         Raises:
             StoreError: the store can't be reached.
         """
-        acts: dict[How, Callable[[Subject, By], Awaitable[Event]]] = {
+        acts: dict[How, Callable[[Subject, ActedBy], Awaitable[Event]]] = {
             "refresh": self._refresh,
             "soft": self._soft,
             "hard": self._hard,
@@ -61,7 +62,7 @@ class Acts:
         }
         await self._bounded((how, subject.name), lambda: acts[how](subject, by), by)
 
-    async def run_cron(self, job: CronJob, by: By) -> None:
+    async def run_cron(self, job: CronJob, by: ActedBy) -> None:
         """Run a cron now.
 
         Raises:
@@ -77,7 +78,7 @@ class Acts:
 
         await self._bounded(("cron", job.key), run, by)
 
-    async def _bounded(self, key: tuple[str, str], act: Callable[[], Awaitable[Event]], by: By) -> None:
+    async def _bounded(self, key: tuple[str, str], act: Callable[[], Awaitable[Event]], by: ActedBy) -> None:
         task = self._running.get(key)
         if task is None:
             task = self._running[key] = asyncio.create_task(self._noted(act, by))
@@ -86,8 +87,9 @@ class Acts:
         if done:
             task.result()
 
-    async def _noted(self, act: Callable[[], Awaitable[Event]], by: By) -> None:
-        event = await act()
+    async def _noted(self, act: Callable[[], Awaitable[Event]], by: ActedBy) -> None:
+        with invalidated_by(By("admin", name=by.name, is_noted=True)):
+            event = await act()
         self._operated.counting.journal.note(event)
         fields = {"by": by.name, "note": by.note}
         told = in_one_line(f"{event.text} ({event.detail or 'done'})")
@@ -98,7 +100,7 @@ class Acts:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("%s %s failed: %s", *key, error)
 
-    async def _refresh(self, subject: Subject, by: By) -> Event:
+    async def _refresh(self, subject: Subject, by: ActedBy) -> Event:
         operated = self._operated
         if operated.warms is None:
             raise RuntimeError("this application renders nothing")
@@ -111,14 +113,14 @@ class Acts:
         )
         return refresh_event(subject.order, done, at=operated.clock(), origin="admin", name=by.name, note=by.note)
 
-    async def _soft(self, subject: Subject, by: By) -> Event:
+    async def _soft(self, subject: Subject, by: ActedBy) -> Event:
         expire = profile_named(PROFILE, self._operated.config.profiles()).expire
         return self._invalidated(subject, by, expire, f"softly ({PROFILE})")
 
-    async def _hard(self, subject: Subject, by: By) -> Event:
+    async def _hard(self, subject: Subject, by: ActedBy) -> Event:
         return self._invalidated(subject, by, 0, "hard")
 
-    def _invalidated(self, subject: Subject, by: By, expire_after: float | None, how: str) -> Event:
+    def _invalidated(self, subject: Subject, by: ActedBy, expire_after: float | None, how: str) -> Event:
         operated, order = self._operated, subject.order
         done = order.carry_out(operated.store, operated.purges, expire_after=expire_after)
         words = subject_in_words(order)
@@ -133,7 +135,7 @@ class Acts:
             subject=subject,
         )
 
-    async def _purge(self, subject: Subject, by: By) -> Event:
+    async def _purge(self, subject: Subject, by: ActedBy) -> Event:
         keys = subject.reached.keys if subject.entry is None else [subject.entry.key]
         for key in keys:
             await self._operated.store.remove(key)
@@ -151,7 +153,7 @@ class Acts:
         self,
         kind: Literal["invalidation", "action", "cron"],
         text: str,
-        by: By,
+        by: ActedBy,
         *,
         detail: str = "",
         path: str = "",

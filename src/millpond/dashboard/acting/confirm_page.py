@@ -6,7 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from urllib.parse import quote, unquote, urlencode
 
-from millpond.dashboard.acting.acts import PROFILE, By, How
+from millpond.dashboard.acting.acts import PROFILE, ActedBy, How
 from millpond.dashboard.acting.subject import subject_of
 from millpond.dashboard.figures.window import LENGTH, NO_RENDERS, Renders, States, Window
 from millpond.dashboard.pages.dashboard_page import DashboardPage
@@ -110,7 +110,7 @@ class Confirm(DashboardPage):
                 return f"{back}&how={how}&again=no#again"
             wanted: How = next(each for each in get_args(How) if each == how)
             note = "".join(each for each in form.get("note", "") if each.isprintable()).strip()[:_LONGEST_NOTE]
-            await self._acts.carry_out(wanted, subject, By(viewer.name, note))
+            await self._acts.carry_out(wanted, subject, ActedBy(viewer.name, note))
         except StoreError:
             return f"{back}#main"
         return "timeline?done=1#main"

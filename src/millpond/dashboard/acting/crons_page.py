@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from millpond.cron.job import AlreadyClaimed
 from millpond.cron.record import RunOutcome
-from millpond.dashboard.acting.acts import By
+from millpond.dashboard.acting.acts import ActedBy
 from millpond.dashboard.pages.dashboard_page import DashboardPage
 from millpond.errors import StoreError
 
@@ -91,7 +91,7 @@ class Crons(DashboardPage):
         if viewer.lost_store() is not None:  # nobody could claim the run
             return "crons#main"
         try:
-            await self._acts.run_cron(job, By(viewer.name, note))
+            await self._acts.run_cron(job, ActedBy(viewer.name, note))
         except AlreadyClaimed:
             return "crons?claimed=1#main"
         except StoreError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from starlette.requests import cookie_parser
+from starlette.requests import Request
 
 from millpond.telemetry.instruments import LIVE_EQUAL, LIVE_READS, LIVE_SAMPLED
 
@@ -114,8 +114,7 @@ def _digest(asked: tuple[bytes, bytes], headers: Iterable[tuple[bytes, bytes]], 
         if group == "header" and name:
             values += [value for each, value in headers if each == name.encode("utf-8", "replace")] or [None]
         elif group == "cookie" and name:
-            given = b"; ".join(value for each, value in headers if each == b"cookie").decode("latin-1")
-            values.append(cookie_parser(given).get(name))
+            values.append(Request({"type": "http", "headers": headers}).cookies.get(name))
         elif group != "query":
             return None
     if values and not any(values):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from millpond.cache.fetching.checked_decoders import CHECKED_DECODERS
+from millpond.cache.fetching.content.checked_decoders import CHECKED_DECODERS
 from millpond.routes.results.decoded import codings_of, decodable
 from millpond.routes.results.passed_on import redacted
 
