@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,14 @@ class Shop:
 
 
 @pytest.fixture(params=["lmdb", "valkey"])
-def shop(request: pytest.FixtureRequest, project: Project, capsys: pytest.CaptureFixture[str]) -> Shop:
+def shop(
+    request: pytest.FixtureRequest,
+    project: Project,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Shop:
+    # Python tells a file of the same size and second from its bytecode by nothing.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     store = "lmdb"
     if request.param == "valkey":
         found: Engine = request.getfixturevalue("engine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,9 @@ class Site:
 
 
 @pytest.fixture
-def site(project: Project, capsys: pytest.CaptureFixture[str]) -> Site:
+def site(project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Site:
+    # Python tells a file of the same size and second from its bytecode by nothing.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     project.write(FILES)
     return Site(project, capsys)
 

@@ -34,7 +34,7 @@ def test_a_full_disk_means_uncached_answers_and_keeps_nobody_waiting(
         }
     )
 
-    def full(environment: object, work: object) -> object:
+    def full(*_: object) -> object:
         raise lmdb.MapFullError("no room")
 
     async def seconds() -> float:

@@ -42,6 +42,11 @@ def test_a_method_may_be_imported_or_be_any_callable_object(tmp_path: Path) -> N
     assert module.place("GET") == Place("app/route.py", 3)
 
 
+def test_a_query_that_is_a_text_is_a_variable_of_the_authors(tmp_path: Path) -> None:
+    source = 'QUERY = "SELECT name FROM items"\nasync def GET(): return QUERY\n'
+    assert set(load_one(tmp_path, source).functions) == {"GET"}
+
+
 @pytest.mark.parametrize(
     ("source", "problem"),
     [

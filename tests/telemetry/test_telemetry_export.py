@@ -69,7 +69,7 @@ def test_every_metric_has_a_type_and_a_sentence_even_before_anything_was_counted
 def test_what_is_counted_cannot_forge_a_line() -> None:
     body, _ = prometheus_text({Series(COMMITS.name, (HOSTILE, "stored")): 1}, "text/plain")
     [family] = [family for family in read_text(body.decode()) if family.samples]
-    assert family.samples[0].labels["millpond_entry_kind"] == HOSTILE.replace("\n", " ")
+    assert family.samples[0].labels["millpond_entry_kind"] == HOSTILE
     assert "evil" not in {family.name for family in read_text(body.decode())}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from millpond.errors import Place
 from millpond.messages import closest
@@ -61,6 +61,12 @@ def own_lines(tree: ast.Module) -> dict[str, int]:
     return {name: line for name, line, imported in _definitions(tree.body) if not imported}
 
 
+def methods_in(exports: Mapping[str, Any]) -> tuple[str, ...]:
+    """The methods that a route file may answer. A QUERY that can't be called is a variable of the author's own, such as
+    a statement of SQL or GraphQL."""
+    return METHODS if callable(exports.get("QUERY")) else tuple(method for method in METHODS if method != "QUERY")
+
+
 def warnings_of(tree: ast.Module, module: ModuleType, file: str) -> tuple[str, ...]:
     """A sentence for each name that looks like a mistake (R1.20, R1.21); imported names are left alone."""
     values = vars(module)
@@ -70,10 +76,10 @@ def warnings_of(tree: ast.Module, module: ModuleType, file: str) -> tuple[str, .
         for name, line in own.items()
         if (sentence := _mistake(name, values[name], values)) is not None
     ]
-    if values.get("cache_query_body") is True and "QUERY" not in values:
+    if values.get("cache_query_body") is True and not callable(values.get("QUERY")):
         place = Place(file, own.get("cache_query_body"))
         found.append(f"{place}: cache_query_body does nothing without QUERY; define it, or leave the option out.")
-    if not any(method in values for method in METHODS):
+    if not any(method in values for method in methods_in(values)):
         found.append(f"{file}: no method is defined, so every request is answered 405; define GET or another method.")
     return tuple(found)
 

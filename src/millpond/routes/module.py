@@ -17,7 +17,7 @@ from millpond.policy.segment import (
     invalid_options,
     parse_segment_config,
 )
-from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, warnings_of
+from millpond.routes.exports import METHODS, STATIC_PARAMS, lines_of, methods_in, warnings_of
 from millpond.routes.imports import import_route, parse_source, read_source
 from millpond.routes.known_imports import with_known_imports
 from millpond.routes.options.folders import NO_FOLDERS, Folders
@@ -96,7 +96,7 @@ def load(
     prepared = None if known_imports is None else with_known_imports(tree, known_imports)
     module = import_route(file.path, source, app_dir, project, prepared)
     exports = vars(module)
-    methods = METHODS if file.metadata is None else ()
+    methods = methods_in(exports) if file.metadata is None else ()
     if b"operation" in source:
         stray_options(exports, methods, file)
     lines = lines_of(tree) if methods else lines_of(tree, set(exports))

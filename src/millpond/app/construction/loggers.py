@@ -10,6 +10,7 @@ LOGGERS = (
     "millpond.after",
     "millpond.cache",
     "millpond.cron",
+    "millpond.dashboard",
     "millpond.dev",
     "millpond.environment",
     "millpond.fetch",

@@ -43,7 +43,7 @@ class Flight(Generic[T]):
         self.traceback: TracebackType | None = None
 
     async def fly(self, work: Callable[[], Awaitable[T]], table: dict[str, Flight[T]]) -> T | None:
-        token = innermost.set(self)
+        innermost.set(self)
         try:
             return await work()
         except asyncio.CancelledError:
@@ -56,7 +56,8 @@ class Flight(Generic[T]):
             self.leave(table)
             self.ended = True
             # The task has the context, and this the task: a circle, which only a long collection of all would end.
-            innermost.reset(token)
+            if innermost.get() is self:  # work that a closed loop has left ends in whatever context it is collected
+                innermost.set(None)
 
     def leave(self, table: dict[str, Flight[T]]) -> None:
         if table.get(self.key) is self:

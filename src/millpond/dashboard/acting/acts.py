@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from millpond.errors import UsageError
 from millpond.messages import counted, in_one_line
 from millpond.policy.profiles import profile_named
 from millpond.telemetry.invalidated import By, invalidated_by
@@ -103,7 +104,7 @@ class Acts:
     async def _refresh(self, subject: Subject, by: ActedBy) -> Event:
         operated = self._operated
         if operated.warms is None:
-            raise RuntimeError("this application renders nothing")
+            raise UsageError("this application renders nothing.")
         done = await refresh(
             subject.order,
             operated.store,
