@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from starlette.requests import Request
@@ -193,7 +194,7 @@ class Route(ABC):
         """The parameters of the query that are part of an answer's key."""
         return self.config.cache_query
 
-    @property
+    @cached_property  # each live request asks
     def variation(self) -> Variation | None:
         """What else of a request is part of an answer's key; None: nothing."""
         return self.config.variation
