@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from millpond.cache.coding.compression import compress
 from millpond.export.export_record import OWN_NAMES, RedirectRecord
 from millpond.export.object_names import WantedName, names_of
-from millpond.policy.http.coding import etag_of
+from millpond.policy.entry import CompressedBody
+from millpond.policy.http.coding import compressible, etag_of
 from millpond.policy.http.fixed_headers import with_fixed
 from millpond.policy.http.headers import cache_control, has
 from millpond.policy.key import response_key
@@ -169,7 +171,7 @@ class Exported:
         url = self._kept.get(entry.key)
         if url is None:
             return
-        coded = [each for each in entry.compressed if each.coding in self.codings]
+        coded = list(self._coded(entry))
         headers = self._sent(url, self._own(entry, varies=bool(coded)))
         yield ExportedFile(self.names[url], url, entry.body, headers)
         for each in coded:
@@ -178,6 +180,15 @@ class Exported:
             if "etag" in headers:
                 coding["etag"] = etag_of(headers["etag"].encode("latin-1"), each.coding).decode("latin-1")
             yield ExportedFile(name, url, each.body, {**headers, **coding})
+
+    def _coded(self, entry: Entry) -> Iterator[CompressedBody]:
+        """The compressed forms, where they save enough; those that the build has made are taken."""
+        made = {each.coding: each.body for each in entry.compressed}
+        if compressible(entry.status, entry.headers, len(entry.body)):
+            for coding in dict.fromkeys(self.codings):
+                body = made.get(coding) or compress(entry.body, coding)
+                if body:
+                    yield CompressedBody(coding, body)
 
     def _own(self, entry: Entry, *, varies: bool) -> list[tuple[bytes, bytes]]:
         headers = [pair for pair in entry.headers if pair[0] not in _OF_SERVER and pair[0] != b"vary"]
