@@ -229,6 +229,19 @@ async def test_a_mount_is_followed_as_starlette_does(project: Project) -> None:
         assert await page(inner, "out", "/m/x") == ["x"]  # as a path without `root_path` in front
 
 
+async def test_a_parents_rewrite_is_known_behind_middleware_of_ones_own(project: Project) -> None:
+    project.routes(ROUTES)
+    async with project.started() as served:
+        served.pond.add_middleware(InPlace, rewrite=lambda label, path: path)
+        outer = FastAPI()
+        outer.mount("/m", served.pond)
+        app = InPlace(outer, lambda label, path: f"/m/{label}{path}" if label != "www" else path)
+        for _ in range(2):
+            assert await page(app, "t1", "/") == ["t1"]
+            assert (await get(app, "t1", "/a/")).headers["location"] == "/a"
+            assert (await get(app, "www", "/m/a/")).headers["location"] == "/m/a"
+
+
 async def test_endpoints_with_static_follow(project: Project, monkeypatch: pytest.MonkeyPatch, way: Wrap) -> None:
     monkeypatch.chdir(project.folder)
     app = Millpond()

@@ -77,7 +77,7 @@ def rewritten_from(scope: Scope) -> ClientsPath | None:
     if not raw or decoded(raw) == scope["path"]:
         return None
     # Below a mount, `root_path` has what was mounted; the server's own prefix is what stood there before.
-    root = scope.get("app_root_path", scope.get("root_path", "")) if arrived is None else arrived.root_path
+    root = scope.get("app_root_path", scope.get("root_path", ""))
     path = decoded(raw)
     if path == root + scope["path"] or root + path == scope["path"]:
         return None  # a server that leaves `root_path` out of one of them
