@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from millpond.dashboard.pages.dashboard_page import Viewer
+    from millpond.telemetry.counters import Value
 
 _COSTS, _LATEST = 7, 6
 
@@ -41,42 +43,47 @@ class Overview(DashboardPage):
         del query
         if rest:
             return None
-        operated = viewer.operated
-        now = operated.clock()
-        window = Window(operated.counting.minutes(now - (LENGTH + 1) * MINUTE), now)
-        minutes, renders, totals = window.states(), window.renders(), operated.counting.totals()
-        states, taken = _all_states(minutes), _all_renders(renders)
-        gauge = {name: _number(totals.get(Series(name, ()), 0)) for name in _GAUGES}
-        costs = sorted((Cost(route, _all_renders(window.renders(route))) for route in window.routes()), key=_seconds)
-        return {
-            "failing": viewer.failing(),
-            "minutes": minutes,
-            "seconds": LENGTH * MINUTE,
-            "states": states,
-            "worst": _worst(window),
-            "renders": taken,
-            "p50": taken.quantile(0.5),
-            "p95": taken.quantile(0.95),
-            "sparks": {
-                "requests": [each.total for each in minutes],
-                "fresh": [each.hit / each.storable if each.storable else 0 for each in minutes],
-                "stale": [each.stale for each in minutes],
-                "renders": [each.spread.number for each in renders],
-                "p95": [each.quantile(0.95) or 0 for each in renders],
-                "bytes": window.bytes(),
-                "queue": window.queue(),
-            },
-            "bytes": gauge[STORE_BYTES.name],
-            "max_bytes": gauge[STORE_LIMIT.name],
-            "entries": gauge[STORE_ENTRIES.name],
-            "running": gauge[REFRESHES_RUNNING.name],
-            "waiting": gauge[REFRESHES_WAITING.name],
-            "requests_chart": charts.stacked(minutes, window.times()),
-            "renders_chart": charts.band(renders, window.times()),
-            "tens": tens(minutes, window.times()),
-            "costs": [cost for cost in costs if cost.renders.spread.number][:_COSTS],
-            "latest": operated.counting.journal.latest(_LATEST, now=now),
-        }
+        totals = viewer.operated.counting.totals()
+        return await asyncio.to_thread(_shown, viewer, totals)  # it reads an hour of minutes, and the journal
+
+
+def _shown(viewer: Viewer, totals: Mapping[Series, Value]) -> dict[str, Any]:
+    operated = viewer.operated
+    now = operated.clock()
+    window = Window(operated.counting.minutes(now - (LENGTH + 1) * MINUTE), now)
+    minutes, renders = window.states(), window.renders()
+    states, taken = _all_states(minutes), _all_renders(renders)
+    gauge = {name: _number(totals.get(Series(name, ()), 0)) for name in _GAUGES}
+    costs = sorted((Cost(route, _all_renders(window.renders(route))) for route in window.routes()), key=_seconds)
+    return {
+        "failing": viewer.failing(),
+        "minutes": minutes,
+        "seconds": LENGTH * MINUTE,
+        "states": states,
+        "worst": _worst(window),
+        "renders": taken,
+        "p50": taken.quantile(0.5),
+        "p95": taken.quantile(0.95),
+        "sparks": {
+            "requests": [each.total for each in minutes],
+            "fresh": [each.hit / each.storable if each.storable else 0 for each in minutes],
+            "stale": [each.stale for each in minutes],
+            "renders": [each.spread.number for each in renders],
+            "p95": [each.quantile(0.95) or 0 for each in renders],
+            "bytes": window.bytes(),
+            "queue": window.queue(),
+        },
+        "bytes": gauge[STORE_BYTES.name],
+        "max_bytes": gauge[STORE_LIMIT.name],
+        "entries": gauge[STORE_ENTRIES.name],
+        "running": gauge[REFRESHES_RUNNING.name],
+        "waiting": gauge[REFRESHES_WAITING.name],
+        "requests_chart": charts.stacked(minutes, window.times()),
+        "renders_chart": charts.band(renders, window.times()),
+        "tens": tens(minutes, window.times()),
+        "costs": [cost for cost in costs if cost.renders.spread.number][:_COSTS],
+        "latest": operated.counting.journal.latest(_LATEST, now=now),
+    }
 
 
 _GAUGES = tuple(each.name for each in (STORE_BYTES, STORE_LIMIT, STORE_ENTRIES, REFRESHES_RUNNING, REFRESHES_WAITING))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -39,7 +40,7 @@ class Timeline(DashboardPage):
         operated = viewer.operated
         now, journal = operated.clock(), operated.counting.journal
         route, kind, before = query.get("route", ""), query.get("kind", ""), _number(query.get("before", ""))
-        events = journal.latest(now=now)
+        events = await asyncio.to_thread(journal.latest, now=now)  # up to a week of them
         found = [event for event in events if _fits(event, route, kind)]
         lines, older = told((event for event in found if before is None or event.at < before), _LINES)
         last_hour = [line for line in lines if line.event.at >= now - HOUR]
