@@ -53,7 +53,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 async def listening(app: Any) -> AsyncIterator[str]:
     """The URL of a server of an application whose lifespan runs already."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve())
     assert await asyncio.to_thread(soon, lambda: server.started)
     try:

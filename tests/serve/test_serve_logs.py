@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 def stream() -> Iterator[io.StringIO]:
     """A stream to configure; the process's logging is as before afterwards."""
     root = logging.getLogger()
-    logging.getLogger("uvicorn.error").disabled = False  # a test that configures the logs by itself may disable it
     handlers, level = list(root.handlers), root.level
     names = ("asyncio", "httpcore2", "httpx2", "uvicorn", "watchfiles")
     levels = {name: logging.getLogger(name).level for name in names}
