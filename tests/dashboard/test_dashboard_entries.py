@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from millpond import Millpond
 from millpond.dashboard.stored import entry_search
 from millpond.dashboard.stored.entry_search import ROWS
 from millpond.policy.entry import Backoff, Entry
-from millpond.policy.key import data_key, response_key
+from millpond.policy.key import data_key, response_key, shared_key
 from millpond.policy.tags import own_tags
 from millpond.routes.imports import forget
 from millpond.stores.factory import chosen_store
@@ -147,6 +148,18 @@ async def test_the_entry_of_a_path_comes_first(operation: Operation) -> None:
     await operation.store.seed(answer(f"/items/1{number}", rendered_at=NOW - 100) for number in range(20))
     await operation.store.commit(answer("/items/1"))
     assert (await page_of(operation, "entries?q=/items/1")).first_cells()[0] == "/items/1"
+
+
+async def test_the_entry_of_a_path_is_found_by_the_index_also_where_builds_share_it(
+    operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry_search, "_SECONDS", 0)
+    operation.plans = [dataclasses.replace(plan, fingerprint="00ff") for plan in operation.plans]
+    paths = [f"/items/{number}" for number in range(100, 400)]
+    keys = {path: shared_key(response_key(ROUTE, path), "00ff") for path in paths}
+    await operation.store.seed(answer(path, key=key, rendered_at=NOW - 100) for path, key in keys.items())
+    for path in paths[:6]:
+        assert (await page_of(operation, f"entries?q={path}")).first_cells() == [path]
 
 
 async def test_an_entry_is_found_by_the_beginning_of_its_id(operation: Operation) -> None:

@@ -15,7 +15,7 @@ from millpond.dashboard.stored.entry_body import shown_headers
 from millpond.dashboard.stored.store_reader import read_store
 from millpond.errors import Place, StoreError
 from millpond.policy.freshness import age_of, judge
-from millpond.policy.key import response_key
+from millpond.policy.key import response_key, shared_key
 from millpond.policy.tags import is_own
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ async def _only_entry(row: RouteRow, operated: Operated) -> ListedEntry | None:
     plan = row.plan
     if plan is None or plan.route.params or not plan.static:
         return None
-    key = response_key(plan.route.origin, row.pattern)
+    key = shared_key(response_key(plan.route.origin, row.pattern), plan.fingerprint)
     try:
         return await read_store(operated, lambda store: store.named(key, operated.build))
     except StoreError:  # the pages about what is stored say so

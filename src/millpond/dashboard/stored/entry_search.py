@@ -142,11 +142,11 @@ def _answering(plans: Sequence[Plan], given: str) -> tuple[Plan | None, Target |
     segments = split_leniently(path.encode("utf-8", "replace"))
     query_string = query.encode("utf-8", "replace")
     for match in plan_table(plans).match(segments):
-        target = Target.of(match.route.route, segments, dict(match.params), query_string)
+        target = Target.of(match.route.route, segments, dict(match.params), query_string, match.route.fingerprint)
         if not match.route.declines(target.path):
             return match.route, target
     taken = plan_taking(plans, "/" + "/".join(segments))
     if taken is None:
         return None, None
     plan, listed = taken
-    return plan, Target.of(plan.route, listed.segments, listed.params, query_string)
+    return plan, Target.of(plan.route, listed.segments, listed.params, query_string, plan.fingerprint)
